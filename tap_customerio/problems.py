@@ -1,0 +1,125 @@
+"""What a user can do something about, in one sentence each: the setting, its value, the mend.
+
+Nothing here quotes a key, an answer's body or a person.
+"""
+
+from __future__ import annotations
+
+
+class Problem(Exception):  # noqa: N818 - it is a problem of the user's, told to the user
+    """Ends the run with one sentence and no traceback."""
+
+
+class Gone(Problem):
+    """The API knows no such object (404): deleted, perhaps, since it was listed."""
+
+
+class Forbidden(Problem):
+    """The key may not read this (403)."""
+
+
+def unauthorized(place: str) -> Problem:
+    """401, with no other region that would take the key."""
+    return Problem(
+        f"app_api_key was refused by {place} (401): set it to an App API key of this workspace, "
+        "from Account Settings > API Credentials > App API Keys. A Track API key does not work "
+        "here, and if the key has an IP allow-list, this machine's address must be on it."
+    )
+
+
+def other_region(region: str, right: str) -> Problem:
+    """401, but the other region takes the key."""
+    return Problem(
+        f"region is {region!r}, but this app_api_key belongs to {right!r}: set region to {right!r}."
+    )
+
+
+def forbidden(request: str) -> Forbidden:
+    """403."""
+    return Forbidden(
+        f"app_api_key may not read {request} (403): give the key a role or scope that may, check "
+        "its IP allow-list, or deselect the streams that need it."
+    )
+
+
+def refused(request: str, status: int) -> Problem:
+    """Any other answer that trying again would not change."""
+    return Problem(
+        f"The API refused {request} with status {status}: this tap does not expect that, "
+        "please report it."
+    )
+
+
+def gone(request: str) -> Gone:
+    """404."""
+    return Gone(
+        f"The API knows nothing at {request} (404): it was deleted meanwhile, or api_url is wrong."
+    )
+
+
+def redirected(request: str, status: int) -> Problem:
+    """3xx: the key must not follow to another host."""
+    return Problem(f"{request} was redirected (status {status}): set api_url to the final address.")
+
+
+def gave_up(request: str, reason: str, seconds: float) -> Problem:
+    """Nothing but passing faults for too long."""
+    return Problem(
+        f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. "
+        "Run again to go on from the last bookmark."
+    )
+
+
+def untrusted(place: str) -> Problem:
+    """TLS failed."""
+    return Problem(
+        f"{place} could not prove who it is (TLS): check the machine's clock and certificates, "
+        "or the proxy in between."
+    )
+
+
+def no_date(place: str) -> Problem:
+    """The present cannot be known."""
+    return Problem(
+        f"{place} answers without a Date header: api_url must point to the Customer.io App API "
+        "or to a proxy that passes its headers on."
+    )
+
+
+def missing_rows(request: str, key: str) -> Problem:
+    """The envelope has changed."""
+    return Problem(
+        f"The answer to {request} has no {key!r}: either api_url is not the Customer.io App API, "
+        "or the API has changed; please report it."
+    )
+
+
+def cursor_loop(request: str) -> Problem:
+    """The API handed out the same page token twice."""
+    return Problem(
+        f"The pages of {request} repeat: the API handed out a page token twice. "
+        "Run again to go on from the last bookmark."
+    )
+
+
+def bad_value(stream: str, field: str, expected: str) -> Problem:
+    """An answer cannot be made to fit the schema."""
+    return Problem(
+        f"Stream {stream!r} got a {field!r} that is no {expected}: the API has changed, "
+        "please report it; deselecting the stream lets the others run."
+    )
+
+
+def bad_bookmark(stream: str) -> Problem:
+    """The state given cannot be read."""
+    return Problem(
+        f"The state's bookmark of stream {stream!r} is no RFC 3339 time: repair the state, "
+        "or remove this bookmark to read the stream from start_date."
+    )
+
+
+def missing_extra(command: str, extra: str) -> Problem:
+    """An optional part is not installed."""
+    return Problem(
+        f"'tap-customerio {command}' needs an extra: pip install 'tap-customerio[{extra}]'."
+    )

@@ -1,0 +1,192 @@
+"""A small vocabulary for declaring record schemas, and the reader that makes answers fit them.
+
+Fields are named by position, or by keyword where the name needs explaining:
+`text("name", type="Channel: email, push …")`. Every field may be null except those in `key`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_customerio import problems
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Schema = dict[str, Any]
+
+_BOOLEANS = {True: True, False: False, "true": True, "false": False}
+
+
+def record(*fields: Schema, key: Iterable[str] = ("id",)) -> Schema:
+    """A record's JSON schema; the fields named in `key` are never null."""
+    properties = _merge(fields)
+    for name in key:
+        kinds = [kind for kind in properties[name]["type"] if kind != "null"]
+        properties[name] = {**properties[name], "type": kinds}
+    return {"type": "object", "properties": properties, "required": list(key)}
+
+
+def text(*names: str, **described: str) -> Schema:
+    """Strings; any other JSON value the API sends becomes its JSON text."""
+    return _fields({"type": ["string", "null"]}, names, described)
+
+
+def integer(*names: str, **described: str) -> Schema:
+    """Whole numbers of 64 bits; without the maximum, some targets choose an exotic type."""
+    return _fields({"type": ["integer", "null"], "maximum": 2**63 - 1}, names, described)
+
+
+def boolean(*names: str, **described: str) -> Schema:
+    """Booleans."""
+    return _fields({"type": ["boolean", "null"]}, names, described)
+
+
+def timestamp(*names: str, **described: str) -> Schema:
+    """RFC 3339 instants in UTC, from unix seconds; 0 and null both mean "not set"."""
+    return _fields({"type": ["string", "null"], "format": "date-time"}, names, described)
+
+
+def array_of(items: Schema, *names: str, **described: str) -> Schema:
+    """Lists of `items` (one unnamed kind: `text("")`, or `nested(...)`); null is an empty list."""
+    kind = items.get("", items)
+    return _fields({"type": ["array", "null"], "items": kind}, names, described)
+
+
+def nested(*fields: Schema, extra: Schema | None = None) -> Schema:
+    """An object for `object_of` and `array_of`; `extra` is the kind of all undeclared members."""
+    schema: Schema = {"type": ["object", "null"], "properties": _merge(fields)}
+    if extra is not None:
+        schema["additionalProperties"] = extra.get("", extra)
+    return schema
+
+
+def object_of(kind: Schema, *names: str, **described: str) -> Schema:
+    """Objects of one `nested` kind."""
+    return _fields(kind, names, described)
+
+
+class Reader:
+    """Turns one object of the API into one record: every declared field, and nothing else.
+
+    `dropped` collects the names of members that the schema does not know.
+    """
+
+    def __init__(self, stream: str, schema: Schema) -> None:
+        """Compile the schema once; reading is called per record."""
+        self.dropped: set[str] = set()
+        self._stream = stream
+        self._fields: list[tuple[str, Callable[[Any], Any], list[Any] | None]] = [
+            (name, self._converter(name, kind), [] if "array" in kind["type"] else None)
+            for name, kind in schema["properties"].items()
+        ]
+        self._known = schema["properties"].keys()
+
+    def __call__(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Read one object; members it lacks are null, lists empty."""
+        result = {}
+        found = 0
+        for name, convert, default in self._fields:
+            value = raw.get(name)
+            if value is None:
+                found += name in raw
+                result[name] = list(default) if default is not None else None
+            else:
+                found += 1
+                result[name] = convert(value)
+        if found != len(raw):
+            self.dropped.update(raw.keys() - self._known)
+        return result
+
+    def _converter(self, path: str, kind: Schema) -> Callable[[Any], Any]:
+        types = kind["type"]
+        if "object" in types:
+            return self._object(path, kind)
+        if "array" in types:
+            return self._array(path, kind)
+        if kind.get("format") == "date-time":
+            return self._checked(path, "time", _timestamp)
+        if "string" in types:
+            return _text
+        name, convert = ("integer", _integer) if "integer" in types else ("boolean", _boolean)
+        return self._checked(path, name, convert)
+
+    def _checked(
+        self, path: str, expected: str, convert: Callable[[Any], Any]
+    ) -> Callable[[Any], Any]:
+        def checked(value: Any) -> Any:
+            try:
+                return convert(value)
+            except (ArithmeticError, LookupError, OSError, TypeError, ValueError):
+                raise problems.bad_value(self._stream, path, expected) from None
+
+        return checked
+
+    def _array(self, path: str, kind: Schema) -> Callable[[Any], Any]:
+        convert = self._converter(f"{path}[]", kind["items"])
+
+        def array(value: Any) -> list[Any]:
+            if not isinstance(value, list):
+                raise problems.bad_value(self._stream, path, "list")
+            return [None if item is None else convert(item) for item in value]
+
+        return array
+
+    def _object(self, path: str, kind: Schema) -> Callable[[Any], Any]:
+        known = {
+            name: self._converter(f"{path}.{name}", member)
+            for name, member in kind["properties"].items()
+        }
+        extra = kind.get("additionalProperties")
+        other = self._converter(f"{path}.*", extra) if extra else None
+
+        def members(value: Any) -> dict[str, Any]:
+            if not isinstance(value, dict):
+                raise problems.bad_value(self._stream, path, "object")
+            result = {}
+            for name, member in value.items():
+                convert = known.get(name, other)
+                if convert is None:
+                    self.dropped.add(f"{path}.{name}")
+                else:
+                    result[name] = None if member is None else convert(member)
+            return result
+
+        return members
+
+
+def _merge(fields: Iterable[Schema]) -> Schema:
+    return {name: kind for field in fields for name, kind in field.items()}
+
+
+def _fields(kind: Schema, names: Iterable[str], described: dict[str, str]) -> Schema:
+    return dict.fromkeys(names, kind) | {
+        name: {**kind, "description": about} for name, about in described.items()
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    return int(value)
+
+
+def _boolean(value: Any) -> bool:
+    return _BOOLEANS[value]
+
+
+def _timestamp(value: Any) -> str | None:
+    if isinstance(value, str) and not value.lstrip("-").isdigit():
+        return rfc3339(parse(value))
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError
+    return rfc3339(int(seconds)) if seconds else None

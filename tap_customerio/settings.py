@@ -1,0 +1,279 @@
+"""The settings of the tap: their schema, and the checks that come before any request."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import time
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import jsonschema
+from singer_sdk import typing as th
+
+from tap_customerio import windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_customerio.windows import Resolution
+
+NAME = "tap-customerio"
+
+SETTINGS = th.PropertiesList(
+    th.Property(
+        "app_api_key",
+        th.StringType(min_length=1),
+        required=True,
+        secret=True,
+        title="App API key",
+        description="App API key of one workspace (not a Track API key).",
+    ),
+    th.Property(
+        "region",
+        th.StringType,
+        default="us",
+        allowed_values=["us", "eu", "auto"],
+        title="Region",
+        description="Data centre of the account; auto finds out which one takes the key.",
+    ),
+    th.Property(
+        "start_date",
+        th.DateTimeType,
+        title="Start date",
+        description="First instant to read, RFC 3339 or a date in UTC; without it, everything.",
+    ),
+    th.Property(
+        "end_date",
+        th.DateTimeType,
+        title="End date",
+        description="End of the range, exclusive, RFC 3339 or a date in UTC; without it, now.",
+    ),
+    th.Property(
+        "metrics_resolution",
+        th.StringType,
+        default="days",
+        allowed_values=["hours", "days", "weeks", "months"],
+        title="Metrics resolution",
+        description="Width of the time buckets of metrics.",
+    ),
+    th.Property(
+        "metrics_timezone",
+        th.StringType,
+        default="UTC",
+        title="Metrics time zone",
+        description="IANA zone in which campaign metrics are cut, such as Europe/Rome.",
+    ),
+    th.Property(
+        "metrics_lookback_days",
+        th.IntegerType(minimum=0),
+        default=90,
+        title="Metrics look-back",
+        description="Days before the bookmark whose metrics are read again, since they still grow.",
+    ),
+    th.Property(
+        "rescan_ages",
+        th.ArrayType(th.NumberType(exclusive_minimum=0)),
+        default=[1, 3, 7, 30, 90, 175],
+        title="Rescan ages",
+        description="Ages in days at which deliveries are read again; [] turns it off.",
+    ),
+    th.Property(
+        "include_drafts",
+        th.BooleanType,
+        default=False,
+        title="Include drafts",
+        description="Read drafted deliveries too, at the cost of a second read.",
+    ),
+    th.Property(
+        "customers_filter",
+        th.ObjectType(additional_properties=True),
+        title="Customers filter",
+        description="The API's own people filter, to read only some people.",
+    ),
+    th.Property(
+        "requests_per_second",
+        th.NumberType(exclusive_minimum=0, maximum=10),
+        default=10,
+        title="Requests per second",
+        description="Share of the workspace's 10 requests a second that this process may use.",
+    ),
+    th.Property(
+        "concurrency",
+        th.IntegerType(minimum=1, maximum=64),
+        default=8,
+        title="Concurrency",
+        description="Requests in flight at once.",
+    ),
+    th.Property(
+        "request_timeout",
+        th.NumberType(exclusive_minimum=0),
+        default=60,
+        title="Request timeout",
+        description="Seconds without an answer after which a request is tried again.",
+    ),
+    th.Property(
+        "api_url",
+        th.StringType,
+        title="App API address",
+        description="Base address (scheme, host, port) in place of the region's, for the sandbox "
+        "or a proxy; https only, except on loopback.",
+    ),
+    th.Property(
+        "track_api_url",
+        th.StringType,
+        title="Track API address",
+        description="Base address of the Track API, under the same rules.",
+    ),
+    th.Property(
+        "user_agent",
+        th.StringType(min_length=1),
+        default=f"{NAME}/{version(NAME)}",
+        title="User agent",
+        description="How requests introduce themselves; add a way to reach you.",
+    ),
+).to_dict()
+"""JSON schema of the configuration."""
+
+_SECRETS = {name for name, kind in SETTINGS["properties"].items() if kind.get("secret")}
+_TOLERANCE = windows.DAY
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A configuration that has passed `faults`, with its defaults filled in."""
+
+    app_api_key: str
+    region: str
+    metrics_resolution: Resolution
+    metrics_timezone: str
+    metrics_lookback_days: int
+    rescan_ages: tuple[float, ...]
+    include_drafts: bool
+    requests_per_second: float
+    concurrency: int
+    request_timeout: float
+    user_agent: str
+    start_date: str | None = None
+    end_date: str | None = None
+    customers_filter: Mapping[str, Any] | None = None
+    api_url: str | None = None
+    track_api_url: str | None = None
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Settings:
+        """Take this tap's settings out of a configuration."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        known = {name: value for name, value in config.items() if name in names}
+        for name in ("api_url", "track_api_url"):
+            if known.get(name):
+                known[name] = known[name].rstrip("/")
+        return cls(**known)
+
+    @cached_property
+    def start(self) -> int | None:
+        """`start_date` in unix seconds."""
+        return windows.parse(self.start_date) if self.start_date else None
+
+    @cached_property
+    def end(self) -> int | None:
+        """`end_date` in unix seconds."""
+        return windows.parse(self.end_date) if self.end_date else None
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """`metrics_timezone`."""
+        return ZoneInfo(self.metrics_timezone)
+
+
+def faults(config: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a configuration, a sentence each; secrets are never shown."""
+    shape = [_sentence(error) for error in jsonschema.Draft7Validator(SETTINGS).iter_errors(config)]
+    return shape or [*_time_faults(config), *_url_faults(config)]
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    if error.validator == "required":
+        name = error.message.split("'")[1]
+        return f"Setting {name} is missing: {_about(name)}"
+    if not error.absolute_path:
+        return "The configuration is no JSON object of settings."
+    name = str(error.absolute_path[0])
+    shown = "***" if name in _SECRETS else repr(error.instance)
+    return f"Setting {name} is {shown}, which {_rule(error)}. {_about(name)}"
+
+
+def _rule(error: jsonschema.ValidationError) -> str:
+    wanted = error.validator_value
+    return {
+        "type": f"is not of type {_types(wanted)}",
+        "enum": f"is none of {_types(wanted)}",
+        "minimum": f"is less than {wanted}",
+        "maximum": f"is more than {wanted}",
+        "exclusiveMinimum": f"is not more than {wanted}",
+        "minLength": "is empty",
+    }.get(str(error.validator), "is not allowed")
+
+
+def _types(wanted: Any) -> str:
+    names = wanted if isinstance(wanted, list) else [wanted]
+    return ", ".join(str(name) for name in names if name not in ("null", None))
+
+
+def _about(name: str) -> str:
+    return str(SETTINGS["properties"][name]["description"])
+
+
+def _time_faults(config: Mapping[str, Any]) -> Iterator[str]:
+    times: dict[str, int] = {}
+    for name in ("start_date", "end_date"):
+        if not (value := config.get(name)):
+            continue
+        try:
+            times[name] = windows.parse(value)
+        except (ValueError, OverflowError):
+            yield f"Setting {name} is {value!r}, which is no date: write 2024-01-31T00:00:00Z."
+            continue
+        # A day of tolerance: the local clock may be wrong, and only the API's clock counts.
+        if times[name] > time.time() + _TOLERANCE:
+            yield f"Setting {name} is {value!r}, in the future: choose an earlier one or leave it."
+    if len(times) == len(("start", "end")) and times["start_date"] >= times["end_date"]:
+        yield (
+            f"Setting start_date is {config['start_date']!r}, not before end_date "
+            f"{config['end_date']!r}: exchange them, or choose a later end_date."
+        )
+    try:
+        ZoneInfo(config.get("metrics_timezone") or "UTC")
+    except (OSError, ValueError, LookupError):
+        yield (
+            f"Setting metrics_timezone is {config['metrics_timezone']!r}, which is no IANA zone: "
+            "write one such as Europe/Rome."
+        )
+
+
+def _url_faults(config: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("api_url", "track_api_url"):
+        url = config.get(name)
+        if not url:
+            continue
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            host = None
+        if not host or parts.scheme not in ("http", "https") or parts.username:
+            yield f"Setting {name} is no address such as https://api.customer.io: check it."
+        elif parts.path.strip("/") or parts.query or parts.fragment:
+            yield f"Setting {name} is {url!r}: leave only scheme, host and port, without /v1."
+        elif parts.scheme == "http" and not _is_loopback(host):
+            yield f"Setting {name} is {url!r}: use https, or the key would travel in the open."
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

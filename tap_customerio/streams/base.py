@@ -1,0 +1,174 @@
+"""What all streams share: slices through the engine, records through the schema, bookmarks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib import StateMessage
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+
+from tap_customerio import problems
+from tap_customerio.engine import Engine
+from tap_customerio.schema import Reader
+from tap_customerio.windows import HOUR, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_customerio.client import Client
+    from tap_customerio.schema import Schema
+    from tap_customerio.settings import Settings
+    from tap_customerio.tap import TapCustomerio
+
+Page = list[dict[str, Any]]
+
+
+class CustomerioStream(Stream):
+    """A stream as slices of work, their pages, and a record for each row."""
+
+    schema: ClassVar[Schema]
+    primary_keys: ClassVar[tuple[str, ...]] = ("id",)
+
+    # Reader already conforms; the SDK's own conformance costs more than all the rest.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    def __init__(self, tap: TapCustomerio) -> None:
+        """Share the tap's client and settings."""
+        super().__init__(tap)
+        self.tap = tap
+        self.read = Reader(self.name, self.schema)
+
+    @property
+    def client(self) -> Client:
+        """The App API, shared by all streams."""
+        return self.tap.client
+
+    @property
+    def settings(self) -> Settings:
+        """The tap's settings."""
+        return self.tap.settings
+
+    def slices(self) -> Iterable[Any]:
+        """What to ask for, oldest first; one slice unless the stream says otherwise."""
+        return (None,)
+
+    def pages(self, piece: Any) -> Iterable[Page]:
+        """Read one slice, page by page; runs on a worker thread."""
+        raise NotImplementedError
+
+    def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
+        """One output record for a row, or None to leave it out."""
+        return self.read(raw)
+
+    def finish(self, piece: Any) -> None:
+        """All records of a slice have been written."""
+
+    def finish_all(self) -> None:
+        """All records of the stream have been written."""
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        """Run the slices through the engine; code after a yield runs once it has been written."""
+        testing = self.ABORT_AT_RECORD_COUNT is not None
+        engine = Engine(
+            self.slices(),
+            self.pages,
+            workers=1 if testing else self.settings.concurrency,
+            watch=self.tap.watch,
+        )
+        for piece, pages in engine:
+            for page in pages:
+                for raw in page:
+                    if (row := self.record(raw, piece)) is not None:
+                        yield row
+            self.finish(piece)
+        self.finish_all()
+        self.write_state()
+        if self.read.dropped:
+            self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+
+    # Bookmarks move per slice, not per record, and never by the local clock.
+
+    def bookmark(self) -> int | None:
+        """The bookmark in unix seconds; None at first, and for a full-table read.
+
+        Raises:
+            Problem: When the state holds something else.
+        """
+        if self.replication_method == REPLICATION_FULL_TABLE:
+            return None
+        value = self.stream_state.get("replication_key_value")
+        try:
+            return None if value is None else parse(value)
+        except (TypeError, ValueError):
+            raise problems.bad_bookmark(self.name) from None
+
+    def advance(self, moment: int, **facts: str) -> None:
+        """Move the bookmark forward, never back, and write the state."""
+        if self.replication_method == REPLICATION_FULL_TABLE:
+            return
+        current = self.bookmark()
+        if current is None or moment > current:
+            self.stream_state["replication_key"] = self.replication_key
+            self.stream_state["replication_key_value"] = rfc3339(moment)
+        self.stream_state.update(facts)
+        self.write_state()
+
+    def write_state(self) -> None:
+        """Write the state even if it has not changed: some targets keep it only as last message."""
+        if self.get_batch_config(self.config) is None:  # else the SDK, once the file is announced
+            self.tap.write_message(StateMessage(self.tap_state))
+
+    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        pass
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """None: only the API's clock counts."""
+
+
+class ListStream(CustomerioStream):
+    """A list that the API always gives whole; what changed since the bookmark is emitted."""
+
+    path: ClassVar[str]
+    records_key: ClassVar[str]
+    page_size: ClassVar[int | None] = None
+
+    # Lists are not sorted and edits have only whole seconds.
+    margin = HOUR
+
+    def pages(self, piece: None) -> Iterable[Page]:  # noqa: ARG002
+        """The list, shared with every other stream that needs it."""
+        yield self.listing(self.client)
+
+    @classmethod
+    def listing(cls, client: Client) -> Page:
+        """All rows of the list, read once per run."""
+        return client.listing(cls.path, cls.records_key, params={"limit": cls.page_size})
+
+    def slices(self) -> Iterable[None]:
+        """One; the bookmark is read now, before anything moves it."""
+        bookmark = self.bookmark()
+        self._since = None if bookmark is None else bookmark - self.margin
+        self._newest = 0
+        yield None
+
+    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
+        """The row, unless it has not changed since the bookmark."""
+        changed = raw.get(self.replication_key) if self.replication_key else None
+        if changed:
+            self._newest = max(self._newest, changed)
+            if self._since is not None and changed < self._since:
+                return None
+        return self.read(raw)
+
+    def finish_all(self) -> None:
+        """The bookmark is the newest change seen, within the asked range."""
+        if self.replication_key and self._newest:
+            ceiling = self.settings.end or self._newest
+            self.advance(min(self._newest, ceiling))

@@ -1,0 +1,133 @@
+"""Pure time arithmetic: instants, time windows, and calendar buckets in a time zone.
+
+Instants are whole unix seconds, as the API counts them; ranges are half-open.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Resolution = Literal["hours", "days", "weeks", "months"]
+
+HOUR = 3_600
+DAY = 24 * HOUR
+MONTHS_PER_YEAR = 12
+
+BEGINNING = 1_325_376_000
+"""2012-01-01: no workspace is older than Customer.io itself."""
+
+EASTERN = ZoneInfo("America/New_York")
+"""The zone of every metric that has only version 1 of its endpoint."""
+
+V1_REACH: dict[Resolution, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
+"""Most buckets that version 1 of a metrics endpoint counts back from now."""
+
+
+def parse(text: str) -> int:
+    """Read an RFC 3339 instant or a plain date (UTC) as unix seconds, rounded down.
+
+    Raises:
+        ValueError: When the text is no such thing.
+    """
+    moment = dt.datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "zZ" else text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.timezone.utc)
+    return int(moment.timestamp() // 1)
+
+
+def rfc3339(seconds: float) -> str:
+    """Write unix seconds as an RFC 3339 instant in UTC."""
+    moment = dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
+    return moment.replace(tzinfo=None).isoformat() + "Z"
+
+
+class Window(NamedTuple):
+    """The seconds from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+    @property
+    def width(self) -> int:
+        """Length in seconds."""
+        return self.end - self.start
+
+
+class WindowPlan:
+    """Cuts a range into consecutive windows whose width follows how busy the last ones were.
+
+    The API narrows requests of more than six months silently, so no window is wider than 180 days.
+    """
+
+    widest = 180 * DAY
+    narrowest = 60
+    first = 30 * DAY
+    rows_wanted = 10_000
+
+    def __init__(self, start: int, end: int) -> None:
+        """Plan for `[start, end)`."""
+        self._start, self._end = start, end
+        self._width = self.first
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Window]:
+        """Yield windows, oldest first; each is as wide as `learn` has made them by then."""
+        start = self._start
+        while start < self._end:
+            window = Window(start, min(start + self._width, self._end))
+            yield window
+            start = window.end
+
+    def learn(self, window: Window, rows: int) -> None:
+        """Let the next windows hold about `rows_wanted` rows, at most twice as wide as this one."""
+        wanted = window.width * self.rows_wanted // max(rows, self.rows_wanted // 2)
+        with self._lock:
+            if rows > self.rows_wanted:
+                self._width = max(self.narrowest, min(self._width, wanted))
+            else:
+                self._width = min(self.widest, max(self._width, wanted))
+
+
+def bucket_start(moment: int, resolution: Resolution, zone: ZoneInfo) -> int:
+    """First second of the calendar hour, day, week (from Sunday) or month that holds `moment`."""
+    local = dt.datetime.fromtimestamp(moment, zone)
+    if resolution == "hours":
+        return moment - local.minute * 60 - local.second
+    day = local.date()
+    if resolution == "weeks":
+        day -= dt.timedelta(days=day.isoweekday() % 7)
+    elif resolution == "months":
+        day = day.replace(day=1)
+    return _midnight(day, zone)
+
+
+def bucket_after(start: int, resolution: Resolution, zone: ZoneInfo, count: int = 1) -> int:
+    """First second of the bucket `count` places after (before, if negative) the one at `start`."""
+    if resolution == "hours":
+        return start + count * HOUR
+    day = dt.datetime.fromtimestamp(start, zone).date()
+    if resolution == "months":
+        months = day.year * MONTHS_PER_YEAR + day.month - 1 + count
+        day = day.replace(year=months // MONTHS_PER_YEAR, month=months % MONTHS_PER_YEAR + 1)
+    else:
+        day += dt.timedelta(days=count if resolution == "days" else 7 * count)
+    return _midnight(day, zone)
+
+
+def buckets(first: int, end: int, resolution: Resolution, zone: ZoneInfo) -> Iterator[Window]:
+    """Yield consecutive buckets, from the one that starts at `first` to the last before `end`."""
+    while first < end:
+        after = bucket_after(first, resolution, zone)
+        yield Window(first, after)
+        first = after
+
+
+def _midnight(day: dt.date, zone: ZoneInfo) -> int:
+    """First second of a day, also where the clocks jump over midnight."""
+    return int(dt.datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())

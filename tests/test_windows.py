@@ -1,0 +1,143 @@
+"""Time arithmetic: windows partition the range; buckets follow the calendar of their zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_customerio.windows import (
+    DAY,
+    EASTERN,
+    HOUR,
+    Resolution,
+    Window,
+    WindowPlan,
+    bucket_after,
+    bucket_start,
+    buckets,
+    parse,
+    rfc3339,
+)
+
+MOMENTS = st.integers(parse("2012-01-01"), parse("2035-01-01"))
+RESOLUTIONS = st.sampled_from(["hours", "days", "weeks", "months"])
+ZONES = st.sampled_from(
+    ["UTC", "America/New_York", "Europe/Rome", "Asia/Kolkata", "America/Sao_Paulo", "Asia/Beirut"]
+).map(ZoneInfo)
+
+
+@given(MOMENTS, st.integers(0, 4000 * DAY), st.lists(st.integers(0, 2_000_000), max_size=50))
+def test_windows_partition_the_range_whatever_has_been_learnt(
+    start: int, length: int, rows: list[int]
+) -> None:
+    plan = WindowPlan(start, start + length)
+    edge = start
+    for number, window in enumerate(plan):
+        assert window.start == edge
+        assert 0 < window.width <= 180 * DAY
+        edge = window.end
+        if number < len(rows):
+            plan.learn(window, rows[number])
+        if number > 10_000:
+            break
+    else:
+        assert edge == start + length
+
+
+def test_empty_years_cost_few_windows() -> None:
+    plan = WindowPlan(parse("2012-01-01"), parse("2026-01-01"))
+    count = 0
+    for window in plan:
+        plan.learn(window, 0)
+        count += 1
+    assert count <= 35
+
+
+def test_busy_windows_make_the_next_ones_hold_about_ten_thousand_rows() -> None:
+    plan = WindowPlan(0, 400 * DAY)
+    windows = iter(plan)
+    plan.learn(next(windows), 300_000)
+    assert next(windows).width == DAY
+
+
+def test_a_quiet_window_at_most_doubles_the_next() -> None:
+    plan = WindowPlan(0, 400 * DAY)
+    windows = iter(plan)
+    plan.learn(next(windows), 10)
+    assert next(windows).width == 60 * DAY
+
+
+def test_a_narrow_last_window_does_not_narrow_the_others() -> None:
+    plan = WindowPlan(0, 400 * DAY)
+    plan.learn(Window(0, 60), 5)
+    assert next(iter(plan)).width == 30 * DAY
+
+
+@given(MOMENTS, RESOLUTIONS, ZONES)
+def test_a_bucket_holds_its_moment(moment: int, resolution: Resolution, zone: ZoneInfo) -> None:
+    start = bucket_start(moment, resolution, zone)
+    assert start <= moment < bucket_after(start, resolution, zone)
+    assert bucket_start(start, resolution, zone) == start
+
+
+@given(MOMENTS, RESOLUTIONS, ZONES, st.integers(0, 40))
+def test_counting_back_undoes_counting_on(
+    moment: int, resolution: Resolution, zone: ZoneInfo, count: int
+) -> None:
+    start = bucket_start(moment, resolution, zone)
+    later = bucket_after(start, resolution, zone, count)
+    assert bucket_after(later, resolution, zone, -count) == start
+
+
+@given(MOMENTS, st.sampled_from(["days", "weeks", "months"]), ZONES)
+def test_buckets_begin_with_the_local_day(
+    moment: int, resolution: Resolution, zone: ZoneInfo
+) -> None:
+    start = bucket_start(moment, resolution, zone)
+    local = dt.datetime.fromtimestamp(start, zone)
+    the_second_before = dt.datetime.fromtimestamp(start - 1, zone)
+    assert local.date() != the_second_before.date()
+    assert resolution != "weeks" or local.isoweekday() == 7
+    assert resolution != "months" or local.day == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-06-15", 24)]
+)
+def test_days_of_clock_changes_have_23_and_25_hours(day: str, hours: int) -> None:
+    start = bucket_start(parse(f"{day}T12:00:00-05:00"), "days", EASTERN)
+    end = bucket_after(start, "days", EASTERN)
+    assert end - start == hours * HOUR
+    assert len(list(buckets(start, end, "hours", EASTERN))) == hours
+
+
+def test_every_third_bucket_start_over_both_clock_changes_is_known() -> None:
+    months = buckets(parse("2026-02-01T05:00:00Z"), parse("2027-01-01"), "months", EASTERN)
+    assert [rfc3339(bucket.start) for bucket in months][::3] == [
+        "2026-02-01T05:00:00Z",
+        "2026-05-01T04:00:00Z",
+        "2026-08-01T04:00:00Z",
+        "2026-11-01T04:00:00Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:10Z", 10),
+        ("1970-01-01", 0),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1970-01-01T00:00:10.999999Z", 10),
+    ],
+)
+def test_instants_are_read_in_every_usual_form(text: str, seconds: int) -> None:
+    assert parse(text) == seconds
+
+
+@given(st.integers(0, 4_102_444_800))
+def test_instants_survive_being_written_and_read(seconds: int) -> None:
+    assert parse(rfc3339(seconds)) == seconds
