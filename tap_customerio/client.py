@@ -237,8 +237,9 @@ class Client:
         return problems.refused(request, status)
 
     def _explain_unauthorized(self) -> problems.Problem:
-        for region, base in HOSTS.items():
-            if self._base in HOSTS.values() and base != self._base and self._accepts(base):
+        others = {} if self._settings.api_url else HOSTS
+        for region, base in others.items():
+            if base != self._base and self._accepts(base):
                 return problems.other_region(self._settings.region, region)
         return problems.unauthorized(self._where())
 
@@ -294,7 +295,7 @@ def _decode(content: bytes) -> dict[str, Any]:
     try:
         data = msgspec.json.decode(content)
         unsafe = _NUL in content
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         try:
             data, unsafe = json.loads(content.decode(errors="replace"), strict=False), True
         except (ValueError, RecursionError):

@@ -176,7 +176,9 @@ def _text(value: Any) -> str:
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError
-    return int(value)
+    if not -(2**63) <= (whole := int(value)) < 2**63:
+        raise ValueError
+    return whole
 
 
 def _boolean(value: Any) -> bool:

@@ -96,7 +96,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "requests_per_second",
-        th.NumberType(exclusive_minimum=0, maximum=10),
+        th.NumberType(exclusive_minimum=0),
         default=10,
         title="Requests per second",
         description="Share of the workspace's 10 requests a second that this process may use.",

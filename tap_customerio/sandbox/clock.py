@@ -1,0 +1,33 @@
+"""The sandbox's time: the real one, or one that stands still until told otherwise."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+
+class Clock:
+    """What the sandbox takes for the present."""
+
+    def __init__(self, now: float | None = None) -> None:
+        """Follow the real clock, or stand still at the unix second `now`."""
+        self._stands_at = now
+        self._ahead = 0.0
+
+    @property
+    def runs(self) -> bool:
+        """Whether time passes by itself."""
+        return self._stands_at is None
+
+    def now(self) -> float:
+        """Unix time."""
+        base = time.time() if self._stands_at is None else self._stands_at
+        return base + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Move the present; a running clock goes on running from there."""
+        self._ahead += seconds
+
+    def http_date(self) -> str:
+        """The present as the `Date` header of an answer."""
+        return formatdate(int(self.now()), usegmt=True)

@@ -1,0 +1,86 @@
+"""Filters over people, as the search takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.people import People
+
+Predicate = Callable[[int], bool]
+
+
+def everybody(_number: int) -> bool:
+    """What `cio_id exists` means."""
+    return True
+
+
+def predicate(condition: object, people: People) -> Predicate:
+    """A filter as a question about a person's number.
+
+    Raises:
+        ValueError: The filter is malformed.
+    """
+    if not isinstance(condition, dict) or len(condition) != 1:
+        raise ValueError("a filter has exactly one key")
+    ((key, value),) = condition.items()
+    makers: dict[str, Callable[[Any, People], Predicate]] = {
+        "and": _all_of,
+        "or": _any_of,
+        "not": _none_of,
+        "segment": _in_segment,
+        "attribute": _by_attribute,
+    }
+    if key not in makers:
+        raise ValueError(f"unknown condition {key}")
+    return makers[key](value, people)
+
+
+def _parts(value: object, people: People) -> list[Predicate]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("a group holds at least one filter")
+    return [predicate(part, people) for part in value]
+
+
+def _all_of(value: object, people: People) -> Predicate:
+    parts = [part for part in _parts(value, people) if part is not everybody]
+    return (lambda number: all(part(number) for part in parts)) if parts else everybody
+
+
+def _any_of(value: object, people: People) -> Predicate:
+    parts = _parts(value, people)
+    return everybody if everybody in parts else lambda number: any(part(number) for part in parts)
+
+
+def _none_of(value: object, people: People) -> Predicate:
+    part = predicate(value, people)
+    return lambda number: not part(number)
+
+
+def _in_segment(value: object, people: People) -> Predicate:
+    match value:
+        case {"id": int(segment), **others} if not others and segment is not True:
+            return lambda number: people.is_member(segment, number)
+    raise ValueError("a segment is named by its id")
+
+
+def _by_attribute(value: object, people: People) -> Predicate:
+    match value:
+        case {"field": "cio_id", "operator": "exists", **others} if not others:
+            return everybody
+        case {"field": str(field), "operator": "exists", **others} if not others:
+            return lambda number: field in people.attributes(number)
+        case {"field": str(field), "operator": "eq", "value": sought, **others} if not others:
+            wanted = _text(sought)
+            return lambda number: people.attributes(number).get(field) == wanted
+    raise ValueError("an attribute is asked for with exists, or with eq and a value")
+
+
+def _text(value: object) -> str:
+    """The value as attributes hold it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None or isinstance(value, list | dict):
+        raise ValueError("a value is text, a number, or true or false")
+    return str(value)

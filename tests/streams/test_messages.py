@@ -1,0 +1,200 @@
+"""Messages: every delivery of the range, once, whatever the windows; bookmarks per window."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+import time_machine
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from conftest import NOW, SINCE, config_for, run_tap
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.windows import DAY, WindowPlan, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox import Sandbox
+
+
+def truth(sandbox: Sandbox, start: int = SINCE, end: int = NOW) -> list[str]:
+    now = sandbox.clock.now()
+    return sorted(row["id"] for row in sandbox.workspace.deliveries(start, end, now=now))
+
+
+def test_every_delivery_arrives_once(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["messages"])
+    assert sorted(output.ids("messages")) == truth(sandbox)
+    assert output.bookmark("messages") == rfc3339(NOW)
+
+
+def test_the_asked_range_is_half_open_and_bounds_the_bookmark(sandbox: Sandbox) -> None:
+    start, end = parse("2026-02-10T07:00:00Z"), parse("2026-02-20T09:30:00Z")
+    settings = {"start_date": rfc3339(start), "end_date": rfc3339(end)}
+    output = run_tap(config_for(sandbox, **settings), streams=["messages"])
+    assert sorted(output.ids("messages")) == truth(sandbox, start, end)
+    assert output.bookmark("messages") == rfc3339(end)
+
+
+def test_a_second_run_reads_only_what_is_new(make_sandbox: Callable[..., Sandbox]) -> None:
+    box = make_sandbox()
+    first = run_tap(config_for(box), streams=["messages"])
+    box.clock.advance(DAY)
+    box.forget()
+    second = run_tap(config_for(box), streams=["messages"], state=first.states[-1])
+    assert sorted(second.ids("messages")) == truth(box, NOW, NOW + DAY)
+    assert second.ids("messages")
+    assert len([call for call in box.calls if call.path == "/v1/messages"]) == 1
+
+
+def test_a_second_run_with_nothing_new_keeps_the_bookmark(sandbox: Sandbox) -> None:
+    first = run_tap(config_for(sandbox), streams=["messages"])
+    second = run_tap(config_for(sandbox), streams=["messages"], state=first.states[-1])
+    assert second.records["messages"] == []
+    assert second.bookmark("messages") == first.bookmark("messages")
+
+
+def test_an_earlier_end_never_moves_the_bookmark_back(sandbox: Sandbox) -> None:
+    state = {"bookmarks": {"messages": {"replication_key_value": "2026-03-01T00:00:00Z"}}}
+    config = config_for(sandbox, end_date="2026-02-15")
+    output = run_tap(config, streams=["messages"], state=state)
+    assert output.records["messages"] == []
+    assert output.bookmark("messages") == "2026-03-01T00:00:00Z"
+
+
+def test_equal_seconds_on_the_edges_of_windows_are_read_once(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    edges = [SINCE + 30 * DAY + second for second in (-1, 0, 1)]
+    box = make_sandbox(
+        workspace=Workspace(since=SINCE, per_day=5, people=20, bursts=dict.fromkeys(edges, 40))
+    )
+    config = config_for(box, start_date=rfc3339(SINCE))
+    output = run_tap(config, streams=["messages"])
+    assert sorted(output.ids("messages")) == truth(box)
+    starts = [int(call.query["start_ts"]) for call in box.calls if call.path == "/v1/messages"]
+    assert edges[1] in starts
+
+
+@pytest.mark.parametrize("rows", [999, 1000, 1001, 2000])
+def test_windows_of_about_a_page_are_complete(
+    make_sandbox: Callable[..., Sandbox], rows: int
+) -> None:
+    second = SINCE + DAY
+    quiet = [(SINCE, second), (second + 1, int(NOW))]
+    box = make_sandbox(
+        workspace=Workspace(since=SINCE, people=20, gaps=quiet, bursts={second: rows})
+    )
+    output = run_tap(config_for(box, end_date=rfc3339(NOW - 60)), streams=["messages"])
+    assert len(set(output.ids("messages"))) == len(output.ids("messages"))
+    assert sorted(output.ids("messages")) == truth(box, end=NOW - 60)
+    assert len(output.ids("messages")) >= rows
+
+
+def test_empty_years_cost_few_requests_and_move_the_bookmark(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=Workspace(since=SINCE, gaps=[(SINCE, NOW + 1)]))
+    output = run_tap(config_for(box), streams=["messages"])
+    assert output.records["messages"] == []
+    assert output.bookmark("messages") == rfc3339(NOW)
+    assert len(box.calls) <= 50
+
+
+@pytest.mark.parametrize("first", [61, 7 * 3600 + 1, 40 * DAY])
+def test_the_result_does_not_depend_on_the_width_of_windows(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    monkeypatch.setattr(WindowPlan, "first", first)
+    config = config_for(sandbox, start_date=rfc3339(NOW - 20 * DAY))
+    output = run_tap(config, streams=["messages"])
+    assert sorted(output.ids("messages")) == truth(sandbox, NOW - 20 * DAY)
+
+
+def test_drafts_are_read_when_wanted(sandbox: Sandbox) -> None:
+    now = sandbox.clock.now()
+    drafts = {
+        row["id"] for row in sandbox.workspace.deliveries(SINCE, int(NOW), now=now, drafts=True)
+    }
+    without = run_tap(config_for(sandbox), streams=["messages"])
+    both = run_tap(config_for(sandbox, include_drafts=True), streams=["messages"])
+    assert drafts
+    assert set(both.ids("messages")) - set(without.ids("messages")) == drafts
+
+
+def test_records_carry_person_and_last_change_at_top_level(sandbox: Sandbox) -> None:
+    rows = {
+        row["id"]: row
+        for row in sandbox.workspace.deliveries(SINCE, int(NOW), now=sandbox.clock.now())
+    }
+    output = run_tap(config_for(sandbox), streams=["messages"])
+    for record in output.records["messages"]:
+        raw = rows[record["id"]]
+        assert record["cio_id"] == raw["customer_identifiers"]["cio_id"]
+        assert record["created"] == rfc3339(raw["created"])
+        assert record["updated"] == rfc3339(int(raw["deduplicate_id"].rpartition(":")[2]))
+        assert record["metrics"] == {name: rfc3339(at) for name, at in raw["metrics"].items()}
+
+
+def test_records_fit_their_schema(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["messages"])
+    validator = jsonschema.Draft7Validator(
+        output.schemas["messages"], format_checker=jsonschema.FormatChecker()
+    )
+    for record in output.records["messages"]:
+        validator.validate(record)
+
+
+def test_state_is_written_after_every_window(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox, start_date="2025-01-01"), streams=["messages"])
+    marks = [
+        state["bookmarks"]["messages"]["replication_key_value"]
+        for state in output.states
+        if state["bookmarks"].get("messages")
+    ]
+    windows = {
+        int(call.query["end_ts"]) + 1 for call in sandbox.calls if call.path == "/v1/messages"
+    }
+    assert {parse(mark) for mark in marks} == windows
+    assert marks == sorted(marks)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_local_clock_that_is_wrong_changes_nothing(
+    make_sandbox: Callable[..., Sandbox], hours: int
+) -> None:
+    box = make_sandbox()
+    outputs = []
+    for skew in (0, hours * 3600):
+        with time_machine.travel(NOW + skew):
+            outputs.append(run_tap(config_for(box)))
+    right, wrong = outputs
+    assert wrong.states[-1] == right.states[-1]
+    for stream in right.schemas:
+        assert _sorted(wrong.records[stream]) == _sorted(right.records[stream])
+
+
+def _sorted(records: list[dict[str, Any]]) -> list[str]:
+    return sorted(map(repr, records))
+
+
+def test_a_bookmark_that_is_no_time_stops_the_run(sandbox: Sandbox) -> None:
+    state = {"bookmarks": {"messages": {"replication_key_value": "yesterday"}}}
+    with pytest.raises(Exception, match="bookmark of stream 'messages'"):
+        run_tap(config_for(sandbox), streams=["messages"], state=state)
+
+
+def test_a_full_table_read_ignores_and_keeps_off_the_bookmark(sandbox: Sandbox) -> None:
+    state = {"bookmarks": {"messages": {"replication_key_value": "2026-03-01T00:00:00Z"}}}
+    output = run_tap(
+        config_for(sandbox), streams=["messages"], state=state, full_table=["messages"]
+    )
+    assert sorted(output.ids("messages")) == truth(sandbox)
+    assert output.bookmark("messages") == "2026-03-01T00:00:00Z"
+
+
+def test_no_delivery_is_asked_for_twice(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["messages"])
+    assert max(Counter(output.ids("messages")).values()) == 1

@@ -1,0 +1,212 @@
+"""Metrics: every count in its bucket, whatever the API does about the ends of a range."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import jsonschema
+import pytest
+from conftest import NOW, SINCE, config_for, run_tap
+
+from tap_customerio.sandbox import Quirks
+from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Output
+
+    from tap_customerio.sandbox import Sandbox
+    from tap_customerio.windows import Resolution
+
+REACH: dict[str, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
+V1_TYPES = ("newsletter", "broadcast", "transactional")
+
+
+def check(
+    output: Output, sandbox: Sandbox, resolution: Resolution, zone: str, kinds: tuple[str, ...]
+) -> int:
+    """Compare every row of some source types with the truth; returns the number of rows."""
+    rows = [row for row in output.records["metrics"] if row["source_type"] in kinds]
+    for row in rows:
+        start = parse(row["period_start"])
+        assert bucket_start(start, resolution, ZoneInfo(zone)) == start
+        end = bucket_after(start, resolution, ZoneInfo(zone))
+        counts = sandbox.workspace.metric_counts(
+            row["source_type"], row["source_id"], start, end, NOW
+        )
+        assert row["timezone"] == zone
+        assert row["resolution"] == resolution
+        assert row["is_partial"] == (end > NOW)
+        for name, count in counts.items():
+            column = f"http_{name}" if name[0].isdigit() else name
+            assert (row[column] or 0) == count
+    return len(rows)
+
+
+def total(output: Output, kinds: tuple[str, ...]) -> int:
+    return sum(
+        row["created"] or 0 for row in output.records["metrics"] if row["source_type"] in kinds
+    )
+
+
+def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
+    names = {"transactional": "transactional_message_id"}
+    rows = sandbox.workspace.deliveries(start, int(NOW) + 1, now=NOW)
+    return sum(
+        1 for row in rows if any(row[names.get(kind, f"{kind}_id")] is not None for kind in kinds)
+    )
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(),
+        Quirks(includes_end_bucket=True),
+        Quirks(aligned_buckets=False),
+        Quirks(aligned_buckets=False, includes_end_bucket=True),
+        Quirks(echoes_window=True),
+    ],
+    ids=["aligned", "end included", "unaligned", "unaligned, end included", "echo"],
+)
+@pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
+def test_campaign_counts_are_right_however_the_api_cuts(
+    make_sandbox: Callable[..., Sandbox], quirks: Quirks, resolution: Resolution
+) -> None:
+    box = make_sandbox(quirks=quirks)
+    zone = "Europe/Rome"
+    settings = {"metrics_resolution": resolution, "metrics_timezone": zone}
+    output = run_tap(config_for(box, **settings), streams=["metrics"])
+    assert check(output, box, resolution, zone, ("campaign",)) > 10
+    assert total(output, ("campaign",)) == deliveries(box, SINCE, ("campaign",))
+
+
+@pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
+def test_version_1_counts_are_in_eastern_buckets_over_the_clock_change(
+    sandbox: Sandbox, resolution: Resolution
+) -> None:
+    output = run_tap(config_for(sandbox, metrics_resolution=resolution), streams=["metrics"])
+    check(output, sandbox, resolution, EASTERN.key, V1_TYPES)
+    oldest = bucket_after(
+        bucket_start(int(NOW), resolution, EASTERN), resolution, EASTERN, 1 - REACH[resolution]
+    )
+    assert total(output, V1_TYPES) == deliveries(sandbox, max(oldest, SINCE), V1_TYPES)
+
+
+def test_buckets_that_count_nothing_are_left_out(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["metrics"])
+    counts = [
+        name
+        for name, kind in output.schemas["metrics"]["properties"].items()
+        if kind["type"] == ["integer", "null"]
+    ]
+    assert all(any(row[name] for name in counts) for row in output.records["metrics"])
+
+
+def test_keys_are_unique_and_records_fit_their_schema(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["metrics"])
+    keys = [
+        tuple(row[name] for name in output.keys["metrics"]) for row in output.records["metrics"]
+    ]
+    assert len(set(keys)) == len(keys)
+    validator = jsonschema.Draft7Validator(
+        output.schemas["metrics"], format_checker=jsonschema.FormatChecker()
+    )
+    for row in output.records["metrics"]:
+        validator.validate(row)
+
+
+def test_the_asked_range_bounds_the_buckets(sandbox: Sandbox) -> None:
+    settings = {"start_date": "2026-03-05T10:00:00Z", "end_date": "2026-03-20T10:00:00Z"}
+    output = run_tap(config_for(sandbox, **settings), streams=["metrics"])
+    campaign, others = (
+        [row["period_start"] for row in output.records["metrics"] if row["timezone"] == zone]
+        for zone in ("UTC", EASTERN.key)
+    )
+    assert min(campaign) >= "2026-03-05T00:00:00Z"
+    assert max(campaign) <= "2026-03-20T00:00:00Z"
+    assert min(others) >= "2026-03-05T05:00:00Z"
+    assert max(others) < "2026-03-20T10:00:00Z"
+    assert output.bookmark("metrics") == "2026-03-20T10:00:00Z"
+
+
+def test_a_second_run_reads_again_as_far_as_the_look_back(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox()
+    first = run_tap(config_for(box), streams=["metrics"])
+    box.clock.advance(DAY)
+    config = config_for(box, metrics_lookback_days=10)
+    second = run_tap(config, streams=["metrics"], state=first.states[-1])
+    oldest = min(row["period_start"] for row in second.records["metrics"])
+    assert rfc3339(NOW - 11 * DAY) < oldest < rfc3339(NOW - 8 * DAY)
+    assert second.bookmark("metrics") == rfc3339(NOW + DAY)
+
+
+@pytest.mark.parametrize(
+    "change", [{"metrics_resolution": "weeks"}, {"metrics_timezone": "Europe/Rome"}]
+)
+def test_another_resolution_or_zone_reads_everything_again(
+    sandbox: Sandbox, change: dict[str, Any]
+) -> None:
+    first = run_tap(config_for(sandbox), streams=["metrics"])
+    config = config_for(sandbox, metrics_lookback_days=1)
+    second = run_tap({**config, **change}, streams=["metrics"], state=first.states[-1])
+    again = run_tap({**config, **change}, streams=["metrics"])
+    assert second.records["metrics"] == again.records["metrics"]
+
+
+def test_what_cannot_be_had_is_said_once(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_tap(config_for(sandbox), streams=["metrics"])
+    assert caplog.text.count("no more than the last 45 days") == 1
+    caplog.clear()
+    run_tap(config_for(sandbox, start_date="2026-03-25"), streams=["metrics"])
+    assert "no more than" not in caplog.text
+
+
+def test_one_request_per_sender_and_none_of_their_lists_twice(sandbox: Sandbox) -> None:
+    run_tap(config_for(sandbox))
+    metrics = [call.path for call in sandbox.calls if call.path.endswith("/metrics")]
+    assert len(metrics) == len(set(metrics))
+    lists = [
+        call.path for call in sandbox.calls if call.path in ("/v1/campaigns", "/v1/broadcasts")
+    ]
+    assert sorted(lists) == ["/v1/broadcasts", "/v1/campaigns"]
+
+
+def test_a_sender_deleted_meanwhile_is_left_out_with_a_warning(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = sandbox.workspace.campaigns(NOW)[0]["id"]
+    sandbox.fail(status=404, path=f"/v1/campaigns/{gone}/metrics")
+    output = run_tap(config_for(sandbox), streams=["metrics"])
+    assert f"campaign {gone} was deleted meanwhile" in caplog.text
+    assert {row["source_id"] for row in output.records["metrics"]} - {gone}
+
+
+def test_a_range_of_more_than_ten_years_is_asked_for_in_parts(
+    sandbox: Sandbox,
+) -> None:
+    row = {"id": 1, "created": parse("2012-06-01")}
+    sandbox.fail(status=200, body={"campaigns": [row]}, path="/v1/campaigns")
+    series = {"metric": {"series": {"created": [1]}}}
+    sandbox.fail(status=200, times=5, body=series, path="/v1/campaigns/1/metrics")
+    output = run_tap(config_for(sandbox), streams=["metrics"])
+    sandbox.gate.failures.clear()
+    asked = sorted(
+        (int(call.query["start"]), int(call.query["end"]))
+        for call in sandbox.calls
+        if call.path == "/v1/campaigns/1/metrics"
+    )
+    assert asked[0][0] == row["created"]
+    assert asked[-1][1] == bucket_after(
+        bucket_start(int(NOW), "days", ZoneInfo("UTC")), "days", ZoneInfo("UTC")
+    )
+    assert all(end - start <= 3_650 * DAY for start, end in asked)
+    assert all(earlier[1] == later[0] for earlier, later in zip(asked, asked[1:], strict=False))
+    assert len([r for r in output.records["metrics"] if r["source_type"] == "campaign"]) == len(
+        asked
+    )

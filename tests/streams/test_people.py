@@ -1,0 +1,92 @@
+"""Customers: everyone the search finds, whatever identifiers they have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+from conftest import NOW, config_for, run_tap
+
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox import Sandbox
+
+
+def test_everyone_arrives_once_with_all_identifiers(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["customers"])
+    records = {record["cio_id"]: record for record in output.records["customers"]}
+    people = {person["identifiers"]["cio_id"]: person for person in sandbox.workspace.everyone(NOW)}
+    assert len(records) == len(output.records["customers"])
+    assert records.keys() == people.keys()
+    for cio_id, person in people.items():
+        assert records[cio_id]["id"] == person["identifiers"]["id"]
+        assert records[cio_id]["email"] == person["identifiers"]["email"]
+        assert records[cio_id]["unsubscribed"] == person["unsubscribed"]
+        assert records[cio_id]["attributes"] == person["attributes"]
+        assert records[cio_id]["timestamps"] == {
+            name: rfc3339(at) if at else None for name, at in person["timestamps"].items()
+        }
+        assert len(records[cio_id]["devices"]) == len(person["devices"] or [])
+
+
+def test_the_sandbox_has_the_people_who_are_hard_to_read(sandbox: Sandbox) -> None:
+    people = [person["identifiers"] for person in sandbox.workspace.everyone(NOW)]
+    assert any(person["id"] is None for person in people)
+    assert any(person["email"] is None for person in people)
+    assert any(person["cio_id"].replace("e", "").isdigit() for person in people)
+
+
+def test_ids_that_look_like_numbers_stay_text(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["customers"])
+    assert all(isinstance(cio_id, str) for cio_id in output.ids("customers"))
+    assert output.schemas["customers"]["properties"]["cio_id"]["type"] == ["string"]
+
+
+def test_a_thousand_people_cost_eleven_requests(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["customers"])
+    people = len(output.records["customers"])
+    paths = [call.path for call in sandbox.calls]
+    assert paths.count("/v1/customers") == -(-people // 1000)
+    assert paths.count("/v1/customers/attributes") == -(-people // 100)
+
+
+def test_a_filter_reads_only_some_people(sandbox: Sandbox) -> None:
+    only = {"attribute": {"field": "region", "operator": "eq", "value": "Asia"}}
+    output = run_tap(config_for(sandbox, customers_filter=only), streams=["customers"])
+    assert {record["attributes"]["region"] for record in output.records["customers"]} == {"Asia"}
+
+
+def test_people_deleted_meanwhile_are_counted_and_not_passed_over_in_silence(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"identifiers": [{"cio_id": "feed0001", "id": None, "email": None}], "next": ""}
+    sandbox.fail(status=200, body=body, path="/v1/customers")
+    output = run_tap(config_for(sandbox), streams=["customers"])
+    assert output.records["customers"] == []
+    assert "1 of 1 people were deleted or merged while being read" in caplog.text
+
+
+def test_profiles_without_identifiers_get_them_from_the_attributes(sandbox: Sandbox) -> None:
+    profile = {
+        "attributes": {"cio_id": "30e00001", "email": "ada@example.org"},
+        "unsubscribed": False,
+        "devices": None,
+    }
+    sandbox.fail(status=200, body={"customers": [profile]}, path="/v1/customers/attributes")
+    output = run_tap(config_for(sandbox, concurrency=1), streams=["customers"])
+    record = output.records["customers"][0]
+    assert record["cio_id"] == "30e00001"
+    assert record["email"] == "ada@example.org"
+    assert record["id"] is None
+    assert record["devices"] == []
+
+
+def test_records_fit_their_schema(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["customers"])
+    validator = jsonschema.Draft7Validator(
+        output.schemas["customers"], format_checker=jsonschema.FormatChecker()
+    )
+    for record in output.records["customers"]:
+        validator.validate(record)

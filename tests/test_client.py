@@ -1,0 +1,274 @@
+"""One request: its host, its key, its retries, and what its failures say."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import NOW, config_for
+
+from tap_customerio import client as client_module
+from tap_customerio.client import Client
+from tap_customerio.problems import Forbidden, Gone, Problem
+from tap_customerio.settings import SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+DEFAULTS = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
+CANARY = "ada.canary@example.org"
+
+
+def make_client(sandbox: Sandbox, **settings: Any) -> Client:
+    return Client(Settings.of({**DEFAULTS, **config_for(sandbox, **settings)}))
+
+
+@pytest.fixture
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: 0.01)  # noqa: ARG005
+
+
+def test_an_answer_comes_with_the_apis_clock(sandbox: Sandbox) -> None:
+    answer = make_client(sandbox).fetch("GET", "/v1/workspaces")
+    assert answer.data["workspaces"]
+    assert answer.at == NOW
+
+
+def test_the_present_is_the_first_answers_and_costs_nothing_after_it(sandbox: Sandbox) -> None:
+    client = make_client(sandbox)
+    client.fetch("GET", "/v1/campaigns")
+    assert client.present == NOW
+    assert len(sandbox.calls) == 1
+
+
+def test_the_present_can_be_had_first(sandbox: Sandbox) -> None:
+    assert make_client(sandbox).present == NOW
+    assert [call.path for call in sandbox.calls] == ["/v1/workspaces"]
+
+
+def test_the_present_can_be_had_by_a_key_that_may_read_little(sandbox: Sandbox) -> None:
+    sandbox.fail(status=403, path="/v1/workspaces")
+    assert make_client(sandbox).present == NOW
+
+
+@pytest.mark.usefixtures("fast_retries")
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_passing_faults_are_tried_again(sandbox: Sandbox, status: int) -> None:
+    sandbox.fail(status=status, times=3, path="/v1/campaigns")
+    answer = make_client(sandbox).fetch("GET", "/v1/campaigns")
+    assert answer.data["campaigns"]
+    assert [call.status for call in sandbox.calls] == [status] * 3 + [200]
+
+
+@pytest.mark.usefixtures("fast_retries")
+@pytest.mark.parametrize(
+    "body",
+    [b'{"campaigns": [', b"<html>busy</html>", b"", b"[]", b'"text"'],
+    ids=["truncated", "html", "empty", "list", "string"],
+)
+def test_what_is_no_json_object_is_tried_again(sandbox: Sandbox, body: bytes) -> None:
+    sandbox.fail(status=200, body=body, path="/v1/campaigns")
+    assert make_client(sandbox).fetch("GET", "/v1/campaigns").data["campaigns"]
+    assert len(sandbox.calls) == 2
+
+
+@pytest.mark.usefixtures("fast_retries")
+def test_an_answer_cut_short_is_tried_again(sandbox: Sandbox) -> None:
+    sandbox.fail(status=200, body=b"{", headers={"content-length": "1000"}, path="/v1/campaigns")
+    assert make_client(sandbox).fetch("GET", "/v1/campaigns").data["campaigns"]
+
+
+@pytest.mark.usefixtures("fast_retries")
+def test_a_slow_answer_is_tried_again(make_sandbox: Callable[..., Sandbox]) -> None:
+    slow = make_sandbox(latency_ms=200)
+    client = make_client(slow, request_timeout=0.05)
+    client.give_up_after = 0.2
+    with pytest.raises(Problem, match="no answer within request_timeout"):
+        client.fetch("GET", "/v1/campaigns")
+    assert len(slow.calls) >= 2
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [lambda: "1", lambda: time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2))],
+)
+def test_retry_after_is_honoured_in_both_forms(sandbox: Sandbox, wait: Callable[[], str]) -> None:
+    sandbox.fail(status=429, headers={"retry-after": wait()}, path="/v1/campaigns")
+    make_client(sandbox).fetch("GET", "/v1/campaigns")
+    first, second = sandbox.calls
+    assert second.arrived - first.arrived >= 0.9
+
+
+def test_a_429_holds_back_and_slows_down_all_requests(sandbox: Sandbox) -> None:
+    client = make_client(sandbox)
+    full = client.pace.rate
+    sandbox.fail(status=429, headers={"retry-after": "1"}, path="/v1/campaigns")
+    client.fetch("GET", "/v1/campaigns")
+    assert client.pace.rate < full * 0.6
+
+
+def test_giving_up_names_the_request_and_the_fault(sandbox: Sandbox) -> None:
+    sandbox.fail(status=503, times=1000, path="/v1/campaigns")
+    client = make_client(sandbox)
+    client.give_up_after = 0.01
+    with pytest.raises(Problem, match="GET /v1/campaigns after .* status 503"):
+        client.fetch("GET", "/v1/campaigns")
+    sandbox.gate.failures.clear()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (400, Problem, "status 400"),
+        (403, Forbidden, "role or scope"),
+        (404, Gone, "404"),
+        (301, Problem, "redirected"),
+    ],
+)
+def test_lasting_failures_stop_at_once_without_quoting_the_answer(
+    sandbox: Sandbox, status: int, kind: type[Problem], said: str
+) -> None:
+    headers = {"location": "https://elsewhere.example.org/"}
+    sandbox.fail(status=status, body=CANARY, headers=headers, path="/v1/campaigns")
+    with pytest.raises(kind, match=said) as problem:
+        make_client(sandbox).fetch("GET", "/v1/campaigns")
+    assert CANARY not in str(problem.value)
+    assert len(sandbox.calls) == 1
+
+
+def test_a_refused_key_names_what_can_be_wrong_and_not_the_key(sandbox: Sandbox) -> None:
+    with pytest.raises(Problem, match=r"App API key.*Track API key.*allow-list") as problem:
+        make_client(sandbox, app_api_key="wrong-canary").fetch("GET", "/v1/campaigns")
+    assert "wrong-canary" not in str(problem.value)
+
+
+@pytest.fixture
+def regions(
+    make_sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Sandbox]:
+    found = {region: make_sandbox(app_api_key=f"key-of-{region}") for region in ("us", "eu")}
+    monkeypatch.setattr(client_module, "HOSTS", {name: box.url for name, box in found.items()})
+    return found
+
+
+@pytest.mark.parametrize("region", ["us", "eu"])
+def test_auto_finds_the_region_once(regions: dict[str, Sandbox], region: str) -> None:
+    client = make_client(regions[region], api_url=None, region="auto")
+    for _ in range(3):
+        client.fetch("GET", "/v1/campaigns")
+    refused = [call for box in regions.values() for call in box.calls if call.status == 401]
+    assert len(refused) == (region == "eu")
+    assert len(regions[region].calls) == 4
+
+
+def test_auto_with_a_key_of_nowhere_says_so(regions: dict[str, Sandbox]) -> None:
+    client = make_client(regions["us"], api_url=None, region="auto", app_api_key="nobody's")
+    with pytest.raises(Problem, match="refused by"):
+        client.fetch("GET", "/v1/campaigns")
+
+
+@pytest.mark.parametrize(("region", "other"), [("us", "eu"), ("eu", "us")])
+def test_a_key_of_the_other_region_is_told_its_region(
+    regions: dict[str, Sandbox], region: str, other: str
+) -> None:
+    client = make_client(regions[other], api_url=None, region=region)
+    with pytest.raises(Problem, match=f"belongs to '{other}': set region to '{other}'"):
+        client.fetch("GET", "/v1/campaigns")
+    assert len(regions[other].calls) == 1
+
+
+def test_a_key_refused_by_api_url_goes_to_no_other_host(regions: dict[str, Sandbox]) -> None:
+    with pytest.raises(Problem, match="refused by"):
+        make_client(regions["us"], app_api_key=regions["eu"].app_api_key).fetch("GET", "/v1/x")
+    assert regions["eu"].calls == []
+
+
+def test_a_password_in_netrc_does_not_replace_the_key(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert make_client(sandbox).fetch("GET", "/v1/campaigns").data["campaigns"]
+
+
+def test_pages_follow_tokens_to_the_end(sandbox: Sandbox) -> None:
+    params = {"limit": 7, "start_ts": 0, "end_ts": int(NOW)}
+    pages = list(make_client(sandbox).pages("/v1/messages", "messages", params=params))
+    ids = [row["id"] for page in pages for row in page]
+    truth = sandbox.workspace.deliveries(int(NOW) - 183 * 86_400, int(NOW) + 1, now=NOW)
+    assert sorted(ids) == sorted(row["id"] for row in truth)
+
+
+def test_a_token_that_comes_twice_is_a_problem_and_never_a_loop(sandbox: Sandbox) -> None:
+    body = {"messages": [{"id": "1"}], "next": "djIwOjE="}
+    sandbox.fail(status=200, times=10, body=body, path="/v1/messages")
+    with pytest.raises(Problem, match="page token twice"):
+        list(make_client(sandbox).pages("/v1/messages", "messages"))
+    sandbox.gate.failures.clear()
+    assert len(sandbox.calls) == 2
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(None, [[]]), ([], [[]])])
+def test_null_and_missing_next_end_a_list(
+    sandbox: Sandbox, rows: Any, expected: list[list[Any]]
+) -> None:
+    sandbox.fail(status=200, body={"messages": rows}, path="/v1/messages")
+    assert list(make_client(sandbox).pages("/v1/messages", "messages")) == expected
+
+
+def test_an_empty_page_with_a_token_is_not_the_end(sandbox: Sandbox) -> None:
+    sandbox.fail(status=200, body={"messages": [], "next": "djIwOjE="}, path="/v1/messages")
+    assert len(list(make_client(sandbox).pages("/v1/messages", "messages"))) > 1
+
+
+def test_an_envelope_without_its_rows_is_a_problem(sandbox: Sandbox) -> None:
+    sandbox.fail(status=200, body={"deliveries": []}, path="/v1/messages")
+    with pytest.raises(Problem, match="has no 'messages'"):
+        list(make_client(sandbox).pages("/v1/messages", "messages"))
+
+
+def test_a_listing_is_read_once_however_many_ask(sandbox: Sandbox) -> None:
+    client = make_client(sandbox)
+    first = client.listing("/v1/campaigns", "campaigns")
+    assert client.listing("/v1/campaigns", "campaigns") is first
+    assert len(sandbox.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (rb'{"messages": [{"id": "a\u0000b"}]}', "ab"),
+        (rb'{"messages": [{"id": "\ud83d"}]}', "\ufffd"),
+        (rb'{"messages": [{"id": "\ud83d\ude00"}]}', "\U0001f600"),
+        (b'{"messages": [{"id": "\xff"}]}', "\ufffd"),
+    ],
+    ids=["NUL", "half a pair", "whole pair", "not UTF-8"],
+)
+def test_text_becomes_safe_for_targets(sandbox: Sandbox, body: bytes, text: str) -> None:
+    sandbox.fail(status=200, body=body, path="/v1/messages")
+    assert list(make_client(sandbox).pages("/v1/messages", "messages")) == [[{"id": text}]]
+
+
+def test_whole_numbers_keep_all_their_digits(sandbox: Sandbox) -> None:
+    sandbox.fail(status=200, body=b'{"messages": [9007199254740993]}', path="/v1/messages")
+    assert list(make_client(sandbox).pages("/v1/messages", "messages")) == [[9007199254740993]]
+
+
+@pytest.mark.usefixtures("fast_retries")
+def test_logs_name_no_key_and_no_answer(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox.fail(status=500, body=CANARY, path="/v1/campaigns")
+    with caplog.at_level(logging.DEBUG):
+        make_client(sandbox).fetch("GET", "/v1/campaigns")
+    assert "status 500" in caplog.text
+    assert CANARY not in caplog.text
+    assert sandbox.app_api_key not in caplog.text
+
+
+def test_requests_introduce_themselves(sandbox: Sandbox) -> None:
+    assert make_client(sandbox)._settings.user_agent.startswith("tap-customerio/")

@@ -1,0 +1,68 @@
+"""The pace: spaced grants, giving way on 429, recovering."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from tap_customerio.pace import Pace
+
+
+def _grants(pace: Pace, count: int, threads: int = 8) -> list[float]:
+    granted: list[float] = []
+
+    def take() -> None:
+        for _ in range(count // threads):
+            pace.wait()
+            granted.append(time.monotonic())
+
+    workers = [threading.Thread(target=take) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sorted(granted)
+
+
+def test_grants_are_spaced_for_any_number_of_threads() -> None:
+    granted = _grants(Pace(100), 80)
+    gaps = [later - earlier for earlier, later in zip(granted, granted[10:], strict=False)]
+    assert min(gaps) > 10 * 0.0100  # ten grants never take less than ten spaces
+    assert granted[-1] - granted[0] >= 79 * 0.0104 * 0.99
+
+
+def test_waiting_for_others_does_not_bunch_what_comes_after() -> None:
+    pace = Pace(50)
+    pace.wait()
+    time.sleep(0.2)
+    granted = [time.monotonic() for _ in range(3) if pace.wait() is None]
+    assert granted[1] - granted[0] >= 0.02
+    assert granted[2] - granted[1] >= 0.02
+
+
+def test_giving_way_holds_everyone_back_and_halves_the_pace_once_a_wave() -> None:
+    pace = Pace(100)
+    full = pace.rate
+    before = time.monotonic()
+    pace.give_way(0.3)
+    pace.give_way(0.1)
+    assert pace.rate == full / 2
+    pace.wait()
+    assert time.monotonic() - before >= 0.3
+
+
+def test_the_pace_recovers_and_stops_at_the_limit() -> None:
+    pace = Pace(10)
+    full = pace.rate
+    pace.give_way(0)
+    for _ in range(100):
+        pace.speed_up()
+    assert pace.rate == full
+
+
+def test_many_waves_never_stop_the_pace_altogether() -> None:
+    pace = Pace(10)
+    pace.calm = -1
+    for _ in range(100):
+        pace.give_way(0)
+    assert pace.rate > 0.4

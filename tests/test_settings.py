@@ -1,0 +1,116 @@
+"""Bad settings end in one clear sentence before any request."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import config_for
+
+from tap_customerio.settings import SETTINGS, Settings, faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+KEY = "secret-canary-key"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"app_api_key": None}, ["app_api_key", "***", "string"]),
+        ({"app_api_key": ""}, ["app_api_key", "empty"]),
+        ({"app_api_key": 12345}, ["app_api_key", "***"]),
+        ({"region": "mars"}, ["region", "'mars'", "us, eu, auto"]),
+        ({"start_date": "soon"}, ["start_date", "'soon'", "2024-01-31T00:00:00Z"]),
+        ({"start_date": "2999-01-01"}, ["start_date", "2999", "future"]),
+        ({"end_date": "2999-01-01"}, ["end_date", "2999", "future"]),
+        (
+            {"start_date": "2024-02-01", "end_date": "2024-01-01"},
+            ["start_date", "2024-02-01", "end_date", "2024-01-01"],
+        ),
+        ({"metrics_timezone": "Mars/Base"}, ["metrics_timezone", "Mars/Base", "Europe/Rome"]),
+        ({"metrics_timezone": "../../etc/passwd"}, ["metrics_timezone"]),
+        ({"metrics_resolution": "minutes"}, ["metrics_resolution", "minutes", "hours"]),
+        ({"rescan_ages": [0]}, ["rescan_ages", "0"]),
+        ({"rescan_ages": "daily"}, ["rescan_ages", "daily", "array"]),
+        ({"requests_per_second": 0}, ["requests_per_second", "0"]),
+        ({"requests_per_second": "fast"}, ["requests_per_second", "fast", "number"]),
+        ({"concurrency": 0}, ["concurrency", "0"]),
+        ({"request_timeout": 0}, ["request_timeout", "0"]),
+        ({"customers_filter": "all"}, ["customers_filter", "all", "object"]),
+        ({"api_url": "http://api.example.org"}, ["api_url", "https"]),
+        ({"api_url": "https://api.example.org/v1"}, ["api_url", "without /v1"]),
+        ({"api_url": "api.example.org"}, ["api_url", "address"]),
+        ({"api_url": "https://[::1"}, ["api_url", "address"]),
+        ({"track_api_url": "ftp://example.org"}, ["track_api_url", "address"]),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value_and_the_mend(
+    settings: dict[str, Any], said: list[str]
+) -> None:
+    found = faults({"app_api_key": KEY, **settings})
+    assert len(found) == 1
+    for word in said:
+        assert word in found[0]
+    assert "12345" not in found[0]
+    assert KEY not in found[0]
+
+
+def test_a_missing_key_is_said_to_be_missing() -> None:
+    assert faults({}) == [
+        "Setting app_api_key is missing: App API key of one workspace (not a Track API key)."
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"api_url": "http://127.0.0.1:8765"},
+        {"api_url": "http://localhost:8765/"},
+        {"api_url": "http://[::1]:8765"},
+        {"api_url": "https://proxy.example.org:8443"},
+        {"start_date": "2024-01-01", "end_date": "2024-01-01T00:00:01Z"},
+        {"rescan_ages": []},
+        {"rescan_ages": [0.5]},
+        {"flattening_enabled": True},
+    ],
+)
+def test_good_settings_pass(settings: dict[str, Any]) -> None:
+    assert faults({"app_api_key": KEY, **settings}) == []
+
+
+def test_every_setting_has_a_title_and_a_description_and_the_key_is_secret() -> None:
+    for name, kind in SETTINGS["properties"].items():
+        assert kind["title"], name
+        assert kind["description"].endswith("."), name
+    assert SETTINGS["properties"]["app_api_key"]["secret"]
+
+
+def test_a_trailing_slash_of_an_address_does_not_matter() -> None:
+    defaults = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
+    config = {**defaults, "app_api_key": KEY, "api_url": "https://example.org/"}
+    assert Settings.of(config).api_url == "https://example.org"
+
+
+def test_the_command_says_it_in_one_line_and_asks_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config_for(sandbox, region="mars")))
+    run = subprocess.run(
+        [sys.executable, "-m", "tap_customerio", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "Traceback" not in run.stderr
+    assert "Setting region is 'mars'" in run.stderr
+    assert sandbox.app_api_key not in run.stderr
+    assert sandbox.calls == []
