@@ -29,12 +29,12 @@ _DAYS = 180
 _SCHEMA = "customerio"
 
 CAMPAIGNS = """
-    select c.name, count(*) as messages,
-           round(100.0 * count(m.metrics->>'opened') / count(m.metrics->>'delivered'), 1) as opened,
-           round(100.0 * count(m.metrics->>'clicked') / count(m.metrics->>'delivered'), 1) as clicked
-    from messages m join campaigns c on c.id = m.campaign_id
-    where m.type = 'email'
-    group by c.name order by messages desc limit 8
+    select name, count(*) as messages,
+           round(100.0 * count(metrics->>'opened') / count(metrics->>'delivered'), 1) as opened,
+           round(100.0 * count(metrics->>'clicked') / count(metrics->>'delivered'), 1) as clicked
+    from (select campaign_id as id, metrics from messages where type = 'email')
+    join campaigns using (id)
+    group by name order by messages desc limit 8
 """
 REGIONS = """
     select attributes->>'region' as region, count(*) as people
@@ -92,7 +92,7 @@ def _load(sandbox: Sandbox, output: Path, folder: Path, screen: Console) -> str:
     }
     tap_command = [sys.executable, "-m", "tap_customerio", "--config", _write(folder, tap_config)]
     target_command = [
-        *(sys.executable, "-c", "import target_duckdb; target_duckdb.main()"),
+        *(sys.executable, "-m", "tap_customerio.duckdb_target"),
         *("--config", _write(folder, target_config)),
     ]
     tap_log, target_log = folder / "tap.log", folder / "target.log"

@@ -9,8 +9,9 @@ import time
 class Pace:
     """Grants requests one at a time, `requests_per_second` at most, to any number of threads.
 
-    Grants are spaced for 96 % of the limit: ten of them may then lose 40 ms to jitter on the way
-    before the server sees an eleventh in a rolling second. A 429 halves the pace; it recovers with every answer.
+    Grants are spaced for 96 % of the limit: ten of them may then lose 40 ms to jitter on the
+    way before the server sees an eleventh in a rolling second. A 429 halves the pace; it recovers
+    with every answer.
     """
 
     share = 0.96

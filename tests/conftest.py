@@ -1,99 +1,23 @@
-"""A sandbox for every test that wants one, and the tap run against it like any target would."""
+"""A sandbox for every test that wants one."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import json
-import signal
-from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-
-from tap_customerio.sandbox import Clock, Sandbox, Workspace
-from tap_customerio.tap import TapCustomerio
-from tap_customerio.windows import parse
+from harness import new_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+
+    from tap_customerio.sandbox import Sandbox
 
 hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
-
-SINCE = parse("2026-02-01")
-NOW = parse("2026-04-01T12:00:00Z")
-
-
-@dataclass
-class Output:
-    """The Singer messages of one run."""
-
-    records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
-    keys: dict[str, list[str]] = field(default_factory=dict)
-    states: list[dict[str, Any]] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, lines: Iterable[bytes]) -> Output:
-        """Sort the lines of a tap."""
-        output = cls()
-        for line in lines:
-            message = json.loads(line)
-            output.types.append(message["type"])
-            if message["type"] == "RECORD":
-                output.records[message["stream"]].append(message["record"])
-            elif message["type"] == "SCHEMA":
-                output.schemas[message["stream"]] = message["schema"]
-                output.keys[message["stream"]] = message["key_properties"]
-            elif message["type"] == "STATE":
-                output.states.append(message["value"])
-        return output
-
-    def ids(self, stream: str) -> list[Any]:
-        """Values of the first primary key, in order of arrival."""
-        return [record[self.keys[stream][0]] for record in self.records[stream]]
-
-    def bookmark(self, stream: str) -> str:
-        """The last bookmark."""
-        return str(self.states[-1]["bookmarks"][stream]["replication_key_value"])
-
-
-def run_tap(
-    config: Mapping[str, Any],
-    *,
-    streams: Iterable[str] | None = None,
-    state: dict[str, Any] | None = None,
-    full_table: Iterable[str] = (),
-) -> Output:
-    """Sync the given streams (all, if none are given) and read what the tap writes."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    stdout = io.BytesIO()
-    try:
-        with contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True)):
-            tap = TapCustomerio(config=dict(config), state=state)
-            for name, stream in tap.streams.items():
-                stream.selected = streams is None or name in set(streams)
-            for name in full_table:
-                tap.streams[name].forced_replication_method = "FULL_TABLE"
-            tap.sync_all()
-            lines = stdout.getvalue().splitlines()
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    return Output.of(lines)
-
-
-def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:
-    """A small sandbox that stands still at NOW, without a rate limit, unless told otherwise."""
-    options.setdefault("workspace", Workspace(since=SINCE, per_day=30, people=230))
-    options.setdefault("requests_per_second", None)
-    return Sandbox(clock=Clock(now), **options)
 
 
 @pytest.fixture
@@ -115,13 +39,3 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     """The shared sandbox, its calls forgotten."""
     shared_sandbox.forget()
     return shared_sandbox
-
-
-def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
-    """A configuration that reads this sandbox, as fast as it answers."""
-    return {
-        "app_api_key": sandbox.app_api_key,
-        "api_url": sandbox.url,
-        "requests_per_second": 1000,
-        **settings,
-    }

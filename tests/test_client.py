@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import NOW, config_for
+from harness import NOW, config_for
 
 from tap_customerio import client as client_module
 from tap_customerio.client import Client
@@ -116,7 +116,7 @@ def test_giving_up_names_the_request_and_the_fault(sandbox: Sandbox) -> None:
     sandbox.fail(status=503, times=1000, path="/v1/campaigns")
     client = make_client(sandbox)
     client.give_up_after = 0.01
-    with pytest.raises(Problem, match="GET /v1/campaigns after .* status 503"):
+    with pytest.raises(Problem, match=r"GET /v1/campaigns after .* status 503"):
         client.fetch("GET", "/v1/campaigns")
     sandbox.gate.failures.clear()
 
@@ -268,7 +268,3 @@ def test_logs_name_no_key_and_no_answer(sandbox: Sandbox, caplog: pytest.LogCapt
     assert "status 500" in caplog.text
     assert CANARY not in caplog.text
     assert sandbox.app_api_key not in caplog.text
-
-
-def test_requests_introduce_themselves(sandbox: Sandbox) -> None:
-    assert make_client(sandbox)._settings.user_agent.startswith("tap-customerio/")

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import config_for
+from harness import config_for
 
 from tap_customerio.settings import SETTINGS, Settings, faults
 

@@ -79,7 +79,7 @@ class Sandbox:
         self._port = listener.getsockname()[1]
         self.url = f"http://{HOST}:{self._port}"
         self._backend.open()
-        self._server = uvicorn.Server(_config(self.gate))
+        self._server = _Server(_config(self.gate))
         run = self._server.run
         self._thread = threading.Thread(target=run, args=([listener],), name="sandbox", daemon=True)
         self._thread.start()
@@ -96,7 +96,7 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         """Stop answering; calls that still wait are cut off."""
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join()
         self._backend.close()
 
@@ -175,6 +175,33 @@ class Backend:
             dict(request.query_params),
             body,
         )
+
+
+class _Server(uvicorn.Server):
+    """A server that ends when told to, and does not look every now and then whether it was."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        for task in self.server_state.tasks:
+            task.cancel()
+        for _ in range(100):
+            if self.server_state.connections or self.server_state.tasks:
+                await asyncio.sleep(0.002)
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
 
 
 def serve(  # noqa: PLR0913 - each has a default, and none depends on another

@@ -30,6 +30,7 @@ Page = list[dict[str, Any]]
 class CustomerioStream(Stream):
     """A stream as slices of work, their pages, and a record for each row."""
 
+    name: str
     schema: ClassVar[Schema]
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import jsonschema
-import pytest
-import time_machine
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from conftest import NOW, SINCE, config_for, run_tap
+import jsonschema
+import pytest
+import time_machine
+from harness import NOW, SINCE, config_for, run_tap
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, WindowPlan, parse, rfc3339

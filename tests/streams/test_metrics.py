@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
-from conftest import NOW, SINCE, config_for, run_tap
+from harness import NOW, SINCE, config_for, run_tap
 
 from tap_customerio.sandbox import Quirks
 from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, parse, rfc3339
@@ -15,7 +16,7 @@ from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, par
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Output
+    from harness import Output
 
     from tap_customerio.sandbox import Sandbox
     from tap_customerio.windows import Resolution
@@ -206,7 +207,7 @@ def test_a_range_of_more_than_ten_years_is_asked_for_in_parts(
         bucket_start(int(NOW), "days", ZoneInfo("UTC")), "days", ZoneInfo("UTC")
     )
     assert all(end - start <= 3_650 * DAY for start, end in asked)
-    assert all(earlier[1] == later[0] for earlier, later in zip(asked, asked[1:], strict=False))
+    assert all(earlier[1] == later[0] for earlier, later in pairwise(asked))
     assert len([r for r in output.records["metrics"] if r["source_type"] == "campaign"]) == len(
         asked
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import jsonschema
-import pytest
-from conftest import NOW, config_for, run_tap
+from harness import NOW, config_for, run_tap
 
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
+    import pytest
+
     from tap_customerio.sandbox import Sandbox
 
 

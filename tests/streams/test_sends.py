@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from conftest import NOW, config_for, run_tap
+from harness import NOW, config_for, run_tap
 
 from tap_customerio.windows import HOUR, parse, rfc3339
 

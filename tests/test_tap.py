@@ -1,0 +1,235 @@
+"""The tap as a process: Singer's rules, checkpoints under kill -9, signals, and the pace."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, Output, config_for, new_sandbox, run_tap
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+PORT = _free_port()
+LONG_AGO = parse("2023-06-01")
+
+
+@pytest.fixture(scope="class")
+def standing_sandbox() -> Iterator[None]:
+    with new_sandbox(port=PORT):
+        yield
+
+
+@pytest.mark.usefixtures("standing_sandbox")
+class TestSingerSdk(
+    get_tap_test_class(  # type: ignore[misc]  # built at run time
+        TapCustomerio,
+        config={
+            "app_api_key": "sandbox-app-api-key",
+            "api_url": f"http://127.0.0.1:{PORT}",
+            "requests_per_second": 1000,
+        },
+        suite_config=SuiteConfig(max_records_limit=500),
+    )
+):
+    """The SDK's own tests of taps, for all streams."""
+
+
+class Process:
+    """The tap as a process of its own."""
+
+    def __init__(self, folder: Path, config: dict[str, Any], **files: dict[str, Any]) -> None:
+        """Start it; `files` become its --catalog and --state."""
+        command = [sys.executable, "-m", "tap_customerio"]
+        for option, content in {"config": config, **files}.items():
+            path = folder / f"{option}.json"
+            path.write_text(json.dumps(content))
+            command += [f"--{option}", str(path)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def lines_until_states(self, count: int) -> list[bytes]:
+        """Read until that many STATE messages with a bookmark of messages have come."""
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            count -= b'"STATE"' in line and b'"messages"' in line
+            if not count:
+                break
+        return lines
+
+    def end(self, number: int | None = None) -> tuple[int, list[bytes], str]:
+        """Send a signal if asked to; the exit code, the remaining lines, and the log."""
+        if number is not None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out.splitlines(keepends=True), err.decode()
+
+
+def only(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A catalog that selects one stream."""
+    catalog: dict[str, Any] = TapCustomerio(config=config).catalog_dict
+    for stream in catalog["streams"]:
+        for item in stream["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = stream["tap_stream_id"] == name
+    return catalog
+
+
+def busy_sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    """Answers slowly, and holds enough for a dozen windows of several pages."""
+    return make_sandbox(workspace=Workspace(since=LONG_AGO, per_day=20, people=50), latency_ms=60)
+
+
+@pytest.mark.parametrize("states", [1, 3, 6])
+def test_after_kill_9_the_last_state_loses_nothing_and_repeats_one_window_at_most(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, states: int
+) -> None:
+    box = busy_sandbox(make_sandbox)
+    config = config_for(box, start_date=rfc3339(LONG_AGO))
+    tap = Process(tmp_path, config, catalog=only("messages", config))
+    lines = tap.lines_until_states(states)
+    code, rest, _ = tap.end(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    whole = [line for line in lines + rest if line.endswith(b"\n")]
+    first = Output.of(whole)
+    second = run_tap(config, streams=["messages"], state=first.states[-1])
+
+    truth = {row["id"] for row in box.workspace.deliveries(LONG_AGO, NOW, now=NOW)}
+    assert set(first.ids("messages")) | set(second.ids("messages")) == truth
+    mark = first.bookmark("messages")
+    repeated = set(first.ids("messages")) & set(second.ids("messages"))
+    assert all(
+        record["created"] >= mark
+        for record in first.records["messages"]
+        if record["id"] in repeated
+    )
+    assert len(second.ids("messages")) == len(set(second.ids("messages")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, number: signal.Signals
+) -> None:
+    box = busy_sandbox(make_sandbox)
+    config = config_for(box, start_date=rfc3339(LONG_AGO))
+    tap = Process(tmp_path, config, catalog=only("messages", config))
+    lines = tap.lines_until_states(2)
+    code, rest, log = tap.end(number)
+    assert code == 128 + number
+    assert all(line.endswith(b"\n") for line in lines + rest)
+    assert "Traceback" not in log
+    first = Output.of(lines + rest)
+    second = run_tap(config, streams=["messages"], state=first.states[-1])
+    truth = {row["id"] for row in box.workspace.deliveries(LONG_AGO, NOW, now=NOW)}
+    assert set(first.ids("messages")) | set(second.ids("messages")) == truth
+
+
+def test_the_server_never_sees_more_than_ten_in_a_rolling_second(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = make_sandbox(requests_per_second=10, latency_ms=150, jitter_ms=100)
+    config = config_for(box, requests_per_second=10)
+    code, _, _ = Process(tmp_path, config, catalog=only("messages", config)).end()
+    assert code == 0
+    assert len(box.calls) > 30
+    assert box.busiest_second() <= 10
+    assert {call.status for call in box.calls} == {200}
+
+
+def test_the_last_message_is_a_state_with_every_stream(sandbox: Sandbox) -> None:
+    first = run_tap(config_for(sandbox))
+    second = run_tap(config_for(sandbox), state=first.states[-1])
+    assert second.types[-1] == "STATE"
+    assert second.states[-1] == first.states[-1]
+    assert first.states[-1]["bookmarks"].keys() == first.schemas.keys()
+
+
+def test_states_hold_bookmarks_and_nothing_else(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox))
+    kept = {
+        name
+        for state in output.states
+        for bookmark in state["bookmarks"].values()
+        for name in bookmark
+    }
+    assert kept == {"replication_key", "replication_key_value", "resolution", "timezone"}
+
+
+def test_a_problem_ends_the_run_with_a_sentence_and_the_state_so_far(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = make_sandbox()
+    box.fail(status=403, times=1000, path="/v1/customers")
+    code, lines, log = Process(tmp_path, config_for(box)).end()
+    assert code == 1
+    assert "app_api_key may not read POST /v1/customers (403)" in log
+    assert "Traceback" not in log
+    assert box.app_api_key not in log
+    assert "campaigns" in Output.of(lines).states[-1]["bookmarks"]
+
+
+def test_messages_in_batches_are_the_same_as_in_records(sandbox: Sandbox, tmp_path: Path) -> None:
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri()},
+        "batch_size": 500,
+    }
+    plain = run_tap(config_for(sandbox), streams=["messages"])
+    batched = run_tap(config_for(sandbox, batch_config=batch), streams=["messages"])
+    rows = [
+        json.loads(line)
+        for path in tmp_path.iterdir()
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
+    assert sorted(row["id"] for row in rows) == sorted(plain.ids("messages"))
+    assert batched.types.index("STATE") > batched.types.index("BATCH")
+    assert batched.bookmark("messages") == plain.bookmark("messages")
+
+
+def test_deselected_fields_stay_out(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = config_for(sandbox)
+    catalog = only("messages", config)
+    for stream in catalog["streams"]:
+        for item in stream["metadata"]:
+            if item["breadcrumb"] in (["properties", "recipient"], ["properties", "subject"]):
+                item["metadata"]["selected"] = False
+    code, lines, _ = Process(tmp_path, config, catalog=catalog).end()
+    output = Output.of(lines)
+    assert code == 0
+    assert output.records.keys() == {"messages"}
+    assert "recipient" not in output.schemas["messages"]["properties"]
+    assert all("recipient" not in record for record in output.records["messages"])
+
+
+def test_unbuffered_python_writes_whole_lines(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "PYTHONUNBUFFERED", "1")
+    code, lines, _ = Process(tmp_path, config_for(sandbox)).end()
+    assert code == 0
+    output = Output.of(lines)
+    assert output.bookmark("messages") == rfc3339(NOW)
+    assert parse(output.bookmark("messages")) == NOW
