@@ -37,13 +37,45 @@ logger = logging.getLogger("tap-customerio.client")
 
 _PASSING = {429, 500, 502, 503, 504}
 _NUL = b"\\u0000"
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class _Stamp(msgspec.Struct):
+    created: int
 
 
 class Answer(NamedTuple):
-    """The JSON of an answer and the API's clock when it was given, in unix seconds."""
+    """The members of an answer's JSON object, and the API's clock then, in unix seconds."""
 
-    data: Any
+    members: dict[str, msgspec.Raw]
     at: int
+
+    def get(self, name: str) -> Any:
+        """Decode one member; None if it is missing."""
+        raw = self.members.get(name)
+        return None if raw is None else msgspec.json.decode(raw)
+
+
+class Page:
+    """Rows as the API sent them, decoded only when they are iterated: waiting pages stay small."""
+
+    _stamps = msgspec.json.Decoder(list[_Stamp])
+
+    def __init__(self, rows: msgspec.Raw, *, more: bool) -> None:
+        """Keep the JSON of a list, or null, and whether the API has a page after it."""
+        self._rows = rows
+        self.more = more
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Decode all rows."""
+        return iter(msgspec.json.decode(self._rows) or ())
+
+    def created(self) -> list[int]:
+        """When the rows were created, in unix seconds; empty if they do not say."""
+        try:
+            return [stamp.created for stamp in self._stamps.decode(self._rows)]
+        except msgspec.ValidationError:
+            return []
 
 
 class _PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cure
@@ -63,6 +95,18 @@ class _Key(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._key}"
         return request
+
+
+class _PacedAdapter(requests.adapters.HTTPAdapter):
+    """Waits for its turn at the last moment, so that turns and requests keep the same distance."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    def send(self, *arguments: Any, **options: Any) -> requests.Response:
+        self._pace.wait()
+        return super().send(*arguments, **options)
 
 
 class Client:
@@ -128,7 +172,7 @@ class Client:
         method: str = "GET",
         params: dict[str, Any] | None = None,
         body: Any = None,
-    ) -> Iterator[list[Any]]:
+    ) -> Iterator[Page]:
         """Follow the page tokens of one list; yields the rows under `key`, page by page.
 
         Raises:
@@ -139,8 +183,8 @@ class Client:
         while True:
             query = {**(params or {}), **({"start": token} if token else {})}
             answer = self.fetch(method, path, params=query, body=body)
-            yield _rows(answer, key, f"{method} {path}")
-            token = answer.data.get("next")
+            token = answer.get("next")
+            yield _page(answer, key, f"{method} {path}", more=bool(token))
             if not token:
                 return
             if token in seen:
@@ -168,17 +212,16 @@ class Client:
             self._slow_down(response)
         if not requests.codes.ok <= response.status_code < requests.codes.multiple_choices:
             raise self._explain(response.status_code, f"{method} {path}")
-        data = _decode(response.content)
+        members = _decode(response.content)
         if at is None:
             raise problems.no_date(self._where())
         self.pace.speed_up()
-        return Answer(data, at)
+        return Answer(members, at)
 
     def _send(
         self, base: str, method: str, path: str, params: dict[str, Any] | None, body: Any
     ) -> requests.Response:
         """Send one request at the common pace, on a session no other thread is using."""
-        self.pace.wait()
         with self._session() as session, self._faults(base):
             self.requests += 1
             return session.request(
@@ -197,6 +240,8 @@ class Client:
             session = self._idle.pop()
         except IndexError:
             session = requests.Session()
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, _PacedAdapter(self.pace))
             session.headers["User-Agent"] = self._settings.user_agent
             session.headers["Content-Type"] = "application/json"
         try:
@@ -280,29 +325,29 @@ class Client:
         return self._base or " and ".join(HOSTS.values())
 
 
-def _rows(answer: Answer, key: str, request: str) -> list[Any]:
-    """Rows under the envelope's key; the API writes some empty lists as null."""
-    rows = answer.data.get(key, _rows)
-    if rows is None:
-        return []
-    if not isinstance(rows, list):
+def _page(answer: Answer, key: str, request: str, *, more: bool) -> Page:
+    """The list under the envelope's key; the API writes some empty lists as null."""
+    rows = answer.members.get(key)
+    if rows is None or bytes(memoryview(rows)[:1]) not in (b"[", b"n"):
         raise problems.missing_rows(request, key)
-    return rows
+    return Page(rows, more=more)
 
 
-def _decode(content: bytes) -> dict[str, Any]:
-    """Read a JSON object; text becomes safe for targets, which crash on surrogates and NULs."""
+def _decode(content: bytes) -> dict[str, msgspec.Raw]:
+    """Check and open a JSON object; text becomes safe for targets.
+
+    Half a surrogate pair and NUL crash them; both, and what is not UTF-8, take the slow way.
+    """
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        if _NUL not in content and content.decode():
+            return _members.decode(content)
     try:
-        data = msgspec.json.decode(content)
-        unsafe = _NUL in content
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        try:
-            data, unsafe = json.loads(content.decode(errors="replace"), strict=False), True
-        except (ValueError, RecursionError):
-            raise _PassingFault("an answer that is no JSON") from None
+        data = json.loads(content.decode(errors="replace"), strict=False)
+    except (ValueError, RecursionError):
+        raise _PassingFault("an answer that is no JSON") from None
     if not isinstance(data, dict):
         raise _PassingFault("an answer that is no JSON object")
-    return _safe(data) if unsafe else data
+    return {name: msgspec.Raw(msgspec.json.encode(_safe(member))) for name, member in data.items()}
 
 
 def _safe(value: Any) -> Any:

@@ -197,7 +197,7 @@ def _show_next_steps(screen: Console, output: Path) -> None:
         f"  {sys.executable} -c \"import duckdb; print(duckdb.connect('{output}')"
         f".sql('from {_SCHEMA}.messages limit 5'))\"\n\n"
         "With a real account (Account Settings > API Credentials > App API Keys):\n"
-        "  echo '{\"app_api_key\": \"…\", \"region\": \"auto\", \"start_date\": \"2026-01-01\"}' "
+        '  echo \'{"app_api_key": "…", "region": "auto", "start_date": "2026-01-01"}\' '
         "> config.json\n"
         "  tap-customerio --config config.json > singer.jsonl",
         soft_wrap=True,

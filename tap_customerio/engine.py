@@ -8,29 +8,41 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 S = TypeVar("S")
 P = TypeVar("P")
 
 
-class _Slot(Generic[S, P]):
+class Split(Generic[S]):
+    """Yielded in place of a page: forget this slice and read these instead, in this order."""
+
+    def __init__(self, pieces: Sequence[S]) -> None:
+        """Name the slices that replace this one."""
+        self.pieces = pieces
+
+
+class Part(Generic[S, P]):
     """One slice on its way: its pages so far, and how it ended."""
 
     def __init__(self, piece: S) -> None:
+        """Begin without pages."""
         self.piece = piece
         self.pages: deque[P] = deque()
+        self.taken = False
         self.done = False
+        self.whole = True
         self.error: BaseException | None = None
 
 
 class Engine(Generic[S, P]):
-    """Reads slices concurrently; iterating gives `(slice, its pages)` in the order of `slices`.
+    """Reads slices concurrently; iterating gives `(part, its pages)` in the order of `slices`.
 
-    `slices` is advanced on a thread of its own, one ahead of the room there is, and so may do
-    requests and may look at what finished slices have taught. `read` runs on worker threads.
-    Memory is bounded by `ahead` slices of at most `depth` waiting pages each. `watch` is called
-    on the iterating thread between pages, and while it waits, and may raise to stop everything.
+    `slices` is advanced on a thread of its own, just ahead of need, and so may do requests and
+    may look at what finished slices have taught. `read` runs on worker threads; when it yields a
+    `Split`, `part.whole` is false in the end, and the slices in its place follow. Memory is bounded
+    by `workers + 2` slices of at most `depth` waiting pages each. `watch` is called on the
+    iterating thread between pages, and while it waits, and may raise to stop everything.
     """
 
     poll = 0.1
@@ -38,11 +50,11 @@ class Engine(Generic[S, P]):
     def __init__(
         self,
         slices: Iterable[S],
-        read: Callable[[S], Iterable[P]],
+        read: Callable[[S], Iterable[P | Split[S]]],
         *,
         workers: int,
         watch: Callable[[], None] = lambda: None,
-        depth: int = 4,
+        depth: int = 12,
     ) -> None:
         """Prepare; threads start with the iteration."""
         self._slices = slices
@@ -52,22 +64,22 @@ class Engine(Generic[S, P]):
         self._depth = depth
         self._watch = watch
         self._changed = threading.Condition()
-        self._slots: deque[_Slot[S, P]] = deque()
-        self._todo: deque[_Slot[S, P]] = deque()
+        self._parts: deque[Part[S, P]] = deque()
         self._fed = False
         self._failure: BaseException | None = None
         self._stopped = False
 
-    def __iter__(self) -> Iterator[tuple[S, Iterator[P]]]:
-        """Run; a slice's pages must be used up before the next slice is asked for."""
+    def __iter__(self) -> Iterator[tuple[Part[S, P], Iterator[P]]]:
+        """Run; a part's pages must be used up before the next part is asked for."""
         self._start()
         try:
-            while (slot := self._head()) is not None:
-                yield slot.piece, self._drain(slot)
+            while (part := self._head()) is not None:
+                yield part, self._drain(part)
                 with self._changing():
-                    self._slots.popleft()
+                    self._parts.popleft()
         finally:
-            self._stop()
+            with self._changing():
+                self._stopped = True
 
     def _start(self) -> None:
         # Daemons: a thread that waits for an answer must not keep the process alive.
@@ -75,19 +87,14 @@ class Engine(Generic[S, P]):
         for number in range(self._workers):
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
 
-    def _stop(self) -> None:
-        with self._changing():
-            self._stopped = True
-
     def _feed(self) -> None:
-        """Turn slices into slots, as far ahead as there is room."""
+        """Turn slices into parts, as far ahead as there is room."""
         try:
             pieces = iter(self._slices)
-            while self._await(lambda: len(self._slots) < self._ahead):
-                slot: _Slot[S, P] = _Slot(next(pieces))
+            while self._await(lambda: len(self._parts) < self._ahead):
+                part: Part[S, P] = Part(next(pieces))
                 with self._changing():
-                    self._slots.append(slot)
-                    self._todo.append(slot)
+                    self._parts.append(part)
         except StopIteration:
             pass
         except BaseException as error:  # noqa: BLE001 - it is raised again on the iterating thread
@@ -96,44 +103,66 @@ class Engine(Generic[S, P]):
             self._fed = True
 
     def _work(self) -> None:
-        while self._await(lambda: bool(self._todo) or self._fed):
-            with self._changed:
-                if not self._todo:
-                    return
-                slot = self._todo.popleft()
+        while (part := self._take()) is not None:
             try:
-                self._fill(slot)
+                self._fill(part)
             except BaseException as error:  # noqa: BLE001 - it is raised again in slice order
-                slot.error = error
+                part.error = error
             with self._changing():
-                slot.done = True
+                part.done = True
 
-    def _fill(self, slot: _Slot[S, P]) -> None:
-        for page in self._read(slot.piece):
-            if not self._await(lambda: len(slot.pages) < self._depth):
+    def _take(self) -> Part[S, P] | None:
+        """The oldest part that no worker has, within the buffer's bound; None when all is done."""
+        found: list[Part[S, P]] = []
+
+        def look() -> bool:
+            near = [self._parts[index] for index in range(min(self._ahead, len(self._parts)))]
+            found[:] = [part for part in near if not part.taken]
+            return bool(found) or (self._fed and all(part.done for part in self._parts))
+
+        with self._changed:
+            if not self._await(look) or not found:
+                return None
+            found[0].taken = True
+            return found[0]
+
+    def _fill(self, part: Part[S, P]) -> None:
+        for page in self._read(part.piece):
+            if isinstance(page, Split):
+                self._replace(part, page)
+                return
+            if not self._await(lambda: len(part.pages) < self._depth):
                 return
             with self._changing():
-                slot.pages.append(page)
+                part.pages.append(page)
 
-    def _head(self) -> _Slot[S, P] | None:
-        """The oldest slice, once there is one; None after the last."""
-        self._wait_watching(lambda: bool(self._slots) or self._fed)
-        if self._slots:
-            return self._slots[0]
+    def _replace(self, part: Part[S, P], split: Split[S]) -> None:
+        with self._changing():
+            part.whole = False
+            part.pages.clear()
+            place = self._parts.index(part) + 1
+            for piece in reversed(split.pieces):
+                self._parts.insert(place, Part(piece))
+
+    def _head(self) -> Part[S, P] | None:
+        """The oldest part, once there is one; None after the last."""
+        self._wait_watching(lambda: bool(self._parts) or self._fed)
+        if self._parts:
+            return self._parts[0]
         if self._failure is not None:
             raise self._failure
         return None
 
-    def _drain(self, slot: _Slot[S, P]) -> Iterator[P]:
+    def _drain(self, part: Part[S, P]) -> Iterator[P]:
         while True:
-            self._wait_watching(lambda: bool(slot.pages) or slot.done)
-            if not slot.pages:
+            self._wait_watching(lambda: bool(part.pages) or part.done)
+            if not part.pages:
                 break
             with self._changing():
-                page = slot.pages.popleft()
+                page = part.pages.popleft()
             yield page
-        if slot.error is not None:
-            raise slot.error
+        if part.error is not None:
+            raise part.error
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

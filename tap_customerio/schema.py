@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
+_YEAR_9999 = parse("9999-01-01")
 _BOOLEANS = {True: True, False: False, "true": True, "false": False}
 
 
@@ -109,11 +110,21 @@ class Reader:
         if "array" in types:
             return self._array(path, kind)
         if kind.get("format") == "date-time":
-            return self._checked(path, "time", _timestamp)
+            return self._time(path)
         if "string" in types:
             return _text
         name, convert = ("integer", _integer) if "integer" in types else ("boolean", _boolean)
         return self._checked(path, name, convert)
+
+    def _time(self, path: str) -> Callable[[Any], Any]:
+        slowly = self._checked(path, "time", _timestamp)
+
+        def time(value: Any) -> Any:
+            return (
+                rfc3339(value) if type(value) is int and 0 < value < _YEAR_9999 else slowly(value)
+            )
+
+        return time
 
     def _checked(
         self, path: str, expected: str, convert: Callable[[Any], Any]
@@ -170,10 +181,12 @@ def _fields(kind: Schema, names: Iterable[str], described: dict[str, str]) -> Sc
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if type(value) is str else msgspec.json.encode(value).decode()
 
 
 def _integer(value: Any) -> int:
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError
     if not -(2**63) <= (whole := int(value)) < 2**63:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_customerio.engine import Engine
+from tap_customerio.engine import Engine, Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def test_pages_come_in_slice_order(sizes: list[int], workers: int, depth: int) -
             yield number, page
 
     engine = Engine(enumerate(sizes), read, workers=workers, depth=depth)
-    got = [(piece, list(pages)) for piece, pages in engine]
+    got = [(part.piece, list(pages)) for part, pages in engine]
     assert got == [((n, s), [(n, p) for p in range(s)]) for n, s in enumerate(sizes)]
 
 
@@ -59,9 +59,9 @@ def test_a_failing_slice_fails_in_its_turn() -> None:
 
     done = []
     with pytest.raises(ValueError, match="3"):
-        for piece, rows in Engine(range(10), pages, workers=4):
+        for part, rows in Engine(range(10), pages, workers=4):
             list(rows)
-            done.append(piece)
+            done.append(part.piece)
     assert done == [0, 1, 2]
 
 
@@ -73,8 +73,8 @@ def test_a_failing_list_of_slices_fails_after_the_slices_it_gave() -> None:
 
     done = []
     with pytest.raises(LookupError):
-        for piece, rows in Engine(slices(), lambda piece: [piece], workers=4):
-            done.append((piece, list(rows)))
+        for part, rows in Engine(slices(), lambda piece: [piece], workers=4):
+            done.append((part.piece, list(rows)))
     assert done == [(0, [0]), (1, [1])]
 
 
@@ -123,7 +123,32 @@ def test_what_finished_slices_teach_reaches_later_ones() -> None:
         return [piece]
 
     seen: list[int] = []
-    for piece, pages in Engine(slices(), read, workers=1):
-        seen.append(piece)
+    for part, pages in Engine(slices(), read, workers=1):
+        seen.append(part.piece)
         list(pages)
     assert seen[-1] > 10
+
+
+@given(st.integers(1, 8), st.integers(1, 6), st.integers(1, 300), st.integers(0, 3))
+def test_split_slices_are_replaced_in_place_and_never_finished(
+    workers: int, most: int, size: int, late: int
+) -> None:
+    def read(piece: range) -> Iterator[list[int] | Split[range]]:
+        for page in range(late):
+            yield [piece[page % len(piece)]]
+        if len(piece) > most:
+            middle = len(piece) // 2
+            yield Split([piece[:middle], piece[middle:]])
+        else:
+            yield list(piece)
+
+    finished: list[int] = []
+    engine: Engine[range, list[int]] = Engine(
+        [range(size), range(size, 2 * size)], read, workers=workers, depth=2
+    )
+    for part, pages in engine:
+        rows = [row for page in pages for row in page]
+        if part.whole:
+            assert rows[-len(part.piece) :] == list(part.piece)
+            finished += part.piece
+    assert finished == list(range(2 * size))

@@ -60,7 +60,7 @@ def test_empty_years_cost_few_windows() -> None:
 def test_busy_windows_make_the_next_ones_hold_about_ten_thousand_rows() -> None:
     plan = WindowPlan(0, 400 * DAY)
     windows = iter(plan)
-    plan.learn(next(windows), 300_000)
+    plan.learn(Window(0, 30 * DAY), 300_000)
     assert next(windows).width == DAY
 
 
@@ -68,13 +68,46 @@ def test_a_quiet_window_at_most_doubles_the_next() -> None:
     plan = WindowPlan(0, 400 * DAY)
     windows = iter(plan)
     plan.learn(next(windows), 10)
-    assert next(windows).width == 60 * DAY
+    assert next(windows).width == 2 * DAY
 
 
 def test_a_narrow_last_window_does_not_narrow_the_others() -> None:
     plan = WindowPlan(0, 400 * DAY)
     plan.learn(Window(0, 60), 5)
-    assert next(iter(plan)).width == 30 * DAY
+    assert next(iter(plan)).width == DAY
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(1, 200))
+def test_cutting_a_window_partitions_it(start: int, width: int, count: int) -> None:
+    window = Window(start, start + width)
+    parts = window.cut(count)
+    assert [second for part in parts for second in (part.start, part.end)][1:-1] == [
+        edge for part in parts[1:] for edge in (part.start, part.start)
+    ]
+    assert (parts[0].start, parts[-1].end) == window
+    assert len(parts) == min(count, width)
+    assert all(part.width >= 1 for part in parts)
+
+
+def test_a_window_that_does_not_end_is_split_by_what_seems_left() -> None:
+    plan = WindowPlan(0, 100 * DAY)
+    window = Window(0, 10 * DAY)
+    page = [5 * DAY - second for second in range(1000)]  # a thousand in a thousand seconds
+    assert plan.parts(window, 20, page)[0].start == 0
+    assert plan.parts(window, 20, page)[-1].end == 10 * DAY
+    assert plan.parts(window, 19, page) == []
+
+
+def test_a_window_that_nearly_ends_is_left_alone_but_not_for_ever() -> None:
+    plan = WindowPlan(0, 100 * DAY)
+    window = Window(0, 10 * DAY)
+    nearly_done = list(range(1000))
+    assert plan.parts(window, 20, nearly_done) == []
+    assert len(plan.parts(window, 40, nearly_done)) >= 2
+
+
+def test_a_single_second_is_never_split() -> None:
+    assert WindowPlan(0, DAY).parts(Window(0, 1), 40, [0] * 1000) == []
 
 
 @given(MOMENTS, RESOLUTIONS, ZONES)

@@ -1,7 +1,13 @@
-"""A local Customer.io App API over real HTTP, with a made-up workspace."""
+"""A local Customer.io App API over real HTTP, with a made-up workspace.
 
-from tap_customerio.sandbox.buckets import Quirks
+It answers for deliveries, campaigns, newsletters, broadcasts, transactional messages, the metrics
+of these four, people, and the workspace itself; all other addresses are unknown to it. It shows
+what the live API was seen or is documented to do, not how it does it: nothing can be written, no
+message has a body, and people do not change.
+"""
+
 from tap_customerio.sandbox.clock import Clock
+from tap_customerio.sandbox.quirks import Quirks
 from tap_customerio.sandbox.server import Sandbox, serve
 from tap_customerio.sandbox.workspace import Workspace
 

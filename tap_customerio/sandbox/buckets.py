@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.quirks import Quirks
 
 HOUR = 3600
 UNITS = {
@@ -22,24 +25,6 @@ UNITS = {
 DEFAULT_STEPS = {"hours": 24, "days": 45, "weeks": 12, "months": 12}
 MAX_STEPS = {"hours": 24, "days": 45, "weeks": 12, "months": 121}
 EASTERN = ZoneInfo("America/New_York")
-
-
-@dataclass(frozen=True)
-class Quirks:
-    """What nobody knows about the live API, to be tried both ways.
-
-    Attributes:
-        aligned_buckets: Version 2 cuts at hours, days, weeks and months of the calendar in `tz`;
-            otherwise it counts from `start`.
-        includes_end_bucket: A window whose end is the edge of a bucket gets that bucket too.
-        echoes_window: `start` and `end` of the answer repeat the question, not the buckets.
-        forgets_old: Deliveries older than six months are gone, whatever the window.
-    """
-
-    aligned_buckets: bool = True
-    includes_end_bucket: bool = False
-    echoes_window: bool = False
-    forgets_old: bool = False
 
 
 def window_edges(start: int, end: int, unit: str, zone: ZoneInfo, quirks: Quirks) -> list[int]:

@@ -15,7 +15,6 @@ import msgspec
 
 from tap_customerio.sandbox.buckets import (
     UNITS,
-    Quirks,
     month_start,
     recent_edges,
     window_edges,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_customerio.sandbox.deliveries import Delivery
+    from tap_customerio.sandbox.quirks import Quirks
     from tap_customerio.sandbox.workspace import Workspace
 
 SIX_MONTHS = 183 * DAY

@@ -17,10 +17,10 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tap_customerio.sandbox.buckets import Quirks
 from tap_customerio.sandbox.clock import Clock
 from tap_customerio.sandbox.dice import DAY
 from tap_customerio.sandbox.gate import NOT_FOUND, Call, Failure, Gate, RateLimit, error, json
+from tap_customerio.sandbox.quirks import Quirks
 from tap_customerio.sandbox.routes import ROUTES, Ask, RefusalError
 from tap_customerio.sandbox.workspace import Workspace
 
@@ -118,7 +118,7 @@ class Sandbox:
 
     def busiest_second(self) -> int:
         """The most calls that arrived within any second, those refused included."""
-        arrived = sorted(call.arrived for call in self.calls)
+        arrived = [call.arrived for call in self.calls]
         ends = enumerate(arrived)
         return max((place + 1 - bisect_right(arrived, at - 1.0) for place, at in ends), default=0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
@@ -10,12 +11,12 @@ from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_customerio import problems
-from tap_customerio.engine import Engine
+from tap_customerio.engine import Engine, Split
 from tap_customerio.schema import Reader
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context, Record
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tap_customerio.settings import Settings
     from tap_customerio.tap import TapCustomerio
 
-Page = list[dict[str, Any]]
+Rows = Iterable[dict[str, Any]]
 
 
 class CustomerioStream(Stream):
@@ -57,8 +58,8 @@ class CustomerioStream(Stream):
         """What to ask for, oldest first; one slice unless the stream says otherwise."""
         return (None,)
 
-    def pages(self, piece: Any) -> Iterable[Page]:
-        """Read one slice, page by page; runs on a worker thread."""
+    def pages(self, piece: Any) -> Iterable[Rows | Split[Any]]:
+        """Read one slice, page by page, or split it; runs on a worker thread."""
         raise NotImplementedError
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
@@ -74,18 +75,19 @@ class CustomerioStream(Stream):
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Run the slices through the engine; code after a yield runs once it has been written."""
         testing = self.ABORT_AT_RECORD_COUNT is not None
-        engine = Engine(
+        engine: Engine[Any, Rows] = Engine(
             self.slices(),
             self.pages,
             workers=1 if testing else self.settings.concurrency,
             watch=self.tap.watch,
         )
-        for piece, pages in engine:
+        for part, pages in engine:
             for page in pages:
                 for raw in page:
-                    if (row := self.record(raw, piece)) is not None:
+                    if (row := self.record(raw, part.piece)) is not None:
                         yield row
-            self.finish(piece)
+            if part.whole:
+                self.finish(part.piece)
         self.finish_all()
         self.write_state()
         if self.read.dropped:
@@ -143,12 +145,12 @@ class ListStream(CustomerioStream):
     # Lists are not sorted and edits have only whole seconds.
     margin = HOUR
 
-    def pages(self, piece: None) -> Iterable[Page]:  # noqa: ARG002
+    def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
         """The list, shared with every other stream that needs it."""
         yield self.listing(self.client)
 
     @classmethod
-    def listing(cls, client: Client) -> Page:
+    def listing(cls, client: Client) -> list[dict[str, Any]]:
         """All rows of the list, read once per run."""
         return client.listing(cls.path, cls.records_key, params={"limit": cls.page_size})
 

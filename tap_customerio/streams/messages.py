@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio.engine import Split
 from tap_customerio.schema import (
     boolean,
     integer,
@@ -17,11 +18,12 @@ from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.windows import BEGINNING, Window, WindowPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.streams.base import Page
+    from tap_customerio.client import Page
+    from tap_customerio.streams.base import Rows
 
 
 class Messages(CustomerioStream):
@@ -104,25 +106,31 @@ class Messages(CustomerioStream):
         self._plan = WindowPlan(start, end)
         yield from self._plan
 
-    def pages(self, piece: Window) -> Iterable[Page]:
-        """A window's deliveries, and then its drafts if they are wanted."""
-        populations: list[dict[str, Any]] = [{}]
-        if self.settings.include_drafts:
-            populations.append({"drafts": "true"})
+    def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
+        """A window's deliveries, and then its drafts if they are wanted.
+
+        A window that turns out to hold far too many is split, to be read side by side.
+        """
         rows = 0
-        for population in populations:
-            # Both bounds of the API are inclusive.
-            params = {
-                "start_ts": piece.start,
-                "end_ts": piece.end - 1,
-                "limit": 1000,
-                "get_tracked_responses": "true",
-                **population,
-            }
-            for page in self.client.pages("/v1/messages", "messages", params=params):
-                rows += len(page)
+        for drafts in (False, True) if self.settings.include_drafts else (False,):
+            for number, page in enumerate(self._pages(piece, drafts=drafts), start=1):
+                created = page.created()
+                rows += len(created)
+                if page.more and (parts := self._plan.parts(piece, number, created)):
+                    yield Split(parts)
+                    return
                 yield page
         self._plan.learn(piece, rows)
+
+    def _pages(self, window: Window, *, drafts: bool) -> Iterator[Page]:
+        params = {
+            "start_ts": window.start,
+            "end_ts": window.end - 1,  # both bounds of the API are inclusive
+            "limit": 1000,
+            "get_tracked_responses": "true",
+            **({"drafts": "true"} if drafts else {}),
+        }
+        return self.client.pages("/v1/messages", "messages", params=params)
 
     def record(self, raw: dict[str, Any], piece: Window) -> Record | None:  # noqa: ARG002
         """The delivery, with its last change and its person's permanent id at top level."""

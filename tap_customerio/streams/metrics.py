@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_customerio.client import Answer
-    from tap_customerio.streams.base import ListStream, Page
+    from tap_customerio.streams.base import ListStream, Rows
 
 _SOURCES: dict[str, type[ListStream]] = {
     "campaign": Campaigns,
@@ -114,7 +114,7 @@ class Metrics(CustomerioStream):
             for row in stream.listing(self.client):
                 yield from self._stretches(kind, row, f"{stream.path}/{int(row['id'])}/metrics")
 
-    def pages(self, piece: Source) -> Iterable[Page]:
+    def pages(self, piece: Source) -> Iterable[Rows]:
         """The rows of one sending object; none if it was deleted meanwhile."""
         read = self._version_2 if piece.kind == "campaign" else self._version_1
         try:
@@ -162,7 +162,7 @@ class Metrics(CustomerioStream):
         resolution, zone = self.settings.metrics_resolution, self.settings.zone
         return bucket_after(bucket_start(moment, resolution, zone), resolution, zone)
 
-    def _version_2(self, source: Source) -> Page:
+    def _version_2(self, source: Source) -> Rows:
         """Ask with both ends on bucket borders, so that it is right however the API cuts them."""
         settings = self.settings
         params = {
@@ -173,11 +173,11 @@ class Metrics(CustomerioStream):
             "tz": settings.metrics_timezone,
         }
         answer = self.client.fetch("GET", source.path, params=params)
-        first = _echoed_start(answer.data.get("start"), source.window.start)
+        first = _echoed_start(answer.get("start"), source.window.start)
         cut = buckets(first, source.window.end, settings.metrics_resolution, settings.zone)
         return list(self._rows(source, answer, list(cut), settings.metrics_timezone))
 
-    def _version_1(self, source: Source) -> Page:
+    def _version_1(self, source: Source) -> Rows:
         """Count back from the running bucket, which is the last; the answer has no dates."""
         resolution = self.settings.metrics_resolution
         oldest = bucket_start(source.window.start, resolution, EASTERN)
@@ -209,6 +209,7 @@ class Metrics(CustomerioStream):
     ) -> Iterator[dict[str, Any]]:
         """One row per bucket within the window that counts anything."""
         series = _series(answer)
+        channel = (answer.get("metric") or {}).get("type")
         for index, bucket in enumerate(cut):
             counts = {name: values[index] for name, values in series.items() if index < len(values)}
             asked = bucket.end > source.window.start and bucket.start < source.window.end
@@ -220,14 +221,14 @@ class Metrics(CustomerioStream):
                     "timezone": zone,
                     "period_start": bucket.start,
                     "is_partial": bucket.end > answer.at,
-                    "channel": answer.data["metric"].get("type"),
+                    "channel": channel,
                     **counts,
                 }
 
 
 def _series(answer: Answer) -> dict[str, list[int]]:
     """Counts by column: one list per metric, the oldest bucket first."""
-    series = (answer.data.get("metric") or {}).get("series") or {}
+    series = (answer.get("metric") or {}).get("series") or {}
     return {
         f"http_{name}" if name in _HTTP_CLASSES else name: values or []
         for name, values in series.items()

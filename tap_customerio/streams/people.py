@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.streams.base import Page
+    from tap_customerio.streams.base import Rows
 
 _EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
 _SEARCHED = 1000
@@ -69,7 +69,7 @@ class Customers(CustomerioStream):
             for first in range(0, len(ids), _HYDRATED):
                 yield ids[first : first + _HYDRATED]
 
-    def pages(self, piece: list[str]) -> Iterable[Page]:
+    def pages(self, piece: list[str]) -> Iterable[Rows]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile."""
         yield from self.client.pages(
             "/v1/customers/attributes",

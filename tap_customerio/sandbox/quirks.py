@@ -1,0 +1,23 @@
+"""Habits of the live API that nobody has been able to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quirks:
+    """What nobody knows about the live API, to be tried both ways.
+
+    Attributes:
+        aligned_buckets: Version 2 cuts at hours, days, weeks and months of the calendar in `tz`;
+            otherwise it counts from `start`.
+        includes_end_bucket: A window whose end is the edge of a bucket gets that bucket too.
+        echoes_window: `start` and `end` of the answer repeat the question, not the buckets.
+        forgets_old: Deliveries older than six months are gone, whatever the window.
+    """
+
+    aligned_buckets: bool = True
+    includes_end_bucket: bool = False
+    echoes_window: bool = False
+    forgets_old: bool = False

@@ -1,0 +1,278 @@
+"""The server around the routes: keys, limits, failures, and a quiet end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from sandbox_caller import DAY, SINCE, Caller, calling
+
+from tap_customerio.sandbox import Clock, Sandbox, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = SINCE + 10 * DAY
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Caller]:
+    """A sandbox without a limit."""
+    with small() as sandbox, calling(sandbox) as caller:
+        yield caller
+
+
+@pytest.fixture
+def api(shared: Caller) -> Caller:
+    """The same one, with nothing noted."""
+    shared.sandbox.forget()
+    return shared
+
+
+def small(**settings: object) -> Sandbox:
+    """A sandbox that is quick to make."""
+    defaults: dict[str, object] = {"clock": Clock(NOW), "requests_per_second": None}
+    return Sandbox(Workspace(per_day=10), **{**defaults, **settings})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", [None, "Bearer wrong", "sandbox-app-api-key"])
+def test_a_wrong_or_missing_key_is_unauthorized(api: Caller, key: str | None) -> None:
+    headers = {"Authorization": key} if key else {}
+    answer = requests.get(f"{api.sandbox.url}/v1/workspaces", headers=headers, timeout=10)
+    assert answer.status_code == 401
+    assert answer.json() == {"errors": [{"detail": "unauthorized", "status": "401"}]}
+
+
+def test_the_key_can_be_chosen() -> None:
+    with small(app_api_key="another") as sandbox, calling(sandbox) as api:
+        assert sandbox.app_api_key == "another"
+        assert api.get("/v1/workspaces").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/campaigns/x/metrics", "/v1/customers"])
+def test_unknown_addresses_are_answered_in_plain_text(api: Caller, path: str) -> None:
+    answer = api.get(path)
+    assert (answer.status_code, answer.text) == (404, "404 page not found")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_references_of_errors_differ(api: Caller) -> None:
+    details = {api.get("/v1/campaigns/99/metrics").json()["errors"][0]["detail"] for _ in "abc"}
+    assert len(details) == 3
+    assert all(len(detail) == len("not found (reference )") + 26 for detail in details)
+
+
+def test_every_answer_has_the_date_of_the_clock() -> None:
+    clock = Clock(NOW + 0.7)
+    with small(clock=clock) as sandbox, calling(sandbox) as api:
+        for path in ("/v1/workspaces", "/v1/nothing", "/v1/campaigns/99/metrics"):
+            answer = api.get(path)
+            assert parsedate_to_datetime(answer.headers["date"]).timestamp() == NOW
+            assert "server" not in answer.headers
+        clock.advance(60)
+        api.session.headers.clear()
+        refused = api.get("/v1/workspaces")
+        assert parsedate_to_datetime(refused.headers["date"]).timestamp() == NOW + 60
+
+
+def test_json_says_so(api: Caller) -> None:
+    headers = api.get("/v1/workspaces").headers
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert "content-encoding" not in headers
+
+
+def test_the_eleventh_call_within_a_second_is_one_too_many() -> None:
+    with small(requests_per_second=10) as sandbox, calling(sandbox) as api:
+        answers = [api.get("/v1/workspaces") for _ in range(12)]
+        assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
+        assert answers[-1].headers["retry-after"] == "1"
+        details = [answer.json()["errors"][0]["detail"] for answer in answers[-2:]]
+        assert details[0] != details[1]
+        assert details[0].startswith("rate limited to 10 requests per 1s (reference 01")
+        time.sleep(1 - (time.monotonic() - sandbox.calls[0].arrived) + 0.01)
+        assert api.get("/v1/workspaces").status_code == 200
+        assert sandbox.busiest_second() == 12
+
+
+def test_the_limit_can_be_lifted(api: Caller) -> None:
+    assert {api.get("/v1/workspaces").status_code for _ in range(30)} == {200}
+
+
+def test_answers_take_as_long_as_asked_for_and_do_not_wait_for_each_other() -> None:
+    with small(latency_ms=150, jitter_ms=20) as sandbox:
+        began = time.monotonic()
+        threads = [threading.Thread(target=call_once, args=(sandbox,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - began
+    assert 0.13 <= took < 0.6
+    assert len(sandbox.calls) == 8
+
+
+def call_once(sandbox: Sandbox) -> None:
+    """One call that is refused, which takes as long as any other."""
+    began = time.monotonic()
+    assert requests.get(sandbox.url, timeout=10).status_code == 401
+    assert time.monotonic() - began >= 0.13
+
+
+def test_calls_are_noted_with_all_that_was_asked(api: Caller) -> None:
+    sandbox = api.sandbox
+    api.get("/v1/messages", limit=5, type="")
+    api.post("/v1/customers", {}, limit=1)
+    api.get("/v1/messages")
+    noted = [(call.method, call.path, call.query, call.status) for call in sandbox.calls]
+    assert noted == [
+        ("GET", "/v1/messages", {"limit": "5", "type": ""}, 200),
+        ("POST", "/v1/customers", {"limit": "1"}, 400),
+        ("GET", "/v1/messages", {}, 200),
+    ]
+    assert sandbox.requests_by_path() == {"/v1/messages": 2, "/v1/customers": 1}
+    assert sandbox.calls[0].arrived <= sandbox.calls[1].arrived <= time.monotonic()
+    sandbox.forget()
+    assert sandbox.calls == []
+    assert sandbox.busiest_second() == 0
+
+
+def test_the_busiest_second_is_any_second(api: Caller) -> None:
+    sandbox = api.sandbox
+    for _ in range(4):
+        api.get("/v1/workspaces")
+    for call, arrived in zip(sandbox.calls, (10.0, 10.9, 11.0, 11.95), strict=True):
+        call.arrived = arrived
+    assert sandbox.busiest_second() == 2
+    sandbox.calls[2].arrived = 10.99
+    assert sandbox.busiest_second() == 3
+
+
+def test_failures_can_be_ordered(api: Caller) -> None:
+    sandbox = api.sandbox
+    sandbox.fail(status=503, times=2)
+    statuses = [api.get("/v1/workspaces").status_code for _ in range(3)]
+    assert statuses == [503, 503, 200]
+
+
+def test_failures_can_be_ordered_for_one_path_with_headers_and_a_body(api: Caller) -> None:
+    sandbox = api.sandbox
+    sandbox.fail(status=429, headers={"Retry-After": "7"}, path="/v1/messages")
+    sandbox.fail(status=502, body="<html>", path="/v1/camp*")
+    sandbox.fail(status=200, body={"customers": None}, path="/v1/customers/attributes")
+    assert api.get("/v1/workspaces").status_code == 200
+    limited = api.get("/v1/messages")
+    assert (limited.status_code, limited.headers["retry-after"]) == (429, "7")
+    assert limited.json()["errors"][0]["status"] == "429"
+    assert api.get("/v1/campaigns").text == "<html>"
+    answer = api.post("/v1/customers/attributes", {"ids": ["u-1"]})
+    assert answer.json() == {"customers": None}
+    assert api.get("/v1/messages").status_code == 200
+    assert [call.status for call in sandbox.calls] == [200, 429, 502, 200, 200]
+
+
+def test_answers_can_break_off_in_the_middle(api: Caller) -> None:
+    sandbox = api.sandbox
+    sandbox.fail(status=200, body='{"camp', headers={"content-length": "100"})
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        api.get("/v1/campaigns")
+    assert api.get("/v1/campaigns").status_code == 200
+
+
+def test_a_connection_serves_many_calls(api: Caller) -> None:
+    ports = {port_of(api) for _ in range(3)}
+    assert len(ports) == 1
+
+
+def test_a_connection_kept_open_answers_at_once(api: Caller) -> None:
+    began = time.monotonic()
+    for _ in range(20):
+        api.get("/v1/workspaces")
+    assert time.monotonic() - began < 0.5
+
+
+def port_of(api: Caller) -> int:
+    """The client's own port during a call."""
+    with api.session.get(api.sandbox.url + "/v1/nothing", stream=True, timeout=10) as answer:
+        port: int = answer.raw.connection.sock.getsockname()[1]  # type: ignore[union-attr]
+        answer.raw.read()
+    return port
+
+
+def test_the_port_can_be_chosen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with small(port=port) as sandbox:
+        assert sandbox.url == f"http://127.0.0.1:{port}"
+
+
+def test_it_begins_and_ends_within_half_a_second_and_leaves_nothing_behind() -> None:
+    threads, handler = threading.active_count(), signal.getsignal(signal.SIGINT)
+    sandbox = small()
+    began = time.monotonic()
+    with sandbox, calling(sandbox) as api:
+        assert api.get("/v1/workspaces").status_code == 200
+        assert signal.getsignal(signal.SIGINT) is handler
+    assert time.monotonic() - began < 1
+    assert threading.active_count() == threads
+    assert signal.getsignal(signal.SIGINT) is handler
+    with pytest.raises(requests.ConnectionError):
+        requests.get(sandbox.url, timeout=1)
+
+
+def test_it_ends_without_waiting_for_slow_answers() -> None:
+    def hang_up() -> None:
+        with suppress(requests.ConnectionError):
+            assert requests.get(sandbox.url, timeout=10).status_code == 500
+
+    with small(latency_ms=30_000) as sandbox:
+        caller = threading.Thread(target=hang_up)
+        caller.start()
+        while not sandbox.calls:
+            time.sleep(0.001)
+        began = time.monotonic()
+    assert time.monotonic() - began < 0.5
+    caller.join()
+
+
+def test_after_an_outage_it_comes_back_at_the_same_address() -> None:
+    sandbox = small()
+    with calling(sandbox) as api, sandbox:
+        url = sandbox.url
+        assert api.get("/v1/workspaces").status_code == 200
+    with sandbox, calling(sandbox) as api:
+        assert sandbox.url == url
+        assert api.get("/v1/workspaces").status_code == 200
+
+
+def test_without_a_workspace_there_is_one_that_is_half_a_year_old() -> None:
+    with Sandbox() as sandbox, calling(sandbox) as api:
+        assert len(api.json("/v1/messages", limit=10)["messages"]) == 10
+        assert time.time() - 181 * DAY < sandbox.workspace.since <= time.time() - 180 * DAY
+
+
+def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
+    script = (
+        "from tap_customerio.sandbox import *\n"
+        "serve(Workspace(per_day=5), app_api_key='k', started=lambda url: print(url, flush=True),"
+        " answered=lambda call: print(call.path, call.status, flush=True))\n"
+        "print('bye')"
+    )
+    command = [sys.executable, "-W", "error", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        answer = requests.get(f"{url}/v1/workspaces", timeout=10)
+        assert answer.status_code == 401
+        assert process.stdout.readline() == "/v1/workspaces 401\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "bye\n"
+    assert process.returncode == 0
