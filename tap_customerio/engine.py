@@ -15,10 +15,10 @@ P = TypeVar("P")
 
 
 class Split(Generic[S]):
-    """Yielded in place of a page: forget this slice and read these instead, in this order."""
+    """Yielded after a slice's last page: what is left of it, as slices that follow it."""
 
     def __init__(self, pieces: Sequence[S]) -> None:
-        """Name the slices that replace this one."""
+        """Name the slices, in order."""
         self.pieces = pieces
 
 
@@ -40,9 +40,9 @@ class Engine(Generic[S, P]):
 
     `slices` is advanced on a thread of its own, just ahead of need, and so may do requests and
     may look at what finished slices have taught. `read` runs on worker threads; when it yields a
-    `Split`, `part.whole` is false in the end, and the slices in its place follow. Memory is bounded
-    by `workers + 2` slices of at most `depth` waiting pages each. `watch` is called on the
-    iterating thread between pages, and while it waits, and may raise to stop everything.
+    `Split`, `part.whole` is false in the end, and the slices named there come next. `watch` is
+    called on the iterating thread between pages, and while it waits, and may raise to stop all.
+    Memory is bounded by `workers + 2` slices of at most `depth` waiting pages each.
     """
 
     poll = 0.1
@@ -129,17 +129,16 @@ class Engine(Generic[S, P]):
     def _fill(self, part: Part[S, P]) -> None:
         for page in self._read(part.piece):
             if isinstance(page, Split):
-                self._replace(part, page)
+                self._insert(part, page)
                 return
             if not self._await(lambda: len(part.pages) < self._depth):
                 return
             with self._changing():
                 part.pages.append(page)
 
-    def _replace(self, part: Part[S, P], split: Split[S]) -> None:
+    def _insert(self, part: Part[S, P], split: Split[S]) -> None:
         with self._changing():
             part.whole = False
-            part.pages.clear()
             place = self._parts.index(part) + 1
             for piece in reversed(split.pieces):
                 self._parts.insert(place, Part(piece))

@@ -80,11 +80,9 @@ class WindowPlan:
     """
 
     widest = 180 * DAY
-    first = DAY
+    first = 30 * DAY
     rows_wanted = 10_000
-    rows_too_many = 30_000
-    pages_many = 20
-    pages_too_many = 40
+    pages_many = 12
 
     def __init__(self, start: int, end: int) -> None:
         """Plan for `[start, end)`."""
@@ -109,21 +107,19 @@ class WindowPlan:
             else:
                 self._width = min(self.widest, max(self._width, wanted))
 
-    def parts(self, window: Window, pages: int, created: list[int]) -> list[Window]:
-        """Narrower windows in place of one that has not ended after so many pages.
+    def rest(self, window: Window, oldest: int, pages: int) -> list[Window]:
+        """What is left of a window that has not ended after so many full pages, newest first.
 
-        Judged by the creation times on the last page, which is taken to be the oldest so far; if
-        it is not, only the estimate is wrong.
+        Cut up to be read side by side, and closed by an empty window that stands for the whole;
+        nothing when it is too early, or when all of it lies in one second.
         """
-        if not created or window.width == 1 or pages not in (self.pages_many, self.pages_too_many):
+        if pages < self.pages_many or oldest + 1 >= window.end:
             return []
-        span = max(created) - min(created) + 1
-        left = len(created) * (min(created) - window.start) // span
-        if left <= self.rows_too_many and pages < self.pages_too_many:
-            return []
-        total = pages * len(created) + left
-        self.learn(window, total)
-        return window.cut(max(2, min(total // self.rows_wanted, 32)))
+        left = Window(window.start, max(oldest, window.start) + 1)
+        rows = pages * 1000 * left.width // (window.end - left.end)
+        self.learn(window, pages * 1000 + rows)
+        count = max(1, min(rows // self.rows_wanted, 4))
+        return [*left.cut(count), Window(window.end, window.end)]
 
 
 def bucket_start(moment: int, resolution: Resolution, zone: ZoneInfo) -> int:

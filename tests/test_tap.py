@@ -67,13 +67,16 @@ class Process:
             path = folder / f"{option}.json"
             path.write_text(json.dumps(content))
             command += [f"--{option}", str(path)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        assert self.process.stdout is not None
+        self.stdout = self.process.stdout
 
     def lines_until_states(self, count: int) -> list[bytes]:
         """Read until that many STATE messages with a bookmark of messages have come."""
-        assert self.process.stdout is not None
         lines = []
-        for line in self.process.stdout:
+        for line in self.stdout:
             lines.append(line)
             count -= b'"STATE"' in line and b'"messages"' in line
             if not count:
@@ -84,8 +87,9 @@ class Process:
         """Send a signal if asked to; the exit code, the remaining lines, and the log."""
         if number is not None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
-        return self.process.returncode, out.splitlines(keepends=True), err.decode()
+        rest = self.stdout.read().splitlines(keepends=True)
+        self.stdout.close()
+        return self.process.wait(30), rest, self.log.read_text()
 
 
 def only(name: str, config: dict[str, Any]) -> dict[str, Any]:

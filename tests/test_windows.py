@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -68,13 +69,13 @@ def test_a_quiet_window_at_most_doubles_the_next() -> None:
     plan = WindowPlan(0, 400 * DAY)
     windows = iter(plan)
     plan.learn(next(windows), 10)
-    assert next(windows).width == 2 * DAY
+    assert next(windows).width == 60 * DAY
 
 
 def test_a_narrow_last_window_does_not_narrow_the_others() -> None:
     plan = WindowPlan(0, 400 * DAY)
     plan.learn(Window(0, 60), 5)
-    assert next(iter(plan)).width == DAY
+    assert next(iter(plan)).width == 30 * DAY
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(1, 200))
@@ -89,25 +90,24 @@ def test_cutting_a_window_partitions_it(start: int, width: int, count: int) -> N
     assert all(part.width >= 1 for part in parts)
 
 
-def test_a_window_that_does_not_end_is_split_by_what_seems_left() -> None:
-    plan = WindowPlan(0, 100 * DAY)
-    window = Window(0, 10 * DAY)
-    page = [5 * DAY - second for second in range(1000)]  # a thousand in a thousand seconds
-    assert plan.parts(window, 20, page)[0].start == 0
-    assert plan.parts(window, 20, page)[-1].end == 10 * DAY
-    assert plan.parts(window, 19, page) == []
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.integers(12, 99))
+def test_what_is_left_of_a_long_window_joins_what_was_read(
+    start: int, width: int, back: int, pages: int
+) -> None:
+    window = Window(start, start + width)
+    oldest = window.end - 1 - back % width
+    rest = WindowPlan(0, 10**7).rest(window, oldest, pages)
+    if oldest + 1 == window.end:
+        assert rest == []
+        return
+    assert rest[0].start == window.start
+    assert rest[-2].end == oldest + 1
+    assert rest[-1] == (window.end, window.end)
+    assert all(one.end == two.start for one, two in pairwise(rest[:-1]))
 
 
-def test_a_window_that_nearly_ends_is_left_alone_but_not_for_ever() -> None:
-    plan = WindowPlan(0, 100 * DAY)
-    window = Window(0, 10 * DAY)
-    nearly_done = list(range(1000))
-    assert plan.parts(window, 20, nearly_done) == []
-    assert len(plan.parts(window, 40, nearly_done)) >= 2
-
-
-def test_a_single_second_is_never_split() -> None:
-    assert WindowPlan(0, DAY).parts(Window(0, 1), 40, [0] * 1000) == []
+def test_a_window_is_not_split_early() -> None:
+    assert WindowPlan(0, DAY).rest(Window(0, DAY), 5, 11) == []
 
 
 @given(MOMENTS, RESOLUTIONS, ZONES)

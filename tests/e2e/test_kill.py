@@ -1,0 +1,107 @@
+"""Processes that die without a word: whatever was lost comes again, and nothing comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import pytest
+from e2e import truth
+from e2e.processes import PATIENCE, Pipe, State, sync, tap_command, wait_until
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.windows import DAY, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from e2e.warehouse import Warehouse
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.e2e
+
+SINCE = parse("2025-04-01")
+NOW = SINCE + 365 * DAY
+BATCH = 500
+MOST_IN_A_ROUND = 100 * DAY
+
+
+@pytest.mark.parametrize("victims", [("tap",), ("tap", "target")], ids="+".join)
+def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
+    make_sandbox: Callable[..., Sandbox],
+    make_warehouse: Callable[..., Warehouse],
+    target_command: Callable[..., list[str]],
+    tmp_path: Path,
+    victims: tuple[str, ...],
+) -> None:
+    workspace = Workspace(since=SINCE, per_day=40, people=300, newsletters=4)
+    box = make_sandbox(now=NOW, workspace=workspace)
+    answering = box.gate.app
+    warehouse = make_warehouse("duckdb", tmp_path)
+    target = target_command(warehouse, tmp_path, batch_size_rows=BATCH)
+    settings = {"start_date": rfc3339(SINCE), "rescan_ages": [], "requests_per_second": 1000}
+    moments = Random(repr(victims))
+    state: State = {}
+    resumed = [SINCE]
+
+    for _ in range(3):
+        box.gate.app = holding_back(answering, after=resumed[-1] + MOST_IN_A_ROUND)
+        tap = tap_command(box, tmp_path, state=state, **settings)
+        with Pipe(tap, target, tmp_path) as pipe:
+            kill_in_the_middle_of_messages(pipe, victims, moments.randint(1, 4))
+            state = [state, *pipe.states()][-1]
+        resumed.append(bookmark(state))
+    assert resumed == sorted(resumed)
+    assert SINCE < resumed[-1] < NOW
+
+    box.gate.app = answering
+    box.forget()
+    sync(tap_command(box, tmp_path, state=state, **settings), target, tmp_path)
+    starts = [int(call.query["start_ts"]) for call in box.calls if call.path == "/v1/messages"]
+    assert min(starts) == resumed[-1]
+    for stream in truth.COLUMNS:
+        keys = Counter(warehouse.keys(stream))
+        assert max(keys.values()) == 1
+        if stream != "metrics":
+            assert keys.keys() == truth.table(box, stream).keys()
+
+
+def holding_back(answering: ASGIApp, after: int) -> ASGIApp:
+    """Never answer about deliveries after a moment, so that messages do not end before the kill."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        query = parse_qs(scope["query_string"].decode())
+        if int(query.get("end_ts", ["0"])[0]) >= after:
+            await asyncio.sleep(PATIENCE)
+        await answering(scope, receive, send)
+
+    return answer
+
+
+def kill_in_the_middle_of_messages(pipe: Pipe, victims: tuple[str, ...], batches: int) -> None:
+    """Kill once the target has loaded so many batches of messages."""
+
+    def is_time() -> bool:
+        assert pipe.target.poll() is None, f"the target ended too early:\n{pipe.log()}"
+        states = [state for state in pipe.states() if "messages" in state["bookmarks"]]
+        return len(states) >= batches
+
+    wait_until(is_time, f"{batches} batches of messages loaded")
+    for victim in victims:
+        getattr(pipe, victim).kill()
+    tap_code, target_code = pipe.wait()
+    assert tap_code == -signal.SIGKILL
+    assert target_code == -signal.SIGKILL or "target" not in victims
+
+
+def bookmark(state: State) -> int:
+    """The bookmark of messages, or the beginning while there is none."""
+    found = state["bookmarks"]["messages"]
+    return parse(found["replication_key_value"]) if found else SINCE
