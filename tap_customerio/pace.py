@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
 import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Pace:
@@ -16,14 +23,17 @@ class Pace:
 
     share = 0.96
     slowest = 0.05
+    catching_up = 0.04
     recovery = 0.01
     calm = 1.0
 
     def __init__(self, requests_per_second: float) -> None:
         """Start at full pace."""
         self._limit = self._rate = requests_per_second * self.share
-        self._turn = threading.Lock()
-        self._change = threading.Lock()
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[int, int]] = []
+        self._numbers = itertools.count()
+        self._mine = threading.local()
         self._next = self._resume = self._slowed = float("-inf")
 
     @property
@@ -31,17 +41,34 @@ class Pace:
         """Requests a second at present."""
         return self._rate
 
+    @contextmanager
+    def rank(self, rank: int) -> Iterator[None]:
+        """Let this thread's requests go before those of any higher rank; the usual one is 0.
+
+        Where results are wanted in order, the first are so finished first, and fewer wait.
+        """
+        self._mine.rank = rank
+        try:
+            yield
+        finally:
+            self._mine.rank = 0
+
     def wait(self) -> None:
         """Block until the caller may send one request."""
-        with self._turn:
-            while (delay := max(self._next, self._resume) - time.monotonic()) > 0:
-                time.sleep(delay)
-            # Stamped when granted, not when planned: a late wake-up must not bunch the next ones.
-            self._next = time.monotonic() + 1 / self._rate
+        ticket = (getattr(self._mine, "rank", 0), next(self._numbers))
+        with self._changed:
+            heapq.heappush(self._waiting, ticket)
+            while self._waiting[0] != ticket or self._delay() > 0:
+                self._changed.wait(self._delay() if self._waiting[0] == ticket else None)
+            heapq.heappop(self._waiting)
+            # From when it was granted, not planned: a late wake-up must not bunch the next ones.
+            now, space = time.monotonic(), 1 / self._rate
+            self._next = now + space - min(now - self._next, space * self.catching_up)
+            self._changed.notify_all()
 
     def give_way(self, seconds: float) -> None:
         """Send nothing for that long, then go on at half the pace (once per wave of 429s)."""
-        with self._change:
+        with self._changed:
             now = time.monotonic()
             self._resume = max(self._resume, now + seconds)
             if now - self._slowed > self.calm:
@@ -51,5 +78,8 @@ class Pace:
     def speed_up(self) -> None:
         """Take back a little of the pace, up to the limit."""
         if self._rate < self._limit:
-            with self._change:
+            with self._changed:
                 self._rate = min(self._limit, self._rate + self._limit * self.recovery)
+
+    def _delay(self) -> float:
+        return max(self._next, self._resume) - time.monotonic()

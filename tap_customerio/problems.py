@@ -118,6 +118,13 @@ def bad_bookmark(stream: str) -> Problem:
     )
 
 
+def target_gone() -> Problem:
+    """Nobody reads what the tap writes any more."""
+    return Problem(
+        "The target stopped reading: its own log says why. Run again with the last state it wrote."
+    )
+
+
 def missing_extra(command: str, extra: str) -> Problem:
     """An optional part is not installed."""
     return Problem(

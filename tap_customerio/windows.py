@@ -80,7 +80,8 @@ class WindowPlan:
     """
 
     widest = 180 * DAY
-    first = 30 * DAY
+    first = 3 * DAY
+    growth = 6
     rows_wanted = 10_000
     pages_many = 12
 
@@ -99,8 +100,8 @@ class WindowPlan:
             start = window.end
 
     def learn(self, window: Window, rows: int) -> None:
-        """Let the next windows hold about `rows_wanted` rows, at most twice as wide as this one."""
-        wanted = window.width * self.rows_wanted // max(rows, self.rows_wanted // 2)
+        """Let the next windows hold about `rows_wanted` rows, at most six times as wide."""
+        wanted = window.width * self.rows_wanted // max(rows, self.rows_wanted // self.growth)
         with self._lock:
             if rows > self.rows_wanted:
                 self._width = max(1, min(self._width, wanted))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import io
 import sys
+from contextlib import suppress
 from typing import BinaryIO
 
 import msgspec
@@ -47,7 +48,11 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
                 self._out = open(  # noqa: SIM115 - lives as long as the process
                     sys.stdout.fileno(), "wb", buffering=self.buffer_bytes, closefd=False
                 )
-                atexit.register(self._out.flush)
+                atexit.register(self._flush)
             except (OSError, io.UnsupportedOperation):
                 self._out = sys.stdout.buffer
         return self._out
+
+    def _flush(self) -> None:
+        with suppress(BrokenPipeError):  # the target has gone, and that has been said
+            self._out.flush()

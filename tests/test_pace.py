@@ -69,3 +69,21 @@ def test_many_waves_never_stop_the_pace_altogether() -> None:
     for _ in range(100):
         pace.give_way(0)
     assert pace.rate > 0.4
+
+
+def test_waiting_requests_of_lower_rank_go_first() -> None:
+    pace = Pace(20)
+    pace.give_way(0.2)
+    granted: list[int] = []
+
+    def take(rank: int) -> None:
+        with pace.rank(rank):
+            pace.wait()
+            granted.append(rank)
+
+    workers = [threading.Thread(target=take, args=[rank]) for rank in (5, 3, 9, 1, 7)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert granted == [1, 3, 5, 7, 9]

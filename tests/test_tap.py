@@ -195,6 +195,19 @@ def test_a_problem_ends_the_run_with_a_sentence_and_the_state_so_far(
     assert "campaigns" in Output.of(lines).states[-1]["bookmarks"]
 
 
+def test_a_target_that_goes_away_ends_the_run_with_a_sentence(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = busy_sandbox(make_sandbox)
+    tap = Process(tmp_path, config_for(box))
+    tap.lines_until_states(1)
+    tap.stdout.close()
+    assert tap.process.wait(30) == 1
+    assert "The target stopped reading" in tap.log.read_text()
+    assert "Traceback" not in tap.log.read_text()
+    assert "Exception ignored" not in tap.log.read_text()
+
+
 def test_messages_in_batches_are_the_same_as_in_records(sandbox: Sandbox, tmp_path: Path) -> None:
     batch = {
         "encoding": {"format": "jsonl", "compression": "gzip"},

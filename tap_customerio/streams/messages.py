@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio.engine import Split
@@ -107,27 +108,30 @@ class Messages(CustomerioStream):
         yield from self._plan
 
     def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
-        """A window's drafts, if they are wanted, and its deliveries.
+        """A window's drafts, if they are wanted, and its deliveries; older windows go first."""
+        if piece.width:
+            with self.client.pace.rank(piece.start):
+                if self.settings.include_drafts:
+                    yield from self._pages(piece, drafts="true")
+                yield from self._sent(piece)
 
-        After many pages that came newest first, what is left is split, to be read side by side.
-        Where they come in another order, which the API does not rule out, the window is read on.
+    def _sent(self, window: Window) -> Iterator[Rows | Split[Window]]:
+        """A window's deliveries; after many pages, what is left is split, to be read side by side.
+
+        That needs pages that come newest first. They seem to, but the API does not promise it: if
+        one does not, the window is read on to its end.
         """
-        if piece.width and self.settings.include_drafts:
-            yield from self._pages(piece, drafts="true")
-        rows = 0
-        oldest: int | None = piece.end
-        for number, page in enumerate(self._pages(piece) if piece.width else (), start=1):
+        rows, oldest, in_order = 0, window.end, True
+        for number, page in enumerate(self._pages(window), start=1):
             yield page
             created = page.created()
             rows += len(created)
-            sorted_so_far = oldest is not None and [oldest, *created] == sorted(
-                [oldest, *created], reverse=True
-            )
-            oldest = created[-1] if created and sorted_so_far else None
-            if page.more and oldest and (rest := self._plan.rest(piece, oldest, number)):
+            in_order &= all(newer >= older for newer, older in pairwise([oldest, *created]))
+            oldest = min([oldest, *created])
+            if in_order and page.more and (rest := self._plan.rest(window, oldest, number)):
                 yield Split(rest)
                 return
-        self._plan.learn(piece, rows)
+        self._plan.learn(window, rows)
 
     def _pages(self, window: Window, **population: str) -> Iterator[Page]:
         params = {

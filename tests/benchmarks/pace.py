@@ -40,7 +40,7 @@ def main() -> None:
     """Run it once and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deliveries-per-day", type=int, default=2000)
-    parser.add_argument("--days", type=int, default=300)
+    parser.add_argument("--days", type=int, default=400)
     options = parser.parse_args()
     since = NOW - options.days * DAY
     workspace = Workspace(since=since, per_day=options.deliveries_per_day)

@@ -1,0 +1,93 @@
+"""README, meltano.yml and the code say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tap_customerio.settings import SETTINGS
+from tap_customerio.streams import all_streams
+from tap_customerio.tap import TapCustomerio
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+MELTANO = yaml.safe_load((ROOT / "meltano.yml").read_text())
+[TAP] = MELTANO["plugins"]["extractors"]
+KINDS = {
+    "string": {"string", "options", "date_iso8601"},
+    "integer": {"integer"},
+    "number": {"integer"},
+    "boolean": {"boolean"},
+    "array": {"array"},
+    "object": {"object"},
+}
+
+
+def stream_table() -> str:
+    """What stands between the markers of the README; made from the classes' own words."""
+    rows = ["| stream | key | replication | what it holds |", "|---|---|---|---|"]
+    for kind in sorted(all_streams(), key=lambda kind: kind.name):
+        about = (kind.__doc__ or "").split("\n\n")[0].split(": ", 1)[1]
+        keys = ", ".join(f"`{key}`" for key in kind.primary_keys)
+        mark = vars(kind).get("replication_key")
+        replication = f"`{mark}`" if mark else "full"
+        rows.append(f"| `{kind.name}` | {keys} | {replication} | {about} |")
+    return "\n".join(rows)
+
+
+def test_the_readmes_stream_table_is_made_from_the_classes() -> None:
+    shown = re.search(r"<!-- streams: begin -->\n(.*)\n<!-- streams: end -->", README, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == stream_table(), f"replace the table by:\n{stream_table()}"
+
+
+def test_the_readme_stays_short_and_begins_with_the_two_commands() -> None:
+    assert README.count("\n") <= 200
+    demo, tests = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)[:2]
+    assert demo.endswith("tap-customerio demo")
+    assert tests.endswith("-m pytest")
+    assert "\n" not in demo + tests
+
+
+@pytest.mark.parametrize("name", SETTINGS["properties"])
+def test_a_setting_is_the_same_in_code_readme_and_meltano(name: str) -> None:
+    kind = SETTINGS["properties"][name]
+    [shipped] = [setting for setting in TAP["settings"] if setting["name"] == name]
+    assert f"`{name}`" in README
+    assert shipped["label"] == kind["title"]
+    assert shipped["description"] == kind["description"]
+    assert shipped["kind"] in KINDS[next(t for t in kind["type"] if t != "null")]
+    assert bool(shipped.get("sensitive")) == bool(kind.get("secret"))
+    if name != "user_agent":  # its default holds the version
+        assert shipped.get("value") == kind.get("default")
+    if shipped["kind"] == "options":
+        values = [option["value"] for option in shipped["options"]]
+        assert values == [value for value in kind["enum"] if value is not None]
+
+
+def test_meltano_knows_every_setting_and_capability() -> None:
+    assert {setting["name"] for setting in TAP["settings"]} >= SETTINGS["properties"].keys()
+    assert set(TAP["capabilities"]) == {str(able.value) for able in TapCustomerio.capabilities}
+
+
+def test_meltano_needs_no_hub_and_reports_nothing() -> None:
+    assert MELTANO["send_anonymous_usage_stats"] is False
+    plugins: list[dict[str, Any]] = [TAP, *MELTANO["plugins"]["loaders"]]
+    for plugin in plugins:
+        assert {"namespace", "pip_url", "executable", "settings"} <= plugin.keys()
+
+
+def test_every_stream_says_what_it_is_and_describes_unclear_fields() -> None:
+    for kind in all_streams():
+        first = (kind.__doc__ or "").split("\n")[0]
+        assert re.match(r"[A-Z][\w -]+: ", first), kind.name
+        for name, field in kind.schema["properties"].items():
+            assert field.get("description", "x.").endswith((".", "…")), f"{kind.name}.{name}"
+
+
+def test_the_changelog_has_a_place_for_what_comes() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
