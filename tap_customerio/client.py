@@ -12,6 +12,7 @@ from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 import backoff
 import msgspec
@@ -76,6 +77,12 @@ class Page:
             return [stamp.created for stamp in self._stamps.decode(self._rows)]
         except msgspec.ValidationError:
             return []
+
+
+def quoted(identifier: object) -> str:
+    """An identifier as one segment of a path, whatever it holds."""
+    text = quote(str(identifier), safe="")
+    return text.replace(".", "%2E") if set(text) == {"."} else text
 
 
 class _PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cure

@@ -10,6 +10,10 @@ class Problem(Exception):  # noqa: N818 - it is a problem of the user's, told to
     """Ends the run with one sentence and no traceback."""
 
 
+class Fatal(Problem):
+    """Concerns the whole run: no other stream would fare better."""
+
+
 class Gone(Problem):
     """The API knows no such object (404): deleted, perhaps, since it was listed."""
 
@@ -18,18 +22,18 @@ class Forbidden(Problem):
     """The key may not read this (403)."""
 
 
-def unauthorized(place: str) -> Problem:
+def unauthorized(place: str) -> Fatal:
     """401, with no other region that would take the key."""
-    return Problem(
+    return Fatal(
         f"app_api_key was refused by {place} (401): set it to an App API key of this workspace, "
         "from Account Settings > API Credentials > App API Keys. A Track API key does not work "
         "here, and if the key has an IP allow-list, this machine's address must be on it."
     )
 
 
-def other_region(region: str, right: str) -> Problem:
+def other_region(region: str, right: str) -> Fatal:
     """401, but the other region takes the key."""
-    return Problem(
+    return Fatal(
         f"region is {region!r}, but this app_api_key belongs to {right!r}: set region to {right!r}."
     )
 
@@ -57,30 +61,30 @@ def gone(request: str) -> Gone:
     )
 
 
-def redirected(request: str, status: int) -> Problem:
+def redirected(request: str, status: int) -> Fatal:
     """3xx: the key must not follow to another host."""
-    return Problem(f"{request} was redirected (status {status}): set api_url to the final address.")
+    return Fatal(f"{request} was redirected (status {status}): set api_url to the final address.")
 
 
-def gave_up(request: str, reason: str, seconds: float) -> Problem:
+def gave_up(request: str, reason: str, seconds: float) -> Fatal:
     """Nothing but passing faults for too long."""
-    return Problem(
+    return Fatal(
         f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. "
         "Run again to go on from the last bookmark."
     )
 
 
-def untrusted(place: str) -> Problem:
+def untrusted(place: str) -> Fatal:
     """TLS failed."""
-    return Problem(
+    return Fatal(
         f"{place} could not prove who it is (TLS): check the machine's clock and certificates, "
         "or the proxy in between."
     )
 
 
-def no_date(place: str) -> Problem:
+def no_date(place: str) -> Fatal:
     """The present cannot be known."""
-    return Problem(
+    return Fatal(
         f"{place} answers without a Date header: api_url must point to the Customer.io App API "
         "or to a proxy that passes its headers on."
     )
@@ -110,18 +114,26 @@ def bad_value(stream: str, field: str, expected: str) -> Problem:
     )
 
 
-def bad_bookmark(stream: str) -> Problem:
+def bad_bookmark(stream: str) -> Fatal:
     """The state given cannot be read."""
-    return Problem(
+    return Fatal(
         f"The state's bookmark of stream {stream!r} is no RFC 3339 time: repair the state, "
         "or remove this bookmark to read the stream from start_date."
     )
 
 
-def target_gone() -> Problem:
+def target_gone() -> Fatal:
     """Nobody reads what the tap writes any more."""
-    return Problem(
+    return Fatal(
         "The target stopped reading: its own log says why. Run again with the last state it wrote."
+    )
+
+
+def incomplete(streams: list[str]) -> Problem:
+    """Some streams failed, and each has said why."""
+    return Problem(
+        f"Incomplete: {', '.join(streams)} could not be read, for the reasons above; the other "
+        "streams are complete."
     )
 
 

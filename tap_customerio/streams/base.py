@@ -11,6 +11,7 @@ from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_customerio import problems
+from tap_customerio.client import quoted
 from tap_customerio.engine import Engine, Split
 from tap_customerio.schema import Reader
 from tap_customerio.windows import HOUR, parse, rfc3339
@@ -35,12 +36,18 @@ class CustomerioStream(Stream):
     schema: ClassVar[Schema]
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
 
+    # The API filters next to nothing by change, lists are not sorted, and stamps are whole seconds.
+    margin = HOUR
+
     # Reader already conforms; the SDK's own conformance costs more than all the rest.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(self, tap: TapCustomerio) -> None:
         """Share the tap's client and settings."""
         super().__init__(tap)
+        self.failed = False
+        self._since: int | None = None
+        self._newest = 0
         self.tap = tap
         self.read = Reader(self.name, self.schema)
 
@@ -63,17 +70,37 @@ class CustomerioStream(Stream):
         raise NotImplementedError
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
-        """One output record for a row, or None to leave it out."""
+        """One output record for a row, or None if it has not changed since the bookmark."""
+        changed = raw.get(self.replication_key) if self.replication_key else None
+        if changed:
+            self._newest = max(self._newest, changed)
+            if self._since is not None and changed < self._since:
+                return None
         return self.read(raw)
 
     def finish(self, piece: Any) -> None:
         """All records of a slice have been written."""
 
     def finish_all(self) -> None:
-        """All records of the stream have been written."""
+        """All records have been written; the bookmark is the newest change within the range."""
+        if self._newest:
+            self.advance(min(self._newest, self.settings.end or self._newest))
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        """Give all records; a problem of this stream alone is told, and the others go on."""
+        try:
+            yield from self._run()
+        except problems.Fatal:
+            raise
+        except problems.Problem as problem:
+            self.failed = True
+            self.logger.error("Stream %s failed: %s", self.name, problem)  # noqa: TRY400
+        self.write_state()
+
+    def _run(self) -> Iterator[Record]:
         """Run the slices through the engine; code after a yield runs once it has been written."""
+        bookmark = self.bookmark()
+        self._since = None if bookmark is None else bookmark - self.margin
         testing = self.ABORT_AT_RECORD_COUNT is not None
         engine: Engine[Any, Rows] = Engine(
             self.slices(),
@@ -89,9 +116,19 @@ class CustomerioStream(Stream):
             if part.whole:
                 self.finish(part.piece)
         self.finish_all()
-        self.write_state()
         if self.read.dropped:
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+
+    def log_sync_costs(self) -> None:
+        """Called once for each stream after all have run: a failure must not pass for success.
+
+        Raises:
+            Problem: When any stream failed.
+        """
+        super().log_sync_costs()
+        failed = [name for name, stream in self.tap.streams.items() if getattr(stream, "failed", 0)]
+        if failed:
+            raise problems.incomplete(failed)
 
     # Bookmarks move per slice, not per record, and never by the local clock.
 
@@ -136,14 +173,11 @@ class CustomerioStream(Stream):
 
 
 class ListStream(CustomerioStream):
-    """A list that the API always gives whole; what changed since the bookmark is emitted."""
+    """A list that the API always gives whole."""
 
     path: ClassVar[str]
     records_key: ClassVar[str]
     page_size: ClassVar[int | None] = None
-
-    # Lists are not sorted and edits have only whole seconds.
-    margin = HOUR
 
     def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
         """The list, shared with every other stream that needs it."""
@@ -154,24 +188,28 @@ class ListStream(CustomerioStream):
         """All rows of the list, read once per run."""
         return client.listing(cls.path, cls.records_key, params={"limit": cls.page_size})
 
-    def slices(self) -> Iterable[None]:
-        """One; the bookmark is read now, before anything moves it."""
-        bookmark = self.bookmark()
-        self._since = None if bookmark is None else bookmark - self.margin
-        self._newest = 0
-        yield None
 
-    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
-        """The row, unless it has not changed since the bookmark."""
-        changed = raw.get(self.replication_key) if self.replication_key else None
-        if changed:
-            self._newest = max(self._newest, changed)
-            if self._since is not None and changed < self._since:
-                return None
-        return self.read(raw)
+class ChildStream(CustomerioStream):
+    """A list of its own for each row of another list; a parent deleted meanwhile has none."""
 
-    def finish_all(self) -> None:
-        """The bookmark is the newest change seen, within the asked range."""
-        if self.replication_key and self._newest:
-            ceiling = self.settings.end or self._newest
-            self.advance(min(self._newest, ceiling))
+    parent: ClassVar[type[ListStream]]
+    path: ClassVar[str]
+    records_key: ClassVar[str]
+    parent_key: ClassVar[str]
+    page_size: ClassVar[int | None] = None
+
+    def slices(self) -> Iterable[Any]:
+        """The parents' ids."""
+        return (row["id"] for row in self.parent.listing(self.client))
+
+    def pages(self, piece: Any) -> Iterator[Rows]:
+        """One parent's rows, page by page."""
+        path = f"{self.parent.path}/{quoted(piece)}/{self.path}"
+        try:
+            yield from self.client.pages(path, self.records_key, params={"limit": self.page_size})
+        except problems.Gone:
+            self.logger.warning("%s was deleted meanwhile; left out.", path)
+
+    def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
+        """The row, with its parent's id."""
+        return super().record({**raw, self.parent_key: piece}, piece)
