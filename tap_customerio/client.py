@@ -56,6 +56,11 @@ class Answer(NamedTuple):
         raw = self.members.get(name)
         return None if raw is None else msgspec.json.decode(raw)
 
+    def whole(self) -> Any:
+        """Decode all of it; the one member of an answer that is a list is its nameless one."""
+        decoded = {name: msgspec.json.decode(raw) for name, raw in self.members.items()}
+        return decoded.get("", decoded)
+
 
 class Page:
     """Rows as the API sent them, decoded only when they are iterated: waiting pages stay small."""
@@ -198,14 +203,23 @@ class Client:
                 raise problems.cursor_loop(f"{method} {path}")
             seen.add(token)
 
-    def listing(self, path: str, key: str, *, params: dict[str, Any] | None = None) -> list[Any]:
+    def listing(
+        self,
+        path: str,
+        key: str,
+        *,
+        method: str = "GET",
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> list[Any]:
         """All rows of a list that fits in memory, read once per run however many ask for it."""
+        question = repr((path, params, body))
         with self._lock:
-            first = path not in self._listings
-            listing = self._listings.setdefault(path, Future())
+            first = question not in self._listings
+            listing = self._listings.setdefault(question, Future())
         if first:
             try:
-                pages = self.pages(path, key, params=params)
+                pages = self.pages(path, key, method=method, params=params, body=body)
                 listing.set_result([row for page in pages for row in page])
             except BaseException as error:
                 listing.set_exception(error)
@@ -341,10 +355,12 @@ def _page(answer: Answer, key: str, request: str, *, more: bool) -> Page:
 
 
 def _decode(content: bytes) -> dict[str, msgspec.Raw]:
-    """Check and open a JSON object; text becomes safe for targets.
+    """Check and open a JSON object, or a list as its nameless member; make text safe for targets.
 
     Half a surrogate pair and NUL crash them; both, and what is not UTF-8, take the slow way.
     """
+    if content[:1] == b"[":
+        content = b'{"":%b}' % content
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
         if _NUL not in content and content.decode():
             return _members.decode(content)

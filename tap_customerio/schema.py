@@ -7,7 +7,7 @@ Fields are named by position, or by keyword where the name needs explaining:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -58,11 +58,14 @@ def array_of(items: Schema, *names: str, **described: str) -> Schema:
     return _fields({"type": ["array", "null"], "items": kind}, names, described)
 
 
-def nested(*fields: Schema, extra: Schema | None = None) -> Schema:
-    """An object for `object_of` and `array_of`; `extra` is the kind of all undeclared members."""
+def nested(*fields: Schema, extra: Schema | Literal[True] | None = None) -> Schema:
+    """An object for `object_of` and `array_of`.
+
+    `extra` is the kind of all undeclared members; True lets them pass as they are.
+    """
     schema: Schema = {"type": ["object", "null"], "properties": _merge(fields)}
     if extra is not None:
-        schema["additionalProperties"] = extra.get("", extra)
+        schema["additionalProperties"] = extra if extra is True else extra.get("", extra)
     return schema
 
 
@@ -153,7 +156,7 @@ class Reader:
             for name, member in kind["properties"].items()
         }
         extra = kind.get("additionalProperties")
-        other = self._converter(f"{path}.*", extra) if extra else None
+        other = _as_it_is if extra is True else extra and self._converter(f"{path}.*", extra)
 
         def members(value: Any) -> dict[str, Any]:
             if not isinstance(value, dict):
@@ -178,6 +181,10 @@ def _fields(kind: Schema, names: Iterable[str], described: dict[str, str]) -> Sc
     return dict.fromkeys(names, kind) | {
         name: {**kind, "description": about} for name, about in described.items()
     }
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _text(value: Any) -> str:

@@ -95,6 +95,13 @@ SETTINGS = th.PropertiesList(
         description="The API's own people filter, to read only some people.",
     ),
     th.Property(
+        "esp_suppression_domains",
+        th.ArrayType(th.StringType(min_length=1)),
+        default=[],
+        title="ESP suppression domains",
+        description="Sending domains whose suppressions are read one by one; [] for all at once.",
+    ),
+    th.Property(
         "requests_per_second",
         th.NumberType(exclusive_minimum=0),
         default=10,
@@ -153,6 +160,7 @@ class Settings:
     metrics_lookback_days: int
     rescan_ages: tuple[float, ...]
     include_drafts: bool
+    esp_suppression_domains: tuple[str, ...]
     requests_per_second: float
     concurrency: int
     request_timeout: float

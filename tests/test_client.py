@@ -68,8 +68,8 @@ def test_passing_faults_are_tried_again(sandbox: Sandbox, status: int) -> None:
 @pytest.mark.usefixtures("fast_retries")
 @pytest.mark.parametrize(
     "body",
-    [b'{"campaigns": [', b"<html>busy</html>", b"", b"[]", b'"text"'],
-    ids=["truncated", "html", "empty", "list", "string"],
+    [b'{"campaigns": [', b"<html>busy</html>", b"", b'"text"'],
+    ids=["truncated", "html", "empty", "string"],
 )
 def test_what_is_no_json_object_is_tried_again(sandbox: Sandbox, body: bytes) -> None:
     sandbox.fail(status=200, body=body, path="/v1/campaigns")

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_customerio.streams import messages, metrics, people, sends
+from tap_customerio.streams import (
+    audience,
+    contents,
+    messages,
+    metrics,
+    objects,
+    people,
+    sends,
+    workspace,
+)
 from tap_customerio.streams.base import CustomerioStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["all_streams", "messages", "metrics", "people", "sends"]
+__all__ = [
+    "all_streams",
+    "audience",
+    "contents",
+    "messages",
+    "metrics",
+    "objects",
+    "people",
+    "sends",
+    "workspace",
+]
 
 
 def all_streams(

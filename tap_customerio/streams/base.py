@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_customerio.client import Client
+    from tap_customerio.client import Answer, Client
     from tap_customerio.schema import Schema
     from tap_customerio.settings import Settings
     from tap_customerio.tap import TapCustomerio
@@ -194,7 +195,8 @@ class ChildStream(CustomerioStream):
 
     parent: ClassVar[type[ListStream]]
     path: ClassVar[str]
-    records_key: ClassVar[str]
+    records_key: ClassVar[str | None] = None
+    single_key: ClassVar[str | None] = None
     parent_key: ClassVar[str]
     page_size: ClassVar[int | None] = None
 
@@ -205,11 +207,37 @@ class ChildStream(CustomerioStream):
     def pages(self, piece: Any) -> Iterator[Rows]:
         """One parent's rows, page by page."""
         path = f"{self.parent.path}/{quoted(piece)}/{self.path}"
+        params = {"limit": self.page_size}
         try:
-            yield from self.client.pages(path, self.records_key, params={"limit": self.page_size})
+            if self.records_key is not None:
+                yield from self.client.pages(path, self.records_key, params=params)
+            else:
+                yield self.rows(self.client.fetch("GET", path))
         except problems.Gone:
             self.logger.warning("%s was deleted meanwhile; left out.", path)
+
+    def rows(self, answer: Answer) -> Rows:
+        """The one row of an answer that is no list: its member `single_key`, or the whole."""
+        return [(self.single_key and answer.get(self.single_key)) or answer.whole()]
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
         """The row, with its parent's id."""
         return super().record({**raw, self.parent_key: piece}, piece)
+
+
+class NumberedStream(CustomerioStream):
+    """A list whose pages are numbered from 1; the first empty one is past its end."""
+
+    path: ClassVar[str]
+    records_key: ClassVar[str]
+
+    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
+        """All pages, as large as the API gives them."""
+        for number in count(1):
+            params = {"page": number, "limit": 10_000}
+            answer = self.client.fetch("GET", self.path, params=params)
+            rows = answer.get(self.records_key) or []
+            yield rows
+            pagination = (answer.get("meta") or {}).get("pagination") or {}
+            if len(rows) < pagination.get("limit", 1):
+                return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from tap_customerio import problems
+from tap_customerio.client import quoted
 from tap_customerio.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.sends import (
@@ -31,98 +33,95 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_customerio.client import Answer
+    from tap_customerio.schema import Schema
     from tap_customerio.streams.base import ListStream, Rows
 
-_SOURCES: dict[str, type[ListStream]] = {
+SENDERS: dict[str, type[ListStream]] = {
     "campaign": Campaigns,
     "newsletter": Newsletters,
     "broadcast": Broadcasts,
     "transactional": TransactionalMessages,
 }
+MESSAGES = {
+    *("email", "in_app", "inbox", "live_notification", "push", "slack", "sms", "twilio"),
+    *("webhook", "whatsapp"),
+}
+"""Types of actions that send something; only those count anything."""
+
 _STRETCH = 3_600 * DAY
 _FEWEST_STEPS = 2
 _HTTP_CLASSES = ("2xx", "3xx", "4xx", "5xx")
+_UTC = ZoneInfo("UTC")
+
+_KEY = ("source_type", "source_id", "resolution", "period_start")
+_SOURCE = (
+    text(source_type="campaign, newsletter, broadcast or transactional."),
+    integer(source_id="Id within its type."),
+)
+_PERIOD = (
+    text(
+        resolution="Width of the bucket: hours, days, weeks (from Sunday) or months.",
+        timezone="Zone in which the bucket was cut.",
+    ),
+    timestamp(period_start="First instant of the bucket."),
+    boolean(is_partial="Whether the bucket was still running when it was read."),
+)
+_COUNTS = (
+    integer(
+        *("attempted", "bounced", "converted", "created", "deferred", "delivered", "drafted"),
+        *("failed", "human_clicked", "human_opened", "link_untracked", "machine_clicked"),
+        *("open_untracked", "prefetch_clicked", "prefetch_opened", "replied", "sent", "spammed"),
+        *("suppressed", "topic_unsubscribed", "tracking_consent_denied"),
+        *("tracking_consent_granted", "undeliverable", "unsubscribed", "untracked"),
+        clicked="All clicks, those of machines included.",
+        opened="All opens, those of machines included.",
+    ),
+    integer(**{f"http_{kind}": f"Webhook answers {kind}." for kind in _HTTP_CLASSES}),
+)
+
+Series = dict[str, list[int]]
 
 
 class Source(NamedTuple):
-    """One sending object whose metrics are read."""
+    """One thing whose counts are read: where, in what range, and what names it in the records."""
 
-    kind: str
-    id: int
     path: str
     window: Window
+    names: dict[str, Any]
+    version: Literal["1", "2", "journeys"]
 
 
-class Metrics(CustomerioStream):
-    """Metrics: counts of deliveries and what became of them, per sending object and time bucket.
+class TimeSeries(CustomerioStream):
+    """Counts per source and time bucket; buckets that count nothing are left out."""
 
-    Counts are booked on the bucket in which the delivery was created, and grow for months.
-    Buckets in which every count is 0 are left out.
-    """
-
-    name = "metrics"
-    primary_keys = ("source_type", "source_id", "resolution", "period_start")
     replication_key = "period_start"
-    schema = record(
-        text(source_type="campaign, newsletter, broadcast or transactional."),
-        integer(source_id="Id within its type."),
-        text(
-            resolution="Width of the bucket: hours, days, weeks (from Sunday) or months.",
-            timezone="Zone in which it was cut: metrics_timezone for campaigns, else US Eastern.",
-        ),
-        timestamp(period_start="First instant of the bucket."),
-        boolean(is_partial="Whether the bucket was still running when it was read."),
-        text(channel="Channel of a newsletter; null for the others."),
-        integer(
-            "attempted",
-            "bounced",
-            "converted",
-            "created",
-            "deferred",
-            "delivered",
-            "drafted",
-            "failed",
-            "human_clicked",
-            "human_opened",
-            "link_untracked",
-            "machine_clicked",
-            "open_untracked",
-            "prefetch_clicked",
-            "prefetch_opened",
-            "replied",
-            "sent",
-            "spammed",
-            "suppressed",
-            "topic_unsubscribed",
-            "tracking_consent_denied",
-            "tracking_consent_granted",
-            "undeliverable",
-            "unsubscribed",
-            "untracked",
-            clicked="All clicks, those of machines included.",
-            opened="All opens, those of machines included.",
-        ),
-        integer(**{f"http_{kind}": f"Webhook answers {kind}." for kind in _HTTP_CLASSES}),
-        key=primary_keys,
-    )
+
+    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
+        """Path, row of the sender, names, and version of each thing that counts."""
+        raise NotImplementedError
+
+    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
+        """What more names the counts, and the counts, the oldest bucket first."""
+        raise NotImplementedError
 
     def slices(self) -> Iterator[Source]:
-        """One per sending object, and per ten years, the most that version 2 gives at once."""
-        self._started = self.client.present
-        self._end = min(self.settings.end or self._started, self._started)
+        """One per source, and per ten years, the most that the API gives at once."""
+        self._end = min(self.settings.end or self.client.present, self.client.present)
         self._start = self._first_instant()
         self._warned = False
-        for kind, stream in _SOURCES.items():
-            for row in stream.listing(self.client):
-                yield from self._stretches(kind, row, f"{stream.path}/{int(row['id'])}/metrics")
+        for path, sender, names, version in self.sources():
+            created = int(sender.get("created") or sender.get("created_at") or BEGINNING)
+            whole = Window(max(self._start, created), self._end)
+            for window in self._stretches(whole) if version != "1" else [whole]:
+                if window.start < window.end:
+                    yield Source(path, window, names, version)  # type: ignore[arg-type]
 
     def pages(self, piece: Source) -> Iterable[Rows]:
-        """The rows of one sending object; none if it was deleted meanwhile."""
-        read = self._version_2 if piece.kind == "campaign" else self._version_1
+        """The rows of one source; none if it was deleted meanwhile."""
         try:
-            yield read(piece)
+            yield self._version_1(piece) if piece.version == "1" else self._between_dates(piece)
         except problems.Gone:
-            self.logger.warning("%s %s was deleted meanwhile; left out.", piece.kind, piece.id)
+            self.logger.warning("%s was deleted meanwhile; left out.", piece.path)
 
     def record(self, raw: dict[str, Any], piece: Source) -> Record:  # noqa: ARG002
         """The row: what is asked for is decided before asking."""
@@ -135,6 +134,10 @@ class Metrics(CustomerioStream):
             resolution=self.settings.metrics_resolution,
             timezone=self.settings.metrics_timezone,
         )
+
+    def zone(self, version: str) -> ZoneInfo:
+        """Version 2 takes any zone; version 1 knows only Eastern time; journeys seem to be UTC."""
+        return {"1": EASTERN, "2": self.settings.zone}.get(version, _UTC)
 
     def _first_instant(self) -> int:
         """Where to read from: the bookmark less the look-back, but not before start_date."""
@@ -150,38 +153,28 @@ class Metrics(CustomerioStream):
             return start
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
 
-    def _stretches(self, kind: str, row: dict[str, Any], path: str) -> Iterator[Source]:
-        start = max(self._start, int(row.get("created") or row.get("created_at") or BEGINNING))
-        if kind != "campaign":
-            if start < self._end:
-                yield Source(kind, int(row["id"]), path, Window(start, self._end))
-            return
-        resolution, zone = self.settings.metrics_resolution, self.settings.zone
-        start = bucket_start(start, resolution, zone)
-        while start < self._end:
-            end = bucket_start(start + _STRETCH, resolution, zone)
-            end = min(end, self._bucket_end(self._end - 1))
-            yield Source(kind, int(row["id"]), path, Window(start, end))
+    def _stretches(self, whole: Window) -> Iterator[Window]:
+        start = whole.start
+        while start < whole.end:
+            end = min(start + _STRETCH, whole.end)
+            yield Window(start, end)
             start = end
 
-    def _bucket_end(self, moment: int) -> int:
-        resolution, zone = self.settings.metrics_resolution, self.settings.zone
-        return bucket_after(bucket_start(moment, resolution, zone), resolution, zone)
-
-    def _version_2(self, source: Source) -> Rows:
+    def _between_dates(self, source: Source) -> Rows:
         """Ask with both ends on bucket borders, so that it is right however the API cuts them."""
-        settings = self.settings
-        params = {
-            "version": "2",
-            "res": settings.metrics_resolution,
-            "start": source.window.start,
-            "end": source.window.end,
-            "tz": settings.metrics_timezone,
-        }
+        resolution, zone = self.settings.metrics_resolution, self.zone(source.version)
+        start = bucket_start(source.window.start, resolution, zone)
+        last = bucket_start(source.window.end - 1, resolution, zone)
+        end = bucket_after(last, resolution, zone)
+        params: dict[str, Any] = {"start": start, "end": end}
+        if source.version == "2":
+            params |= {"version": "2", "res": resolution, "tz": zone.key}
+        else:
+            params |= {"resolution": resolution}
         answer = self.client.fetch("GET", source.path, params=params)
-        first = _echoed_start(answer.get("start"), source.window.start)
-        cut = buckets(first, source.window.end, settings.metrics_resolution, settings.zone)
-        return list(self._rows(source, answer, list(cut), settings.metrics_timezone))
+        first = _echoed_start(answer.get("start"), start)
+        cut = list(buckets(first, end, resolution, zone))
+        return list(self._rows(source, answer, cut))
 
     def _version_1(self, source: Source) -> Rows:
         """Count back from the running bucket, which is the last; the answer has no dates."""
@@ -190,61 +183,190 @@ class Metrics(CustomerioStream):
         wanted = sum(1 for _ in buckets(oldest, self.client.present + 1, resolution, EASTERN))
         steps = max(_FEWEST_STEPS, min(wanted, V1_REACH[resolution]))
         if wanted > steps:
-            self._warn_of_reach(resolution)
+            self._warn_of_reach()
         params = {"period": resolution, "steps": steps}
         answer = self.client.fetch("GET", source.path, params=params)
-        length = max((len(values) for values in _series(answer).values()), default=0)
+        length = max(
+            (len(counts) for _, series in self.series(answer) for counts in series.values()),
+            default=0,
+        )
         running = bucket_start(answer.at, resolution, EASTERN)
         first = bucket_after(running, resolution, EASTERN, 1 - length)
-        cut = list(buckets(first, answer.at + 1, resolution, EASTERN))
-        return list(self._rows(source, answer, cut, EASTERN.key))
+        return list(
+            self._rows(source, answer, list(buckets(first, answer.at + 1, resolution, EASTERN)))
+        )
 
-    def _warn_of_reach(self, resolution: str) -> None:
+    def _warn_of_reach(self) -> None:
         if not self._warned:
             self._warned = True
             self.logger.warning(
-                "The API keeps no more than the last %d %s of newsletter, broadcast and "
-                "transactional metrics: earlier buckets of the asked range cannot be had. A "
-                "coarser metrics_resolution reaches further back.",
+                "The API keeps no more than the last %d %s of all but campaign metrics: earlier "
+                "buckets of the asked range cannot be had. A coarser metrics_resolution reaches "
+                "further back.",
                 V1_REACH[self.settings.metrics_resolution],
-                resolution,
+                self.settings.metrics_resolution,
             )
 
-    def _rows(
-        self, source: Source, answer: Answer, cut: list[Window], zone: str
-    ) -> Iterator[dict[str, Any]]:
+    def _rows(self, source: Source, answer: Answer, cut: list[Window]) -> Iterator[dict[str, Any]]:
         """One row per bucket within the window that counts anything."""
-        series = _series(answer)
-        channel = (answer.get("metric") or {}).get("type")
-        for index, bucket in enumerate(cut):
-            counts = {name: values[index] for name, values in series.items() if index < len(values)}
-            asked = bucket.end > source.window.start and bucket.start < source.window.end
-            if asked and any(counts.values()):
-                yield {
-                    "source_type": source.kind,
-                    "source_id": source.id,
-                    "resolution": self.settings.metrics_resolution,
-                    "timezone": zone,
-                    "period_start": bucket.start,
-                    "is_partial": bucket.end > answer.at,
-                    "channel": channel,
-                    **counts,
+        for names, series in self.series(answer):
+            for index, bucket in enumerate(cut):
+                counts = {
+                    name: values[index] for name, values in series.items() if index < len(values)
                 }
+                asked = bucket.end > source.window.start and bucket.start < source.window.end
+                if asked and any(counts.values()):
+                    yield {
+                        **source.names,
+                        **names,
+                        "resolution": self.settings.metrics_resolution,
+                        "timezone": self.zone(source.version).key,
+                        "period_start": bucket.start,
+                        "is_partial": bucket.end > answer.at,
+                        **counts,
+                    }
 
 
-def _series(answer: Answer) -> dict[str, list[int]]:
-    """Counts by column: one list per metric, the oldest bucket first."""
-    series = (answer.get("metric") or {}).get("series") or {}
+class _Deliveries(TimeSeries):
+    """Counts of deliveries, which all have the same shape."""
+
+    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
+        """The one series of the answer."""
+        metric = answer.get("metric") or {}
+        yield {"channel": metric.get("type")}, _columns(metric.get("series"))
+
+
+class Metrics(_Deliveries):
+    """Metrics: counts of deliveries and what became of them, per sending object and time bucket.
+
+    Counts are booked on the bucket in which the delivery was created, and grow for months.
+    Campaigns are cut in metrics_timezone, the others in US Eastern time.
+    """
+
+    name = "metrics"
+    primary_keys = _KEY
+    schema: ClassVar[Schema] = record(
+        *_SOURCE,
+        *_PERIOD,
+        text(channel="Channel of a newsletter; null for the others."),
+        *_COUNTS,
+        key=_KEY,
+    )
+
+    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
+        """Everything that sends."""
+        for kind, sender in SENDERS.items():
+            for row in sender.listing(self.client):
+                names = {"source_type": kind, "source_id": row["id"]}
+                path = f"{sender.path}/{quoted(row['id'])}/metrics"
+                yield path, row, names, "2" if kind == "campaign" else "1"
+
+
+class ActionMetrics(_Deliveries):
+    """Action metrics: the same counts per campaign action, broadcast action, newsletter variant."""
+
+    name = "action_metrics"
+    primary_keys = ("source_type", "source_id", "part_id", "resolution", "period_start")
+    schema: ClassVar[Schema] = record(
+        *_SOURCE,
+        integer(
+            part_id="Action of the campaign or broadcast (`action_id` of messages), or content "
+            "variant of the newsletter (`content_id`)."
+        ),
+        *_PERIOD,
+        text(channel="Channel of a newsletter; null for the others."),
+        *_COUNTS,
+        key=primary_keys,
+    )
+
+    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
+        """The parts of campaigns, broadcasts and newsletters that their lists name."""
+        for kind in ("campaign", "broadcast", "newsletter"):
+            sender = SENDERS[kind]
+            for row in sender.listing(self.client):
+                for place, part in _parts(kind, row):
+                    names = {"source_type": kind, "source_id": row["id"], "part_id": part}
+                    path = f"{sender.path}/{quoted(row['id'])}/{place}/{quoted(part)}/metrics"
+                    yield path, row, names, "2" if kind == "campaign" else "1"
+
+
+class LinkMetrics(TimeSeries):
+    """Link metrics: clicks per link of every sending object and time bucket."""
+
+    name = "link_metrics"
+    primary_keys = ("source_type", "source_id", "link_id", "resolution", "period_start")
+    schema: ClassVar[Schema] = record(
+        *_SOURCE,
+        text(link_id="The n of `link:<n>` in messages.", href="Target; may hold template code."),
+        *_PERIOD,
+        integer("clicked", "human_clicked", "machine_clicked"),
+        key=primary_keys,
+    )
+
+    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
+        """Everything that sends."""
+        for kind, sender in SENDERS.items():
+            for row in sender.listing(self.client):
+                names = {"source_type": kind, "source_id": row["id"]}
+                yield f"{sender.path}/{quoted(row['id'])}/metrics/links", row, names, "1"
+
+    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
+        """One series per link."""
+        for link in answer.get("links") or ():
+            names = {"link_id": link["link"]["id"], "href": link["link"].get("href")}
+            yield names, _columns(link["metric"].get("series"))
+
+
+class JourneyMetrics(TimeSeries):
+    """Journey metrics: journeys of each campaign by the time they began, and how far they came."""
+
+    name = "journey_metrics"
+    primary_keys = ("campaign_id", "resolution", "period_start")
+    schema: ClassVar[Schema] = record(
+        integer("campaign_id"),
+        *_PERIOD,
+        integer(
+            *("activated", "messaged", "converted", "finished", "exited_early"),
+            started="Journeys that began in the bucket; the others are what became of these.",
+            never_activated="Ended before they were activated.",
+        ),
+        key=primary_keys,
+    )
+
+    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
+        """The campaigns."""
+        for row in Campaigns.listing(self.client):
+            path = f"{Campaigns.path}/{quoted(row['id'])}/journey_metrics"
+            yield path, row, {"campaign_id": row["id"]}, "journeys"
+
+    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
+        """The one series of the answer."""
+        yield {}, _columns(answer.get("journey_metric"))
+
+
+def _parts(kind: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Place and id of what a sender is made of, as its own row names it."""
+    if kind == "newsletter":
+        for content in row.get("content_ids") or ():
+            yield "contents", content
+    else:
+        for action in row.get("actions") or ():
+            if action.get("type") in MESSAGES:
+                yield "actions", action["id"]
+
+
+def _columns(series: dict[str, list[int]] | None) -> Series:
+    """Counts by column: no column begins with a digit, which some targets do not take."""
     return {
-        f"http_{name}" if name in _HTTP_CLASSES else name: values or []
-        for name, values in series.items()
+        f"http_{name}" if name in _HTTP_CLASSES else name: counts or []
+        for name, counts in (series or {}).items()
     }
 
 
-def _echoed_start(text: Any, asked: int) -> int:
+def _echoed_start(said: Any, asked: int) -> int:
     """Start of the first bucket: what the answer says, such as "2025-01-01 00:00:00 +0000 UTC"."""
     try:
-        stamp, clock, offset = str(text).split()[:3]
-        return min(asked, parse(f"{stamp}T{clock}{offset[:3]}:{offset[3:]}"))
+        date, clock, offset = str(said).split()[:3]
+        return min(asked, parse(f"{date}T{clock}{offset[:3]}:{offset[3:]}"))
     except ValueError:
         return asked

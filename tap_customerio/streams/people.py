@@ -12,11 +12,30 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
+    from tap_customerio.client import Page
     from tap_customerio.streams.base import Rows
+
+IDENTIFIERS = text(
+    cio_id="Permanent id of the person; the only identifier every person has.",
+    id="The workspace's own id of the person, if any.",
+    email="Address, if any; not unique in every workspace.",
+)
+"""The person, at top level of a record or within one."""
 
 _EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
 _SEARCHED = 1000
 _HYDRATED = 100
+
+
+def search(stream: CustomerioStream) -> Iterator[Page]:
+    """Identifiers of everyone, or of those whom customers_filter lets through."""
+    return stream.client.pages(
+        "/v1/customers",
+        "identifiers",
+        method="POST",
+        params={"limit": _SEARCHED},
+        body={"filter": stream.settings.customers_filter or _EVERYONE},
+    )
 
 
 class Customers(CustomerioStream):
@@ -25,14 +44,8 @@ class Customers(CustomerioStream):
     name = "customers"
     primary_keys = ("cio_id",)
     schema = record(
-        text(
-            cio_id="Permanent id of the person; the only identifier every person has.",
-            id="The workspace's own id of the person, if any.",
-            email="Address, if any; not unique in every workspace.",
-        ),
-        object_of(
-            nested(text("cio_id", "id", "email")), identifiers="The person, by each identifier."
-        ),
+        IDENTIFIERS,
+        object_of(nested(IDENTIFIERS), identifiers="The person, by each identifier."),
         object_of(
             nested(extra=text("")),
             attributes="Everything known of the person; the API keeps every value as text.",
@@ -56,14 +69,7 @@ class Customers(CustomerioStream):
     def slices(self) -> Iterator[list[str]]:
         """Up to 100 cio_ids each, from the people search."""
         self._wanted = self._found = 0
-        people_filter = self.settings.customers_filter or _EVERYONE
-        for page in self.client.pages(
-            "/v1/customers",
-            "identifiers",
-            method="POST",
-            params={"limit": _SEARCHED},
-            body={"filter": people_filter},
-        ):
+        for page in search(self):
             ids = [str(person["cio_id"]) for person in page]
             self._wanted += len(ids)
             for first in range(0, len(ids), _HYDRATED):

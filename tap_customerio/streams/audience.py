@@ -1,0 +1,279 @@
+"""Who is in which segment, who may be written to, and what people did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import problems
+from tap_customerio.client import quoted
+from tap_customerio.schema import (
+    array_of,
+    boolean,
+    integer,
+    nested,
+    object_of,
+    record,
+    text,
+    timestamp,
+)
+from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
+from tap_customerio.streams.people import IDENTIFIERS, search
+from tap_customerio.windows import BEGINNING, DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_customerio.streams.base import Rows
+
+
+class Segments(ListStream):
+    """Segments: groups of people, kept by hand or by conditions."""
+
+    name = "segments"
+    path = "/v1/segments"
+    records_key = "segments"
+    replication_key = "updated_at"
+    schema = record(
+        integer("id", progress="Percent built; null when finished."),
+        text(
+            "name",
+            "description",
+            state="Counts and members are settled only in finished.",
+            type="dynamic or manual.",
+            deduplicate_id="`<id>:<updated_at>`.",
+        ),
+        timestamp("created_at", updated_at="Last change of the definition, not of the members."),
+        array_of(text(""), "tags"),
+        object_of(
+            nested(extra=True), conditions="Rules of a dynamic segment, as the API has them."
+        ),
+    )
+
+
+class SegmentCounts(ChildStream):
+    """Segment counts: how many people are in each segment; every sync adds a dated row."""
+
+    name = "segment_counts"
+    parent = Segments
+    path = "customer_count"
+    parent_key = "segment_id"
+    primary_keys = ("segment_id", "observed_at")
+    schema = record(
+        integer("segment_id", "count"),
+        timestamp(observed_at="When the sync began."),
+        key=primary_keys,
+    )
+
+    def record(self, raw: dict[str, Any], piece: int) -> Record | None:
+        """The count, with its date."""
+        return super().record({**raw, "observed_at": self.client.present}, piece)
+
+
+class SegmentUsage(ChildStream):
+    """Segment usage: the campaigns and newsletters that each segment is used by."""
+
+    name = "segment_usage"
+    parent = Segments
+    path = "used_by"
+    single_key = "used_by"
+    parent_key = "segment_id"
+    primary_keys = ("segment_id",)
+    schema = record(
+        integer("segment_id"),
+        array_of(integer(""), "campaigns", "draft_newsletters", "sent_newsletters"),
+        key=primary_keys,
+    )
+
+
+class SegmentMemberships(ChildStream):
+    """Segment memberships: the people in each segment."""
+
+    name = "segment_memberships"
+    parent = Segments
+    path = "membership"
+    records_key = "identifiers"
+    page_size = 30_000
+    parent_key = "segment_id"
+    primary_keys = ("segment_id", "cio_id")
+    schema = record(integer("segment_id"), IDENTIFIERS, key=primary_keys)
+
+
+class Activities(CustomerioStream):
+    """Activities: what people did and what was done to them; the API keeps 30 days of it."""
+
+    name = "activities"
+    replication_key = "timestamp"
+    schema = record(
+        text("id", "name", "url", "delivery_id", "delivery_type", type="Open set, see the docs."),
+        timestamp(timestamp="When it happened, which may lie well before it was recorded."),
+        text(cio_id="Permanent id of the person.", customer_id="The workspace's own id, if any."),
+        object_of(nested(IDENTIFIERS), customer_identifiers="The person, by each identifier."),
+        object_of(nested(extra=True), data="Depends on the type."),
+    )
+
+    # Newest first by arrival, while what arrives may be dated back.
+    margin = DAY
+
+    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
+        """Read on until a whole page is older than anything asked for."""
+        since = max(
+            self.settings.start or BEGINNING, BEGINNING if self._since is None else self._since
+        )
+        params = {"limit": 100, "deleted": "true"}
+        for page in self.client.pages("/v1/activities", "activities", params=params):
+            rows = list(page)
+            yield [row for row in rows if self._asked(row, since)]
+            if rows and all((row.get("timestamp") or since) < since for row in rows):
+                return
+
+    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
+        """The activity, with its person's permanent id at top level."""
+        raw["cio_id"] = (raw.get("customer_identifiers") or {}).get("cio_id")
+        return self.read(raw)
+
+    def finish_all(self) -> None:
+        """Everything up to the API's present has been read, or up to end_date."""
+        self.advance(min(self.client.present, self.settings.end or self.client.present))
+
+    def _asked(self, row: dict[str, Any], since: int) -> bool:
+        moment = row.get("timestamp") or since
+        return bool(moment >= since and not (self.settings.end and moment >= self.settings.end))
+
+
+class OptOuts(CustomerioStream):
+    """Opt-outs: the people who opted out of SMS or WhatsApp, and of which senders."""
+
+    name = "opt_outs"
+    primary_keys = ("cio_id",)
+    schema = record(
+        text("cio_id", customer_id="The workspace's own id of the person, if any."),
+        array_of(
+            nested(text(channel="sms or whatsapp.", **{"from": "Sender opted out of."})), "optouts"
+        ),
+        key=primary_keys,
+    )
+
+    def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
+        """The register, page by page."""
+        return self.client.pages("/v1/optouts", "optouts", params={"limit": 1000})
+
+    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
+        """The person's opt-outs; here alone, the API may spell cio_id with a prefix."""
+        return self.read({**raw, "cio_id": str(raw["cio_id"]).removeprefix("cio_")})
+
+
+class SubscriptionTopics(ListStream):
+    """Subscription topics: what people can subscribe to in the subscription center."""
+
+    name = "subscription_topics"
+    path = "/v1/subscription_topics"
+    records_key = "topics"
+    schema = record(
+        integer("id"),
+        text("name", "description", identifier="`topic_<id>`, as in people's preferences."),
+        boolean("subscribed_by_default"),
+    )
+
+
+class SubscriptionChannels(ListStream):
+    """Subscription channels: the channels that people can subscribe to."""
+
+    name = "subscription_channels"
+    path = "/v1/subscription_channels"
+    records_key = "channels"
+    schema = record(
+        integer("id"),
+        text("name", "description", type="email, twilio (SMS), push, in_app, whatsapp …"),
+        boolean("subscribed_by_default"),
+    )
+
+
+class SubscriptionPreferences(CustomerioStream):
+    """Subscription preferences: what each person subscribed to; one request a person."""
+
+    name = "subscription_preferences"
+    selected_by_default = False
+    primary_keys = ("cio_id",)
+    schema = record(
+        IDENTIFIERS,
+        boolean(unsubscribed="Opted out of everything, whatever the topics say."),
+        object_of(nested(text("title", "subtitle")), header="Texts of the preference page."),
+        array_of(
+            nested(integer("id"), text("name", "description"), boolean("subscribed")), "topics"
+        ),
+        key=primary_keys,
+    )
+
+    def slices(self) -> Iterator[str]:
+        """Everyone the people search finds."""
+        return (person["cio_id"] for page in search(self) for person in page)
+
+    def pages(self, piece: str) -> Iterator[Rows]:
+        """One person's preferences; none if the person was deleted meanwhile."""
+        path = f"/v1/customers/{quoted(piece)}/subscription_preferences"
+        try:
+            answer = self.client.fetch("GET", path, params={"id_type": "cio_id"})
+        except problems.Gone:
+            return
+        yield [{**answer.get("customer"), **answer.get("customer").get("identifiers", {})}]
+
+    def record(self, raw: dict[str, Any], piece: str) -> Record | None:
+        """The preferences, by permanent id."""
+        raw.pop("identifiers", None)
+        return self.read({**raw, "cio_id": piece})
+
+
+class Suppressed(NamedTuple):
+    """One list of the e-mail provider: its type, and the sending domain if one is asked for."""
+
+    type: str
+    domain: str
+
+
+class EspSuppressions(CustomerioStream):
+    """ESP suppressions: addresses that the e-mail provider no longer delivers to, and why."""
+
+    name = "esp_suppressions"
+    primary_keys = ("suppression_type", "domain", "email")
+    schema = record(
+        text(
+            "email",
+            suppression_type="bounces, blocks, spam_reports or invalid_emails.",
+            domain="Sending domain, if esp_suppression_domains names any; else empty.",
+            reason="The provider's words; may repeat the address.",
+            status="SMTP status.",
+        ),
+        timestamp(created="When the provider suppressed the address."),
+        key=primary_keys,
+    )
+
+    def slices(self) -> Iterator[Suppressed]:
+        """Four lists, of each domain if any is named."""
+        for domain in self.settings.esp_suppression_domains or ("",):
+            for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
+                yield Suppressed(kind, domain)
+
+    def pages(self, piece: Suppressed) -> Iterable[Rows]:
+        """One list: by page tokens for a domain, by offset for the whole workspace."""
+        if piece.domain:
+            path = f"/v1/esp/domains/{quoted(piece.domain)}/suppression/{piece.type}"
+            return self.client.pages(path, "suppressions", params={"limit": 1000})
+        return self._by_offset(f"/v1/esp/suppression/{piece.type}")
+
+    def record(self, raw: dict[str, Any], piece: Suppressed) -> Record | None:
+        """The address, with the list it is on."""
+        return self.read({**raw, "suppression_type": piece.type, "domain": piece.domain})
+
+    def _by_offset(self, path: str) -> Iterator[Rows]:
+        offset, before = 0, None
+        while True:
+            params = {"limit": 1000, "offset": offset}
+            rows = self.client.fetch("GET", path, params=params).get("suppressions") or []
+            if rows and rows == before:
+                raise problems.cursor_loop(f"GET {path}")
+            yield rows
+            if len(rows) < params["limit"]:
+                return
+            offset, before = offset + len(rows), rows

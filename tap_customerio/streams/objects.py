@@ -1,0 +1,151 @@
+"""Objects: companies, accounts and whatever else people belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import problems
+from tap_customerio.client import quoted
+from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
+from tap_customerio.streams.base import CustomerioStream, ListStream
+from tap_customerio.streams.people import IDENTIFIERS, search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_customerio.client import Client
+    from tap_customerio.streams.base import Rows
+
+_ATTRIBUTES = (
+    object_of(nested(extra=text("")), "attributes"),
+    object_of(nested(extra=timestamp("")), timestamps="When each attribute was last set."),
+)
+_OBJECT = (
+    integer("object_type_id"),
+    text(cio_object_id="Permanent id.", object_id="The workspace's own id of the object."),
+)
+
+
+class ObjectTypes(ListStream):
+    """Object types: the kinds of objects that the workspace has."""
+
+    name = "object_types"
+    path = "/v1/object_types"
+    records_key = "types"
+    schema = record(
+        integer("id"),
+        text("name", "singular_name", "slug", "singular_slug", "icon"),
+        boolean("enabled"),
+    )
+
+
+class Object(NamedTuple):
+    """One object: its type, and its permanent id."""
+
+    type: int
+    id: str
+
+    @property
+    def path(self) -> str:
+        """Where it is read."""
+        return f"/v1/objects/{quoted(self.type)}/{quoted(self.id)}"
+
+
+def all_objects(client: Client) -> Iterator[Object]:
+    """Every object of every type, from one search a type, shared by all who need it."""
+    for kind in ObjectTypes.listing(client):
+        condition = {"field": "object_id", "operator": "exists", "type_id": str(kind["id"])}
+        body = {
+            "object_type_id": str(kind["id"]),
+            "filter": {"and": [{"object_attribute": condition}]},
+        }
+        for found in client.listing("/v1/objects", "identifiers", method="POST", body=body):
+            yield Object(int(kind["id"]), found["cio_object_id"])
+
+
+class Objects(CustomerioStream):
+    """Objects: companies, accounts and the like, with their attributes; one request an object."""
+
+    name = "objects"
+    primary_keys = ("object_type_id", "cio_object_id")
+    schema = record(*_OBJECT, *_ATTRIBUTES, key=primary_keys)
+
+    def slices(self) -> Iterator[Object]:
+        """One an object."""
+        return all_objects(self.client)
+
+    def pages(self, piece: Object) -> Iterator[Rows]:
+        """The object; none if it was deleted meanwhile."""
+        params = {"id_type": "cio_object_id"}
+        try:
+            yield [
+                self.client.fetch("GET", f"{piece.path}/attributes", params=params).get("object")
+            ]
+        except problems.Gone:
+            self.logger.warning("%s was deleted meanwhile; left out.", piece.path)
+
+    def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
+        """The object, with its identifiers at top level."""
+        own_id = (raw.pop("identifiers", None) or {}).get("object_id")
+        names = {"object_type_id": piece.type, "cio_object_id": piece.id, "object_id": own_id}
+        return self.read({**raw, **names})
+
+
+class ObjectRelationships(CustomerioStream):
+    """Object relationships: the people who belong to each object."""
+
+    name = "object_relationships"
+    primary_keys = ("object_type_id", "cio_object_id", "cio_id")
+    schema = record(
+        integer("object_type_id"),
+        text(cio_object_id="Permanent id of the object."),
+        boolean("object_type_disabled"),
+        IDENTIFIERS,
+        key=primary_keys,
+    )
+
+    def slices(self) -> Iterator[Object]:
+        """One an object."""
+        return all_objects(self.client)
+
+    def pages(self, piece: Object) -> Iterator[Rows]:
+        """The object's people; none if it was deleted meanwhile."""
+        path, params = f"{piece.path}/relationships", {"id_type": "cio_object_id"}
+        try:
+            yield from self.client.pages(path, "cio_relationships", params=params)
+        except problems.Gone:
+            self.logger.warning("%s was deleted meanwhile; left out.", piece.path)
+
+    def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
+        """The pair, with the person's identifiers at top level."""
+        person = raw.pop("identifiers", None) or {}
+        names = {"object_type_id": piece.type, "cio_object_id": piece.id}
+        return self.read({**raw, **person, **names})
+
+
+class CustomerRelationships(CustomerioStream):
+    """Customer relationships: the objects each person belongs to; one request a person."""
+
+    name = "customer_relationships"
+    selected_by_default = False
+    primary_keys = ("cio_id", "object_type_id", "cio_object_id")
+    schema = record(text("cio_id"), *_OBJECT, *_ATTRIBUTES, key=primary_keys)
+
+    def slices(self) -> Iterator[str]:
+        """Everyone the people search finds."""
+        return (person["cio_id"] for page in search(self) for person in page)
+
+    def pages(self, piece: str) -> Iterator[Rows]:
+        """One person's objects; none if the person was deleted meanwhile."""
+        path = f"/v1/customers/{quoted(piece)}/relationships"
+        try:
+            yield from self.client.pages(path, "cio_relationships", params={"id_type": "cio_id"})
+        except problems.Gone:
+            return
+
+    def record(self, raw: dict[str, Any], piece: str) -> Record | None:
+        """The pair, with the object's identifiers at top level."""
+        thing = raw.pop("identifiers", None) or {}
+        return self.read({**raw, **thing, "cio_id": piece})

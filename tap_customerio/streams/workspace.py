@@ -1,0 +1,262 @@
+"""The workspace's own things: data, texts, senders, hooks, files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tap_customerio.schema import (
+    array_of,
+    boolean,
+    integer,
+    nested,
+    object_of,
+    record,
+    text,
+    timestamp,
+)
+from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream, NumberedStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_customerio.client import Client
+    from tap_customerio.streams.base import Rows
+
+
+class Collections(ListStream):
+    """Collections: tables of the workspace's own data, for use in messages."""
+
+    name = "collections"
+    path = "/v1/collections"
+    records_key = "collections"
+    replication_key = "updated_at"
+    schema = record(
+        integer("id", "rows", "bytes"),
+        text("name"),
+        array_of(text(""), schema="Top-level keys of the rows."),
+        timestamp("created_at", "updated_at"),
+    )
+
+
+class CollectionContents(ChildStream):
+    """Collection contents: the rows of each collection."""
+
+    name = "collection_contents"
+    selected_by_default = False
+    parent = Collections
+    path = "content"
+    parent_key = "collection_id"
+    primary_keys = ("collection_id", "row_number")
+    schema = record(
+        integer("collection_id", row_number="Place in the collection, from 0."),
+        object_of(nested(extra=True), data="The row, as it was uploaded."),
+        key=primary_keys,
+    )
+
+    def rows(self, answer: Any) -> Iterable[dict[str, Any]]:
+        """The rows of a list, or the one row of an object: the API knows both."""
+        content = answer.whole()
+        found = content if isinstance(content, list) else [content]
+        return [{"row_number": number, "data": row} for number, row in enumerate(found)]
+
+
+class Snippets(ListStream):
+    """Snippets: texts that messages share."""
+
+    name = "snippets"
+    path = "/v1/snippets"
+    records_key = "snippets"
+    primary_keys = ("name",)
+    replication_key = "updated_at"
+    schema = record(text("name", "value"), timestamp("updated_at"), key=primary_keys)
+
+
+class SenderIdentities(ListStream):
+    """Sender identities: names and addresses that messages come from, hidden ones included."""
+
+    name = "sender_identities"
+    path = "/v1/sender_identities"
+    records_key = "sender_identities"
+    page_size = 100
+    schema = record(
+        integer("id"),
+        text(
+            "name", "email", "phone", address="`Name <address>`.", template_type="email or phone."
+        ),
+        text(deduplicate_id="`<id>:<unix second of the last change>`."),
+        boolean("auto_generated", "hidden"),
+    )
+
+    @classmethod
+    def listing(cls, client: Client) -> list[dict[str, Any]]:
+        """Visible and hidden ones: `hidden=true` leaves out the visible, whatever the docs say."""
+        found = {}
+        for hidden in ("false", "true"):
+            params = {"limit": cls.page_size, "hidden": hidden}
+            for row in client.listing(cls.path, cls.records_key, params=params):
+                found[row["id"]] = row
+        return list(found.values())
+
+
+class SenderUsage(ChildStream):
+    """Sender usage: the campaigns and newsletters that each sender identity is used by."""
+
+    name = "sender_usage"
+    parent = SenderIdentities
+    path = "used_by"
+    parent_key = "sender_identity_id"
+    primary_keys = ("sender_identity_id",)
+    schema = record(
+        integer("sender_identity_id"),
+        array_of(integer(""), "campaigns", "draft_newsletters", "sent_newsletters"),
+        key=primary_keys,
+    )
+
+
+class ReportingWebhooks(ListStream):
+    """Reporting webhooks: where the workspace reports events to, without paths or credentials."""
+
+    name = "reporting_webhooks"
+    selected_by_default = False
+    path = "/v1/reporting_webhooks"
+    records_key = "reporting_webhooks"
+    schema = record(
+        integer("id"),
+        text(
+            "name",
+            type="webhook or js.",
+            endpoint="Scheme, host and port; the rest can hold credentials and is left out.",
+        ),
+        array_of(text(""), "events"),
+        boolean(
+            "disabled",
+            full_resolution="Whether repeated opens and clicks are reported.",
+            with_content="Whether bodies are sent along.",
+        ),
+    )
+
+    def record(self, raw: dict[str, Any], piece: None) -> Record | None:
+        """The hook, with no more of its address than says where it leads."""
+        parts = urlsplit(str(raw.get("endpoint") or ""))
+        place = parts.netloc.rpartition("@")[2]
+        return super().record(
+            {**raw, "endpoint": f"{parts.scheme}://{place}" if place else None}, piece
+        )
+
+
+class Workspaces(ListStream):
+    """Workspaces: those of the account, with counts that are up to two hours old."""
+
+    name = "workspaces"
+    path = "/v1/workspaces"
+    records_key = "workspaces"
+    schema = record(
+        integer(
+            *("id", "people", "objects", "object_types"),
+            messages_sent="This billing period, all channels.",
+            billable_messages_sent="This billing period.",
+        ),
+        text("name"),
+    )
+
+
+class IpAddresses(CustomerioStream):
+    """IP addresses: where Customer.io's calls to webhooks come from."""
+
+    name = "ip_addresses"
+    primary_keys = ("ip_address",)
+    schema = record(text("ip_address"), key=primary_keys)
+
+    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
+        """One answer."""
+        answer = self.client.fetch("GET", "/v1/info/ip_addresses")
+        yield [{"ip_address": address} for address in answer.get("ip_addresses") or ()]
+
+
+class Exports(ListStream):
+    """Exports: jobs that export people or deliveries, not what they exported."""
+
+    name = "exports"
+    path = "/v1/exports"
+    records_key = "exports"
+    replication_key = "updated_at"
+    schema = record(
+        integer("id", "total", "downloads", "user_id"),
+        text(
+            *("description", "deduplicate_id"),
+            type="customers or deliveries.",
+            status="pending, done or failed.",
+            user_email="Who made it; personal data.",
+        ),
+        boolean("failed"),
+        timestamp("created_at", "updated_at"),
+    )
+
+
+class Assets(NumberedStream):
+    """Assets: uploaded files."""
+
+    name = "assets"
+    path = "/v1/assets"
+    records_key = "assets"
+    replication_key = "updated"
+    schema = record(
+        integer("id", "size", parent_folder_id="Null at the root."),
+        text("name", path="Storage URL or path."),
+        timestamp("created", "updated"),
+    )
+
+
+class AssetFolders(NumberedStream):
+    """Asset folders: folders of uploaded files."""
+
+    name = "asset_folders"
+    path = "/v1/assets/folders"
+    records_key = "folders"
+    replication_key = "updated"
+    schema = record(
+        integer("id", parent_folder_id="Null at the root."),
+        text("name"),
+        timestamp("created", "updated"),
+    )
+
+
+class DesignStudioEmails(NumberedStream):
+    """Design Studio e-mails: e-mails of the visual editor, without their bodies."""
+
+    name = "design_studio_emails"
+    path = "/v1/design_studio/emails"
+    records_key = "emails"
+    replication_key = "updated"
+    schema = record(
+        text("id", "name", parent_folder_id="Null at the root."),
+        boolean("is_template", "has_translations", is_linked="Linked to a workflow."),
+        timestamp("created", "updated"),
+    )
+
+
+class DesignStudioComponents(NumberedStream):
+    """Design Studio components: building blocks of the visual editor."""
+
+    name = "design_studio_components"
+    path = "/v1/design_studio/components"
+    records_key = "components"
+    replication_key = "updated"
+    schema = record(
+        text("id", "name", parent_folder_id="Null at the root."), timestamp("created", "updated")
+    )
+
+
+class DesignStudioFolders(NumberedStream):
+    """Design Studio folders: folders of the visual editor."""
+
+    name = "design_studio_folders"
+    path = "/v1/design_studio/folders"
+    records_key = "folders"
+    replication_key = "updated"
+    schema = record(
+        text("id", "name", parent_folder_id="Null at the root."), timestamp("created", "updated")
+    )
