@@ -144,7 +144,7 @@ class Client:
         """The API's clock at its first answer: the end, exclusive, of all this run reads."""
         if self._present is None:
             with suppress(problems.Forbidden):
-                self.fetch("GET", PROBE)
+                self.listing(PROBE, "workspaces", params={"limit": None})  # as its stream asks
         if self._present is None:
             raise problems.no_date(self._where())
         return self._present
@@ -213,14 +213,21 @@ class Client:
         body: Any = None,
     ) -> list[Any]:
         """All rows of a list that fits in memory, read once per run however many ask for it."""
-        question = repr((path, params, body))
+
+        def read() -> list[Any]:
+            pages = self.pages(path, key, method=method, params=params, body=body)
+            return [row for page in pages for row in page]
+
+        return self.once(repr((path, params, body)), read)
+
+    def once(self, question: str, read: Callable[[], list[Any]]) -> list[Any]:
+        """Answer a question by reading once, whoever asks it and on whatever thread."""
         with self._lock:
             first = question not in self._listings
             listing = self._listings.setdefault(question, Future())
         if first:
             try:
-                pages = self.pages(path, key, method=method, params=params, body=body)
-                listing.set_result([row for page in pages for row in page])
+                listing.set_result(read())
             except BaseException as error:
                 listing.set_exception(error)
                 raise

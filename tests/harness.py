@@ -56,6 +56,18 @@ class Output:
         return str(self.states[-1]["bookmarks"][stream]["replication_key_value"])
 
 
+def select(streams: Iterable[str] | None = None) -> dict[str, Any]:
+    """A catalog that selects the given streams, or really all."""
+    wanted = None if streams is None else set(streams)
+    catalog: dict[str, Any] = TapCustomerio(config={"app_api_key": "unused"}).catalog_dict
+    for stream in catalog["streams"]:
+        for item in stream["metadata"]:
+            if not item["breadcrumb"]:
+                chosen = wanted is None or stream["tap_stream_id"] in wanted
+                item["metadata"]["selected"] = chosen
+    return catalog
+
+
 def run_tap(
     config: Mapping[str, Any],
     *,
@@ -68,9 +80,7 @@ def run_tap(
     stdout = io.BytesIO()
     try:
         with contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True)):
-            tap = TapCustomerio(config=dict(config), state=state)
-            for name, stream in tap.streams.items():
-                stream.selected = streams is None or name in set(streams)
+            tap = TapCustomerio(config=dict(config), state=state, catalog=select(streams))
             for name in full_table:
                 tap.streams[name].forced_replication_method = "FULL_TABLE"
             tap.sync_all()

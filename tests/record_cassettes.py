@@ -94,7 +94,9 @@ def _account(api_url: str | None) -> Iterator[dict[str, Any]]:
     tiny = Workspace(
         since=parse("2026-03-28"),
         per_day=4,
-        people=5,
+        people=30,
+        objects_per_type=3,
+        activities_per_day=4,
         campaigns=2,
         newsletters=2,
         broadcasts=1,

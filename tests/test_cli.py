@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from tap_customerio.streams import all_streams
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-STREAMS = {
-    "broadcasts",
-    "campaigns",
-    "customers",
-    "messages",
-    "metrics",
-    "newsletters",
-    "transactional_messages",
-}
 
 
 def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -50,12 +42,13 @@ def test_version_names_the_tap() -> None:
     assert run("--version").stdout.startswith("tap-customerio v")
 
 
-def test_discovery_needs_no_account_and_selects_everything() -> None:
+def test_discovery_needs_no_account_and_lists_every_stream() -> None:
     catalog = json.loads(run("--discover").stdout)
-    assert {stream["tap_stream_id"] for stream in catalog["streams"]} == STREAMS
+    kinds = {kind.name: kind for kind in all_streams()}
+    assert {stream["tap_stream_id"] for stream in catalog["streams"]} == kinds.keys()
     for stream in catalog["streams"]:
         root = next(item["metadata"] for item in stream["metadata"] if not item["breadcrumb"])
-        assert root["selected"]
+        assert root["selected"] is kinds[stream["tap_stream_id"]].selected_by_default
         assert stream["key_properties"]
 
 

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, Output, config_for, new_sandbox, run_tap
+from harness import NOW, Output, config_for, new_sandbox, run_tap, select
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_customerio.sandbox import Workspace
@@ -52,6 +52,8 @@ class TestSingerSdk(
             "requests_per_second": 1000,
         },
         suite_config=SuiteConfig(max_records_limit=500),
+        catalog=select(),
+        parse_env_config=False,
     )
 ):
     """The SDK's own tests of taps, for all streams."""
@@ -92,16 +94,6 @@ class Process:
         return self.process.wait(30), rest, self.log.read_text()
 
 
-def only(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """A catalog that selects one stream."""
-    catalog: dict[str, Any] = TapCustomerio(config=config).catalog_dict
-    for stream in catalog["streams"]:
-        for item in stream["metadata"]:
-            if not item["breadcrumb"]:
-                item["metadata"]["selected"] = stream["tap_stream_id"] == name
-    return catalog
-
-
 def busy_sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """Answers slowly, and holds enough for a dozen windows of several pages."""
     return make_sandbox(workspace=Workspace(since=LONG_AGO, per_day=20, people=50), latency_ms=60)
@@ -113,7 +105,7 @@ def test_after_kill_9_the_last_state_loses_nothing_and_repeats_one_window_at_mos
 ) -> None:
     box = busy_sandbox(make_sandbox)
     config = config_for(box, start_date=rfc3339(LONG_AGO))
-    tap = Process(tmp_path, config, catalog=only("messages", config))
+    tap = Process(tmp_path, config, catalog=select(["messages"]))
     lines = tap.lines_until_states(states)
     code, rest, _ = tap.end(signal.SIGKILL)
     assert code == -signal.SIGKILL
@@ -139,7 +131,7 @@ def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
 ) -> None:
     box = busy_sandbox(make_sandbox)
     config = config_for(box, start_date=rfc3339(LONG_AGO))
-    tap = Process(tmp_path, config, catalog=only("messages", config))
+    tap = Process(tmp_path, config, catalog=select(["messages"]))
     lines = tap.lines_until_states(2)
     code, rest, log = tap.end(number)
     assert code == 128 + number
@@ -156,7 +148,7 @@ def test_the_server_never_sees_more_than_ten_in_a_rolling_second(
 ) -> None:
     box = make_sandbox(requests_per_second=10, latency_ms=150, jitter_ms=100)
     config = config_for(box, requests_per_second=10)
-    code, _, _ = Process(tmp_path, config, catalog=only("messages", config)).end()
+    code, _, _ = Process(tmp_path, config, catalog=select(["messages"])).end()
     assert code == 0
     assert len(box.calls) > 30
     assert box.busiest_second() <= 10
@@ -228,7 +220,7 @@ def test_messages_in_batches_are_the_same_as_in_records(sandbox: Sandbox, tmp_pa
 
 def test_deselected_fields_stay_out(sandbox: Sandbox, tmp_path: Path) -> None:
     config = config_for(sandbox)
-    catalog = only("messages", config)
+    catalog = select(["messages"])
     for stream in catalog["streams"]:
         for item in stream["metadata"]:
             if item["breadcrumb"] in (["properties", "recipient"], ["properties", "subject"]):

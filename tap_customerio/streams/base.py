@@ -225,19 +225,47 @@ class ChildStream(CustomerioStream):
         return super().record({**raw, self.parent_key: piece}, piece)
 
 
-class NumberedStream(CustomerioStream):
-    """A list whose pages are numbered from 1; the first empty one is past its end."""
+class FolderStream(CustomerioStream):
+    """Things that lie in folders, listed on numbered pages.
+
+    Whether such a list goes down into folders is not known for sure: where nothing in it lies in
+    one, each folder is asked too.
+    """
 
     path: ClassVar[str]
     records_key: ClassVar[str]
+    folders: ClassVar[type[FolderStream] | None] = None
 
     def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
-        """All pages, as large as the API gives them."""
+        """All of them."""
+        yield self.listing(self.client)
+
+    @classmethod
+    def listing(cls, client: Client) -> list[dict[str, Any]]:
+        """All rows, read once per run."""
+        return client.once(cls.path, lambda: list(cls._walk(client)))
+
+    @classmethod
+    def _walk(cls, client: Client) -> Iterator[dict[str, Any]]:
+        top = list(cls._numbered(client))
+        yield from top
+        if any(row.get("parent_folder_id") for row in top):
+            return
+        waiting = [row["id"] for row in (cls.folders.listing(client) if cls.folders else top)]
+        while waiting:
+            within = list(cls._numbered(client, parent_folder_id=waiting.pop()))
+            yield from within
+            waiting += [] if cls.folders else [row["id"] for row in within]
+
+    @classmethod
+    def _numbered(cls, client: Client, **folder: Any) -> Iterator[dict[str, Any]]:
+        """Pages are numbered from 1; one that is not full is the last."""
+        direct = {"direct_descendants_only": "true"} if folder else {}
         for number in count(1):
-            params = {"page": number, "limit": 10_000}
-            answer = self.client.fetch("GET", self.path, params=params)
-            rows = answer.get(self.records_key) or []
-            yield rows
+            params = {"page": number, "limit": 10_000, **folder, **direct}
+            answer = client.fetch("GET", cls.path, params=params)
+            rows = answer.get(cls.records_key) or []
+            yield from rows
             pagination = (answer.get("meta") or {}).get("pagination") or {}
             if len(rows) < pagination.get("limit", 1):
                 return

@@ -15,7 +15,7 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream, NumberedStream
+from tap_customerio.streams.base import ChildStream, CustomerioStream, FolderStream, ListStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -196,21 +196,7 @@ class Exports(ListStream):
     )
 
 
-class Assets(NumberedStream):
-    """Assets: uploaded files."""
-
-    name = "assets"
-    path = "/v1/assets"
-    records_key = "assets"
-    replication_key = "updated"
-    schema = record(
-        integer("id", "size", parent_folder_id="Null at the root."),
-        text("name", path="Storage URL or path."),
-        timestamp("created", "updated"),
-    )
-
-
-class AssetFolders(NumberedStream):
+class AssetFolders(FolderStream):
     """Asset folders: folders of uploaded files."""
 
     name = "asset_folders"
@@ -224,11 +210,39 @@ class AssetFolders(NumberedStream):
     )
 
 
-class DesignStudioEmails(NumberedStream):
+class Assets(FolderStream):
+    """Assets: uploaded files."""
+
+    name = "assets"
+    path = "/v1/assets"
+    folders = AssetFolders
+    records_key = "assets"
+    replication_key = "updated"
+    schema = record(
+        integer("id", "size", parent_folder_id="Null at the root."),
+        text("name", path="Storage URL or path."),
+        timestamp("created", "updated"),
+    )
+
+
+class DesignStudioFolders(FolderStream):
+    """Design Studio folders: folders of the visual editor."""
+
+    name = "design_studio_folders"
+    path = "/v1/design_studio/folders"
+    records_key = "folders"
+    replication_key = "updated"
+    schema = record(
+        text("id", "name", parent_folder_id="Null at the root."), timestamp("created", "updated")
+    )
+
+
+class DesignStudioEmails(FolderStream):
     """Design Studio e-mails: e-mails of the visual editor, without their bodies."""
 
     name = "design_studio_emails"
     path = "/v1/design_studio/emails"
+    folders = DesignStudioFolders
     records_key = "emails"
     replication_key = "updated"
     schema = record(
@@ -238,25 +252,15 @@ class DesignStudioEmails(NumberedStream):
     )
 
 
-class DesignStudioComponents(NumberedStream):
+class DesignStudioComponents(FolderStream):
     """Design Studio components: building blocks of the visual editor."""
 
     name = "design_studio_components"
     path = "/v1/design_studio/components"
+    folders = DesignStudioFolders
     records_key = "components"
     replication_key = "updated"
     schema = record(
-        text("id", "name", parent_folder_id="Null at the root."), timestamp("created", "updated")
-    )
-
-
-class DesignStudioFolders(NumberedStream):
-    """Design Studio folders: folders of the visual editor."""
-
-    name = "design_studio_folders"
-    path = "/v1/design_studio/folders"
-    records_key = "folders"
-    replication_key = "updated"
-    schema = record(
-        text("id", "name", parent_folder_id="Null at the root."), timestamp("created", "updated")
+        text("id", "name", "tag", parent_folder_id="Null at the root."),
+        timestamp("created", "updated"),
     )

@@ -184,7 +184,7 @@ def test_a_sender_deleted_meanwhile_is_left_out_with_a_warning(
     gone = sandbox.workspace.campaigns(NOW)[0]["id"]
     sandbox.fail(status=404, path=f"/v1/campaigns/{gone}/metrics")
     output = run_tap(config_for(sandbox), streams=["metrics"])
-    assert f"campaign {gone} was deleted meanwhile" in caplog.text
+    assert f"/v1/campaigns/{gone}/metrics was deleted meanwhile" in caplog.text
     assert {row["source_id"] for row in output.records["metrics"]} - {gone}
 
 

@@ -1,0 +1,327 @@
+"""Every stream: complete against the truth of the sandbox, valid, and alone in its failures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from harness import NOW, SINCE, Output, config_for, run_tap
+
+from tap_customerio.sandbox import Quirks, Workspace
+from tap_customerio.streams import all_streams
+from tap_customerio.windows import DAY, HOUR, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+Keys = "Iterable[tuple[Any, ...]]"
+SUPPRESSIONS = ("bounces", "blocks", "spam_reports", "invalid_emails")
+FILES = (
+    *("assets", "asset_folders"),
+    *("design_studio_emails", "design_studio_components", "design_studio_folders"),
+)
+
+
+def _ids(rows: Iterable[dict[str, Any]], name: str = "id") -> Iterator[tuple[Any, ...]]:
+    return ((row[name],) for row in rows)
+
+
+def _actions(space: Workspace, collection: str) -> Iterator[tuple[Any, ...]]:
+    for sender in space.ids(collection, NOW):
+        yield from ((sender, int(row["id"])) for row in space.actions(collection, sender, NOW))
+
+
+def _contents(space: Workspace, collection: str) -> Iterator[tuple[Any, ...]]:
+    for sender in space.ids(collection, NOW):
+        yield from ((sender, row["id"]) for row in space.contents(collection, sender, NOW))
+
+
+def _objects(space: Workspace) -> Iterator[tuple[int, str, str]]:
+    for kind in space.object_types():
+        for row in space.objects(kind["id"]):
+            names = row["identifiers"]
+            yield int(kind["id"]), names["cio_object_id"], names["object_id"]
+
+
+def _collection_rows(space: Workspace) -> Iterator[tuple[Any, ...]]:
+    for collection in space.collections(NOW):
+        content = space.collection_content(collection["id"])
+        size = len(content) if isinstance(content, list) else 1
+        yield from ((collection["id"], number) for number in range(size))
+
+
+TRUTH: dict[str, Callable[[Workspace], Any]] = {
+    "activities": lambda space: _ids(space.activities(NOW - 30 * DAY, NOW + 1, now=NOW)),
+    "broadcast_actions": lambda space: _actions(space, "broadcasts"),
+    "broadcast_triggers": lambda space: (
+        (sender, row["id"])
+        for sender in space.ids("broadcasts", NOW)
+        for row in space.triggers(sender, NOW)
+    ),
+    "broadcasts": lambda space: _ids(space.broadcasts(NOW)),
+    "campaign_actions": lambda space: _actions(space, "campaigns"),
+    "campaigns": lambda space: _ids(space.campaigns(NOW)),
+    "collection_contents": _collection_rows,
+    "collections": lambda space: _ids(space.collections(NOW)),
+    "customers": lambda space: ((p["identifiers"]["cio_id"],) for p in space.everyone(NOW)),
+    "esp_suppressions": lambda space: (
+        (kind, "", row["email"]) for kind in SUPPRESSIONS for row in space.suppressions(kind)
+    ),
+    "exports": lambda space: _ids(space.exports(NOW)),
+    "messages": lambda space: _ids(space.deliveries(SINCE, NOW, now=NOW)),
+    "newsletter_test_groups": lambda space: (
+        (sender, row["id"])
+        for sender in space.ids("newsletters", NOW)
+        for row in space.test_groups(sender)
+    ),
+    "newsletter_variants": lambda space: _contents(space, "newsletters"),
+    "newsletters": lambda space: _ids(space.newsletters(NOW)),
+    "object_relationships": lambda space: (
+        (kind, cio_id, person["cio_id"])
+        for kind, cio_id, own_id in _objects(space)
+        for person in space.object_relationships(kind, own_id, NOW)
+    ),
+    "object_types": lambda space: ((int(row["id"]),) for row in space.object_types()),
+    "objects": lambda space: (names[:2] for names in _objects(space)),
+    "opt_outs": lambda space: (
+        (row["cio_id"].removeprefix("cio_"),) for row in space.opt_outs(NOW)
+    ),
+    "reporting_webhooks": lambda space: _ids(space.reporting_webhooks()),
+    "segment_counts": lambda space: ((row["id"], rfc3339(NOW)) for row in space.segments(NOW)),
+    "segment_memberships": lambda space: (
+        (row["id"], person["cio_id"])
+        for row in space.segments(NOW)
+        for person in space.members(row["id"], NOW)
+    ),
+    "segment_usage": lambda space: _ids(space.segments(NOW)),
+    "segments": lambda space: _ids(space.segments(NOW)),
+    "sender_identities": lambda space: _ids(space.sender_identities()),
+    "sender_usage": lambda space: _ids(space.sender_identities()),
+    "snippets": lambda space: _ids(space.snippets(NOW), "name"),
+    "subscription_channels": lambda space: _ids(space.subscription_channels()),
+    "subscription_preferences": lambda space: (
+        (person["identifiers"]["cio_id"],) for person in space.everyone(NOW)
+    ),
+    "subscription_topics": lambda space: _ids(space.subscription_topics()),
+    "transactional_messages": lambda space: _ids(space.transactional(NOW)),
+    "transactional_variants": lambda space: _contents(space, "transactional"),
+    **{
+        name: lambda space, name=name: _ids(space.files(name))  # type: ignore[misc]
+        for name in FILES
+    },
+}
+COUNTED = {"action_metrics", "journey_metrics", "link_metrics", "metrics"}
+ELSEWHERE = {"customer_relationships", "ip_addresses", "workspaces"}
+STREAMS = sorted(kind.name for kind in all_streams())
+
+
+@pytest.fixture(scope="module")
+def everything(shared_sandbox: Sandbox) -> Output:
+    """One run of all streams."""
+    shared_sandbox.forget()
+    return run_tap(config_for(shared_sandbox))
+
+
+def test_every_stream_is_checked_somewhere() -> None:
+    assert TRUTH.keys() | COUNTED | ELSEWHERE == set(STREAMS)
+
+
+@pytest.mark.parametrize("stream", sorted(TRUTH))
+def test_a_stream_holds_exactly_what_the_sandbox_holds(
+    everything: Output, shared_sandbox: Sandbox, stream: str
+) -> None:
+    keys = [
+        tuple(row[key] for key in everything.keys[stream]) for row in everything.records[stream]
+    ]
+    truth = [tuple(key) for key in TRUTH[stream](shared_sandbox.workspace)]
+    assert sorted(map(repr, keys)) == sorted(map(repr, truth))
+    assert keys
+
+
+@pytest.mark.parametrize("stream", sorted(ELSEWHERE))
+def test_the_remaining_streams_have_rows(everything: Output, stream: str) -> None:
+    assert everything.records[stream]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_records_fit_their_schema_and_keys_are_unique(everything: Output, stream: str) -> None:
+    validator = jsonschema.Draft7Validator(
+        everything.schemas[stream], format_checker=jsonschema.FormatChecker()
+    )
+    for record in everything.records[stream]:
+        validator.validate(record)
+    keys = [
+        tuple(row[key] for key in everything.keys[stream]) for row in everything.records[stream]
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_no_field_is_left_out_and_no_request_is_made_twice(
+    make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    box = make_sandbox(workspace=Workspace(since=SINCE, per_day=3, people=15, objects_per_type=4))
+    with caplog.at_level("INFO"):
+        run_tap(config_for(box))
+    assert "left out" not in caplog.text
+    asked = [
+        (call.method, call.path, tuple(sorted(call.query.items())))
+        for call in box.calls
+        if call.path not in ("/v1/objects", "/v1/customers", "/v1/customers/attributes")
+    ]
+    assert sorted(asked) == sorted(set(asked))
+
+
+def test_counts_of_actions_add_up_to_those_of_their_campaigns(everything: Output) -> None:
+    def created(stream: str) -> int:
+        rows = everything.records[stream]
+        return sum(row["created"] or 0 for row in rows if row["source_type"] == "campaign")
+
+    assert created("action_metrics") == created("metrics") > 0
+
+
+def test_clicks_of_links_are_those_of_the_deliveries(
+    everything: Output, shared_sandbox: Sandbox
+) -> None:
+    clicked: dict[tuple[str, int, str], int] = {}
+    for row in everything.records["link_metrics"]:
+        key = (row["source_type"], row["source_id"], row["link_id"])
+        clicked[key] = clicked.get(key, 0) + row["clicked"]
+    assert clicked
+    since = max(SINCE, NOW - 44 * DAY)
+    for (kind, sender, link), count in clicked.items():
+        name = "transactional_message_id" if kind == "transactional" else f"{kind}_id"
+        known = [
+            row
+            for row in shared_sandbox.workspace.deliveries(since - DAY, NOW, now=NOW)
+            if row[name] == sender and f"link:{link}" in row["metrics"]
+        ]
+        assert 0 < count <= len(known)
+
+
+def test_journeys_are_all_counted(everything: Output, shared_sandbox: Sandbox) -> None:
+    for campaign in shared_sandbox.workspace.campaigns(NOW):
+        rows = [
+            row
+            for row in everything.records["journey_metrics"]
+            if row["campaign_id"] == campaign["id"]
+        ]
+        truth = shared_sandbox.workspace.journey_counts(campaign["id"], 0, NOW + 1, NOW)
+        assert sum(row["started"] or 0 for row in rows) == truth["started"]
+
+
+def test_streams_of_one_request_a_person_or_large_bodies_or_secrets_are_off_by_default() -> None:
+    off = {kind.name for kind in all_streams() if not kind.selected_by_default}
+    assert off == {
+        *("campaign_actions", "broadcast_actions", "newsletter_variants", "transactional_variants"),
+        *("collection_contents", "customer_relationships", "subscription_preferences"),
+        "reporting_webhooks",
+    }
+
+
+def test_a_child_needs_no_selected_parent(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["segment_memberships"])
+    assert output.records.keys() == {"segment_memberships"}
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(without=frozenset({"/v1/optouts", "/v1/collections"})),
+        Quirks(lacking=frozenset({"/v1/optouts", "/v1/collections"})),
+    ],
+    ids=["forbidden", "not in the plan"],
+)
+def test_a_stream_that_may_not_be_read_fails_alone_and_the_run_with_it(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, quirks: Quirks
+) -> None:
+    space = Workspace(since=SINCE, per_day=3, people=15, objects_per_type=4)
+    box = make_sandbox(workspace=space, quirks=quirks)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config_for(box)))
+    run = subprocess.run(
+        [sys.executable, "-m", "tap_customerio", "--config", str(path)],
+        capture_output=True,
+        check=False,
+    )
+    output, log = Output.of(run.stdout.splitlines()), run.stderr.decode()
+    assert run.returncode == 1
+    assert "Stream opt_outs failed: " in log
+    assert "Stream collections failed: " in log
+    assert "Incomplete: collections, opt_outs could not be read" in log
+    assert "Traceback" not in log
+    assert output.records["workspaces"]
+    assert output.bookmark("messages") == rfc3339(NOW)
+    assert "replication_key_value" not in output.states[-1]["bookmarks"]["collections"]
+
+
+@pytest.mark.parametrize("quirks", [Quirks(), Quirks(lists_root_only=True)])
+@pytest.mark.parametrize("stream", FILES)
+def test_files_in_folders_are_found_whether_or_not_lists_go_down(
+    make_sandbox: Callable[..., Sandbox], quirks: Quirks, stream: str
+) -> None:
+    box = make_sandbox(quirks=quirks)
+    output = run_tap(config_for(box), streams=[stream])
+    truth = [row["id"] for row in box.workspace.files(stream)]
+    assert sorted(map(str, output.ids(stream))) == sorted(map(str, truth))
+
+
+def test_webhooks_lose_paths_and_credentials(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["reporting_webhooks"])
+    truth = sandbox.workspace.reporting_webhooks()
+    assert any("@" in row["endpoint"] for row in truth)
+    for record in output.records["reporting_webhooks"]:
+        assert "@" not in record["endpoint"]
+        assert record["endpoint"].count("/") == 2
+
+
+def test_activities_are_read_again_for_a_day_and_no_further(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    space = Workspace(since=SINCE, per_day=30, people=50, activities_per_day=300)
+    box = make_sandbox(workspace=space)
+    first = run_tap(config_for(box), streams=["activities"])
+    assert first.bookmark("activities") == rfc3339(NOW)
+    box.clock.advance(6 * HOUR)
+    box.forget()
+    second = run_tap(config_for(box), streams=["activities"], state=first.states[-1])
+    truth = {row["id"] for row in space.activities(0, NOW + 6 * HOUR + 1, now=NOW + 6 * HOUR)}
+    known = set(first.ids("activities")) | set(second.ids("activities"))
+    old = {row["id"] for row in space.activities(0, NOW - 30 * DAY + 6 * HOUR, now=NOW)}
+    assert truth - old <= known
+    assert len(box.calls) < 12
+
+
+def test_suppressions_can_be_read_by_domain(sandbox: Sandbox) -> None:
+    whole = run_tap(config_for(sandbox), streams=["esp_suppressions"])
+    config = config_for(sandbox, esp_suppression_domains=["mail.example.org"])
+    named = run_tap(config, streams=["esp_suppressions"])
+    assert {row["domain"] for row in whole.records["esp_suppressions"]} == {""}
+    truth = sum(
+        len(sandbox.workspace.suppressions(kind, "mail.example.org")) for kind in SUPPRESSIONS
+    )
+    assert len(named.records["esp_suppressions"]) == truth
+
+
+def test_an_offset_that_does_not_advance_is_a_problem_and_never_a_loop(
+    make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    box = make_sandbox()
+    rows = [{"email": f"{number}@example.org"} for number in range(1000)]
+    box.fail(status=200, times=9, body={"suppressions": rows}, path="/v1/esp/suppression/bounces")
+    with pytest.raises(Exception, match="Incomplete: esp_suppressions"):
+        run_tap(config_for(box), streams=["esp_suppressions"])
+    assert "page token twice" in caplog.text
+
+
+def test_hostile_ids_stay_within_their_path(sandbox: Sandbox) -> None:
+    body = {"segments": [{"id": "../../v1/campaigns?x=", "updated_at": 1}]}
+    sandbox.fail(status=200, body=body, path="/v1/segments")
+    run_tap(config_for(sandbox), streams=["segment_usage"])
+    assert all("campaigns" not in call.path.split("/")[2] for call in sandbox.calls)
