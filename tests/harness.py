@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 SINCE = parse("2026-02-01")
+CORE = (
+    *("broadcasts", "campaigns", "customers", "messages", "metrics", "newsletters"),
+    "transactional_messages",
+)
+"""Enough for what does not depend on the stream."""
+
 NOW = parse("2026-04-01T12:00:00Z")
 
 

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, Output, config_for, new_sandbox, run_tap, select
+from harness import CORE, NOW, Output, config_for, new_sandbox, run_tap, select
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_customerio.sandbox import Workspace
@@ -99,6 +99,7 @@ def busy_sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
     return make_sandbox(workspace=Workspace(since=LONG_AGO, per_day=20, people=50), latency_ms=60)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("states", [1, 3, 6])
 def test_after_kill_9_the_last_state_loses_nothing_and_repeats_one_window_at_most(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, states: int
@@ -125,6 +126,7 @@ def test_after_kill_9_the_last_state_loses_nothing_and_repeats_one_window_at_mos
     assert len(second.ids("messages")) == len(set(second.ids("messages")))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, number: signal.Signals
@@ -143,6 +145,7 @@ def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
     assert set(first.ids("messages")) | set(second.ids("messages")) == truth
 
 
+@pytest.mark.e2e
 def test_the_server_never_sees_more_than_ten_in_a_rolling_second(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
@@ -156,15 +159,15 @@ def test_the_server_never_sees_more_than_ten_in_a_rolling_second(
 
 
 def test_the_last_message_is_a_state_with_every_stream(sandbox: Sandbox) -> None:
-    first = run_tap(config_for(sandbox))
-    second = run_tap(config_for(sandbox), state=first.states[-1])
+    first = run_tap(config_for(sandbox), streams=CORE)
+    second = run_tap(config_for(sandbox), streams=CORE, state=first.states[-1])
     assert second.types[-1] == "STATE"
     assert second.states[-1] == first.states[-1]
     assert first.states[-1]["bookmarks"].keys() == first.schemas.keys()
 
 
 def test_states_hold_bookmarks_and_nothing_else(sandbox: Sandbox) -> None:
-    output = run_tap(config_for(sandbox))
+    output = run_tap(config_for(sandbox), streams=CORE)
     kept = {
         name
         for state in output.states
@@ -179,7 +182,7 @@ def test_a_problem_ends_the_run_with_a_sentence_and_the_state_so_far(
 ) -> None:
     box = make_sandbox()
     box.fail(status=403, times=1000, path="/v1/customers")
-    code, lines, log = Process(tmp_path, config_for(box)).end()
+    code, lines, log = Process(tmp_path, config_for(box), catalog=select(CORE)).end()
     assert code == 1
     assert "app_api_key may not read POST /v1/customers (403)" in log
     assert "Traceback" not in log
@@ -187,11 +190,12 @@ def test_a_problem_ends_the_run_with_a_sentence_and_the_state_so_far(
     assert "campaigns" in Output.of(lines).states[-1]["bookmarks"]
 
 
+@pytest.mark.e2e
 def test_a_target_that_goes_away_ends_the_run_with_a_sentence(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = busy_sandbox(make_sandbox)
-    tap = Process(tmp_path, config_for(box))
+    tap = Process(tmp_path, config_for(box), catalog=select(["messages"]))
     tap.lines_until_states(1)
     tap.stdout.close()
     assert tap.process.wait(30) == 1
@@ -237,7 +241,7 @@ def test_unbuffered_python_writes_whole_lines(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "PYTHONUNBUFFERED", "1")
-    code, lines, _ = Process(tmp_path, config_for(sandbox)).end()
+    code, lines, _ = Process(tmp_path, config_for(sandbox), catalog=select(CORE)).end()
     assert code == 0
     output = Output.of(lines)
     assert output.bookmark("messages") == rfc3339(NOW)
