@@ -89,6 +89,7 @@ class Reader:
             for name, kind in schema["properties"].items()
         ]
         self._known = schema["properties"].keys()
+        self._keys = schema["required"]
 
     def __call__(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Read one object; members it lacks are null, lists empty."""
@@ -104,6 +105,9 @@ class Reader:
                 result[name] = convert(value)
         if found != len(raw):
             self.dropped.update(raw.keys() - self._known)
+        for key in self._keys:
+            if result[key] is None:
+                raise problems.bad_value(self._stream, key, "key")
         return result
 
     def _converter(self, path: str, kind: Schema) -> Callable[[Any], Any]:
@@ -144,6 +148,8 @@ class Reader:
         convert = self._converter(f"{path}[]", kind["items"])
 
         def array(value: Any) -> list[Any]:
+            if value == "nil":  # as an example of the API's own reference has it
+                return []
             if not isinstance(value, list):
                 raise problems.bad_value(self._stream, path, "list")
             return [None if item is None else convert(item) for item in value]

@@ -74,6 +74,7 @@ def test_absent_fields_are_null_and_absent_or_null_lists_are_empty() -> None:
         ("active", "true", True),
         ("active", 0, False),
         ("numbers", [1, "2", None], [1, 2, None]),
+        ("numbers", "nil", []),
         ("actions", [{"id": "3", "kind": "email"}], [{"id": 3, "kind": "email"}]),
         ("person", {"seen": 0, "email": None}, {"seen": None, "email": None}),
         ("attributes", {"plan": "pro", "seats": 5}, {"plan": "pro", "seats": "5"}),
@@ -107,6 +108,11 @@ def test_what_does_not_fit_is_a_problem_that_names_the_field_and_not_the_value(
     assert "'things'" in str(problem.value)
     assert field in str(problem.value)
     assert "ada@example.org" not in str(problem.value)
+
+
+def test_a_record_without_its_key_is_a_problem() -> None:
+    with pytest.raises(Problem, match="'id' that is no key"):
+        Reader("things", SCHEMA)({"id": None, "name": "nameless"})
 
 
 def test_fields_out_of_the_schema_are_left_out_and_named() -> None:

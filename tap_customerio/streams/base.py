@@ -252,19 +252,30 @@ class FolderStream(CustomerioStream):
         if any(row.get("parent_folder_id") for row in top):
             return
         waiting = [row["id"] for row in (cls.folders.listing(client) if cls.folders else top)]
+        seen = {row["id"] for row in top}
+        asked = set()
         while waiting:
-            within = list(cls._numbered(client, parent_folder_id=waiting.pop()))
-            yield from within
+            folder = waiting.pop()
+            if folder in asked:
+                continue
+            asked.add(folder)
+            within = list(cls._numbered(client, parent_folder_id=folder))
+            yield from (row for row in within if row["id"] not in seen)
             waiting += [] if cls.folders else [row["id"] for row in within]
+            seen |= {row["id"] for row in within}
 
     @classmethod
     def _numbered(cls, client: Client, **folder: Any) -> Iterator[dict[str, Any]]:
         """Pages are numbered from 1; one that is not full is the last."""
         direct = {"direct_descendants_only": "true"} if folder else {}
+        before = None
         for number in count(1):
             params = {"page": number, "limit": 10_000, **folder, **direct}
             answer = client.fetch("GET", cls.path, params=params)
             rows = answer.get(cls.records_key) or []
+            if rows and rows == before:
+                raise problems.cursor_loop(f"GET {cls.path}")
+            before = rows
             yield from rows
             pagination = (answer.get("meta") or {}).get("pagination") or {}
             if len(rows) < pagination.get("limit", 1):

@@ -17,7 +17,7 @@ from tap_customerio.streams.sends import (
 _MESSAGE: tuple[Schema, ...] = (
     text(
         *("name", "body_amp", "body_plain", "from", "reply_to", "subject", "bcc", "cc"),
-        *("preheader_text", "layout", "deduplicate_id"),
+        "preheader_text",
         body="Source of the message; can be long HTML.",
         language="Language tag; empty for the default.",
         type="Channel, or kind of step.",
@@ -29,8 +29,9 @@ _MESSAGE: tuple[Schema, ...] = (
     boolean(fake_bcc="Whether BCC is sent as a copy of its own."),
     timestamp("created", "updated"),
 )
+_LAID_OUT: tuple[Schema, ...] = (*_MESSAGE, text("layout", "deduplicate_id"))
 _ACTION: tuple[Schema, ...] = (
-    *_MESSAGE,
+    *_LAID_OUT,
     integer(
         parent_action_id="Branching step above.",
         multi_language_branch_action_id="Shared by all language variants of a message.",
@@ -104,7 +105,7 @@ class NewsletterVariants(ChildStream):
     primary_keys = ("newsletter_id", "id")
     schema = record(
         integer("newsletter_id", "id", test_group_id="0 outside of a test."),
-        *_MESSAGE,
+        *_LAID_OUT,
         key=primary_keys,
     )
 

@@ -88,6 +88,7 @@ class Customers(CustomerioStream):
     def record(self, raw: dict[str, Any], piece: list[str]) -> Record | None:  # noqa: ARG002
         """The profile, with its identifiers at top level."""
         self._found += 1
+        raw = raw.get("customer", raw)  # the documented wrapper, which the live API leaves out
         attributes = raw.get("attributes") or {}
         identifiers = raw.get("identifiers") or {}
         for name in ("cio_id", "id", "email"):

@@ -272,6 +272,18 @@ def test_files_in_folders_are_found_whether_or_not_lists_go_down(
     assert sorted(map(str, output.ids(stream))) == sorted(map(str, truth))
 
 
+def test_a_folder_within_itself_is_no_endless_loop(sandbox: Sandbox) -> None:
+    body = {
+        "folders": [{"id": 1, "name": "self", "parent_folder_id": None}],
+        "meta": {"pagination": {"page": 1, "limit": 10_000, "total": 1}},
+    }
+    sandbox.fail(status=200, times=4, body=body, path="/v1/assets/folders")
+    output = run_tap(config_for(sandbox), streams=["asset_folders"])
+    sandbox.gate.failures.clear()
+    assert output.ids("asset_folders") == [1]
+    assert len([call for call in sandbox.calls if call.path == "/v1/assets/folders"]) == 2
+
+
 def test_webhooks_lose_paths_and_credentials(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=["reporting_webhooks"])
     truth = sandbox.workspace.reporting_webhooks()

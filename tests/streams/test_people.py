@@ -69,6 +69,14 @@ def test_people_deleted_meanwhile_are_counted_and_not_passed_over_in_silence(
     assert "1 of 1 people were deleted or merged while being read" in caplog.text
 
 
+def test_profiles_in_the_documented_wrapper_are_read_too(sandbox: Sandbox) -> None:
+    profile = {"identifiers": {"cio_id": "30e00001"}, "attributes": {}, "unsubscribed": False}
+    body = {"customers": [{"customer": profile}]}
+    sandbox.fail(status=200, body=body, path="/v1/customers/attributes")
+    output = run_tap(config_for(sandbox, concurrency=1), streams=["customers"])
+    assert "30e00001" in output.ids("customers")
+
+
 def test_profiles_without_identifiers_get_them_from_the_attributes(sandbox: Sandbox) -> None:
     profile = {
         "attributes": {"cio_id": "30e00001", "email": "ada@example.org"},
