@@ -274,3 +274,10 @@ def test_logs_name_no_key_and_no_answer(sandbox: Sandbox, caplog: pytest.LogCapt
     assert "status 500" in caplog.text
     assert CANARY not in caplog.text
     assert sandbox.app_api_key not in caplog.text
+
+
+def test_requests_introduce_themselves(sandbox: Sandbox) -> None:
+    make_client(sandbox).fetch("GET", "/v1/campaigns")
+    make_client(sandbox, user_agent="me@example.org").fetch("GET", "/v1/campaigns")
+    assert sandbox.calls[0].agent.startswith("tap-customerio/")
+    assert sandbox.calls[1].agent == "me@example.org"

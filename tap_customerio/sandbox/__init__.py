@@ -1,9 +1,9 @@
 """A local Customer.io App API over real HTTP, with a made-up workspace.
 
-It answers for deliveries, campaigns, newsletters, broadcasts, transactional messages, the metrics
-of these four, people, and the workspace itself; all other addresses are unknown to it. It shows
-what the live API was seen or is documented to do, not how it does it: nothing can be written, no
-message has a body, and people do not change.
+It answers for what a key of the App API can read of messages and what sends them, metrics, people,
+segments, activities, objects, subscriptions and the lists of a workspace; all other addresses are
+unknown to it. It shows what the live API was seen or is documented to do, not how it does it:
+nothing can be written, no delivery has a body, and people do not change.
 """
 
 from tap_customerio.sandbox.clock import Clock

@@ -26,7 +26,7 @@ _DAY = 86_400
 @click.option("--deliveries-per-day", default=280, show_default=True, help="On average.")
 @click.option("--people", default=2000, show_default=True, help="At first; some join every day.")
 @click.option("--seed", default=1, show_default=True, help="Another seed, another workspace.")
-def sandbox(  # noqa: PLR0913 - one parameter an option
+def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
     port: int,
     latency_ms: float,
     jitter_ms: float,

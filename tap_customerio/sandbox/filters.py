@@ -1,4 +1,4 @@
-"""Filters over people, as the search takes them."""
+"""Filters over people and objects, as their searches take them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tap_customerio.sandbox.people import People
 
 Predicate = Callable[[int], bool]
+Leaf = Callable[[Any], Predicate]
 
 
 def everybody(_number: int) -> bool:
@@ -22,40 +25,53 @@ def predicate(condition: object, people: People) -> Predicate:
     Raises:
         ValueError: The filter is malformed.
     """
+    return grouped(
+        condition,
+        {
+            "segment": lambda value: _in_segment(value, people),
+            "attribute": lambda value: _by_attribute(value, people),
+        },
+    )
+
+
+def grouped(condition: object, leaves: Mapping[str, Leaf]) -> Predicate:
+    """Conditions in groups as a question about a number.
+
+    Raises:
+        ValueError: The filter is malformed.
+    """
     if not isinstance(condition, dict) or len(condition) != 1:
         raise ValueError("a filter has exactly one key")
     ((key, value),) = condition.items()
-    makers: dict[str, Callable[[Any, People], Predicate]] = {
-        "and": _all_of,
-        "or": _any_of,
-        "not": _none_of,
-        "segment": _in_segment,
-        "attribute": _by_attribute,
-    }
-    if key not in makers:
+    if key in leaves:
+        return leaves[key](value)
+    if key not in _GROUPS:
         raise ValueError(f"unknown condition {key}")
-    return makers[key](value, people)
+    return _GROUPS[key](value, leaves)
 
 
-def _parts(value: object, people: People) -> list[Predicate]:
+def _parts(value: object, leaves: Mapping[str, Leaf]) -> list[Predicate]:
     if not isinstance(value, list) or not value:
         raise ValueError("a group holds at least one filter")
-    return [predicate(part, people) for part in value]
+    return [grouped(part, leaves) for part in value]
 
 
-def _all_of(value: object, people: People) -> Predicate:
-    parts = [part for part in _parts(value, people) if part is not everybody]
+def _all_of(value: object, leaves: Mapping[str, Leaf]) -> Predicate:
+    parts = [part for part in _parts(value, leaves) if part is not everybody]
     return (lambda number: all(part(number) for part in parts)) if parts else everybody
 
 
-def _any_of(value: object, people: People) -> Predicate:
-    parts = _parts(value, people)
+def _any_of(value: object, leaves: Mapping[str, Leaf]) -> Predicate:
+    parts = _parts(value, leaves)
     return everybody if everybody in parts else lambda number: any(part(number) for part in parts)
 
 
-def _none_of(value: object, people: People) -> Predicate:
-    part = predicate(value, people)
+def _none_of(value: object, leaves: Mapping[str, Leaf]) -> Predicate:
+    part = grouped(value, leaves)
     return lambda number: not part(number)
+
+
+_GROUPS = {"and": _all_of, "or": _any_of, "not": _none_of}
 
 
 def _in_segment(value: object, people: People) -> Predicate:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 JSON = "application/json; charset=utf-8"
 SECOND = 1.0
 UNAUTHORIZED = 401
+FORBIDDEN = 403
 NOT_FOUND = 404
 TOO_MANY = 429
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -40,6 +41,7 @@ class Call:
     query: dict[str, str]
     arrived: float
     status: int = 0
+    agent: str = ""
 
 
 @dataclass
@@ -108,7 +110,8 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the call, wait as long as the network would, and let it through or not."""
         query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
-        call = Call(scope["method"], scope["path"], query, time.monotonic())
+        agent = dict(scope["headers"]).get(b"user-agent", b"").decode("latin-1")
+        call = Call(scope["method"], scope["path"], query, time.monotonic(), agent=agent)
         if self.calls is not None:
             self.calls.append(call)
         refusal = self._refusal(call, scope)
@@ -146,8 +149,10 @@ def json(body: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status, headers={"content-type": JSON})
 
 
-def error(status: int) -> Response:
-    """The usual answer of an error: the status as text, and a reference that always changes."""
+def error(status: int, detail: str | None = None) -> Response:
+    """An error: the status as text, and where nothing else is said a changing reference."""
+    if detail is not None:
+        return json({"errors": [{"detail": detail, "status": str(status)}]}, status)
     reasons = {400: "bad request", 403: "forbidden", 404: "not found", 429: "rate limited"}
     detail = f"{reasons.get(status, 'service unavailable')} (reference {reference()})"
     return json({"errors": [{"detail": detail, "status": str(status)}]}, status)

@@ -29,8 +29,8 @@ PLATFORMS = ("ios", "android")
 # cio_ids are hexadecimal text. Read as numbers these become floats, infinity, zero, or lose a zero.
 PREFIXES = ("30e0", "3000", "a3f4", "0300", "1e05", "b7c2", "00e1", "7d10")
 
-SEGMENTS = range(1, 9)
-"""Segment 1 holds everybody, each further one about half as many as the one before."""
+SHARES = {segment: 1 << 17 - segment for segment in range(1, 9)} | {9: 0, 10: 1 << 14}
+"""How many of 65,536 people are in a segment: all, half, a quarter …, nobody, and a quarter."""
 
 _CORE_BEGAN = 1_546_300_800  # 2019-01-01
 _CORE_YEARS = 4 * 365 * DAY
@@ -123,9 +123,8 @@ class People:
 
     def is_member(self, segment: int, number: int) -> bool:
         """Whether the person is in the segment."""
-        if segment not in SEGMENTS:
-            return False
-        return self._dice.throw("member", segment, number)[0] >> 17 - segment == 0
+        share = SHARES.get(segment, 0)
+        return share > 0 and self._dice.throw("member", segment, number)[0] < share
 
     def profile(self, number: int) -> Row:
         """Everything the API tells about a person."""

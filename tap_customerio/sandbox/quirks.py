@@ -15,9 +15,16 @@ class Quirks:
         includes_end_bucket: A window whose end is the edge of a bucket gets that bucket too.
         echoes_window: `start` and `end` of the answer repeat the question, not the buckets.
         forgets_old: Deliveries older than six months are gone, whatever the window.
+        lists_root_only: Assets and designs are listed with what lies in no folder, unless a folder
+            is named.
+        without: Paths, or patterns with `*`, that the key has no permission for: 403.
+        lacking: Paths, or patterns with `*`, that are no part of the account's plan: 404.
     """
 
     aligned_buckets: bool = True
     includes_end_bucket: bool = False
     echoes_window: bool = False
     forgets_old: bool = False
+    lists_root_only: bool = False
+    without: frozenset[str] = frozenset()
+    lacking: frozenset[str] = frozenset()

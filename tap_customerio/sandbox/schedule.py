@@ -64,7 +64,7 @@ class Sending:
 
     def codes(self, day: int) -> list[int]:
         """Flow, newsletter and bursts."""
-        codes = _spread(self._dice, self._flow_size(day), FLOW, day)
+        codes = spread(self._dice, self._flow_size(day), FLOW, day)
         if send := self._senders.send_on(day):
             codes += self._newsletter(send)
         for second, count in self._bursts.get(day, ()):
@@ -101,7 +101,7 @@ class Drafting:
 
     def codes(self, day: int) -> list[int]:
         """Drafts over the day."""
-        return _spread(self._dice, self.size(day), DRAFT, day)
+        return spread(self._dice, self.size(day), DRAFT, day)
 
 
 class Schedule:
@@ -170,7 +170,7 @@ class Schedule:
         return array("Q", sorted(codes))
 
 
-def _spread(dice: Dice, count: int, lane: int, day: int) -> list[int]:
+def spread(dice: Dice, count: int, lane: int, day: int) -> list[int]:
     """Deliveries over a day, most around noon, every fourth on a round five minutes."""
     words = dice.series(2 * count, "flow", lane, day)
     codes = []

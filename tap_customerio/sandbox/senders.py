@@ -12,6 +12,8 @@ from tap_customerio.sandbox.shapes import Send
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tap_customerio.sandbox.edits import Edits
+
 WEEK = 7 * DAY
 CHANNELS = ("email", "push", "in_app", "email", "twilio", "webhook", "slack", "whatsapp")
 NEWSLETTER_CHANNELS = ("email", "email", "email", "push", "email", "in_app", "email", "webhook")
@@ -40,6 +42,7 @@ class Senders:
     def __init__(  # noqa: PLR0913 - one argument per kind of sender
         self,
         dice: Dice,
+        edits: Edits,
         since: int,
         per_day: int,
         *,
@@ -58,17 +61,11 @@ class Senders:
         self.transactional = range(1, transactional + 1)
         self._first_send = self._latest_send(since) - newsletters + 1
         self.sends_newsletters = newsletters > 0
-        self._edits: dict[tuple[str, int], list[int]] = {}
+        self._edits = edits
         self.outlets = self._table()
         self.drafting = [o for o in self.outlets if o.kind == "campaign"] or self.outlets
         self.send = lru_cache(maxsize=4096)(self._send)
         self.send_outlets = lru_cache(maxsize=256)(self._send_outlets)
-
-    def edit(self, collection: str, sender: int, at: int) -> None:
-        """Let somebody change a sender at `at`: from then on `updated` says so."""
-        if sender not in self.ids(collection, at):
-            raise KeyError(f"{collection} {sender}")
-        self._edits.setdefault((collection, sender), []).append(at)
 
     def ids(self, collection: str, now: float) -> Sequence[int]:
         """The ids of a collection's members at `now`."""
@@ -88,6 +85,21 @@ class Senders:
         send = self.send(day // 7)
         goes_out = send.sent_at is not None and send.sent_at // DAY == day
         return send if goes_out and self.sends_newsletters else None
+
+    def steps(self, kind: str, sender: int) -> list[tuple[int, str]]:
+        """Ids and types of the steps of a campaign or broadcast; drafts have none."""
+        if kind == "campaign" and shapes.state(sender) == "draft":
+            return []
+        count = 1 + self._dice.throw(kind, sender)[0] % 5
+        channels = ["email", *(CHANNELS[(sender + step) % 8] for step in range(1, count))]
+        if shapes.trigger(sender) == "webhook" and kind == "campaign":
+            channels += ["webhook", "attribute_update"]
+        return [(sender * 10 + step, channel) for step, channel in enumerate(channels)]
+
+    def born(self, kind: str, sender: int) -> int:
+        """When a sender was made, always before the workspace began."""
+        words = self._dice.throw("born", kind, sender)
+        return min(1_672_531_200 + words[0] * 900, self._since - words[1])
 
     def _table(self) -> list[Outlet]:
         """Outlets, each as often as its share of the deliveries."""
@@ -118,7 +130,7 @@ class Senders:
 
     def _action_outlets(self, kind: str, sender: int) -> Iterator[Outlet]:
         by_event = kind == "campaign" and shapes.trigger(sender) == "event"
-        for step, (action, channel) in enumerate(self._actions(kind, sender)):
+        for step, (action, channel) in enumerate(self.steps(kind, sender)):
             if channel == "attribute_update":
                 continue
             subject = shapes.subject(channel, f"{shapes.name_of(kind, sender)} {step + 1}")
@@ -127,16 +139,6 @@ class Senders:
             yield Outlet(
                 kind, sender, channel, template, subject, action, parent, by_event=by_event
             )
-
-    def _actions(self, kind: str, sender: int) -> list[tuple[int, str]]:
-        """Ids and types of the steps of a campaign or broadcast; drafts have none."""
-        if kind == "campaign" and shapes.state(sender) == "draft":
-            return []
-        count = 1 + self._dice.throw(kind, sender)[0] % 5
-        channels = ["email", *(CHANNELS[(sender + step) % 8] for step in range(1, count))]
-        if shapes.trigger(sender) == "webhook" and kind == "campaign":
-            channels += ["webhook", "attribute_update"]
-        return [(sender * 10 + step, channel) for step, channel in enumerate(channels)]
 
     def _latest_send(self, now: int) -> int:
         week = now // WEEK
@@ -162,30 +164,22 @@ class Senders:
             for content in send.contents
         ]
 
-    def _born(self, kind: str, sender: int) -> int:
-        words = self._dice.throw("born", kind, sender)
-        return min(1_672_531_200 + words[0] * 900, self._since - words[1])
-
-    def _updated(self, collection: str, sender: int, now: float, natural: int) -> int:
-        """The latest edit, or else what the sender's own rhythm of changes says."""
-        edits = [at for at in self._edits.get((collection, sender), ()) if at <= now]
-        return max(edits) if edits else natural
-
     def _life(self, collection: str, sender: int, now: float) -> tuple[int, int]:
         """When a sender was created, and when it last changed; few change often."""
-        born = self._born(collection, sender)
+        born = self.born(collection, sender)
         days = (400, 5, 900, 150, 1200, 700)[(sender + len(collection)) % 6]
         changes = (int(now) - born) // (days * DAY)
-        return born, self._updated(collection, sender, now, born + changes * days * DAY)
+        natural = born + changes * days * DAY
+        return born, self._edits.latest(collection, sender, now, natural)
 
     def _campaigns_row(self, sender: int, now: float) -> Row:
         created, updated = self._life("campaigns", sender, now)
-        actions = self._actions("campaign", sender)
+        actions = self.steps("campaign", sender)
         return shapes.campaign(sender, created, updated, actions)
 
     def _broadcasts_row(self, sender: int, now: float) -> Row:
         created, updated = self._life("broadcasts", sender, now)
-        actions = self._actions("broadcast", sender)
+        actions = self.steps("broadcast", sender)
         return shapes.broadcast(sender, created, updated, actions)
 
     def _transactional_row(self, sender: int, now: float) -> Row:
@@ -196,6 +190,6 @@ class Senders:
         send = self.send(sender)
         finished = send.created + 1800
         natural = finished if finished <= now else send.created
-        updated = self._updated("newsletters", sender, now, natural)
+        updated = self._edits.latest("newsletters", sender, now, natural)
         sent = send.sent_at if send.sent_at is not None and send.sent_at <= now else None
         return shapes.newsletter(send, updated, sent)

@@ -10,7 +10,9 @@ from bisect import bisect_right
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, unquote_plus
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,9 +21,19 @@ from starlette.routing import Route
 
 from tap_customerio.sandbox.clock import Clock
 from tap_customerio.sandbox.dice import DAY
-from tap_customerio.sandbox.gate import NOT_FOUND, Call, Failure, Gate, RateLimit, error, json
+from tap_customerio.sandbox.gate import (
+    FORBIDDEN,
+    NOT_FOUND,
+    Call,
+    Failure,
+    Gate,
+    RateLimit,
+    error,
+    json,
+)
 from tap_customerio.sandbox.quirks import Quirks
-from tap_customerio.sandbox.routes import ROUTES, Ask, RefusalError
+from tap_customerio.sandbox.routes import ROUTES
+from tap_customerio.sandbox.routes.ask import Ask, RefusalError
 from tap_customerio.sandbox.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,9 +41,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
     from typing_extensions import Self
 
-    from tap_customerio.sandbox.dice import Row
+    from tap_customerio.sandbox.routes.ask import Answer
 
 HOST = "127.0.0.1"
 HALF_A_YEAR = 180 * DAY
@@ -142,10 +155,14 @@ class Backend:
         self._workspace = workspace
         self._clock = clock
         self._quirks = quirks
-        self.app = Starlette(
+        self._app = Starlette(
             routes=[self._route(*place, make) for place, make in ROUTES.items()],
             exception_handlers={NOT_FOUND: _no_such_route, 405: _no_such_route},
         )
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Find the route by the address as it was sent: an encoded slash is part of an id."""
+        await self._app({**scope, "path": scope["raw_path"].decode("ascii")}, receive, send)
 
     def open(self) -> None:
         """Begin to work."""
@@ -155,8 +172,10 @@ class Backend:
         """Wait for the answer in the making."""
         self._worker.shutdown(cancel_futures=True)
 
-    def _route(self, method: str, path: str, make: Callable[[Ask], Row]) -> Route:
+    def _route(self, method: str, path: str, make: Answer) -> Route:
         async def endpoint(request: Request) -> Response:
+            if refusal := _refusal(self._quirks, unquote(request.url.path)):
+                return error(refusal)
             ask = self._ask(request, await request.body())
             return await asyncio.get_running_loop().run_in_executor(
                 self._worker, _answer, make, ask
@@ -171,7 +190,7 @@ class Backend:
             self._quirks,
             now,
             now - now % MINUTE if self._clock.runs else now,
-            request.path_params,
+            {name: _decoded(value) for name, value in request.path_params.items()},
             dict(request.query_params),
             body,
         )
@@ -267,11 +286,23 @@ def _config(gate: Gate) -> uvicorn.Config:
     )
 
 
-def _answer(make: Callable[[Ask], Row], ask: Ask) -> Response:
+def _refusal(quirks: Quirks, path: str) -> int | None:
+    """The status for addresses that the key or the account's plan does not include."""
+    if any(fnmatchcase(path, pattern) for pattern in quirks.without):
+        return FORBIDDEN
+    return NOT_FOUND if any(fnmatchcase(path, pattern) for pattern in quirks.lacking) else None
+
+
+def _decoded(value: Any) -> Any:
+    """A parameter of the path; a plus sign that was not encoded means a space."""
+    return unquote_plus(value) if isinstance(value, str) else value
+
+
+def _answer(make: Answer, ask: Ask) -> Response:
     try:
         return json(make(ask))
     except RefusalError as refusal:
-        return error(refusal.status)
+        return error(refusal.status, refusal.detail)
 
 
 def _no_such_route(_request: Request, _error: Exception) -> Response:

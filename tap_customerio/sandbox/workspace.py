@@ -5,26 +5,30 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from tap_customerio.sandbox.counts import SERIES, Ledger
+from tap_customerio.sandbox.activities import Activities
+from tap_customerio.sandbox.counts import SERIES, Ledger, Subject
 from tap_customerio.sandbox.deliveries import Deliveries, Delivery
 from tap_customerio.sandbox.dice import DAY, Dice, Row
+from tap_customerio.sandbox.edits import Edits
 from tap_customerio.sandbox.filters import everybody, predicate
 from tap_customerio.sandbox.people import Name, People
+from tap_customerio.sandbox.records import Records
 from tap_customerio.sandbox.schedule import Drafting, Schedule, Sending
 from tap_customerio.sandbox.senders import Senders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 KINDS = ("campaign", "newsletter", "broadcast", "transactional")
 
 
-class Workspace:
+class Workspace(Records):
     """A workspace that begins at `since` and goes on for ever.
 
     Deliveries belong to absolute days: a workspace that begins later shows the same deliveries,
     only fewer of them. `people` and `newsletters` are the numbers at `since`; one person in a
-    thousand joins every day, and one newsletter is made every week. Other senders stay as many.
+    thousand joins every day, and one newsletter is made every week. All else stays as much, but for
+    activities, exports and firings of broadcasts. `empty` names lists without anything in them.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
@@ -39,16 +43,19 @@ class Workspace:
         broadcasts: int = 4,
         transactional: int = 6,
         drafts_per_day: int = 3,
+        activities_per_day: int = 40,
+        objects_per_type: int = 60,
+        empty: Collection[str] = (),
         gaps: Sequence[tuple[int, int]] = (),
         bursts: Mapping[int, int] | None = None,
     ) -> None:
         """Settle the size; `gaps` are half-open, `bursts` add deliveries to single seconds."""
         if since % DAY:
             raise ValueError("since must be a midnight UTC")
-        dice = Dice(seed)
-        self.since = since
-        self.senders = Senders(
+        dice, edits, first_day = Dice(seed), Edits(), since // DAY
+        senders = Senders(
             dice,
+            edits,
             since,
             per_day,
             campaigns=campaigns,
@@ -56,13 +63,14 @@ class Workspace:
             broadcasts=broadcasts,
             transactional=transactional,
         )
-        first_day = since // DAY
-        self._people = People(dice, people, first_day)
-        self._deliveries = Deliveries(dice, self.senders, self._people)
-        sending = Sending(dice, self.senders, per_day, bursts or {})
+        persons = People(dice, people, first_day)
+        super().__init__(dice, edits, since, senders, persons, objects_per_type, empty)
+        self._deliveries = Deliveries(dice, senders, persons)
+        sending = Sending(dice, senders, per_day, bursts or {})
         self._sent = Schedule(sending, first_day, gaps)
         self._drafts = Schedule(Drafting(dice, drafts_per_day), first_day, gaps)
-        self._ledger = Ledger(self._made)
+        self.ledger = Ledger(self._made)
+        self.log = Activities(dice, persons, first_day, activities_per_day, self._some_delivery)
 
     def deliveries(
         self, start: int, end: int, *, now: float, drafts: bool = False
@@ -91,15 +99,15 @@ class Workspace:
 
     def count_people(self, now: float) -> int:
         """How many people there are."""
-        return self._people.count(now)
+        return self.people.count(now)
 
     def person(self, index: int) -> Row:
         """The profile of the person at this place of the list of all people."""
-        return self._people.profile(self._people.number(index))
+        return self.people.profile(self.people.number(index))
 
     def everyone(self, now: float) -> Iterator[Row]:
         """All profiles."""
-        return map(self._people.profile, self._people.numbers(now))
+        return map(self.people.profile, self.people.numbers(now))
 
     def search(
         self, condition: object, *, now: float, start: int = 0, limit: int
@@ -109,57 +117,45 @@ class Workspace:
         Raises:
             ValueError: The filter is malformed.
         """
-        matches = predicate(condition, self._people)
-        places = range(start, self._people.count(now))
+        matches = predicate(condition, self.people)
+        places = range(start, self.people.count(now))
         if matches is not everybody:
-            people = self._people
+            people = self.people
             found = (place for place in places if matches(people.number(place)))
             chosen = list(islice(found, limit + 1))
         else:
             chosen = list(places[: limit + 1])
-        names = [self._people.name(self._people.number(place)) for place in chosen[:limit]]
+        names = [self.people.name(self.people.number(place)) for place in chosen[:limit]]
         return names, chosen[limit] if len(chosen) > limit else None
 
     def find(self, kind: str, text: str, now: float) -> Row | None:
         """The profile of the person with this identifier."""
-        number = self._people.find(kind, text, now)
-        return None if number is None else self._people.profile(number)
+        number = self.people.find(kind, text, now)
+        return None if number is None else self.people.profile(number)
 
-    def campaigns(self, now: float) -> list[Row]:
-        """All campaigns."""
-        return self.senders.rows("campaigns", now)
+    def activities(self, start: int, end: int, *, now: float) -> Iterator[Row]:
+        """What arrived in the log in `[start, end)`, oldest first, however old it is by now."""
+        return self.log.between(start, end, now)
 
-    def newsletters(self, now: float) -> list[Row]:
-        """All newsletters, oldest first."""
-        return self.senders.rows("newsletters", now)
-
-    def broadcasts(self, now: float) -> list[Row]:
-        """All API-triggered broadcasts."""
-        return self.senders.rows("broadcasts", now)
-
-    def transactional(self, now: float) -> list[Row]:
-        """All transactional messages."""
-        return self.senders.rows("transactional", now)
-
-    def ids(self, collection: str, now: float) -> Sequence[int]:
-        """The ids of a list of senders."""
-        return self.senders.ids(collection, now)
-
-    def edit(self, collection: str, sender: int, *, at: int) -> None:
-        """Let a sender be changed at `at`: from then on that is its `updated`."""
-        self.senders.edit(collection, sender, at)
-
-    def metric_counts(
-        self, source_type: str, source_id: int, start: int, end: int, now: float
+    def metric_counts(  # noqa: PLR0913 - whose, from when to when, as of when
+        self,
+        source_type: str,
+        source_id: int,
+        start: int,
+        end: int,
+        now: float,
+        *,
+        parts: Iterable[int] | None = None,
     ) -> dict[str, int]:
         """How many deliveries created in `[start, end)` have reached which state by `now`.
 
-        `source_type` is campaign, newsletter, broadcast or transactional.
+        `source_type` is campaign, newsletter, broadcast or transactional; `parts` are ids of some
+        of its actions or contents.
         """
-        series = self.metric_series(source_type, source_id, (start, end), now)
+        series = self.metric_series(source_type, source_id, (start, end), now, parts=parts)
         return {name: series[name][0] for name in SERIES}
 
-    def metric_series(
+    def metric_series(  # noqa: PLR0913 - the same, in which buckets
         self,
         source_type: str,
         source_id: int,
@@ -167,11 +163,33 @@ class Workspace:
         now: float,
         *,
         channel: str | None = None,
+        parts: Iterable[int] | None = None,
     ) -> dict[str, list[int]]:
         """The same counts in buckets between neighbouring `edges`."""
-        if source_type not in KINDS:
-            raise ValueError(f"{source_type} is none of {', '.join(KINDS)}")
-        return self._ledger.series(source_type, source_id, edges, now, channel)
+        subject = _subject(source_type, source_id, parts)._replace(channel=channel)
+        return self.ledger.series(subject, edges, now)
+
+    def link_counts(  # noqa: PLR0913 - the same
+        self,
+        source_type: str,
+        source_id: int,
+        start: int,
+        end: int,
+        now: float,
+        *,
+        parts: Iterable[int] | None = None,
+    ) -> dict[int, dict[str, int]]:
+        """How many of these deliveries had which link clicked by `now`."""
+        links = self.ledger.links(_subject(source_type, source_id, parts), (start, end), now)
+        return {
+            link: {name: counts[0] for name, counts in series.items()}
+            for link, series in links.items()
+        }
+
+    def journey_counts(self, campaign: int, start: int, end: int, now: float) -> dict[str, int]:
+        """How many journeys that began in `[start, end)` have got how far by `now`."""
+        series = self.cohorts.series(campaign, (start, end), now)
+        return {name: counts[0] for name, counts in series.items()}
 
     def _made(
         self, start: int, end: int, now: float, *, drafts: bool = False
@@ -181,8 +199,22 @@ class Workspace:
         for day, code in schedule.between(low, high):
             yield self._deliveries.make(day, code)
 
+    def _some_delivery(self, start: int, end: int, pick: int) -> Delivery | None:
+        """One of the deliveries created in `[start, end)`, if there are any."""
+        low, high = self._sent.before(start), self._sent.before(end)
+        if low == high:
+            return None
+        rank = low + pick % (high - low)
+        return self._deliveries.make(*next(self._sent.between(rank, rank + 1)))
+
     def _ranks(self, start: int, end: int, now: float, *, drafts: bool) -> tuple[int, int]:
         schedule = self._drafts if drafts else self._sent
         end = end if now == float("inf") else min(end, int(now) + 1)
         high = schedule.before(end)
         return schedule.before(min(start, end)), high
+
+
+def _subject(kind: str, sender: int, parts: Iterable[int] | None) -> Subject:
+    if kind not in KINDS:
+        raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
+    return Subject(kind, sender, parts=None if parts is None else frozenset(parts))

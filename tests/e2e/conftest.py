@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
+import re
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,7 @@ import psycopg
 import pytest
 import yaml
 from e2e.processes import ROOT, environment, installed, run, write
+from e2e.project import Project, Strangers
 from e2e.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -72,6 +76,41 @@ def shipped(plugins: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, Any
         return {setting["name"]: setting["value"] for setting in settings if "value" in setting}
 
     return values
+
+
+@pytest.fixture(scope="session")
+def strangers() -> Iterator[Strangers]:
+    """Nobody should call them."""
+    with Strangers() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def project(
+    cache: Path,
+    make_venv: MakeVenv,
+    strangers: Strangers,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    """meltano.yml in a folder of its own, installed; only the place of this package is changed."""
+    shipped = (ROOT / "meltano.yml").read_text()
+    folder = tmp_path_factory.mktemp("project")
+    moved = re.sub(r"pip_url: -e \.(\S*)", rf"pip_url: -e '{ROOT}\1'", shipped)
+    (folder / "meltano.yml").write_text(moved)
+    requirement = f"meltano{yaml.safe_load(shipped)['requires_meltano']}"
+    variables = {
+        "MELTANO_PROJECT_ROOT": str(folder),
+        "MELTANO_HUB_URL": strangers.url,
+        "MELTANO_SNOWPLOW_COLLECTOR_ENDPOINTS": json.dumps([strangers.url]),
+        "UV_CACHE_DIR": str(cache / "uv"),
+    }
+    project = Project(folder, str(make_venv(requirement) / "meltano"), variables, strangers)
+    project.meltano("install")
+    return project
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,12 @@ import sysconfig
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness import select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -41,8 +43,15 @@ def environment(**variables: str) -> dict[str, str]:
     return own | variables
 
 
-def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]) -> str:
-    """Run a program to its good end; returns what it printed."""
+class Said(NamedTuple):
+    """What a program wrote to its two outputs."""
+
+    printed: str
+    log: str
+
+
+def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]) -> Said:
+    """Run a program to its good end."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -56,14 +65,14 @@ def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, st
     )
     with process:
         try:
-            printed, log = process.communicate(timeout=PATIENCE)
+            said = Said(*process.communicate(timeout=PATIENCE))
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{_shown(command)} still ran after {PATIENCE} s") from None
         finally:
             end(process)
-    told = f"{_shown(command)} ended with {process.returncode}:\n{_tail(log + printed)}"
+    told = f"{_shown(command)} ended with {process.returncode}:\n{_tail(said.log + said.printed)}"
     assert process.returncode == 0, told
-    return printed
+    return said
 
 
 def end(process: subprocess.Popen[Any]) -> None:
@@ -82,11 +91,18 @@ def wait_until(ready: Callable[[], bool], what: str) -> None:
 
 
 def tap_command(
-    sandbox: Sandbox, folder: Path, *, state: State | None = None, **settings: Any
+    sandbox: Sandbox,
+    folder: Path,
+    *,
+    streams: Iterable[str] | None = None,
+    state: State | None = None,
+    **settings: Any,
 ) -> list[str]:
-    """The tap, told to read this sandbox."""
+    """The tap, told to read these streams of this sandbox, or what it reads when nobody chooses."""
     config = {"app_api_key": sandbox.app_api_key, "api_url": sandbox.url, **settings}
     command = [installed("tap-customerio"), "--config", write(folder / "tap.json", config)]
+    if streams is not None:
+        command += ["--catalog", write(folder / "catalog.json", select(streams))]
     if state is not None:
         command += ["--state", write(folder / "state.json", state)]
     return command
@@ -147,6 +163,10 @@ class Pipe:
         """The states that the target has printed so far."""
         whole_lines = self._printed.read_text().rpartition("\n")[0]
         return [json.loads(line) for line in whole_lines.splitlines()]
+
+    def tap_log(self) -> str:
+        """All that the tap has said."""
+        return self._logs[0].read_text()
 
     def log(self) -> str:
         """What both have said last."""

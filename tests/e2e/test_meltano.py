@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-import yaml
 from e2e import truth
-from e2e.processes import ROOT, end, environment, installed, run, wait_until
+from e2e.processes import end, environment, installed, wait_until
+from e2e.project import selection, settings
+from harness import CORE
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.settings import SETTINGS
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from e2e.project import Project
     from e2e.warehouse import Warehouse
 
     from tap_customerio.sandbox import Sandbox
@@ -37,107 +36,10 @@ NOW = parse("2026-04-01T12:00:00Z")
 JOBS = {"duckdb": "nightly-sync", "postgres": "hourly-sync"}
 
 
-class Strangers(ThreadingHTTPServer):
-    """Stands for Meltano's hub and its collector of statistics, and notes who calls."""
-
-    def __init__(self) -> None:
-        """Listen on any port."""
-        self.calls: list[str] = []
-        super().__init__(("127.0.0.1", 0), Stranger)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class Stranger(BaseHTTPRequestHandler):
-    """Knows nothing."""
-
-    server: Strangers
-
-    def do_GET(self) -> None:
-        """Note the call."""
-        self.server.calls.append(self.path)
-        self.send_error(404)
-
-    do_POST = do_GET  # noqa: N815 - the name that http.server looks for
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
-@dataclass
-class Project:
-    """A Meltano project, and how to run Meltano in it."""
-
-    folder: Path
-    program: str
-    variables: dict[str, str]
-    strangers: Strangers
-
-    def meltano(self, *arguments: str, **variables: str) -> str:
-        """Run Meltano; gives what it printed."""
-        env = environment(**self.variables, **variables)
-        return run([self.program, *arguments], cwd=self.folder, env=env)
-
-    def bookmark(self, state_id: str) -> str:
-        """How far messages have been read, as Meltano remembers it."""
-        state = json.loads(self.meltano("state", "get", state_id))
-        return str(state["singer_state"]["bookmarks"]["messages"]["replication_key_value"])
-
-
-@pytest.fixture(scope="module")
-def strangers() -> Iterator[Strangers]:
-    """Nobody should call them."""
-    with Strangers() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def project(
-    cache: Path,
-    make_venv: Callable[[str], Path],
-    strangers: Strangers,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Project:
-    """meltano.yml in a folder of its own, installed; only the place of this package is changed."""
-    shipped = (ROOT / "meltano.yml").read_text()
-    folder = tmp_path_factory.mktemp("project")
-    moved = re.sub(r"pip_url: -e \.(\S*)", rf"pip_url: -e '{ROOT}\1'", shipped)
-    (folder / "meltano.yml").write_text(moved)
-    requirement = f"meltano{yaml.safe_load(shipped)['requires_meltano']}"
-    variables = {
-        "MELTANO_PROJECT_ROOT": str(folder),
-        "MELTANO_HUB_URL": strangers.url,
-        "MELTANO_SNOWPLOW_COLLECTOR_ENDPOINTS": json.dumps([strangers.url]),
-        "UV_CACHE_DIR": str(cache / "uv"),
-    }
-    project = Project(folder, str(make_venv(requirement) / "meltano"), variables, strangers)
-    project.meltano("install")
-    return project
-
-
 @pytest.fixture
 def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
     workspace = Workspace(since=SINCE, per_day=40, people=230, newsletters=6)
     return make_sandbox(now=NOW, workspace=workspace)
-
-
-def settings(box: Sandbox) -> dict[str, str]:
-    """How to read this sandbox, as variables."""
-    return {
-        "TAP_CUSTOMERIO_APP_API_KEY": box.app_api_key,
-        "TAP_CUSTOMERIO_API_URL": box.url,
-        "TAP_CUSTOMERIO_REQUESTS_PER_SECOND": "1000",
-        "TAP_CUSTOMERIO_RESCAN_AGES": "[]",
-    }
-
-
-def expected_counts(box: Sandbox) -> dict[str, int]:
-    return {
-        stream: len(truth.table(box, stream)) for stream in truth.COLUMNS if stream != "metrics"
-    }
 
 
 @pytest.mark.parametrize("kind", JOBS)
@@ -152,24 +54,22 @@ def test_a_run_loads_everything_and_the_next_one_only_what_is_new(
     place = {f"TARGET_{kind}_{name}".upper(): value for name, value in warehouse.place.items()}
     state_id = f"dev:tap-customerio-to-{warehouse.loader}"
 
-    project.meltano("run", "tap-customerio", warehouse.loader, **settings(box), **place)
-    counts = {stream: warehouse.count(stream) for stream in expected_counts(box)}
-    assert counts == expected_counts(box)
+    project.meltano("run", "tap-customerio", warehouse.loader, **settings(box, CORE), **place)
+    assert warehouse.counts() == truth.counts(box, CORE)
     assert project.bookmark(state_id) == rfc3339(NOW)
 
     box.clock.advance(DAY)
     box.forget()
-    project.meltano("run", JOBS[kind], **settings(box), **place)
+    project.meltano("run", JOBS[kind], **settings(box, CORE), **place)
     asked = [call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"]
     assert asked == [str(NOW)]
-    counts = {stream: warehouse.count(stream) for stream in expected_counts(box)}
-    assert counts == expected_counts(box)
+    assert warehouse.counts() == truth.counts(box, CORE)
     assert project.bookmark(state_id) == rfc3339(NOW + DAY)
 
 
 def test_target_jsonl_works_with_its_shipped_settings(project: Project, box: Sandbox) -> None:
-    project.meltano("run", "tap-customerio", "target-jsonl", **settings(box))
-    for stream, count in expected_counts(box).items():
+    project.meltano("run", "tap-customerio", "target-jsonl", **settings(box, CORE))
+    for stream, count in truth.counts(box, CORE).items():
         lines = (project.folder / "output" / f"{stream}.jsonl").read_text().splitlines()
         assert len(lines) == count
     assert project.bookmark("dev:tap-customerio-to-target-jsonl") == rfc3339(NOW)
@@ -203,8 +103,9 @@ def test_the_sandbox_environment_needs_nothing_but_a_running_sandbox(
     workspace = Workspace(since=midnight - 30 * DAY, per_day=20, people=100)
     size = ["--days", "30", "--deliveries-per-day", "20", "--people", "100"]
     command = ["--environment", "sandbox", "run", "tap-customerio", "target-duckdb"]
+    variables = {"TAP_CUSTOMERIO__SELECT": selection(["messages"])}
     with serving(tmp_path, *size) as url:
-        project.meltano(*command, TAP_CUSTOMERIO_API_URL=url)
+        project.meltano(*command, TAP_CUSTOMERIO_API_URL=url, **variables)
     bookmark = parse(project.bookmark("sandbox:tap-customerio-to-target-duckdb"))
     path = project.folder / shipped("target-duckdb")["path"]
     with duckdb.connect(str(path), read_only=True) as database:
@@ -239,12 +140,17 @@ def test_meltano_knows_every_setting_and_keeps_the_key_to_itself(project: Projec
     assert values["request_timeout"] == 5
 
 
-def test_meltano_selects_every_field_of_every_stream(project: Project) -> None:
-    listed = project.meltano("select", "--list", "tap-customerio")
+def test_meltano_selects_every_field_of_every_stream_but_those_to_be_asked_for(
+    project: Project,
+) -> None:
+    listed = project.meltano("select", "--list", "--all", "tap-customerio")
     fields = {field: how for how, field in re.findall(r"\[(\w+) *\] ([\w.]+)", listed)}
+    assert {field.split(".")[0] for field in fields} == set(truth.STREAMS)
     for stream in truth.COLUMNS:
-        for column in truth.kinds(stream):
-            assert fields.get(f"{stream}.{column}") in {"automatic", "selected"}
+        assert {f"{stream}.{column}" for column in truth.kinds(stream)} <= fields.keys()
+    for field, how in fields.items():
+        left_out = field.split(".")[0] in truth.ON_REQUEST
+        assert how in ({"excluded"} if left_out else {"automatic", "selected"}), field
 
 
 def test_meltano_calls_neither_its_hub_nor_its_statistics(project: Project) -> None:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from e2e.rows import ROWS, SENDERS, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from e2e.rows import Row
+
     from tap_customerio.sandbox import Sandbox
 
-Row = dict[str, Any]
 Key = tuple[Any, ...]
 
+STREAMS = tuple(ROWS)
+"""All there are."""
+
 COLUMNS: dict[str, dict[str, str]] = {
+    "asset_folders": {
+        "integer": "id parent_folder_id",
+        "text": "name",
+        "timestamp": "created updated",
+    },
+    "assets": {
+        "integer": "id size parent_folder_id",
+        "text": "name path",
+        "timestamp": "created updated",
+    },
+    "broadcast_triggers": {"integer": "broadcast_id id", "timestamp": "created_at processed_at"},
     "broadcasts": {
         "integer": "id",
         "text": "name description deduplicate_id type state created_by",
@@ -35,11 +52,30 @@ COLUMNS: dict[str, dict[str, str]] = {
         "objects": "actions msg_templates",
         "object": "audience",
     },
+    "collections": {
+        "integer": "id rows bytes",
+        "text": "name",
+        "texts": "schema",
+        "timestamp": "created_at updated_at",
+    },
     "customers": {
         "text": "cio_id id email",
         "boolean": "unsubscribed",
         "objects": "devices",
         "object": "identifiers attributes timestamps",
+    },
+    "design_studio_components": {
+        "text": "id name parent_folder_id",
+        "timestamp": "created updated",
+    },
+    "design_studio_emails": {
+        "text": "id name parent_folder_id",
+        "boolean": "is_template is_linked has_translations",
+        "timestamp": "created updated",
+    },
+    "design_studio_folders": {
+        "text": "id name parent_folder_id",
+        "timestamp": "created updated",
     },
     "messages": {
         "text": "id deduplicate_id type cio_id customer_id recipient subject trigger_event_id "
@@ -50,12 +86,51 @@ COLUMNS: dict[str, dict[str, str]] = {
         "boolean": "forgotten",
         "object": "customer_identifiers metrics tracked_responses",
     },
+    "newsletter_test_groups": {
+        "integer": "newsletter_id id",
+        "text": "name label",
+        "boolean": "winner",
+        "integers": "content_ids",
+    },
     "newsletters": {
         "integer": "id subscription_topic_id expires_after",
         "text": "name deduplicate_id type recipient_file_error recipient_file_status",
         "timestamp": "created updated sent_at",
         "texts": "tags",
         "integers": "content_ids recipient_segment_ids",
+    },
+    "opt_outs": {"text": "cio_id customer_id", "objects": "optouts"},
+    "segment_memberships": {"integer": "segment_id", "text": "cio_id id email"},
+    "segment_usage": {
+        "integer": "segment_id",
+        "integers": "campaigns draft_newsletters sent_newsletters",
+    },
+    "segments": {
+        "integer": "id progress",
+        "text": "name description state type deduplicate_id",
+        "timestamp": "created_at updated_at",
+        "texts": "tags",
+        "object": "conditions",
+    },
+    "sender_identities": {
+        "integer": "id",
+        "text": "name email phone address template_type deduplicate_id",
+        "boolean": "auto_generated hidden",
+    },
+    "sender_usage": {
+        "integer": "sender_identity_id",
+        "integers": "campaigns draft_newsletters sent_newsletters",
+    },
+    "snippets": {"text": "name value", "timestamp": "updated_at"},
+    "subscription_channels": {
+        "integer": "id",
+        "text": "name description type",
+        "boolean": "subscribed_by_default",
+    },
+    "subscription_topics": {
+        "integer": "id",
+        "text": "identifier name description",
+        "boolean": "subscribed_by_default",
     },
     "transactional_messages": {
         "integer": "id",
@@ -72,28 +147,70 @@ COLUMNS: dict[str, dict[str, str]] = {
         "boolean": "is_partial",
     },
 }
-"""Columns by stream and kind; there may be more."""
+"""Columns by stream and kind, where rows look much as the sandbox holds them; there may be more."""
 
 LISTS = {"texts", "integers", "objects"}
 """The kinds that hold many."""
 
 KEYS = {
-    "customers": ("cio_id",),
-    "metrics": ("source_type", "source_id", "resolution", "period_start"),
+    "action_metrics": "source_type source_id part_id resolution period_start",
+    "broadcast_actions": "broadcast_id id",
+    "broadcast_triggers": "broadcast_id id",
+    "campaign_actions": "campaign_id id",
+    "collection_contents": "collection_id row_number",
+    "customer_relationships": "cio_id object_type_id cio_object_id",
+    "customers": "cio_id",
+    "esp_suppressions": "suppression_type domain email",
+    "ip_addresses": "ip_address",
+    "journey_metrics": "campaign_id resolution period_start",
+    "link_metrics": "source_type source_id link_id resolution period_start",
+    "metrics": "source_type source_id resolution period_start",
+    "newsletter_test_groups": "newsletter_id id",
+    "newsletter_variants": "newsletter_id id",
+    "object_relationships": "object_type_id cio_object_id cio_id",
+    "objects": "object_type_id cio_object_id",
+    "opt_outs": "cio_id",
+    "segment_counts": "segment_id observed_at",
+    "segment_memberships": "segment_id cio_id",
+    "segment_usage": "segment_id",
+    "sender_usage": "sender_identity_id",
+    "snippets": "name",
+    "subscription_preferences": "cio_id",
+    "transactional_variants": "transactional_id id",
 }
 """Primary keys other than `id`."""
 
-KINDS = {"campaign": "campaigns", "newsletter": "newsletters", "broadcast": "broadcasts"} | {
-    "transactional": "transactional_messages"
+KEY_KINDS = {
+    "text": "cio_id cio_object_id domain email ip_address link_id name resolution source_type "
+    "suppression_type",
+    "timestamp": "observed_at period_start",
 }
-"""The stream of each kind of sender."""
+"""The kinds of columns in keys that are no integers, besides `id`."""
 
-_COLLECTIONS = {"transactional_messages": "transactional"}
+TEXT_IDS = {
+    *("activities", "messages"),
+    *("design_studio_components", "design_studio_emails", "design_studio_folders"),
+}
+"""The streams whose `id` is no integer."""
+
+ON_REQUEST = {
+    *("broadcast_actions", "campaign_actions", "collection_contents", "customer_relationships"),
+    *("newsletter_variants", "reporting_webhooks", "subscription_preferences"),
+    "transactional_variants",
+}
+"""What is read only when somebody selects it: it is large, private, or takes a request a person."""
 
 
-def key(stream: str) -> Key:
-    """The columns of the primary key."""
-    return KEYS.get(stream, ("id",))
+def key(stream: str) -> dict[str, str]:
+    """The columns of the primary key, and their kinds."""
+    known = {name: kind for kind, names in KEY_KINDS.items() for name in names.split()}
+    known["id"] = "text" if stream in TEXT_IDS else "integer"
+    return {name: known.get(name, "integer") for name in KEYS.get(stream, "id").split()}
+
+
+def naming(stream: str) -> dict[str, str]:
+    """What of the key tells the rows apart; the word for all domains together is the tap's own."""
+    return {name: kind for name, kind in key(stream).items() if name != "domain"}
 
 
 def kinds(stream: str) -> dict[str, str]:
@@ -103,13 +220,28 @@ def kinds(stream: str) -> dict[str, str]:
 
 def table(sandbox: Sandbox, stream: str) -> dict[Key, Row]:
     """All rows of a stream by key, as of the sandbox's present."""
-    rows = {"customers": _customers, "messages": _messages}.get(stream, _senders)
     return {
-        tuple(raw[name] for name in key(stream)): {
+        tuple(_cell(kind, raw[name]) for name, kind in key(stream).items()): {
             name: _cell(kind, raw.get(name)) for name, kind in kinds(stream).items()
         }
-        for raw in rows(sandbox, stream)
+        for raw in _rows(sandbox, stream)
     }
+
+
+def keys(sandbox: Sandbox, streams: Iterable[str]) -> dict[str, Counter[Key]]:
+    """What tells the rows of each of these streams apart, as of the sandbox's present."""
+    return {
+        stream: Counter(
+            tuple(_cell(kind, raw[name]) for name, kind in naming(stream).items())
+            for raw in _rows(sandbox, stream)
+        )
+        for stream in streams
+    }
+
+
+def counts(sandbox: Sandbox, streams: Iterable[str]) -> dict[str, int]:
+    """How many rows each of these streams has, as of the sandbox's present."""
+    return {stream: sum(1 for _ in _rows(sandbox, stream)) for stream in streams}
 
 
 def deliveries(sandbox: Sandbox, start: int | None = None) -> int:
@@ -121,57 +253,18 @@ def deliveries(sandbox: Sandbox, start: int | None = None) -> int:
 
 def senders(sandbox: Sandbox) -> list[tuple[str, int]]:
     """Everything that sends: kind and id."""
-    now = sandbox.clock.now()
-    return [
-        (kind, sender)
-        for kind, stream in KINDS.items()
-        for sender in sandbox.workspace.ids(_COLLECTIONS.get(stream, stream), now)
-    ]
+    workspace, now = sandbox.workspace, sandbox.clock.now()
+    return [(kind, row["id"]) for kind, rows in SENDERS.items() for row in rows(workspace, now)]
 
 
-def _senders(sandbox: Sandbox, stream: str) -> Iterable[Row]:
-    found: Iterable[Row] = getattr(sandbox.workspace, _COLLECTIONS.get(stream, stream))(
-        sandbox.clock.now()
-    )
-    return found
-
-
-def _customers(sandbox: Sandbox, _stream: str) -> Iterable[Row]:
-    for person in sandbox.workspace.everyone(sandbox.clock.now()):
-        stamps = {name: rfc3339(at) for name, at in person["timestamps"].items()}
-        devices = [
-            {**device, "last_used": rfc3339(device["last_used"])}
-            for device in person["devices"] or []
-        ]
-        yield {**person, **person["identifiers"], "timestamps": stamps, "devices": devices}
-
-
-def _messages(sandbox: Sandbox, _stream: str) -> Iterable[Row]:
-    now, workspace = sandbox.clock.now(), sandbox.workspace
-    for delivery in workspace.newest_first(workspace.since, int(now), now=now):
-        raw = workspace.show(delivery, now, tracked=True)
-        person = raw["customer_identifiers"]
-        raw["updated"] = int(raw["deduplicate_id"].rpartition(":")[2])
-        raw["cio_id"] = person and person["cio_id"]
-        raw["metrics"] = {name: rfc3339(at) for name, at in raw["metrics"].items()}
-        for answer in raw.get("tracked_responses", {}).values():
-            answer["ts"] = rfc3339(answer["ts"])
-        yield raw
+def _rows(sandbox: Sandbox, stream: str) -> Iterable[Row]:
+    return ROWS[stream](sandbox.workspace, sandbox.clock.now())
 
 
 def _cell(kind: str, value: Any) -> Any:
+    """A value as a column of its kind keeps it; the API writes some numbers as text."""
     if kind in LISTS:
-        return value or []
+        return [int(item) for item in value or []] if kind == "integers" else value or []
     if kind == "timestamp":
         return instant(value) if value else None
-    return value
-
-
-def instant(seconds: float) -> dt.datetime:
-    """Unix seconds as a database shows them: in UTC, without saying so."""
-    return dt.datetime.fromtimestamp(seconds, dt.timezone.utc).replace(tzinfo=None)
-
-
-def rfc3339(seconds: float) -> str | None:
-    """Unix seconds as they stand in JSON; 0 is no time."""
-    return f"{instant(seconds).isoformat()}Z" if seconds else None
+    return int(value) if kind == "integer" and value is not None else value

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from e2e import truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
-    from e2e.truth import Key, Row
+    from e2e.rows import Row
+    from e2e.truth import Key
 
 SCHEMA = "customerio"
 
@@ -64,28 +66,48 @@ class Warehouse:
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The answer to a query."""
+        return self.ask_all([query])[0]
+
+    def ask_all(self, queries: Iterable[str]) -> list[list[tuple[Any, ...]]]:
+        """The answers to many: to open a database takes longer than to ask it."""
         with self.connect() as connection:
-            answer: list[tuple[Any, ...]] = connection.execute(query).fetchall()
-        return answer
+            return [connection.execute(query).fetchall() for query in queries]
 
-    def count(self, stream: str) -> int:
-        """How many rows there are."""
-        rows: int = self.ask(f"select count(*) from {SCHEMA}.{stream}")[0][0]
-        return rows
+    def counts(self) -> dict[str, int]:
+        """How many rows there are in every table."""
+        query = f"select table_name from information_schema.tables where table_schema = '{SCHEMA}'"
+        tables = [name for (name,) in self.ask(query)]
+        counted = self.ask_all(f"select count(*) from {SCHEMA}.{table}" for table in tables)
+        return {table: rows for table, [(rows,)] in zip(tables, counted, strict=True)}
 
-    def types(self, stream: str) -> dict[str, str]:
-        """The type of each column."""
+    def types(self) -> dict[str, dict[str, str]]:
+        """The type of each column of every table."""
         name_of_type = "udt_name" if self.name == "postgres" else "data_type"
-        return dict(
-            self.ask(
-                f"select column_name, {name_of_type} from information_schema.columns "
-                f"where table_schema = '{SCHEMA}' and table_name = '{stream}'"
-            )
-        )
+        types: dict[str, dict[str, str]] = {}
+        for table, column, name in self.ask(
+            f"select table_name, column_name, {name_of_type} from information_schema.columns "
+            f"where table_schema = '{SCHEMA}'"
+        ):
+            types.setdefault(table, {})[column] = name
+        return types
 
-    def keys(self, stream: str) -> list[Key]:
-        """The primary key of each row."""
-        return self.ask(f"select {', '.join(truth.key(stream))} from {SCHEMA}.{stream}")
+    def primary_keys(self) -> dict[str, set[str]]:
+        """The columns of every table's primary key."""
+        columns: dict[str, set[str]] = {}
+        for table, column in self.ask(
+            f"select table_name, column_name from information_schema.key_column_usage "
+            f"where table_schema = '{SCHEMA}'"
+        ):
+            columns.setdefault(table, set()).add(column)
+        return columns
+
+    def keys(self, streams: Iterable[str]) -> dict[str, Counter[Key]]:
+        """What tells the rows apart, for each of these streams, and how many rows it is."""
+        streams = list(streams)
+        found = self.ask_all(
+            f"select {', '.join(truth.naming(stream))} from {SCHEMA}.{stream}" for stream in streams
+        )
+        return dict(zip(streams, map(Counter, found), strict=True))
 
     def table(self, stream: str) -> dict[Key, Row]:
         """All rows by key, with the columns that the truth knows."""

@@ -43,12 +43,12 @@ class Caller:
         return self.session.post(self.sandbox.url + path, json=body, params=params, timeout=10)
 
     def pages(self, path: str, key: str, **query: object) -> list[list[dict[str, Any]]]:
-        """All pages of a list, by following `next`."""
+        """All pages of a list, by following `next` for as long as there is one."""
         pages, token = [], ""
         while True:
             body = self.json(path, **query, **({"start": token} if token else {}))
             pages.append(body[key])
-            token = body["next"]
+            token = body.get("next", "")
             if not token:
                 return pages
 

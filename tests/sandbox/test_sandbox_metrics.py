@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox_caller import DAY, SINCE, Caller, calling
+from sandbox_counting import Rows, bucket, counted, edge
 
 from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
 
@@ -30,9 +31,6 @@ KEYS = {
     "broadcast": "broadcast_id",
     "transactional": "transactional_message_id",
 }
-OTHER_NAMES = {"dropped": "suppressed", "prefetch_clicked": "machine_clicked"}
-
-Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +50,6 @@ def quirky(quirks: Quirks, **query: object) -> Any:
         return api.json(CAMPAIGN, version=2, **query)
 
 
-def counted(rows: Rows) -> Counter[str]:
-    """What a bucket with these deliveries should say."""
-    counts: Counter[str] = Counter()
-    for row in rows:
-        names = {OTHER_NAMES.get(n, n) for n in row["metrics"] if "link:" not in n} | {"created"}
-        if row["type"] == "webhook" and "sent" in names:
-            names.add("2xx")
-        elif row["type"] == "webhook" and "failed" in names:
-            names.add(f"{row['failure_message'][0]}xx")
-        counts.update(names)
-    return counts
-
-
 def sent_by(kind: str, sender: int, rows: Rows = ROWS) -> Rows:
     """The deliveries of a sender."""
     return [row for row in rows if row[KEYS[kind]] == sender]
@@ -77,11 +62,6 @@ def by_day(rows: Rows, zone: ZoneInfo) -> dict[str, Rows]:
         date = datetime.fromtimestamp(row["created"], zone).date().isoformat()
         days.setdefault(date, []).append(row)
     return days
-
-
-def bucket(series: dict[str, list[int]], place: int) -> Counter[str]:
-    """One bucket of an answer, without its zeros."""
-    return +Counter({name: counts[place] for name, counts in series.items()})
 
 
 def unix(text: str, zone: str = "UTC") -> int:
@@ -395,11 +375,6 @@ def test_a_running_clock_counts_up_to_the_last_whole_minute() -> None:
     rows = list(workspace.deliveries(end - 3600, end + 1, now=end))
     assert series["created"][0] == len(sent_by("campaign", 1, rows)) > 0
     assert series["created"][1] == 0
-
-
-def edge(text: str) -> int:
-    """An edge of an answer's window as a unix second."""
-    return int(datetime.strptime(text[:25], "%Y-%m-%d %H:%M:%S %z").timestamp())
 
 
 def newest_newsletter() -> int:

@@ -10,13 +10,14 @@ import threading
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from sandbox_caller import DAY, SINCE, Caller, calling
 
-from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +144,40 @@ def test_calls_are_noted_with_all_that_was_asked(api: Caller) -> None:
     sandbox.forget()
     assert sandbox.calls == []
     assert sandbox.busiest_second() == 0
+
+
+def test_calls_are_noted_with_the_agent_that_made_them(api: Caller) -> None:
+    url, headers = f"{api.sandbox.url}/v1/workspaces", {"User-Agent": "a-reader/1.0 (somewhere)"}
+    api.session.get(url, headers=headers, timeout=10)
+    connection = HTTPConnection(url.split("/")[2], timeout=10)
+    connection.request("GET", "/v1/workspaces")
+    assert connection.getresponse().status == 401
+    connection.close()
+    assert [call.agent for call in api.sandbox.calls] == ["a-reader/1.0 (somewhere)", ""]
+
+
+def test_a_key_may_lack_permissions_and_an_account_features() -> None:
+    quirks = Quirks(
+        without=frozenset({"/v1/segments*", "/v1/objects/1/acme/0/*"}),
+        lacking=frozenset({"/v1/design_studio/*", "/v1/segments"}),
+    )
+    with small(quirks=quirks) as sandbox, calling(sandbox) as api:
+        assert refused(api, "/v1/segments", 403)
+        assert refused(api, "/v1/segments/1/membership", 403)
+        assert refused(api, "/v1/objects/1/acme%2F0/attributes", 403)
+        assert refused(api, "/v1/design_studio/emails", 404)
+        for path in ("/v1/assets", "/v1/objects/1/globex%2B1/attributes"):
+            assert api.get(path).status_code == 200
+        assert api.get("/v1/design_studio/nothing").text == "404 page not found"
+
+
+def refused(api: Caller, path: str, status: int) -> bool:
+    """Whether an answer is a refusal in JSON, with the reason that goes with its status."""
+    answer = api.get(path)
+    (error,) = answer.json()["errors"]
+    reason = {403: "forbidden", 404: "not found"}[status]
+    is_usual = error["status"] == str(status) and error["detail"].startswith(f"{reason} (reference")
+    return answer.status_code == status and is_usual
 
 
 def test_the_busiest_second_is_any_second(api: Caller) -> None:

@@ -1,0 +1,126 @@
+"""What people agreed to, and who must not be written to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio.sandbox.people import FIRST_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_customerio.sandbox.dice import Dice, Row
+    from tap_customerio.sandbox.people import People
+
+TOPICS = ("Product news", "Offers", "Events", "Surveys")
+OPTED_OUT = 41  # one person in so many
+DOMAINS = ("mail.example.org", "news.example.org")
+CATEGORIES = {"bounces": "bounces", "blocks": "bounces", "spam_reports": "spam"}
+"""The two words for lists of four kinds; where there is none, the key is missing."""
+
+SUPPRESSED = {"bounces": 130, "blocks": 26, "spam_reports": 13, "invalid_emails": 0}
+"""How many addresses are on each list."""
+
+HEADERS = {
+    "fi": ("Sinun valintasi", "Valitse, mistä haluat kuulla"),
+    "it": ("Le tue scelte", "Scegli cosa vuoi ricevere"),
+}
+ENGLISH = ("Your choices", "Pick what you want to hear about")
+
+
+class Consents:
+    """Opt-outs, subscription preferences, and the lists of the e-mail provider."""
+
+    def __init__(self, dice: Dice, people: People, since: int) -> None:
+        """Remember whose consents they are."""
+        self._dice = dice
+        self._people = people
+        self._since = since
+
+    def opt_outs(self, now: float) -> Iterator[Row]:
+        """Who wants no text messages from which sender."""
+        for number in self._people.numbers(now):
+            if opted := self.opt_outs_of(number):
+                name = self._people.name(number)
+                yield {"cio_id": f"cio_{name.cio_id}", "customer_id": name.id, "optouts": opted}
+
+    def opt_outs_of(self, number: int) -> list[Row]:
+        """The same of one person."""
+        if number % OPTED_OUT != 7:  # noqa: PLR2004 - any would do
+            return []
+        opted = [{"channel": "sms", "from": "+15550100001"}]
+        return opted if number % 3 else [*opted, {"channel": "whatsapp", "from": "ACME"}]
+
+    def topics(self) -> list[Row]:
+        """What people may subscribe to."""
+        return [
+            {
+                "id": topic,
+                "identifier": f"topic_{topic}",
+                "name": name,
+                "description": "" if topic == 1 else f"All about {name.lower()}",
+                "subscribed_by_default": topic % 2 == 1,
+            }
+            for topic, name in enumerate(TOPICS, 1)
+        ]
+
+    def channels(self) -> list[Row]:
+        """By which ways people may be reached."""
+        names = {"email": "Email", "twilio": "SMS", "push": "Push", "whatsapp": "WhatsApp"}
+        return [
+            {
+                "id": number,
+                "name": name,
+                "description": None if kind == "push" else f"{name} we send",
+                "type": kind,
+                "subscribed_by_default": kind != "whatsapp",
+            }
+            for number, (kind, name) in enumerate(names.items(), 1)
+        ]
+
+    def preferences(self, number: int, language: str) -> Row:
+        """What one person chose: the first topic as the profile says, the others for themselves."""
+        name, profile = self._people.name(number), self._people.profile(number)
+        title, subtitle = HEADERS.get(language, ENGLISH)
+        words = self._dice.throw("profile", number)
+        chosen = self._dice.throw("topics", number)
+        return {
+            "id": name.id,
+            "identifiers": name.row(),
+            "unsubscribed": profile["unsubscribed"],
+            "header": {"title": title, "subtitle": subtitle},
+            "topics": [
+                {
+                    "id": str(topic["id"]),
+                    "name": topic["name"],
+                    "description": topic["description"],
+                    "subscribed": bool(words[3] if topic["id"] == 1 else chosen[topic["id"]] % 3),
+                }
+                for topic in self.topics()
+            ],
+        }
+
+    def suppressions(self, kind: str, domain: str | None = None) -> list[Row]:
+        """Addresses the provider refuses to write to, from all domains or from one, by address.
+
+        Raises:
+            KeyError: There is no such list.
+        """
+        every = {DOMAINS[0]: 1, DOMAINS[1]: 4}.get(domain or DOMAINS[0])
+        places = range(0, SUPPRESSED[kind], every) if every else ()
+        rows = [self._suppression(kind, place) for place in places]
+        return sorted(rows, key=lambda row: str(row["email"]))
+
+    def _suppression(self, kind: str, place: int) -> Row:
+        words = self._dice.throw("suppression", kind, place)
+        # Other workspaces that share the domain contribute addresses that nobody here has.
+        is_ours = place % 3 > 0 and self._people.is_there(place, self._since)
+        email = (
+            self._people.name(place).email if is_ours else None
+        ) or f"{FIRST_NAMES[words[0] % 20]}+{kind}.{place}@example.com"
+        return {
+            "email": email,
+            "created": self._since - words[1] * 900 - 1,
+            "reason": f"mailbox of {email} does not exist" if kind == "bounces" else "rejected",
+            "status": "550",
+        }

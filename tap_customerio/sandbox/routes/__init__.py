@@ -1,0 +1,37 @@
+"""What each address answers, given a workspace and a moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.sandbox.routes import (
+    activities,
+    consents,
+    metrics,
+    objects,
+    people,
+    segments,
+    sends,
+    studio,
+    workspace,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox.routes.ask import Ask
+
+Route = tuple[str, str]
+"""A method and a path."""
+
+ROUTES: dict[Route, Callable[[Ask], Any]] = {
+    **sends.ROUTES,
+    **metrics.ROUTES,
+    **people.ROUTES,
+    **segments.ROUTES,
+    **activities.ROUTES,
+    **consents.ROUTES,
+    **objects.ROUTES,
+    **workspace.ROUTES,
+    **studio.ROUTES,
+}

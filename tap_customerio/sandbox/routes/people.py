@@ -1,0 +1,106 @@
+"""People: the search, the profiles behind it, and what belongs to one person."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from tap_customerio.sandbox.routes.ask import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    Answer,
+    Ask,
+    RefusalError,
+    token,
+)
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.dice import Row
+
+MAX_IDS = 100
+ID_TYPES = frozenset({"id", "email", "cio_id"})
+
+
+def search_people(ask: Ask) -> Row:
+    """Identifiers of the people who meet a filter; empty lists are null."""
+    try:
+        names, following = ask.workspace.search(
+            ask.json().get("filter"), now=ask.now, start=ask.offset("0:"), limit=ask.limit(1000)
+        )
+    except ValueError:
+        raise RefusalError(BAD_REQUEST) from None
+    return {
+        "identifiers": [name.row() for name in names] or None,
+        "ids": [name.id or "" for name in names] or None,
+        "next": "" if following is None else token("0:", following),
+    }
+
+
+def people(ask: Ask) -> Row:
+    """Profiles by identifier, in an order of the API's own; unknown people are left out."""
+    ids = ask.json().get("ids")
+    kind = ask.query.get("id_type", "id")
+    if kind not in ID_TYPES or not isinstance(ids, list):
+        raise RefusalError(BAD_REQUEST)
+    if not 1 <= len(ids) <= MAX_IDS or not all(isinstance(text, str) for text in ids):
+        raise RefusalError(BAD_REQUEST)
+    found = (ask.workspace.find(kind, text, ask.now) for text in dict.fromkeys(ids))
+    return {"customers": sorted(filter(None, found), key=_shuffled)}
+
+
+def segments_of(ask: Ask) -> Row:
+    """The segments a person is in."""
+    number = person(ask)
+    keys = ("id", "name", "description")
+    return {
+        "segments": [
+            {key: row[key] for key in keys}
+            for row in ask.workspace.segments(ask.now)
+            if ask.workspace.people.is_member(row["id"], number)
+        ]
+    }
+
+
+def relationships_of(ask: Ask) -> Row:
+    """The objects a person is related to."""
+    related = ask.workspace.relationships(person(ask))
+    limit, offset = ask.limit(1000), ask.offset("0:")
+    return {
+        "cio_relationships": related[offset : offset + limit] or None,
+        "next": token("0:", offset + limit) if offset + limit < len(related) else "",
+    }
+
+
+def preferences_of(ask: Ask) -> Row:
+    """What a person chose, in words of some language."""
+    number, language = person(ask), ask.query.get("language", "")
+    return {"customer": ask.workspace.preferences(number, language)}
+
+
+def opt_outs_of(ask: Ask) -> Row:
+    """Whom a person wants no text messages from."""
+    return {"optouts": ask.workspace.consents.opt_outs_of(person(ask))}
+
+
+ROUTES: dict[tuple[str, str], Answer] = {
+    ("POST", "/v1/customers"): search_people,
+    ("POST", "/v1/customers/attributes"): people,
+    ("GET", "/v1/customers/{person}/segments"): segments_of,
+    ("GET", "/v1/customers/{person}/relationships"): relationships_of,
+    ("GET", "/v1/customers/{person}/subscription_preferences"): preferences_of,
+    ("GET", "/v1/customers/{person}/optouts"): opt_outs_of,
+}
+
+
+def person(ask: Ask) -> int:
+    """The number of the person in the path, who must exist."""
+    kind = ask.one_of("id_type", ID_TYPES) or "id"
+    number = ask.workspace.people.find(kind, ask.path["person"], ask.now)
+    if number is None:
+        raise RefusalError(NOT_FOUND)
+    return number
+
+
+def _shuffled(profile: Row) -> bytes:
+    cio_id: str = profile["identifiers"]["cio_id"]
+    return blake2b(cio_id.encode(), digest_size=8).digest()

@@ -1,0 +1,260 @@
+"""The rows that every stream must have, from the sandbox's own data, without the tap's help."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.sandbox.library import IP_ADDRESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Row = dict[str, Any]
+Rows = Callable[[Workspace, float], Iterable[Row]]
+
+DAY = 86_400
+UTC = ZoneInfo("UTC")
+EASTERN = ZoneInfo("America/New_York")
+REACH = dt.timedelta(days=45)
+"""How far back, with today, the API counts by day in US Eastern time."""
+
+
+def instant(seconds: float) -> dt.datetime:
+    """Unix seconds as a database shows them: in UTC, without saying so."""
+    return dt.datetime.fromtimestamp(seconds, dt.timezone.utc).replace(tzinfo=None)
+
+
+def rfc3339(seconds: float) -> str | None:
+    """Unix seconds as they stand in JSON; 0 is no time."""
+    return f"{instant(seconds).isoformat()}Z" if seconds else None
+
+
+def _each(
+    parents: Rows, parent_key: str, children: Callable[[Workspace, Any, float], Iterable[Row]]
+) -> Rows:
+    """The rows of every parent, with its id."""
+
+    def rows(workspace: Workspace, now: float) -> Iterator[Row]:
+        for parent in parents(workspace, now):
+            for row in children(workspace, parent["id"], now):
+                yield {**row, parent_key: parent["id"]}
+
+    return rows
+
+
+def _once(usage: Callable[[Workspace, Any, float], Row]) -> Callable[..., Iterable[Row]]:
+    """What there is one of for every parent, as the only one of its rows."""
+    return lambda workspace, parent, now: [usage(workspace, parent, now)]
+
+
+def _customers(workspace: Workspace, now: float) -> Iterator[Row]:
+    for person in workspace.everyone(now):
+        stamps = {name: rfc3339(at) for name, at in person["timestamps"].items()}
+        devices = [
+            {**device, "last_used": rfc3339(device["last_used"])}
+            for device in person["devices"] or []
+        ]
+        yield {**person, **person["identifiers"], "timestamps": stamps, "devices": devices}
+
+
+def _messages(workspace: Workspace, now: float) -> Iterator[Row]:
+    for delivery in workspace.newest_first(workspace.since, int(now), now=now):
+        raw = workspace.show(delivery, now, tracked=True)
+        person = raw["customer_identifiers"]
+        raw["updated"] = int(raw["deduplicate_id"].rpartition(":")[2])
+        raw["cio_id"] = person and person["cio_id"]
+        raw["metrics"] = {name: rfc3339(at) for name, at in raw["metrics"].items()}
+        for answer in raw.get("tracked_responses", {}).values():
+            answer["ts"] = rfc3339(answer["ts"])
+        yield raw
+
+
+def _activities(workspace: Workspace, now: float) -> Iterable[Row]:
+    """The last thirty days."""
+    return workspace.activities(int(now) - 30 * DAY, int(now) + 1, now=now)
+
+
+def _metrics(workspace: Workspace, now: float) -> Iterable[Row]:
+    """A row for every day on which a sender sent anything."""
+    return _distinct(_sent(workspace, now), ("source_type", "source_id", "period_start"))
+
+
+def _action_metrics(workspace: Workspace, now: float) -> Iterable[Row]:
+    """The same for each action or content, but for those of transactional messages."""
+    sent = (row for row in _sent(workspace, now) if row["source_type"] != "transactional")
+    return _distinct(sent, ("source_type", "source_id", "part_id", "period_start"))
+
+
+def _link_metrics(workspace: Workspace, now: float) -> Iterable[Row]:
+    """A row for every link of a sender and every day whose deliveries had it clicked."""
+    clicked = (
+        {**row, "link_id": state.removeprefix("link:")}
+        for row in _sent(workspace, now, lambda _kind: EASTERN)
+        for state in row["states"]
+        if state.startswith("link:")
+    )
+    return _distinct(clicked, ("source_type", "source_id", "link_id", "period_start"))
+
+
+def _sent(
+    workspace: Workspace,
+    now: float,
+    zone: Callable[[str], ZoneInfo] = lambda kind: UTC if kind == "campaign" else EASTERN,
+) -> Iterator[Row]:
+    """Every delivery: from whom, on which day, and what became of it; not those out of reach."""
+    for delivery in workspace.newest_first(workspace.since, int(now) + 1, now=now):
+        outlet = delivery.outlet
+        day, today = (_day(at, zone(outlet.kind)) for at in (delivery.created, now))
+        if zone(outlet.kind) is UTC or day > today - REACH:
+            yield {
+                "source_type": outlet.kind,
+                "source_id": outlet.id,
+                "part_id": outlet.content if outlet.action is None else outlet.action,
+                "resolution": "days",
+                "period_start": day.timestamp(),
+                "states": workspace.show(delivery, now)["metrics"],
+            }
+
+
+def _journey_metrics(workspace: Workspace, now: float) -> Iterator[Row]:
+    """A row for every day on which journeys through a campaign began."""
+    for campaign in workspace.ids("campaigns", now):
+        for start in range(workspace.since, int(now) + 1, DAY):
+            counts = workspace.journey_counts(campaign, start, start + DAY, now)
+            if any(counts.values()):
+                yield {"campaign_id": campaign, "resolution": "days", "period_start": start}
+
+
+def _segment_counts(workspace: Workspace, now: float) -> Iterator[Row]:
+    for segment in workspace.segments(now):
+        yield {"segment_id": segment["id"], "observed_at": int(now)}
+
+
+def _opt_outs(workspace: Workspace, now: float) -> Iterator[Row]:
+    for person in workspace.opt_outs(now):
+        yield {**person, "cio_id": person["cio_id"].removeprefix("cio_")}
+
+
+def _preferences(workspace: Workspace, now: float) -> Iterator[Row]:
+    for number in workspace.people.numbers(now):
+        yield workspace.preferences(number)["identifiers"]
+
+
+def _customer_relationships(workspace: Workspace, now: float) -> Iterator[Row]:
+    for number in workspace.people.numbers(now):
+        for thing in workspace.relationships(number):
+            yield {**thing, **thing["identifiers"], "cio_id": workspace.people.name(number).cio_id}
+
+
+def _objects(workspace: Workspace, _now: float) -> Iterator[Row]:
+    for kind in workspace.object_types():
+        for thing in workspace.objects(kind["id"]):
+            yield {**thing, **thing["identifiers"]}
+
+
+def _object_relationships(workspace: Workspace, now: float) -> Iterator[Row]:
+    for thing in _objects(workspace, now):
+        place = thing["object_type_id"], thing["object_id"]
+        for person in workspace.object_relationships(*place, now):
+            yield {**thing, **person}
+
+
+def _suppressions(workspace: Workspace, _now: float) -> Iterator[Row]:
+    for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
+        for row in workspace.suppressions(kind):
+            yield {**row, "suppression_type": kind}
+
+
+def _collection_contents(workspace: Workspace, collection: int, _now: float) -> Iterable[Row]:
+    content = workspace.collection_content(collection)
+    rows = content if isinstance(content, list) else [content]
+    return [{"row_number": place} for place, _ in enumerate(rows)]
+
+
+def _files(collection: str) -> Rows:
+    return lambda workspace, now: workspace.files(collection, now)
+
+
+def _distinct(rows: Iterable[Row], names: tuple[str, ...]) -> Iterable[Row]:
+    """One row for each combination of the values of these columns."""
+    return {tuple(row[name] for name in names): row for row in rows}.values()
+
+
+def _day(at: float, zone: ZoneInfo) -> dt.datetime:
+    """The midnight before some moment, where the day has that midnight."""
+    local = dt.datetime.fromtimestamp(at, zone)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+SENDERS: dict[str, Rows] = {
+    "campaign": Workspace.campaigns,
+    "newsletter": Workspace.newsletters,
+    "broadcast": Workspace.broadcasts,
+    "transactional": Workspace.transactional,
+}
+ROWS: dict[str, Rows] = {
+    "action_metrics": _action_metrics,
+    "activities": _activities,
+    "asset_folders": _files("asset_folders"),
+    "assets": _files("assets"),
+    "broadcast_actions": _each(
+        Workspace.broadcasts, "broadcast_id", lambda w, id_, now: w.actions("broadcasts", id_, now)
+    ),
+    "broadcast_triggers": _each(Workspace.broadcasts, "broadcast_id", Workspace.triggers),
+    "broadcasts": Workspace.broadcasts,
+    "campaign_actions": _each(
+        Workspace.campaigns, "campaign_id", lambda w, id_, now: w.actions("campaigns", id_, now)
+    ),
+    "campaigns": Workspace.campaigns,
+    "collection_contents": _each(Workspace.collections, "collection_id", _collection_contents),
+    "collections": Workspace.collections,
+    "customer_relationships": _customer_relationships,
+    "customers": _customers,
+    "design_studio_components": _files("design_studio_components"),
+    "design_studio_emails": _files("design_studio_emails"),
+    "design_studio_folders": _files("design_studio_folders"),
+    "esp_suppressions": _suppressions,
+    "exports": Workspace.exports,
+    "ip_addresses": lambda _w, _now: [{"ip_address": address} for address in IP_ADDRESSES],
+    "journey_metrics": _journey_metrics,
+    "link_metrics": _link_metrics,
+    "messages": _messages,
+    "metrics": _metrics,
+    "newsletter_test_groups": _each(
+        Workspace.newsletters, "newsletter_id", lambda w, id_, _now: w.test_groups(id_)
+    ),
+    "newsletter_variants": _each(
+        Workspace.newsletters,
+        "newsletter_id",
+        lambda w, id_, now: w.contents("newsletters", id_, now),
+    ),
+    "newsletters": Workspace.newsletters,
+    "object_relationships": _object_relationships,
+    "object_types": lambda w, _now: w.object_types(),
+    "objects": _objects,
+    "opt_outs": _opt_outs,
+    "reporting_webhooks": lambda w, _now: w.reporting_webhooks(),
+    "segment_counts": _segment_counts,
+    "segment_memberships": _each(Workspace.segments, "segment_id", Workspace.members),
+    "segment_usage": _each(Workspace.segments, "segment_id", _once(Workspace.segment_usage)),
+    "segments": Workspace.segments,
+    "sender_identities": Workspace.sender_identities,
+    "sender_usage": _each(
+        Workspace.sender_identities, "sender_identity_id", _once(Workspace.sender_usage)
+    ),
+    "snippets": Workspace.snippets,
+    "subscription_channels": lambda w, _now: w.subscription_channels(),
+    "subscription_preferences": _preferences,
+    "subscription_topics": lambda w, _now: w.subscription_topics(),
+    "transactional_messages": Workspace.transactional,
+    "transactional_variants": _each(
+        Workspace.transactional,
+        "transactional_id",
+        lambda w, id_, now: w.contents("transactional", id_, now),
+    ),
+    "workspaces": lambda _w, _now: [{"id": 1001}],  # the only one, and nowhere but in its route
+}

@@ -1,0 +1,177 @@
+"""All streams by `meltano run` into DuckDB and PostgreSQL: a table each, with the right rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e import truth
+from e2e.processes import sync, tap_command
+from e2e.project import settings
+from e2e.rows import instant
+from e2e.warehouse import SCHEMA, TYPES, Warehouse
+from harness import new_sandbox
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.sandbox.records import EMPTIABLE
+from tap_customerio.windows import DAY, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from e2e.project import Project
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.e2e
+
+SINCE = parse("2026-03-01")
+NOW = parse("2026-04-01T12:00:00Z")
+
+
+@dataclass
+class Loaded:
+    """A sandbox, the database that it was loaded into, and how to load it."""
+
+    sandbox: Sandbox
+    warehouse: Warehouse
+    load: Callable[[], str]
+    log: str
+
+
+@pytest.fixture(scope="module", params=TYPES)
+def loaded(
+    request: pytest.FixtureRequest,
+    project: Project,
+    make_warehouse: Callable[..., Warehouse],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Loaded]:
+    """The first run; each is given the state of the last by Meltano, and tells its log."""
+    kind: str = request.param
+    warehouse = make_warehouse(kind, tmp_path_factory.mktemp(kind))
+    place = {f"TARGET_{kind}_{name}".upper(): value for name, value in warehouse.place.items()}
+    command = ["run", "--state-id-suffix", "everything", "tap-customerio", warehouse.loader]
+    workspace = Workspace(
+        since=SINCE,
+        per_day=12,
+        people=45,
+        campaigns=8,
+        newsletters=3,
+        broadcasts=2,
+        activities_per_day=10,
+        objects_per_type=9,
+    )
+    with new_sandbox(now=NOW, workspace=workspace) as box:
+
+        def load() -> str:
+            return project.run(*command, **settings(box, ["*"]), **place).log
+
+        yield Loaded(box, warehouse, load, load())
+
+
+def test_every_stream_has_a_table_with_as_many_rows_as_the_workspace(loaded: Loaded) -> None:
+    counts = truth.counts(loaded.sandbox, truth.STREAMS)
+    assert min(counts.values()) > 0
+    assert loaded.warehouse.counts() == counts
+    assert loaded.warehouse.keys(truth.STREAMS) == truth.keys(loaded.sandbox, truth.STREAMS)
+
+
+def test_keys_and_columns_have_the_types_of_what_they_hold(loaded: Loaded) -> None:
+    names, keys = TYPES[loaded.warehouse.name], loaded.warehouse.primary_keys()
+    types = loaded.warehouse.types()
+    assert keys == {stream: truth.key(stream).keys() for stream in truth.STREAMS}
+    for stream in truth.STREAMS:
+        expected = {column: names[kind] for column, kind in truth.key(stream).items()}
+        assert {column: types[stream][column] for column in expected} == expected
+        assert set(types[stream].values()) <= set(names.values())
+
+
+def test_nothing_is_left_out(loaded: Loaded) -> None:
+    assert set(re.findall(r"Beginning sync of '(\w+)'", loaded.log)) == set(truth.STREAMS)
+    assert "left out" not in loaded.log
+
+
+def test_counts_of_segments_are_those_of_their_members(loaded: Loaded) -> None:
+    counted = f"select segment_id, count from {SCHEMA}.segment_counts where count > 0"
+    members = f"select segment_id, count(*) from {SCHEMA}.segment_memberships group by 1"
+    found = loaded.warehouse.ask(counted)
+    assert sorted(found) == sorted(loaded.warehouse.ask(members)) != []
+
+
+def test_parts_and_links_and_journeys_add_up(loaded: Loaded) -> None:
+    workspace, now = loaded.sandbox.workspace, loaded.sandbox.clock.now()
+    end, senders = int(now) + 1, truth.senders(loaded.sandbox)
+    expected = {
+        "sum(created) from action_metrics": sum(
+            workspace.metric_counts(kind, sender, SINCE, end, now)["created"]
+            for kind, sender in senders
+            if kind != "transactional"
+        ),
+        "sum(clicked) from link_metrics": sum(
+            link["clicked"]
+            for kind, sender in senders
+            for link in workspace.link_counts(kind, sender, SINCE, end, now).values()
+        ),
+        "sum(started) from journey_metrics": sum(
+            workspace.journey_counts(campaign, SINCE, end, now)["started"]
+            for campaign in workspace.ids("campaigns", now)
+        ),
+    }
+    found = {
+        what: loaded.warehouse.ask(f"select {what.replace('from ', f'from {SCHEMA}.')}")[0][0]
+        for what in expected
+    }
+    assert found == expected
+    assert min(expected.values()) > 0
+
+
+def test_running_again_changes_nothing_and_a_day_later_adds_what_is_new(loaded: Loaded) -> None:
+    box, warehouse = loaded.sandbox, loaded.warehouse
+    before = truth.keys(box, truth.STREAMS)
+    loaded.load()
+    assert warehouse.keys(truth.STREAMS) == before
+
+    box.clock.advance(DAY)
+    log = loaded.load()
+    assert "left out" not in log
+    # What the API no longer shows stays: old activities, exports and counts of segments.
+    now_there = truth.keys(box, truth.STREAMS)
+    after = warehouse.keys(truth.STREAMS)
+    assert after == {stream: before[stream] | now_there[stream] for stream in truth.STREAMS}
+    assert len(after["messages"]) > len(before["messages"])
+    added = after["segment_counts"] - before["segment_counts"]
+    segments = box.workspace.segments(NOW)
+    assert added == Counter((segment["id"], instant(NOW + DAY)) for segment in segments)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_streams_without_rows_have_empty_tables(
+    make_sandbox: Callable[..., Sandbox],
+    make_warehouse: Callable[..., Warehouse],
+    target_command: Callable[..., list[str]],
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    workspace = Workspace(
+        since=SINCE,
+        per_day=0,
+        people=0,
+        campaigns=0,
+        newsletters=0,
+        broadcasts=0,
+        transactional=0,
+        activities_per_day=0,
+        empty=EMPTIABLE,
+    )
+    box = make_sandbox(now=NOW, workspace=workspace)
+    warehouse = make_warehouse(kind, tmp_path)
+    tap = tap_command(box, tmp_path, streams=truth.STREAMS, requests_per_second=1000)
+    sync(tap, target_command(warehouse, tmp_path), tmp_path)
+    counts = truth.counts(box, truth.STREAMS)
+    always = {"ip_addresses", "segment_counts", "segment_usage", "segments", "workspaces"}
+    assert {stream for stream, count in counts.items() if count} == always
+    assert warehouse.counts() == counts

@@ -1,0 +1,227 @@
+"""What people agreed to, and the lists of addresses not to write to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from sandbox_caller import DAY, SINCE, Caller, calling, token
+
+from tap_customerio.sandbox import Clock, Sandbox, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = SINCE + 20 * DAY
+WORKSPACE = Workspace(per_day=10)
+PEOPLE = {p["identifiers"]["cio_id"]: p for p in WORKSPACE.everyone(NOW)}
+OPTED_OUT = WORKSPACE.opt_outs(NOW)
+ESP = "/v1/esp/suppression"
+DOMAINS = ("mail.example.org", "news.example.org")
+KINDS = ("bounces", "blocks", "spam_reports", "invalid_emails")
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Caller]:
+    """Some 2,000 people."""
+    with (
+        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
+        calling(sandbox) as caller,
+    ):
+        yield caller
+
+
+def preferences(api: Caller, **query: object) -> Any:
+    """What somebody chose."""
+    path = f"/v1/customers/{query.pop('person', 'u-1')}/subscription_preferences"
+    return api.json(path, **query)["customer"]
+
+
+def emails(body: dict[str, Any]) -> list[str]:
+    """The addresses of an answer."""
+    return [row["email"] for row in body["suppressions"] or ()]
+
+
+def test_the_last_page_of_opt_outs_has_no_next(api: Caller) -> None:
+    pages = api.pages("/v1/optouts", "optouts", limit=20)
+    assert [row for page in pages for row in page] == OPTED_OUT
+    last = api.json("/v1/optouts", start=token(str(len(OPTED_OUT) - 5)))
+    assert last == {"optouts": OPTED_OUT[-5:]}
+    assert list(api.json("/v1/optouts", limit=len(OPTED_OUT))) == ["optouts"]
+    assert api.json("/v1/optouts", start=token("999")) == {"optouts": []}
+
+
+def test_pages_of_opt_outs_hold_100_unless_asked_and_1000_at_most() -> None:
+    sandbox = Sandbox(Workspace(per_day=5, people=45_000), clock=Clock(SINCE))
+    with sandbox, calling(sandbox) as api:
+        assert len(api.json("/v1/optouts")["optouts"]) == 100
+        assert len(api.json("/v1/optouts", limit=100_000)["optouts"]) == 1000
+
+
+def test_malformed_page_tokens_of_opt_outs_are_refused(api: Caller) -> None:
+    for start in ("notbase64!!", token("0:1")):
+        assert api.get("/v1/optouts", start=start).status_code == 400
+
+
+def test_opt_outs_name_people_with_a_prefix() -> None:
+    for row in OPTED_OUT:
+        assert row["cio_id"].startswith("cio_")
+        person = PEOPLE[row["cio_id"].removeprefix("cio_")]
+        assert row["customer_id"] == person["identifiers"]["id"]
+    assert len({row["cio_id"] for row in OPTED_OUT}) == len(OPTED_OUT) > 40
+    assert any(row["customer_id"] is None for row in OPTED_OUT)
+    assert {len(row["optouts"]) for row in OPTED_OUT} == {1, 2}
+
+
+def test_opt_outs_can_be_had_of_one_sender(api: Caller) -> None:
+    named = api.rows("/v1/optouts", "optouts", **{"from": "ACME"})
+    assert named == [row for row in OPTED_OUT if len(row["optouts"]) == 2]
+    numbered = api.rows("/v1/optouts", "optouts", **{"from": "+15550100001"})
+    assert numbered == OPTED_OUT
+
+
+def test_opt_outs_of_a_person_are_those_of_the_list(api: Caller) -> None:
+    row = OPTED_OUT[0]
+    path = f"/v1/customers/{row['cio_id'].removeprefix('cio_')}/optouts"
+    assert api.json(path, id_type="cio_id") == {"optouts": row["optouts"]}
+    assert api.json("/v1/customers/u-1/optouts") == {"optouts": []}
+
+
+def test_topics_and_channels_have_keys_of_their_own(api: Caller) -> None:
+    topics, channels = WORKSPACE.subscription_topics(), WORKSPACE.subscription_channels()
+    assert api.json("/v1/subscription_topics", limit=1) == {"topics": topics}
+    assert api.json("/v1/subscription_channels", limit=1) == {"channels": channels}
+    assert [row["identifier"] for row in topics] == [f"topic_{row['id']}" for row in topics]
+    assert {row["subscribed_by_default"] for row in topics} == {True, False}
+    assert None in [row["description"] for row in channels]
+
+
+def test_preferences_are_those_of_the_profile(api: Caller) -> None:
+    names = [row["name"] for row in WORKSPACE.subscription_topics()]
+    chosen = set()
+    for cio_id, person in list(PEOPLE.items())[:60]:
+        found = preferences(api, person=cio_id, id_type="cio_id")
+        assert found["identifiers"] == person["identifiers"]
+        assert found["unsubscribed"] == person["unsubscribed"]
+        computed = json.loads(person["attributes"]["_cio_subscription_preferences_computed"])
+        assert found["topics"][0]["subscribed"] == computed["topics"]["topic_1"]
+        assert [topic["name"] for topic in found["topics"]] == names
+        chosen |= {(topic["id"], topic["subscribed"]) for topic in found["topics"][1:]}
+    assert chosen == {(topic, value) for topic in "234" for value in (True, False)}
+
+
+def test_preferences_come_in_the_language_asked_for(api: Caller) -> None:
+    english = preferences(api)
+    assert preferences(api, language="fi")["header"] != english["header"]
+    assert preferences(api, language="xx") == english
+
+
+@pytest.mark.parametrize(
+    "what", ["segments", "relationships", "subscription_preferences", "optouts"]
+)
+def test_people_are_found_by_any_identifier_or_not_at_all(api: Caller, what: str) -> None:
+    person = next(p for p in PEOPLE.values() if "+" in (p["identifiers"]["email"] or ""))
+    names = person["identifiers"]
+    by_id = api.json(f"/v1/customers/{names['id']}/{what}")
+    assert api.json(f"/v1/customers/{quote(names['email'])}/{what}", id_type="email") == by_id
+    assert api.json(f"/v1/customers/{names['cio_id']}/{what}", id_type="cio_id") == by_id
+    assert api.get(f"/v1/customers/{names['email']}/{what}", id_type="email").status_code == 404
+    for path, query in (("nobody", {}), (names["cio_id"], {}), (names["id"], {"id_type": "email"})):
+        assert api.get(f"/v1/customers/{path}/{what}", **query).status_code == 404
+    assert api.get(f"/v1/customers/{names['id']}/{what}", id_type="phone").status_code == 400
+
+
+def test_segments_of_a_person_are_those_they_are_a_member_of(api: Caller) -> None:
+    members = {row["id"]: {m["cio_id"] for m in WORKSPACE.members(row["id"], NOW)} for row in
+               WORKSPACE.segments(NOW)}  # fmt: skip
+    for cio_id in list(PEOPLE)[:40]:
+        rows = api.json(f"/v1/customers/{cio_id}/segments", id_type="cio_id")["segments"]
+        assert {row["id"] for row in rows} == {s for s, those in members.items() if cio_id in those}
+        assert all(row.keys() == {"id", "name", "description"} for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["bounce", "unsubscribes", "spam", "suppressions"])
+def test_only_the_plurals_of_four_reasons_are_known(api: Caller, kind: str) -> None:
+    for path in (f"{ESP}/{kind}", f"/v1/esp/domains/{DOMAINS[0]}/suppression/{kind}"):
+        answer = api.get(path)
+        error = {"detail": "type is invalid", "status": "400"}
+        assert (answer.status_code, answer.json()) == (400, {"errors": [error]})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_suppressed_addresses_come_by_offset_in_the_order_of_the_alphabet(
+    api: Caller, kind: str
+) -> None:
+    listed = [row["email"] for row in WORKSPACE.suppressions(kind)]
+    assert listed == sorted(set(listed))
+    found: list[str] = []
+    while page := emails(api.json(f"{ESP}/{kind}", limit=50, offset=len(found))):
+        found += page
+    assert found == listed
+
+
+def test_the_end_of_suppressed_addresses_is_null(api: Caller) -> None:
+    nothing = {"suppressions": None}
+    assert api.json(f"{ESP}/invalid_emails") == nothing
+    assert api.json(f"{ESP}/bounces", offset=99_999) == nothing
+    assert api.json(f"{ESP}/bounces", domain="other.example.org") == nothing
+    assert api.json(f"{ESP}/bounces", offset=-1) == api.json(f"{ESP}/bounces", start="MQ==")
+
+
+def test_pages_of_suppressed_addresses_hold_100_unless_asked(api: Caller) -> None:
+    assert len(WORKSPACE.suppressions("bounces")) == 130
+    assert len(emails(api.json(f"{ESP}/bounces"))) == 100
+    assert len(emails(api.json(f"{ESP}/bounces", limit=100_000))) == 130
+
+
+def test_only_two_categories_are_named(api: Caller) -> None:
+    categories = {kind: api.json(f"{ESP}/{kind}").get("category") for kind in KINDS}
+    assert categories == {
+        "bounces": "bounces",
+        "blocks": "bounces",
+        "spam_reports": "spam",
+        "invalid_emails": None,
+    }
+
+
+def test_suppressed_addresses_of_a_domain_are_some_of_all(api: Caller) -> None:
+    whole = WORKSPACE.suppressions("bounces")
+    for domain in DOMAINS:
+        listed = WORKSPACE.suppressions("bounces", domain)
+        assert api.json(f"{ESP}/bounces", domain=domain, limit=1000)["suppressions"] == listed
+        path = f"/v1/esp/domains/{domain}/suppression/bounces"
+        assert api.rows(path, "suppressions", limit=20) == listed
+        assert all(row in whole for row in listed)
+        full = api.json(path, limit=len(listed))
+        assert (full["category"], full["next"]) == ("bounces", "")
+    assert 0 < len(WORKSPACE.suppressions("bounces", DOMAINS[1])) < len(whole)
+
+
+def test_addresses_of_a_domain_can_be_looked_up_one_by_one(api: Caller) -> None:
+    path = f"/v1/esp/domains/{DOMAINS[0]}/suppression/bounces"
+    row = next(row for row in WORKSPACE.suppressions("bounces") if "+" in row["email"])
+    assert api.json(path, email=row["email"]) == {"category": "bounces", "suppressions": [row]}
+    assert api.json(path, email="nobody@example.org") == {"suppressions": None}
+
+
+def test_domains_that_do_not_exist_are_not_found(api: Caller) -> None:
+    answer = api.get("/v1/esp/domains/mail.example.com/suppression/bounces")
+    assert (answer.status_code, answer.json()["errors"][0]["status"]) == (404, "404")
+    for path in ("/v1/esp", ESP, "/v1/esp/domains"):
+        assert api.get(path).text == "404 page not found"
+
+
+def test_some_suppressed_addresses_are_of_people_and_some_of_nobody() -> None:
+    known = {person["identifiers"]["email"] for person in PEOPLE.values()}
+    rows = WORKSPACE.suppressions("bounces")
+    ours = [row for row in rows if row["email"] in known]
+    assert len(rows) / 2 < len(ours) < len(rows)
+    assert all(row["status"] == "550" and row["created"] < SINCE for row in rows)
+    assert all(row["email"] in row["reason"] for row in rows)
+    few = Workspace(per_day=5, people=3).suppressions("bounces")
+    names = {p["identifiers"]["email"] for p in Workspace(people=3).everyone(SINCE)}
+    assert sum(row["email"].endswith("@example.org") for row in few) <= len(names)
