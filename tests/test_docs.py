@@ -74,6 +74,11 @@ def test_meltano_knows_every_setting_and_capability() -> None:
     assert set(TAP["capabilities"]) == {str(able.value) for able in TapCustomerio.capabilities}
 
 
+def test_meltano_leaves_out_what_is_off_by_default() -> None:
+    off = sorted(kind.name for kind in all_streams() if not kind.selected_by_default)
+    assert TAP["select"] == ["*.*", *(f"!{name}.*" for name in off)]
+
+
 def test_meltano_needs_no_hub_and_reports_nothing() -> None:
     assert MELTANO["send_anonymous_usage_stats"] is False
     plugins: list[dict[str, Any]] = [TAP, *MELTANO["plugins"]["loaders"]]
