@@ -241,7 +241,7 @@ class EspSuppressions(CustomerioStream):
         text(
             "email",
             suppression_type="bounces, blocks, spam_reports or invalid_emails.",
-            domain="Sending domain, if esp_suppression_domains names any; else empty.",
+            domain="Sending domain, if esp_suppression_domains names any; else `*`.",
             reason="The provider's words; may repeat the address.",
             status="SMTP status.",
         ),
@@ -263,8 +263,8 @@ class EspSuppressions(CustomerioStream):
         return self._by_offset(f"/v1/esp/suppression/{piece.type}")
 
     def record(self, raw: dict[str, Any], piece: Suppressed) -> Record | None:
-        """The address, with the list it is on."""
-        return self.read({**raw, "suppression_type": piece.type, "domain": piece.domain})
+        """The address, with the list it is on; empty text is null to some targets, so no key."""
+        return self.read({**raw, "suppression_type": piece.type, "domain": piece.domain or "*"})
 
     def _by_offset(self, path: str) -> Iterator[Rows]:
         offset, before = 0, None
