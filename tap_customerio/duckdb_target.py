@@ -17,7 +17,7 @@ _connect: Callable[[dict[str, Any]], Any] = target_duckdb.duckdb_connect
 
 
 class _Connection:
-    """A DuckDB connection whose COPY knows that there is no header."""
+    """A DuckDB connection whose COPY knows that there is no header, and that lets no query be."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._connection = _connect(config)
@@ -25,7 +25,9 @@ class _Connection:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
-    def execute(self, query: str, *parameters: Any) -> Any:
+    def execute(self, query: str | None, *parameters: Any) -> Any:
+        if query is None:  # nothing to update in a table that has only its key
+            return self._connection
         headless = query.replace(" WITH (new_line ", " WITH (header false, new_line ")
         return self._connection.execute(headless, *parameters)
 
