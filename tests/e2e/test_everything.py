@@ -73,6 +73,11 @@ def loaded(
         yield Loaded(box, warehouse, load, load())
 
 
+def left_out(log: str) -> list[str]:
+    """What the tap did not load, fields or rows, as it says itself."""
+    return [line for line in log.splitlines() if "left out" in line]
+
+
 def test_every_stream_has_a_table_with_as_many_rows_as_the_workspace(loaded: Loaded) -> None:
     counts = truth.counts(loaded.sandbox, truth.STREAMS)
     assert min(counts.values()) > 0
@@ -92,7 +97,7 @@ def test_keys_and_columns_have_the_types_of_what_they_hold(loaded: Loaded) -> No
 
 def test_nothing_is_left_out(loaded: Loaded) -> None:
     assert set(re.findall(r"Beginning sync of '(\w+)'", loaded.log)) == set(truth.STREAMS)
-    assert "left out" not in loaded.log
+    assert left_out(loaded.log) == []
 
 
 def test_counts_of_segments_are_those_of_their_members(loaded: Loaded) -> None:
@@ -137,7 +142,7 @@ def test_running_again_changes_nothing_and_a_day_later_adds_what_is_new(loaded: 
 
     box.clock.advance(DAY)
     log = loaded.load()
-    assert "left out" not in log
+    assert left_out(log) == []
     # What the API no longer shows stays: old activities, exports and counts of segments.
     now_there = truth.keys(box, truth.STREAMS)
     after = warehouse.keys(truth.STREAMS)
