@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import logging
 import random
 import threading
@@ -11,7 +10,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import backoff
@@ -19,6 +18,7 @@ import msgspec
 import requests
 
 from tap_customerio import problems
+from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.pace import Pace
 
 if TYPE_CHECKING:
@@ -37,51 +37,6 @@ PROBE = "/v1/workspaces"
 logger = logging.getLogger("tap-customerio.client")
 
 _PASSING = {429, 500, 502, 503, 504}
-_NUL = b"\\u0000"
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class _Stamp(msgspec.Struct):
-    created: int
-
-
-class Answer(NamedTuple):
-    """The members of an answer's JSON object, and the API's clock then, in unix seconds."""
-
-    members: dict[str, msgspec.Raw]
-    at: int
-
-    def get(self, name: str) -> Any:
-        """Decode one member; None if it is missing."""
-        raw = self.members.get(name)
-        return None if raw is None else msgspec.json.decode(raw)
-
-    def whole(self) -> Any:
-        """Decode all of it; the one member of an answer that is a list is its nameless one."""
-        decoded = {name: msgspec.json.decode(raw) for name, raw in self.members.items()}
-        return decoded.get("", decoded)
-
-
-class Page:
-    """Rows as the API sent them, decoded only when they are iterated: waiting pages stay small."""
-
-    _stamps = msgspec.json.Decoder(list[_Stamp])
-
-    def __init__(self, rows: msgspec.Raw, *, more: bool) -> None:
-        """Keep the JSON of a list, or null, and whether the API has a page after it."""
-        self._rows = rows
-        self.more = more
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Decode all rows."""
-        return iter(msgspec.json.decode(self._rows) or ())
-
-    def created(self) -> list[int]:
-        """When the rows were created, in unix seconds; empty if they do not say."""
-        try:
-            return [stamp.created for stamp in self._stamps.decode(self._rows)]
-        except msgspec.ValidationError:
-            return []
 
 
 def quoted(identifier: object) -> str:
@@ -240,7 +195,10 @@ class Client:
             self._slow_down(response)
         if not requests.codes.ok <= response.status_code < requests.codes.multiple_choices:
             raise self._explain(response.status_code, f"{method} {path}")
-        members = _decode(response.content)
+        try:
+            members = decode(response.content)
+        except (TypeError, ValueError) as fault:
+            raise _PassingFault(str(fault)) from None
         if at is None:
             raise problems.no_date(self._where())
         self.pace.speed_up()
@@ -359,36 +317,6 @@ def _page(answer: Answer, key: str, request: str, *, more: bool) -> Page:
     if rows is None or bytes(memoryview(rows)[:1]) not in (b"[", b"n"):
         raise problems.missing_rows(request, key)
     return Page(rows, more=more)
-
-
-def _decode(content: bytes) -> dict[str, msgspec.Raw]:
-    """Check and open a JSON object, or a list as its nameless member; make text safe for targets.
-
-    Half a surrogate pair and NUL crash them; both, and what is not UTF-8, take the slow way.
-    """
-    if content[:1] == b"[":
-        content = b'{"":%b}' % content
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        if _NUL not in content and content.decode():
-            return _members.decode(content)
-    try:
-        data = json.loads(content.decode(errors="replace"), strict=False)
-    except (ValueError, RecursionError):
-        raise _PassingFault("an answer that is no JSON") from None
-    if not isinstance(data, dict):
-        raise _PassingFault("an answer that is no JSON object")
-    return {name: msgspec.Raw(msgspec.json.encode(_safe(member))) for name, member in data.items()}
-
-
-def _safe(value: Any) -> Any:
-    """Remove NUL, and put U+FFFD for half of a surrogate pair, in every string."""
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_safe(item) for item in value]
-    if isinstance(value, dict):
-        return {_safe(name): _safe(member) for name, member in value.items()}
-    return value
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_customerio.client import Answer, Client
+    from tap_customerio.answers import Answer
+    from tap_customerio.client import Client
     from tap_customerio.schema import Schema
     from tap_customerio.settings import Settings
     from tap_customerio.tap import TapCustomerio

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.client import Page
+    from tap_customerio.answers import Page
     from tap_customerio.streams.base import Rows
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.client import Answer
+    from tap_customerio.answers import Answer
     from tap_customerio.schema import Schema
     from tap_customerio.streams.base import ListStream, Rows
 
