@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -17,6 +18,7 @@ from tap_customerio.writer import BufferedWriter
 if TYPE_CHECKING:
     from types import FrameType
 
+    from singer_sdk.about import AboutInfo
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_customerio.streams.base import CustomerioStream
@@ -47,6 +49,14 @@ class TapCustomerio(Tap):
         if self._client is None:
             self._client = Client(self.settings)
         return self._client
+
+    @classmethod
+    def _get_about_info(cls) -> AboutInfo:
+        kinds = sorted(all_streams(), key=lambda kind: kind.name)
+        # One line: the SDK's Markdown template loses its indentation otherwise.
+        streams = " ".join(f"`{kind.name}`: {kind.about()}" for kind in kinds)
+        info = super()._get_about_info()
+        return dataclasses.replace(info, description=f"{info.description} {streams}")
 
     def discover_streams(self) -> list[CustomerioStream]:
         """One of each stream class."""

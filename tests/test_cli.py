@@ -53,8 +53,10 @@ def test_discovery_needs_no_account_and_lists_every_stream() -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "markdown"])
-def test_about_lists_the_settings(style: str) -> None:
+def test_about_lists_the_settings_and_all_streams(style: str) -> None:
     text = run("--about", f"--format={style}").stdout
+    for kind in all_streams():
+        assert f"`{kind.name}`: {kind.about()[:20]}" in text
     for word in ("app_api_key", "metrics_timezone", "requests_per_second"):
         assert word in text
 

@@ -31,11 +31,10 @@ def stream_table() -> str:
     """What stands between the markers of the README; made from the classes' own words."""
     rows = ["| stream | key | replication | what it holds |", "|---|---|---|---|"]
     for kind in sorted(all_streams(), key=lambda kind: kind.name):
-        about = (kind.__doc__ or "").split("\n\n")[0].split(": ", 1)[1]
         keys = ", ".join(f"`{key}`" for key in kind.primary_keys)
         mark = vars(kind).get("replication_key")
         replication = f"`{mark}`" if mark else "full"
-        rows.append(f"| `{kind.name}` | {keys} | {replication} | {about} |")
+        rows.append(f"| `{kind.name}` | {keys} | {replication} | {kind.about()} |")
     return "\n".join(rows)
 
 

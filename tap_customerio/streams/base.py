@@ -53,6 +53,11 @@ class CustomerioStream(Stream):
         self.tap = tap
         self.read = Reader(self.name, self.schema)
 
+    @classmethod
+    def about(cls) -> str:
+        """What the stream holds: the first sentence of its docstring, after the name."""
+        return (cls.__doc__ or "").split("\n\n")[0].partition(": ")[2]
+
     @property
     def client(self) -> Client:
         """The App API, shared by all streams."""
