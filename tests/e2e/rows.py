@@ -164,9 +164,10 @@ def _object_relationships(workspace: Workspace, now: float) -> Iterator[Row]:
 
 
 def _suppressions(workspace: Workspace, _now: float) -> Iterator[Row]:
+    """Those of all sending domains together."""
     for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
         for row in workspace.suppressions(kind):
-            yield {**row, "suppression_type": kind}
+            yield {**row, "suppression_type": kind, "domain": "*"}
 
 
 def _collection_contents(workspace: Workspace, collection: int, _now: float) -> Iterable[Row]:

@@ -208,11 +208,6 @@ def key(stream: str) -> dict[str, str]:
     return {name: known.get(name, "integer") for name in KEYS.get(stream, "id").split()}
 
 
-def naming(stream: str) -> dict[str, str]:
-    """What of the key tells the rows apart; the word for all domains together is the tap's own."""
-    return {name: kind for name, kind in key(stream).items() if name != "domain"}
-
-
 def kinds(stream: str) -> dict[str, str]:
     """The kind of each column."""
     return {name: kind for kind, names in COLUMNS[stream].items() for name in names.split()}
@@ -229,10 +224,10 @@ def table(sandbox: Sandbox, stream: str) -> dict[Key, Row]:
 
 
 def keys(sandbox: Sandbox, streams: Iterable[str]) -> dict[str, Counter[Key]]:
-    """What tells the rows of each of these streams apart, as of the sandbox's present."""
+    """The keys of the rows of each of these streams, as of the sandbox's present."""
     return {
         stream: Counter(
-            tuple(_cell(kind, raw[name]) for name, kind in naming(stream).items())
+            tuple(_cell(kind, raw[name]) for name, kind in key(stream).items())
             for raw in _rows(sandbox, stream)
         )
         for stream in streams

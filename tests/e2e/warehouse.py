@@ -102,10 +102,10 @@ class Warehouse:
         return columns
 
     def keys(self, streams: Iterable[str]) -> dict[str, Counter[Key]]:
-        """What tells the rows apart, for each of these streams, and how many rows it is."""
+        """The keys of each of these tables, and how many rows have them."""
         streams = list(streams)
         found = self.ask_all(
-            f"select {', '.join(truth.naming(stream))} from {SCHEMA}.{stream}" for stream in streams
+            f"select {', '.join(truth.key(stream))} from {SCHEMA}.{stream}" for stream in streams
         )
         return dict(zip(streams, map(Counter, found), strict=True))
 
