@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 SINCE = 1_767_225_600  # 2026-01-01
+MANY = 1000
 EVERYONE = {"filter": {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}}
 
 
@@ -44,13 +45,15 @@ class Caller:
 
     def pages(self, path: str, key: str, **query: object) -> list[list[dict[str, Any]]]:
         """All pages of a list, by following `next` for as long as there is one."""
-        pages, token = [], ""
-        while True:
+        pages: list[list[dict[str, Any]]] = []
+        token = ""
+        while len(pages) < MANY:
             body = self.json(path, **query, **({"start": token} if token else {}))
             pages.append(body[key])
             token = body.get("next", "")
             if not token:
                 return pages
+        raise AssertionError(f"{path} does not end")
 
     def rows(self, path: str, key: str, **query: object) -> list[dict[str, Any]]:
         """All rows of a list."""

@@ -121,6 +121,7 @@ def test_senders_come_in_pages_with_one_empty_page_at_the_end(api: Caller) -> No
     assert pages[-1] == []
     assert [ids(page) for page in pages[:-1]] == [VISIBLE[at : at + 7] for at in range(0, 21, 7)]
     assert api.json(path, limit=1)["next"] == token(str(VISIBLE[0]))
+    assert api.json(path, limit=100)["next"] == token(str(VISIBLE[-1]))
     assert api.json(path, start=token("9999")) == {key: [], "next": ""}
     for start in ("notbase64!!", token("0:1"), token("x")):
         assert api.get(path, start=start).status_code == 400

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOW = SINCE + 70 * DAY + 50_000
-WORKSPACE = Workspace(per_day=120, people=300, campaigns=4)
+WORKSPACE = Workspace(per_day=80, people=300, campaigns=4)
 ROWS = list(WORKSPACE.deliveries(SINCE, NOW + 1, now=NOW))
-YEAR = {"period": "months", "steps": 0}
+RECENT = {"period": "months", "steps": 4}
 WINDOW = {"version": 2, "res": "months", "start": SINCE, "end": NOW}
 JOURNEYS = "/v1/campaigns/1/journey_metrics"
 DAYS = {"start": SINCE, "end": NOW, "resolution": "days"}
@@ -80,7 +80,7 @@ def test_what_is_no_part_of_the_sender_is_not_found(api: Caller, path: str) -> N
 def test_actions_of_campaigns_add_up_to_the_campaign(
     api: Caller, campaign: int, version: int
 ) -> None:
-    query = WINDOW if version == 2 else YEAR
+    query = WINDOW if version == 2 else RECENT
     whole = total(api.json(f"/v1/campaigns/{campaign}/metrics", **query))
     parts: Counter[str] = Counter()
     for action in ids_of(api, "campaigns", campaign):
@@ -102,10 +102,10 @@ def test_version_2_of_actions_names_width_and_window(api: Caller) -> None:
 
 
 def test_actions_of_broadcasts_add_up_to_the_broadcast(api: Caller) -> None:
-    whole = total(api.json("/v1/broadcasts/5/metrics", **YEAR))
+    whole = total(api.json("/v1/broadcasts/5/metrics", **RECENT))
     parts: Counter[str] = Counter()
     for action in ids_of(api, "broadcasts", 5):
-        body = api.json(f"/v1/broadcasts/5/actions/{action}/metrics", **YEAR)
+        body = api.json(f"/v1/broadcasts/5/actions/{action}/metrics", **RECENT)
         assert total(body) == counted(sent_by("action_id", action))
         parts += total(body)
     assert parts == whole == counted(sent_by("broadcast_id", 5))
@@ -117,7 +117,7 @@ def test_actions_of_broadcasts_add_up_to_the_broadcast(api: Caller) -> None:
 def test_the_id_of_a_branch_gives_the_sum_of_its_languages_and_each_of_them(
     api: Caller, path: str, branch: int
 ) -> None:
-    body = api.json(f"{path}/{branch}/metrics", **YEAR)
+    body = api.json(f"{path}/{branch}/metrics", **RECENT)
     listed = {
         row["id"]: row["language"]
         for row in api.rows(path, "actions")
@@ -130,7 +130,9 @@ def test_the_id_of_a_branch_gives_the_sum_of_its_languages_and_each_of_them(
     assert [v["default"] for v in variants.values()] == [True] + [False] * (len(listed) - 1)
     parts: Counter[str] = Counter()
     for action, variant in variants.items():
-        assert variant["series"] == api.json(f"{path}/{action}/metrics", **YEAR)["metric"]["series"]
+        assert (
+            variant["series"] == api.json(f"{path}/{action}/metrics", **RECENT)["metric"]["series"]
+        )
         parts += total({"metric": variant})
     assert parts == total(body)
     assert sum(bool(total({"metric": variant})) for variant in variants.values()) >= 1
@@ -144,8 +146,8 @@ def test_version_2_splits_languages_too(api: Caller) -> None:
 
 def test_counts_of_an_action_can_be_had_of_one_channel(api: Caller) -> None:
     path = "/v1/campaigns/1/actions/10/metrics"
-    assert total(api.json(path, type="email", **YEAR)) == total(api.json(path, **YEAR))
-    assert not total(api.json(path, type="push", **YEAR))
+    assert total(api.json(path, type="email", **RECENT)) == total(api.json(path, **RECENT))
+    assert not total(api.json(path, type="push", **RECENT))
     assert api.get(path, type="fax").status_code == 400
 
 
@@ -155,11 +157,11 @@ def test_contents_of_newsletters_add_up_to_the_newsletter(api: Caller) -> None:
         path = f"/v1/newsletters/{newsletter['id']}"
         parts: Counter[str] = Counter()
         for content in newsletter["content_ids"]:
-            body = api.json(f"{path}/contents/{content}/metrics", **YEAR)
+            body = api.json(f"{path}/contents/{content}/metrics", **RECENT)
             assert body["metric"]["type"] == newsletter["type"]
             assert total(body) == counted(sent_by("content_id", content))
             parts += total(body)
-        assert parts == total(api.json(f"{path}/metrics", **YEAR))
+        assert parts == total(api.json(f"{path}/metrics", **RECENT))
         seen += len(newsletter["content_ids"]) > 1 and parts["created"] > 0
     assert seen
 
@@ -169,10 +171,10 @@ def test_clicks_on_links_are_those_of_the_deliveries(api: Caller, collection: st
     key = LINKED[collection]
     for sender in {row[key] for row in ROWS} - {None}:
         rows = sent_by(key, sender)
-        links = api.json(f"/v1/{collection}/{sender}/metrics/links", **YEAR)["links"]
+        links = api.json(f"/v1/{collection}/{sender}/metrics/links", **RECENT)["links"]
         clicked = {link["link"]["id"]: total(link) for link in links}
         assert clicked == expected_links(rows)
-        whole = total(api.json(f"/v1/{collection}/{sender}/metrics", **YEAR))
+        whole = total(api.json(f"/v1/{collection}/{sender}/metrics", **RECENT))
         assert sum((some for some in clicked.values()), Counter()) == +Counter(
             {name: whole[name] for name in ("clicked", "human_clicked", "machine_clicked")}
         )
@@ -191,7 +193,7 @@ def expected_links(rows: Rows) -> dict[int, Counter[str]]:
 
 
 def test_machines_click_on_links_too(api: Caller) -> None:
-    links = api.json("/v1/campaigns/1/metrics/links", **YEAR)["links"]
+    links = api.json("/v1/campaigns/1/metrics/links", **RECENT)["links"]
     assert sum(sum(link["metric"]["series"]["machine_clicked"]) for link in links) > 0
     assert any("{{" in link["link"]["href"] for link in links)
     assert len({link["link"]["href"] for link in links}) == len(links) == 5
@@ -212,7 +214,7 @@ def test_links_of_actions_add_up_to_those_of_the_sender(api: Caller, kind: str) 
     parts: dict[int, Counter[str]] = {}
     for action in ids_of(api, kind, sender):
         path = f"/v1/{kind}/{sender}/actions/{action}/metrics/links"
-        for link in api.json(path, **YEAR)["links"]:
+        for link in api.json(path, **RECENT)["links"]:
             parts.setdefault(link["link"]["id"], Counter()).update(total(link))
     assert parts == expected_links(sent_by(LINKED[kind], sender))
 
@@ -220,7 +222,7 @@ def test_links_of_actions_add_up_to_those_of_the_sender(api: Caller, kind: str) 
 def test_links_of_contents_are_those_of_their_deliveries(api: Caller) -> None:
     content = next(r["content_id"] for r in ROWS if r["newsletter_id"] and "link:1" in r["metrics"])
     path = f"/v1/newsletters/{content // 10}/contents/{content}/metrics/links"
-    links = {link["link"]["id"]: total(link) for link in api.json(path, **YEAR)["links"]}
+    links = {link["link"]["id"]: total(link) for link in api.json(path, **RECENT)["links"]}
     assert links == expected_links(sent_by("content_id", content))
 
 
