@@ -85,7 +85,6 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         """Remember the settings; nothing is sent yet."""
         self.pace = Pace(settings.requests_per_second)
-        self.requests = 0
         self._settings = settings
         self._key = _Key(settings.app_api_key)
         self._idle: deque[requests.Session] = deque()
@@ -209,7 +208,6 @@ class Client:
     ) -> requests.Response:
         """Send one request at the common pace, on a session no other thread is using."""
         with self._session() as session, self._faults(base):
-            self.requests += 1
             return session.request(
                 method,
                 base + path,
@@ -262,7 +260,7 @@ class Client:
         if status == requests.codes.forbidden:
             return problems.forbidden(request)
         if status == requests.codes.not_found:
-            return problems.gone(request)
+            return problems.Gone(request)
         if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             return problems.redirected(request, status)
         return problems.refused(request, status)

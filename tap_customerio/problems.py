@@ -17,6 +17,14 @@ class Fatal(Problem):
 class Gone(Problem):
     """The API knows no such object (404): deleted, perhaps, since it was listed."""
 
+    def __init__(self, request: str) -> None:
+        """Remember what was asked for."""
+        super().__init__(
+            f"The API knows nothing at {request} (404): it was deleted meanwhile, or api_url is "
+            "wrong."
+        )
+        self.request = request
+
 
 class Forbidden(Problem):
     """The key may not read this (403)."""
@@ -51,13 +59,6 @@ def refused(request: str, status: int) -> Problem:
     return Problem(
         f"The API refused {request} with status {status}: this tap does not expect that, "
         "please report it."
-    )
-
-
-def gone(request: str) -> Gone:
-    """404."""
-    return Gone(
-        f"The API knows nothing at {request} (404): it was deleted meanwhile, or api_url is wrong."
     )
 
 

@@ -248,7 +248,7 @@ def _time_faults(config: Mapping[str, Any]) -> Iterator[str]:
         # A day of tolerance: the local clock may be wrong, and only the API's clock counts.
         if times[name] > time.time() + _TOLERANCE:
             yield f"Setting {name} is {value!r}, in the future: choose an earlier one or leave it."
-    if len(times) == len(("start", "end")) and times["start_date"] >= times["end_date"]:
+    if times.keys() >= {"start_date", "end_date"} and times["start_date"] >= times["end_date"]:
         yield (
             f"Setting start_date is {config['start_date']!r}, not before end_date "
             f"{config['end_date']!r}: exchange them, or choose a later end_date."

@@ -194,6 +194,7 @@ class SubscriptionPreferences(CustomerioStream):
     """Subscription preferences: what each person subscribed to; one request a person."""
 
     name = "subscription_preferences"
+    vanishing = True
     selected_by_default = False
     primary_keys = ("cio_id",)
     schema = record(
@@ -211,12 +212,9 @@ class SubscriptionPreferences(CustomerioStream):
         return (person["cio_id"] for page in search(self) for person in page)
 
     def pages(self, piece: str) -> Iterator[Rows]:
-        """One person's preferences; none if the person was deleted meanwhile."""
+        """One person's preferences."""
         path = f"/v1/customers/{quoted(piece)}/subscription_preferences"
-        try:
-            answer = self.client.fetch("GET", path, params={"id_type": "cio_id"})
-        except problems.Gone:
-            return
+        answer = self.client.fetch("GET", path, params={"id_type": "cio_id"})
         yield [{**answer.get("customer"), **answer.get("customer").get("identifiers", {})}]
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:

@@ -41,6 +41,9 @@ class CustomerioStream(Stream):
     # The API filters next to nothing by change, lists are not sorted, and stamps are whole seconds.
     margin = HOUR
 
+    # Whether a slice stands for something that may be deleted between being listed and being read.
+    vanishing: ClassVar[bool] = False
+
     # Reader already conforms; the SDK's own conformance costs more than all the rest.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -111,7 +114,7 @@ class CustomerioStream(Stream):
         testing = self.ABORT_AT_RECORD_COUNT is not None
         engine: Engine[Any, Rows] = Engine(
             self.slices(),
-            self.pages,
+            self._present,
             workers=1 if testing else self.settings.concurrency,
             watch=self.tap.watch,
         )
@@ -125,6 +128,15 @@ class CustomerioStream(Stream):
         self.finish_all()
         if self.read.dropped:
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+
+    def _present(self, piece: Any) -> Iterator[Rows | Split[Any]]:
+        """The pages of a slice; none, with a warning, of one that has vanished."""
+        try:
+            yield from self.pages(piece)
+        except problems.Gone as gone:
+            if not self.vanishing:
+                raise
+            self.logger.warning("%s was deleted meanwhile; left out.", gone.request)
 
     def log_sync_costs(self) -> None:
         """Called once for each stream after all have run: a failure must not pass for success.
@@ -199,6 +211,7 @@ class ListStream(CustomerioStream):
 class ChildStream(CustomerioStream):
     """A list of its own for each row of another list; a parent deleted meanwhile has none."""
 
+    vanishing = True
     parent: ClassVar[type[ListStream]]
     path: ClassVar[str]
     records_key: ClassVar[str | None] = None
@@ -214,13 +227,10 @@ class ChildStream(CustomerioStream):
         """One parent's rows, page by page."""
         path = f"{self.parent.path}/{quoted(piece)}/{self.path}"
         params = {"limit": self.page_size}
-        try:
-            if self.records_key is not None:
-                yield from self.client.pages(path, self.records_key, params=params)
-            else:
-                yield self.rows(self.client.fetch("GET", path))
-        except problems.Gone:
-            self.logger.warning("%s was deleted meanwhile; left out.", path)
+        if self.records_key is not None:
+            yield from self.client.pages(path, self.records_key, params=params)
+        else:
+            yield self.rows(self.client.fetch("GET", path))
 
     def rows(self, answer: Answer) -> Rows:
         """The one row of an answer that is no list: its member `single_key`, or the whole."""

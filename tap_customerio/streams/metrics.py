@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
@@ -94,6 +93,7 @@ class Source(NamedTuple):
 class TimeSeries(CustomerioStream):
     """Counts per source and time bucket; buckets that count nothing are left out."""
 
+    vanishing = True
     replication_key = "period_start"
 
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
@@ -117,11 +117,8 @@ class TimeSeries(CustomerioStream):
                     yield Source(path, window, names, version)  # type: ignore[arg-type]
 
     def pages(self, piece: Source) -> Iterable[Rows]:
-        """The rows of one source; none if it was deleted meanwhile."""
-        try:
-            yield self._version_1(piece) if piece.version == "1" else self._between_dates(piece)
-        except problems.Gone:
-            self.logger.warning("%s was deleted meanwhile; left out.", piece.path)
+        """The rows of one source."""
+        yield self._version_1(piece) if piece.version == "1" else self._between_dates(piece)
 
     def record(self, raw: dict[str, Any], piece: Source) -> Record:  # noqa: ARG002
         """The row: what is asked for is decided before asking."""

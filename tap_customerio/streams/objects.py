@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream, ListStream
@@ -69,6 +68,7 @@ class Objects(CustomerioStream):
     """Objects: companies, accounts and the like, with their attributes; one request an object."""
 
     name = "objects"
+    vanishing = True
     primary_keys = ("object_type_id", "cio_object_id")
     schema = record(*_OBJECT, *_ATTRIBUTES, key=primary_keys)
 
@@ -77,14 +77,9 @@ class Objects(CustomerioStream):
         return all_objects(self.client)
 
     def pages(self, piece: Object) -> Iterator[Rows]:
-        """The object; none if it was deleted meanwhile."""
+        """The object."""
         params = {"id_type": "cio_object_id"}
-        try:
-            yield [
-                self.client.fetch("GET", f"{piece.path}/attributes", params=params).get("object")
-            ]
-        except problems.Gone:
-            self.logger.warning("%s was deleted meanwhile; left out.", piece.path)
+        yield [self.client.fetch("GET", f"{piece.path}/attributes", params=params).get("object")]
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The object, with its identifiers at top level."""
@@ -97,6 +92,7 @@ class ObjectRelationships(CustomerioStream):
     """Object relationships: the people who belong to each object."""
 
     name = "object_relationships"
+    vanishing = True
     primary_keys = ("object_type_id", "cio_object_id", "cio_id")
     schema = record(
         integer("object_type_id"),
@@ -111,12 +107,9 @@ class ObjectRelationships(CustomerioStream):
         return all_objects(self.client)
 
     def pages(self, piece: Object) -> Iterator[Rows]:
-        """The object's people; none if it was deleted meanwhile."""
+        """The object's people."""
         path, params = f"{piece.path}/relationships", {"id_type": "cio_object_id"}
-        try:
-            yield from self.client.pages(path, "cio_relationships", params=params)
-        except problems.Gone:
-            self.logger.warning("%s was deleted meanwhile; left out.", piece.path)
+        yield from self.client.pages(path, "cio_relationships", params=params)
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The pair, with the person's identifiers at top level."""
@@ -129,6 +122,7 @@ class CustomerRelationships(CustomerioStream):
     """Customer relationships: the objects each person belongs to; one request a person."""
 
     name = "customer_relationships"
+    vanishing = True
     selected_by_default = False
     primary_keys = ("cio_id", "object_type_id", "cio_object_id")
     schema = record(text("cio_id"), *_OBJECT, *_ATTRIBUTES, key=primary_keys)
@@ -138,12 +132,9 @@ class CustomerRelationships(CustomerioStream):
         return (person["cio_id"] for page in search(self) for person in page)
 
     def pages(self, piece: str) -> Iterator[Rows]:
-        """One person's objects; none if the person was deleted meanwhile."""
+        """One person's objects."""
         path = f"/v1/customers/{quoted(piece)}/relationships"
-        try:
-            yield from self.client.pages(path, "cio_relationships", params={"id_type": "cio_id"})
-        except problems.Gone:
-            return
+        yield from self.client.pages(path, "cio_relationships", params={"id_type": "cio_id"})
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:
         """The pair, with the object's identifiers at top level."""
