@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _NUL = b"\\u0000"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -46,6 +46,11 @@ class Page:
         self._rows = rows
         self.more = more
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return len(memoryview(self._rows))
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Decode all rows."""
         return iter(msgspec.json.decode(self._rows) or ())
@@ -56,6 +61,11 @@ class Page:
             return [stamp.created for stamp in self._stamps.decode(self._rows)]
         except msgspec.ValidationError:
             return []
+
+
+def weight(rows: Iterable[Any]) -> int:
+    """Bytes that rows take in memory, about."""
+    return rows.size if isinstance(rows, Page) else 1000 * len(list(rows))
 
 
 def decode(content: bytes) -> dict[str, msgspec.Raw]:

@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,16 @@ class Client:
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._present: int | None = None
         self._listings: dict[str, Future[list[Any]]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._mine = threading.local()
+        self.requests: Counter[str] = Counter()
+
+    @contextmanager
+    def acting(self, stream: str, rank: tuple[int, ...]) -> Iterator[None]:
+        """Book what this thread asks for on a stream, and let lower ranks go first."""
+        self._mine.stream = stream
+        with self.pace.rank(*rank):
+            yield
 
     @property
     def present(self) -> int:
@@ -207,6 +216,8 @@ class Client:
         self, base: str, method: str, path: str, params: dict[str, Any] | None, body: Any
     ) -> requests.Response:
         """Send one request at the common pace, on a session no other thread is using."""
+        with self._lock:
+            self.requests[getattr(self._mine, "stream", "")] += 1
         with self._session() as session, self._faults(base):
             return session.request(
                 method,
@@ -301,8 +312,9 @@ class Client:
             at = int(email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp())
         except (KeyError, TypeError, ValueError):
             return None
-        if self._present is None:
-            self._present = at
+        with self._lock:
+            if self._present is None:
+                self._present = at
         return at
 
     def _where(self) -> str:

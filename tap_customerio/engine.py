@@ -1,10 +1,11 @@
-"""Slices in flight on worker threads, handed over in slice order through a bounded buffer."""
+"""Slices of several streams in flight on worker threads, handed over in order, bounded by size."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import count, islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 P = TypeVar("P")
+Rank = tuple[int, ...]
 
 
 class Split(Generic[S]):
@@ -25,159 +27,228 @@ class Split(Generic[S]):
 class Part(Generic[S, P]):
     """One slice on its way: its pages so far, and how it ended."""
 
-    def __init__(self, piece: S) -> None:
-        """Begin without pages."""
+    def __init__(self, piece: S, rank: Rank) -> None:
+        """Begin without pages; parts are wanted in the order of their ranks."""
         self.piece = piece
+        self.rank = rank
         self.pages: deque[P] = deque()
-        self.taken = False
+        self.source: Iterator[P | Split[S]] | None = None
+        self.busy = False
         self.done = False
         self.whole = True
         self.error: BaseException | None = None
 
 
-class Engine(Generic[S, P]):
-    """Reads slices concurrently; iterating gives `(part, its pages)` in the order of `slices`.
+class Lane(Generic[S, P]):
+    """The work of one stream: its slices, lazily, and how to read one.
 
-    `slices` is advanced on a thread of its own, just ahead of need, and so may do requests and
-    may look at what finished slices have taught. `read` runs on worker threads; when it yields a
-    `Split`, `part.whole` is false in the end, and the slices named there come next. `watch` is
-    called on the iterating thread between pages, and while it waits, and may raise to stop all.
-    Memory is bounded by `workers + 2` slices of at most `depth` waiting pages each.
+    `slices` and what it gives are advanced on worker threads, one step at a time, just ahead of
+    need: they may do requests, and may look at what finished slices have taught. `read` gives a
+    slice's pages; when it yields a `Split`, `part.whole` is false in the end, and the slices named
+    there come next. Each step runs within `around(rank)`; lower ranks matter more. A `serial` lane
+    has steps that cannot be taken side by side, and so goes before all others.
+    """
+
+    def __init__(
+        self,
+        slices: Callable[[], Iterable[S]],
+        read: Callable[[S], Iterable[P | Split[S]]],
+        *,
+        serial: bool = False,
+        around: Callable[[Rank], AbstractContextManager[None]] = lambda _: nullcontext(),
+    ) -> None:
+        """Prepare; nothing is asked for yet."""
+        self.slices = slices
+        self.read = read
+        self.serial = serial
+        self.around = around
+        self.rank: Rank = ()
+        self.parts: deque[Part[S, P]] = deque()
+        self.source: Iterator[S] | None = None
+        self.numbers = count()
+        self.held = 0
+        self.feeding = False
+        self.fed = False
+        self.failure: BaseException | None = None
+
+
+class Engine(Generic[S, P]):
+    """Works on all lanes at once, and gives each lane's parts and pages in order.
+
+    A worker takes one step at a time, always the one that is wanted first, and never waits for
+    room, so that the lane being given out can always go on. What waits weighs no more than `room`
+    for that lane, `room` for all others, and a page a worker. `watch` is called on the iterating
+    thread between pages, and while it waits, and may raise to stop all.
     """
 
     poll = 0.1
 
     def __init__(
         self,
-        slices: Iterable[S],
-        read: Callable[[S], Iterable[P | Split[S]]],
+        lanes: Sequence[Lane[S, P]],
         *,
         workers: int,
+        room: int,
+        weigh: Callable[[P], int] = lambda _: 1,
         watch: Callable[[], None] = lambda: None,
-        depth: int = 12,
     ) -> None:
-        """Prepare; threads start with the iteration."""
-        self._slices = slices
-        self._read = read
+        """Prepare; threads start with the first lane asked for."""
+        self._lanes = sorted(lanes, key=lambda lane: not lane.serial)
+        for number, lane in enumerate(self._lanes):
+            lane.rank = (number,)
+        self._current: Lane[S, P] | None = None
         self._workers = workers
         self._ahead = 1 if workers == 1 else workers + 2
-        self._depth = depth
+        self._room = room
+        self._weigh = weigh
         self._watch = watch
-        self._changed = threading.Condition()
-        self._parts: deque[Part[S, P]] = deque()
-        self._fed = False
-        self._failure: BaseException | None = None
-        self._stopped = False
+        self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
+        self._arrived = threading.Condition(self._lock)
+        self._started = False
 
-    def __iter__(self) -> Iterator[tuple[Part[S, P], Iterator[P]]]:
-        """Run; a part's pages must be used up before the next part is asked for."""
+    def parts(self, lane: Lane[S, P]) -> Iterator[tuple[Part[S, P], Iterator[P]]]:
+        """Give one lane's parts; a part's pages must be used up before the next part."""
+        with self._changing():
+            self._current = lane
         self._start()
         try:
-            while (part := self._head()) is not None:
-                yield part, self._drain(part)
+            while (part := self._head(lane)) is not None:
+                yield part, self._drain(lane, part)
                 with self._changing():
-                    self._parts.popleft()
+                    lane.parts.popleft()
         finally:
-            with self._changing():
-                self._stopped = True
+            self._close(lane)
+
+    def stop(self) -> None:
+        """Let the workers end after the step they are at."""
+        for lane in list(self._lanes):
+            self._close(lane)
 
     def _start(self) -> None:
-        # Daemons: a thread that waits for an answer must not keep the process alive.
-        threading.Thread(target=self._feed, name="slices", daemon=True).start()
-        for number in range(self._workers):
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
+        if not self._started:
+            self._started = True
+            # Daemons: a thread that waits for an answer must not keep the process alive.
+            for number in range(self._workers):
+                threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
 
-    def _feed(self) -> None:
-        """Turn slices into parts, as far ahead as there is room."""
-        try:
-            pieces = iter(self._slices)
-            while self._await(lambda: len(self._parts) < self._ahead):
-                part: Part[S, P] = Part(next(pieces))
-                with self._changing():
-                    self._parts.append(part)
-        except StopIteration:
-            pass
-        except BaseException as error:  # noqa: BLE001 - it is raised again on the iterating thread
-            self._failure = error
+    def _close(self, lane: Lane[S, P]) -> None:
         with self._changing():
-            self._fed = True
+            if lane in self._lanes:
+                self._lanes.remove(lane)
+            for part in lane.parts:
+                part.done = True
+            lane.parts.clear()
+
+    # On worker threads.
 
     def _work(self) -> None:
-        while (part := self._take()) is not None:
-            try:
-                self._fill(part)
-            except BaseException as error:  # noqa: BLE001 - it is raised again in slice order
-                part.error = error
-            with self._changing():
-                part.done = True
+        while (step := self._wait_for_step()) is not None:
+            lane, part = step
+            with lane.around(lane.rank if part is None else lane.rank + part.rank):
+                self._feed(lane) if part is None else self._read(lane, part)
 
-    def _take(self) -> Part[S, P] | None:
-        """The oldest part that no worker has, within the buffer's bound; None when all is done."""
-        found: list[Part[S, P]] = []
+    def _wait_for_step(self) -> tuple[Lane[S, P], Part[S, P] | None] | None:
+        """The step wanted first: a lane to feed, or its part to read; None when all is done."""
+        with self._lock:
+            while self._lanes:
+                if (step := self._find_step()) is not None:
+                    return step
+                self._freed.wait()
+            return None
 
-        def look() -> bool:
-            near = [self._parts[index] for index in range(min(self._ahead, len(self._parts)))]
-            found[:] = [part for part in near if not part.taken]
-            return bool(found) or (self._fed and all(part.done for part in self._parts))
-
-        with self._changed:
-            if not self._await(look) or not found:
-                return None
-            found[0].taken = True
-            return found[0]
-
-    def _fill(self, part: Part[S, P]) -> None:
-        for page in self._read(part.piece):
-            if isinstance(page, Split):
-                self._insert(part, page)
-                return
-            if not self._await(lambda: len(part.pages) < self._depth):
-                return
-            with self._changing():
-                part.pages.append(page)
-
-    def _insert(self, part: Part[S, P], split: Split[S]) -> None:
-        with self._changing():
-            part.whole = False
-            place = self._parts.index(part) + 1
-            for piece in reversed(split.pieces):
-                self._parts.insert(place, Part(piece))
-
-    def _head(self) -> Part[S, P] | None:
-        """The oldest part, once there is one; None after the last."""
-        self._wait_watching(lambda: bool(self._parts) or self._fed)
-        if self._parts:
-            return self._parts[0]
-        if self._failure is not None:
-            raise self._failure
+    def _find_step(self) -> tuple[Lane[S, P], Part[S, P] | None] | None:
+        others = sum(lane.held for lane in self._lanes if lane is not self._current)
+        for lane in self._lanes:
+            current = lane is self._current
+            full = (lane.held if current else others) >= self._room
+            ahead = self._ahead if not full else 1 if current else 0
+            if not (lane.fed or lane.feeding) and len(lane.parts) < ahead:
+                lane.feeding = True
+                return lane, None
+            for part in islice(lane.parts, ahead):
+                if not (part.busy or part.done or (full and part.pages)):
+                    part.busy = True
+                    return lane, part
         return None
 
-    def _drain(self, part: Part[S, P]) -> Iterator[P]:
+    def _feed(self, lane: Lane[S, P]) -> None:
+        """Turn a lane's next slice into a part."""
+        piece, failure, fed = None, None, False
+        try:
+            if lane.source is None:
+                lane.source = iter(lane.slices())
+            piece = next(lane.source)
+        except StopIteration:
+            fed = True
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the lane's turn
+            failure, fed = error, True
+        with self._changing():
+            lane.feeding, lane.fed, lane.failure = False, fed, failure
+            if not fed and lane in self._lanes:
+                lane.parts.append(Part(piece, (next(lane.numbers),)))  # type: ignore[arg-type]
+
+    def _read(self, lane: Lane[S, P], part: Part[S, P]) -> None:
+        """Read a part's next page."""
+        page, error, ended = None, None, False
+        try:
+            if part.source is None:
+                part.source = iter(lane.read(part.piece))
+            page = next(part.source)
+        except StopIteration:
+            ended = True
+        except BaseException as fault:  # noqa: BLE001 - it is raised again in the part's turn
+            error, ended = fault, True
+        with self._changing():
+            part.busy = False
+            if part.done:  # its lane was closed meanwhile
+                return
+            part.error, part.done = error, ended
+            if isinstance(page, Split):
+                self._insert(lane, part, page)
+            elif not ended:
+                part.pages.append(page)  # type: ignore[arg-type]
+                lane.held += self._weigh(page)  # type: ignore[arg-type]
+
+    def _insert(self, lane: Lane[S, P], part: Part[S, P], split: Split[S]) -> None:
+        part.whole, part.done = False, True
+        place = lane.parts.index(part) + 1
+        for number, piece in enumerate(split.pieces):
+            lane.parts.insert(place + number, Part(piece, (*part.rank, number)))
+
+    # On the iterating thread.
+
+    def _head(self, lane: Lane[S, P]) -> Part[S, P] | None:
+        """The oldest part, once there is one; None after the last."""
+        self._wait_watching(lambda: bool(lane.parts) or lane.fed)
+        if lane.parts:
+            return lane.parts[0]
+        if lane.failure is not None:
+            raise lane.failure
+        return None
+
+    def _drain(self, lane: Lane[S, P], part: Part[S, P]) -> Iterator[P]:
         while True:
             self._wait_watching(lambda: bool(part.pages) or part.done)
             if not part.pages:
                 break
             with self._changing():
                 page = part.pages.popleft()
+                lane.held -= self._weigh(page)
             yield page
         if part.error is not None:
             raise part.error
 
+    def _wait_watching(self, ready: Callable[[], bool]) -> None:
+        """Wait, waking up often enough to see a signal's flag."""
+        self._watch()
+        with self._lock:
+            while not self._arrived.wait_for(ready, timeout=self.poll):
+                self._watch()
+
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        with self._changed:
+        with self._lock:
             yield
-            self._changed.notify_all()
-
-    def _await(self, ready: Callable[[], bool]) -> bool:
-        """Wait on a background thread; false when everything is to stop."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopped or ready())
-            return not self._stopped
-
-    def _wait_watching(self, ready: Callable[[], bool]) -> None:
-        """Wait on the iterating thread, waking up often enough to see a signal's flag."""
-        self._watch()
-        with self._changed:
-            while not self._changed.wait_for(ready, timeout=self.poll):
-                self._watch()
+            self._freed.notify_all()
+            self._arrived.notify_all()

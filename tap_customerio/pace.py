@@ -31,7 +31,7 @@ class Pace:
         """Start at full pace."""
         self._limit = self._rate = requests_per_second * self.share
         self._changed = threading.Condition()
-        self._waiting: list[tuple[int, int]] = []
+        self._waiting: list[tuple[tuple[int, ...], int]] = []
         self._numbers = itertools.count()
         self._mine = threading.local()
         self._next = self._resume = self._slowed = float("-inf")
@@ -42,8 +42,8 @@ class Pace:
         return self._rate
 
     @contextmanager
-    def rank(self, rank: int) -> Iterator[None]:
-        """Let this thread's requests go before those of any higher rank; the usual one is 0.
+    def rank(self, *rank: int) -> Iterator[None]:
+        """Let this thread's requests go before those of any higher rank.
 
         Where results are wanted in order, the first are so finished first, and fewer wait.
         """
@@ -51,11 +51,11 @@ class Pace:
         try:
             yield
         finally:
-            self._mine.rank = 0
+            self._mine.rank = ()
 
     def wait(self) -> None:
         """Block until the caller may send one request."""
-        ticket = (getattr(self._mine, "rank", 0), next(self._numbers))
+        ticket = (getattr(self._mine, "rank", ()), next(self._numbers))
         with self._changed:
             heapq.heappush(self._waiting, ticket)
             while self._waiting[0] != ticket or self._delay() > 0:

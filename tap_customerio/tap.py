@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import TapCapabilities
 
+from tap_customerio import problems
+from tap_customerio.answers import weight
 from tap_customerio.client import Client
+from tap_customerio.engine import Engine, Lane
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from types import FrameType
 
     from singer_sdk.about import AboutInfo
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from tap_customerio.streams.base import CustomerioStream
+    from tap_customerio.streams.base import CustomerioStream, Rows
+
+_ROOM = 24 << 20
+"""Bytes of pages that may wait for the stream being written, and as many for all others."""
 
 
 class TapCustomerio(Tap):
@@ -35,6 +42,8 @@ class TapCustomerio(Tap):
     _settings: Settings | None = None
     _client: Client | None = None
     _signal: int | None = None
+    _engine: Engine[Any, Rows] | None = None
+    _lanes: Mapping[str, Lane[Any, Rows]]
 
     @property
     def settings(self) -> Settings:
@@ -58,6 +67,42 @@ class TapCustomerio(Tap):
         info = super()._get_about_info()
         return dataclasses.replace(info, description=f"{info.description} {streams}")
 
+    def work(self, stream: CustomerioStream) -> tuple[Engine[Any, Rows], Lane[Any, Rows]]:
+        """The engine that works on all selected streams at once, and this stream's lane of it."""
+        if stream.ABORT_AT_RECORD_COUNT is not None:  # a test wants one record, and no more
+            lane = stream.lane()
+            return self._start([lane], workers=1), lane
+        if self._engine is None:
+            selected = [s for s in self.streams.values() if s.selected]
+            self._lanes = {s.name: s.lane() for s in selected}
+            self._engine = self._start(self._lanes.values(), workers=self.settings.concurrency)
+        return self._engine, self._lanes[stream.name]
+
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        if self._engine is not None:
+            self._engine.stop()
+
+    @property
+    def streams(self) -> dict[str, CustomerioStream]:  # type: ignore[override]
+        """All streams by name, but those last that the engine begins first, and finishes late."""
+        if self._streams is None:
+            streams = cast("dict[str, CustomerioStream]", super().streams).values()
+            self._streams = {s.name: s for s in sorted(streams, key=lambda s: s.serial)}
+        return cast("dict[str, CustomerioStream]", self._streams)
+
+    def conclude(self) -> None:
+        """Say what the run took.
+
+        Raises:
+            Problem: When any stream failed: that must not pass for success.
+        """
+        requests = self.client.requests
+        each = ", ".join(f"{name} {number:,}" for name, number in sorted(requests.items()))
+        self.logger.info("%s requests: %s", f"{requests.total():,}", each)
+        if failed := [name for name, stream in self.streams.items() if stream.failed]:
+            raise problems.incomplete(failed)
+
     def discover_streams(self) -> list[CustomerioStream]:
         """One of each stream class."""
         return [stream(self) for stream in all_streams()]
@@ -71,6 +116,9 @@ class TapCustomerio(Tap):
         if self._signal is not None:
             self.logger.warning("Stopped by signal %d; state is as of the last slice", self._signal)
             raise SystemExit(128 + self._signal)
+
+    def _start(self, lanes: Iterable[Lane[Any, Rows]], workers: int) -> Engine[Any, Rows]:
+        return Engine(list(lanes), workers=workers, room=_ROOM, weigh=weight, watch=self.watch)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # Only a flag: the SDK's handler writes state from inside the signal and can tear a line.

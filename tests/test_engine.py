@@ -4,35 +4,52 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_customerio.engine import Engine, Split
+from tap_customerio.engine import Engine, Lane, Split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tap_customerio.engine import Part
+
+
+def _run(
+    slices: Iterable[Any],
+    read: Callable[[Any], Iterable[Any]],
+    *,
+    workers: int,
+    room: int = 12,
+    watch: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Part[Any, Any], Iterator[Any]]]:
+    """One lane by itself."""
+    lane: Lane[Any, Any] = Lane(lambda: slices, read)
+    return Engine([lane], workers=workers, room=room, watch=watch).parts(lane)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 8), st.integers(1, 4))
-def test_pages_come_in_slice_order(sizes: list[int], workers: int, depth: int) -> None:
+def test_pages_come_in_slice_order(sizes: list[int], workers: int, room: int) -> None:
     def read(piece: tuple[int, int]) -> Iterator[tuple[int, int]]:
         number, size = piece
         for page in range(size):
             yield number, page
 
-    engine = Engine(enumerate(sizes), read, workers=workers, depth=depth)
-    got = [(part.piece, list(pages)) for part, pages in engine]
+    parts = _run(enumerate(sizes), read, workers=workers, room=room)
+    got = [(part.piece, list(pages)) for part, pages in parts]
     assert got == [((n, s), [(n, p) for p in range(s)]) for n, s in enumerate(sizes)]
 
 
 def test_slices_are_read_side_by_side() -> None:
     together = threading.Barrier(4, timeout=5)
-    engine = Engine(range(4), lambda _: [together.wait()], workers=4)
-    assert sorted(page for _, pages in engine for page in pages) == [0, 1, 2, 3]
+    parts = _run(range(4), lambda _: [together.wait()], workers=4)
+    assert sorted(page for _, pages in parts for page in pages) == [0, 1, 2, 3]
 
 
 def test_no_more_is_read_ahead_than_the_buffer_holds() -> None:
@@ -43,11 +60,11 @@ def test_no_more_is_read_ahead_than_the_buffer_holds() -> None:
             read.append((piece, page))
             yield page
 
-    slices = iter(Engine(range(1000), pages, workers=2, depth=3))
+    slices = _run(range(1000), pages, workers=2, room=3)
     _, first = next(slices)
     next(first)
     time.sleep(0.2)
-    assert len(read) <= 2 * (3 + 2)
+    assert len(read) <= 1 + 3 + 2  # taken, waiting, and one a worker
     slices.close()  # type: ignore[attr-defined]
 
 
@@ -59,7 +76,7 @@ def test_a_failing_slice_fails_in_its_turn() -> None:
 
     done = []
     with pytest.raises(ValueError, match="3"):
-        for part, rows in Engine(range(10), pages, workers=4):
+        for part, rows in _run(range(10), pages, workers=4):
             list(rows)
             done.append(part.piece)
     assert done == [0, 1, 2]
@@ -73,7 +90,7 @@ def test_a_failing_list_of_slices_fails_after_the_slices_it_gave() -> None:
 
     done = []
     with pytest.raises(LookupError):
-        for part, rows in Engine(slices(), lambda piece: [piece], workers=4):
+        for part, rows in _run(slices(), lambda piece: [piece], workers=4):
             done.append((part.piece, list(rows)))
     assert done == [(0, [0]), (1, [1])]
 
@@ -87,7 +104,7 @@ def test_watching_goes_on_while_waiting_for_a_slow_answer() -> None:
 
     started = time.monotonic()
     with pytest.raises(SystemExit):
-        for _, rows in Engine([0], lambda _: [released.wait(5)], workers=1, watch=watch):
+        for _, rows in _run([0], lambda _: [released.wait(5)], workers=1, watch=watch):
             list(rows)
     assert time.monotonic() - started < 3
     released.set()
@@ -97,10 +114,9 @@ def test_watching_goes_on_while_waiting_for_a_slow_answer() -> None:
 @given(st.integers(0, 20), st.integers(1, 4))
 def test_leaving_early_never_hangs_and_ends_the_threads(after: int, workers: int) -> None:
     before = threading.active_count()
-    engine = Engine(range(50), lambda _: range(20), workers=workers, depth=1)
     taken = 0
     with pytest.raises(RuntimeError):
-        for _, pages in engine:
+        for _, pages in _run(range(50), lambda _: range(20), workers=workers, room=1):
             for _page in pages:
                 taken += 1
                 if taken > after:
@@ -123,7 +139,7 @@ def test_what_finished_slices_teach_reaches_later_ones() -> None:
         return [piece]
 
     seen: list[int] = []
-    for part, pages in Engine(slices(), read, workers=1):
+    for part, pages in _run(slices(), read, workers=1):
         seen.append(part.piece)
         list(pages)
     assert seen[-1] > 10
@@ -143,12 +159,95 @@ def test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finishe
             yield list(piece)
 
     finished: list[int] = []
-    engine: Engine[range, list[int]] = Engine(
-        [range(size), range(size, 2 * size)], read, workers=workers, depth=2
-    )
-    for part, pages in engine:
+    for part, pages in _run([range(size), range(size, 2 * size)], read, workers=workers, room=2):
         rows = [row for page in pages for row in page]
         if part.whole:
             assert rows[-len(part.piece) :] == list(part.piece)
             finished += part.piece
     assert finished == list(range(2 * size))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(st.integers(0, 30), max_size=6), st.booleans()), max_size=5),
+    st.integers(1, 6),
+    st.integers(1, 6),
+)
+def test_many_lanes_all_come_whole_and_in_order_however_little_room_there_is(
+    sizes: list[tuple[list[int], bool]], workers: int, room: int
+) -> None:
+    lanes: list[Lane[Any, Any]] = [
+        Lane(partial(enumerate, pieces), lambda piece: range(piece[1]), serial=serial)
+        for pieces, serial in sizes
+    ]
+    engine = Engine(lanes, workers=workers, room=room)
+    for lane, (pieces, _) in zip(lanes, sizes, strict=True):
+        got = [list(pages) for _, pages in engine.parts(lane)]
+        assert got == [list(range(size)) for size in pieces]
+
+
+def _lane(name: str, size: int, log: list[str], *, serial: bool = False) -> Lane[int, int]:
+    def read(piece: int) -> Iterator[int]:
+        log.append(f"{name}{piece}")
+        yield piece
+
+    return Lane(lambda: range(size), read, serial=serial)
+
+
+def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
+    released = threading.Event()
+    log: list[str] = []
+    slow: Lane[int, Any] = Lane(lambda: [0], lambda _: [released.wait(5)])
+    lanes = [slow, _lane("b", 3, log), _lane("c", 30, log)]
+    engine = Engine(lanes, workers=2, room=10)
+    parts = engine.parts(lanes[0])
+    _, pages = next(parts)
+    until = time.monotonic() + 5
+    while len(log) < 7 and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert log == ["b0", "b1", "b2", "c0", "c1", "c2", "c3"]  # no more than workers + 2 a lane
+    released.set()
+    assert list(pages) == [True]
+    assert [part.piece for lane in lanes[1:] for part, _ in engine.parts(lane)] == [
+        *range(3),
+        *range(30),
+    ]
+
+
+def test_serial_lanes_go_first_but_never_keep_the_others_from_going_on() -> None:
+    log: list[str] = []
+    chain: Lane[int, int] = Lane(lambda: [0], lambda _: iter(range(1000)), serial=True)
+    lanes = [_lane("a", 5, log), chain]
+    engine = Engine(lanes, workers=1, room=3)
+    assert [part.piece for part, _ in engine.parts(lanes[0])] == list(range(5))
+    assert chain.held == 3
+    assert sum(len(list(pages)) for _, pages in engine.parts(chain)) == 1000
+
+
+def test_steps_run_within_their_rank_which_follows_the_order_wanted() -> None:
+    ranks = []
+
+    @contextmanager
+    def around(rank: tuple[int, ...]) -> Iterator[None]:
+        ranks.append(rank)
+        yield
+
+    def read(piece: int) -> Iterator[Any]:
+        yield Split([10, 11]) if piece == 1 else piece
+
+    lane: Lane[int, Any] = Lane(lambda: range(2), read, around=around)
+    assert len(list(Engine([lane], workers=1, room=9).parts(lane))) == 4
+    assert sorted(set(ranks)) == [(0,), (0, 0), (0, 1), (0, 1, 0), (0, 1, 1)]
+
+
+def test_stopping_ends_the_threads_of_all_lanes() -> None:
+    before = threading.active_count()
+    lanes = [_lane(name, 100, []) for name in "abc"]
+    engine = Engine(lanes, workers=4, room=2)
+    next(engine.parts(lanes[0]))
+    engine.stop()
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() <= before

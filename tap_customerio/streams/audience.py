@@ -113,23 +113,25 @@ class Activities(CustomerioStream):
         object_of(nested(extra=True), data="Depends on the type."),
     )
 
+    serial = True
+
     # Newest first by arrival, while what arrives may be dated back.
     margin = DAY
 
     def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
         """Read on until a whole page is older than anything asked for."""
-        since = max(
-            self.settings.start or BEGINNING, BEGINNING if self._since is None else self._since
-        )
         params = {"limit": 100, "deleted": "true"}
         for page in self.client.pages("/v1/activities", "activities", params=params):
+            yield page
             rows = list(page)
-            yield [row for row in rows if self._asked(row, since)]
-            if rows and all((row.get("timestamp") or since) < since for row in rows):
+            if rows and all(self._moment(row) < self._oldest for row in rows):
                 return
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
-        """The activity, with its person's permanent id at top level."""
+        """The activity, if it is asked for, with its person's permanent id at top level."""
+        moment, end = self._moment(raw), self.settings.end
+        if moment < self._oldest or (end and moment >= end):
+            return None
         raw["cio_id"] = (raw.get("customer_identifiers") or {}).get("cio_id")
         return self.read(raw)
 
@@ -137,15 +139,19 @@ class Activities(CustomerioStream):
         """Everything up to the API's present has been read, or up to end_date."""
         self.advance(min(self.client.present, self.settings.end or self.client.present))
 
-    def _asked(self, row: dict[str, Any], since: int) -> bool:
-        moment = row.get("timestamp") or since
-        return bool(moment >= since and not (self.settings.end and moment >= self.settings.end))
+    @property
+    def _oldest(self) -> int:
+        return max(self.settings.start or BEGINNING, self._since or BEGINNING)
+
+    def _moment(self, row: dict[str, Any]) -> int:
+        return row.get("timestamp") or self._oldest
 
 
 class OptOuts(CustomerioStream):
     """Opt-outs: the people who opted out of SMS or WhatsApp, and of which senders."""
 
     name = "opt_outs"
+    serial = True
     primary_keys = ("cio_id",)
     schema = record(
         text("cio_id", customer_id="The workspace's own id of the person, if any."),

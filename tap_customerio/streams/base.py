@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +14,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
-from tap_customerio.engine import Engine, Split
+from tap_customerio.engine import Lane
 from tap_customerio.schema import Reader
 from tap_customerio.windows import HOUR, parse, rfc3339
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.answers import Answer
     from tap_customerio.client import Client
+    from tap_customerio.engine import Split
     from tap_customerio.schema import Schema
     from tap_customerio.settings import Settings
     from tap_customerio.tap import TapCustomerio
@@ -44,6 +46,9 @@ class CustomerioStream(Stream):
     # Whether a slice stands for something that may be deleted between being listed and being read.
     vanishing: ClassVar[bool] = False
 
+    # Whether it is one long chain of pages, each of which names the next.
+    serial: ClassVar[bool] = False
+
     # Reader already conforms; the SDK's own conformance costs more than all the rest.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -51,6 +56,7 @@ class CustomerioStream(Stream):
         """Share the tap's client and settings."""
         super().__init__(tap)
         self.failed = False
+        self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
         self._newest = 0
         self.tap = tap
@@ -100,25 +106,30 @@ class CustomerioStream(Stream):
         """Give all records; a problem of this stream alone is told, and the others go on."""
         try:
             yield from self._run()
-        except problems.Fatal:
-            raise
-        except problems.Problem as problem:
+        except BaseException as error:
+            if not isinstance(error, problems.Problem) or isinstance(error, problems.Fatal):
+                self.tap.stop()
+                raise
             self.failed = True
-            self.logger.error("Stream %s failed: %s", self.name, problem)  # noqa: TRY400
+            self.logger.error("Stream %s failed: %s", self.name, error)  # noqa: TRY400
         self.write_state()
+
+    def lane(self) -> Lane[Any, Rows]:
+        """The stream's work; called before any is done, for the state may not be read meanwhile.
+
+        Raises:
+            Problem: When the state holds something else than a bookmark.
+        """
+        self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
+        bookmark = self.bookmark(self.last)
+        self._since = None if bookmark is None else bookmark - self.margin
+        around = partial(self.client.acting, self.name)
+        return Lane(self.slices, self._present, serial=self.serial, around=around)
 
     def _run(self) -> Iterator[Record]:
         """Run the slices through the engine; code after a yield runs once it has been written."""
-        bookmark = self.bookmark()
-        self._since = None if bookmark is None else bookmark - self.margin
-        testing = self.ABORT_AT_RECORD_COUNT is not None
-        engine: Engine[Any, Rows] = Engine(
-            self.slices(),
-            self._present,
-            workers=1 if testing else self.settings.concurrency,
-            watch=self.tap.watch,
-        )
-        for part, pages in engine:
+        engine, lane = self.tap.work(self)
+        for part, pages in engine.parts(lane):
             for page in pages:
                 for raw in page:
                     if (row := self.record(raw, part.piece)) is not None:
@@ -139,27 +150,22 @@ class CustomerioStream(Stream):
             self.logger.warning("%s was deleted meanwhile; left out.", gone.request)
 
     def log_sync_costs(self) -> None:
-        """Called once for each stream after all have run: a failure must not pass for success.
-
-        Raises:
-            Problem: When any stream failed.
-        """
+        """Called once for each stream after all have run; the last one speaks for all."""
         super().log_sync_costs()
-        failed = [name for name, stream in self.tap.streams.items() if getattr(stream, "failed", 0)]
-        if failed:
-            raise problems.incomplete(failed)
+        if self.name == list(self.tap.streams)[-1]:
+            self.tap.conclude()
 
     # Bookmarks move per slice, not per record, and never by the local clock.
 
-    def bookmark(self) -> int | None:
-        """The bookmark in unix seconds; None at first, and for a full-table read.
+    def bookmark(self, state: dict[str, Any]) -> int | None:
+        """A state's bookmark in unix seconds; None at first, and for a full-table read.
 
         Raises:
             Problem: When the state holds something else.
         """
         if self.replication_method == REPLICATION_FULL_TABLE:
             return None
-        value = self.stream_state.get("replication_key_value")
+        value = state.get("replication_key_value")
         try:
             return None if value is None else parse(value)
         except (TypeError, ValueError):
@@ -169,7 +175,7 @@ class CustomerioStream(Stream):
         """Move the bookmark forward, never back, and write the state."""
         if self.replication_method == REPLICATION_FULL_TABLE:
             return
-        current = self.bookmark()
+        current = self.bookmark(self.stream_state)
         if current is None or moment > current:
             self.stream_state["replication_key"] = self.replication_key
             self.stream_state["replication_key_value"] = rfc3339(moment)

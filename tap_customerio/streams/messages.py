@@ -101,19 +101,18 @@ class Messages(CustomerioStream):
 
     def slices(self) -> Iterator[Window]:
         """Windows from the bookmark, or start_date, to end_date or the API's present."""
-        bookmark = self.bookmark()
+        bookmark = self.bookmark(self.last)
         start = max(self.settings.start or BEGINNING, bookmark or BEGINNING)
         end = min(self.settings.end or self.client.present, self.client.present)
         self._plan = WindowPlan(start, end)
         yield from self._plan
 
     def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
-        """A window's drafts, if they are wanted, and its deliveries; older windows go first."""
+        """A window's drafts, if they are wanted, and its deliveries."""
         if piece.width:
-            with self.client.pace.rank(piece.start):
-                if self.settings.include_drafts:
-                    yield from self._pages(piece, drafts="true")
-                yield from self._sent(piece)
+            if self.settings.include_drafts:
+                yield from self._pages(piece, drafts="true")
+            yield from self._sent(piece)
 
     def _sent(self, window: Window) -> Iterator[Rows | Split[Window]]:
         """A window's deliveries; after many pages, what is left is split, to be read side by side.

@@ -139,9 +139,8 @@ class TimeSeries(CustomerioStream):
     def _first_instant(self) -> int:
         """Where to read from: the bookmark less the look-back, but not before start_date."""
         start = self.settings.start or BEGINNING
-        bookmark = self.bookmark()
-        state = self.stream_state
-        read_as = (state.get("resolution"), state.get("timezone"))
+        bookmark = self.bookmark(self.last)
+        read_as = (self.last.get("resolution"), self.last.get("timezone"))
         asked_as = (self.settings.metrics_resolution, self.settings.metrics_timezone)
         if bookmark is None:
             return start
