@@ -237,7 +237,8 @@ def test_steps_run_within_their_rank_which_follows_the_order_wanted() -> None:
         yield Split([10, 11]) if piece == 1 else piece
 
     lane: Lane[int, Any] = Lane(lambda: range(2), read, around=around)
-    assert len(list(Engine([lane], workers=1, room=9).parts(lane))) == 4
+    for _, pages in Engine([lane], workers=1, room=9).parts(lane):
+        list(pages)
     assert sorted(set(ranks)) == [(0,), (0, 0), (0, 1), (0, 1, 0), (0, 1, 1)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,7 @@ MESSAGES = {
 """Types of actions that send something; only those count anything."""
 
 _STRETCH = 3_600 * DAY
+_LONGEST_SEND = 30 * DAY
 _FEWEST_STEPS = 2
 _HTTP_CLASSES = ("2xx", "3xx", "4xx", "5xx")
 _UTC = ZoneInfo("UTC")
@@ -111,9 +113,14 @@ class TimeSeries(CustomerioStream):
         self._warned = False
         for path, sender, names, version in self.sources():
             created = int(sender.get("created") or sender.get("created_at") or BEGINNING)
-            whole = Window(max(self._start, created), self._end)
-            for window in self._stretches(whole) if version != "1" else [whole]:
-                if window.start < window.end:
+            start = max(self._start, created)
+            stretches: Iterable[Window]
+            if version == "1":
+                stretches = [Window(self._within_reach(start), self._end)]
+            else:
+                stretches = self._stretches(Window(start, self._end))
+            for window in stretches:
+                if window.start < min(window.end, _last_send(sender)):
                     yield Source(path, window, names, version)  # type: ignore[arg-type]
 
     def pages(self, piece: Source) -> Iterable[Rows]:
@@ -149,6 +156,15 @@ class TimeSeries(CustomerioStream):
             return start
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
 
+    def _within_reach(self, start: int) -> int:
+        """The earliest instant from `start` on whose bucket version 1 still has."""
+        resolution = self.settings.metrics_resolution
+        running = bucket_start(self.client.present, resolution, EASTERN)
+        oldest = bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution])
+        if start < oldest:
+            self._warn_of_reach()
+        return max(start, oldest)
+
     def _stretches(self, whole: Window) -> Iterator[Window]:
         start = whole.start
         while start < whole.end:
@@ -178,8 +194,6 @@ class TimeSeries(CustomerioStream):
         oldest = bucket_start(source.window.start, resolution, EASTERN)
         wanted = sum(1 for _ in buckets(oldest, self.client.present + 1, resolution, EASTERN))
         steps = max(_FEWEST_STEPS, min(wanted, V1_REACH[resolution]))
-        if wanted > steps:
-            self._warn_of_reach()
         params = {"period": resolution, "steps": steps}
         answer = self.client.fetch("GET", source.path, params=params)
         length = max(
@@ -338,6 +352,18 @@ class JourneyMetrics(TimeSeries):
     def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
         yield {}, _columns(answer.get("journey_metric"))
+
+
+def _last_send(sender: dict[str, Any]) -> int:
+    """When its last delivery may have been created; that is when all that follows is counted.
+
+    A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
+    """
+    if sender.get("state") == "draft" and not sender.get("first_started"):
+        return BEGINNING
+    if "sent_at" in sender:
+        return max(sender["sent_at"] or 0, sender.get("updated") or 0) + _LONGEST_SEND
+    return sys.maxsize
 
 
 def _parts(kind: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:

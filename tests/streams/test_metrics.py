@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from harness import CORE, NOW, SINCE, config_for, run_tap
 
-from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox import Quirks, Workspace
 from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness import Output
 
     from tap_customerio.sandbox import Sandbox
+    from tap_customerio.sandbox.gate import Call
     from tap_customerio.windows import Resolution
 
 REACH: dict[str, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
@@ -211,3 +212,32 @@ def test_a_range_of_more_than_ten_years_is_asked_for_in_parts(
     assert len([r for r in output.records["metrics"] if r["source_type"] == "campaign"]) == len(
         asked
     )
+
+
+def test_nothing_is_asked_of_what_cannot_have_sent_anything_in_the_range(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    since = NOW - 200 * DAY
+    box = make_sandbox(workspace=Workspace(since=int(since // DAY * DAY), per_day=30))
+    output = run_tap(config_for(box), streams=["metrics"])
+    newsletters = {row["id"]: row for row in box.workspace.newsletters(NOW)}
+    asked = {int(call.path.split("/")[3]) for call in box.calls if _counts(call, "newsletters")}
+    never = {number for number, row in newsletters.items() if row["sent_at"] is None}
+    reached = bucket_after(bucket_start(int(NOW), "days", EASTERN), "days", EASTERN, -44)
+    long_ago = {
+        number
+        for number, row in newsletters.items()
+        if max(row["updated"], row["sent_at"] or 0) + 30 * DAY <= reached
+    }
+    assert never & long_ago
+    assert asked == newsletters.keys() - long_ago
+    campaigns = {row["id"]: row["state"] for row in box.workspace.campaigns(NOW)}
+    asked = {int(call.path.split("/")[3]) for call in box.calls if _counts(call, "campaigns")}
+    assert "draft" in campaigns.values()
+    assert asked == {number for number, state in campaigns.items() if state != "draft"}
+    assert check(output, box, "days", "America/New_York", ("newsletter",))
+    assert total(output, ("newsletter",)) == deliveries(box, reached, ("newsletter",))
+
+
+def _counts(call: Call, kind: str) -> bool:
+    return call.path.startswith(f"/v1/{kind}/") and call.path.endswith("/metrics")
