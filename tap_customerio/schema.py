@@ -7,6 +7,7 @@ Fields are named by position, or by keyword where the name needs explaining:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -15,10 +16,13 @@ from tap_customerio import problems
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 Schema = dict[str, Any]
+Field = tuple[type | None, Callable[[Any], Any]]
+"""How a value is read: the type that may stay as it is, if any, and what makes it fit."""
 
+_LEAST, _MOST = -(2**63), 2**63 - 1
 _YEAR_9999 = parse("9999-01-01")
 _BOOLEANS = {True: True, False: False, "true": True, "false": False}
 
@@ -39,7 +43,7 @@ def text(*names: str, **described: str) -> Schema:
 
 def integer(*names: str, **described: str) -> Schema:
     """Whole numbers of 64 bits; without the maximum, some targets choose an exotic type."""
-    return _fields({"type": ["integer", "null"], "maximum": 2**63 - 1}, names, described)
+    return _fields({"type": ["integer", "null"], "maximum": _MOST}, names, described)
 
 
 def boolean(*names: str, **described: str) -> Schema:
@@ -84,31 +88,32 @@ class Reader:
         """Compile the schema once; reading is called per record."""
         self.dropped: set[str] = set()
         self._stream = stream
-        self._fields: list[tuple[str, Callable[[Any], Any], list[Any] | None]] = [
-            (name, self._converter(name, kind), [] if "array" in kind["type"] else None)
-            for name, kind in schema["properties"].items()
-        ]
-        self._known = schema["properties"].keys()
+        properties = schema["properties"]
+        self._fields = {name: self._field(name, kind) for name, kind in properties.items()}
+        self._blank = dict.fromkeys(properties)
+        self._lists = [name for name, kind in properties.items() if "array" in kind["type"]]
         self._keys = schema["required"]
 
     def __call__(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Read one object; members it lacks are null, lists empty."""
-        result = {}
-        found = 0
-        for name, convert, default in self._fields:
-            value = raw.get(name)
-            if value is None:
-                found += name in raw
-                result[name] = list(default) if default is not None else None
-            else:
-                found += 1
-                result[name] = convert(value)
-        if found != len(raw):
-            self.dropped.update(raw.keys() - self._known)
+        result: dict[str, Any] = self._blank.copy()
+        for name in self._lists:
+            result[name] = []
+        fields = self._fields
+        for name, value in raw.items():
+            if name not in fields:
+                self.dropped.add(name)
+            elif value is not None:
+                exact, convert = fields[name]
+                result[name] = value if type(value) is exact else convert(value)
         for key in self._keys:
             if result[key] is None:
                 raise problems.bad_value(self._stream, key, "key")
         return result
+
+    def _field(self, path: str, kind: Schema) -> Field:
+        convert = self._converter(path, kind)
+        return str if convert is _text else None, convert
 
     def _converter(self, path: str, kind: Schema) -> Callable[[Any], Any]:
         types = kind["type"]
@@ -120,8 +125,17 @@ class Reader:
             return self._time(path)
         if "string" in types:
             return _text
-        name, convert = ("integer", _integer) if "integer" in types else ("boolean", _boolean)
-        return self._checked(path, name, convert)
+        if "integer" in types:
+            return self._integer(path)
+        return self._checked(path, "boolean", _boolean)
+
+    def _integer(self, path: str) -> Callable[[Any], Any]:
+        slowly = self._checked(path, "integer", _integer)
+
+        def integer(value: Any) -> Any:
+            return value if type(value) is int and _LEAST <= value <= _MOST else slowly(value)
+
+        return integer
 
     def _time(self, path: str) -> Callable[[Any], Any]:
         slowly = self._checked(path, "time", _timestamp)
@@ -158,22 +172,24 @@ class Reader:
 
     def _object(self, path: str, kind: Schema) -> Callable[[Any], Any]:
         known = {
-            name: self._converter(f"{path}.{name}", member)
+            name: self._field(f"{path}.{name}", member)
             for name, member in kind["properties"].items()
         }
         extra = kind.get("additionalProperties")
-        other = _as_it_is if extra is True else extra and self._converter(f"{path}.*", extra)
+        other = (None, _as_it_is) if extra is True else extra and self._field(f"{path}.*", extra)
 
         def members(value: Any) -> dict[str, Any]:
             if not isinstance(value, dict):
                 raise problems.bad_value(self._stream, path, "object")
             result = {}
             for name, member in value.items():
-                convert = known.get(name, other)
-                if convert is None:
+                field = known.get(name, other)
+                if field is None:
                     self.dropped.add(f"{path}.{name}")
+                elif member is None or type(member) is field[0]:
+                    result[name] = member
                 else:
-                    result[name] = None if member is None else convert(member)
+                    result[name] = field[1](member)
             return result
 
         return members
@@ -198,11 +214,9 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
-    if type(value) is int and -(2**63) <= value < 2**63:
-        return value
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError
-    if not -(2**63) <= (whole := int(value)) < 2**63:
+    if not _LEAST <= (whole := int(value)) <= _MOST:
         raise ValueError
     return whole
 

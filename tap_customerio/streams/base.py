@@ -190,6 +190,14 @@ class CustomerioStream(Stream):
     def _increment_stream_state(self, *_: Any, **__: Any) -> None:
         pass
 
+    def generate_child_contexts(
+        self,
+        record: Record,  # noqa: ARG002
+        context: Context | None,  # noqa: ARG002
+    ) -> Iterable[Context | None]:
+        """None: a child stream lists its parents itself."""
+        return ()
+
     def _write_starting_replication_value(self, context: Context | None) -> None:
         pass
 

@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--activities-per-day", type=int, default=800)
     parser.add_argument("--latency", type=float, default=250)
     parser.add_argument("--jitter", type=float, default=100)
+    parser.add_argument("--requests-per-second", type=int, default=10)
     options = parser.parse_args()
     since = NOW - options.days * DAY
     workspace = Workspace(
@@ -81,13 +82,18 @@ def main() -> None:
         activities_per_day=options.activities_per_day,
     )
     sandbox = Sandbox(
-        workspace, clock=Clock(NOW), latency_ms=options.latency, jitter_ms=options.jitter
+        workspace,
+        clock=Clock(NOW),
+        latency_ms=options.latency,
+        jitter_ms=options.jitter,
+        requests_per_second=options.requests_per_second,
     )
     with sandbox, tempfile.TemporaryDirectory() as folder:
         config = {
             "app_api_key": sandbox.app_api_key,
             "api_url": sandbox.url,
             "start_date": rfc3339(since),
+            "requests_per_second": options.requests_per_second,
         }
         words = command(Path(folder), config, options.streams)
         started = time.monotonic()
