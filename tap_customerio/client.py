@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 import backoff
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from backoff.types import Details
 
     from tap_customerio.settings import Settings
+
+T = TypeVar("T")
 
 HOSTS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
 """Base addresses of the App API by region."""
@@ -91,6 +93,7 @@ class Client:
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._present: int | None = None
         self._listings: dict[str, Future[list[Any]]] = {}
+        self._shared: dict[type, object] = {}
         self._lock = threading.RLock()
         self._mine = threading.local()
         self.requests: Counter[str] = Counter()
@@ -196,6 +199,13 @@ class Client:
                 raise
         return listing.result()
 
+    def shared(self, kind: type[T], make: Callable[[], T]) -> T:
+        """The one object of its kind in this run, made when it is first asked for."""
+        with self._lock:
+            if kind not in self._shared:
+                self._shared[kind] = make()
+            return cast("T", self._shared[kind])
+
     def _attempt(self, method: str, path: str, params: dict[str, Any] | None, body: Any) -> Answer:
         response = self._send(self._find_base(), method, path, params, body)
         at = self._clock(response)
@@ -209,7 +219,6 @@ class Client:
             raise _PassingFault(str(fault)) from None
         if at is None:
             raise problems.no_date(self._where())
-        self.pace.speed_up()
         return Answer(members, at)
 
     def _send(

@@ -17,19 +17,21 @@ class Pace:
     """Grants requests one at a time, `requests_per_second` at most, to any number of threads.
 
     Grants are spaced for 96 % of the limit: ten of them may then lose 40 ms to jitter on the
-    way before the server sees an eleventh in a rolling second. A 429 halves the pace; it recovers
-    with every answer.
+    way before the server sees an eleventh in a rolling second. A 429 means that others share the
+    limit: the pace falls by a quarter, comes back to where that happened within `regain` seconds,
+    dwells there, and goes on ever faster as long as nobody minds (the cubic curve of RFC 9438).
     """
 
     share = 0.96
     slowest = 0.05
     catching_up = 0.04
-    recovery = 0.01
+    fall = 0.25
+    regain = 10.0
     calm = 1.0
 
     def __init__(self, requests_per_second: float) -> None:
         """Start at full pace."""
-        self._limit = self._rate = requests_per_second * self.share
+        self._limit = self._ceiling = requests_per_second * self.share
         self._changed = threading.Condition()
         self._waiting: list[tuple[tuple[int, ...], int]] = []
         self._numbers = itertools.count()
@@ -39,7 +41,9 @@ class Pace:
     @property
     def rate(self) -> float:
         """Requests a second at present."""
-        return self._rate
+        since = max(0.0, time.monotonic() - max(self._resume, self._slowed))
+        regained = min(since / self.regain, 1e6) - 1
+        return min(self._limit, self._ceiling * (1 + self.fall * regained**3))
 
     @contextmanager
     def rank(self, *rank: int) -> Iterator[None]:
@@ -62,24 +66,18 @@ class Pace:
                 self._changed.wait(self._delay() if self._waiting[0] == ticket else None)
             heapq.heappop(self._waiting)
             # From when it was granted, not planned: a late wake-up must not bunch the next ones.
-            now, space = time.monotonic(), 1 / self._rate
+            now, space = time.monotonic(), 1 / self.rate
             self._next = now + space - min(now - self._next, space * self.catching_up)
             self._changed.notify_all()
 
     def give_way(self, seconds: float) -> None:
-        """Send nothing for that long, then go on at half the pace (once per wave of 429s)."""
+        """Send nothing for that long, then go on more slowly (once per wave of 429s)."""
         with self._changed:
             now = time.monotonic()
-            self._resume = max(self._resume, now + seconds)
-            if now - self._slowed > self.calm:
+            if now > self._resume and now - self._slowed > self.calm:
+                self._ceiling = max(self.rate, self._limit * self.slowest)
                 self._slowed = now
-                self._rate = max(self._rate / 2, self._limit * self.slowest)
-
-    def speed_up(self) -> None:
-        """Take back a little of the pace, up to the limit."""
-        if self._rate < self._limit:
-            with self._changed:
-                self._rate = min(self._limit, self._rate + self._limit * self.recovery)
+            self._resume = max(self._resume, now + seconds)
 
     def _delay(self) -> float:
         return max(self._next, self._resume) - time.monotonic()

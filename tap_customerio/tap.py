@@ -19,7 +19,7 @@ from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from types import FrameType
 
     from singer_sdk.about import AboutInfo
@@ -43,7 +43,7 @@ class TapCustomerio(Tap):
     _client: Client | None = None
     _signal: int | None = None
     _engine: Engine[Any, Rows] | None = None
-    _lanes: Mapping[str, Lane[Any, Rows]]
+    _lanes: dict[str, Lane[Any, Rows]]
 
     @property
     def settings(self) -> Settings:
@@ -72,11 +72,12 @@ class TapCustomerio(Tap):
         if stream.ABORT_AT_RECORD_COUNT is not None:  # a test wants one record, and no more
             lane = stream.lane()
             return self._start([lane], workers=1), lane
-        if self._engine is None:
-            selected = [s for s in self.streams.values() if s.selected]
-            self._lanes = {s.name: s.lane() for s in selected}
+        if self._engine is None or stream.name not in self._lanes:
+            if self._engine is not None:  # a second run: what the first has read is no longer true
+                self._client = None
+            self._lanes = {s.name: s.lane() for s in self.streams.values() if s.selected}
             self._engine = self._start(self._lanes.values(), workers=self.settings.concurrency)
-        return self._engine, self._lanes[stream.name]
+        return self._engine, self._lanes.pop(stream.name)
 
     def stop(self) -> None:
         """Ask for nothing more."""

@@ -15,7 +15,7 @@ from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SINCE = parse("2026-02-01")
 CORE = (
@@ -74,6 +74,17 @@ def select(streams: Iterable[str] | None = None) -> dict[str, Any]:
     return catalog
 
 
+@contextlib.contextmanager
+def signals_kept() -> Iterator[None]:
+    """Undo what a tap does to the handlers of signals when it is made."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def run_tap(
     config: Mapping[str, Any],
     *,
@@ -82,18 +93,14 @@ def run_tap(
     full_table: Iterable[str] = (),
 ) -> Output:
     """Sync the given streams (all, if none are given) and read what the tap writes."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stdout = io.BytesIO()
-    try:
-        with contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True)):
-            tap = TapCustomerio(config=dict(config), state=state, catalog=select(streams))
-            for name in full_table:
-                tap.streams[name].forced_replication_method = "FULL_TABLE"
-            tap.sync_all()
-            lines = stdout.getvalue().splitlines()
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    redirected = contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True))
+    with signals_kept(), redirected:
+        tap = TapCustomerio(config=dict(config), state=state, catalog=select(streams))
+        for name in full_table:
+            tap.streams[name].forced_replication_method = "FULL_TABLE"
+        tap.sync_all()
+        lines = stdout.getvalue().splitlines()
     return Output.of(lines)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from benchmarks import request_counts
 
 from tap_customerio.settings import SETTINGS
 from tap_customerio.streams import all_streams
@@ -95,3 +96,9 @@ def test_every_stream_says_what_it_is_and_describes_unclear_fields() -> None:
 
 def test_the_changelog_has_a_place_for_what_comes() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_no_change_costs_requests_unseen() -> None:
+    assert request_counts.TABLE.read_text() == request_counts.table(), (
+        "If that is meant, run: python tests/benchmarks/request_counts.py"
+    )

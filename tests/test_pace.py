@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from tap_customerio.pace import Pace
 
 
@@ -43,32 +45,70 @@ def test_waiting_for_others_does_not_bunch_what_comes_after() -> None:
     assert granted[2] - granted[1] >= 0.02
 
 
-def test_giving_way_holds_everyone_back_and_halves_the_pace_once_a_wave() -> None:
+class Watch:
+    """A clock that a test sets."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """What it shows."""
+        return self.now
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+    monkeypatch.setattr("tap_customerio.pace.time", watch)
+    return watch
+
+
+def test_giving_way_holds_everyone_back() -> None:
     pace = Pace(100)
-    full = pace.rate
     before = time.monotonic()
     pace.give_way(0.3)
     pace.give_way(0.1)
-    assert pace.rate == full / 2
     pace.wait()
     assert time.monotonic() - before >= 0.3
 
 
-def test_the_pace_recovers_and_stops_at_the_limit() -> None:
+def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: Watch) -> None:
     pace = Pace(10)
     full = pace.rate
-    pace.give_way(0)
-    for _ in range(100):
-        pace.speed_up()
-    assert pace.rate == full
+    for _ in range(5):
+        pace.give_way(1)
+        watch.now += 0.1
+    assert pace.rate == pytest.approx(full * 0.75)
+    watch.now += 1.5
+    slower = pace.rate
+    pace.give_way(1)
+    assert pace.rate == pytest.approx(slower * 0.75)
 
 
-def test_many_waves_never_stop_the_pace_altogether() -> None:
+def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(watch: Watch) -> None:
     pace = Pace(10)
-    pace.calm = -1
+    full = pace.rate
+    for _ in range(3):
+        pace.give_way(0)
+        watch.now += 1.5
+    refused = pace.rate
+    pace.give_way(0)
+    rates = []
+    for _ in range(40):
+        watch.now += 1
+        rates.append(pace.rate)
+    assert rates == sorted(rates)
+    assert rates[4] > 0.95 * refused  # seconds after it began again
+    assert rates[9] == pytest.approx(refused)
+    assert rates[14] < 1.05 * refused
+    assert rates[-1] == full
+
+
+def test_many_waves_never_stop_the_pace_altogether(watch: Watch) -> None:
+    pace = Pace(10)
     for _ in range(100):
         pace.give_way(0)
-    assert pace.rate > 0.4
+        watch.now += 1.1
+    assert pace.rate > 0.3
 
 
 def test_waiting_requests_of_lower_rank_go_first() -> None:

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import CORE, NOW, Output, config_for, new_sandbox, run_tap, select
+from harness import CORE, NOW, Output, config_for, new_sandbox, run_tap, select, signals_kept
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_customerio.sandbox import Workspace
@@ -246,3 +246,24 @@ def test_unbuffered_python_writes_whole_lines(
     output = Output.of(lines)
     assert output.bookmark("messages") == rfc3339(NOW)
     assert parse(output.bookmark("messages")) == NOW
+
+
+def test_the_requests_of_each_stream_are_told_at_the_end(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run_tap(config_for(sandbox), streams=["campaigns", "campaign_actions", "segments"])
+    [told] = [record.message for record in caplog.records if " requests: " in record.message]
+    named = dict(pair.split() for pair in told.partition(": ")[2].split(", "))
+    assert sum(map(int, named.values())) == len(sandbox.calls)
+    assert int(told.split()[0]) == len(sandbox.calls)
+    assert int(named["campaign_actions"]) > int(named["segments"]) == 1
+
+
+def test_a_tap_that_runs_again_reads_again(sandbox: Sandbox) -> None:
+    with signals_kept():
+        tap = TapCustomerio(config=config_for(sandbox), catalog=select(["segments", "workspaces"]))
+        tap.sync_all()
+        first = len(sandbox.calls)
+        tap.sync_all()
+    assert len(sandbox.calls) == 2 * first == 4

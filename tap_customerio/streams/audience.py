@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import problems
@@ -17,7 +18,7 @@ from tap_customerio.schema import (
     timestamp,
 )
 from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
-from tap_customerio.streams.people import IDENTIFIERS, search
+from tap_customerio.streams.people import IDENTIFIERS, everyone
 from tap_customerio.windows import BEGINNING, DAY
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ class SubscriptionPreferences(CustomerioStream):
 
     name = "subscription_preferences"
     vanishing = True
+    searches = True
     selected_by_default = False
     primary_keys = ("cio_id",)
     schema = record(
@@ -215,7 +217,7 @@ class SubscriptionPreferences(CustomerioStream):
 
     def slices(self) -> Iterator[str]:
         """Everyone the people search finds."""
-        return (person["cio_id"] for page in search(self) for person in page)
+        return chain.from_iterable(everyone(self))
 
     def pages(self, piece: str) -> Iterator[Rows]:
         """One person's preferences."""

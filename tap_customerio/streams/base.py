@@ -46,6 +46,9 @@ class CustomerioStream(Stream):
     # Whether a slice stands for something that may be deleted between being listed and being read.
     vanishing: ClassVar[bool] = False
 
+    # Whether it goes through everyone whom the people search finds.
+    searches: ClassVar[bool] = False
+
     # Whether it is one long chain of pages, each of which names the next.
     serial: ClassVar[bool] = False
 

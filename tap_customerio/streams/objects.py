@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio.client import quoted
 from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream, ListStream
-from tap_customerio.streams.people import IDENTIFIERS, search
+from tap_customerio.streams.people import IDENTIFIERS, everyone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,13 +124,14 @@ class CustomerRelationships(CustomerioStream):
 
     name = "customer_relationships"
     vanishing = True
+    searches = True
     selected_by_default = False
     primary_keys = ("cio_id", "object_type_id", "cio_object_id")
     schema = record(text("cio_id"), *_OBJECT, *_ATTRIBUTES, key=primary_keys)
 
     def slices(self) -> Iterator[str]:
         """Everyone the people search finds."""
-        return (person["cio_id"] for page in search(self) for person in page)
+        return chain.from_iterable(everyone(self))
 
     def pages(self, piece: str) -> Iterator[Rows]:
         """One person's objects."""

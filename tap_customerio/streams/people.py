@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio.schema import array_of, boolean, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Record
 
     from tap_customerio.answers import Page
+    from tap_customerio.client import Client
     from tap_customerio.streams.base import Rows
 
 IDENTIFIERS = text(
@@ -27,21 +30,67 @@ _SEARCHED = 1000
 _HYDRATED = 100
 
 
-def search(stream: CustomerioStream) -> Iterator[Page]:
-    """Identifiers of everyone, or of those whom customers_filter lets through."""
-    return stream.client.pages(
-        "/v1/customers",
-        "identifiers",
-        method="POST",
-        params={"limit": _SEARCHED},
-        body={"filter": stream.settings.customers_filter or _EVERYONE},
-    )
+class Search:
+    """The cio_ids of everyone, or of those whom customers_filter lets through, page by page.
+
+    They are asked for once, however many streams go through them, at whatever time; what is kept
+    for the slower ones is little more than the ids themselves.
+    """
+
+    def __init__(self, client: Client, condition: Mapping[str, Any] | None, readers: int) -> None:
+        """Prepare for so many streams."""
+        pages = client.pages(
+            "/v1/customers",
+            "identifiers",
+            method="POST",
+            params={"limit": _SEARCHED},
+            body={"filter": condition or _EVERYONE},
+        )
+        self._copies = list(tee(map(_joined, pages), readers))
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Up to 1,000 ids at a time.
+
+        Raises:
+            Problem: When the search fails, to every stream.
+        """
+        copy = self._copies.pop()
+        while (ids := self._next(copy)) is not None:
+            yield ids.split("\n") if ids else []
+
+    def _next(self, copy: Iterator[str]) -> str | None:
+        with self._lock:
+            try:
+                return next(copy)
+            except StopIteration:
+                if self._failure is not None:
+                    raise self._failure from None
+                return None
+            except BaseException as error:
+                self._failure = error
+                raise
+
+
+def _joined(page: Page) -> str:
+    return "\n".join(str(person["cio_id"]) for person in page)
+
+
+def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
+    """All cio_ids, page by page, from the search that the streams of a run share."""
+    readers = sum(other.selected and other.searches for other in stream.tap.streams.values())
+    condition = stream.settings.customers_filter
+    if stream.ABORT_AT_RECORD_COUNT is not None:  # a test, of one stream at a time
+        return iter(Search(stream.client, condition, 1))
+    return iter(stream.client.shared(Search, lambda: Search(stream.client, condition, readers)))
 
 
 class Customers(CustomerioStream):
     """Customers: people with their identifiers, attributes, devices and subscription state."""
 
     name = "customers"
+    searches = True
     primary_keys = ("cio_id",)
     schema = record(
         IDENTIFIERS,
@@ -69,8 +118,7 @@ class Customers(CustomerioStream):
     def slices(self) -> Iterator[list[str]]:
         """Up to 100 cio_ids each, from the people search."""
         self._wanted = self._found = 0
-        for page in search(self):
-            ids = [str(person["cio_id"]) for person in page]
+        for ids in everyone(self):
             self._wanted += len(ids)
             for first in range(0, len(ids), _HYDRATED):
                 yield ids[first : first + _HYDRATED]

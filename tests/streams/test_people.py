@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import jsonschema
+import pytest
 from harness import NOW, config_for, run_tap
 
+from tap_customerio.problems import Problem
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
-    import pytest
-
     from tap_customerio.sandbox import Sandbox
 
 
@@ -99,3 +99,21 @@ def test_records_fit_their_schema(sandbox: Sandbox) -> None:
     )
     for record in output.records["customers"]:
         validator.validate(record)
+
+
+SEARCHING = ("customers", "customer_relationships", "subscription_preferences")
+
+
+def test_streams_that_go_through_everyone_share_one_search(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=SEARCHING)
+    paths = [call.path for call in sandbox.calls]
+    assert paths.count("/v1/customers") == 1
+    everyone = {person["identifiers"]["cio_id"] for person in sandbox.workspace.everyone(NOW)}
+    for stream in ("customers", "subscription_preferences"):
+        assert set(output.ids(stream)) == everyone
+
+
+def test_a_search_that_fails_fails_all_who_share_it(sandbox: Sandbox) -> None:
+    sandbox.fail(status=403, path="/v1/customers")
+    with pytest.raises(Problem, match=", ".join(sorted(SEARCHING))):
+        run_tap(config_for(sandbox), streams=SEARCHING)

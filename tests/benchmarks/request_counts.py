@@ -1,0 +1,54 @@
+"""How many requests each stream costs on a reference workspace.
+
+    python tests/benchmarks/request_counts.py
+
+Writes the table beside this file; a test compares it, so that a change that costs requests is seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import DAY, parse, rfc3339
+
+TABLE = Path(__file__).with_suffix(".md")
+NOW = parse("2026-06-01T12:00:00Z")
+_HEAD = """\
+# Requests of a first sync
+
+All streams, 90 days of 200 deliveries a day, 300 people, 40 newsletters, 12 campaigns, 4
+broadcasts, 6 transactional messages, 120 objects. `python tests/benchmarks/request_counts.py`
+writes this.
+
+| stream | requests |
+|---|---:|
+"""
+
+
+def table() -> str:
+    """Sync the reference workspace, one request at a time so that it is always the same."""
+    since = NOW // DAY * DAY - 90 * DAY
+    workspace = Workspace(since=since, per_day=200, people=300, newsletters=40)
+    with Sandbox(workspace, clock=Clock(NOW), requests_per_second=None) as sandbox:
+        config = {
+            "app_api_key": sandbox.app_api_key,
+            "api_url": sandbox.url,
+            "start_date": rfc3339(since),
+            "requests_per_second": 10_000,
+            "concurrency": 1,
+        }
+        tap = TapCustomerio(config=config)
+        for stream in tap.streams.values():
+            stream.selected = True
+        tap.sync_all()
+    rows = [*sorted(tap.client.requests.items()), ("**all**", tap.client.requests.total())]
+    return _HEAD + "".join(f"| {stream} | {number:,} |\n" for stream, number in rows)
+
+
+if __name__ == "__main__":
+    text = table()
+    TABLE.write_text(text)
+    sys.stderr.write(text)
