@@ -6,10 +6,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from harness import NOW, config_for
 
 from tap_customerio import client as client_module
+from tap_customerio.answers import Page, decode
 from tap_customerio.client import Client
 from tap_customerio.problems import Forbidden, Gone, Problem
 from tap_customerio.settings import SETTINGS, Settings
@@ -281,3 +283,12 @@ def test_requests_introduce_themselves(sandbox: Sandbox) -> None:
     make_client(sandbox, user_agent="me@example.org").fetch("GET", "/v1/campaigns")
     assert sandbox.calls[0].agent.startswith("tap-customerio/")
     assert sandbox.calls[1].agent == "me@example.org"
+
+
+def test_a_packed_page_holds_the_same_rows_in_less_memory() -> None:
+    rows = [{"id": number, "name": "Anna"} for number in range(100)]
+    page = Page(decode(msgspec.json.encode({"rows": rows}))["rows"], more=False)
+    size = page.size
+    page.pack()
+    assert page.size < size / 2
+    assert list(page) == list(page) == rows

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -267,3 +268,14 @@ def test_a_tap_that_runs_again_reads_again(sandbox: Sandbox) -> None:
         first = len(sandbox.calls)
         tap.sync_all()
     assert len(sandbox.calls) == 2 * first == 4
+
+
+def test_nothing_is_asked_for_twice_in_a_run(sandbox: Sandbox) -> None:
+    run_tap(config_for(sandbox))
+    asked = Counter(
+        (call.path, tuple(sorted(call.query.items())))
+        for call in sandbox.calls
+        if call.method == "GET"
+    )
+    assert len(asked) > 500
+    assert [question for question, times in asked.items() if times > 1] == []
