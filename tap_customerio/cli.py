@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import os
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_customerio import problems
+from tap_customerio.commands.account import read_config
 from tap_customerio.tap import TapCustomerio
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEBUG = "--debug"
+
 _COMMANDS = {
+    "check": ("tap_customerio.commands.check", "cli"),
+    "completion": ("tap_customerio.commands.completion", "cli"),
     "demo": ("tap_customerio.demo", "demo"),
+    "fields": ("tap_customerio.commands.fields", "cli"),
+    "init": ("tap_customerio.commands.init", "cli"),
+    "preview": ("tap_customerio.commands.preview", "cli"),
     "sandbox": ("tap_customerio.sandbox.command", "sandbox"),
 }
 """Where each command lives, and the extra it needs; imported when used, to start fast."""
@@ -21,16 +34,14 @@ _COMMANDS = {
 class CustomerioCommand(SingerCommand, click.Group):
     """Singer's flags on the group itself, subcommands beside them."""
 
+    debug = False
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """All commands for people."""
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command.
-
-        Raises:
-            ClickException: When the extra it needs is not installed.
-        """
+        """Import a command; without the extra it needs, one that says so when it is run."""
         if cmd_name not in _COMMANDS:
             return None
         module, extra = _COMMANDS[cmd_name]
@@ -39,35 +50,77 @@ class CustomerioCommand(SingerCommand, click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("tap_customerio"):
                 raise
-            raise click.ClickException(str(problems.missing_extra(cmd_name, extra))) from None
+            return _missing(cmd_name, extra)
         return command
 
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run; whatever goes wrong ends it with one sentence, unless there is --debug."""
+        given = list(sys.argv[1:] if args is None else args)
+        self.debug = DEBUG in given or bool(os.environ.get("TAP_CUSTOMERIO_DEBUG"))
+        try:
+            return super().main([word for word in given if word != DEBUG], *rest, **options)
+        except Exception as error:
+            if self.debug:
+                raise
+            self.logger.error("%s", problems.told(error))  # noqa: TRY400 - no traceback
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; a problem of the user's ends it with one sentence."""
+        """Run; problems of a command are told without a log's dress."""
         try:
             return super().invoke(ctx)
-        except (problems.Problem, BrokenPipeError) as error:
-            problem = problems.target_gone() if isinstance(error, BrokenPipeError) else error
-            self.logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
-            ctx.exit(1)
+        except problems.Problem as problem:
+            if ctx.invoked_subcommand is None or self.debug:
+                raise
+            raise click.ClickException(str(problem)) from None
+        except BrokenPipeError:
+            if ctx.invoked_subcommand is not None:
+                raise
+            raise problems.target_gone() from None
 
 
-def main() -> None:
-    """Run the command line."""
+def _missing(name: str, extra: str) -> click.Command:
+    problem = str(problems.missing_extra(name, extra))
+
+    def tell(**_: Any) -> None:
+        raise click.ClickException(problem)
+
+    return click.Command(
+        name,
+        callback=tell,
+        params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
+        context_settings={"ignore_unknown_options": True},
+        add_help_option=False,
+        help=problem.partition(": ")[0],
+    )
+
+
+def command() -> CustomerioCommand:
+    """The tap's own command, with the commands for people."""
     tap = TapCustomerio.cli
 
     @click.pass_context
-    def run(ctx: click.Context, /, **options: Any) -> None:
+    def run(ctx: click.Context, /, debug: bool, **options: Any) -> None:  # noqa: ARG001, FBT001
         if ctx.invoked_subcommand is None and tap.callback is not None:
             tap.callback(**options)
 
-    CustomerioCommand(
+    for param in tap.params:
+        if param.name == "config":
+            param.callback = read_config
+    explain = "Show where an error came from; TAP_CUSTOMERIO_DEBUG=1 does the same."
+    debug = click.Option([DEBUG], is_flag=True, help=explain)
+    return CustomerioCommand(
         name=tap.name,
         callback=run,
-        params=tap.params,
+        params=[*tap.params, debug],
         help="Read Customer.io as a Singer tap, or run one of the commands below.",
         context_settings=tap.context_settings,
         logger=TapCustomerio.logger,
         invoke_without_command=True,
         subcommand_metavar="[COMMAND]",
-    )()
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    command()()

@@ -106,6 +106,11 @@ class Client:
             yield
 
     @property
+    def region(self) -> str | None:
+        """The region asked; None before `auto` has found it, and at an api_url of one's own."""
+        return next((name for name, base in HOSTS.items() if base == self._base), None)
+
+    @property
     def present(self) -> int:
         """The API's clock at its first answer: the end, exclusive, of all this run reads."""
         if self._present is None:

@@ -5,6 +5,14 @@ Nothing here quotes a key, an answer's body or a person.
 
 from __future__ import annotations
 
+import json
+import traceback
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Problem(Exception):  # noqa: N818 - it is a problem of the user's, told to the user
     """Ends the run with one sentence and no traceback."""
@@ -142,4 +150,117 @@ def missing_extra(command: str, extra: str) -> Problem:
     """An optional part is not installed."""
     return Problem(
         f"'tap-customerio {command}' needs an extra: pip install 'tap-customerio[{extra}]'."
+    )
+
+
+def not_on_plan(request: str) -> Problem:
+    """A 404 for a whole list."""
+    return Problem(
+        f"The API knows nothing at {request} (404): the account's plan does probably not include "
+        "it; ask Customer.io, or deselect the streams that need it."
+    )
+
+
+def bad_settings(sentences: Iterable[str]) -> Fatal:
+    """Everything that is wrong with a configuration."""
+    return Fatal(" ".join(sentences))
+
+
+def unreadable(path: str, reason: str) -> Problem:
+    """--config, or another option that names a file."""
+    return Problem(
+        f"Cannot read {path} ({reason}): name an existing file after --config, or write one with "
+        "'tap-customerio init'."
+    )
+
+
+def not_utf8(path: str) -> Problem:
+    """As some shells of Windows write files."""
+    return Problem(f"{path} is no UTF-8 text: save it again as UTF-8.")
+
+
+def no_json(path: str, reason: str) -> Problem:
+    """A file whose place and fault can be told."""
+    return Problem(f"{path} is no valid configuration ({reason}): correct it, or write a new one.")
+
+
+def unknown(what: str, name: str, known: Iterable[str], where: str) -> Problem:
+    """A name that was mistyped, perhaps."""
+    near = get_close_matches(name, known, n=3)
+    guess = f"did you mean {' or '.join(near)}?" if near else f"see {where}."
+    return Problem(f"There is no {what} {name!r}: {guess}")
+
+
+def told(error: Exception) -> str:
+    """The one sentence for anything that ends a run; data of the account is never in it."""
+    if isinstance(error, Problem):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return (
+            f"The file of --catalog or --state is no JSON ({error.msg}, line {error.lineno}): "
+            "give a catalogue from --discover and the last line a target wrote."
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"Cannot use {error.filename or 'a file'}: {error.strerror}."
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"Unexpected {type(error).__name__} in {last.name}, line {last.lineno}: please report it, "
+        "with what --debug (or TAP_CUSTOMERIO_DEBUG=1) shows, once you have looked that over."
+    )
+
+
+def track_unauthorized(place: str) -> Problem:
+    """401 of the Track API."""
+    return Problem(
+        f"site_id and track_api_key were refused by {place} (401): take both from Account "
+        "Settings > API Credentials > Tracking API Keys; an App API key does not work there."
+    )
+
+
+def track_unreachable(place: str, reason: str) -> Problem:
+    """Anything but an answer."""
+    return Problem(
+        f"The Track API at {place} did not answer as it should ({reason}): check track_api_url, "
+        "the network and its proxies, or try again later."
+    )
+
+
+def track_elsewhere(reason: str) -> Problem:
+    """Good credentials of the wrong place."""
+    return Problem(
+        f"site_id and track_api_key belong to {reason}: take both from the workspace that "
+        "app_api_key is of."
+    )
+
+
+def clock_wrong(ahead: int) -> Problem:
+    """This machine's clock, and by how many seconds; the tap itself goes by the API's."""
+    return Problem(
+        f"This machine's clock is {abs(ahead)} seconds {'ahead of' if ahead > 0 else 'behind'} "
+        "Customer.io's: nothing is lost by that, since the tap goes by the API's clock, but "
+        "schedules and certificates go by this one, so correct it."
+    )
+
+
+def dateless(stream: str) -> Problem:
+    """--from or --to, where records have no time that they could mean."""
+    return Problem(
+        f"Stream {stream!r} has no time to choose by: leave out --from and --to, the API gives "
+        "all of it."
+    )
+
+
+def no_chart(stream: str) -> Problem:
+    """--chart, where nothing is counted over time."""
+    return Problem(
+        f"Stream {stream!r} has no counts to draw: --chart goes with metrics, action_metrics, "
+        "link_metrics and journey_metrics."
+    )
+
+
+def nothing_found(words: str) -> Problem:
+    """No stream, no field."""
+    return Problem(
+        f"Nothing fits {words!r}: try fewer or shorter words, or 'tap-customerio fields' for all "
+        "streams."
     )

@@ -136,6 +136,20 @@ SETTINGS = th.PropertiesList(
         description="Base address of the Track API, under the same rules.",
     ),
     th.Property(
+        "site_id",
+        th.StringType(min_length=1),
+        secret=True,
+        title="Site ID",
+        description="Site ID of the same workspace; only with track_api_key.",
+    ),
+    th.Property(
+        "track_api_key",
+        th.StringType(min_length=1),
+        secret=True,
+        title="Track API key",
+        description="Track API key that goes with site_id; no stream needs it.",
+    ),
+    th.Property(
         "user_agent",
         th.StringType(min_length=1),
         default=f"{NAME}/{version(NAME)}",
@@ -170,6 +184,8 @@ class Settings:
     customers_filter: Mapping[str, Any] | None = None
     api_url: str | None = None
     track_api_url: str | None = None
+    site_id: str | None = None
+    track_api_key: str | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
@@ -200,7 +216,7 @@ class Settings:
 def faults(config: Mapping[str, Any]) -> list[str]:
     """What is wrong with a configuration, a sentence each; secrets are never shown."""
     shape = [_sentence(error) for error in jsonschema.Draft7Validator(SETTINGS).iter_errors(config)]
-    return shape or [*_time_faults(config), *_url_faults(config)]
+    return shape or [*_time_faults(config), *_url_faults(config), *_pair_faults(config)]
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
@@ -278,6 +294,12 @@ def _url_faults(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"Setting {name} is {url!r}: leave only scheme, host and port, without /v1."
         elif parts.scheme == "http" and not _is_loopback(host):
             yield f"Setting {name} is {url!r}: use https, or the key would travel in the open."
+
+
+def _pair_faults(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, other in (("site_id", "track_api_key"), ("track_api_key", "site_id")):
+        if config.get(other) and not config.get(name):
+            yield f"Setting {name} is missing: set it too, or remove {other}."
 
 
 def _is_loopback(host: str) -> bool:

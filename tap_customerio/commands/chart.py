@@ -1,0 +1,129 @@
+"""Counts over time, drawn in the terminal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+from rich.bar import Bar
+from rich.text import Text
+
+from tap_customerio import problems
+from tap_customerio.commands.screen import table
+from tap_customerio.streams.metrics import TimeSeries
+from tap_customerio.windows import bucket_after, bucket_start, buckets, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console, RenderableType
+
+    from tap_customerio.settings import Settings
+    from tap_customerio.streams.base import CustomerioStream
+
+Sums = dict[str, Counter[str]]
+
+_BUCKETS = 30
+_WIDEST_BAR = 60
+
+
+def start_of(settings: Settings, present: int) -> str:
+    """Where a chart begins if nobody says: so that it has thirty buckets."""
+    resolution, zone = settings.metrics_resolution, settings.zone
+    running = bucket_start(present, resolution, zone)
+    return rfc3339(bucket_after(running, resolution, zone, 1 - _BUCKETS))
+
+
+def show_chart(
+    show: Console, stream: CustomerioStream, counts: Sequence[str], *, as_json: bool
+) -> None:
+    """Draw sums over all that the stream counts, a line a bucket.
+
+    Raises:
+        Problem: When the stream or one of the counts is none.
+    """
+    if not isinstance(stream, TimeSeries):
+        raise problems.no_chart(stream.name)
+    kinds = stream.schema["properties"].items()
+    known = [name for name, kind in kinds if "integer" in kind["type"] and name[-3:] != "_id"]
+    for name in counts:
+        if name not in known:
+            where = f"'tap-customerio fields {stream.name}'"
+            raise problems.unknown(f"count in {stream.name}", name, known, where)
+    sums = _empty(stream.settings, stream.client.present)
+    with show.status(f"Reading {stream.name} …") as status:
+        for done, rows in enumerate(_series(stream), start=1):
+            status.update(f"Read {done} series of {stream.name} …")
+            for row in rows:
+                place = sums.setdefault(_label(row["period_start"], row), Counter())
+                place.update({name: row[name] or 0 for name in counts})
+    if as_json:
+        for label, sum_ in sorted(sums.items()):
+            click.echo(json.dumps({"period": label, **{name: sum_[name] for name in counts}}))
+    else:
+        _draw(show, counts, sums)
+
+
+def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
+    """Records of each source, read side by side."""
+
+    def read(piece: Any) -> list[dict[str, Any]]:
+        try:
+            return [dict(stream.record(row, piece)) for rows in stream.pages(piece) for row in rows]
+        except problems.Gone:  # deleted since it was listed
+            return []
+
+    pool = ThreadPoolExecutor(stream.settings.concurrency)
+    try:
+        yield from pool.map(read, stream.slices())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _empty(settings: Settings, present: int) -> Sums:
+    """Every bucket of the range, counting nothing yet."""
+    resolution, zone = settings.metrics_resolution, settings.zone
+    end = min(settings.end or present, present)
+    first = bucket_start(settings.start or end, resolution, zone)
+    cut = {"resolution": resolution, "timezone": settings.metrics_timezone}
+    return {
+        _label(rfc3339(bucket.start), cut): Counter()
+        for bucket in buckets(first, end, resolution, zone)
+    }
+
+
+def _label(start: str, cut: dict[str, Any]) -> str:
+    """The bucket's first day where it was cut, the same in each zone; for hours, the UTC hour."""
+    if cut["resolution"] == "hours":
+        return start[:13].replace("T", " ") + ":00"
+    local = dt.datetime.fromtimestamp(parse(start), ZoneInfo(cut["timezone"]))
+    return local.date().isoformat()
+
+
+def _draw(show: Console, counts: Sequence[str], sums: Sums) -> None:
+    labels = sorted(sums)
+    widest = [max([len(name), *(len(f"{sums[each][name]:,}") for each in labels)]) for name in counts]
+    room = show.width - len(labels[-1]) - 2 - sum(widest) - 4 * len(counts)
+    width = max(4, min(_WIDEST_BAR, room // len(counts)))
+    most = {name: max(sums[label][name] for label in labels) for name in counts}
+    shown = table("from", *(heading for name in counts for heading in (f">{name}", "")))
+    for label in labels:
+        cells: list[RenderableType] = [label]
+        for name in counts:
+            cells += [f"{sums[label][name]:,}", _bar(show, sums[label][name], most[name], width)]
+        shown.add_row(*cells)
+    shown.add_section()
+    total = sum(sums.values(), Counter())
+    shown.add_row("all", *(cell for name in counts for cell in (f"{total[name]:,}", "")))
+    show.print(shown)
+
+
+def _bar(show: Console, count: int, most: int, width: int) -> RenderableType:
+    if show.options.ascii_only:
+        return Text("#" * round(width * count / max(most, 1)))
+    return Bar(max(most, 1), 0, count, width=width)

@@ -1,0 +1,196 @@
+"""The command that says what a key may read, and what to do about the rest."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from tap_customerio import problems, track
+from tap_customerio.client import PROBE
+from tap_customerio.commands.account import Account, config_option, stream_names
+from tap_customerio.commands.glimpse import Glimpse, Look, look
+from tap_customerio.commands.screen import screen, table
+from tap_customerio.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from tap_customerio.streams.base import CustomerioStream
+
+UNREADABLE = 3
+"""Exit code when a stream may not be read that would be."""
+
+_SKEW = 60
+_COUNTED = {"customers": "people", "objects": "objects"}
+
+
+class Finding(NamedTuple):
+    """What is known of a stream, or of something else that was checked."""
+
+    name: str
+    status: str
+    problem: str | None = None
+    look: Look | None = None
+    matters: bool = True
+
+    @property
+    def rows(self) -> str:
+        """How many, in short."""
+        return f"{self.look.rows:,}{'+' if self.look.more else ''}" if self.look else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        rows = {"rows": self.look.rows, "more": self.look.more} if self.look else {}
+        return {"name": self.name, "status": self.status, "problem": self.problem, **rows}
+
+
+@click.command()
+@click.argument("streams", nargs=-1, shell_complete=stream_names)
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the tables.")
+@click.pass_context
+def check(
+    ctx: click.Context, streams: tuple[str, ...], config: dict[str, Any], *, as_json: bool
+) -> None:
+    """Check the key, the region, the clock, and which streams may be read.
+
+    Costs about one request a stream: all streams, or those named. Ends with 0 if all is well, 1 if
+    key, region or Track API are wrong, 3 if a stream cannot be read that is named or on by default.
+
+    Example: tap-customerio check --config config.json
+    """
+    client = Glimpse(Settings.of(config))
+    account = Account(config, client=client)
+    account.logger.setLevel(logging.ERROR)  # limits of a stream are no fault of the account
+    chosen = account.choose(streams)
+    show = screen()
+    looked: list[Finding] = []
+    with show.status("Asking for the key, the region and the clock …") as status:
+        found = list(_check_account(client, account.settings))
+        if found[0].problem is None:
+            for finding in _check_streams(client, account.settings, chosen):
+                matters = bool(streams) or account.streams[finding.name].selected_by_default
+                looked.append(finding._replace(matters=matters))
+                status.update(f"Asked for {len(looked)} of {len(chosen)} streams …")
+    looked.sort(key=lambda finding: finding.name)
+    _tell(show, found, looked, as_json=as_json)
+    if any(finding.problem and finding.matters for finding in found):
+        ctx.exit(1)
+    if any(finding.problem and finding.matters for finding in looked):
+        ctx.exit(UNREADABLE)
+
+
+def _check_account(client: Glimpse, settings: Settings) -> Iterator[Finding]:
+    """The key with its region, the clock, and the Track API if it is set up."""
+    before = time.time()
+    try:
+        present = client.present
+    except problems.Problem as problem:
+        yield Finding("App API key", "refused or unreachable", str(problem))
+        return
+    place = f"region {client.region}" if client.region else f"at {settings.api_url}"
+    yield Finding("App API key", f"ok, {place}")
+    yield _check_clock(before, present, time.time())
+    if settings.site_id:
+        yield _check_track(client, settings)
+
+
+def _check_clock(before: float, present: int, after: float) -> Finding:
+    ahead = round(min(max(present, before), after) - present)
+    if abs(ahead) <= _SKEW:
+        return Finding("clock", "ok")
+    problem = str(problems.clock_wrong(ahead))
+    return Finding("clock", "wrong", problem, matters=False)
+
+
+def _check_track(client: Glimpse, settings: Settings) -> Finding:
+    """Whose the Track API's credentials are; which workspace the App API key is of, nobody says."""
+    region = client.region or "us"
+    try:
+        found = track.account(settings, region)
+        if client.region and found.region != region:
+            raise problems.track_elsewhere(f"region {found.region!r}, app_api_key to {region!r}")
+        names = {row["id"]: row["name"] for row in client.listing(PROBE, "workspaces")}
+        if found.workspace_id not in names:
+            raise problems.track_elsewhere(f"workspace {found.workspace_id} of another account")
+    except problems.Problem as problem:
+        return Finding("Track API key", "wrong", str(problem))
+    told = f"ok, workspace {found.workspace_id} ({names[found.workspace_id]})"
+    one = "" if len(names) == 1 else "; that app_api_key is of the same, the API does not say"
+    return Finding("Track API key", told + one)
+
+
+def _check_streams(
+    client: Glimpse, settings: Settings, streams: Sequence[CustomerioStream]
+) -> Iterator[Finding]:
+    """Look at streams side by side; yields findings as they come."""
+    with ThreadPoolExecutor(settings.concurrency) as pool:
+        looks = [pool.submit(_check_stream, stream, client) for stream in streams]
+        try:
+            for done in as_completed(looks):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_stream(stream: CustomerioStream, client: Glimpse) -> Finding:
+    try:
+        found = look(stream, client)
+    except problems.Forbidden as problem:
+        return Finding(stream.name, "no permission", str(problem))
+    except problems.Gone as gone:
+        return Finding(stream.name, "not on your plan", str(problems.not_on_plan(gone.request)))
+    except problems.Problem as problem:
+        return Finding(stream.name, "problem", str(problem))
+    counted = _COUNTED.get(stream.name)
+    if found.more and counted:
+        found = _counted(client, counted) or found
+    return Finding(stream.name, "ok" if found.rows or found.more else "empty", look=found)
+
+
+def _counted(client: Glimpse, what: str) -> Look | None:
+    """The workspace's own count, if the account has but one workspace."""
+    try:
+        workspaces = client.listing(PROBE, "workspaces", params={"limit": None})
+    except problems.Problem:
+        return None
+    return Look(workspaces[0].get(what) or 0, more=False) if len(workspaces) == 1 else None
+
+
+def _tell(
+    show: Console, found: Sequence[Finding], looked: Sequence[Finding], *, as_json: bool
+) -> None:
+    if as_json:
+        parts = {"account": found, "streams": looked}
+        told = {name: [each.as_json() for each in part] for name, part in parts.items()}
+        click.echo(json.dumps(told, indent=2))
+        return
+    for finding in found:
+        style = "red" if finding.problem and finding.matters else "green"
+        show.print(f"{finding.name}: {finding.status}", style=style)
+    if looked:
+        _tell_streams(show, looked)
+    reasons: dict[str, list[str]] = {}
+    for finding in (*found, *looked):
+        if finding.problem:
+            reasons.setdefault(finding.problem, []).append(finding.name)
+    for problem, names in reasons.items():
+        show.print(f"{', '.join(names)}: {problem}\n")
+
+
+def _tell_streams(show: Console, looked: Sequence[Finding]) -> None:
+    shown = table("stream", "status", ">rows")
+    for finding in looked:
+        off = "" if finding.matters else ", off by default"
+        colour = "red" if finding.problem else None
+        shown.add_row(finding.name, finding.status + off, finding.rows, style=colour)
+    show.print(shown)
+    if any(finding.look and finding.look.more for finding in looked):
+        show.print("n+: at least so many; only a first page was asked for.\n", style="dim")

@@ -1,0 +1,210 @@
+"""The command that finds streams and fields by what one would call them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from rich.table import Table
+
+from tap_customerio import problems
+from tap_customerio.commands.account import Account, stream_names
+from tap_customerio.commands.screen import screen
+from tap_customerio.personal import is_personal
+from tap_customerio.streams import all_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+
+    from tap_customerio.streams.base import CustomerioStream
+
+SYNONYMS = (
+    ("unsub", "opt out", "opt-out", "opted out", "optout", "subscribed"),
+    ("email", "e-mail", "mail", "address", "recipient"),
+    ("user", "users", "person", "people", "contact", "contacts", "profile", "customer"),
+    ("automation", "workflow", "flow", "campaign"),
+    ("blast", "bulk", "one-time", "newsletter"),
+    ("company", "companies", "account", "accounts", "organisation", "organization", "object"),
+    ("list", "lists", "audience", "group of people", "groups of people", "segment"),
+    ("template", "templates", "content", "body", "bodies"),
+    ("sms", "text message", "twilio"),
+    ("ab", "a/b", "split", "test group"),
+    ("event", "events", "activity", "activities", "what people did"),
+    ("delivery", "deliveries", "send", "sends", "sent"),
+    ("statistics", "stats", "report", "reports", "performance", "counts", "metrics"),
+    ("phone", "sms", "twilio"),
+    ("blocked", "blocklist", "blacklist", "suppressed", "suppression"),
+    ("revenue", "goal", "conversion", "converted"),
+    ("token", "push", "device"),
+)
+"""Words that find each other; a name holds one where a word of it begins with it."""
+
+
+class Field(NamedTuple):
+    """A field, or a member of one, by its path within the stream."""
+
+    stream: type[CustomerioStream]
+    path: str
+    type: str
+    about: str
+
+    @property
+    def name(self) -> str:
+        """As in stream.field.member."""
+        return f"{self.stream.name}.{self.path}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {
+            "stream": self.stream.name,
+            "field": self.path,
+            "type": self.type,
+            "about": self.about,
+            "personal": is_personal(self.name),
+            "selected_by_default": self.stream.selected_by_default,
+        }
+
+
+class Found(NamedTuple):
+    """What some words fit: streams by their own name or meaning, and fields by theirs."""
+
+    streams: list[type[CustomerioStream]]
+    fields: list[Field]
+
+    def selection(self) -> dict[str, list[str]]:
+        """Top-level fields to select, by stream; all of a stream only where no field was found."""
+        chosen: dict[str, list[str]] = {} if self.fields else {k.name: ["*"] for k in self.streams}
+        for field in self.fields:
+            names = chosen.setdefault(field.stream.name, [])
+            names += {field.path.split(".")[0].removesuffix("[]")} - {*names}
+        return chosen
+
+
+@click.command()
+@click.argument("words", nargs=-1, shell_complete=stream_names)
+@click.option(
+    "--select",
+    "form",
+    type=click.Choice(["meltano", "catalog"]),
+    help="Print only what selects these fields: lines for meltano.yml, or a whole catalogue.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
+    """Find streams and fields by name or meaning; without WORDS, list the streams.
+
+    A stream's name finds all its fields; of several words, each must fit.
+
+    \b
+    Example: tap-customerio fields unsub
+    Example: tap-customerio fields messages opened --select meltano
+    """  # noqa: D301 - \b is click's, for lines to be kept
+    found = search(words)
+    if not found.streams and not found.fields:
+        raise problems.nothing_found(" ".join(words))
+    if form == "catalog":
+        click.echo(json.dumps(_catalogue(found.selection()), indent=2))
+    elif form == "meltano":
+        click.echo("\n".join(["select:", *_lines(found)]))
+    elif as_json:
+        streams = [kind.name for kind in found.streams]
+        told = {"streams": streams, "fields": [field.as_json() for field in found.fields]}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        _show(screen(), found)
+
+
+def search(words: Sequence[str]) -> Found:
+    """What all words fit; without words, every stream. Names of streams restrict it to these."""
+    kinds = {kind.name: kind for kind in sorted(all_streams(), key=lambda kind: kind.name)}
+    named = [kinds[word] for word in words if word in kinds]
+    rest = [_alike(word.lower()) for word in words if word not in kinds]
+    if not words:
+        return Found(list(kinds.values()), [])
+    streams = [kind for kind in kinds.values() if _fits(rest, f"{kind.name} {kind.about()}")]
+    within = [field for kind in named or kinds.values() for field in _fields(kind, kind.schema)]
+    found = [field for field in within if _fits(rest, f"{field.path} {field.about}")]
+    return Found(named or streams, found)
+
+
+def _fields(
+    kind: type[CustomerioStream], schema: dict[str, Any], within: str = ""
+) -> Iterator[Field]:
+    for name, about in schema.get("properties", {}).items():
+        path = f"{within}{name}"
+        yield Field(kind, path, _type(about), about.get("description", ""))
+        yield from _fields(kind, about, f"{path}.")
+        yield from _fields(kind, about.get("items", {}), f"{path}[].")
+
+
+def _type(kind: dict[str, Any]) -> str:
+    [name] = {*kind["type"]} - {"null"}
+    return "time" if kind.get("format") else str(name)
+
+
+def _alike(word: str) -> set[str]:
+    """A word with its synonyms, as they read with spaces only."""
+    groups = (group for group in SYNONYMS if any(word.startswith(one) for one in group))
+    return {_plain(one) for one in ({word}.union(*groups))}
+
+
+def _fits(words: Iterable[Iterable[str]], text: str) -> bool:
+    """Whether of each group of synonyms one begins somewhere in the text."""
+    plain = _plain(text)
+    return all(any(one in plain for one in group) for group in words)
+
+
+def _plain(text: str) -> str:
+    return " " + "".join(letter if letter.isalnum() else " " for letter in text.lower())
+
+
+def _lines(found: Found) -> list[str]:
+    """Entries of `select` in meltano.yml; keys come along by themselves."""
+    selection = found.selection().items()
+    return [f"- {stream}.{name}" if name != "*" else f'- "{stream}.*"' for stream, names in selection for name in names]
+
+
+def _catalogue(selection: dict[str, list[str]]) -> dict[str, Any]:
+    """The whole catalogue, with these fields selected and nothing else but their keys."""
+    catalogue: dict[str, Any] = Account({"app_api_key": "unused"}).catalog_dict
+    for entry in catalogue["streams"]:
+        names = selection.get(entry["tap_stream_id"], [])
+        for item in entry["metadata"]:
+            path = item["breadcrumb"]
+            chosen = path[1] in names or names == ["*"] if path else bool(names)
+            item["metadata"]["selected"] = chosen
+    return catalogue
+
+
+def _show(show: Console, found: Found) -> None:
+    if found.streams:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        for kind in found.streams:
+            grid.add_row(kind.name, f"{kind.about()}{_off(kind)}")
+        show.print(grid)
+    if not found.fields:
+        show.print("\nFields of a stream: tap-customerio fields messages", style="dim")
+    for kind in dict.fromkeys(field.stream for field in found.fields):
+        show.print(f"\n{kind.name}{_off(kind)}", style="bold")
+        _show_fields(show, [field for field in found.fields if field.stream is kind])
+    if found.fields:
+        show.print("\nIn meltano.yml, for these alone (or --select catalog, for a catalogue):")
+        show.print("\n".join(["select:", *_lines(found)]), style="dim")
+
+
+def _show_fields(show: Console, found: Sequence[Field]) -> None:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(overflow="fold", max_width=max(20, show.width // 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for field in found:
+        mark = "" if "ersonal" in field.about or not is_personal(field.name) else "Personal data."
+        grid.add_row(f"  {field.path}", field.type, f"{field.about} {mark}".strip())
+    show.print(grid)
+
+
+def _off(kind: type[CustomerioStream]) -> str:
+    return "" if kind.selected_by_default else " (off by default)"

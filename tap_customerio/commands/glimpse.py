@@ -1,0 +1,131 @@
+"""Looking at streams without reading them whole."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import problems
+from tap_customerio.client import Client
+from tap_customerio.streams.base import FolderStream
+from tap_customerio.windows import DAY, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_customerio.answers import Page
+    from tap_customerio.settings import Settings
+    from tap_customerio.streams.base import CustomerioStream
+
+WIDEST = 180 * DAY
+"""Most seconds that the API answers for at once."""
+
+_TRIES = 3
+
+
+class Glimpse(Client):
+    """A client that asks for small pages, and for no more than the first of any list."""
+
+    give_up_after = 30.0
+
+    def __init__(self, settings: Settings, *, rows: int = 100, follow: bool = False) -> None:
+        """Ask for at most so many rows a page, and for all pages only if told to follow."""
+        super().__init__(settings)
+        self._rows = rows
+        self._follow = follow
+        self._cut: set[str] = set()
+        self._asked = threading.local()
+
+    def pages(
+        self,
+        path: str,
+        key: str,
+        *,
+        method: str = "GET",
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> Iterator[Page]:
+        """The first page of a list, or all."""
+        self._note(path)
+        params = dict(params or {})
+        if params.get("limit"):
+            params["limit"] = min(params["limit"], self._rows)
+        pages = super().pages(path, key, method=method, params=params, body=body)
+        for page in pages:
+            if page.more:
+                self._cut.add(path)
+            yield page
+            if not self._follow:
+                return
+
+    def listing(self, path: str, key: str, **question: Any) -> list[Any]:
+        """The rows of a list's first page, or all, read once however many ask for them."""
+        self._note(path)
+        return super().listing(path, key, **question)
+
+    def begin(self) -> None:
+        """Forget what this thread has asked for."""
+        self._asked.paths = set()
+
+    def has_cut(self) -> bool:
+        """Whether anything that this thread has asked for since it began goes on."""
+        return bool(self._asked.paths & self._cut)
+
+    def _note(self, path: str) -> None:
+        if not hasattr(self._asked, "paths"):
+            self.begin()
+        self._asked.paths.add(path)
+
+
+class Look(NamedTuple):
+    """How many rows there are, or, if `more`, at least are."""
+
+    rows: int
+    more: bool
+
+
+def look(stream: CustomerioStream, client: Glimpse) -> Look:
+    """Ask for one page of a stream, and count.
+
+    Raises:
+        Problem: When it may not be read; `Gone` when the API knows no such thing.
+    """
+    if isinstance(stream, FolderStream):
+        return _look_at_folder(stream, client)
+    client.begin()
+    gone: problems.Gone | None = None
+    pieces = newest_first(stream)
+    for piece in islice(pieces, _TRIES):
+        try:
+            rows = sum(1 for page in islice(stream.pages(piece), 1) for _ in page)
+        except problems.Gone as error:  # deleted since it was listed, perhaps; so try another
+            gone = error
+            continue
+        return Look(rows, more=bool(list(islice(pieces, 1))) or client.has_cut())
+    if gone is not None:
+        raise gone
+    return Look(0, more=False)
+
+
+def newest_first(stream: CustomerioStream) -> Iterator[Any]:
+    """A stream's slices; where they are windows of time, the newest first and wide ones."""
+    pieces = iter(stream.slices())
+    head = list(islice(pieces, 1))
+    if not head or not isinstance(head[0], Window):
+        yield from chain(head, pieces)
+        return
+    [last] = deque(chain(head, pieces), maxlen=1)
+    end = last.end
+    while end > head[0].start:
+        window = Window(max(head[0].start, end - WIDEST), end)
+        yield window
+        end = window.start
+
+
+def _look_at_folder(stream: FolderStream, client: Glimpse) -> Look:
+    answer = client.fetch("GET", stream.path, params={"page": 1, "limit": 10_000})
+    rows = len(answer.get(stream.records_key) or [])
+    pagination = (answer.get("meta") or {}).get("pagination") or {}
+    return Look(max(rows, pagination.get("total") or 0), more=False)

@@ -1,0 +1,200 @@
+"""The command that shows some real records of a stream."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio import problems
+from tap_customerio.commands import chart
+from tap_customerio.commands.account import Account, config_option, stream_names
+from tap_customerio.commands.glimpse import Glimpse, newest_first
+from tap_customerio.commands.screen import fitting, one_line, screen, table
+from tap_customerio.personal import mask
+from tap_customerio.settings import Settings
+from tap_customerio.streams.metrics import TimeSeries
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
+
+    from tap_customerio.streams.base import CustomerioStream
+
+Records = list[dict[str, Any]]
+
+_MOST_SLICES = 60
+_WIDTHS = (36, 24, 16)
+_ENOUGH = 6
+_SMALLEST_PAGE = 100
+
+
+class Moment(click.ParamType):
+    """A date or an RFC 3339 instant; the value stays text."""
+
+    name = "date"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Check it."""
+        try:
+            return rfc3339(parse(value))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str]:
+    return [name.strip() for name in (value or "").split(",") if name.strip()]
+
+
+@click.command()
+@click.argument("stream", shell_complete=stream_names)
+@config_option
+@click.option("--from", "start", type=Moment(), help="First instant, where a stream has any.")
+@click.option("--to", "end", type=Moment(), help="End, exclusive.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--fields", callback=_names, metavar="A,B.C", help="These only; dots lead inside.")
+@click.option(
+    "--chart", "counts", callback=_names, metavar="A,B", help="Draw counts of metrics over time."
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line, with all fields.")
+@click.option("--show-personal-data", is_flag=True, help="Show what is *** otherwise.")
+def preview(  # noqa: PLR0913 - one parameter an option
+    stream: str,
+    config: dict[str, Any],
+    start: str | None,
+    end: str | None,
+    limit: int,
+    fields: list[str],
+    counts: list[str],
+    *,
+    as_json: bool,
+    show_personal_data: bool,
+) -> None:
+    """Show some records of a stream, the newest first.
+
+    \b
+    Example: tap-customerio preview messages --limit 5
+    Example: tap-customerio preview messages --fields id,metrics.opened --from 2026-03-01
+    Example: tap-customerio preview metrics --chart opened,clicked
+    """  # noqa: D301 - \b is click's, for lines to be kept
+    client = Glimpse(Settings.of(config), rows=max(limit, _SMALLEST_PAGE), follow=True)
+    if counts:
+        start = start or chart.start_of(Settings.of(config), client.present)
+    dates = {"start_date": start or config.get("start_date"), "end_date": end}
+    [chosen] = Account({**config, **dates}, client=client).choose([stream])
+    show = screen()
+    if counts:
+        chart.show_chart(show, chosen, counts, as_json=as_json)
+        return
+    _check_fields(chosen, fields)
+    within = _range(chosen, start, end)
+    with show.status(f"Reading {stream} …"):
+        found = list(islice(_records(chosen, within), limit))
+    if not show_personal_data:
+        found = [mask(stream, record) for record in found]
+    if as_json:
+        for record in found:
+            shown = {name: _inside(record, name) for name in fields} if fields else record
+            click.echo(json.dumps(shown, ensure_ascii=False))
+    else:
+        _show(show, chosen, found, fields)
+
+
+def _range(
+    stream: CustomerioStream, start: str | None, end: str | None
+) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a record lies within the dates; most lists come whole, whatever they are asked."""
+    key = stream.replication_key
+    if (start or end) and not key:
+        raise problems.dateless(stream.name)
+    if key is None or isinstance(stream, TimeSeries):
+        return lambda _record: True
+    return lambda record: (start or "") <= (record[key] or "") < (end or "9999")
+
+
+def _records(
+    stream: CustomerioStream, within: Callable[[Mapping[str, Any]], bool]
+) -> Iterator[dict[str, Any]]:
+    """Records as they come, each page's newest first."""
+    gone, found = None, False
+    for piece in islice(newest_first(stream), _MOST_SLICES):
+        try:
+            for page in stream.pages(piece):
+                for record in _newest(stream, page, piece):
+                    found = True
+                    if within(record):
+                        yield record
+        except problems.Gone as error:  # deleted meanwhile, unless all of them are
+            gone = error
+    if gone is not None and not found:
+        raise problems.not_on_plan(gone.request)
+
+
+def _newest(stream: CustomerioStream, page: Any, piece: Any) -> Records:
+    records = [stream.record(raw, piece) for raw in page]
+    key = stream.replication_key
+    kept = [dict(record) for record in records if record is not None]
+    return sorted(kept, key=lambda record: record[key] or "", reverse=True) if key else kept
+
+
+def _check_fields(stream: CustomerioStream, fields: Sequence[str]) -> None:
+    known = stream.schema["properties"]
+    for name in fields:
+        if name.split(".")[0] not in known:
+            raise problems.unknown(
+                f"field of {stream.name}", name, known, f"'tap-customerio fields {stream.name}'"
+            )
+
+
+def _inside(record: Mapping[str, Any], field: str) -> Any:
+    """The value of a field, or of a member within; names of members may hold dots themselves."""
+    value: Any = record
+    rest = field
+    while rest and isinstance(value, dict):
+        if rest in value:
+            return value[rest]
+        name, _, rest = rest.partition(".")
+        value = value.get(name)
+    return None if rest else value
+
+
+def _show(
+    show: Console, stream: CustomerioStream, records: Records, fields: Sequence[str]
+) -> None:
+    if not records:
+        show.print(f"{stream.name}: no records, or none in the range asked for.")
+        return
+    columns = _columns(stream, records, fields)
+    for widest in _WIDTHS:
+        count = len(columns) if fields else fitting(columns, show.width, widest)
+        if count >= min(_ENOUGH, len(columns)):
+            break
+    shown = table()
+    for heading, _ in columns[:count]:
+        shown.add_column(heading, no_wrap=True, max_width=widest)
+    for cells in zip(*(cells for _, cells in columns[:count]), strict=True):
+        shown.add_row(*cells)
+    show.print(shown)
+    if left_out := [heading for heading, _ in columns[count:]]:
+        show.print(
+            f"Too wide for these: {', '.join(left_out)}. Choose with --fields, or add --json.",
+            style="dim",
+        )
+
+
+def _columns(
+    stream: CustomerioStream, records: Records, fields: Sequence[str]
+) -> list[tuple[str, list[str]]]:
+    """Heading and cells of the fields asked for, or of all that hold anything, keys first."""
+    kinds = stream.schema["properties"]
+    first = [*stream.primary_keys, *([stream.replication_key] if stream.replication_key else [])]
+    plain = [name for name in kinds if not {"array", "object"} & {*kinds[name]["type"]}]
+    names = fields or list(dict.fromkeys([*first, *plain, *kinds]))
+    columns = [(name, [one_line(_inside(record, name)) for record in records]) for name in names]
+    return [column for column in columns if fields or any(column[1])]

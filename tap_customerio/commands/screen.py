@@ -1,0 +1,58 @@
+"""What commands show: tables that fit, in any terminal, file or pipe."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDE = 160
+"""Columns of a file or pipe, unless COLUMNS says otherwise."""
+
+
+_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ")
+_BETWEEN = 3
+
+
+def screen() -> Console:
+    """Standard output; colours, width and characters are those it can show."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else WIDE, highlight=False, markup=False, emoji=False)
+
+
+def table(*headings: str, **options: Any) -> Table:
+    """A table with one line below its headings; those that begin with ">" align right."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", **options)
+    for heading in headings:
+        name = heading.removeprefix(">")
+        made.add_column(name, justify="left" if name == heading else "right")
+    return made
+
+
+def one_line(value: Any) -> str:
+    """A value of a record on one line: text as it is, nothing for null, times to the minute."""
+    if value is None or value in ([], {}):
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return " ".join(_TIME.sub(r"\1 \2", text).split())
+
+
+def fitting(columns: Sequence[tuple[str, Sequence[str]]], width: int, widest: int) -> int:
+    """How many of the columns fit side by side, one at least; each is a heading and its cells."""
+    for count, (heading, cells) in enumerate(columns):
+        width -= min(widest, max(len(heading), *map(len, cells), 0)) + _BETWEEN
+        if width < 0:
+            return max(1, count)
+    return len(columns)
