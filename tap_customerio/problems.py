@@ -264,3 +264,15 @@ def nothing_found(words: str) -> Problem:
         f"Nothing fits {words!r}: try fewer or shorter words, or 'tap-customerio fields' for all "
         "streams."
     )
+
+
+def unwritable(path: str, reason: str) -> Problem:
+    """A file that a command is to write."""
+    return Problem(f"Cannot write {path} ({reason}): choose another file with --output.")
+
+
+def no_terminal(command: str) -> Problem:
+    """Questions nobody could answer."""
+    return Problem(
+        f"'{command}' asks questions: run it in a terminal, or write config.json yourself."
+    )

@@ -14,6 +14,7 @@ from tap_customerio import problems
 from tap_customerio.settings import NAME
 from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,21 @@ class Account(TapCustomerio):
 
     def _setup_signal_handlers(self) -> None:
         pass
+
+
+class Moment(click.ParamType):
+    """A date or an RFC 3339 instant; the value stays text."""
+
+    name = "date"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Check it."""
+        try:
+            return rfc3339(parse(value))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
 
 
 def config_option(command: Callable[..., None]) -> Callable[..., None]:

@@ -30,6 +30,8 @@ Sums = dict[str, Counter[str]]
 
 _BUCKETS = 30
 _WIDEST_BAR = 60
+_NARROWEST_BAR = 4
+_BETWEEN = 3
 
 
 def start_of(settings: Settings, present: int) -> str:
@@ -106,24 +108,25 @@ def _label(start: str, cut: dict[str, Any]) -> str:
 
 
 def _draw(show: Console, counts: Sequence[str], sums: Sums) -> None:
-    labels = sorted(sums)
-    widest = [max([len(name), *(len(f"{sums[each][name]:,}") for each in labels)]) for name in counts]
-    room = show.width - len(labels[-1]) - 2 - sum(widest) - 4 * len(counts)
-    width = max(4, min(_WIDEST_BAR, room // len(counts)))
-    most = {name: max(sums[label][name] for label in labels) for name in counts}
-    shown = table("from", *(heading for name in counts for heading in (f">{name}", "")))
-    for label in labels:
+    total = sum(sums.values(), Counter[str]())
+    numbers = sum(max(len(name), len(f"{total[name]:,}")) for name in counts)
+    room = show.width - max(map(len, sums)) - numbers - _BETWEEN * (2 * len(counts) + 1)
+    width = min(_WIDEST_BAR, room // len(counts))
+    bars = width >= _NARROWEST_BAR
+    shown = table("from", *(part for name in counts for part in (f">{name}", "")[: 1 + bars]))
+    for label, each in sorted(sums.items()):
         cells: list[RenderableType] = [label]
         for name in counts:
-            cells += [f"{sums[label][name]:,}", _bar(show, sums[label][name], most[name], width)]
+            most = max(1, *(other[name] for other in sums.values()))
+            cells += [f"{each[name]:,}", _bar(show, each[name] / most, width)][: 1 + bars]
         shown.add_row(*cells)
     shown.add_section()
-    total = sum(sums.values(), Counter())
-    shown.add_row("all", *(cell for name in counts for cell in (f"{total[name]:,}", "")))
+    sums_ = (part for name in counts for part in (f"{total[name]:,}", "")[: 1 + bars])
+    shown.add_row("all", *sums_)
     show.print(shown)
 
 
-def _bar(show: Console, count: int, most: int, width: int) -> RenderableType:
+def _bar(show: Console, share: float, width: int) -> RenderableType:
     if show.options.ascii_only:
-        return Text("#" * round(width * count / max(most, 1)))
-    return Bar(max(most, 1), 0, count, width=width)
+        return Text("#" * round(width * share))
+    return Bar(1, 0, share, width=width)

@@ -75,7 +75,7 @@ def check(
     with show.status("Asking for the key, the region and the clock …") as status:
         found = list(_check_account(client, account.settings))
         if found[0].problem is None:
-            for finding in _check_streams(client, account.settings, chosen):
+            for finding in check_streams(client, account.settings, chosen):
                 matters = bool(streams) or account.streams[finding.name].selected_by_default
                 looked.append(finding._replace(matters=matters))
                 status.update(f"Asked for {len(looked)} of {len(chosen)} streams …")
@@ -127,7 +127,7 @@ def _check_track(client: Glimpse, settings: Settings) -> Finding:
     return Finding("Track API key", told + one)
 
 
-def _check_streams(
+def check_streams(
     client: Glimpse, settings: Settings, streams: Sequence[CustomerioStream]
 ) -> Iterator[Finding]:
     """Look at streams side by side; yields findings as they come."""

@@ -9,7 +9,8 @@ import click
 from rich.table import Table
 
 from tap_customerio import problems
-from tap_customerio.commands.account import Account, stream_names
+from tap_customerio.commands import selection
+from tap_customerio.commands.account import stream_names
 from tap_customerio.commands.screen import screen
 from tap_customerio.personal import is_personal
 from tap_customerio.streams import all_streams
@@ -105,9 +106,9 @@ def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
     if not found.streams and not found.fields:
         raise problems.nothing_found(" ".join(words))
     if form == "catalog":
-        click.echo(json.dumps(_catalogue(found.selection()), indent=2))
+        click.echo(json.dumps(selection.catalogue(found.selection()), indent=2))
     elif form == "meltano":
-        click.echo("\n".join(["select:", *_lines(found)]))
+        click.echo(selection.meltano(found.selection()))
     elif as_json:
         streams = [kind.name for kind in found.streams]
         told = {"streams": streams, "fields": [field.as_json() for field in found.fields]}
@@ -160,24 +161,6 @@ def _plain(text: str) -> str:
     return " " + "".join(letter if letter.isalnum() else " " for letter in text.lower())
 
 
-def _lines(found: Found) -> list[str]:
-    """Entries of `select` in meltano.yml; keys come along by themselves."""
-    selection = found.selection().items()
-    return [f"- {stream}.{name}" if name != "*" else f'- "{stream}.*"' for stream, names in selection for name in names]
-
-
-def _catalogue(selection: dict[str, list[str]]) -> dict[str, Any]:
-    """The whole catalogue, with these fields selected and nothing else but their keys."""
-    catalogue: dict[str, Any] = Account({"app_api_key": "unused"}).catalog_dict
-    for entry in catalogue["streams"]:
-        names = selection.get(entry["tap_stream_id"], [])
-        for item in entry["metadata"]:
-            path = item["breadcrumb"]
-            chosen = path[1] in names or names == ["*"] if path else bool(names)
-            item["metadata"]["selected"] = chosen
-    return catalogue
-
-
 def _show(show: Console, found: Found) -> None:
     if found.streams:
         grid = Table.grid(padding=(0, 2))
@@ -192,7 +175,7 @@ def _show(show: Console, found: Found) -> None:
         _show_fields(show, [field for field in found.fields if field.stream is kind])
     if found.fields:
         show.print("\nIn meltano.yml, for these alone (or --select catalog, for a catalogue):")
-        show.print("\n".join(["select:", *_lines(found)]), style="dim")
+        show.print(selection.meltano(found.selection()), style="dim")
 
 
 def _show_fields(show: Console, found: Sequence[Field]) -> None:

@@ -10,13 +10,12 @@ import click
 
 from tap_customerio import problems
 from tap_customerio.commands import chart
-from tap_customerio.commands.account import Account, config_option, stream_names
+from tap_customerio.commands.account import Account, Moment, config_option, stream_names
 from tap_customerio.commands.glimpse import Glimpse, newest_first
 from tap_customerio.commands.screen import fitting, one_line, screen, table
-from tap_customerio.personal import mask
+from tap_customerio.personal import HIDDEN, mask
 from tap_customerio.settings import Settings
 from tap_customerio.streams.metrics import TimeSeries
-from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,21 +30,6 @@ _MOST_SLICES = 60
 _WIDTHS = (36, 24, 16)
 _ENOUGH = 6
 _SMALLEST_PAGE = 100
-
-
-class Moment(click.ParamType):
-    """A date or an RFC 3339 instant; the value stays text."""
-
-    name = "date"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """Check it."""
-        try:
-            return rfc3339(parse(value))
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
 
 
 def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str]:
@@ -194,7 +178,15 @@ def _columns(
     """Heading and cells of the fields asked for, or of all that hold anything, keys first."""
     kinds = stream.schema["properties"]
     first = [*stream.primary_keys, *([stream.replication_key] if stream.replication_key else [])]
-    plain = [name for name in kinds if not {"array", "object"} & {*kinds[name]["type"]}]
-    names = fields or list(dict.fromkeys([*first, *plain, *kinds]))
+    names = fields or list(dict.fromkeys([*first, *kinds]))
     columns = [(name, [one_line(_inside(record, name)) for record in records]) for name in names]
-    return [column for column in columns if fields or any(column[1])]
+    if fields:
+        return columns
+    told = [column for column in columns if any(column[1])]
+    return sorted(told, key=lambda column: column[0] not in first and _says_little(kinds, *column))
+
+
+def _says_little(kinds: Mapping[str, Any], name: str, cells: Sequence[str]) -> bool:
+    """Whether a column is better left to --fields: long, masked throughout, or a technicality."""
+    nested = not {"array", "object"}.isdisjoint(kinds[name]["type"])
+    return nested or {*cells} <= {"", HIDDEN} or name == "deduplicate_id"

@@ -1,0 +1,28 @@
+"""Streams and fields as Meltano and Singer have them selected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.commands.account import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def meltano(selection: Mapping[str, Sequence[str]]) -> str:
+    """The `select` of an extractor in meltano.yml, from names of top-level fields by stream."""
+    rules = [f"{stream}.{name}" for stream, names in selection.items() for name in names]
+    return "\n".join(["select:", *(f'- "{rule}"' if "*" in rule else f"- {rule}" for rule in rules)])
+
+
+def catalogue(selection: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The whole catalogue, with these fields selected and nothing else but their keys."""
+    made: dict[str, Any] = Account({"app_api_key": "unused"}).catalog_dict
+    for entry in made["streams"]:
+        names = selection.get(entry["tap_stream_id"], ())
+        for item in entry["metadata"]:
+            path = item["breadcrumb"]
+            whole = "*" in names or not path
+            item["metadata"]["selected"] = bool(names) and (whole or path[1] in names)
+    return made
