@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from singer_sdk.exceptions import ConfigValidationError
@@ -30,9 +30,13 @@ class Account(TapCustomerio):
     """The tap as commands use it: it reads through a client of theirs, and Ctrl+C ends it."""
 
     def __init__(
-        self, config: Mapping[str, Any], *, client: Client | None = None, **options: bool
+        self,
+        config: Mapping[str, Any],
+        *,
+        client: Client | None = None,
+        parse_env_config: bool = False,
     ) -> None:
-        """Check the settings, unless told otherwise; nothing is sent yet.
+        """Check the settings; nothing is sent yet.
 
         Raises:
             Problem: When they are wrong.
@@ -40,7 +44,7 @@ class Account(TapCustomerio):
         logging.getLogger(NAME).setLevel(logging.WARNING)  # the rest is about a sync
         self._chosen = client
         try:
-            super().__init__(config=dict(config), **options)
+            super().__init__(config=dict(config), parse_env_config=parse_env_config)
         except ConfigValidationError as error:
             raise problems.bad_settings(error.errors) from None
 
@@ -64,19 +68,17 @@ class Account(TapCustomerio):
         pass
 
 
-class Moment(click.ParamType):
-    """A date or an RFC 3339 instant; the value stays text."""
+def moment(text: str) -> str:
+    """Check a date or RFC 3339 instant that somebody typed; returns it in UTC.
 
-    name = "date"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """Check it."""
-        try:
-            return rfc3339(parse(value))
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
+    Raises:
+        BadParameter: When it is neither.
+    """
+    try:
+        return rfc3339(parse(text))
+    except (ValueError, OverflowError):
+        wanted = "write 2026-01-31 or 2026-01-31T12:00:00Z."
+        raise click.BadParameter(f"{text!r} is no date: {wanted}") from None
 
 
 def config_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -96,7 +98,7 @@ def stream_names(_ctx: click.Context, _param: click.Parameter, begun: str) -> li
     return sorted(kind.name for kind in all_streams() if kind.name.startswith(begun))
 
 
-def read_config(ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+def read_config(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Any:
     """The SDK's reading of --config, with a sentence for a file that cannot be read.
 
     Raises:
@@ -105,10 +107,10 @@ def read_config(ctx: click.Context, param: click.Option, value: tuple[str, ...])
     for path in value:
         if path != ENVIRONMENT:
             _check(path)
-    return TapCustomerio.cb_config(ctx, param, value)
+    return TapCustomerio.cb_config(ctx, cast("click.Option", param), value)
 
 
-def _settings(ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> dict[str, Any]:
+def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
     """The settings that the files, the environment and the defaults make up together."""
     if ctx.resilient_parsing:
         return {}

@@ -14,7 +14,9 @@ from tap_customerio.settings import NAME
 def completion(ctx: click.Context, shell: str) -> None:
     """Print a script that completes commands, options and streams in your shell.
 
-    Example: tap-customerio completion bash > ~/.local/share/bash-completion/completions/tap-customerio
+    Put it into the shell's start file: eval "$(tap-customerio completion bash)"
+
+    Example: tap-customerio completion fish > ~/.config/fish/completions/tap-customerio.fish
     """
     kind = get_completion_class(shell)
     if kind is not None:

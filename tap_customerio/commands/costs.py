@@ -86,7 +86,9 @@ class Costs:
         for sender in SENDERS.values():
             with suppress(problems.Forbidden, problems.Gone):
                 rows = sender.listing(client)
-                created += [row.get("created") or row.get("created_at") or BEGINNING for row in rows]
+                created += [
+                    row.get("created") or row.get("created_at") or BEGINNING for row in rows
+                ]
         return min(created)
 
     def _workspaces(self, client: Client) -> list[dict[str, Any]]:
@@ -116,5 +118,3 @@ def duration(requests: int, per_second: float) -> str:
     if minutes < 90:  # noqa: PLR2004 - above, hours read better
         return f"{minutes:.0f} min"
     return f"{minutes / 60:.1f} h"
-
-

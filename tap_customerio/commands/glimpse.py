@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_customerio import problems
 from tap_customerio.client import Client
@@ -13,11 +13,11 @@ from tap_customerio.streams.base import FolderStream
 from tap_customerio.windows import DAY, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from tap_customerio.answers import Page
     from tap_customerio.settings import Settings
-    from tap_customerio.streams.base import CustomerioStream
+    from tap_customerio.streams.base import CustomerioStream, Rows
 
 WIDEST = 180 * DAY
 """Most seconds that the API answers for at once."""
@@ -95,18 +95,36 @@ def look(stream: CustomerioStream, client: Glimpse) -> Look:
     if isinstance(stream, FolderStream):
         return _look_at_folder(stream, client)
     client.begin()
-    gone: problems.Gone | None = None
     pieces = newest_first(stream)
-    for piece in islice(pieces, _TRIES):
-        try:
-            rows = sum(1 for page in islice(stream.pages(piece), 1) for _ in page)
-        except problems.Gone as error:  # deleted since it was listed, perhaps; so try another
-            gone = error
-            continue
+    for _, page in pages_of(stream, islice(pieces, _TRIES)):
+        rows = len(list(page))
         return Look(rows, more=bool(list(islice(pieces, 1))) or client.has_cut())
-    if gone is not None:
-        raise gone
     return Look(0, more=False)
+
+
+def pages_of(stream: CustomerioStream, pieces: Iterable[Any]) -> Iterator[tuple[Any, Rows]]:
+    """Each page with its slice; without slices deleted since they were listed.
+
+    Raises:
+        Gone: When all of them are, so that it may well be the list itself that is missing.
+    """
+    asked, vanished = 0, []
+    for asked, piece in enumerate(pieces, start=1):  # noqa: B007 - the number of the last
+        if (gone := (yield from _pages(stream, piece))) is not None:
+            vanished.append(gone)
+    if asked and asked == len(vanished):
+        raise vanished[-1]
+
+
+def _pages(
+    stream: CustomerioStream, piece: Any
+) -> Generator[tuple[Any, Rows], None, problems.Gone | None]:
+    try:
+        for page in cast("Iterator[Rows]", stream.pages(piece)):  # too few to be split
+            yield piece, page
+    except problems.Gone as gone:
+        return gone
+    return None
 
 
 def newest_first(stream: CustomerioStream) -> Iterator[Any]:

@@ -15,7 +15,7 @@ import click
 from tap_customerio import problems
 from tap_customerio.client import HOSTS
 from tap_customerio.commands import selection
-from tap_customerio.commands.account import Account, Moment
+from tap_customerio.commands.account import Account, moment
 from tap_customerio.commands.check import check_streams
 from tap_customerio.commands.costs import Costs, duration
 from tap_customerio.commands.glimpse import Glimpse
@@ -164,7 +164,7 @@ def _ask_start(show: Console, found: Found) -> str | None:
     answer: str = click.prompt(
         f"start_date (a date, or {_EVERYTHING})",
         default=rfc3339(usual)[:10],
-        value_proc=lambda text: text if text == _EVERYTHING else Moment().convert(text, None, None),
+        value_proc=lambda text: text if text == _EVERYTHING else moment(text),
     )
     return None if answer == _EVERYTHING else answer
 

@@ -10,8 +10,8 @@ import click
 
 from tap_customerio import problems
 from tap_customerio.commands import chart
-from tap_customerio.commands.account import Account, Moment, config_option, stream_names
-from tap_customerio.commands.glimpse import Glimpse, newest_first
+from tap_customerio.commands.account import Account, config_option, moment, stream_names
+from tap_customerio.commands.glimpse import Glimpse, newest_first, pages_of
 from tap_customerio.commands.screen import fitting, one_line, screen, table
 from tap_customerio.personal import HIDDEN, mask
 from tap_customerio.settings import Settings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tap_customerio.streams.base import CustomerioStream
+    from tap_customerio.streams.base import CustomerioStream, Rows
 
 Records = list[dict[str, Any]]
 
@@ -32,6 +32,10 @@ _ENOUGH = 6
 _SMALLEST_PAGE = 100
 
 
+def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else moment(value)
+
+
 def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str]:
     return [name.strip() for name in (value or "").split(",") if name.strip()]
 
@@ -39,8 +43,14 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 @click.command()
 @click.argument("stream", shell_complete=stream_names)
 @config_option
-@click.option("--from", "start", type=Moment(), help="First instant, where a stream has any.")
-@click.option("--to", "end", type=Moment(), help="End, exclusive.")
+@click.option(
+    "--from",
+    "start",
+    callback=_moment,
+    metavar="DATE",
+    help="First instant, where a stream has any.",
+)
+@click.option("--to", "end", callback=_moment, metavar="DATE", help="End, exclusive.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--fields", callback=_names, metavar="A,B.C", help="These only; dots lead inside.")
 @click.option(
@@ -48,7 +58,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line, with all fields.")
 @click.option("--show-personal-data", is_flag=True, help="Show what is *** otherwise.")
-def preview(  # noqa: PLR0913 - one parameter an option
+def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     stream: str,
     config: dict[str, Any],
     start: str | None,
@@ -106,21 +116,14 @@ def _records(
     stream: CustomerioStream, within: Callable[[Mapping[str, Any]], bool]
 ) -> Iterator[dict[str, Any]]:
     """Records as they come, each page's newest first."""
-    gone, found = None, False
-    for piece in islice(newest_first(stream), _MOST_SLICES):
-        try:
-            for page in stream.pages(piece):
-                for record in _newest(stream, page, piece):
-                    found = True
-                    if within(record):
-                        yield record
-        except problems.Gone as error:  # deleted meanwhile, unless all of them are
-            gone = error
-    if gone is not None and not found:
-        raise problems.not_on_plan(gone.request)
+    try:
+        for piece, page in pages_of(stream, islice(newest_first(stream), _MOST_SLICES)):
+            yield from filter(within, _newest(stream, page, piece))
+    except problems.Gone as gone:
+        raise problems.not_on_plan(gone.request) from None
 
 
-def _newest(stream: CustomerioStream, page: Any, piece: Any) -> Records:
+def _newest(stream: CustomerioStream, page: Rows, piece: Any) -> Records:
     records = [stream.record(raw, piece) for raw in page]
     key = stream.replication_key
     kept = [dict(record) for record in records if record is not None]
@@ -148,9 +151,7 @@ def _inside(record: Mapping[str, Any], field: str) -> Any:
     return None if rest else value
 
 
-def _show(
-    show: Console, stream: CustomerioStream, records: Records, fields: Sequence[str]
-) -> None:
+def _show(show: Console, stream: CustomerioStream, records: Records, fields: Sequence[str]) -> None:
     if not records:
         show.print(f"{stream.name}: no records, or none in the range asked for.")
         return

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 def meltano(selection: Mapping[str, Sequence[str]]) -> str:
     """The `select` of an extractor in meltano.yml, from names of top-level fields by stream."""
     rules = [f"{stream}.{name}" for stream, names in selection.items() for name in names]
-    return "\n".join(["select:", *(f'- "{rule}"' if "*" in rule else f"- {rule}" for rule in rules)])
+    return "\n".join(
+        ["select:", *(f'- "{rule}"' if "*" in rule else f"- {rule}" for rule in rules)]
+    )
 
 
 def catalogue(selection: Mapping[str, Sequence[str]]) -> dict[str, Any]:
