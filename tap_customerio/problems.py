@@ -5,7 +5,6 @@ Nothing here quotes a key, an answer's body or a person.
 
 from __future__ import annotations
 
-import json
 import traceback
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -195,10 +194,10 @@ def told(error: Exception) -> str:
     """The one sentence for anything that ends a run; data of the account is never in it."""
     if isinstance(error, Problem):
         return str(error)
-    if isinstance(error, json.JSONDecodeError):
+    if type(error).__name__ == "JSONDecodeError":  # the standard library's, or the SDK's
         return (
-            f"The file of --catalog or --state is no JSON ({error.msg}, line {error.lineno}): "
-            "give a catalogue from --discover and the last line a target wrote."
+            f"The file of --catalog or --state is no JSON ({error}): give a catalogue from "
+            "--discover, and as state the last line that a target wrote."
         )
     if isinstance(error, OSError) and error.strerror:
         return f"Cannot use {error.filename or 'a file'}: {error.strerror}."

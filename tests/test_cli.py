@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,11 +11,17 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+from terminal import config_file, typed
 
 from tap_customerio.streams import all_streams
+from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+COMMANDS = ("check", "completion", "demo", "fields", "init", "preview", "sandbox")
 
 
 def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -29,11 +36,11 @@ def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]
 
 def test_help_shows_singers_flags_and_the_commands() -> None:
     text = run("--help").stdout
-    for word in ("--config", "--catalog", "--state", "--discover", "--test", "demo", "sandbox"):
+    for word in ("--config", "--catalog", "--state", "--discover", "--test", "--debug", *COMMANDS):
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["demo", "sandbox"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     assert f"Example: tap-customerio {command}" in run(command, "--help").stdout
 
@@ -67,19 +74,166 @@ def test_an_unknown_command_is_no_traceback() -> None:
     assert "No such command" in answer.stderr
 
 
-def test_a_command_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "starlette", None)
+@pytest.mark.parametrize(
+    ("missing", "words", "extra"),
+    [
+        ("starlette", ("demo",), "demo"),
+        ("rich", ("check", "--config", "x"), "cli"),
+        ("rich", ("preview", "--help"), "cli"),
+    ],
+)
+def test_a_command_without_its_extra_names_the_extra(
+    missing: str, words: tuple[str, ...], extra: str
+) -> None:
+    answer = without(missing, *words)
+    assert answer.returncode == 1
+    assert f"pip install 'tap-customerio[{extra}]'" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_help_and_discovery_need_no_extra() -> None:
+    answer = without("rich", "--help")
+    assert answer.returncode == 0
+    for command in COMMANDS:
+        assert command in answer.stdout
+    assert without("rich", "--discover").returncode == 0
+
+
+def without(missing: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run as where a package is not installed."""
     script = (
-        "import sys; sys.modules['starlette'] = sys.modules['starlette.applications'] = None\n"
-        "sys.argv = ['tap-customerio', 'demo']\n"
+        "import sys\n"
+        f"class Missing:\n"
+        f"    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] == {missing!r}:\n"
+        f"            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        f"sys.argv = ['tap-customerio', *{words!r}]\n"
         "from tap_customerio.cli import main; main()"
     )
-    answer = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert answer.returncode == 1
-    assert "pip install 'tap-customerio[demo]'" in answer.stderr
-    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "Cannot read"),
+        (b"{", "is no valid configuration"),
+        (b"[]", "it must be an object of settings"),
+        ('{"app_api_key": "x"}'.encode("utf-16"), "save it again as UTF-8"),
+        (b'\xef\xbb\xbf{"app_api_key": "x"}', "is no valid configuration"),
+    ],
+)
+@pytest.mark.parametrize("words", [(), ("--discover",), ("check",), ("preview", "messages")])
+def test_a_configuration_that_cannot_be_read_is_named(
+    tmp_path: Path, words: tuple[str, ...], content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "my config.json"
+    if content is not None:
+        path.write_bytes(content)
+    screen = typed(*words, "--config", str(path))
+    assert screen.code == 1
+    assert said in screen.err
+    assert str(path) in screen.err
+    assert "Traceback" not in screen.err
+
+
+@pytest.mark.parametrize("words", [("check",), ("preview", "messages")])
+def test_a_command_takes_its_configuration_from_anywhere_a_user_may_put_it(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    path = config_file(sandbox, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    one = (*words, "snippets") if words == ("check",) else words
+    assert typed("--config", path, *one).code == 0
+    assert typed(*one, "--config", path).code == 0
+    screen = typed(*one)
+    assert screen.code == 1
+    assert "Setting app_api_key is missing" in screen.err
+    (tmp_path / "config.json").write_text((tmp_path / "settings.json").read_text())
+    assert typed(*one).code == 0
+    (tmp_path / "config.json").unlink()
+    names = {"APP_API_KEY": sandbox.app_api_key, "API_URL": sandbox.url}
+    environment = {f"TAP_CUSTOMERIO_{name}": value for name, value in names.items()}
+    assert typed(*one, **environment).code == 0
+
+
+def test_a_state_that_is_no_json_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_text("")
+    screen = typed("--config", config_file(sandbox, tmp_path), "--state", str(state))
+    assert screen.code == 1
+    assert "The file of --catalog or --state is no JSON" in screen.err
+    assert "Traceback" not in screen.err
+
+
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_a_fault_of_the_tap_shows_its_place_and_data_only_to_who_asks(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, debug: tuple[str, ...]
+) -> None:
+    def fall_over(_: object) -> None:
+        raise KeyError("ann@example.org")
+
+    monkeypatch.setattr(TapCustomerio, "sync_all", fall_over)
+    words = ("--config", config_file(sandbox, tmp_path), *debug)
+    if debug:
+        with pytest.raises(KeyError):
+            typed(*words)
+        return
+    screen = typed(*words)
+    assert screen.code == 1
+    assert "Unexpected KeyError in fall_over, line " in screen.err
+    assert "ann@" not in screen.err
+    assert "Traceback" not in screen.err
+
+
+def test_debug_may_stand_anywhere_and_in_the_environment(tmp_path: Path) -> None:
+    words = ("preview", "messages", "--config", str(tmp_path / "none.json"))
+    assert run(*words, check=False).stderr.count("Traceback") == 0
+    assert run(*words, "--debug", check=False).stderr.count("Traceback") == 1
+    assert run("--debug", *words, check=False).stderr.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("tap-customerio pre", "preview"),
+        ("tap-customerio preview mess", "messages"),
+        ("tap-customerio check --config x mess", "messages"),
+        ("tap-customerio fields segment_m", "segment_memberships"),
+        ("tap-customerio preview messages --lim", "--limit"),
+    ],
+)
+def test_a_shell_completes_commands_options_and_streams(words: str, expected: str) -> None:
+    place = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    screen = typed(_TAP_CUSTOMERIO_COMPLETE="bash_complete", **place)
+    assert expected in {line.split(",")[1] for line in screen.lines}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell_calls_the_tap(shell: str) -> None:
+    screen = typed("completion", shell)
+    assert screen.code == 0
+    assert f"_TAP_CUSTOMERIO_COMPLETE={shell}_complete" in screen.out
+
+
+def test_a_pipe_that_shows_no_more_than_ascii_is_no_problem(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = config_file(sandbox, tmp_path)
+    for words in (("preview", "metrics", "--chart", "opened"), ("fields", "recipient")):
+        answer = subprocess.run(
+            [sys.executable, "-m", "tap_customerio", *words, "--config", path][
+                : None if words[0] == "preview" else -2
+            ],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+        assert answer.stdout.isascii()
+        assert b"\x1b" not in answer.stdout
 
 
 @pytest.mark.e2e

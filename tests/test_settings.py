@@ -48,6 +48,9 @@ KEY = "secret-canary-key"
         ({"api_url": "https://api.example.org/v1"}, ["api_url", "without /v1"]),
         ({"api_url": "api.example.org"}, ["api_url", "address"]),
         ({"api_url": "https://[::1"}, ["api_url", "address"]),
+        ({"site_id": "site"}, ["track_api_key is missing", "remove site_id"]),
+        ({"track_api_key": KEY}, ["site_id is missing", "remove track_api_key"]),
+        ({"site_id": ""}, ["site_id", "***", "empty"]),
         ({"track_api_url": "ftp://example.org"}, ["track_api_url", "address"]),
     ],
 )
@@ -78,6 +81,7 @@ def test_a_missing_key_is_said_to_be_missing() -> None:
         {"api_url": "https://proxy.example.org:8443"},
         {"start_date": "2024-01-01", "end_date": "2024-01-01T00:00:01Z"},
         {"rescan_ages": []},
+        {"site_id": "site", "track_api_key": "key"},
         {"rescan_ages": [0.5]},
         {"flattening_enabled": True},
     ],
@@ -90,7 +94,8 @@ def test_every_setting_has_a_title_and_a_description_and_the_key_is_secret() -> 
     for name, kind in SETTINGS["properties"].items():
         assert kind["title"], name
         assert kind["description"].endswith("."), name
-    assert SETTINGS["properties"]["app_api_key"]["secret"]
+    for name in ("app_api_key", "site_id", "track_api_key"):
+        assert SETTINGS["properties"][name]["secret"]
 
 
 def test_a_trailing_slash_of_an_address_does_not_matter() -> None:

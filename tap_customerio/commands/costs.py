@@ -43,14 +43,14 @@ class Costs:
         self.beginning = self._first_sender(client)
 
     def deliveries(self, start: int) -> int:
-        """About how many were created since; of more than six months ago at the same rate."""
+        """About how many were created since; earlier than six months ago as then."""
         months = (self.present - start) / _MONTH
         known = sum(
             count * min(1.0, months - number)
             for number, count in enumerate(self._months)
             if number < months
         )
-        beyond = max(0.0, months - _MONTHS) * sum(self._months) / _MONTHS
+        beyond = max(0.0, months - _MONTHS) * self._months[-1]
         return round(known + beyond)
 
     def requests(self, stream: CustomerioStream, start: int) -> int:

@@ -1,0 +1,200 @@
+"""init: from a key to a configuration that works, without a secret on the screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pexpect
+import pytest
+from harness import NOW, SINCE, config_for, run_tap
+from terminal import Screen, typed
+
+from tap_customerio.pace import Pace
+from tap_customerio.sandbox import Quirks
+from tap_customerio.streams import all_streams
+from tap_customerio.windows import DAY, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox import Sandbox
+
+USUAL = {kind.name for kind in all_streams() if kind.selected_by_default}
+FAST = (
+    "from tap_customerio.pace import Pace; Pace.share = 100; "
+    "from tap_customerio.cli import main; main()"
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in, and no waiting."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Pace, "share", 100)
+    return tmp_path
+
+
+def answer(box: Sandbox, *answers: str, words: tuple[str, ...] = ()) -> Screen:
+    """Run init, and answer its questions: start_date, streams, and what comes after."""
+    keys = (box.app_api_key, *answers)
+    return typed("init", "--api-url", box.url, *words, answers=keys, columns=80)
+
+
+def read(name: str) -> dict[str, Any]:
+    """A JSON file of the folder."""
+    content: dict[str, Any] = json.loads(Path(name).read_text())
+    return content
+
+
+def selected(catalog: dict[str, Any]) -> set[str]:
+    """Streams that a catalogue selects."""
+    return {
+        stream["tap_stream_id"]
+        for stream in catalog["streams"]
+        for item in stream["metadata"]
+        if not item["breadcrumb"] and item["metadata"]["selected"]
+    }
+
+
+def spawn(box: Sandbox, **environment: str) -> pexpect.spawn[str]:
+    """Run init in a terminal of its own."""
+    keep = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "CI"}}
+    return pexpect.spawn(
+        sys.executable,
+        ["-c", FAST, "init", "--api-url", box.url],
+        env={**keep, "TERM": "xterm-256color", "COLUMNS": "80", **environment},
+        encoding="utf-8",
+        dimensions=(40, 80),
+        timeout=60,
+    )
+
+
+def test_a_session_at_a_terminal(sandbox: Sandbox) -> None:
+    child = spawn(sandbox)
+    child.expect("App API key")
+    child.sendline("wrong-canary")
+    child.expect("app_api_key was refused by")
+    child.expect("App API key")
+    child.sendline(sandbox.app_api_key)
+    child.expect(r"It can read 44 of 44 streams; about\s+[\d,]+ people")
+    child.expect(r"start_date \(a date, or everything\) \[2025-10-03\]: ")
+    told = child.before
+    child.sendline("2026-03-01")
+    child.expect(r"Streams .*\[recommended\]: ")
+    told += child.before
+    child.sendline("")
+    child.expect("Next:")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 0
+    assert "canary" not in told + child.before
+    assert sandbox.app_api_key not in told + child.before
+    assert Path("config.json").stat().st_mode & 0o777 == 0o600
+    assert read("config.json") == {
+        "app_api_key": sandbox.app_api_key,
+        "api_url": sandbox.url,
+        "start_date": "2026-03-01T00:00:00Z",
+    }
+    assert os.listdir() == ["config.json"]
+    assert typed("check", "snippets").code == 0
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_ctrl_c_writes_nothing_and_no_color_is_kept(sandbox: Sandbox, *, plain: bool) -> None:
+    child = spawn(sandbox, **({"NO_COLOR": "1"} if plain else {}))
+    child.expect("App API key")
+    child.sendline("wrong")
+    child.expect("must be on it.")
+    assert ("\x1b[31m" not in child.before) is plain
+    child.expect("App API key")
+    child.kill(signal.SIGINT)
+    child.expect("Aborted!")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 1
+    assert os.listdir() == []
+
+
+def test_without_a_terminal_it_says_what_to_do(sandbox: Sandbox) -> None:
+    screen = typed("init", "--api-url", sandbox.url)
+    assert screen.code == 1
+    assert "run it in a terminal, or write config.json yourself" in screen.err
+
+
+def test_nothing_is_replaced_without_asking(sandbox: Sandbox) -> None:
+    Path("config.json").write_text("precious")
+    screen = answer(sandbox, "", "", "n", "other.json")
+    assert screen.code == 0
+    assert "config.json exists. Replace" in screen.out
+    assert Path("config.json").read_text() == "precious"
+    assert read("other.json")["api_url"] == sandbox.url
+    assert "tap-customerio check --config other.json" in screen.out
+    assert answer(sandbox, "", "", "y").code == 0
+    assert read("config.json")["app_api_key"] == sandbox.app_api_key
+
+
+def test_meltano_gets_lines_beside_those_that_are_there(sandbox: Sandbox) -> None:
+    Path(".env").write_text('OTHER=1\nTAP_CUSTOMERIO_APP_API_KEY="old"\n')
+    screen = answer(sandbox, "2026-03-01", "messages,campaigns", "y", words=("--meltano",))
+    assert screen.code == 0
+    assert Path(".env").read_text().splitlines() == [
+        "OTHER=1",
+        f'TAP_CUSTOMERIO_APP_API_KEY="{sandbox.app_api_key}"',
+        f'TAP_CUSTOMERIO_API_URL="{sandbox.url}"',
+        'TAP_CUSTOMERIO_START_DATE="2026-03-01T00:00:00Z"',
+    ]
+    assert Path(".env").stat().st_mode & 0o777 == 0o600
+    assert 'select:\n- "campaigns.*"\n- "messages.*"' in screen.out
+    assert os.listdir() == [".env"]
+
+
+def test_a_choice_of_streams_becomes_a_catalogue(sandbox: Sandbox) -> None:
+    screen = answer(sandbox, "everything", "mesages", "messages, campaigns")
+    assert screen.code == 0
+    assert "did you mean messages" in screen.words() + screen.err
+    assert "start_date" not in read("config.json")
+    assert selected(read("catalog.json")) == {"messages", "campaigns"}
+    assert "--config config.json --catalog catalog.json" in screen.out
+
+
+def test_what_the_key_may_not_read_is_left_out(make_sandbox: Callable[..., Sandbox]) -> None:
+    quirks = Quirks(without=frozenset({"/v1/exports"}), lacking=frozenset({"/v1/objects*"}))
+    screen = answer(make_sandbox(quirks=quirks), "", "")
+    assert screen.code == 0
+    assert "It can read 41 of 44 streams" in screen.words()
+    assert "exports: app_api_key may not read GET /v1/exports (403)" in screen.words()
+    left_out = {"exports", "objects", "object_relationships"}
+    assert selected(read("catalog.json")) == USUAL - left_out
+
+
+def test_dates_are_checked_and_costs_shown_for_each(sandbox: Sandbox) -> None:
+    screen = answer(sandbox, "soon", "2026-03-01", "")
+    assert "'soon' is no date" in screen.words() + screen.err
+    assert screen.code == 0
+    for start in (rfc3339(NOW - NOW % DAY - 30 * DAY)[:10], "everything since 20"):
+        assert start in screen.words()
+
+
+def test_the_estimate_comes_near_the_truth(sandbox: Sandbox) -> None:
+    screen = answer(sandbox, "everything", "everything", "")
+    [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "since"]]
+    deliveries = int(line.split()[3].replace(",", ""))
+    truth = len(list(sandbox.workspace.deliveries(SINCE, NOW, now=NOW)))
+    assert truth / 2 < deliveries < truth * 2
+    [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "44"]]
+    requests = int(line.split()[2].replace(",", ""))
+    sandbox.forget()
+    run_tap(config_for(sandbox))
+    assert len(sandbox.calls) / 1.5 < requests < len(sandbox.calls) * 1.5
+
+
+def test_a_path_of_any_system_can_be_pasted_into_a_shell(sandbox: Sandbox) -> None:
+    name = "my config [1].json"
+    screen = answer(sandbox, "", "", words=("--output", name))
+    assert screen.code == 0
+    assert f'tap-customerio check --config "{name}"' in screen.out

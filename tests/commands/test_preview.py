@@ -1,0 +1,191 @@
+"""preview: real records, the newest first, without what is personal."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, SINCE, config_for, run_tap
+from terminal import Screen, config_file, typed
+
+from tap_customerio.sandbox import Quirks
+from tap_customerio.streams import all_streams
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+
+@pytest.fixture
+def preview(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Screen]:
+    """The command on the shared sandbox."""
+    config = config_file(sandbox, tmp_path)
+    return lambda *words, **options: typed("preview", *words, "--config", config, **options)
+
+
+def records(screen: Screen) -> list[dict[str, Any]]:
+    """What --json printed."""
+    assert screen.code == 0, screen.err
+    return [json.loads(line) for line in screen.lines]
+
+
+def test_the_newest_deliveries_come_first_for_two_requests(
+    preview: Callable[..., Screen], sandbox: Sandbox
+) -> None:
+    shown = records(preview("messages", "--limit", "7", "--json"))
+    truth = sandbox.workspace.deliveries(SINCE, NOW, now=NOW)
+    newest = sorted((rfc3339(row["created"]) for row in truth), reverse=True)[:7]
+    assert [row["created"] for row in shown] == newest
+    assert len(sandbox.calls) <= 2
+
+
+def test_dates_choose_the_range(preview: Callable[..., Screen]) -> None:
+    dates = ("--from", "2026-03-01", "--to", "2026-03-03")
+    shown = records(preview("messages", *dates, "--limit", "1000", "--json"))
+    assert shown
+    days = {row["created"][:10] for row in shown}
+    assert days == {"2026-03-01", "2026-03-02"}
+
+
+def test_dates_choose_from_lists_by_their_last_change(
+    preview: Callable[..., Screen], sandbox: Sandbox
+) -> None:
+    changes = sorted(row["updated"] for row in sandbox.workspace.campaigns(NOW))
+    middle = changes[len(changes) // 2]
+    shown = records(preview("campaigns", "--from", rfc3339(middle), "--json"))
+    assert [parse(row["updated"]) for row in shown] == [c for c in changes if c >= middle][::-1]
+
+
+def test_dates_that_mean_nothing_are_refused(preview: Callable[..., Screen]) -> None:
+    screen = preview("customers", "--from", "2026-03-01")
+    assert screen.code == 1
+    assert "Stream 'customers' has no time to choose by" in screen.err
+    screen = preview("messages", "--from", "soon")
+    assert screen.code == 2
+    assert "'soon' is no date: write 2026-01-31" in screen.err
+    screen = preview("messages", "--from", "2026-03-02", "--to", "2026-03-01")
+    assert screen.code == 1
+    assert "not before end_date" in screen.err
+
+
+@pytest.mark.parametrize("stream", sorted(kind.name for kind in all_streams()))
+def test_every_stream_can_be_previewed_in_any_terminal(
+    preview: Callable[..., Screen], stream: str
+) -> None:
+    for columns in (60, 200):
+        screen = preview(stream, "--limit", "5", columns=columns)
+        assert screen.code == 0, screen.err
+        assert max(map(len, screen.lines)) <= columns
+        assert "@example" not in screen.out
+    [kind] = [kind for kind in all_streams() if kind.name == stream]
+    assert kind.primary_keys[0][:5] in screen.out
+
+
+def test_personal_data_shows_only_when_asked_for(
+    preview: Callable[..., Screen], sandbox: Sandbox
+) -> None:
+    emails = {p["identifiers"]["email"] for p in sandbox.workspace.everyone(NOW)}
+    masked = records(preview("customers", "--json"))
+    assert {row["email"] for row in masked} <= {"***", None}
+    assert not any(email in json.dumps(masked, ensure_ascii=False) for email in emails if email)
+    assert all(row["cio_id"] not in {None, "***"} for row in masked)
+    shown = records(preview("customers", "--json", "--show-personal-data"))
+    assert {row["email"] for row in shown} <= emails
+    assert any(row["email"] for row in shown)
+
+
+def test_fields_lead_inside(preview: Callable[..., Screen], sandbox: Sandbox) -> None:
+    names = "id,metrics.sent,metrics.never"
+    shown = records(preview("messages", "--fields", names, "--limit", "3", "--json"))
+    assert [list(row) for row in shown] == [names.split(",")] * 3
+    assert all(row["metrics.sent"].endswith("Z") for row in shown)
+    assert all(row["metrics.never"] is None for row in shown)
+    table = preview("customers", "--fields", "cio_id,attributes.region", "--limit", "2")
+    assert table.lines[1].split() == ["cio_id", "attributes.region"]
+    regions = {person["attributes"].get("region") for person in sandbox.workspace.everyone(NOW)}
+    assert table.lines[3].split(maxsplit=1)[1].strip() == "***"
+    options = ("--fields", "cio_id,attributes.region", "--show-personal-data", "--json")
+    assert {row["attributes.region"] for row in records(preview("customers", *options))} <= regions
+
+
+def test_a_mistyped_name_gets_a_suggestion(preview: Callable[..., Screen]) -> None:
+    screen = preview("mesages")
+    assert screen.code == 1
+    assert "There is no stream 'mesages': did you mean messages" in screen.err
+    screen = preview("messages", "--fields", "recipent")
+    assert "There is no field of messages 'recipent': did you mean recipient" in screen.err
+    screen = preview("metrics", "--chart", "opned")
+    assert "There is no count in metrics 'opned': did you mean opened" in screen.err
+    screen = preview("messages", "--chart", "opened")
+    assert "Stream 'messages' has no counts to draw" in screen.err
+
+
+def test_columns_that_do_not_fit_are_named(preview: Callable[..., Screen]) -> None:
+    narrow = preview("messages", columns=60)
+    assert "Too wide for these:" in narrow.out
+    assert "newsletter_id" in preview("messages", "--limit", "300", columns=60).words()
+    wide = preview("messages", columns=1000)
+    assert "Too wide" not in wide.out
+
+
+def test_a_chart_sums_what_the_tap_reads(
+    preview: Callable[..., Screen], sandbox: Sandbox
+) -> None:
+    dates = ("--from", "2026-03-10", "--to", "2026-03-20")
+    shown = records(preview("metrics", "--chart", "opened,clicked", *dates, "--json"))
+    limits = {"start_date": "2026-03-10", "end_date": "2026-03-20"}
+    truth = run_tap(config_for(sandbox, **limits), streams=["metrics"]).records["metrics"]
+    for name in ("opened", "clicked"):
+        assert sum(row[name] for row in shown) == sum(row[name] or 0 for row in truth) > 0
+    periods = [row["period"] for row in shown]
+    assert periods == sorted(periods)
+    assert {f"2026-03-{day}" for day in range(10, 20)} <= set(periods)
+
+
+def test_a_chart_draws_thirty_buckets_in_any_terminal(preview: Callable[..., Screen]) -> None:
+    for columns in (40, 60, 200):
+        screen = preview("metrics", "--chart", "opened,clicked", columns=columns)
+        assert max(map(len, screen.lines)) <= columns
+        days = [line.split()[0] for line in screen.lines if line.startswith(" 2026")]
+        assert days[-1] == "2026-04-01"
+        assert 30 <= len(days) <= 31
+        assert ("█" in screen.out) is (columns > 40)
+
+
+def test_the_longest_bar_is_the_most(preview: Callable[..., Screen]) -> None:
+    screen = preview("metrics", "--chart", "opened")
+    drawn = [line.split() for line in screen.lines if line.startswith(" 2026")]
+    bars = {int(parts[1].replace(",", "")): "".join(parts[2:]).count("█") for parts in drawn}
+    assert bars[max(bars)] == max(bars.values()) > 5
+
+
+def test_parents_deleted_meanwhile_are_passed_over(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = make_sandbox()
+    box.fail(status=404, path="/v1/segments/*/used_by")
+    screen = typed(
+        *("preview", "segment_usage", "--json", "--config", config_file(box, tmp_path))
+    )
+    assert len(records(screen)) == len(box.workspace.segments(NOW)) - 1
+
+
+@pytest.mark.parametrize(
+    ("quirks", "said"),
+    [
+        (Quirks(without=frozenset({"/v1/campaigns/*"})), "may not read GET /v1/campaigns/1/act"),
+        (Quirks(lacking=frozenset({"/v1/campaigns/*"})), "the account's plan does probably not"),
+    ],
+)
+def test_what_may_not_be_read_ends_with_the_mend(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, quirks: Quirks, said: str
+) -> None:
+    box = make_sandbox(quirks=quirks)
+    screen = typed("preview", "campaign_actions", "--config", config_file(box, tmp_path))
+    assert screen.code == 1
+    assert said in screen.err
+    assert "Traceback" not in screen.err

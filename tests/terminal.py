@@ -1,0 +1,93 @@
+"""Commands run as if typed, in this process, so that a test may change what they meet."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
+
+from harness import config_for
+
+from tap_customerio.cli import command
+from tap_customerio.settings import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+
+class Screen(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines of standard output."""
+        return self.out.splitlines()
+
+    def words(self) -> str:
+        """All of standard output on one line, however it was wrapped."""
+        return " ".join(self.out.split())
+
+
+class Keyboard(io.StringIO):
+    """A terminal that has been typed into ahead of time."""
+
+    def isatty(self) -> bool:
+        """Commands may ask."""
+        return True
+
+
+def typed(
+    *words: str, columns: int = 80, answers: Sequence[str] = (), **environment: str
+) -> Screen:
+    """Run `tap-customerio` with these words; what it does to logging ends with it.
+
+    With answers there is somebody at the keyboard, who gives them.
+    """
+    keys = Keyboard("".join(f"{answer}\n" for answer in answers))
+    root, ours = logging.getLogger(), logging.getLogger(NAME)
+    before = root.handlers[:], root.level, ours.level, sys.excepthook
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    shown = {"COLUMNS": str(columns), **environment}
+    with (
+        mock.patch.dict(os.environ, shown),
+        mock.patch("sys.stdin", keys if answers else io.StringIO()),
+        mock.patch("click.termui.hidden_prompt_func", lambda _: keys.readline().rstrip("\n")),
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            command().main(words, prog_name=NAME)
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            logging.captureWarnings(capture=False)
+            root.handlers[:] = before[0]
+            root.setLevel(before[1])
+            ours.setLevel(before[2])
+            sys.excepthook = before[3]
+    for stream in (out, err):
+        stream.seek(0)
+    return Screen(code, out.read(), err.read())
+
+
+def config_file(sandbox: Sandbox, folder: Path, **settings: Any) -> str:
+    """A file for --config; settings that are None are left out."""
+    path = folder / "settings.json"
+    config = {**config_for(sandbox), **settings}
+    path.write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
+    return str(path)
