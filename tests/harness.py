@@ -104,6 +104,13 @@ def run_tap(
     return Output.of(lines)
 
 
+def small() -> Workspace:
+    """A workspace that is read whole in a second or two."""
+    return Workspace(
+        since=SINCE, per_day=12, people=45, campaigns=8, newsletters=3, objects_per_type=9
+    )
+
+
 def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:
     """A small sandbox that stands still at NOW, without a rate limit, unless told otherwise."""
     options.setdefault("workspace", Workspace(since=SINCE, per_day=30, people=230))

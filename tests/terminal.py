@@ -18,7 +18,7 @@ from tap_customerio.cli import command
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tap_customerio.sandbox import Sandbox
@@ -48,9 +48,16 @@ class Keyboard(io.StringIO):
         """Commands may ask."""
         return True
 
+    def hidden(self, _prompt: str) -> str:
+        """What is typed where nothing shows."""
+        return self.readline().rstrip("\n")
+
 
 def typed(
-    *words: str, columns: int = 80, answers: Sequence[str] = (), **environment: str
+    *words: str,
+    columns: int = 80,
+    answers: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Screen:
     """Run `tap-customerio` with these words; what it does to logging ends with it.
 
@@ -60,11 +67,11 @@ def typed(
     root, ours = logging.getLogger(), logging.getLogger(NAME)
     before = root.handlers[:], root.level, ours.level, sys.excepthook
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    shown = {"COLUMNS": str(columns), **environment}
+    shown = {"COLUMNS": str(columns), **(environment or {})}
     with (
         mock.patch.dict(os.environ, shown),
         mock.patch("sys.stdin", keys if answers else io.StringIO()),
-        mock.patch("click.termui.hidden_prompt_func", lambda _: keys.readline().rstrip("\n")),
+        mock.patch("click.termui.hidden_prompt_func", keys.hidden),
         warnings.catch_warnings(),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

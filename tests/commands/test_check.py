@@ -247,9 +247,7 @@ def test_the_track_api_is_checked_if_it_is_set_up(  # noqa: PLR0913, PLR0917 - f
 ) -> None:
     Track.answer = answer
     place = f"http://127.0.0.1:{track.server_port}"
-    config = config_file(
-        sandbox, tmp_path, site_id="site", track_api_key=key, track_api_url=place
-    )
+    config = config_file(sandbox, tmp_path, site_id="site", track_api_key=key, track_api_url=place)
     screen = typed("check", "snippets", "--config", config)
     assert screen.code == code
     assert said in screen.words()

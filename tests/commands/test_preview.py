@@ -132,9 +132,7 @@ def test_columns_that_do_not_fit_are_named(preview: Callable[..., Screen]) -> No
     assert "Too wide" not in wide.out
 
 
-def test_a_chart_sums_what_the_tap_reads(
-    preview: Callable[..., Screen], sandbox: Sandbox
-) -> None:
+def test_a_chart_sums_what_the_tap_reads(preview: Callable[..., Screen], sandbox: Sandbox) -> None:
     dates = ("--from", "2026-03-10", "--to", "2026-03-20")
     shown = records(preview("metrics", "--chart", "opened,clicked", *dates, "--json"))
     limits = {"start_date": "2026-03-10", "end_date": "2026-03-20"}
@@ -168,9 +166,7 @@ def test_parents_deleted_meanwhile_are_passed_over(
 ) -> None:
     box = make_sandbox()
     box.fail(status=404, path="/v1/segments/*/used_by")
-    screen = typed(
-        *("preview", "segment_usage", "--json", "--config", config_file(box, tmp_path))
-    )
+    screen = typed(*("preview", "segment_usage", "--json", "--config", config_file(box, tmp_path)))
     assert len(records(screen)) == len(box.workspace.segments(NOW)) - 1
 
 

@@ -1,0 +1,83 @@
+"""The recipes work as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import yaml
+from harness import config_for, run_tap
+from test_docs import MELTANO, TAP
+
+from tap_customerio.streams import all_streams
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox import Sandbox
+
+TEXT = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
+WORKSPACES, NUMBERS, HASHES, WAREHOUSES = (
+    yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+)
+[PERFORMANCE] = re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_recipes_stay_short() -> None:
+    assert TEXT.count("\n") <= 60
+
+
+def test_inherited_plugins_and_their_settings_exist() -> None:
+    loaders = MELTANO["plugins"]["loaders"]
+    known = {plugin["name"]: plugin["settings"] for plugin in (TAP, *loaders)}
+    plugins = [*WORKSPACES["plugins"]["extractors"], *WORKSPACES["plugins"]["loaders"]]
+    assert len({plugin["name"] for plugin in plugins}) == len(plugins) == 4
+    for plugin in plugins:
+        settings = {setting["name"] for setting in known[plugin["inherit_from"]]}
+        assert settings >= plugin.get("config", {}).keys()
+
+
+def test_selected_streams_exist_and_are_not_about_persons() -> None:
+    names = {rule.removesuffix(".*") for rule in NUMBERS["select"]}
+    kinds = {kind.name: kind for kind in all_streams()}
+    assert names <= kinds.keys()
+    assert not any("cio_id" in kinds[name].schema["properties"] for name in names)
+
+
+def test_addresses_become_hashes(sandbox: Sandbox) -> None:
+    config: dict[str, Any] = config_for(sandbox, **HASHES["config"])
+    records = run_tap(config, streams=HASHES["config"]["stream_maps"]).records
+    emails = [row["email"] for row in records["customers"] if row["email"]]
+    assert emails
+    assert all(re.fullmatch("[0-9a-f]{64}", email) for email in emails)
+    assert "@" not in repr(records)
+
+
+def test_the_query_counts_what_was_sent(sandbox: Sandbox) -> None:
+    records = run_tap(config_for(sandbox), streams=["metrics", "campaigns"]).records
+    with duckdb.connect() as database:
+        for name, columns in {
+            "campaigns": ("id", "name"),
+            "metrics": (
+                *("source_type", "source_id", "resolution", "period_start"),
+                *("sent", "human_opened", "human_clicked"),
+            ),
+        }.items():
+            kinds = [
+                "bigint" if isinstance(records[name][0][column], int) else "text"
+                for column in columns
+            ]
+            shape = ", ".join(f"{c} {kind}" for c, kind in zip(columns, kinds, strict=True))
+            database.execute(f"create table {name} ({shape})")
+            rows = [[row[column] for column in columns] for row in records[name]]
+            holes = ", ".join("?" * len(columns))
+            database.executemany(f"insert into {name} values ({holes})", rows)
+        found = database.execute(PERFORMANCE).fetchall()
+    sent = [row for row in records["metrics"] if row["source_type"] == "campaign"]
+    assert sum(row[2] for row in found) == sum(row["sent"] or 0 for row in sent) > 0
+    assert all(0 <= rate <= 1 for row in found for rate in row[3:] if rate is not None)
+
+
+def test_warehouses_are_whole_plugins() -> None:
+    for loader in WAREHOUSES["loaders"]:
+        assert loader.keys() == {"name", "namespace", "pip_url", "config"}
