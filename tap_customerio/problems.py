@@ -161,8 +161,8 @@ def not_on_plan(request: str) -> Problem:
 
 
 def bad_settings(sentences: Iterable[str]) -> Fatal:
-    """Everything that is wrong with a configuration."""
-    return Fatal(" ".join(sentences))
+    """Everything that is wrong with the configuration of a command."""
+    return Fatal(f"{' '.join(sentences)} 'tap-customerio init' writes a configuration that works.")
 
 
 def unreadable(path: str, reason: str) -> Problem:

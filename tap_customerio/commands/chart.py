@@ -108,21 +108,24 @@ def _label(start: str, cut: dict[str, Any]) -> str:
 
 
 def _draw(show: Console, counts: Sequence[str], sums: Sums) -> None:
+    """A line a bucket, with bars where there is room for them."""
     total = sum(sums.values(), Counter[str]())
+    most = {name: max(1, *(each[name] for each in sums.values())) for name in counts}
     numbers = sum(max(len(name), len(f"{total[name]:,}")) for name in counts)
     room = show.width - max(map(len, sums)) - numbers - _BETWEEN * (2 * len(counts) + 1)
     width = min(_WIDEST_BAR, room // len(counts))
-    bars = width >= _NARROWEST_BAR
-    shown = table("from", *(part for name in counts for part in (f">{name}", "")[: 1 + bars]))
-    for label, each in sorted(sums.items()):
-        cells: list[RenderableType] = [label]
+    shown = table("from")
+    for name in counts:
+        shown.add_column(name, justify="right")
+        if width >= _NARROWEST_BAR:
+            shown.add_column()
+    for label, each in [*sorted(sums.items()), ("all", total)]:
+        cells: list[RenderableType] = []
         for name in counts:
-            most = max(1, *(other[name] for other in sums.values()))
-            cells += [f"{each[name]:,}", _bar(show, each[name] / most, width)][: 1 + bars]
-        shown.add_row(*cells)
-    shown.add_section()
-    sums_ = (part for name in counts for part in (f"{total[name]:,}", "")[: 1 + bars])
-    shown.add_row("all", *sums_)
+            cells.append(f"{each[name]:,}")
+            if width >= _NARROWEST_BAR:
+                cells.append("" if each is total else _bar(show, each[name] / most[name], width))
+        shown.add_row(label, *cells, style="bold" if each is total else None)
     show.print(shown)
 
 
