@@ -62,7 +62,7 @@ class Account(TapCustomerio):
         for name in names:
             if name not in self.streams:
                 raise problems.unknown("stream", name, self.streams, "'tap-customerio fields'")
-        return [self.streams[name] for name in names or self.streams]  # type: ignore[misc]
+        return [self.streams[name] for name in names or self.streams]
 
     def _setup_signal_handlers(self) -> None:
         pass

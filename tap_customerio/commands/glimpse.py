@@ -8,12 +8,12 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_customerio import problems
-from tap_customerio.client import Client
+from tap_customerio.client import Client, T
 from tap_customerio.streams.base import FolderStream
 from tap_customerio.windows import DAY, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from tap_customerio.answers import Page
     from tap_customerio.settings import Settings
@@ -64,6 +64,10 @@ class Glimpse(Client):
         """The rows of a list's first page, or all, read once however many ask for them."""
         self._note(path)
         return super().listing(path, key, **question)
+
+    def shared(self, kind: type[T], make: Callable[[], T]) -> T:  # noqa: ARG002
+        """One for each who asks: what is looked at has no fellow readers."""
+        return make()
 
     def begin(self) -> None:
         """Forget what this thread has asked for."""
