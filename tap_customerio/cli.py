@@ -46,8 +46,7 @@ class CustomerioCommand(SingerCommand, click.Group):
         """Run; a problem of the user's ends it with one sentence."""
         try:
             return super().invoke(ctx)
-        except (problems.Problem, BrokenPipeError) as error:
-            problem = problems.target_gone() if isinstance(error, BrokenPipeError) else error
+        except problems.Problem as problem:
             self.logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
             ctx.exit(1)
 
