@@ -3,7 +3,7 @@
 It answers for what a key of the App API can read of messages and what sends them, metrics, people,
 segments, activities, objects, subscriptions and the lists of a workspace; all other addresses are
 unknown to it. It shows what the live API was seen or is documented to do, not how it does it:
-nothing can be written, no delivery has a body, and people do not change.
+nothing can be written, no delivery has a body, and people change only in a workspace with churn.
 """
 
 from tap_customerio.sandbox.clock import Clock

@@ -101,7 +101,7 @@ class Deliveries:
         person = delivery.person
         if person is None:
             return None, None, None
-        name = self._people.name(person)
+        name = self._people.name(person, delivery.created)
         identifiers = {"cio_id": name.cio_id, "id": name.id, "email": name.email}
         return name.id, identifiers, _recipient(delivery.outlet.channel, person, name.email)
 

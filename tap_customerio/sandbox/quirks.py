@@ -17,6 +17,8 @@ class Quirks:
         forgets_old: Deliveries older than six months are gone, whatever the window.
         lists_root_only: Assets and designs are listed with what lies in no folder, unless a folder
             is named.
+        hides_deleted: The log leaves out what is about deleted people unless `deleted` is true.
+        listing_lag: Deliveries appear in lists up to so many seconds after their creation.
         without: Paths, or patterns with `*`, that the key has no permission for: 403.
         lacking: Paths, or patterns with `*`, that are no part of the account's plan: 404.
     """
@@ -26,5 +28,7 @@ class Quirks:
     echoes_window: bool = False
     forgets_old: bool = False
     lists_root_only: bool = False
+    hides_deleted: bool = False
+    listing_lag: int = 0
     without: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()

@@ -181,3 +181,9 @@ def spread(dice: Dice, count: int, lane: int, day: int) -> list[int]:
             second -= second % 300
         codes.append(second << SECOND_BITS | lane << LANE_BITS | number)
     return codes
+
+
+def is_listed(day: int, code: int, now: float, lag: int) -> bool:
+    """Whether a delivery is in lists by now: most of them soon, some only after the `lag`."""
+    chance = (code ^ day) * 0x9E3779B97F4A7C15 >> 40 & 0xFFFF
+    return day * DAY + (code >> SECOND_BITS) + (chance**3 * lag >> 48) <= now

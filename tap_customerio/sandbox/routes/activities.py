@@ -41,18 +41,26 @@ def _place(ask: Ask) -> int | None:
 
 
 def _activity_filter(ask: Ask) -> Callable[[Row], bool]:
-    """What an entry of the log must be like; `deleted` makes no difference."""
+    """What an entry of the log must be like."""
+    hides_deleted = ask.quirks.hides_deleted and not ask.is_true("deleted")
     kind, name, person = (ask.query.get(key) for key in ("type", "name", "customer_id"))
     cio_id = _cio_id(ask, person) if person else None
 
     def keep(row: Row) -> bool:
         if kind and row["type"] != kind:
             return False
+        if hides_deleted and _is_gone(row):
+            return False
         if name and name not in _names(row):
             return False
         return not person or (row["customer_identifiers"] or {}).get("cio_id", "") == cio_id
 
     return keep
+
+
+def _is_gone(row: Row) -> bool:
+    """Whether an entry is about somebody who was deleted, of whom only the permanent id is left."""
+    return (row["customer_identifiers"] or {}).keys() == {"cio_id"}
 
 
 def _names(row: Row) -> set[str | None]:
@@ -67,4 +75,4 @@ def _cio_id(ask: Ask, text: str) -> str | None:
     if kind == "cio_id":
         return text.removeprefix("cio_") if text.startswith("cio_") else None
     number = ask.workspace.people.find(kind, text, ask.now)
-    return None if number is None else ask.workspace.people.name(number).cio_id
+    return None if number is None else ask.workspace.people.name(number, ask.now).cio_id

@@ -46,7 +46,7 @@ def suppressions(ask: Ask) -> Row:
     """Suppressed addresses by offset, without any sign where they end."""
     kind, limit = _suppression_type(ask), ask.limit(1000, 100)
     offset = max(ask.number("offset") or 0, 0)
-    rows = ask.workspace.suppressions(kind, ask.query.get("domain") or None)
+    rows = ask.workspace.suppressions(kind, ask.now, ask.query.get("domain") or None)
     return _suppressed(kind, rows[offset : offset + limit])
 
 
@@ -56,7 +56,7 @@ def suppressions_of_domain(ask: Ask) -> Row:
     if domain not in DOMAINS:
         raise RefusalError(NOT_FOUND)
     kind, limit, offset = _suppression_type(ask), ask.limit(1000, 100), ask.offset("")
-    rows = ask.workspace.suppressions(kind, domain)
+    rows = ask.workspace.suppressions(kind, ask.now, domain)
     if address:
         return _suppressed(kind, [row for row in rows if row["email"] == address])
     following = token("", offset + limit) if offset + limit < len(rows) else ""

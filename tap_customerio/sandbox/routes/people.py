@@ -56,14 +56,14 @@ def segments_of(ask: Ask) -> Row:
         "segments": [
             {key: row[key] for key in keys}
             for row in ask.workspace.segments(ask.now)
-            if ask.workspace.people.is_member(row["id"], number)
+            if ask.workspace.people.is_member(row["id"], number, ask.now)
         ]
     }
 
 
 def relationships_of(ask: Ask) -> Row:
     """The objects a person is related to."""
-    related = ask.workspace.relationships(person(ask))
+    related = ask.workspace.relationships(person(ask), ask.now)
     limit, offset = ask.limit(1000), ask.offset("0:")
     return {
         "cio_relationships": related[offset : offset + limit] or None,
@@ -74,12 +74,12 @@ def relationships_of(ask: Ask) -> Row:
 def preferences_of(ask: Ask) -> Row:
     """What a person chose, in words of some language."""
     number, language = person(ask), ask.query.get("language", "")
-    return {"customer": ask.workspace.preferences(number, language)}
+    return {"customer": ask.workspace.preferences(number, ask.now, language)}
 
 
 def opt_outs_of(ask: Ask) -> Row:
     """Whom a person wants no text messages from."""
-    return {"optouts": ask.workspace.consents.opt_outs_of(person(ask))}
+    return {"optouts": ask.workspace.consents.opt_outs_of(person(ask), ask.now)}
 
 
 ROUTES: dict[tuple[str, str], Answer] = {

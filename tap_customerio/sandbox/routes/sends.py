@@ -30,14 +30,16 @@ def messages(ask: Ask) -> Row:
     start, end = _window(ask)
     limit, skip = ask.limit(1000), ask.offset("v20:")
     drafts = ask.is_true("drafts")
-    keep = _delivery_filter(ask)
+    keep, lag = _delivery_filter(ask), ask.quirks.listing_lag
     tracked = ask.is_true("get_tracked_responses")
 
     def page(skip: int) -> list[Delivery]:
         if keep is None:
-            found = ask.workspace.newest_first(start, end, now=ask.now, drafts=drafts, skip=skip)
+            found = ask.workspace.newest_first(
+                start, end, now=ask.now, drafts=drafts, skip=skip, lag=lag
+            )
             return list(islice(found, limit + 1))
-        found = ask.workspace.newest_first(start, end, now=ask.now, drafts=drafts)
+        found = ask.workspace.newest_first(start, end, now=ask.now, drafts=drafts, lag=lag)
         return list(islice(filter(keep, found), skip, skip + limit + 1))
 
     rows = page(skip)

@@ -1,0 +1,82 @@
+"""What happened to people since the workspace began."""
+
+from __future__ import annotations
+
+from bisect import insort
+from threading import RLock
+from typing import TYPE_CHECKING, NamedTuple
+
+from tap_customerio.sandbox.dice import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Change = tuple[str | None, str | None]
+"""What an attribute was, and what it became; None is nothing."""
+
+EVER = float("inf")
+
+
+class Happening(NamedTuple):
+    """One entry of the log about a person: what its type says, and the attributes it changed."""
+
+    at: int
+    number: int
+    type: str
+    changes: Mapping[str, Change] = {}
+
+
+class Lives:
+    """Happenings by person and by day; who is not mentioned is as they were made."""
+
+    def __init__(self, first_day: int) -> None:
+        """Nothing has happened."""
+        self.make: Callable[[int], None] | None = None
+        self._made_until = first_day * DAY
+        self._is_making = False
+        self._lock = RLock()
+        self._of: dict[int, list[Happening]] = {}
+        self._on: dict[int, list[Happening]] = {}
+        self._ends: dict[int, int] = {}
+
+    def of(self, number: int, now: float) -> list[Happening]:
+        """What happened to a person by `now`, oldest first."""
+        self._make_until(now)
+        return [it for it in self._of.get(number, ()) if it.at <= now]
+
+    def on(self, day: int) -> list[Happening]:
+        """What happened on a day, oldest first."""
+        self._make_until(day * DAY)
+        return self._on.get(day, [])
+
+    def is_over(self, number: int, now: float) -> bool:
+        """Whether the person was deleted, or merged into another, by `now`."""
+        self._make_until(now)
+        return self._ends.get(number, EVER) <= now
+
+    def over(self, now: float) -> int:
+        """How many people are gone."""
+        self._make_until(now)
+        return sum(at <= now for at in self._ends.values())
+
+    def note(self, happening: Happening) -> None:
+        """Let something happen."""
+        insort(self._of.setdefault(happening.number, []), happening, key=lambda it: it.at)
+        insort(self._on.setdefault(happening.at // DAY, []), happening, key=lambda it: it.at)
+
+    def end(self, number: int, at: int) -> None:
+        """Let a person be gone from `at` on."""
+        self._ends[number] = at
+
+    def _make_until(self, now: float) -> None:
+        """Let happen what happens by itself up to the end of the day of `now`."""
+        if self.make is None or now < self._made_until:
+            return
+        with self._lock:
+            if self._is_making:
+                return
+            self._is_making = True
+            while self._made_until <= now:
+                self.make(self._made_until // DAY)
+                self._made_until += DAY
+            self._is_making = False
