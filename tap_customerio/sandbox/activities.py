@@ -6,7 +6,7 @@ from bisect import bisect
 from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.dice import DAY, Dice, Row, Words
-from tap_customerio.sandbox.people import PLANS
+from tap_customerio.sandbox.people import PLANS, numbered
 from tap_customerio.sandbox.schedule import LANE_BITS, LANES, SECOND_BITS, Schedule, spread
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LANE = 1
 LIVES = 2
 KEPT = 30 * DAY
+NOBODY: Row = {"customer_id": None, "customer_identifiers": None}
 HOUR = 3600
 LATEST = 20 * HOUR
 """How long after it happened something may arrive."""
@@ -91,6 +92,10 @@ class Activities:
         for place, (day, code) in enumerate(found, 1):
             yield high - place, self._row(day, code, now)
 
+    def forget(self, day: int) -> None:
+        """Look again at what arrived on a day, and count anew from there."""
+        self._schedule.forget(day)
+
     def _made_up(self, day: int) -> int:
         return self._per_day * (80 + self._dice.throw("activities", day)[0] % 41) // 100
 
@@ -105,11 +110,13 @@ class Activities:
 
     def _forgotten(self, row: Row, now: float) -> Row:
         """What is left of the names of somebody who has gone since."""
-        if not self._is_true or row["customer_identifiers"] is None:
+        if row["customer_identifiers"] is None:
             return {}
         cio_id: str = row["customer_identifiers"]["cio_id"]
-        number = self._people.numbered(cio_id)
-        return _gone(cio_id) if number is not None and self._lives.is_over(number, now) else {}
+        number = numbered(cio_id)
+        if number is None or not self._lives.is_over(number, now):
+            return {}
+        return NOBODY if self._lives.is_forgotten(number, now) else _gone(cio_id)
 
     def _true(self, happening: Happening) -> Row:
         """An entry that is true; what a merge or a deletion is about stays unsaid."""
@@ -177,7 +184,7 @@ class Activities:
     def _who(self, number: int | None, at: int, *, with_id: bool = False) -> Row:
         """A person, or nobody; identifiers leave the own id out, unless something changed it."""
         if number is None:
-            return {"customer_id": None, "customer_identifiers": None}
+            return NOBODY
         name = self._people.name(number, at)
         identifiers = {"cio_id": name.cio_id, "email": name.email}
         if with_id:

@@ -26,7 +26,6 @@ VALUES = {
     "unsubscribed": ("true", "false"),
     COMPUTED: (computed(is_subscribed=True), computed(is_subscribed=False)),
 }
-IDENTIFIERS = frozenset({"cio_id", "id", "email"})
 
 
 class Churn:
@@ -59,23 +58,11 @@ class Churn:
         elif words[3] < DEVICES:
             self._lives.note(Happening(at, number, "device_change"))
         elif words[3] < DELETED:
-            self._lives.note(Happening(at, number, "profile_delete"))
-            self._lives.end(number, at)
+            self._people.delete(number, at)
         else:
-            self._merge(number, self._somebody(at, words[4] << 16 | words[5]), at)
-
-    def _merge(self, winner: int, loser: int | None, at: int) -> None:
-        """The winner stays, and gets what only the loser had, but for identifiers."""
-        if loser is None or loser == winner:
-            return
-        had = self._people.attributes(winner, at)
-        changes: dict[str, Change] = {
-            name: (None, value)
-            for name, value in self._people.attributes(loser, at).items()
-            if name not in had and name not in IDENTIFIERS
-        }
-        self._lives.note(Happening(at, winner, "profile_merge", changes))
-        self._lives.end(loser, at)
+            loser = self._somebody(at, words[4] << 16 | words[5])
+            if loser not in {None, number}:
+                self._people.merge(number, loser, at)
 
     def _somebody(self, at: int, pick: int) -> int | None:
         """One of the people who arrived by `at`, unless they are gone."""

@@ -38,6 +38,7 @@ class Lives:
         self._of: dict[int, list[Happening]] = {}
         self._on: dict[int, list[Happening]] = {}
         self._ends: dict[int, int] = {}
+        self._forgotten: dict[int, int] = {}
 
     def of(self, number: int, now: float) -> list[Happening]:
         """What happened to a person by `now`, oldest first."""
@@ -65,8 +66,19 @@ class Lives:
         insort(self._on.setdefault(happening.at // DAY, []), happening, key=lambda it: it.at)
 
     def end(self, number: int, at: int) -> None:
-        """Let a person be gone from `at` on."""
-        self._ends[number] = at
+        """Let a person be gone from `at` on; what would have happened to them later does not."""
+        self._ends[number] = min(at, self._ends.get(number, at))
+        for happening in [it for it in self._of.get(number, ()) if it.at > at]:
+            self._of[number].remove(happening)
+            self._on[happening.at // DAY].remove(happening)
+
+    def forget(self, number: int, at: int) -> None:
+        """Let nothing name a person any more from `at` on."""
+        self._forgotten[number] = at
+
+    def is_forgotten(self, number: int, now: float) -> bool:
+        """Whether nothing names the person any more."""
+        return self._forgotten.get(number, EVER) <= now
 
     def _make_until(self, now: float) -> None:
         """Let happen what happens by itself up to the end of the day of `now`."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_customerio.sandbox.dice import DAY, Dice, Row
+from tap_customerio.sandbox.lives import Happening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_customerio.sandbox.lives import Lives
+    from tap_customerio.sandbox.lives import Change, Lives
     from tap_customerio.sandbox.turns import Turns
 
 FIRST_NAMES = (
@@ -26,6 +28,7 @@ LAST_NAMES = (
 REGIONS = ("Europe", "North America", "Asia", "South America", "Africa", "Oceania")
 REGION_LIMITS = (22_000, 41_000, 53_000, 59_500, 63_500)
 PLANS = ("free", "free", "free", "pro", "pro", "team", "enterprise")
+IDENTIFIERS = frozenset({"cio_id", "id", "email"})
 COMPUTED = "_cio_subscription_preferences_computed"
 LOST = 0.22
 """The share of all that happens by which people are lost."""
@@ -41,8 +44,11 @@ SHARES = {segment: 1 << 17 - segment for segment in range(1, 9)} | {9: 0, 10: 1 
 _CORE_BEGAN = 1_546_300_800  # 2019-01-01
 _CORE_YEARS = 4 * 365 * DAY
 _NEWCOMER_BITS = 20
+ADDED = 1 << 40
+"""The number of the first person added by hand."""
+
 _NEWCOMERS = 3_300  # of 65,536: about 5 %
-_email_number = re.compile(r"(\d+)@example\.org$")
+_hexadecimal = re.compile(r"[0-9a-f]{4,15}")
 
 
 class Name(NamedTuple):
@@ -51,10 +57,13 @@ class Name(NamedTuple):
     cio_id: str
     id: str | None
     email: str | None
+    by_email: bool = True
+    """Whether addresses identify people here; where not, answers name people without."""
 
     def row(self) -> Row:
         """As answers name a person."""
-        return {"cio_id": self.cio_id, "id": self.id, "email": self.email}
+        row = {"cio_id": self.cio_id, "id": self.id}
+        return row | {"email": self.email} if self.by_email else row
 
 
 class People:
@@ -63,6 +72,9 @@ class People:
     A person is known inside the sandbox by a number: 0, 1, 2 … for the first ones, and the day
     and place of arrival for newcomers, so that it does not depend on when the workspace began.
     """
+
+    by_email = True
+    """Whether addresses identify people."""
 
     def __init__(
         self, dice: Dice, at_start: int, first_day: int, lives: Lives, turns: Turns
@@ -75,14 +87,16 @@ class People:
         self._turns = turns
         self._daily = -(-at_start * max(1, int(1000 * LOST * turns.rate)) // 1000)
         self._made_name = lru_cache(maxsize=8192)(self._make_name)
+        self._added: list[tuple[int, Row]] = []
         self._belongs = lru_cache(maxsize=1 << 16)(self._draw)
 
     def count(self, now: float) -> int:
         """How many people there are at `now`."""
-        return self.arrived(now) - self.lives.over(now)
+        added = sum(at <= now for at, _ in self._added)
+        return self.arrived(now) + added - self.lives.over(now)
 
     def arrived(self, now: float) -> int:
-        """How many have been there by `now`."""
+        """How many have been there by `now`, but for those added by hand."""
         days, seconds = divmod(int(now) - self._first_day * DAY, DAY)
         if days < 0:
             return self._at_start
@@ -94,7 +108,7 @@ class People:
 
     def number(self, index: int) -> int:
         """The number of the person at this place of the list of all who have ever been there."""
-        if index < self._at_start:
+        if index < self._at_start or index >= ADDED:
             return index
         days, place = divmod(index - self._at_start, self._daily)
         return (self._first_day + days) << _NEWCOMER_BITS | place
@@ -102,9 +116,10 @@ class People:
     def places(self, now: float, start: int = 0) -> Iterator[int]:
         """The places of that list whose people are there at `now`."""
         places = iter(range(start, self.arrived(now)))
-        if not self.lives.over(now):
+        if not self.lives.over(now) and not self._added:
             return places
-        return (at for at in places if not self.lives.is_over(self.number(at), now))
+        added = range(max(start, ADDED), ADDED + len(self._added))
+        return (at for at in chain(places, added) if self.is_there(self.number(at), now))
 
     def numbers(self, now: float) -> Iterator[int]:
         """Everybody, in the order of arrival."""
@@ -133,13 +148,17 @@ class People:
         return self._has_arrived(number, now) and not self.lives.is_over(number, now)
 
     def _has_arrived(self, number: int, now: float) -> bool:
-        day, place = divmod(number, 1 << _NEWCOMER_BITS)
         if number < self._at_start:
             return number >= 0
+        if number >= ADDED:
+            return number < ADDED + len(self._added) and self.joined(number) <= now
+        day, place = divmod(number, 1 << _NEWCOMER_BITS)
         return day >= self._first_day and place < self._daily and self.joined(number) <= now
 
     def joined(self, number: int) -> int:
         """When the person arrived."""
+        if number >= ADDED:
+            return self._added[number - ADDED][0]
         if number >= self._at_start:
             day, place = divmod(number, 1 << _NEWCOMER_BITS)
             return day * DAY + (2 * place + 1) * DAY // (2 * self._daily)
@@ -147,20 +166,27 @@ class People:
         began = _CORE_BEGAN + (words[0] << 16 | words[1]) % _CORE_YEARS
         return min(began, self._first_day * DAY)
 
-    def find(self, kind: str, text: str, now: float) -> int | None:
-        """The person whose identifier of this kind reads `text`."""
-        number = _number_in(kind, text)
-        if number is None or not self.is_there(number, now):
-            return None
-        mine: str | None = getattr(self.name(number, now), kind)
-        if kind == "email":
-            # Addresses are matched without regard to case, the other identifiers with it.
-            return number if mine is not None and mine.casefold() == text.casefold() else None
-        return number if mine == text else None
+    def add(self, attributes: Row, at: int) -> int:
+        """Let somebody arrive of whom nothing else is known, and give their number."""
+        self._added.append((at, attributes))
+        return ADDED + len(self._added) - 1
 
-    def numbered(self, cio_id: str) -> int | None:
-        """The number of the person, there or not, with this permanent id."""
-        return _number_in("cio_id", cio_id)
+    def delete(self, number: int, at: int) -> None:
+        """Let a person be gone, unless they are by then."""
+        if not self.lives.is_over(number, at):
+            self.lives.end(number, at)
+            self.lives.note(Happening(at, number, "profile_delete"))
+
+    def merge(self, winner: int, loser: int, at: int) -> None:
+        """The winner stays, and gets what only the loser had, but for identifiers."""
+        had = self.attributes(winner, at)
+        changes: dict[str, Change] = {
+            name: (None, value)
+            for name, value in self.attributes(loser, at).items()
+            if name not in had and name not in IDENTIFIERS
+        }
+        self.lives.note(Happening(at, winner, "profile_merge", changes))
+        self.lives.end(loser, at)
 
     def is_member(self, segment: int, number: int, now: float) -> bool:
         """Whether the person is in the segment."""
@@ -173,7 +199,9 @@ class People:
         name = self._made_name(number)
         for happening in self.lives.of(number, now):
             changed = {key: new for key, (_, new) in happening.changes.items()}
-            name = Name(name.cio_id, changed.get("id", name.id), changed.get("email", name.email))
+            name = name._replace(
+                id=changed.get("id", name.id), email=changed.get("email", name.email)
+            )
         return name
 
     def profile(self, number: int, now: float) -> Row:
@@ -197,9 +225,13 @@ class People:
         return attributes
 
     def _made_attributes(self, number: int) -> Row:
-        words = self._dice.throw("profile", number)
-        named = self._made_name(number).row()
+        name = self._made_name(number)
+        named = {"cio_id": name.cio_id, "id": name.id, "email": name.email}
         attributes = {key: value for key, value in named.items() if value is not None}
+        if number >= ADDED:
+            known = {COMPUTED: computed(is_subscribed=True), **self._added[number - ADDED][1]}
+            return attributes | known
+        words = self._dice.throw("profile", number)
         attributes |= {
             "created_at": str(self.joined(number)),
             "first_name": FIRST_NAMES[words[0] % 20].title(),
@@ -226,9 +258,12 @@ class People:
 
     def _make_name(self, number: int) -> Name:
         cio_id = f"{PREFIXES[number % 8]}{number // 8:04x}"
+        if number >= ADDED:
+            known = self._added[number - ADDED][1]
+            return Name(cio_id, known.get("id"), known.get("email"), self.by_email)
         own = f"u-{number}" if has_id(number) else None
         email = _email(number, self._dice.throw("name", number)) if has_email(number) else None
-        return Name(cio_id, own, email)
+        return Name(cio_id, own, email, self.by_email)
 
     def _timestamps(self, number: int, attributes: Row, now: float) -> Row:
         stamps = dict.fromkeys(attributes, self.joined(number))
@@ -291,13 +326,9 @@ def _email(number: int, words: tuple[int, ...]) -> str:
     return f"{first}.{last}{tag}.{number}@example.org"
 
 
-def _number_in(kind: str, text: str) -> int | None:
-    try:
-        if kind == "cio_id":
-            return 8 * int(text[4:], 16) + PREFIXES.index(text[:4])
-        if kind == "id":
-            return int(text.removeprefix("u-"))
-        match = _email_number.search(text.lower())
-        return int(match[1]) if match else None
-    except ValueError:
+def numbered(cio_id: str) -> int | None:
+    """The number of the person, there or not, with this permanent id."""
+    prefix, digits = cio_id[:4], cio_id[4:]
+    if prefix not in PREFIXES or not _hexadecimal.fullmatch(digits):
         return None
+    return 8 * int(digits, 16) + PREFIXES.index(prefix)

@@ -144,6 +144,12 @@ class Schedule:
                 low += len(codes)
             day += -1 if newest_first else 1
 
+    def forget(self, day: int) -> None:
+        """Count anew from this day on."""
+        with self._lock:
+            del self._ranks[max(day - self._first_day, 0) + 1 :]
+        self._codes.cache_clear()
+
     def _day_of_rank(self, rank: int) -> int:
         """The day that holds a rank, which `before` has counted up to."""
         return self._first_day + bisect_right(self._ranks, rank) - 1

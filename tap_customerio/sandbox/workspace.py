@@ -10,11 +10,13 @@ from tap_customerio.sandbox.churn import Churn
 from tap_customerio.sandbox.counts import SERIES, Ledger, Subject
 from tap_customerio.sandbox.deliveries import Deliveries, Delivery
 from tap_customerio.sandbox.dice import DAY, Dice, Row
+from tap_customerio.sandbox.directory import Directory
 from tap_customerio.sandbox.edits import Edits
 from tap_customerio.sandbox.filters import everybody, predicate
 from tap_customerio.sandbox.lives import Lives
 from tap_customerio.sandbox.people import Name, People
 from tap_customerio.sandbox.records import Records
+from tap_customerio.sandbox.register import Register
 from tap_customerio.sandbox.schedule import Drafting, Schedule, Sending, is_listed
 from tap_customerio.sandbox.senders import Senders
 from tap_customerio.sandbox.turns import Turns
@@ -36,7 +38,11 @@ class Workspace(Records):
     `churn` is the share of the people to whom something happens every day: an attribute or device
     changes, they are deleted, or merged into another; as many join. Once in `1 / churn` days it is
     decided anew whether a person is in a segment or opted out, who is related to an object, and
-    which address takes a place of a provider's list.
+    which address takes a place of a provider's list. `register` does such things by hand.
+
+    `identified_by` names what identifies people besides their cio_id: "id", and maybe "email" and
+    "phone". `late_event` is how many seconds after a deletion an app's event makes the person anew.
+    `siblings` are the ids of the other workspaces of the account.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
@@ -54,6 +60,9 @@ class Workspace(Records):
         activities_per_day: int = 40,
         objects_per_type: int = 60,
         churn: float = 0,
+        identified_by: Collection[str] = ("id", "email"),
+        late_event: int | None = None,
+        siblings: Sequence[int] = (),
         empty: Collection[str] = (),
         gaps: Sequence[tuple[int, int]] = (),
         bursts: Mapping[int, int] | None = None,
@@ -74,6 +83,10 @@ class Workspace(Records):
         )
         lives, turns = Lives(first_day), Turns(since, churn)
         persons = People(dice, people, first_day, lives, turns)
+        persons.by_email = "email" in identified_by
+        self.directory = Directory(persons, identified_by)
+        self.register = Register(persons, self.directory, late_event, self._forget)
+        self.siblings = siblings
         if churn:
             lives.make = Churn(dice, persons, churn).day
         super().__init__(dice, edits, since, senders, persons, turns, objects_per_type, empty)
@@ -152,7 +165,7 @@ class Workspace(Records):
 
     def find(self, kind: str, text: str, now: float) -> Row | None:
         """The profile of the person with this identifier."""
-        number = self.people.find(kind, text, now)
+        number = self.directory.find(kind, text, now)
         return None if number is None else self.people.profile(number, now)
 
     def activities(self, start: int, end: int, *, now: float) -> Iterator[Row]:
@@ -212,6 +225,11 @@ class Workspace(Records):
         """How many journeys that began in `[start, end)` have got how far by `now`."""
         series = self.cohorts.series(campaign, (start, end), now)
         return {name: counts[0] for name, counts in series.items()}
+
+    def _forget(self, day: int) -> None:
+        """Look again at what depends on people: somebody has changed them by hand."""
+        self.log.forget(day)
+        self.ledger.forget()
 
     def _made(
         self, start: int, end: int, now: float, *, drafts: bool = False

@@ -63,11 +63,23 @@ def suppressions_of_domain(ask: Ask) -> Row:
     return {**_suppressed(kind, rows[offset : offset + limit]), "next": following}
 
 
+def suppression_of(ask: Ask) -> Row:
+    """An address on any list: all its entries under the category of the first; else null."""
+    email: str = ask.path["email"].casefold()
+    found = {
+        kind: [r for r in ask.workspace.suppressions(kind, ask.now) if r["email"] == email]
+        for kind in SUPPRESSED
+    }
+    kinds = [kind for kind, rows in found.items() if rows]
+    return _suppressed(kinds[0] if kinds else "", [row for kind in kinds for row in found[kind]])
+
+
 ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "/v1/optouts"): opt_outs,
     ("GET", "/v1/subscription_topics"): subscription_topics,
     ("GET", "/v1/subscription_channels"): subscription_channels,
     ("GET", "/v1/esp/suppression/{type}"): suppressions,
+    ("GET", "/v1/esp/search_suppression/{email}"): suppression_of,
     ("GET", "/v1/esp/domains/{domain}/suppression/{type}"): suppressions_of_domain,
 }
 
