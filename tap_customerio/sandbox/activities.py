@@ -73,7 +73,7 @@ class Activities:
         """When they arrive."""
         happenings = enumerate(self._lives.on(day))
         return spread(self._dice, self._made_up(day), LANE, day) + [
-            it.at % DAY << SECOND_BITS | LIVES << LANE_BITS | place for place, it in happenings
+            at % DAY << SECOND_BITS | LIVES << LANE_BITS | place for place, (at, _) in happenings
         ]
 
     def between(self, start: int, end: int, now: float) -> Iterator[Row]:
@@ -103,7 +103,7 @@ class Activities:
         words = self._dice.throw("activity", day, code)
         arrived = day * DAY + (code >> SECOND_BITS)
         if code >> LANE_BITS & LANES - 1 == LIVES:
-            row = self._true(self._lives.on(day)[code & (1 << LANE_BITS) - 1])
+            row = self._true(self._lives.on(day)[code & (1 << LANE_BITS) - 1][1])
         else:
             row = self._makers[bisect(_SHARES, words[0])](arrived, words)
         return {"id": _ulid(arrived, words), **row, **self._forgotten(row, now)}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import insort
+from operator import attrgetter, itemgetter
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_customerio.sandbox.dice import DAY
+from tap_customerio.sandbox.dice import DAY, lateness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,10 +16,12 @@ Change = tuple[str | None, str | None]
 """What an attribute was, and what it became; None is nothing."""
 
 EVER = float("inf")
+_at = attrgetter("at")
+_first = itemgetter(0)
 
 
 class Happening(NamedTuple):
-    """One entry of the log about a person: what its type says, and the attributes it changed."""
+    """What happened to a person: a type of the log, and the attributes that changed."""
 
     at: int
     number: int
@@ -27,16 +30,17 @@ class Happening(NamedTuple):
 
 
 class Lives:
-    """Happenings by person and by day; who is not mentioned is as they were made."""
+    """Happenings by person, and by the day the log has them; the others are as they were made."""
 
-    def __init__(self, first_day: int) -> None:
-        """Nothing has happened."""
+    def __init__(self, first_day: int, log_lag: int) -> None:
+        """Nothing has happened; of what does, some is in the log only `log_lag` seconds later."""
+        self._log_lag = log_lag
         self.make: Callable[[int], None] | None = None
         self._made_until = first_day * DAY
         self._is_making = False
         self._lock = RLock()
         self._of: dict[int, list[Happening]] = {}
-        self._on: dict[int, list[Happening]] = {}
+        self._on: dict[int, list[tuple[int, Happening]]] = {}
         self._ends: dict[int, int] = {}
         self._forgotten: dict[int, int] = {}
 
@@ -45,8 +49,8 @@ class Lives:
         self._make_until(now)
         return [it for it in self._of.get(number, ()) if it.at <= now]
 
-    def on(self, day: int) -> list[Happening]:
-        """What happened on a day, oldest first."""
+    def on(self, day: int) -> list[tuple[int, Happening]]:
+        """What arrived in the log on a day, and when, oldest first."""
         self._make_until(day * DAY)
         return self._on.get(day, [])
 
@@ -62,15 +66,17 @@ class Lives:
 
     def note(self, happening: Happening) -> None:
         """Let something happen."""
-        insort(self._of.setdefault(happening.number, []), happening, key=lambda it: it.at)
-        insort(self._on.setdefault(happening.at // DAY, []), happening, key=lambda it: it.at)
+        arrived = self._arrived(happening)
+        insort(self._of.setdefault(happening.number, []), happening, key=_at)
+        insort(self._on.setdefault(arrived // DAY, []), (arrived, happening), key=_first)
 
     def end(self, number: int, at: int) -> None:
         """Let a person be gone from `at` on; what would have happened to them later does not."""
         self._ends[number] = min(at, self._ends.get(number, at))
         for happening in [it for it in self._of.get(number, ()) if it.at > at]:
+            arrived = self._arrived(happening)
             self._of[number].remove(happening)
-            self._on[happening.at // DAY].remove(happening)
+            self._on[arrived // DAY].remove((arrived, happening))
 
     def forget(self, number: int, at: int) -> None:
         """Let nothing name a person any more from `at` on."""
@@ -79,6 +85,9 @@ class Lives:
     def is_forgotten(self, number: int, now: float) -> bool:
         """Whether nothing names the person any more."""
         return self._forgotten.get(number, EVER) <= now
+
+    def _arrived(self, happening: Happening) -> int:
+        return happening.at + lateness(happening.at ^ happening.number, self._log_lag)
 
     def _make_until(self, now: float) -> None:
         """Let happen what happens by itself up to the end of the day of `now`."""

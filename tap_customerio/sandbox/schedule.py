@@ -8,7 +8,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
-from tap_customerio.sandbox.dice import DAY, Dice
+from tap_customerio.sandbox.dice import DAY, Dice, lateness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -191,5 +191,4 @@ def spread(dice: Dice, count: int, lane: int, day: int) -> list[int]:
 
 def is_listed(day: int, code: int, now: float, lag: int) -> bool:
     """Whether a delivery is in lists by now: most of them soon, some only after the `lag`."""
-    chance = (code ^ day) * 0x9E3779B97F4A7C15 >> 40 & 0xFFFF
-    return day * DAY + (code >> SECOND_BITS) + (chance**3 * lag >> 48) <= now
+    return day * DAY + (code >> SECOND_BITS) + lateness(code ^ day, lag) <= now

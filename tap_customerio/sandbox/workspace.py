@@ -38,7 +38,8 @@ class Workspace(Records):
     `churn` is the share of the people to whom something happens every day: an attribute or device
     changes, they are deleted, or merged into another; as many join. Once in `1 / churn` days it is
     decided anew whether a person is in a segment or opted out, who is related to an object, and
-    which address takes a place of a provider's list. `register` does such things by hand.
+    which address takes a place of a provider's list. `register` does such things by hand. What
+    happens to people is in the log up to `log_lag` seconds later.
 
     `identified_by` names what identifies people besides their cio_id: "id", and maybe "email" and
     "phone". `late_event` is how many seconds after a deletion an app's event makes the person anew.
@@ -60,6 +61,7 @@ class Workspace(Records):
         activities_per_day: int = 40,
         objects_per_type: int = 60,
         churn: float = 0,
+        log_lag: int = 0,
         identified_by: Collection[str] = ("id", "email"),
         late_event: int | None = None,
         siblings: Sequence[int] = (),
@@ -81,7 +83,7 @@ class Workspace(Records):
             broadcasts=broadcasts,
             transactional=transactional,
         )
-        lives, turns = Lives(first_day), Turns(since, churn)
+        lives, turns = Lives(first_day, log_lag), Turns(since, churn)
         persons = People(dice, people, first_day, lives, turns)
         persons.by_email = "email" in identified_by
         self.directory = Directory(persons, identified_by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,6 +44,13 @@ def api() -> Iterator[Caller]:
 def people(now: float, workspace: Workspace = WORKSPACE) -> dict[str, Row]:
     """All profiles by permanent id."""
     return {person["identifiers"]["cio_id"]: person for person in workspace.everyone(now)}
+
+
+def arrived(row: Row) -> int:
+    """When an entry arrived, which its id says."""
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    digits = (letters.index(letter) for letter in row["id"][:10])
+    return reduce(lambda number, digit: number * 32 + digit, digits, 0) // 1000
 
 
 def happened(start: int, end: int, kind: str, workspace: Workspace = WORKSPACE) -> list[Row]:
@@ -318,3 +326,20 @@ def test_preferences_follow_the_profile() -> None:
         computed = profile["attributes"]["_cio_subscription_preferences_computed"]
         assert chosen["topics"][0]["subscribed"] == ("true" in computed)
         assert chosen["unsubscribed"] == profile["unsubscribed"]
+
+
+def test_the_log_may_tell_of_changes_hours_after_they_were_made() -> None:
+    lag = 6 * 3600
+    late = changing(log_lag=lag)
+    assert people(NOW, late) == people(NOW)
+    kinds = ("attribute_change", "profile_create", "profile_delete", "profile_merge")
+    for kind in kinds:
+        told = happened(SINCE, NOW, kind, late)
+        in_time = happened(SINCE, NOW, kind)
+        assert 0 <= len(in_time) - len(told) < 10
+        lags = [arrived(row) - row["timestamp"] for row in told]
+        assert all(0 <= one < lag for one in lags)
+        assert max(lags) > lag / 2
+        assert sum(one < 3600 for one in lags) > len(lags) / 2
+        times = [(row["timestamp"], row["data"]) for row in told]
+        assert all((row["timestamp"], row["data"]) in times for row in in_time[:-10])
