@@ -59,15 +59,23 @@ class Page:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Decode all rows."""
-        rows = zlib.decompress(self._rows) if self._packed else self._rows
-        return iter(msgspec.json.decode(rows) or ())
+        return iter(msgspec.json.decode(self._unpacked()) or ())
 
     def created(self) -> list[int]:
         """When the rows were created, in unix seconds; empty if they do not say."""
         try:
-            return [stamp.created for stamp in self._stamps.decode(self._rows)]
+            return [stamp.created for stamp in self._stamps.decode(self._unpacked())]
         except msgspec.ValidationError:
             return []
+
+    def _unpacked(self) -> msgspec.Raw | bytes:
+        return zlib.decompress(self._rows) if self._packed else self._rows
+
+
+def pack(rows: Iterable[Any]) -> None:
+    """Make rows smaller that are to wait."""
+    if isinstance(rows, Page):
+        rows.pack()
 
 
 def weight(rows: Iterable[Any]) -> int:

@@ -73,10 +73,6 @@ class CustomerioCommand(SingerCommand, click.Group):
             if ctx.invoked_subcommand is None or self.debug:
                 raise
             raise click.ClickException(str(problem)) from None
-        except BrokenPipeError:
-            if ctx.invoked_subcommand is not None:
-                raise
-            raise problems.target_gone() from None
 
 
 def _missing(name: str, extra: str) -> click.Command:

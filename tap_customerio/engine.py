@@ -77,19 +77,21 @@ class Engine(Generic[S, P]):
 
     A worker takes one step at a time, always the one that is wanted first, and never waits for
     room, so that the lane being given out can always go on. What waits weighs no more than `room`
-    for that lane, `room` for all others, and a page a worker. `watch` is called on the iterating
-    thread between pages, and while it waits, and may raise to stop all.
+    for that lane, `room` for all others, and a page a worker; `pack` makes smaller what has to wait
+    for parts before it. `watch` is called on the iterating thread between pages, and while it
+    waits, and may raise to stop all.
     """
 
     poll = 0.1
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two numbers, and what to do with pages
         self,
         lanes: Sequence[Lane[S, P]],
         *,
         workers: int,
         room: int,
         weigh: Callable[[P], int] = lambda _: 1,
+        pack: Callable[[P], None] = lambda _: None,
         watch: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; threads start with the first lane asked for."""
@@ -101,6 +103,7 @@ class Engine(Generic[S, P]):
         self._ahead = 1 if workers == 1 else workers + 2
         self._room = room
         self._weigh = weigh
+        self._pack = pack
         self._watch = watch
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
@@ -195,6 +198,8 @@ class Engine(Generic[S, P]):
             if part.source is None:
                 part.source = iter(lane.read(part.piece))
             page = next(part.source)
+            if not (isinstance(page, Split) or self._is_next(part)):
+                self._pack(page)
         except StopIteration:
             ended = True
         except BaseException as fault:  # noqa: BLE001 - it is raised again in the part's turn
@@ -209,6 +214,10 @@ class Engine(Generic[S, P]):
             elif not ended:
                 part.pages.append(page)  # type: ignore[arg-type]
                 lane.held += self._weigh(page)  # type: ignore[arg-type]
+
+    def _is_next(self, part: Part[S, P]) -> bool:
+        with self._lock:
+            return self._current is not None and part in islice(self._current.parts, 1)
 
     def _insert(self, lane: Lane[S, P], part: Part[S, P], split: Split[S]) -> None:
         part.whole, part.done = False, True

@@ -137,6 +137,14 @@ def target_gone() -> Fatal:
     )
 
 
+def cannot_write(reason: str | None) -> Fatal:
+    """Stdout takes nothing more."""
+    return Fatal(
+        f"Cannot write to stdout: {reason}. Run again with the last state that was written, once "
+        "there is somewhere to write to."
+    )
+
+
 def incomplete(streams: list[str]) -> Problem:
     """Some streams failed, and each has said why."""
     return Problem(

@@ -11,7 +11,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import TapCapabilities
 
 from tap_customerio import problems
-from tap_customerio.answers import weight
+from tap_customerio.answers import pack, weight
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.streams.base import CustomerioStream, Rows
 
-_ROOM = 24 << 20
+_ROOM = 12 << 20
 """Bytes of pages that may wait for the stream being written, and as many for all others."""
 
 
@@ -39,11 +39,17 @@ class TapCustomerio(Tap):
     message_writer_class = BufferedWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [*Tap.capabilities, TapCapabilities.TEST]
 
+    message_writer: BufferedWriter
     _settings: Settings | None = None
     _client: Client | None = None
     _signal: int | None = None
     _engine: Engine[Any, Rows] | None = None
     _lanes: dict[str, Lane[Any, Rows]]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """As any tap; what is written is written with an ear for signals."""
+        super().__init__(*arguments, **options)
+        self.message_writer.watch = self.watch
 
     @property
     def settings(self) -> Settings:
@@ -109,17 +115,21 @@ class TapCustomerio(Tap):
         return [stream(self) for stream in all_streams()]
 
     def watch(self) -> None:
-        """Leave once a signal has come; called on the main thread between pages.
+        """Leave once a signal has come or the target has gone; called between pages.
 
         Raises:
             SystemExit: With the conventional code, 128 + the signal's number.
+            Problem: When nobody reads what is written.
         """
         if self._signal is not None:
             self.logger.warning("Stopped by signal %d; state is as of the last slice", self._signal)
             raise SystemExit(128 + self._signal)
+        self.message_writer.check()
 
     def _start(self, lanes: Iterable[Lane[Any, Rows]], workers: int) -> Engine[Any, Rows]:
-        return Engine(list(lanes), workers=workers, room=_ROOM, weigh=weight, watch=self.watch)
+        return Engine(
+            list(lanes), workers=workers, room=_ROOM, weigh=weight, pack=pack, watch=self.watch
+        )
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # Only a flag: the SDK's handler writes state from inside the signal and can tear a line.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shlex
 import signal
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 from tap_customerio.tap import TapCustomerio
@@ -16,6 +19,7 @@ from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 SINCE = parse("2026-02-01")
 CORE = (
@@ -126,3 +130,47 @@ def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
         "requests_per_second": 1000,
         **settings,
     }
+
+
+class Process:
+    """The tap as a process of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        *,
+        stdout: IO[bytes] | int = subprocess.PIPE,
+        shell: str = "",
+        **files: dict[str, Any],
+    ) -> None:
+        """Start it; `files` become its --catalog and --state, `shell` redirects as in a shell."""
+        command = [sys.executable, "-m", "tap_customerio"]
+        for option, content in {"config": config, **files}.items():
+            path = folder / f"{option}.json"
+            path.write_text(json.dumps(content))
+            command += [f"--{option}", str(path)]
+        if shell:
+            command = ["sh", "-c", f"exec {shlex.join(command)} {shell}"]
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=stdout, stderr=log)
+        self.stdout: IO[bytes] = self.process.stdout or io.BytesIO()
+
+    def lines_until_states(self, count: int) -> list[bytes]:
+        """Read until that many STATE messages with a bookmark of messages have come."""
+        lines = []
+        for line in self.stdout:
+            lines.append(line)
+            count -= b'"STATE"' in line and b'"messages"' in line
+            if not count:
+                break
+        return lines
+
+    def end(self, number: int | None = None) -> tuple[int, list[bytes], str]:
+        """Send a signal if asked to; the exit code, the remaining lines, and the log."""
+        if number is not None:
+            self.process.send_signal(number)
+        rest = self.stdout.read().splitlines(keepends=True)
+        self.stdout.close()
+        return self.process.wait(30), rest, self.log.read_text()

@@ -110,7 +110,7 @@ def test_watching_goes_on_while_waiting_for_a_slow_answer() -> None:
     released.set()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.integers(0, 20), st.integers(1, 4))
 def test_leaving_early_never_hangs_and_ends_the_threads(after: int, workers: int) -> None:
     before = threading.active_count()

@@ -5,18 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from harness import CORE, NOW, Output, config_for, new_sandbox, run_tap, select, signals_kept
+from harness import (
+    CORE,
+    NOW,
+    Output,
+    Process,
+    config_for,
+    new_sandbox,
+    run_tap,
+    select,
+    signals_kept,
+)
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from tap_customerio.sandbox import Workspace
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse, rfc3339
 
@@ -34,7 +40,6 @@ def _free_port() -> int:
 
 
 PORT = _free_port()
-LONG_AGO = parse("2023-06-01")
 
 
 @pytest.fixture(scope="class")
@@ -58,92 +63,6 @@ class TestSingerSdk(
     )
 ):
     """The SDK's own tests of taps, for all streams."""
-
-
-class Process:
-    """The tap as a process of its own."""
-
-    def __init__(self, folder: Path, config: dict[str, Any], **files: dict[str, Any]) -> None:
-        """Start it; `files` become its --catalog and --state."""
-        command = [sys.executable, "-m", "tap_customerio"]
-        for option, content in {"config": config, **files}.items():
-            path = folder / f"{option}.json"
-            path.write_text(json.dumps(content))
-            command += [f"--{option}", str(path)]
-        self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-        assert self.process.stdout is not None
-        self.stdout = self.process.stdout
-
-    def lines_until_states(self, count: int) -> list[bytes]:
-        """Read until that many STATE messages with a bookmark of messages have come."""
-        lines = []
-        for line in self.stdout:
-            lines.append(line)
-            count -= b'"STATE"' in line and b'"messages"' in line
-            if not count:
-                break
-        return lines
-
-    def end(self, number: int | None = None) -> tuple[int, list[bytes], str]:
-        """Send a signal if asked to; the exit code, the remaining lines, and the log."""
-        if number is not None:
-            self.process.send_signal(number)
-        rest = self.stdout.read().splitlines(keepends=True)
-        self.stdout.close()
-        return self.process.wait(30), rest, self.log.read_text()
-
-
-def busy_sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """Answers slowly, and holds enough for a dozen windows of several pages."""
-    return make_sandbox(workspace=Workspace(since=LONG_AGO, per_day=20, people=50), latency_ms=60)
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("states", [1, 3, 6])
-def test_after_kill_9_the_last_state_loses_nothing_and_repeats_one_window_at_most(
-    make_sandbox: Callable[..., Sandbox], tmp_path: Path, states: int
-) -> None:
-    box = busy_sandbox(make_sandbox)
-    config = config_for(box, start_date=rfc3339(LONG_AGO))
-    tap = Process(tmp_path, config, catalog=select(["messages"]))
-    lines = tap.lines_until_states(states)
-    code, rest, _ = tap.end(signal.SIGKILL)
-    assert code == -signal.SIGKILL
-    whole = [line for line in lines + rest if line.endswith(b"\n")]
-    first = Output.of(whole)
-    second = run_tap(config, streams=["messages"], state=first.states[-1])
-
-    truth = {row["id"] for row in box.workspace.deliveries(LONG_AGO, NOW, now=NOW)}
-    assert set(first.ids("messages")) | set(second.ids("messages")) == truth
-    mark = first.bookmark("messages")
-    repeated = set(first.ids("messages")) & set(second.ids("messages"))
-    assert all(
-        record["created"] >= mark
-        for record in first.records["messages"]
-        if record["id"] in repeated
-    )
-    assert len(second.ids("messages")) == len(set(second.ids("messages")))
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
-    make_sandbox: Callable[..., Sandbox], tmp_path: Path, number: signal.Signals
-) -> None:
-    box = busy_sandbox(make_sandbox)
-    config = config_for(box, start_date=rfc3339(LONG_AGO))
-    tap = Process(tmp_path, config, catalog=select(["messages"]))
-    lines = tap.lines_until_states(2)
-    code, rest, log = tap.end(number)
-    assert code == 128 + number
-    assert all(line.endswith(b"\n") for line in lines + rest)
-    assert "Traceback" not in log
-    first = Output.of(lines + rest)
-    second = run_tap(config, streams=["messages"], state=first.states[-1])
-    truth = {row["id"] for row in box.workspace.deliveries(LONG_AGO, NOW, now=NOW)}
-    assert set(first.ids("messages")) | set(second.ids("messages")) == truth
 
 
 @pytest.mark.e2e
@@ -189,20 +108,6 @@ def test_a_problem_ends_the_run_with_a_sentence_and_the_state_so_far(
     assert "Traceback" not in log
     assert box.app_api_key not in log
     assert "campaigns" in Output.of(lines).states[-1]["bookmarks"]
-
-
-@pytest.mark.e2e
-def test_a_target_that_goes_away_ends_the_run_with_a_sentence(
-    make_sandbox: Callable[..., Sandbox], tmp_path: Path
-) -> None:
-    box = busy_sandbox(make_sandbox)
-    tap = Process(tmp_path, config_for(box), catalog=select(["messages"]))
-    tap.lines_until_states(1)
-    tap.stdout.close()
-    assert tap.process.wait(30) == 1
-    assert "The target stopped reading" in tap.log.read_text()
-    assert "Traceback" not in tap.log.read_text()
-    assert "Exception ignored" not in tap.log.read_text()
 
 
 def test_messages_in_batches_are_the_same_as_in_records(sandbox: Sandbox, tmp_path: Path) -> None:

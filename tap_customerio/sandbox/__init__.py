@@ -1,9 +1,10 @@
-"""A local Customer.io App API over real HTTP, with a made-up workspace.
+"""A local Customer.io over real HTTP, with a made-up workspace.
 
 It answers for what a key of the App API can read of messages and what sends them, metrics, people,
-segments, activities, objects, subscriptions and the lists of a workspace; all other addresses are
-unknown to it. It shows what the live API was seen or is documented to do, not how it does it:
-nothing can be written, no delivery has a body, and people do not change.
+segments, activities, objects, subscriptions and the lists of a workspace, and for the deletions and
+suppressions of the Track API; all other addresses are unknown to it. It shows what the live API was
+seen or is documented to do, not how it does it: no delivery has a body, and people change only by
+hand or in a workspace with churn.
 """
 
 from tap_customerio.sandbox.clock import Clock

@@ -14,6 +14,7 @@ _DAY = 86_400
 
 @click.command()
 @click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1; 0 for any.")
+@click.option("--track-port", type=int, help="Port of the Track API; usually the next one.")
 @click.option("--latency-ms", default=0.0, show_default=True, help="Time each answer takes.")
 @click.option("--jitter-ms", default=0.0, show_default=True, help="How much that varies.")
 @click.option(
@@ -28,6 +29,7 @@ _DAY = 86_400
 @click.option("--seed", default=1, show_default=True, help="Another seed, another workspace.")
 def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
     port: int,
+    track_port: int | None,
     latency_ms: float,
     jitter_ms: float,
     requests_per_second: int,
@@ -47,6 +49,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
     serve(
         workspace,
         port=port,
+        track_port=(port and port + 1) if track_port is None else track_port,
         latency_ms=latency_ms,
         jitter_ms=jitter_ms,
         requests_per_second=requests_per_second or None,
@@ -54,5 +57,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
 
 
-def _tell(url: str) -> None:
+def _tell(url: str, track_url: str) -> None:
     click.echo(f"Sandbox at {url}, App API key sandbox-app-api-key. Stop with Ctrl+C.", err=True)
+    keys = "site id sandbox-site-id, Track API key sandbox-track-api-key"
+    click.echo(f"Its Track API at {track_url}, {keys}.", err=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_customerio.sandbox.people import FIRST_NAMES
+from tap_customerio.sandbox.people import COMPUTED, FIRST_NAMES, computed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_customerio.sandbox.dice import Dice, Row
     from tap_customerio.sandbox.people import People
+    from tap_customerio.sandbox.turns import Turns
 
 TOPICS = ("Product news", "Offers", "Events", "Surveys")
 OPTED_OUT = 41  # one person in so many
@@ -31,22 +32,25 @@ ENGLISH = ("Your choices", "Pick what you want to hear about")
 class Consents:
     """Opt-outs, subscription preferences, and the lists of the e-mail provider."""
 
-    def __init__(self, dice: Dice, people: People, since: int) -> None:
+    def __init__(self, dice: Dice, people: People, since: int, turns: Turns) -> None:
         """Remember whose consents they are."""
         self._dice = dice
         self._people = people
         self._since = since
+        self._turns = turns
 
     def opt_outs(self, now: float) -> Iterator[Row]:
         """Who wants no text messages from which sender."""
         for number in self._people.numbers(now):
-            if opted := self.opt_outs_of(number):
-                name = self._people.name(number)
+            if opted := self.opt_outs_of(number, now):
+                name = self._people.name(number, now)
                 yield {"cio_id": f"cio_{name.cio_id}", "customer_id": name.id, "optouts": opted}
 
-    def opt_outs_of(self, number: int) -> list[Row]:
+    def opt_outs_of(self, number: int, now: float) -> list[Row]:
         """The same of one person."""
-        if number % OPTED_OUT != 7:  # noqa: PLR2004 - any would do
+        turn = self._turns.turn(now, number * 7919)
+        drawn = self._dice.throw("opted out", number, turn)[0] if turn else number
+        if drawn % OPTED_OUT != 7:  # noqa: PLR2004 - any would do
             return []
         opted = [{"channel": "sms", "from": "+15550100001"}]
         return opted if number % 3 else [*opted, {"channel": "whatsapp", "from": "ACME"}]
@@ -78,11 +82,11 @@ class Consents:
             for number, (kind, name) in enumerate(names.items(), 1)
         ]
 
-    def preferences(self, number: int, language: str) -> Row:
+    def preferences(self, number: int, now: float, language: str) -> Row:
         """What one person chose: the first topic as the profile says, the others for themselves."""
-        name, profile = self._people.name(number), self._people.profile(number)
+        name, profile = self._people.name(number, now), self._people.profile(number, now)
         title, subtitle = HEADERS.get(language, ENGLISH)
-        words = self._dice.throw("profile", number)
+        wants_first = profile["attributes"][COMPUTED] == computed(is_subscribed=True)
         chosen = self._dice.throw("topics", number)
         return {
             "id": name.id,
@@ -94,13 +98,13 @@ class Consents:
                     "id": str(topic["id"]),
                     "name": topic["name"],
                     "description": topic["description"],
-                    "subscribed": bool(words[3] if topic["id"] == 1 else chosen[topic["id"]] % 3),
+                    "subscribed": wants_first if topic["id"] == 1 else chosen[topic["id"]] % 3 > 0,
                 }
                 for topic in self.topics()
             ],
         }
 
-    def suppressions(self, kind: str, domain: str | None = None) -> list[Row]:
+    def suppressions(self, kind: str, now: float, domain: str | None = None) -> list[Row]:
         """Addresses the provider refuses to write to, from all domains or from one, by address.
 
         Raises:
@@ -108,19 +112,32 @@ class Consents:
         """
         every = {DOMAINS[0]: 1, DOMAINS[1]: 4}.get(domain or DOMAINS[0])
         places = range(0, SUPPRESSED[kind], every) if every else ()
-        rows = [self._suppression(kind, place) for place in places]
-        return sorted(rows, key=lambda row: str(row["email"]))
+        rows = (self._suppression(kind, place, now) for place in places)
+        return sorted(filter(None, rows), key=lambda row: str(row["email"]))
 
-    def _suppression(self, kind: str, place: int) -> Row:
-        words = self._dice.throw("suppression", kind, place)
+    def _suppression(self, kind: str, place: int, now: float) -> Row | None:
+        """The address at a place of a list: others follow the first one, or nobody for a while."""
+        phase = self._dice.throw("suppression", kind, place)[2]
+        turn = self._turns.turn(now, phase)
+        if not turn:
+            words = self._dice.throw("suppression", kind, place)
+            return self._refused(kind, place, self._since - words[1] * 900 - 1)
+        words = self._dice.throw("suppression", kind, place, turn)
+        if words[2] % 4 == 0:
+            return None
+        # No address is on a list twice.
+        return self._refused(kind, place + turn * SUPPRESSED[kind], self._turns.began(turn, phase))
+
+    def _refused(self, kind: str, place: int, created: int) -> Row:
         # Other workspaces that share the domain contribute addresses that nobody here has.
-        is_ours = place % 3 > 0 and self._people.is_there(place, self._since)
+        is_ours = place % 3 > 0 and self._people.is_there(place, max(created, self._since))
+        first_name = FIRST_NAMES[self._dice.throw("suppression", kind, place)[0] % 20]
         email = (
-            self._people.name(place).email if is_ours else None
-        ) or f"{FIRST_NAMES[words[0] % 20]}+{kind}.{place}@example.com"
+            self._people.name(place, created).email if is_ours else None
+        ) or f"{first_name}+{kind}.{place}@example.com"
         return {
             "email": email,
-            "created": self._since - words[1] * 900 - 1,
+            "created": created,
             "reason": f"mailbox of {email} does not exist" if kind == "bounces" else "rejected",
             "status": "550",
         }

@@ -96,6 +96,11 @@ class Ledger:
         self._sources: dict[Source, int] = {}
         self._lock = Lock()
 
+    def forget(self) -> None:
+        """Count every day anew."""
+        with self._lock:
+            self._days.clear()
+
     def series(
         self, subject: Subject, edges: Sequence[int], now: float, names: Sequence[str] = SERIES
     ) -> dict[str, list[int]]:

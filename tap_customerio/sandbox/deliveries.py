@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.senders import Outlet, Senders
 
 _url_safe = bytes.maketrans(b"+/", b"-_")
+NOBODY = (None, None, None)
 _ID_BEGINS = b"v\x04\x8a"
 
 
@@ -68,8 +69,9 @@ class Deliveries:
         metrics = {name: at for name, at in events if at <= now}
         newest = max(metrics.values()) if metrics else delivery.created
         outlet, words = delivery.outlet, delivery.words
-        is_forgotten = words[1] % 512 == 0
-        customer_id, identifiers, recipient = self._whom(delivery)
+        is_erased = self._is_erased(delivery, now)
+        is_forgotten = is_erased or words[1] % 512 == 0
+        customer_id, identifiers, recipient = NOBODY if is_erased else self._whom(delivery)
         row = {
             "id": delivery.id,
             "deduplicate_id": f"{delivery.id}:{newest}",
@@ -96,14 +98,16 @@ class Deliveries:
             row["tracked_responses"] = {"nps_9": {"id": 9, "ts": metrics["clicked"]}}
         return row
 
+    def _is_erased(self, delivery: Delivery, now: float) -> bool:
+        return delivery.person is not None and self._people.lives.is_forgotten(delivery.person, now)
+
     def _whom(self, delivery: Delivery) -> tuple[str | None, Row | None, str | None]:
         """Own id, identifiers and address of the recipient."""
         person = delivery.person
         if person is None:
             return None, None, None
-        name = self._people.name(person)
-        identifiers = {"cio_id": name.cio_id, "id": name.id, "email": name.email}
-        return name.id, identifiers, _recipient(delivery.outlet.channel, person, name.email)
+        name = self._people.name(person, delivery.created)
+        return name.id, name.row(), _recipient(delivery.outlet.channel, person, name.email)
 
 
 def _recipient(channel: str, person: int, email: str | None) -> str | None:

@@ -44,3 +44,9 @@ class Dice:
         numbers = array("H")
         numbers.frombytes(shake_128(self._key + repr(what).encode()).digest(2 * count))
         return numbers
+
+
+def lateness(what: int, longest: int) -> int:
+    """How many seconds late something is: most things a little, a few almost as much as can be."""
+    chance = what * 0x9E3779B97F4A7C15 >> 40 & 0xFFFF
+    return chance**3 * longest >> 48

@@ -19,7 +19,7 @@ def everybody(_number: int) -> bool:
     return True
 
 
-def predicate(condition: object, people: People) -> Predicate:
+def predicate(condition: object, people: People, now: float) -> Predicate:
     """A filter as a question about a person's number.
 
     Raises:
@@ -28,8 +28,8 @@ def predicate(condition: object, people: People) -> Predicate:
     return grouped(
         condition,
         {
-            "segment": lambda value: _in_segment(value, people),
-            "attribute": lambda value: _by_attribute(value, people),
+            "segment": lambda value: _in_segment(value, people, now),
+            "attribute": lambda value: _by_attribute(value, people, now),
         },
     )
 
@@ -74,22 +74,22 @@ def _none_of(value: object, leaves: Mapping[str, Leaf]) -> Predicate:
 _GROUPS = {"and": _all_of, "or": _any_of, "not": _none_of}
 
 
-def _in_segment(value: object, people: People) -> Predicate:
+def _in_segment(value: object, people: People, now: float) -> Predicate:
     match value:
         case {"id": int(segment), **others} if not others and segment is not True:
-            return lambda number: people.is_member(segment, number)
+            return lambda number: people.is_member(segment, number, now)
     raise ValueError("a segment is named by its id")
 
 
-def _by_attribute(value: object, people: People) -> Predicate:
+def _by_attribute(value: object, people: People, now: float) -> Predicate:
     match value:
         case {"field": "cio_id", "operator": "exists", **others} if not others:
             return everybody
         case {"field": str(field), "operator": "exists", **others} if not others:
-            return lambda number: field in people.attributes(number)
+            return lambda number: field in people.attributes(number, now)
         case {"field": str(field), "operator": "eq", "value": sought, **others} if not others:
             wanted = _text(sought)
-            return lambda number: people.attributes(number).get(field) == wanted
+            return lambda number: people.attributes(number, now).get(field) == wanted
     raise ValueError("an attribute is asked for with exists, or with eq and a value")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -28,6 +29,7 @@ UNAUTHORIZED = 401
 FORBIDDEN = 403
 NOT_FOUND = 404
 TOO_MANY = 429
+UNAUTHORIZED_BODY = {"errors": [{"detail": "unauthorized", "status": "401"}]}
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _references = count(1)
 
@@ -99,13 +101,14 @@ class Gate:
 
     app: ASGIApp
     clock: Clock
-    app_api_key: str
+    authorization: str
     limit: RateLimit
     latency_ms: float = 0
     jitter_ms: float = 0
     calls: list[Call] | None = None
     answered: Callable[[Call], None] | None = None
     failures: list[Failure] = field(default_factory=list)
+    unauthorized: Mapping[str, Any] = field(default_factory=lambda: UNAUTHORIZED_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the call, wait as long as the network would, and let it through or not."""
@@ -126,8 +129,8 @@ class Gate:
             if failure.times > 0 and fnmatchcase(call.path, failure.path or "*"):
                 failure.times -= 1
                 return failure.answer()
-        if dict(scope["headers"]).get(b"authorization") != f"Bearer {self.app_api_key}".encode():
-            return json({"errors": [{"detail": "unauthorized", "status": "401"}]}, UNAUTHORIZED)
+        if dict(scope["headers"]).get(b"authorization") != self.authorization.encode():
+            return json(self.unauthorized, UNAUTHORIZED)
         return None if self.limit.admits(call.arrived) else self.limit.answer()
 
     def _stamped(self, send: Send, call: Call) -> Send:
@@ -142,6 +145,15 @@ class Gate:
             await send(message)
 
         return stamped
+
+
+def track_gate(
+    app: ASGIApp, clock: Clock, keys: tuple[str, str], calls: list[Call] | None = None
+) -> Gate:
+    """What stands before the Track API: site id and key as a name and password, and no limit."""
+    word = b64encode(":".join(keys).encode()).decode()
+    refused = {"meta": {"error": "unauthorized"}}
+    return Gate(app, clock, f"Basic {word}", RateLimit(None), calls=calls, unauthorized=refused)
 
 
 def json(body: object, status: int = 200) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio.sandbox.filters import everybody, grouped
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.dice import Dice, Row
     from tap_customerio.sandbox.filters import Predicate
     from tap_customerio.sandbox.people import People
+    from tap_customerio.sandbox.turns import Turns
 
 TYPES = (("Companies", "Company"), ("Courses", "Course"), ("Venues", "Venue"))
 TYPE_IDS = range(1, len(TYPES) + 1)
@@ -23,19 +24,18 @@ ALWAYS_THERE = frozenset({"object_id", "cio_object_id"})
 NAMELESS = 20  # one object in so many
 CROWD = 120
 
-Pair = tuple[int, int]
-"""A type and a place: an object."""
-
 
 class Objects:
     """A few types, as many objects of each but the last, which is switched off and has none."""
 
-    def __init__(self, dice: Dice, people: People, since: int, per_type: int) -> None:
+    def __init__(self, dice: Dice, people: People, since: int, turns: Turns, per_type: int) -> None:
         """Settle how many there are."""
         self._dice = dice
         self._people = people
         self._since = since
+        self._turns = turns
         self._per_type = per_type
+        self._relations = lru_cache(maxsize=2)(self._found_relations)
 
     def types(self) -> list[Row]:
         """The types; the number of each is text."""
@@ -99,32 +99,47 @@ class Objects:
 
     def people(self, kind: int, place: int, now: float) -> list[int]:
         """The numbers of the people related to an object; the very first one has a crowd."""
-        words = self._dice.throw("related", kind, place)
-        wanted = CROWD if (kind, place) == (1, 0) else words[0] % 5
-        picks = self._dice.series(wanted, "related", kind, place)
-        there = self._people.count(self._since)
-        numbers = dict.fromkeys(pick % there for pick in picks) if there else {}
+        numbers = self._crowd(kind, place, now)
         return [number for number in numbers if self._people.is_there(number, now)]
 
-    def related(self, number: int) -> list[Row]:
+    def related(self, number: int, now: float) -> list[Row]:
         """The objects a person is related to; here the type is a number."""
+        relations = self._relations(now if self._turns.rate else self._since)
         return [
             {
                 "object_type_id": kind,
                 "identifiers": self.identifiers(kind, place),
                 "attributes": {"role": ROLES[(number + place) % 3]},
-                "timestamps": {"role": self._since - number % 1000 - 1},
+                "timestamps": {"role": began - number % 1000 - 1},
             }
-            for kind, place in self._relations.get(number, ())
+            for kind, place, began in relations.get(number, ())
         ]
 
-    @cached_property
-    def _relations(self) -> dict[int, list[Pair]]:
-        relations: dict[int, list[Pair]] = {}
+    def _crowd(self, kind: int, place: int, now: float) -> dict[int, int]:
+        """The numbers of people related to an object, there or not, and since when."""
+        words = self._dice.throw("related", kind, place)
+        wanted = CROWD if (kind, place) == (1, 0) else words[0] % 5
+        picks = self._dice.series(wanted, "related", kind, place)
+        there = self._people.arrived(self._since)
+        crowd: dict[int, int] = {}
+        for seat, pick in enumerate(picks if there else ()):
+            turn = self._turns.turn(now, pick)
+            if not turn:
+                crowd.setdefault(pick % there, self._since)
+                continue
+            words = self._dice.throw("related", kind, place, seat, turn)
+            began = self._turns.began(turn, pick)
+            index = (words[1] << 16 | words[2]) % self._people.arrived(began)
+            if words[0] % 8:
+                crowd.setdefault(self._people.number(index), began)
+        return crowd
+
+    def _found_relations(self, now: float) -> dict[int, list[tuple[int, int, int]]]:
+        relations: dict[int, list[tuple[int, int, int]]] = {}
         for kind in TYPE_IDS:
             for place in range(self.count(kind) or 0):
-                for number in self.people(kind, place, self._since):
-                    relations.setdefault(number, []).append((kind, place))
+                for number, began in self._crowd(kind, place, now).items():
+                    relations.setdefault(number, []).append((kind, place, began))
         return relations
 
     def _leaf(self, kind: int, value: Any) -> Predicate:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.edits import Edits, Key
     from tap_customerio.sandbox.people import People
     from tap_customerio.sandbox.senders import Senders
+    from tap_customerio.sandbox.turns import Turns
 
 SENDERS = ("campaigns", "newsletters", "broadcasts", "transactional")
 EMPTIABLE = frozenset({
@@ -41,6 +42,7 @@ class Records:
         since: int,
         senders: Senders,
         people: People,
+        turns: Turns,
         objects_per_type: int,
         empty: Collection[str],
     ) -> None:
@@ -51,8 +53,8 @@ class Records:
         self.senders = senders
         self.people = people
         self.cohorts = Cohorts(dice, since // DAY)
-        self.consents = Consents(dice, people, since)
-        self.catalog = Objects(dice, people, since, objects_per_type)
+        self.consents = Consents(dice, people, since, turns)
+        self.catalog = Objects(dice, people, since, turns, objects_per_type)
         self.library = Library(dice, edits, since)
         self.studio = Studio(dice, edits, since)
         self._edits = edits
@@ -123,8 +125,8 @@ class Records:
     def members(self, segment: int, now: float) -> Iterator[Row]:
         """The identifiers of the people in a segment."""
         for number in self.people.numbers(now):
-            if self.people.is_member(segment, number):
-                yield self.people.name(number).row()
+            if self.people.is_member(segment, number, now):
+                yield self.people.name(number, now).row()
 
     def segment_usage(self, segment: int, now: float) -> Row:
         """The campaigns and newsletters that are for people of a segment, or not for others."""
@@ -165,9 +167,9 @@ class Records:
         """By which ways people may be reached."""
         return self._unless_empty("subscription_channels", self.consents.channels())
 
-    def suppressions(self, kind: str, domain: str | None = None) -> list[Row]:
+    def suppressions(self, kind: str, now: float, domain: str | None = None) -> list[Row]:
         """Addresses the e-mail provider refuses, of all sending domains or of one."""
-        return self._unless_empty("suppressions", self.consents.suppressions(kind, domain))
+        return self._unless_empty("suppressions", self.consents.suppressions(kind, now, domain))
 
     def object_types(self) -> list[Row]:
         """All types of objects; their ids are text."""
@@ -185,15 +187,15 @@ class Records:
         """The identifiers of the people related to an object."""
         place = self.catalog.find(int(kind), "object_id", object_id)
         numbers = [] if place is None else self.catalog.people(int(kind), place, now)
-        return [self.people.name(number).row() for number in numbers]
+        return [self.people.name(number, now).row() for number in numbers]
 
-    def relationships(self, number: int) -> list[Row]:
+    def relationships(self, number: int, now: float) -> list[Row]:
         """The objects a person is related to."""
-        return self._unless_empty("object_types", self.catalog.related(number))
+        return self._unless_empty("object_types", self.catalog.related(number, now))
 
-    def preferences(self, number: int, language: str = "") -> Row:
+    def preferences(self, number: int, now: float, language: str = "") -> Row:
         """What a person chose to subscribe to."""
-        chosen = self.consents.preferences(number, language)
+        chosen = self.consents.preferences(number, now, language)
         return chosen | {"topics": self._unless_empty("subscription_topics", chosen["topics"])}
 
     def collections(self, now: float) -> list[Row]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
-from tap_customerio.sandbox.dice import DAY, Dice
+from tap_customerio.sandbox.dice import DAY, Dice, lateness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -144,6 +144,12 @@ class Schedule:
                 low += len(codes)
             day += -1 if newest_first else 1
 
+    def forget(self, day: int) -> None:
+        """Count anew from this day on."""
+        with self._lock:
+            del self._ranks[max(day - self._first_day, 0) + 1 :]
+        self._codes.cache_clear()
+
     def _day_of_rank(self, rank: int) -> int:
         """The day that holds a rank, which `before` has counted up to."""
         return self._first_day + bisect_right(self._ranks, rank) - 1
@@ -181,3 +187,8 @@ def spread(dice: Dice, count: int, lane: int, day: int) -> list[int]:
             second -= second % 300
         codes.append(second << SECOND_BITS | lane << LANE_BITS | number)
     return codes
+
+
+def is_listed(day: int, code: int, now: float, lag: int) -> bool:
+    """Whether a delivery is in lists by now: most of them soon, some only after the `lag`."""
+    return day * DAY + (code >> SECOND_BITS) + lateness(code ^ day, lag) <= now

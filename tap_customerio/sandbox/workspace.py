@@ -6,15 +6,20 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.activities import Activities
+from tap_customerio.sandbox.churn import Churn
 from tap_customerio.sandbox.counts import SERIES, Ledger, Subject
 from tap_customerio.sandbox.deliveries import Deliveries, Delivery
 from tap_customerio.sandbox.dice import DAY, Dice, Row
+from tap_customerio.sandbox.directory import Directory
 from tap_customerio.sandbox.edits import Edits
 from tap_customerio.sandbox.filters import everybody, predicate
+from tap_customerio.sandbox.lives import Lives
 from tap_customerio.sandbox.people import Name, People
 from tap_customerio.sandbox.records import Records
-from tap_customerio.sandbox.schedule import Drafting, Schedule, Sending
+from tap_customerio.sandbox.register import Register
+from tap_customerio.sandbox.schedule import Drafting, Schedule, Sending, is_listed
 from tap_customerio.sandbox.senders import Senders
+from tap_customerio.sandbox.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +34,16 @@ class Workspace(Records):
     only fewer of them. `people` and `newsletters` are the numbers at `since`; one person in a
     thousand joins every day, and one newsletter is made every week. All else stays as much, but for
     activities, exports and firings of broadcasts. `empty` names lists without anything in them.
+
+    `churn` is the share of the people to whom something happens every day: an attribute or device
+    changes, they are deleted, or merged into another; as many join. Once in `1 / churn` days it is
+    decided anew whether a person is in a segment or opted out, who is related to an object, and
+    which address takes a place of a provider's list. `register` does such things by hand. What
+    happens to people is in the log up to `log_lag` seconds later.
+
+    `identified_by` names what identifies people besides their cio_id: "id", and maybe "email" and
+    "phone". `late_event` is how many seconds after a deletion an app's event makes the person anew.
+    `siblings` are the ids of the other workspaces of the account.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
@@ -45,6 +60,11 @@ class Workspace(Records):
         drafts_per_day: int = 3,
         activities_per_day: int = 40,
         objects_per_type: int = 60,
+        churn: float = 0,
+        log_lag: int = 0,
+        identified_by: Collection[str] = ("id", "email"),
+        late_event: int | None = None,
+        siblings: Sequence[int] = (),
         empty: Collection[str] = (),
         gaps: Sequence[tuple[int, int]] = (),
         bursts: Mapping[int, int] | None = None,
@@ -63,8 +83,15 @@ class Workspace(Records):
             broadcasts=broadcasts,
             transactional=transactional,
         )
-        persons = People(dice, people, first_day)
-        super().__init__(dice, edits, since, senders, persons, objects_per_type, empty)
+        lives, turns = Lives(first_day, log_lag), Turns(since, churn)
+        persons = People(dice, people, first_day, lives, turns)
+        persons.by_email = "email" in identified_by
+        self.directory = Directory(persons, identified_by)
+        self.register = Register(persons, self.directory, late_event, self._forget)
+        self.siblings = siblings
+        if churn:
+            lives.make = Churn(dice, persons, churn).day
+        super().__init__(dice, edits, since, senders, persons, turns, objects_per_type, empty)
         self._deliveries = Deliveries(dice, senders, persons)
         sending = Sending(dice, senders, per_day, bursts or {})
         self._sent = Schedule(sending, first_day, gaps)
@@ -84,12 +111,28 @@ class Workspace(Records):
         low, high = self._ranks(start, end, now, drafts=drafts)
         return high - low
 
-    def newest_first(
-        self, start: int, end: int, *, now: float, drafts: bool = False, skip: int = 0
+    def newest_first(  # noqa: PLR0913 - from when to when, as of when
+        self,
+        start: int,
+        end: int,
+        *,
+        now: float,
+        drafts: bool = False,
+        skip: int = 0,
+        lag: int = 0,
     ) -> Iterator[Delivery]:
-        """The same deliveries from the other end, without their states; `skip` costs nothing."""
+        """The same deliveries from the other end, without their states; `skip` costs nothing.
+
+        With a `lag` those are left out that are not listed yet.
+        """
         low, high = self._ranks(start, end, now, drafts=drafts)
         schedule = self._drafts if drafts else self._sent
+        if lag:
+            listed = min(max(schedule.before(int(now) - lag), low), high)
+            recent = schedule.between(listed, high, newest_first=True)
+            late = [place for place in recent if is_listed(*place, now, lag)]
+            yield from (self._deliveries.make(*place) for place in late[skip:])
+            high, skip = listed, max(skip - len(late), 0)
         for day, code in schedule.between(low, high - skip, newest_first=True):
             yield self._deliveries.make(day, code)
 
@@ -101,13 +144,9 @@ class Workspace(Records):
         """How many people there are."""
         return self.people.count(now)
 
-    def person(self, index: int) -> Row:
-        """The profile of the person at this place of the list of all people."""
-        return self.people.profile(self.people.number(index))
-
     def everyone(self, now: float) -> Iterator[Row]:
         """All profiles."""
-        return map(self.people.profile, self.people.numbers(now))
+        return (self.people.profile(number, now) for number in self.people.numbers(now))
 
     def search(
         self, condition: object, *, now: float, start: int = 0, limit: int
@@ -117,21 +156,19 @@ class Workspace(Records):
         Raises:
             ValueError: The filter is malformed.
         """
-        matches = predicate(condition, self.people)
-        places = range(start, self.people.count(now))
+        people = self.people
+        matches = predicate(condition, people, now)
+        places = people.places(now, start)
         if matches is not everybody:
-            people = self.people
-            found = (place for place in places if matches(people.number(place)))
-            chosen = list(islice(found, limit + 1))
-        else:
-            chosen = list(places[: limit + 1])
-        names = [self.people.name(self.people.number(place)) for place in chosen[:limit]]
+            places = (place for place in places if matches(people.number(place)))
+        chosen = list(islice(places, limit + 1))
+        names = [people.name(people.number(place), now) for place in chosen[:limit]]
         return names, chosen[limit] if len(chosen) > limit else None
 
     def find(self, kind: str, text: str, now: float) -> Row | None:
         """The profile of the person with this identifier."""
-        number = self.people.find(kind, text, now)
-        return None if number is None else self.people.profile(number)
+        number = self.directory.find(kind, text, now)
+        return None if number is None else self.people.profile(number, now)
 
     def activities(self, start: int, end: int, *, now: float) -> Iterator[Row]:
         """What arrived in the log in `[start, end)`, oldest first, however old it is by now."""
@@ -190,6 +227,11 @@ class Workspace(Records):
         """How many journeys that began in `[start, end)` have got how far by `now`."""
         series = self.cohorts.series(campaign, (start, end), now)
         return {name: counts[0] for name, counts in series.items()}
+
+    def _forget(self, day: int) -> None:
+        """Look again at what depends on people: somebody has changed them by hand."""
+        self.log.forget(day)
+        self.ledger.forget()
 
     def _made(
         self, start: int, end: int, now: float, *, drafts: bool = False

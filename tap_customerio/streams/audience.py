@@ -123,9 +123,9 @@ class Activities(CustomerioStream):
         """Read on until a whole page is older than anything asked for."""
         params = {"limit": 100, "deleted": "true"}
         for page in self.client.pages("/v1/activities", "activities", params=params):
+            moments = [self._moment(row) for row in page]
             yield page
-            rows = list(page)
-            if rows and all(self._moment(row) < self._oldest for row in rows):
+            if moments and max(moments) < self._oldest:
                 return
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002

@@ -13,7 +13,6 @@ from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_customerio import problems
-from tap_customerio.answers import Page
 from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
 from tap_customerio.schema import Reader
@@ -147,10 +146,7 @@ class CustomerioStream(Stream):
     def _present(self, piece: Any) -> Iterator[Rows | Split[Any]]:
         """The pages of a slice; none, with a warning, of one that has vanished."""
         try:
-            for page in self.pages(piece):
-                if self.serial and isinstance(page, Page):
-                    page.pack()
-                yield page
+            yield from self.pages(piece)
         except problems.Gone as gone:
             if not self.vanishing:
                 raise

@@ -122,8 +122,8 @@ class Messages(CustomerioStream):
         """
         rows, oldest, in_order = 0, window.end, True
         for number, page in enumerate(self._pages(window), start=1):
-            yield page
             created = page.created()
+            yield page
             rows += len(created)
             in_order &= all(newer >= older for newer, older in pairwise([oldest, *created]))
             oldest = min([oldest, *created])

@@ -141,13 +141,14 @@ def _opt_outs(workspace: Workspace, now: float) -> Iterator[Row]:
 
 def _preferences(workspace: Workspace, now: float) -> Iterator[Row]:
     for number in workspace.people.numbers(now):
-        yield workspace.preferences(number)["identifiers"]
+        yield workspace.preferences(number, now)["identifiers"]
 
 
 def _customer_relationships(workspace: Workspace, now: float) -> Iterator[Row]:
     for number in workspace.people.numbers(now):
-        for thing in workspace.relationships(number):
-            yield {**thing, **thing["identifiers"], "cio_id": workspace.people.name(number).cio_id}
+        cio_id = workspace.people.name(number, now).cio_id
+        for thing in workspace.relationships(number, now):
+            yield {**thing, **thing["identifiers"], "cio_id": cio_id}
 
 
 def _objects(workspace: Workspace, _now: float) -> Iterator[Row]:
@@ -163,10 +164,10 @@ def _object_relationships(workspace: Workspace, now: float) -> Iterator[Row]:
             yield {**thing, **person}
 
 
-def _suppressions(workspace: Workspace, _now: float) -> Iterator[Row]:
+def _suppressions(workspace: Workspace, now: float) -> Iterator[Row]:
     """Those of all sending domains together."""
     for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
-        for row in workspace.suppressions(kind):
+        for row in workspace.suppressions(kind, now):
             yield {**row, "suppression_type": kind, "domain": "*"}
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
 import requests
 from harness import NOW, SINCE, config_for, new_sandbox, run_tap
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.e2e
 
 LIMIT = 40
 OK = 200
@@ -33,13 +37,18 @@ def another_client(sandbox: Sandbox) -> Iterator[list[int]]:
 
     def run() -> None:
         due = time.monotonic()
-        while not done.wait(max(0, due - time.monotonic())):
-            threading.Thread(target=ask, daemon=True).start()
-            due += 2 / LIMIT
+        with ThreadPoolExecutor(LIMIT) as pool:
+            while not done.wait(max(0, due - time.monotonic())):
+                pool.submit(ask)
+                due += 2 / LIMIT
 
-    threading.Thread(target=run, daemon=True).start()
-    yield statuses
-    done.set()
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_the_tap_settles_near_the_other_half_and_loses_nothing() -> None:

@@ -156,7 +156,7 @@ def test_only_the_plurals_of_four_reasons_are_known(api: Caller, kind: str) -> N
 def test_suppressed_addresses_come_by_offset_in_the_order_of_the_alphabet(
     api: Caller, kind: str
 ) -> None:
-    listed = [row["email"] for row in WORKSPACE.suppressions(kind)]
+    listed = [row["email"] for row in WORKSPACE.suppressions(kind, NOW)]
     assert listed == sorted(set(listed))
     found: list[str] = []
     while page := emails(api.json(f"{ESP}/{kind}", limit=50, offset=len(found))):
@@ -173,7 +173,7 @@ def test_the_end_of_suppressed_addresses_is_null(api: Caller) -> None:
 
 
 def test_pages_of_suppressed_addresses_hold_100_unless_asked(api: Caller) -> None:
-    assert len(WORKSPACE.suppressions("bounces")) == 130
+    assert len(WORKSPACE.suppressions("bounces", NOW)) == 130
     assert len(emails(api.json(f"{ESP}/bounces"))) == 100
     assert len(emails(api.json(f"{ESP}/bounces", limit=100_000))) == 130
 
@@ -189,21 +189,21 @@ def test_only_two_categories_are_named(api: Caller) -> None:
 
 
 def test_suppressed_addresses_of_a_domain_are_some_of_all(api: Caller) -> None:
-    whole = WORKSPACE.suppressions("bounces")
+    whole = WORKSPACE.suppressions("bounces", NOW)
     for domain in DOMAINS:
-        listed = WORKSPACE.suppressions("bounces", domain)
+        listed = WORKSPACE.suppressions("bounces", NOW, domain)
         assert api.json(f"{ESP}/bounces", domain=domain, limit=1000)["suppressions"] == listed
         path = f"/v1/esp/domains/{domain}/suppression/bounces"
         assert api.rows(path, "suppressions", limit=20) == listed
         assert all(row in whole for row in listed)
         full = api.json(path, limit=len(listed))
         assert (full["category"], full["next"]) == ("bounces", "")
-    assert 0 < len(WORKSPACE.suppressions("bounces", DOMAINS[1])) < len(whole)
+    assert 0 < len(WORKSPACE.suppressions("bounces", NOW, DOMAINS[1])) < len(whole)
 
 
 def test_addresses_of_a_domain_can_be_looked_up_one_by_one(api: Caller) -> None:
     path = f"/v1/esp/domains/{DOMAINS[0]}/suppression/bounces"
-    row = next(row for row in WORKSPACE.suppressions("bounces") if "+" in row["email"])
+    row = next(row for row in WORKSPACE.suppressions("bounces", NOW) if "+" in row["email"])
     assert api.json(path, email=row["email"]) == {"category": "bounces", "suppressions": [row]}
     assert api.json(path, email="nobody@example.org") == {"suppressions": None}
 
@@ -217,11 +217,11 @@ def test_domains_that_do_not_exist_are_not_found(api: Caller) -> None:
 
 def test_some_suppressed_addresses_are_of_people_and_some_of_nobody() -> None:
     known = {person["identifiers"]["email"] for person in PEOPLE.values()}
-    rows = WORKSPACE.suppressions("bounces")
+    rows = WORKSPACE.suppressions("bounces", NOW)
     ours = [row for row in rows if row["email"] in known]
     assert len(rows) / 2 < len(ours) < len(rows)
     assert all(row["status"] == "550" and row["created"] < SINCE for row in rows)
     assert all(row["email"] in row["reason"] for row in rows)
-    few = Workspace(per_day=5, people=3).suppressions("bounces")
+    few = Workspace(per_day=5, people=3).suppressions("bounces", NOW)
     names = {p["identifiers"]["email"] for p in Workspace(people=3).everyone(SINCE)}
     assert sum(row["email"].endswith("@example.org") for row in few) <= len(names)

@@ -195,3 +195,25 @@ def test_new_deliveries_and_late_opens_appear_as_the_clock_goes_on() -> None:
 def test_any_window_gives_its_rows_once(api: Caller, start: int, length: int, limit: int) -> None:
     end = start + length
     assert read(api, start_ts=start, end_ts=end, limit=limit) == within(start, min(end, NOW))
+
+
+def test_deliveries_may_be_listed_hours_after_they_were_created() -> None:
+    workspace, lag = Workspace(per_day=2000, people=50), 6 * 3600
+    clock, quirks = Clock(NOW), Quirks(listing_lag=lag)
+    created = list(workspace.deliveries(NOW - DAY, NOW + 1, now=NOW))[::-1]
+    since = {row["id"]: row["created"] for row in created}
+    sandbox = Sandbox(workspace, clock=clock, quirks=quirks, requests_per_second=None)
+    with sandbox, calling(sandbox) as api:
+        seen: dict[str, int] = {}
+        for hour in range(7):
+            rows = read(api, start_ts=NOW - DAY, end_ts=NOW, limit=300)
+            ids = [row["id"] for row in rows]
+            assert len(set(ids)) == len(ids)
+            assert seen.keys() <= set(ids)
+            seen = {one: seen.get(one, hour) for one in ids}
+            clock.advance(3600)
+    assert ids == [row["id"] for row in created]
+    late = {one for one, hour in seen.items() if hour}
+    assert 0 < len(late) < len(ids) / 4
+    assert all(NOW - lag < since[one] for one in late)
+    assert {1, 2, 3} < {*seen.values()}

@@ -174,7 +174,7 @@ def test_addresses_are_found_whatever_their_case(api: Caller) -> None:
 
 
 def test_unknown_people_are_left_out_without_a_word(api: Caller) -> None:
-    future = WORKSPACE.person(WORKSPACE.count_people(NOW))["identifiers"]["cio_id"]
+    future = cio_id(list(WORKSPACE.everyone(NOW + DAY))[len(ALL)])
     ids = ["30e00001", "ffff0001", "", "30e0", "30e0-001", "30e00x01", future]
     found = api.post(PROFILES, {"ids": ids}, id_type="cio_id").json()["customers"]
     assert [cio_id(person) for person in found] == ["30e00001"]

@@ -59,7 +59,7 @@ def test_the_key_can_be_chosen() -> None:
         assert api.get("/v1/workspaces").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/campaigns/x/metrics", "/v1/customers"])
+@pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/campaigns/x/metrics", "/v1/people"])
 def test_unknown_addresses_are_answered_in_plain_text(api: Caller, path: str) -> None:
     answer = api.get(path)
     assert (answer.status_code, answer.text) == (404, "404 page not found")
@@ -297,7 +297,7 @@ def test_without_a_workspace_there_is_one_that_is_half_a_year_old() -> None:
 def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
     script = (
         "from tap_customerio.sandbox import *\n"
-        "serve(Workspace(per_day=5), app_api_key='k', started=lambda url: print(url, flush=True),"
+        "serve(Workspace(per_day=5), app_api_key='k', started=lambda url, _: print(url, flush=1),"
         " answered=lambda call: print(call.path, call.status, flush=True))\n"
         "print('bye')"
     )

@@ -72,7 +72,7 @@ TRUTH: dict[str, Callable[[Workspace], Any]] = {
     "collections": lambda space: _ids(space.collections(NOW)),
     "customers": lambda space: ((p["identifiers"]["cio_id"],) for p in space.everyone(NOW)),
     "esp_suppressions": lambda space: (
-        (kind, "*", row["email"]) for kind in SUPPRESSIONS for row in space.suppressions(kind)
+        (kind, "*", row["email"]) for kind in SUPPRESSIONS for row in space.suppressions(kind, NOW)
     ),
     "exports": lambda space: _ids(space.exports(NOW)),
     "messages": lambda space: _ids(space.deliveries(SINCE, NOW, now=NOW)),
@@ -336,7 +336,7 @@ def test_suppressions_can_be_read_by_domain(sandbox: Sandbox) -> None:
     named = run_tap(config, streams=["esp_suppressions"])
     assert {row["domain"] for row in whole.records["esp_suppressions"]} == {"*"}
     truth = sum(
-        len(sandbox.workspace.suppressions(kind, "mail.example.org")) for kind in SUPPRESSIONS
+        len(sandbox.workspace.suppressions(kind, NOW, "mail.example.org")) for kind in SUPPRESSIONS
     )
     assert len(named.records["esp_suppressions"]) == truth
 

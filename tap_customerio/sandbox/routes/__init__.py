@@ -13,6 +13,7 @@ from tap_customerio.sandbox.routes import (
     segments,
     sends,
     studio,
+    track,
     workspace,
 )
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 Route = tuple[str, str]
 """A method and a path."""
+
+TRACK_ROUTES: dict[Route, Callable[[Ask], Any]] = track.ROUTES
+"""Those of the other host."""
 
 ROUTES: dict[Route, Callable[[Ask], Any]] = {
     **sends.ROUTES,

@@ -34,6 +34,16 @@ class RefusalError(Exception):
         self.detail = detail
 
 
+@dataclass
+class Pair:
+    """Whose the two keys of the Track API are, and the address of its host in that region."""
+
+    region: str
+    workspace: int
+    is_ours: bool = True
+    url: str = ""
+
+
 @dataclass(frozen=True)
 class Ask:
     """A request, and the moment it is about."""
@@ -46,6 +56,7 @@ class Ask:
     path: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    pair: Pair = field(default_factory=lambda: Pair("us", 1001))
 
     def number(self, name: str) -> int | None:
         """A whole number of the query, if it is there."""

@@ -46,7 +46,7 @@ def suppressions(ask: Ask) -> Row:
     """Suppressed addresses by offset, without any sign where they end."""
     kind, limit = _suppression_type(ask), ask.limit(1000, 100)
     offset = max(ask.number("offset") or 0, 0)
-    rows = ask.workspace.suppressions(kind, ask.query.get("domain") or None)
+    rows = ask.workspace.suppressions(kind, ask.now, ask.query.get("domain") or None)
     return _suppressed(kind, rows[offset : offset + limit])
 
 
@@ -56,11 +56,22 @@ def suppressions_of_domain(ask: Ask) -> Row:
     if domain not in DOMAINS:
         raise RefusalError(NOT_FOUND)
     kind, limit, offset = _suppression_type(ask), ask.limit(1000, 100), ask.offset("")
-    rows = ask.workspace.suppressions(kind, domain)
+    rows = ask.workspace.suppressions(kind, ask.now, domain)
     if address:
         return _suppressed(kind, [row for row in rows if row["email"] == address])
     following = token("", offset + limit) if offset + limit < len(rows) else ""
     return {**_suppressed(kind, rows[offset : offset + limit]), "next": following}
+
+
+def suppression_of(ask: Ask) -> Row:
+    """An address on any list: all its entries under the category of the first; else null."""
+    email: str = ask.path["email"].casefold()
+    found = {
+        kind: [r for r in ask.workspace.suppressions(kind, ask.now) if r["email"] == email]
+        for kind in SUPPRESSED
+    }
+    kinds = [kind for kind, rows in found.items() if rows]
+    return _suppressed(kinds[0] if kinds else "", [row for kind in kinds for row in found[kind]])
 
 
 ROUTES: dict[tuple[str, str], Answer] = {
@@ -68,6 +79,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "/v1/subscription_topics"): subscription_topics,
     ("GET", "/v1/subscription_channels"): subscription_channels,
     ("GET", "/v1/esp/suppression/{type}"): suppressions,
+    ("GET", "/v1/esp/search_suppression/{email}"): suppression_of,
     ("GET", "/v1/esp/domains/{domain}/suppression/{type}"): suppressions_of_domain,
 }
 

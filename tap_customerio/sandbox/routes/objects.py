@@ -59,7 +59,7 @@ def object_relationships(ask: Ask) -> Row:
         {
             "object_type_id": str(kind),
             "object_type_disabled": False,
-            "identifiers": workspace.people.name(number).row(),
+            "identifiers": workspace.people.name(number, ask.now).row(),
         }
         for number in numbers[offset : offset + limit]
     ]

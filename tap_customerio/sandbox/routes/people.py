@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.dice import Row
 
 MAX_IDS = 100
-ID_TYPES = frozenset({"id", "email", "cio_id"})
+
+
+def people_by_email(ask: Ask) -> Row:
+    """Everybody with an address, whether it identifies them or not; of nobody the list is null."""
+    email = ask.query.get("email")
+    if not email:
+        raise RefusalError(BAD_REQUEST)
+    numbers = ask.workspace.directory.all_with("email", email, ask.now)
+    names = [ask.workspace.people.name(number, ask.now).row() for number in numbers]
+    return {"results": names or None}
 
 
 def search_people(ask: Ask) -> Row:
@@ -40,12 +49,17 @@ def people(ask: Ask) -> Row:
     """Profiles by identifier, in an order of the API's own; unknown people are left out."""
     ids = ask.json().get("ids")
     kind = ask.query.get("id_type", "id")
-    if kind not in ID_TYPES or not isinstance(ids, list):
+    if kind not in ask.workspace.directory.kinds or not isinstance(ids, list):
         raise RefusalError(BAD_REQUEST)
     if not 1 <= len(ids) <= MAX_IDS or not all(isinstance(text, str) for text in ids):
         raise RefusalError(BAD_REQUEST)
     found = (ask.workspace.find(kind, text, ask.now) for text in dict.fromkeys(ids))
     return {"customers": sorted(filter(None, found), key=_shuffled)}
+
+
+def attributes_of(ask: Ask) -> Row:
+    """A profile, here in an envelope."""
+    return {"customer": ask.workspace.people.profile(person(ask), ask.now)}
 
 
 def segments_of(ask: Ask) -> Row:
@@ -56,14 +70,14 @@ def segments_of(ask: Ask) -> Row:
         "segments": [
             {key: row[key] for key in keys}
             for row in ask.workspace.segments(ask.now)
-            if ask.workspace.people.is_member(row["id"], number)
+            if ask.workspace.people.is_member(row["id"], number, ask.now)
         ]
     }
 
 
 def relationships_of(ask: Ask) -> Row:
     """The objects a person is related to."""
-    related = ask.workspace.relationships(person(ask))
+    related = ask.workspace.relationships(person(ask), ask.now)
     limit, offset = ask.limit(1000), ask.offset("0:")
     return {
         "cio_relationships": related[offset : offset + limit] or None,
@@ -74,17 +88,19 @@ def relationships_of(ask: Ask) -> Row:
 def preferences_of(ask: Ask) -> Row:
     """What a person chose, in words of some language."""
     number, language = person(ask), ask.query.get("language", "")
-    return {"customer": ask.workspace.preferences(number, language)}
+    return {"customer": ask.workspace.preferences(number, ask.now, language)}
 
 
 def opt_outs_of(ask: Ask) -> Row:
     """Whom a person wants no text messages from."""
-    return {"optouts": ask.workspace.consents.opt_outs_of(person(ask))}
+    return {"optouts": ask.workspace.consents.opt_outs_of(person(ask), ask.now)}
 
 
 ROUTES: dict[tuple[str, str], Answer] = {
+    ("GET", "/v1/customers"): people_by_email,
     ("POST", "/v1/customers"): search_people,
     ("POST", "/v1/customers/attributes"): people,
+    ("GET", "/v1/customers/{person}/attributes"): attributes_of,
     ("GET", "/v1/customers/{person}/segments"): segments_of,
     ("GET", "/v1/customers/{person}/relationships"): relationships_of,
     ("GET", "/v1/customers/{person}/subscription_preferences"): preferences_of,
@@ -94,8 +110,11 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 def person(ask: Ask) -> int:
     """The number of the person in the path, who must exist."""
-    kind = ask.one_of("id_type", ID_TYPES) or "id"
-    number = ask.workspace.people.find(kind, ask.path["person"], ask.now)
+    kind = ask.one_of("id_type", ask.workspace.directory.kinds) or "id"
+    text: str = ask.path["person"]
+    if kind == "cio_id" and ask.quirks.prefixed_paths:
+        text = text.removeprefix("cio_") if text.startswith("cio_") else ""
+    number = ask.workspace.directory.find(kind, text, ask.now)
     if number is None:
         raise RefusalError(NOT_FOUND)
     return number

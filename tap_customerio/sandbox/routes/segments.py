@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_customerio.sandbox.people import ADDED
 from tap_customerio.sandbox.routes.ask import NOT_FOUND, Answer, Ask, RefusalError, token
 from tap_customerio.sandbox.segments import IDS
 
@@ -36,7 +37,7 @@ def membership(ask: Ask) -> Row:
 def customer_count(ask: Ask) -> Row:
     """How many people are in a segment."""
     segment, people = _segment(ask), ask.workspace.people
-    count = sum(people.is_member(segment, number) for number in people.numbers(ask.now))
+    count = sum(people.is_member(segment, number, ask.now) for number in people.numbers(ask.now))
     return {"segment_id": segment, "count": count}
 
 
@@ -64,4 +65,4 @@ def _segment(ask: Ask) -> int:
 def _start(ask: Ask, segment: int) -> int:
     """Where to go on in the list of all people; past its end with a token of another segment."""
     start, stranger = divmod(ask.offset("0:") or segment, STRIDE)
-    return start if stranger == segment else ask.workspace.count_people(ask.now)
+    return start if stranger == segment else 2 * ADDED

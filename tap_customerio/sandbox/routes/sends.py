@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.dice import DAY, Row
 from tap_customerio.sandbox.routes.ask import Answer, Ask, sealed, token, unsealed
+from tap_customerio.sandbox.routes.people import person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,14 +31,16 @@ def messages(ask: Ask) -> Row:
     start, end = _window(ask)
     limit, skip = ask.limit(1000), ask.offset("v20:")
     drafts = ask.is_true("drafts")
-    keep = _delivery_filter(ask)
+    keep, lag = _delivery_filter(ask), ask.quirks.listing_lag
     tracked = ask.is_true("get_tracked_responses")
 
     def page(skip: int) -> list[Delivery]:
         if keep is None:
-            found = ask.workspace.newest_first(start, end, now=ask.now, drafts=drafts, skip=skip)
+            found = ask.workspace.newest_first(
+                start, end, now=ask.now, drafts=drafts, skip=skip, lag=lag
+            )
             return list(islice(found, limit + 1))
-        found = ask.workspace.newest_first(start, end, now=ask.now, drafts=drafts)
+        found = ask.workspace.newest_first(start, end, now=ask.now, drafts=drafts, lag=lag)
         return list(islice(filter(keep, found), skip, skip + limit + 1))
 
     rows = page(skip)
@@ -47,6 +50,17 @@ def messages(ask: Ask) -> Row:
         "messages": [ask.workspace.show(r, ask.now, tracked=tracked) for r in rows[:limit]],
         "next": token("v20:", skip + limit) if len(rows) > limit else "",
     }
+
+
+def messages_of(ask: Ask) -> Row:
+    """The same of one person; at the end there is no `next` at all."""
+    number, (start, end) = person(ask), _window(ask)
+    limit, skip = ask.limit(1000), ask.offset("v20:")
+    sent = ask.workspace.newest_first(start, end, now=ask.now, lag=ask.quirks.listing_lag)
+    found = (delivery for delivery in sent if delivery.person == number)
+    rows = list(islice(found, skip, skip + limit + 1))
+    page: Row = {"messages": [ask.workspace.show(row, ask.now) for row in rows[:limit]]}
+    return page | {"next": token("v20:", skip + limit)} if len(rows) > limit else page
 
 
 def campaigns(ask: Ask) -> Row:
@@ -110,6 +124,7 @@ def test_groups(ask: Ask) -> Row:
 
 ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "/v1/messages"): messages,
+    ("GET", "/v1/customers/{person}/messages"): messages_of,
     ("GET", "/v1/campaigns"): campaigns,
     ("GET", "/v1/campaigns/{id:int}/actions"): actions_of("campaigns"),
     ("GET", "/v1/newsletters"): newsletters,

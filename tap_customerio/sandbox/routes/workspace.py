@@ -19,6 +19,9 @@ from tap_customerio.sandbox.routes.ask import (
 if TYPE_CHECKING:
     from tap_customerio.sandbox.dice import Row
 
+WORKSPACE = 1001
+"""The id of the workspace."""
+
 
 def workspaces(ask: Ask) -> Row:
     """The workspace, with counters that change all the time."""
@@ -26,7 +29,7 @@ def workspaces(ask: Ask) -> Row:
     sent = ask.workspace.count_deliveries(month, int(ask.now) + 1, now=ask.now)
     types = ask.workspace.object_types()
     row = {
-        "id": 1001,
+        "id": WORKSPACE,
         "name": "Sandbox",
         "messages_sent": sent,
         "billable_messages_sent": sent,
@@ -34,7 +37,9 @@ def workspaces(ask: Ask) -> Row:
         "object_types": len(types),
         "objects": sum(ask.workspace.count_objects(row["id"]) or 0 for row in types),
     }
-    return {"workspaces": [row]}
+    empty = dict.fromkeys(row, 0)
+    others = [empty | {"id": id_, "name": f"Sibling {id_}"} for id_ in ask.workspace.siblings]
+    return {"workspaces": [row, *others]}
 
 
 def ip_addresses(_ask: Ask) -> Row:
