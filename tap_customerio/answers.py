@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import zlib
 from contextlib import suppress
@@ -12,6 +13,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_utf_8 = codecs.getincrementaldecoder("utf-8")
+_BIT = 1 << 16
 _NUL = b"\\u0000"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -91,7 +94,8 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
     if content[:1] == b"[":
         content = b'{"":%b}' % content
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        if _NUL not in content and content.decode():
+        if _NUL not in content:
+            _check_utf_8(content)
             return _members.decode(content)
     try:
         data = json.loads(content.decode(errors="replace"), strict=False)
@@ -100,6 +104,14 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
     if not isinstance(data, dict):
         raise TypeError("an answer that is no JSON object")
     return {name: msgspec.Raw(msgspec.json.encode(_safe(member))) for name, member in data.items()}
+
+
+def _check_utf_8(content: bytes) -> None:
+    """Decode bit by bit, since the whole in memory may take five times as much."""
+    decoder = _utf_8()
+    for start in range(0, len(content), _BIT):
+        decoder.decode(content[start : start + _BIT])
+    decoder.decode(b"", final=True)
 
 
 def _safe(value: Any) -> Any:
