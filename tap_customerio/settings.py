@@ -89,6 +89,21 @@ SETTINGS = th.PropertiesList(
         description="Read drafted deliveries too, at the cost of a second read.",
     ),
     th.Property(
+        "customers_sync",
+        th.StringType(allowed_values=["changes", "full"]),
+        default="changes",
+        title="Customers sync",
+        description="changes reads only people whom the activity log names since the last sync, "
+        "and everyone now and then; full reads everyone each time.",
+    ),
+    th.Property(
+        "customers_full_every_days",
+        th.NumberType(exclusive_minimum=0),
+        default=7,
+        title="Customers: everyone every so many days",
+        description="When customers_sync is changes: how often everyone is read all the same.",
+    ),
+    th.Property(
         "customers_filter",
         th.ObjectType(additional_properties=True),
         title="Customers filter",
@@ -150,6 +165,14 @@ SETTINGS = th.PropertiesList(
         description="Track API key that goes with site_id; no stream needs it.",
     ),
     th.Property(
+        "emit_activate_version_messages",
+        th.BooleanType,
+        default=True,
+        title="Emit ACTIVATE_VERSION messages",
+        description="After a complete read of a stream that mirrors the present, let the target "
+        "drop what has vanished.",
+    ),
+    th.Property(
         "user_agent",
         th.StringType(min_length=1),
         default=f"{NAME}/{version(NAME)}",
@@ -174,6 +197,8 @@ class Settings:
     metrics_lookback_days: int
     rescan_ages: tuple[float, ...]
     include_drafts: bool
+    customers_sync: str
+    customers_full_every_days: float
     esp_suppression_domains: tuple[str, ...]
     requests_per_second: float
     concurrency: int

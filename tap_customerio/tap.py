@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_customerio.streams.base import CustomerioStream, Rows
+
+_M_MMAP_THRESHOLD = -3
 
 _ROOM = 12 << 20
 """Bytes of pages that may wait for the stream being written, and as many for all others."""
@@ -79,6 +83,7 @@ class TapCustomerio(Tap):
             lane = stream.lane()
             return self._start([lane], workers=1), lane
         if self._engine is None or stream.name not in self._lanes:
+            self._return_memory()
             if self._engine is not None:  # a second run: what the first has read is no longer true
                 self._client = None
             self._lanes = {s.name: s.lane() for s in self.streams.values() if s.selected}
@@ -125,6 +130,11 @@ class TapCustomerio(Tap):
             self.logger.warning("Stopped by signal %d; state is as of the last slice", self._signal)
             raise SystemExit(128 + self._signal)
         self.message_writer.check()
+
+    def _return_memory(self) -> None:
+        """Let glibc give back each page at once; it would keep many for each thread."""
+        with suppress(AttributeError, OSError, TypeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)
 
     def _start(self, lanes: Iterable[Lane[Any, Rows]], workers: int) -> Engine[Any, Rows]:
         return Engine(

@@ -95,9 +95,13 @@ class WindowPlan:
 
     def __iter__(self) -> Iterator[Window]:
         """Yield windows, oldest first; each is as wide as `learn` has made them by then."""
-        start = self._start
-        while start < self._end:
-            window = Window(start, min(start + self._width, self._end))
+        return self.over(Window(self._start, self._end))
+
+    def over(self, whole: Window) -> Iterator[Window]:
+        """Cut up another range, with what has been learnt so far."""
+        start = whole.start
+        while start < whole.end:
+            window = Window(start, min(start + self._width, whole.end))
             yield window
             start = window.end
 

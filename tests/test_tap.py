@@ -94,7 +94,10 @@ def test_states_hold_bookmarks_and_nothing_else(sandbox: Sandbox) -> None:
         for bookmark in state["bookmarks"].values()
         for name in bookmark
     }
-    assert kept == {"replication_key", "replication_key_value", "resolution", "timezone"}
+    assert kept == {
+        *("replication_key", "replication_key_value", "resolution", "timezone"),
+        *("rescans", "rescans_began", "full_at", "changes_until"),
+    }
 
 
 def test_a_problem_ends_the_run_with_a_sentence_and_the_state_so_far(

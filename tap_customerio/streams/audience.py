@@ -57,6 +57,7 @@ class SegmentCounts(ChildStream):
     """Segment counts: how many people are in each segment; every sync adds a dated row."""
 
     name = "segment_counts"
+    dated = True
     parent = Segments
     path = "customer_count"
     parent_key = "segment_id"

@@ -46,6 +46,9 @@ class CustomerioStream(Stream):
     # Whether a slice stands for something that may be deleted between being listed and being read.
     vanishing: ClassVar[bool] = False
 
+    # Whether every sync adds rows of its own date, next to those of earlier syncs.
+    dated: ClassVar[bool] = False
+
     # Whether it goes through everyone whom the people search finds.
     searches: ClassVar[bool] = False
 
@@ -59,6 +62,7 @@ class CustomerioStream(Stream):
         """Share the tap's client and settings."""
         super().__init__(tap)
         self.failed = False
+        self._activates = self.config["emit_activate_version_messages"]
         self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
         self._newest = 0
@@ -117,6 +121,21 @@ class CustomerioStream(Stream):
             self.logger.error("Stream %s failed: %s", self.name, error)  # noqa: TRY400
         self.write_state()
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether this sync reads all that there is, so that whatever is missing has vanished."""
+        return self.replication_key is None and not self.dated
+
+    @property
+    def version(self) -> int | None:
+        """Of each record of a mirror: once it is activated, a target drops those of another."""
+        return self.client.present if self.mirrors else None
+
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """Not by the SDK, which would do so before the records, and whether or not all come."""
+        return False
+
     def lane(self) -> Lane[Any, Rows]:
         """The stream's work; called before any is done, for the state may not be read meanwhile.
 
@@ -134,12 +153,15 @@ class CustomerioStream(Stream):
         engine, lane = self.tap.work(self)
         for part, pages in engine.parts(lane):
             for page in pages:
+                self._stream_version = self.version if self._activates else None
                 for raw in page:
                     if (row := self.record(raw, part.piece)) is not None:
                         yield row
             if part.whole:
                 self.finish(part.piece)
         self.finish_all()
+        if self._activates and self.mirrors:
+            self._write_activate_version_message(self.client.present)
         if self.read.dropped:
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
 
@@ -174,14 +196,18 @@ class CustomerioStream(Stream):
         except (TypeError, ValueError):
             raise problems.bad_bookmark(self.name) from None
 
-    def advance(self, moment: int, **facts: str) -> None:
+    def advance(self, moment: int, **facts: Any) -> None:
         """Move the bookmark forward, never back, and write the state."""
         if self.replication_method == REPLICATION_FULL_TABLE:
             return
         current = self.bookmark(self.stream_state)
         if current is None or moment > current:
-            self.stream_state["replication_key"] = self.replication_key
-            self.stream_state["replication_key_value"] = rfc3339(moment)
+            facts["replication_key"] = self.replication_key
+            facts["replication_key_value"] = rfc3339(moment)
+        self.remember(**facts)
+
+    def remember(self, **facts: Any) -> None:
+        """Keep what the next run has to know, and write the state."""
         self.stream_state.update(facts)
         self.write_state()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio import problems
 from tap_customerio.engine import Split
+from tap_customerio.rescans import Rescans
 from tap_customerio.schema import (
     boolean,
     integer,
@@ -16,15 +18,17 @@ from tap_customerio.schema import (
     timestamp,
 )
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.windows import BEGINNING, Window, WindowPlan
+from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from singer_sdk.helpers.types import Record
 
     from tap_customerio.answers import Page
     from tap_customerio.streams.base import Rows
+
+_CURSORS, _BEGAN = "rescans", "rescans_began"
 
 
 class Messages(CustomerioStream):
@@ -100,12 +104,19 @@ class Messages(CustomerioStream):
     )
 
     def slices(self) -> Iterator[Window]:
-        """Windows from the bookmark, or start_date, to end_date or the API's present."""
-        bookmark = self.bookmark(self.last)
-        start = max(self.settings.start or BEGINNING, bookmark or BEGINNING)
+        """Windows from the bookmark, or start_date, to end_date or the API's present.
+
+        Then, unless there is an end_date, those of what has come to an age at which it is read
+        again.
+        """
+        first = self.settings.start or BEGINNING
+        self._read = max(first, self.bookmark(self.last) or BEGINNING)
         end = min(self.settings.end or self.client.present, self.client.present)
-        self._plan = WindowPlan(start, end)
+        self._rescans = None if self.settings.end else self._open_rescans(first)
+        self._plan = WindowPlan(self._read, end)
         yield from self._plan
+        for whole in self._rescans.ranges() if self._rescans else ():
+            yield from self._plan.over(whole)
 
     def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
         """A window's drafts, if they are wanted, and its deliveries."""
@@ -142,13 +153,59 @@ class Messages(CustomerioStream):
         }
         return self.client.pages("/v1/messages", "messages", params=params)
 
-    def record(self, raw: dict[str, Any], piece: Window) -> Record | None:  # noqa: ARG002
-        """The delivery, with its last change and its person's permanent id at top level."""
+    def record(self, raw: dict[str, Any], piece: Window) -> Record | None:
+        """The delivery, with its last change and its person's permanent id at top level.
+
+        None when it is read again and cannot have changed since the last time.
+        """
         changed = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
         raw["updated"] = int(changed) if changed.isdigit() else raw.get("created")
         raw["cio_id"] = (raw.get("customer_identifiers") or {}).get("cio_id")
-        return self.read(raw)
+        row = self.read(raw)
+        if piece.end <= self._read and self._rescans and changed.isdigit():
+            return row if self._rescans.is_news(parse(row["created"]), raw["updated"]) else None
+        return row
 
     def finish(self, piece: Window) -> None:
-        """The bookmark is the end, exclusive, of the last finished window."""
-        self.advance(piece.end)
+        """The bookmark is the end, exclusive, of the last finished window; so is an age's."""
+        if self._rescans is None:
+            self.advance(piece.end)
+        elif piece.end > self._read:
+            self.advance(piece.end, **self._cursors(self._rescans.cursors))
+        else:
+            self.advance(self._read, **self._cursors(self._rescans.reach(piece.end)))
+
+    def finish_all(self) -> None:
+        """Everything has come to its ages."""
+        if self._rescans is not None:
+            facts = self._cursors(self._rescans.complete())
+            self.advance(max(self._read, self.client.present), **facts)
+
+    def _open_rescans(self, first: int) -> Rescans:
+        """Go on from the state's cursors.
+
+        Raises:
+            Problem: When they are none.
+        """
+        self._began = self.client.present
+        cursors = {}
+        try:
+            if "replication_key_value" in self.last:
+                self._began = parse(self.last.get(_BEGAN) or self.last["replication_key_value"])
+            for age, moment in (self.last.get(_CURSORS) or {}).items():
+                cursors[float(age)] = parse(moment)
+        except (AttributeError, TypeError, ValueError):
+            raise problems.bad_bookmark(self.name) from None
+        return Rescans(
+            self.settings.rescan_ages,
+            cursors,
+            began=self._began,
+            start=first,
+            read=self._read,
+            present=self.client.present,
+        )
+
+    def _cursors(self, cursors: Mapping[float, int]) -> dict[str, Any]:
+        """As the state holds them."""
+        told = {f"{age:g}": rfc3339(moment) for age, moment in sorted(cursors.items())}
+        return {_CURSORS: told, _BEGAN: rfc3339(self._began)}

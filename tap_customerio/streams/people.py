@@ -6,8 +6,10 @@ import threading
 from itertools import tee
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio import problems
 from tap_customerio.schema import array_of, boolean, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +28,14 @@ IDENTIFIERS = text(
 """The person, at top level of a record or within one."""
 
 _EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
+_CHANGES = ("attribute_change", "device_change", "profile_create", "profile_merge", "anon_merge")
+"""Activities after which a profile is another; a deletion leaves no profile to read."""
+
+_DEPARTURES = ("profile_delete", "profile_merge")
+
+_LOGGED = 29 * DAY
+"""How far back the activity log reaches for sure, less a day."""
+
 _SEARCHED = 1000
 _HYDRATED = 100
 
@@ -92,6 +102,8 @@ class Customers(CustomerioStream):
     name = "customers"
     searches = True
     primary_keys = ("cio_id",)
+    _changes: list[str] | None = None
+    _is_whole = False
     schema = record(
         IDENTIFIERS,
         object_of(nested(IDENTIFIERS), identifiers="The person, by each identifier."),
@@ -116,12 +128,14 @@ class Customers(CustomerioStream):
     )
 
     def slices(self) -> Iterator[list[str]]:
-        """Up to 100 cio_ids each, from the people search."""
+        """Up to 100 cio_ids each: of everyone, or of those who changed since the last sync."""
         self._wanted = self._found = 0
-        for ids in everyone(self):
+        self._changes = self._changes_since_the_last_sync()
+        for ids in everyone(self) if self._changes is None else [self._changes]:
             self._wanted += len(ids)
             for first in range(0, len(ids), _HYDRATED):
                 yield ids[first : first + _HYDRATED]
+        self._is_whole = self._changes is None and not self._anyone_left(self.client.present)
 
     def pages(self, piece: list[str]) -> Iterable[Rows]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile."""
@@ -144,10 +158,80 @@ class Customers(CustomerioStream):
         return self.read(raw)
 
     def finish_all(self) -> None:
-        """Say how many were found by the search but gone when their profiles were read."""
+        """Say how many have gone meanwhile, and remember how far people are known."""
         if self._found < self._wanted:
-            self.logger.warning(
-                "%d of %d people were deleted or merged while being read.",
+            self.logger.info(
+                "%d of %d people were deleted or merged before they could be read.",
                 self._wanted - self._found,
                 self._wanted,
             )
+        now = rfc3339(self.client.present)
+        self.remember(changes_until=now, **({"full_at": now} if self._changes is None else {}))
+
+    @property
+    def mirrors(self) -> bool:
+        """Only when everyone was read, and nobody left meanwhile.
+
+        The places of all who come later in the search move up then, so that it may miss somebody.
+        """
+        return self._is_whole
+
+    @property
+    def version(self) -> int:
+        """Whoever has not changed keeps the version of the last full read, and so do the others."""
+        return self.client.present if self._changes is None else parse(self.last["full_at"])
+
+    def _changes_since_the_last_sync(self) -> list[str] | None:
+        """cio_ids of those whom the activity log names; None when everyone is to be read."""
+        since = self._known_until()
+        if since is None:
+            return None
+        try:
+            return self._changed(since - self.margin)
+        except (problems.Forbidden, problems.Gone):
+            self.logger.info("The activity log may not be read: reading everyone.")
+            return None
+
+    def _known_until(self) -> int | None:
+        """Until when the last sync knew who changed; None when everyone is to be read.
+
+        Raises:
+            Problem: When the state does not say so in times.
+        """
+        settings, present = self.settings, self.client.present
+        if settings.customers_sync == "full" or settings.customers_filter or settings.end:
+            return None
+        try:
+            full_at, until = (parse(self.last[name]) for name in ("full_at", "changes_until"))
+        except KeyError:
+            return None
+        except (AttributeError, TypeError, ValueError):
+            raise problems.bad_bookmark(self.name) from None
+        if present - full_at >= settings.customers_full_every_days * DAY:
+            return None
+        if present - until > _LOGGED:
+            self.logger.info("The activity log does not reach back far enough: reading everyone.")
+            return None
+        return until
+
+    def _changed(self, since: int) -> list[str]:
+        """Each person once whom an entry since then is about."""
+        entries = (entry for kind in _CHANGES for entry in self._entries(kind, since))
+        people = (entry.get("customer_identifiers") or {} for entry in entries)
+        return list(dict.fromkeys(str(who["cio_id"]) for who in people if "cio_id" in who))
+
+    def _anyone_left(self, since: int) -> bool:
+        """Whether the log tells so, or may not be read."""
+        try:
+            return any(True for kind in _DEPARTURES for _ in self._entries(kind, since))
+        except (problems.Forbidden, problems.Gone):
+            return True
+
+    def _entries(self, kind: str, since: int) -> Iterator[dict[str, Any]]:
+        """What the activity log has of one type since then, the newest first."""
+        params = {"limit": 100, "deleted": "true", "type": kind}
+        for page in self.client.pages("/v1/activities", "activities", params=params):
+            entries = [entry for entry in page if (entry.get("timestamp") or since) >= since]
+            yield from entries
+            if not entries:
+                return

@@ -1,0 +1,167 @@
+"""Rescans: every delivery at every age, once, whenever the syncs happen to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_customerio.rescans import MARGIN, PATIENCE, Rescans
+from tap_customerio.windows import DAY, HOUR
+
+AGES = (1, 3, 7, 30)
+START = 10_000 * DAY
+
+
+@dataclass
+class Reader:
+    """Syncs as the stream does, and notes when every hour of deliveries was read."""
+
+    ages: tuple[float, ...] = AGES
+    cursors: dict[float, int] = field(default_factory=dict)
+    began: int | None = None
+    read: int = START
+    reads: dict[int, list[int]] = field(default_factory=dict)
+
+    def sync(self, present: int, killed_after: int | None = None) -> None:
+        """One sync; killed after so many ranges of rescans, if at all."""
+        self.began = present if self.began is None else self.began
+        rescans = Rescans(
+            self.ages,
+            self.cursors,
+            began=self.began,
+            start=START,
+            read=self.read,
+            present=present,
+        )
+        before, self.read = self.read, present
+        self._note(before, present, present)
+        for number, window in enumerate(rescans.ranges()):
+            if number == killed_after:
+                return
+            assert window.end <= before
+            self._note(window.start, window.end, present)
+            self.cursors = rescans.reach(window.end)
+        self.cursors = rescans.complete()
+
+    def _note(self, start: int, end: int, present: int) -> None:
+        for created in range(-(-start // HOUR) * HOUR, end, HOUR):
+            self.reads.setdefault(created, []).append(present)
+
+    def check(self, present: int) -> None:
+        """Every delivery has been read at every age it has come to, and not more often."""
+        for created, reads in self.reads.items():
+            for age in self.ages:
+                come = created + age * DAY + age * DAY / PATIENCE
+                if come <= present:
+                    assert any(read - created >= age * DAY for read in reads), (created, age)
+            assert len(reads) <= 1 + len(self.ages)
+
+
+gaps = st.lists(st.integers(60, 40 * DAY), min_size=1, max_size=40)
+
+
+@given(gaps)
+def test_every_delivery_is_read_at_every_age_and_never_more_often(gaps: list[int]) -> None:
+    reader, present = Reader(), START + 50 * DAY
+    reader.sync(present)
+    for gap in gaps:
+        present += gap
+        reader.sync(present)
+        reader.check(present)
+
+
+@given(gaps, st.integers(0, 3), st.integers(0, 10))
+def test_a_sync_that_is_killed_leaves_no_gap(gaps: list[int], after: int, which: int) -> None:
+    reader, present = Reader(), START + 50 * DAY
+    reader.sync(present)
+    for number, gap in enumerate(gaps):
+        present += gap
+        reader.sync(present, killed_after=after if number == which else None)
+    present += 2 * DAY
+    reader.sync(present)
+    for created, reads in reader.reads.items():
+        for age in AGES:
+            if created + age * DAY * (1 + 1 / PATIENCE) <= present:
+                assert any(read - created >= age * DAY for read in reads)
+
+
+@given(gaps, gaps, st.sets(st.sampled_from([1, 2, 3, 7, 30, 90])), st.integers(0, 60 * DAY))
+def test_ages_may_change_between_runs(
+    before: list[int], after: list[int], ages: set[int], age: int
+) -> None:
+    reader, present = Reader(), START + age
+    reader.sync(present)
+    for gap in before:
+        present += gap
+        reader.sync(present)
+    reader.ages = tuple(ages)
+    for gap in [*after, 90 * DAY, 90 * DAY]:
+        present += gap
+        reader.sync(present)
+    last = max(ages, default=0) * DAY
+    for created, reads in reader.reads.items():
+        if created + last * (1 + 1 / PATIENCE) <= present:
+            assert max(reads) - created >= last
+
+
+def test_an_hourly_sync_costs_each_delivery_one_read_more_an_age() -> None:
+    reader = Reader(ages=(1, 3, 7))
+    for hour in range(40 * 24):
+        reader.sync(START + hour * HOUR)
+    settled = [
+        reads for created, reads in reader.reads.items() if START < created < START + 30 * DAY
+    ]
+    assert {len(reads) for reads in settled} == {4}
+
+
+def test_after_downtime_what_is_read_late_needs_no_rescan_for_the_ages_it_has_passed() -> None:
+    reader = Reader()
+    reader.sync(START + 50 * DAY)
+    reader.sync(START + 70 * DAY)
+    assert len(reader.reads[START + 55 * DAY]) == 1
+    reader.sync(START + 86 * DAY)
+    assert len(reader.reads[START + 55 * DAY]) == 2
+
+
+@pytest.mark.parametrize(
+    ("created", "changed", "news"),
+    [
+        (START + 60 * DAY, START + 60 * DAY, True),  # has passed no age: it may not be known yet
+        (START + 45 * DAY, START + 45 * DAY, False),
+        (START + 45 * DAY, START + 46 * DAY, True),
+        (START + 45 * DAY, START + 46 * DAY - MARGIN, True),
+        (START + 45 * DAY, START + 46 * DAY - MARGIN - 1, False),
+        (START + 30 * DAY, START + 32 * DAY, False),
+        (START + 30 * DAY, START + 40 * DAY, True),
+    ],
+)
+def test_only_what_changed_since_the_age_before_is_news(
+    created: int, changed: int, *, news: bool
+) -> None:
+    cursors = {1.0: START + 50 * DAY, 7.0: START + 40 * DAY, 30.0: START}
+    rescans = Rescans(
+        (1, 7, 30),
+        cursors,
+        began=START,
+        start=START,
+        read=START + 70 * DAY,
+        present=START + 70 * DAY,
+    )
+    assert rescans.is_news(created, changed) is news
+
+
+@given(st.lists(st.sampled_from([0.5, 1, 3, 7, 30, 90, 175]), unique=True), gaps)
+def test_ranges_are_in_order_and_apart(ages: list[float], gaps: list[int]) -> None:
+    present, cursors = START + 200 * DAY, dict.fromkeys(ages, START)
+    for gap in gaps:
+        rescans = Rescans(
+            ages, cursors, began=START, start=START, read=present, present=present + gap
+        )
+        ranges = rescans.ranges()
+        edges = [edge for window in ranges for edge in window]
+        assert edges == sorted(edges)
+        assert all(window.start < window.end for window in ranges)
+        present, cursors = present + gap, rescans.complete()
