@@ -40,6 +40,7 @@ class Output:
     keys: dict[str, list[str]] = field(default_factory=dict)
     states: list[dict[str, Any]] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, lines: Iterable[bytes]) -> Output:
@@ -47,6 +48,7 @@ class Output:
         output = cls()
         for line in lines:
             message = json.loads(line)
+            output.messages.append(message)
             output.types.append(message["type"])
             if message["type"] == "RECORD":
                 output.records[message["stream"]].append(message["record"])
@@ -95,9 +97,10 @@ def run_tap(
     streams: Iterable[str] | None = None,
     state: dict[str, Any] | None = None,
     full_table: Iterable[str] = (),
+    stdout: io.BytesIO | None = None,
 ) -> Output:
-    """Sync the given streams (all, if none are given) and read what the tap writes."""
-    stdout = io.BytesIO()
+    """Sync the given streams (all, if none are given) and read what the tap writes to stdout."""
+    stdout = stdout or io.BytesIO()
     redirected = contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True))
     with signals_kept(), redirected:
         tap = TapCustomerio(config=dict(config), state=state, catalog=select(streams))

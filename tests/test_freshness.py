@@ -1,0 +1,207 @@
+"""Rows that change and vanish after they were first read, at what cost in requests."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from freshness import DAY, HOUR, SINCE, Story
+from harness import SINCE as BEGUN
+from harness import config_for, run_tap
+
+from tap_customerio.problems import Problem
+from tap_customerio.sandbox import Quirks
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox import Sandbox
+
+MIRRORS = ("esp_suppressions", "object_relationships", "opt_outs", "segment_memberships")
+
+
+def check_deliveries(story: Story, ages: list[int], lag: int = 0) -> int:
+    """Each delivery shows all that became of it up to the last age that it has come to.
+
+    Returns how many were checked at an age of theirs.
+    """
+    rows, checked = story.rows("messages"), 0
+    for delivery in story.workspace.newest_first(SINCE, story.now, now=story.now):
+        created = delivery.created
+        passed = [age for age in ages if any(t - created >= age * DAY for t in _due(story, age))]
+        if not passed and story.now - created < lag:
+            continue
+        row, known = rows[(delivery.id,)], created + max(passed, default=0) * DAY
+        truth = story.workspace.show(delivery, known)["metrics"]
+        assert truth.items() <= {n: parse(t) for n, t in row["metrics"].items()}.items()
+        checked += bool(passed)
+    return checked
+
+
+def _due(story: Story, age: int) -> list[int]:
+    """Times before which everything of this age must have been read again."""
+    return [time - age * DAY // 50 for time in story.times]
+
+
+def test_deliveries_show_what_became_of_them_up_to_each_age() -> None:
+    ages = [1, 3, 7]
+    quirks = Quirks(listing_lag=6 * HOUR)
+    with Story(streams=["messages"], settings={"rescan_ages": ages}, quirks=quirks) as story:
+        for after in (0, HOUR, 5 * HOUR, DAY, DAY, 3 * DAY, 9 * DAY, HOUR, DAY, DAY, 2 * DAY):
+            story.sync(after)
+            assert check_deliveries(story, ages, lag=6 * HOUR) > 100
+        listed_late = story.now - 2 * DAY
+        truth = {
+            (row["id"],) for row in story.workspace.deliveries(SINCE, listed_late, now=story.now)
+        }
+        assert truth <= story.rows("messages").keys()
+
+
+def test_without_rescans_deliveries_stay_as_they_were_first_read() -> None:
+    with Story(streams=["messages"], settings={"rescan_ages": []}) as story:
+        story.sync()
+        story.sync(HOUR)
+        story.sync(3 * DAY)
+        fresh = {
+            row["id"]: row for row in story.workspace.deliveries(SINCE, story.now, now=story.now)
+        }
+        rows = story.rows("messages").values()
+        assert any(len(row["metrics"]) < len(fresh[row["id"]]["metrics"]) for row in rows)
+
+
+def test_ages_are_read_to_the_end_of_a_longer_list_when_it_grows() -> None:
+    with Story(streams=["messages"], settings={"rescan_ages": [1]}) as story:
+        for _ in range(12):
+            story.sync(DAY)
+        story.settings = {"rescan_ages": [1, 7]}
+        story.sync(DAY)
+        story.times = story.times[-1:]
+        assert check_deliveries(story, [1, 7]) > 100
+
+
+def test_a_range_with_an_end_reads_nothing_again() -> None:
+    with Story(streams=["messages"]) as story:
+        story.sync()
+        cursors = (story.state or {})["bookmarks"]["messages"]["rescans"]
+        story.sync(10 * DAY, end_date=rfc3339(story.now + 5 * DAY))
+        created = [row["created"] for row in story.output.records["messages"]]
+        assert created
+        assert min(created) >= rfc3339(story.times[0])
+        assert (story.state or {})["bookmarks"]["messages"]["rescans"] == cursors
+
+
+def test_rescans_that_the_state_garbles_are_told_and_nothing_is_read_anew(sandbox: Sandbox) -> None:
+    for garbled in ({"rescans": {"x": "2026-03-01"}}, {"rescans": [1]}, {"rescans_began": 7}):
+        state = {"bookmarks": {"messages": {"replication_key_value": "2026-03-01", **garbled}}}
+        with pytest.raises(Problem, match="bookmark of stream 'messages'"):
+            run_tap(config_for(sandbox), streams=["messages"], state=state)
+
+
+def test_whoever_changed_is_read_and_nobody_else() -> None:
+    with Story(streams=["customers"], churn=0.02, log_lag=HOUR) as story:
+        everyone = story.sync()
+        for _ in range(6):
+            assert story.sync(9 * HOUR) < everyone + 5
+            assert len(story.output.records["customers"]) < 20
+            rows, now, before = (
+                story.rows("customers"),
+                story.people(),
+                story.people(story.now - HOUR),
+            )
+            for key, person in now.items():
+                if before.get(key) == person:  # told by now
+                    assert rows[key]["attributes"] == person["attributes"]
+                    assert len(rows[key]["devices"]) == len(person["devices"] or [])
+
+
+def test_everyone_is_read_every_so_many_days_and_who_left_then_leaves_the_table() -> None:
+    settings = {"customers_full_every_days": 3}
+    with Story(streams=["customers"], churn=0.05, settings=settings) as story:
+        story.sync()
+        story.sync(DAY)
+        story.sync(DAY)
+        assert len(story.rows("customers")) > len(story.people())
+        assert "ACTIVATE_VERSION" not in story.output.types
+        story.sync(DAY)
+        assert story.rows("customers").keys() == story.people().keys()
+        story.sync(DAY)
+        story.sync(DAY)
+        assert len(story.output.records["customers"]) < len(story.people()) / 2
+
+
+def test_everyone_is_read_when_the_log_cannot_tell_who_changed() -> None:
+    settings = {"customers_full_every_days": 100}
+    with Story(streams=["customers"], churn=0.01, settings=settings) as story:
+        story.sync()
+        story.sync(30 * DAY)
+        assert story.rows("customers").keys() == story.people().keys()
+        story.sandbox.fail(status=403, times=9, path="/v1/activities")
+        story.sync(DAY)
+        assert len(story.output.records["customers"]) == len(story.people())
+        story.sandbox.gate.failures.clear()
+        story.sync(HOUR, customers_sync="full")
+        assert len(story.output.records["customers"]) == len(story.people())
+        only = {"attribute": {"field": "region", "operator": "eq", "value": "Asia"}}
+        story.sync(HOUR, customers_filter=only)
+        asia = {key for key, row in story.people().items() if row["attributes"]["region"] == "Asia"}
+        assert story.rows("customers").keys() == asia
+
+
+def test_nobody_is_dropped_when_somebody_left_while_everyone_was_read() -> None:
+    with Story(streams=["customers"]) as story:
+        left = {"type": "profile_delete", "timestamp": story.now + 1, "id": "x", "data": {}}
+        body = {"activities": [{**left, "customer_identifiers": {"cio_id": "x"}}], "next": ""}
+        story.sandbox.fail(status=200, body=body, path="/v1/activities")
+        story.sync()
+        assert "ACTIVATE_VERSION" not in story.output.types
+
+
+def test_what_vanished_leaves_the_tables_of_mirrors() -> None:
+    with Story(streams=MIRRORS, churn=0.2, people=400, objects_per_type=5) as story:
+        story.sync()
+        before = {name: set(story.rows(name)) for name in MIRRORS}
+        story.sync(20 * DAY)
+        for name in MIRRORS:
+            assert before[name] - story.rows(name).keys(), name
+            assert story.rows(name).keys() == set(_read_anew(story, name)), name
+
+
+def _read_anew(story: Story, name: str) -> list[tuple[Any, ...]]:
+    output = run_tap(config_for(story.sandbox), streams=[name])
+    return [tuple(row[key] for key in output.keys[name]) for row in output.records[name]]
+
+
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    [
+        ("segment_memberships", "/v1/segments/3/membership"),
+        ("esp_suppressions", "/v1/esp/suppression/spam_reports"),
+        ("opt_outs", "/v1/optouts"),
+        ("object_relationships", "/v1/objects/*/relationships"),
+    ],
+)
+def test_a_read_cut_short_removes_nothing(sandbox: Sandbox, stream: str, path: str) -> None:
+    sandbox.fail(status=403, path=path)
+    written = io.BytesIO()
+    with pytest.raises(Problem, match="Incomplete"):
+        run_tap(config_for(sandbox), streams=[stream], stdout=written)
+    assert b'"SCHEMA"' in written.getvalue()
+    assert b"ACTIVATE_VERSION" not in written.getvalue()
+    output = run_tap(config_for(sandbox), streams=[stream])
+    assert output.types.count("ACTIVATE_VERSION") == 1
+
+
+def test_what_adds_rows_or_reads_a_range_drops_nothing(sandbox: Sandbox) -> None:
+    streams = ["activities", "campaigns", "messages", "metrics", "segment_counts"]
+    output = run_tap(config_for(sandbox, start_date=rfc3339(BEGUN)), streams=streams)
+    assert "ACTIVATE_VERSION" not in output.types
+    assert all(message.get("version") is None for message in output.messages)
+
+
+def test_versions_can_be_turned_off(sandbox: Sandbox) -> None:
+    output = run_tap(
+        config_for(sandbox, emit_activate_version_messages=False), streams=["opt_outs"]
+    )
+    assert "ACTIVATE_VERSION" not in output.types
+    assert output.records["opt_outs"]
+    assert all(message.get("version") is None for message in output.messages)
