@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _M_MMAP_THRESHOLD = -3
 
-_ROOM = 12 << 20
+_ROOM = 6 << 20
 """Bytes of pages that may wait for the stream being written, and as many for all others."""
 
 

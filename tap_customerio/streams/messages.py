@@ -36,6 +36,8 @@ class Messages(CustomerioStream):
 
     name = "messages"
     replication_key = "created"
+    _read = BEGINNING  # up to where everything had been read when the run began
+    _rescans: Rescans | None = None
     schema = record(
         text(id="Delivery id.", deduplicate_id="`<id>:<unix second of the last change>`."),
         timestamp(
