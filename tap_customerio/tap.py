@@ -16,6 +16,7 @@ from tap_customerio import problems
 from tap_customerio.answers import pack, weight
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
+from tap_customerio.progress import Progress
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
@@ -43,6 +44,9 @@ class TapCustomerio(Tap):
     message_writer_class = BufferedWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [*Tap.capabilities, TapCapabilities.TEST]
 
+    cuts: frozenset[int] = frozenset()
+    """Ends of the range, in unix seconds, at which another run goes on: no bucket lies in both."""
+
     message_writer: BufferedWriter
     _settings: Settings | None = None
     _client: Client | None = None
@@ -54,6 +58,7 @@ class TapCustomerio(Tap):
         """As any tap; what is written is written with an ear for signals."""
         super().__init__(*arguments, **options)
         self.message_writer.watch = self.watch
+        self.progress = Progress()
 
     @property
     def settings(self) -> Settings:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
@@ -22,6 +23,7 @@ from tap_customerio.windows import (
     V1_REACH,
     Window,
     bucket_after,
+    bucket_from,
     bucket_start,
     buckets,
     parse,
@@ -96,6 +98,7 @@ class TimeSeries(CustomerioStream):
     """Counts per source and time bucket; buckets that count nothing are left out."""
 
     vanishing = True
+    ranged = True
     replication_key = "period_start"
 
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
@@ -113,15 +116,24 @@ class TimeSeries(CustomerioStream):
         self._warned = False
         for path, sender, names, version in self.sources():
             created = int(sender.get("created") or sender.get("created_at") or BEGINNING)
-            start = max(self._start, created)
+            start, end = (self._border(moment, version) for moment in (self._start, self._end))
+            start = max(start, created)
             stretches: Iterable[Window]
             if version == "1":
-                stretches = [Window(self._within_reach(start), self._end)]
+                stretches = [Window(self._within_reach(start), end)]
             else:
-                stretches = self._stretches(Window(start, self._end))
+                stretches = self._stretches(Window(start, end))
             for window in stretches:
                 if window.start < min(window.end, _last_send(sender)):
                     yield Source(path, window, names, version)  # type: ignore[arg-type]
+
+    def shortfall(self) -> str | None:
+        """Version 1 counts back from now, and not far."""
+        back = sorted({names["source_type"] for *_, names, version in self.sources() if version == "1"})
+        if not back or (self.settings.start or BEGINNING) >= self._reach():
+            return None
+        resolution = self.settings.metrics_resolution
+        return problems.counted_back(back, V1_REACH[resolution], resolution)
 
     def pages(self, piece: Source) -> Iterable[Rows]:
         """The rows of one source."""
@@ -156,14 +168,23 @@ class TimeSeries(CustomerioStream):
             return start
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
 
-    def _within_reach(self, start: int) -> int:
-        """The earliest instant from `start` on whose bucket version 1 still has."""
+    def _border(self, moment: int, version: str) -> int:
+        """Where another run goes on, the bucket belongs to the one in which it begins."""
+        if moment not in self.tap.cuts:
+            return moment
+        return bucket_from(moment, self.settings.metrics_resolution, self.zone(version))
+
+    def _reach(self) -> int:
+        """First instant that version 1 counts back to."""
         resolution = self.settings.metrics_resolution
         running = bucket_start(self.client.present, resolution, EASTERN)
-        oldest = bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution])
-        if start < oldest:
+        return bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution])
+
+    def _within_reach(self, start: int) -> int:
+        """The earliest instant from `start` on whose bucket version 1 still has."""
+        if start < self._reach():
             self._warn_of_reach()
-        return max(start, oldest)
+        return max(start, self._reach())
 
     def _stretches(self, whole: Window) -> Iterator[Window]:
         start = whole.start
@@ -209,13 +230,7 @@ class TimeSeries(CustomerioStream):
     def _warn_of_reach(self) -> None:
         if not self._warned:
             self._warned = True
-            self.logger.warning(
-                "The API keeps no more than the last %d %s of all but campaign metrics: earlier "
-                "buckets of the asked range cannot be had. A coarser metrics_resolution reaches "
-                "further back.",
-                V1_REACH[self.settings.metrics_resolution],
-                self.settings.metrics_resolution,
-            )
+            self.logger.warning("%s", self.shortfall())
 
     def _rows(self, source: Source, answer: Answer, cut: list[Window]) -> Iterator[dict[str, Any]]:
         """One row per bucket within the window that counts anything."""
