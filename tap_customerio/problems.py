@@ -294,8 +294,7 @@ def counted_back(senders: Sequence[str], reach: int, resolution: str) -> str:
 def log_too_short(oldest: str) -> str:
     """Activities older than the log."""
     return (
-        "The API keeps activities for 30 days: those of the range before "
-        f"{oldest} cannot be had."
+        f"The API keeps activities for 30 days: those of the range before {oldest} cannot be had."
     )
 
 

@@ -11,7 +11,7 @@ from tap_customerio.windows import Window, rfc3339
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from tap_customerio.client import Client
+    from tap_customerio.tap import TapCustomerio
 
 logger = logging.getLogger("tap-customerio.progress")
 
@@ -47,22 +47,23 @@ class Progress:
 
 
 class Tally:
-    """What has been done of one stream."""
+    """What has been done of one stream; of one that is read by windows, from when until when."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.slices = 0
         self.rows = 0
-        self.until: int | None = None
+        self.walked: Window | None = None
 
     def slice(self, piece: Any) -> None:
-        """Count a slice; a window also says until when the stream has been read."""
+        """Count a slice."""
         self.slices += 1
-        self.until = piece.end if isinstance(piece, Window) else None
+        if isinstance(piece, Window):
+            self.walked = Window(self.walked.start if self.walked else piece.start, piece.end)
 
     def __str__(self) -> str:
         """In words."""
-        until = "" if self.until is None else f", until {rfc3339(self.until)}"
+        until = "" if self.walked is None else f", until {rfc3339(self.walked.end)}"
         return f"{self.slices:,} slices and {self.rows:,} rows done{until}"
 
 
@@ -71,10 +72,10 @@ class LogProgress(Progress):
 
     every = 10.0
 
-    def __init__(self, client: Client) -> None:
-        """Speak of the client's pace, too."""
+    def __init__(self, tap: TapCustomerio) -> None:
+        """Speak of the pace, too."""
         super().__init__()
-        self._client = client
+        self._client = tap.client
         self._tallies: dict[str, Tally] = {}
         self._said = self._measured = time.monotonic()
         self._requests = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import TapCapabilities
 
 from tap_customerio import problems
@@ -41,6 +42,7 @@ class TapCustomerio(Tap):
 
     name = NAME
     config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(SETTINGS)  # the SDK adds its own
+    message_writer: BufferedWriter
     message_writer_class = BufferedWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [*Tap.capabilities, TapCapabilities.TEST]
 
@@ -73,6 +75,16 @@ class TapCustomerio(Tap):
         if self._client is None:
             self._client = Client(self.settings)
         return self._client
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        """What variables say; the SDK leaves numbers as text."""
+        found: dict[str, Any] = super()._env_var_config
+        for name, value in found.items():
+            if "number" in cls.config_jsonschema["properties"][name]["type"]:
+                with suppress(ValueError):
+                    found[name] = float(value)
+        return found
 
     @classmethod
     def _get_about_info(cls) -> AboutInfo:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_customerio.backfill.job import State
-    from tap_customerio.client import Client
 
 logger = logging.getLogger("tap-customerio.backfill")
 
@@ -106,11 +105,11 @@ def _run(job: Job, held: State | None, file: StateFile | None, target: str | Non
         logger.info("Nothing is left to read of this backfill; --restart begins anew.")
         return 0
     logger.info("Reading %s, shard %s/%s.", ", ".join(left), job.number, job.count)
+    if file is not None and target is not None:
+        return _run_into(target, tap, file, left)
+    if file is None:
+        logger.warning("Without --state or --target, this backfill cannot be resumed.")
     with tap.progress:
-        if file is not None and target is not None:
-            return _run_into(target, tap, file, left)
-        if file is None:
-            logger.warning("Without --state or --target, this backfill cannot be resumed.")
         tap.sync_all()
     return 0
 
@@ -118,10 +117,10 @@ def _run(job: Job, held: State | None, file: StateFile | None, target: str | Non
 def _run_into(command: str, tap: TapCustomerio, file: StateFile, left: Sequence[str]) -> int:
     """Run `tap | target`; gives the tap's exit code, or complains of the target."""
     logger.info("State file: %s", file.path)
-    file.write(dict(tap.state))
     code = 0
-    with Target(command, file.write, relay=tap.progress.draws) as target:
+    with Target(command, file.write, relay=tap.progress.draws) as target, tap.progress:
         try:
+            file.write(dict(tap.state))
             target.feed(tap)
         except problems.Problem as problem:
             logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
@@ -157,7 +156,7 @@ def _show_plan(job: Job, held: State | None, *, as_json: bool) -> None:
     show(plan)
 
 
-def _watching() -> Callable[[Client], Progress]:
+def _watching() -> Callable[[TapCustomerio], Progress]:
     """Bars on a terminal, where they are installed; else log lines."""
     if sys.stderr.isatty():
         with suppress(ModuleNotFoundError):

@@ -15,7 +15,6 @@ from tap_customerio.windows import Window, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tap_customerio.client import Client
     from tap_customerio.progress import Progress
 
 State = dict[str, Any]
@@ -89,7 +88,9 @@ class Job:
         return f"{'_'.join(parts).replace(':', '')}.json"
 
     def tap(
-        self, state: State | None = None, watching: Callable[[Client], Progress] | None = None
+        self,
+        state: State | None = None,
+        watching: Callable[[TapCustomerio], Progress] | None = None,
     ) -> TapCustomerio:
         """A tap that reads what is left of it, and whose states say whose they are."""
         state = state or {}
@@ -106,9 +107,10 @@ class Job:
         )
         tap.cuts = frozenset(self.range) - frozenset(self.whole)
         if watching is not None:
-            tap.progress = watching(tap.client)
+            tap.progress = watching(tap)
         tap.progress.done = done
-        tap.state[MEMBER] = {**self.identity, "done": done}  # type: ignore[typeddict-unknown-key]
+        ours: State = {MEMBER: {**self.identity, "done": done}}
+        tap.state.update(ours)  # type: ignore[typeddict-item]
         return tap
 
     def check(self, state: State, path: str) -> None:

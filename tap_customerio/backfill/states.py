@@ -57,8 +57,8 @@ class StateFile:
         try:
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
             try:
-                with open(handle, "w", encoding="utf-8") as file:
-                    json.dump(state, file)
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(json.dumps(state) + "\n")
                     file.flush()
                     os.fsync(file.fileno())
                 Path(name).replace(self.path)

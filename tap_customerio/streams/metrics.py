@@ -129,7 +129,9 @@ class TimeSeries(CustomerioStream):
 
     def shortfall(self) -> str | None:
         """Version 1 counts back from now, and not far."""
-        back = sorted({names["source_type"] for *_, names, version in self.sources() if version == "1"})
+        back = sorted(
+            {names["source_type"] for *_, names, version in self.sources() if version == "1"}
+        )
         if not back or (self.settings.start or BEGINNING) >= self._reach():
             return None
         resolution = self.settings.metrics_resolution
