@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rich import progress
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Column
 from rich.text import Text
 
@@ -62,6 +62,10 @@ class Bars(Progress):
         for handler in self._handlers:
             handler.setStream(sys.stderr)
             handler.removeFilter(_warnings)
+
+    def __rich__(self) -> RenderableType:
+        """The bars as they are now."""
+        return self._bars.get_renderable()
 
     def begin(self, stream: str) -> None:
         """Add a bar; it only moves as long as nothing tells how far it is to go."""

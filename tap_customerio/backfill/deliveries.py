@@ -7,9 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from tap_customerio.client import Client
     from tap_customerio.windows import Resolution
 
-_UTC = ZoneInfo("UTC")
 _MOST_ASKED = 100
 _MOST_DAYS = 3_600
 
@@ -54,7 +52,7 @@ class Curve:
             slopes[window.end] -= number / window.width
         self._moments = sorted(slopes)
         rates = [max(0.0, rate) for rate in accumulate(slopes[at] for at in self._moments)]
-        widths = [after - at for at, after in zip(self._moments, self._moments[1:], strict=False)]
+        widths = [after - at for at, after in pairwise(self._moments)]
         grown = [rate * width for rate, width in zip(rates, widths, strict=False)]
         self._totals = list(accumulate(grown, initial=0.0)) if self._moments else []
 
@@ -118,7 +116,7 @@ def _counts_of(client: Client, kind: str, row: dict[str, Any], window: Window) -
     path = f"{SENDERS[kind].path}/{quoted(row['id'])}/metrics"
     with suppress(problems.Gone):
         if kind == "campaign":
-            return list(_by_day(client, path, window))
+            return list(_between_dates(client, path, window))
         found = list(_counted_back(client, path, window))
         if kind == "newsletter":
             sent = int(row["sent_at"])
@@ -127,16 +125,15 @@ def _counts_of(client: Client, kind: str, row: dict[str, Any], window: Window) -
     return []
 
 
-def _by_day(client: Client, path: str, window: Window) -> Iterator[Count]:
-    first = bucket_start(window.start, "days", _UTC)
-    end = bucket_after(bucket_start(window.end - 1, "days", _UTC), "days", _UTC)
-    days = (end - first) // DAY
-    for number in range(0, days, _MOST_DAYS):
-        start, stop = (first + DAY * min(day, days) for day in (number, number + _MOST_DAYS))
-        params = {"version": "2", "res": "days", "tz": "UTC", "start": start, "end": stop}
+def _between_dates(client: Client, path: str, window: Window) -> Iterator[Count]:
+    end = window.end + -window.end % DAY
+    for start in range(window.start - window.start % DAY, end, _MOST_DAYS * DAY):
+        stretch = Window(start, min(start + _MOST_DAYS * DAY, end))
+        bounds = {"start": stretch.start, "end": stretch.end}
+        params = {"version": "2", "res": "days", "tz": "UTC", **bounds}
         created = _created(client.fetch("GET", path, params=params))
-        for bucket, count in zip(Window(start, stop).cut((stop - start) // DAY), created):  # noqa: B905 - the API may add a bucket
-            yield Count(bucket, count)
+        for day, count in zip(stretch.cut(stretch.width // DAY), created):  # noqa: B905 - the API may add a bucket
+            yield Count(day, count)
 
 
 def _counted_back(client: Client, path: str, window: Window) -> Iterator[Count]:

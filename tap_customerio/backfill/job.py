@@ -109,6 +109,7 @@ class Job:
         if watching is not None:
             tap.progress = watching(tap)
         tap.progress.done = done
+        tap.state.setdefault("bookmarks", {})
         ours: State = {MEMBER: {**self.identity, "done": done}}
         tap.state.update(ours)  # type: ignore[typeddict-item]
         return tap

@@ -158,7 +158,8 @@ def _(stream: Messages) -> Estimate:
         counted = [count for count in counted if count.window.start >= recent]
         notes = [problems.too_old(rfc3339(recent))]
     curve = Curve(counted)
-    slices, requests = _walked(curve, window, ahead=settings.concurrency + 2)
+    ahead = 1 if settings.concurrency == 1 else settings.concurrency + 2
+    slices, requests = _walked(curve, window, ahead)
     requests += slices if settings.include_drafts else 0
     return Estimate(stream.name, slices, requests, round(curve.within(window)), notes)
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tap_customerio import problems
 from tap_customerio.backfill.states import parsed
@@ -62,8 +62,12 @@ class Target:
             )
         except (OSError, ValueError, IndexError):
             raise problems.no_target(self._command) from None
-        readers = [self._confirm, self._copy_log] if self._relay else [self._confirm]
-        self._threads = [threading.Thread(target=reader, daemon=True) for reader in readers]
+        readers = ((self.process.stdout, self._confirm), (self.process.stderr, _copy_log))
+        self._threads = [
+            threading.Thread(target=read, args=[stream], daemon=True)
+            for stream, read in readers
+            if stream is not None
+        ]
         for thread in self._threads:
             thread.start()
         return self
@@ -121,16 +125,19 @@ class Target:
         for number in _SIGNALS:
             signal.signal(number, handle)
 
-    def _confirm(self) -> None:
+    def _confirm(self, printed: IO[bytes]) -> None:
         """Keep states; go on reading whatever happens, or the target would wait for ever."""
-        for line in self.process.stdout or ():
-            state = parsed(line)
-            if state is not None and self._failure is None:
-                try:
-                    self._keep(state)
-                except Exception as error:  # noqa: BLE001 - raised again on the main thread
-                    self._failure = error
+        with printed:
+            for line in printed:
+                state = parsed(line)
+                if state is not None and self._failure is None:
+                    try:
+                        self._keep(state)
+                    except Exception as error:  # noqa: BLE001 - raised again on the main thread
+                        self._failure = error
 
-    def _copy_log(self) -> None:
-        for line in self.process.stderr or ():
+
+def _copy_log(log: IO[bytes]) -> None:
+    with log:
+        for line in log:
             sys.stderr.write(line.decode(errors="replace"))
