@@ -22,8 +22,6 @@ State = dict[str, Any]
 MEMBER = "backfill"
 """Where a state says which backfill it belongs to, beside `bookmarks`."""
 
-_BOUNDED = {"rescan_ages": [], "metrics_lookback_days": 0}
-
 
 @dataclass
 class Job:
@@ -98,7 +96,7 @@ class Job:
         tap = TapCustomerio(
             config={
                 **self.config,
-                **_BOUNDED,
+                "rescan_ages": [],
                 "start_date": rfc3339(self.range.start),
                 "end_date": rfc3339(max(self.range.end, self.range.start + 1)),
             },

@@ -11,17 +11,18 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from backfill.backfilling import TARGET, keys
+from backfill.backfilling import TARGET, Backfill, keys
 from harness import SINCE
 
 from tap_customerio.backfill.target import Target
+from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from backfill.backfilling import Backfill
-
+    from tap_customerio.sandbox import Sandbox
     from tap_customerio.sandbox.gate import Call
 
 OPTIONS = ("--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages")
@@ -116,6 +117,28 @@ def test_a_target_that_reads_all_but_does_not_do_well_is_no_success(
     ran = backfill.run(*options, *backfill.target(script))
     assert ran.code == 1
     assert told in str(ran.problem) or "The target stopped reading" in caplog.text
+
+
+def test_a_tap_that_fails_leaves_the_target_no_torn_line(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = make_sandbox(workspace=Workspace(since=SINCE, per_day=2500, people=50))
+    pages = []
+
+    def answered(call: Call) -> None:
+        pages.append(call.path)
+        if pages.count("/v1/messages") == 2:
+            box.fail(status=401, path="/v1/messages")
+
+    box.gate.answered = answered
+    backfill = Backfill(box, tmp_path)
+    options = (*OPTIONS, "--to", rfc3339(SINCE + 2 * 86_400), *backfill.target())
+    with caplog.at_level(logging.INFO):
+        assert backfill.run(*options).code == 1
+    assert CODES.format(1, 0) in caplog.text
+    assert len(backfill.received().records["messages"]) == 2000
+    assert backfill.run(*options).code == 0
+    assert len(keys(backfill.received())) > 3000
 
 
 def stop_at(backfill: Backfill, calls: int) -> None:
