@@ -212,14 +212,13 @@ def test_a_target_that_does_not_finish_gets_the_signal(
 
 
 def test_a_state_that_cannot_be_kept_is_told_of(backfill: Backfill) -> None:
-    script = TARGET.replace(
-        "for line", "pathlib.Path(sys.argv[2]).rename(sys.argv[2] + '2')\nfor line"
-    )
+    away = "pathlib.Path(sys.argv[2]).is_dir() and pathlib.Path(sys.argv[2]).rename(sys.argv[3])"
+    script = TARGET.replace("    seen.write", f"    {away}\n    seen.write")
     folder = backfill.folder / "states"
     folder.mkdir()
     backfill.state = folder / "state.json"
     options = backfill.target(script)
-    options[1] += f" {folder}"
+    options[1] += f" {folder} {folder}-away"
     ran = backfill.run(*OPTIONS, *options)
     assert ran.code == 1
     assert str(ran.problem).startswith(f"--state is '{backfill.state}', which cannot be used")
