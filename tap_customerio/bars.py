@@ -115,7 +115,7 @@ class _Speed(progress.ProgressColumn):
         if (pause := self._client.pace.pause) > 0:
             return Text(f"the API asks to wait {pause:.0f} s", style="yellow")
         now = time.monotonic()
-        self._marks.append((now, self._client.requests))
+        self._marks.append((now, self._client.requests.total()))
         while now - self._marks[0][0] > self.span:
             self._marks.popleft()
         (since, before), (_, requests) = self._marks[0], self._marks[-1]

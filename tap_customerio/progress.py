@@ -101,7 +101,7 @@ class LogProgress(Progress):
         self._say(stream, "finished, ")
 
     def _say(self, stream: str, prefix: str) -> None:
-        now, requests = time.monotonic(), self._client.requests
+        now, requests = time.monotonic(), self._client.requests.total()
         speed = (requests - self._requests) / max(now - self._measured, 1e-9)
         logger.info(
             "%s: %s%s; %.1f requests/s of %.1f, %d in all",

@@ -49,7 +49,6 @@ class TapCustomerio(Tap):
     cuts: frozenset[int] = frozenset()
     """Ends of the range, in unix seconds, at which another run goes on: no bucket lies in both."""
 
-    message_writer: BufferedWriter
     _settings: Settings | None = None
     _client: Client | None = None
     _signal: int | None = None

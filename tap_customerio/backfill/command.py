@@ -125,9 +125,6 @@ def _run_into(command: str, tap: TapCustomerio, file: StateFile, left: Sequence[
         except problems.Problem as problem:
             logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
             code = 1
-        except BrokenPipeError:
-            logger.error("%s", problems.target_gone())  # noqa: TRY400
-            code = 1
         except SystemExit as stop:
             code = int(stop.code or 0)
     logger.info("The tap ended with %d, the target with %d.", code, target.code)

@@ -65,10 +65,10 @@ class Plan:
         streams.sort(key=lambda stream: isinstance(stream, Messages | Activities))
         probing = [stream for stream in streams if isinstance(stream, Messages | Activities)]
         found = {s.name: _estimated(s) for s in streams if s not in probing}
-        shared = client.requests
+        shared = client.requests.total()
         found |= {stream.name: _estimated(stream) for stream in probing}
         estimates = [found[name] for name in names]
-        return cls(job, estimates, client.pace.rate, shared, client.requests - shared)
+        return cls(job, estimates, client.pace.rate, shared, client.requests.total() - shared)
 
     @property
     def requests(self) -> int:
@@ -97,6 +97,7 @@ class Plan:
 
 def _estimated(stream: CustomerioStream) -> Estimate:
     """The estimate, or why there is none."""
+    stream.lane()  # looks at the state
     try:
         estimate = _estimate(stream)
         shortfall = stream.shortfall()

@@ -98,17 +98,14 @@ class Target:
         """Let the tap write all it reads into the target.
 
         Raises:
-            BrokenPipeError: When the target reads no more.
+            Problem: When the target reads no more, or a stream failed.
+            SystemExit: When a signal stopped the tap.
         """
         if self.process.stdin is None:
             return
         self._pass_signals()
-        with io.TextIOWrapper(self.process.stdin) as inlet:
-            try:
-                with contextlib.redirect_stdout(inlet):
-                    tap.sync_all()
-            finally:
-                tap.message_writer.release()
+        with io.TextIOWrapper(self.process.stdin) as inlet, contextlib.redirect_stdout(inlet):
+            tap.sync_all()
 
     def _pass_signals(self) -> None:
         taps = {number: signal.getsignal(number) for number in _SIGNALS}

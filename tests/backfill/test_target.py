@@ -136,7 +136,7 @@ def test_a_tap_that_fails_leaves_the_target_no_torn_line(
     with caplog.at_level(logging.INFO):
         assert backfill.run(*options).code == 1
     assert CODES.format(1, 0) in caplog.text
-    assert len(backfill.received().records["messages"]) == 2000
+    assert 0 < len(backfill.received().records["messages"]) <= 2000
     assert backfill.run(*options).code == 0
     assert len(keys(backfill.received())) > 3000
 
