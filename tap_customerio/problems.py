@@ -282,12 +282,14 @@ def no_terminal(command: str) -> Problem:
     """Questions nobody could answer."""
     return Problem(
         f"'{command}' asks questions: run it in a terminal, or write config.json yourself."
-def counted_back(senders: Sequence[str], reach: int, resolution: str) -> str:
+    )
+
+
+def counted_back(what: str, reach: int, resolution: str) -> str:
     """Version 1 of the metrics reaches less far than asked."""
     return (
-        f"Of {', '.join(senders)} metrics the API has no more than the last {reach} {resolution}: "
-        "earlier buckets of the range cannot be had; a coarser metrics_resolution reaches further "
-        "back."
+        f"Of {what} the API counts no more than the last {reach} {resolution}: earlier buckets of "
+        "the range cannot be had; a coarser metrics_resolution reaches further back."
     )
 
 
@@ -306,14 +308,17 @@ def perhaps_too_old() -> str:
     )
 
 
+def too_old(oldest: str) -> str:
+    """Metrics count old deliveries that the list does not have."""
+    return (
+        "Metrics count deliveries older than six months, but the API no longer lists them: those "
+        f"of the range before {oldest} cannot be had."
+    )
+
+
 def bad_option(option: str, value: str, wanted: str) -> Fatal:
     """An option of a command that cannot be meant so."""
     return Fatal(f"{option} is {value!r}: {wanted}.")
-
-
-def unreadable(option: str, path: str, reason: str) -> Fatal:
-    """A file that an option names cannot be used."""
-    return Fatal(f"{option} is {path!r}, which cannot be used: {reason}.")
 
 
 def other_backfill(path: str, its: str, ours: str) -> Fatal:
@@ -322,11 +327,6 @@ def other_backfill(path: str, its: str, ours: str) -> Fatal:
         f"State file {path!r} belongs to {its}, this is {ours}: name another file with --state, or "
         "forget what it holds with --restart."
     )
-
-
-def no_target(command: str) -> Fatal:
-    """What --target names cannot be started."""
-    return Fatal(f"--target is {command!r}, which cannot be started: is it installed, and on PATH?")
 
 
 def target_failed(code: int) -> Problem:
@@ -342,12 +342,4 @@ def unconfirmed(streams: Sequence[str]) -> Problem:
     return Problem(
         f"The target has not confirmed {', '.join(streams)}: the same command sends again what is "
         "unconfirmed."
-    )
-
-
-def too_old(oldest: str) -> str:
-    """Metrics count old deliveries that the list does not have."""
-    return (
-        "Metrics count deliveries older than six months, but the API no longer lists them: those "
-        f"of the range before {oldest} cannot be had."
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
-from tap_customerio.streams.metrics import SENDERS
+from tap_customerio.streams.sends import SENDERS, last_send
 from tap_customerio.windows import (
     DAY,
     EASTERN,
@@ -106,6 +106,7 @@ def _sample(
         row
         for row in rows
         if int(row.get("created") or row.get("created_at") or 0) < window.end
+        and last_send(row) > window.start
         and (kind != "newsletter" or window.start - DAY <= (row.get("sent_at") or 0) < window.end)
     ]
     chosen = able[:: math.ceil(len(able) / _MOST_ASKED) or 1]

@@ -124,7 +124,7 @@ class Activities(CustomerioStream):
 
     def slices(self) -> Iterable[None]:
         """The log, unless all that is asked for has left it."""
-        if (self.settings.end or self.client.present) > self.client.present - self.kept:
+        if self.settings.end is None or self.settings.end > self.client.present - self.kept:
             return (None,)
         self.logger.warning("%s", self.shortfall())
         return ()
