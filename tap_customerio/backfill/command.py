@@ -19,7 +19,9 @@ from tap_customerio.backfill.job import MEMBER, Job
 from tap_customerio.backfill.plan import Plan
 from tap_customerio.backfill.states import StateFile
 from tap_customerio.backfill.target import Target
+from tap_customerio.commands.account import config_option, stream_names
 from tap_customerio.progress import LogProgress, Progress
+from tap_customerio.settings import NAME
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, parse
 
@@ -34,14 +36,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option(
-    "--config",
-    "configs",
-    multiple=True,
-    required=True,
-    metavar="FILE",
-    help="Configuration file, or ENV for environment variables; may be repeated.",
-)
+@config_option
 @click.option("--from", "start", required=True, metavar="TIME", help="Start: a date, or RFC 3339.")
 @click.option("--to", "end", required=True, metavar="TIME", help="End, exclusive.")
 @click.option(
@@ -49,6 +44,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "streams",
     multiple=True,
     metavar="NAME",
+    shell_complete=stream_names,
     help="A stream to read, may be repeated; without it, all that have a time range.",
 )
 @click.option("--catalog", type=_FILE, help="Catalogue that selects streams and fields.")
@@ -66,7 +62,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--plan", "planning", is_flag=True, help="Only say what it would take.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
 def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
-    configs: Sequence[str],
+    config: dict[str, Any],
     start: str,
     end: str,
     streams: Sequence[str],
@@ -83,8 +79,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     Example: tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01
     --stream messages --target 'target-duckdb --config target.json'
     """
-    config, known = _configured(configs)
-    wanted = known if catalog is None else _read("--catalog", str(catalog))
+    logging.getLogger(NAME).setLevel(logging.NOTSET)  # this is a sync, which other commands hush
+    wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
     job = Job(config, wanted, _range(start, end), streams, *_share(shard))
     file = StateFile(state or Path(job.file_name)) if state or target else None
     held = None if file is None or restart else file.read()
@@ -163,24 +159,12 @@ def _watching() -> Callable[[TapCustomerio], Progress]:
     return LogProgress
 
 
-def _configured(configs: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The checked configuration, and the catalogue that goes with it."""
-    config: dict[str, Any] = {}
-    for name in configs:
-        config |= {} if name == "ENV" else _read("--config", name)
-    tap = TapCustomerio(config=config, parse_env_config="ENV" in configs)
-    return dict(tap.config), tap.catalog_dict
-
-
-def _read(option: str, path: str) -> dict[str, Any]:
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise problems.unreadable(option, path, error.strerror or "it is no file") from None
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise problems.unreadable(option, path, "it is no JSON object")
+def _read(catalog: Path) -> dict[str, Any]:
+    value = None
+    with suppress(OSError, ValueError):
+        value = json.loads(catalog.read_text(encoding="utf-8"))
+    if not isinstance(value, dict) or "streams" not in value:
+        raise problems.bad_option("--catalog", str(catalog), "give one that --discover has written")
     return value
 
 

@@ -57,7 +57,7 @@ class Job:
         kinds: dict[str, Any] = dict(tap.streams)
         for name in self.named:
             if name not in kinds:
-                raise problems.bad_option("--stream", name, f"the streams are {', '.join(kinds)}")
+                raise problems.unknown("stream", name, kinds, "'tap-customerio fields'")
         return [
             name
             for name, stream in kinds.items()

@@ -81,4 +81,5 @@ class StateFile:
             raise self._unusable(error) from None
 
     def _unusable(self, error: OSError) -> problems.Problem:
-        return problems.unreadable("--state", str(self.path), error.strerror or "it is no file")
+        reason = error.strerror or "it is no file"
+        return problems.bad_option("--state", str(self.path), f"it cannot be used ({reason})")

@@ -61,7 +61,8 @@ class Target:
                 start_new_session=True,
             )
         except (OSError, ValueError, IndexError):
-            raise problems.no_target(self._command) from None
+            wanted = "it cannot be started; install it, or give its path"
+            raise problems.bad_option("--target", self._command, wanted) from None
         readers = ((self.process.stdout, self._confirm), (self.process.stderr, _copy_log))
         self._threads = [
             threading.Thread(target=read, args=[stream], daemon=True)

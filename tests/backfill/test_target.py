@@ -221,4 +221,4 @@ def test_a_state_that_cannot_be_kept_is_told_of(backfill: Backfill) -> None:
     options[1] += f" {folder} {folder}-away"
     ran = backfill.run(*OPTIONS, *options)
     assert ran.code == 1
-    assert str(ran.problem).startswith(f"--state is '{backfill.state}', which cannot be used")
+    assert str(ran.problem).startswith(f"--state is '{backfill.state}': it cannot be used")
