@@ -119,8 +119,9 @@ def _run_into(command: str, tap: TapCustomerio, file: StateFile, left: Sequence[
             file.write(dict(tap.state))
             target.feed(tap)
         except problems.Problem as problem:
-            logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
-            code = 1
+            if target.signal is None:  # else what is wrong with the target is our doing
+                logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
+            code = 1 if target.signal is None else 128 + target.signal
         except SystemExit as stop:
             code = int(stop.code or 0)
     logger.info("The tap ended with %d, the target with %d.", code, target.code)

@@ -44,7 +44,7 @@ class Target:
         self._keep = keep
         self._relay = relay
         self._failure: Exception | None = None
-        self._stopping = False
+        self.signal: int | None = None
 
     def __enter__(self) -> Self:
         """Start the target, in a session of its own: Ctrl+C is for the tap, which passes it on.
@@ -114,8 +114,8 @@ class Target:
         def handle(number: int, frame: FrameType | None) -> None:
             if callable(before := taps[signal.Signals(number)]):
                 before(number, frame)
-            wait = 0.0 if self._stopping else self.patience
-            self._stopping = True
+            wait = self.patience if self.signal is None else 0.0
+            self.signal = number
             timer = threading.Timer(wait, self.process.send_signal, [number])
             timer.daemon = True
             timer.start()
