@@ -96,7 +96,6 @@ class Job:
         tap = TapCustomerio(
             config={
                 **self.config,
-                "rescan_ages": [],
                 "start_date": rfc3339(self.range.start),
                 "end_date": rfc3339(max(self.range.end, self.range.start + 1)),
             },

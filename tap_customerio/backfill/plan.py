@@ -59,7 +59,7 @@ class Plan:
         names = [name for name in job.streams if name not in tap.progress.done]
         streams: list[Any] = [tap.streams[name] for name in names]
         client = tap.client
-        if any(stream.ranged for stream in streams):
+        if any(stream.ranged or stream.replication_key is None for stream in streams):
             _ = client.present
         # What probes ask for is no part of the run, unless the run asks for it as well.
         streams.sort(key=lambda stream: isinstance(stream, Messages | Activities))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from backfill.backfilling import Backfill, keys
-from harness import NOW, SINCE, Output, run_tap, select
+from harness import NOW, SINCE, Output, config_for, run_tap, select
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.streams import all_streams
@@ -301,7 +301,7 @@ class Million:
 def test_the_regular_sync_is_unaffected(backfill: Backfill) -> None:
     """Its next run reads the same with a backfill in between as without."""
     box = backfill.box
-    config = {"app_api_key": box.app_api_key, "api_url": box.url, "requests_per_second": 1000}
+    config = config_for(box, rescan_ages=[])
     first = run_tap(config | {"end_date": "2026-03-01"}, streams=["messages"])
     backfill.run("--from", "2026-03-10", "--to", "2026-03-15", *backfill.target())
     second = run_tap(config, streams=["messages"], state=first.states[-1])
