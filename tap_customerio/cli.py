@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEBUG = "--debug"
 
 _COMMANDS = {
+    "backfill": ("tap_customerio.backfill.command", "cli"),
     "check": ("tap_customerio.commands.check", "cli"),
     "completion": ("tap_customerio.commands.completion", "cli"),
     "demo": ("tap_customerio.demo", "demo"),

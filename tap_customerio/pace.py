@@ -45,6 +45,11 @@ class Pace:
         regained = min(since / self.regain, 1e6) - 1
         return min(self._limit, self._ceiling * (1 + self.fall * regained**3))
 
+    @property
+    def pause(self) -> float:
+        """Seconds for which nothing is sent, since a 429 said so."""
+        return max(0.0, self._resume - time.monotonic())
+
     @contextmanager
     def rank(self, *rank: int) -> Iterator[None]:
         """Let this thread's requests go before those of any higher rank.

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class Problem(Exception):  # noqa: N818 - it is a problem of the user's, told to the user
@@ -282,4 +282,64 @@ def no_terminal(command: str) -> Problem:
     """Questions nobody could answer."""
     return Problem(
         f"'{command}' asks questions: run it in a terminal, or write config.json yourself."
+    )
+
+
+def counted_back(what: str, reach: int, resolution: str) -> str:
+    """Version 1 of the metrics reaches less far than asked."""
+    return (
+        f"Of {what} the API counts no more than the last {reach} {resolution}: earlier buckets of "
+        "the range cannot be had; a coarser metrics_resolution reaches further back."
+    )
+
+
+def log_too_short(oldest: str) -> str:
+    """Activities older than the log."""
+    return (
+        f"The API keeps activities for 30 days: those of the range before {oldest} cannot be had."
+    )
+
+
+def perhaps_too_old() -> str:
+    """Deliveries older than six months."""
+    return (
+        "Whether the API still gives deliveries older than six months is not known for sure: they "
+        "are asked for all the same."
+    )
+
+
+def too_old(oldest: str) -> str:
+    """Metrics count old deliveries that the list does not have."""
+    return (
+        "Metrics count deliveries older than six months, but the API no longer lists them: those "
+        f"of the range before {oldest} cannot be had."
+    )
+
+
+def bad_option(option: str, value: str, wanted: str) -> Fatal:
+    """An option of a command that cannot be meant so."""
+    return Fatal(f"{option} is {value!r}: {wanted}.")
+
+
+def other_backfill(path: str, its: str, ours: str) -> Fatal:
+    """The state file belongs to something else."""
+    return Fatal(
+        f"State file {path!r} belongs to {its}, this is {ours}: name another file with --state, or "
+        "forget what it holds with --restart."
+    )
+
+
+def target_failed(code: int) -> Problem:
+    """The target ended badly."""
+    return Problem(
+        f"The target ended with {code}: its own log says why. The same command goes on from the "
+        "last state it confirmed."
+    )
+
+
+def unconfirmed(streams: Sequence[str]) -> Problem:
+    """The target ended well, but not all it was given is accounted for."""
+    return Problem(
+        f"The target has not confirmed {', '.join(streams)}: the same command sends again what is "
+        "unconfirmed."
     )

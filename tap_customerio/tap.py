@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import TapCapabilities
 
 from tap_customerio import problems
 from tap_customerio.answers import pack, weight
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
+from tap_customerio.progress import Progress
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
@@ -40,10 +42,13 @@ class TapCustomerio(Tap):
 
     name = NAME
     config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(SETTINGS)  # the SDK adds its own
+    message_writer: BufferedWriter
     message_writer_class = BufferedWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [*Tap.capabilities, TapCapabilities.TEST]
 
-    message_writer: BufferedWriter
+    cuts: frozenset[int] = frozenset()
+    """Ends of the range, in unix seconds, at which another run goes on: no bucket lies in both."""
+
     _settings: Settings | None = None
     _client: Client | None = None
     _signal: int | None = None
@@ -54,6 +59,7 @@ class TapCustomerio(Tap):
         """As any tap; what is written is written with an ear for signals."""
         super().__init__(*arguments, **options)
         self.message_writer.watch = self.watch
+        self.progress = Progress()
 
     @property
     def settings(self) -> Settings:
@@ -68,6 +74,16 @@ class TapCustomerio(Tap):
         if self._client is None:
             self._client = Client(self.settings)
         return self._client
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        """What variables say; the SDK leaves numbers as text."""
+        found: dict[str, Any] = super()._env_var_config
+        for name, value in found.items():
+            if "number" in cls.config_jsonschema["properties"][name]["type"]:
+                with suppress(ValueError):
+                    found[name] = float(value)
+        return found
 
     @classmethod
     def _get_about_info(cls) -> AboutInfo:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -71,8 +70,12 @@ class Window(NamedTuple):
     def cut(self, count: int) -> list[Window]:
         """Consecutive windows of about equal width, `count` of them if there are enough seconds."""
         count = min(count, self.width)
-        edges = [self.start + self.width * number // count for number in range(count + 1)]
-        return [Window(start, end) for start, end in pairwise(edges)]
+        return [self.share(number, count) for number in range(1, count + 1)]
+
+    def share(self, number: int, count: int) -> Window:
+        """The `number`-th (from 1) of `count` consecutive shares; empty where seconds are few."""
+        edges = (self.start + self.width * place // count for place in (number - 1, number))
+        return Window(*edges)
 
 
 class WindowPlan:
@@ -153,6 +156,12 @@ def bucket_after(start: int, resolution: Resolution, zone: ZoneInfo, count: int 
     else:
         day += dt.timedelta(days=count if resolution == "days" else 7 * count)
     return _midnight(day, zone)
+
+
+def bucket_from(moment: int, resolution: Resolution, zone: ZoneInfo) -> int:
+    """First second of the first bucket that does not begin before `moment`."""
+    start = bucket_start(moment, resolution, zone)
+    return start if start == moment else bucket_after(start, resolution, zone)
 
 
 def buckets(first: int, end: int, resolution: Resolution, zone: ZoneInfo) -> Iterator[Window]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
-COMMANDS = ("check", "completion", "demo", "fields", "init", "preview", "sandbox")
+COMMANDS = ("backfill", "check", "completion", "demo", "fields", "init", "preview", "sandbox")
 
 
 def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import config_for
+from singer_sdk.exceptions import ConfigValidationError
 
 from tap_customerio.settings import SETTINGS, Settings, faults
+from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,3 +121,25 @@ def test_the_command_says_it_in_one_line_and_asks_nothing(sandbox: Sandbox, tmp_
     assert "Setting region is 'mars'" in run.stderr
     assert sandbox.app_api_key not in run.stderr
     assert sandbox.calls == []
+
+
+def test_numbers_can_come_from_the_environment(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAP_CUSTOMERIO_APP_API_KEY", KEY)
+    monkeypatch.setenv("TAP_CUSTOMERIO_REQUESTS_PER_SECOND", "2.5")
+    monkeypatch.setenv("TAP_CUSTOMERIO_CONCURRENCY", "3")
+    monkeypatch.setenv("TAP_CUSTOMERIO_RESCAN_AGES", "[1, 2]")
+    tap = TapCustomerio(config=config_for(sandbox), parse_env_config=True)
+    assert tap.settings.requests_per_second == 2.5
+    assert tap.settings.concurrency == 3
+    assert list(tap.settings.rescan_ages) == [1, 2]
+
+
+def test_a_number_from_the_environment_that_is_none_is_told_of(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAP_CUSTOMERIO_REQUEST_TIMEOUT", "soon")
+    with pytest.raises(ConfigValidationError) as told:
+        TapCustomerio(config=config_for(sandbox), parse_env_config=True)
+    assert told.value.errors[0].startswith("Setting request_timeout is 'soon'")

@@ -18,6 +18,7 @@ from tap_customerio.windows import (
     Window,
     WindowPlan,
     bucket_after,
+    bucket_from,
     bucket_start,
     buckets,
     parse,
@@ -88,6 +89,47 @@ def test_cutting_a_window_partitions_it(start: int, width: int, count: int) -> N
     assert (parts[0].start, parts[-1].end) == window
     assert len(parts) == min(count, width)
     assert all(part.width >= 1 for part in parts)
+
+
+@given(MOMENTS, st.integers(0, 10**9), st.integers(1, 1000))
+def test_shares_are_consecutive_and_about_equal_however_many(
+    start: int, width: int, count: int
+) -> None:
+    whole = Window(start, start + width)
+    shares = [whole.share(number, count) for number in range(1, count + 1)]
+    assert (shares[0].start, shares[-1].end) == whole
+    assert all(one.end == two.start for one, two in pairwise(shares))
+    widths = [share.width for share in shares]
+    assert 0 <= max(widths) - min(widths) <= 1
+
+
+@given(MOMENTS, st.integers(1, 60 * DAY), st.integers(1, 40), RESOLUTIONS, ZONES)
+def test_every_bucket_belongs_to_one_share(
+    start: int, width: int, count: int, resolution: Resolution, zone: ZoneInfo
+) -> None:
+    whole = Window(start, start + width)
+
+    def border(moment: int) -> int:
+        return moment if moment in whole else bucket_from(moment, resolution, zone)
+
+    def within(window: Window) -> list[Window]:
+        if window.start >= window.end:
+            return []
+        first = bucket_start(window.start, resolution, zone)
+        return list(buckets(first, window.end, resolution, zone))
+
+    shares = [whole.share(number, count) for number in range(1, count + 1)]
+    cut = [Window(border(share.start), border(share.end)) for share in shares if share.width]
+    assert [bucket for share in cut for bucket in within(share)] == within(whole)
+
+
+@given(MOMENTS, RESOLUTIONS, ZONES)
+def test_the_bucket_from_a_moment_on_is_the_first_that_begins_then(
+    moment: int, resolution: Resolution, zone: ZoneInfo
+) -> None:
+    start = bucket_from(moment, resolution, zone)
+    assert bucket_start(start, resolution, zone) == start >= moment
+    assert bucket_after(start, resolution, zone, -1) < moment
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.integers(12, 99))

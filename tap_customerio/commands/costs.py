@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio import problems
 from tap_customerio.client import PROBE
 from tap_customerio.pace import Pace
-from tap_customerio.streams.metrics import SENDERS
+from tap_customerio.streams.sends import SENDERS
 from tap_customerio.windows import BEGINNING, DAY
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tap_customerio.schema import (
 )
 from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone
-from tap_customerio.windows import BEGINNING, DAY
+from tap_customerio.windows import BEGINNING, DAY, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,6 +106,7 @@ class Activities(CustomerioStream):
     """Activities: what people did and what was done to them; the API keeps 30 days of it."""
 
     name = "activities"
+    ranged = True
     replication_key = "timestamp"
     schema = record(
         text("id", "name", "url", "delivery_id", "delivery_type", type="Open set, see the docs."),
@@ -119,6 +120,21 @@ class Activities(CustomerioStream):
 
     # Newest first by arrival, while what arrives may be dated back.
     margin = DAY
+    kept = 30 * DAY
+
+    def slices(self) -> Iterable[None]:
+        """The log, unless all that is asked for has left it."""
+        if self.settings.end is None or self.settings.end > self.client.present - self.kept:
+            return (None,)
+        self.logger.warning("%s", self.shortfall())
+        return ()
+
+    def shortfall(self) -> str | None:
+        """The log goes back thirty days."""
+        oldest = self.client.present - self.kept
+        if (self.settings.start or BEGINNING) >= oldest:
+            return None
+        return problems.log_too_short(rfc3339(oldest))
 
     def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
         """Read on until a whole page is older than anything asked for."""

@@ -55,6 +55,9 @@ class CustomerioStream(Stream):
     # Whether it is one long chain of pages, each of which names the next.
     serial: ClassVar[bool] = False
 
+    # Whether start_date and end_date restrict it.
+    ranged: ClassVar[bool] = False
+
     # Reader already conforms; the SDK's own conformance costs more than all the rest.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -91,6 +94,9 @@ class CustomerioStream(Stream):
     def pages(self, piece: Any) -> Iterable[Rows | Split[Any]]:
         """Read one slice, page by page, or split it; runs on a worker thread."""
         raise NotImplementedError
+
+    def shortfall(self) -> str | None:
+        """What of the range asked for the API does not give, or may not, in a sentence."""
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
         """One output record for a row, or None if it has not changed since the bookmark."""
@@ -150,18 +156,24 @@ class CustomerioStream(Stream):
 
     def _run(self) -> Iterator[Record]:
         """Run the slices through the engine; code after a yield runs once it has been written."""
+        self.tap.progress.begin(self.name)
         engine, lane = self.tap.work(self)
         for part, pages in engine.parts(lane):
             for page in pages:
                 self._stream_version = self.version if self._activates else None
+                written = 0
                 for raw in page:
                     if (row := self.record(raw, part.piece)) is not None:
+                        written += 1
                         yield row
+                self.tap.progress.page(self.name, written)
             if part.whole:
                 self.finish(part.piece)
+                self.tap.progress.slice(self.name, part.piece)
         self.finish_all()
         if self._activates and self.mirrors:
             self._write_activate_version_message(self.client.present)
+        self.tap.progress.end(self.name)
         if self.read.dropped:
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
 

@@ -35,6 +35,7 @@ class Messages(CustomerioStream):
     """Messages: every delivery to a person, with the time of each thing that became of it."""
 
     name = "messages"
+    ranged = True
     replication_key = "created"
     _read = BEGINNING  # up to where everything had been read when the run began
     _rescans: Rescans | None = None
@@ -119,6 +120,12 @@ class Messages(CustomerioStream):
         yield from self._plan
         for whole in self._rescans.ranges() if self._rescans else ():
             yield from self._plan.over(whole)
+
+    def shortfall(self) -> str | None:
+        """Deliveries older than six months are asked for all the same."""
+        if (self.settings.start or BEGINNING) >= self.client.present - WindowPlan.widest:
+            return None
+        return problems.perhaps_too_old()
 
     def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
         """A window's drafts, if they are wanted, and its deliveries."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.sends import (
-    Broadcasts,
-    Campaigns,
-    Newsletters,
-    TransactionalMessages,
-)
+from tap_customerio.streams.sends import SENDERS, Campaigns, last_send, parts
 from tap_customerio.windows import (
     BEGINNING,
     DAY,
@@ -22,6 +17,7 @@ from tap_customerio.windows import (
     V1_REACH,
     Window,
     bucket_after,
+    bucket_from,
     bucket_start,
     buckets,
     parse,
@@ -34,22 +30,9 @@ if TYPE_CHECKING:
 
     from tap_customerio.answers import Answer
     from tap_customerio.schema import Schema
-    from tap_customerio.streams.base import ListStream, Rows
-
-SENDERS: dict[str, type[ListStream]] = {
-    "campaign": Campaigns,
-    "newsletter": Newsletters,
-    "broadcast": Broadcasts,
-    "transactional": TransactionalMessages,
-}
-MESSAGES = {
-    *("email", "in_app", "inbox", "live_notification", "push", "slack", "sms", "twilio"),
-    *("webhook", "whatsapp"),
-}
-"""Types of actions that send something; only those count anything."""
+    from tap_customerio.streams.base import Rows
 
 _STRETCH = 3_600 * DAY
-_LONGEST_SEND = 30 * DAY
 _FEWEST_STEPS = 2
 _HTTP_CLASSES = ("2xx", "3xx", "4xx", "5xx")
 _UTC = ZoneInfo("UTC")
@@ -96,7 +79,11 @@ class TimeSeries(CustomerioStream):
     """Counts per source and time bucket; buckets that count nothing are left out."""
 
     vanishing = True
+    ranged = True
     replication_key = "period_start"
+
+    # Whose counts have only version 1.
+    counted_back: ClassVar[str] = ""
 
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
         """Path, row of the sender, names, and version of each thing that counts."""
@@ -113,15 +100,23 @@ class TimeSeries(CustomerioStream):
         self._warned = False
         for path, sender, names, version in self.sources():
             created = int(sender.get("created") or sender.get("created_at") or BEGINNING)
-            start = max(self._start, created)
+            start, end = (self._border(moment, version) for moment in (self._start, self._end))
+            start = max(start, created)
             stretches: Iterable[Window]
             if version == "1":
-                stretches = [Window(self._within_reach(start), self._end)]
+                stretches = [Window(self._within_reach(start), end)]
             else:
-                stretches = self._stretches(Window(start, self._end))
+                stretches = self._stretches(Window(start, end))
             for window in stretches:
-                if window.start < min(window.end, _last_send(sender)):
+                if window.start < min(window.end, last_send(sender)):
                     yield Source(path, window, names, version)  # type: ignore[arg-type]
+
+    def shortfall(self) -> str | None:
+        """Version 1 counts back from now, and not far."""
+        if not self.counted_back or (self.settings.start or BEGINNING) >= self._reach():
+            return None
+        resolution = self.settings.metrics_resolution
+        return problems.counted_back(self.counted_back, V1_REACH[resolution], resolution)
 
     def pages(self, piece: Source) -> Iterable[Rows]:
         """The rows of one source."""
@@ -156,14 +151,23 @@ class TimeSeries(CustomerioStream):
             return start
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
 
-    def _within_reach(self, start: int) -> int:
-        """The earliest instant from `start` on whose bucket version 1 still has."""
+    def _border(self, moment: int, version: str) -> int:
+        """Where another run goes on, the bucket belongs to the one in which it begins."""
+        if moment not in self.tap.cuts:
+            return moment
+        return bucket_from(moment, self.settings.metrics_resolution, self.zone(version))
+
+    def _reach(self) -> int:
+        """First instant that version 1 counts back to."""
         resolution = self.settings.metrics_resolution
         running = bucket_start(self.client.present, resolution, EASTERN)
-        oldest = bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution])
-        if start < oldest:
+        return bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution])
+
+    def _within_reach(self, start: int) -> int:
+        """The earliest instant from `start` on whose bucket version 1 still has."""
+        if start < self._reach():
             self._warn_of_reach()
-        return max(start, oldest)
+        return max(start, self._reach())
 
     def _stretches(self, whole: Window) -> Iterator[Window]:
         start = whole.start
@@ -209,13 +213,7 @@ class TimeSeries(CustomerioStream):
     def _warn_of_reach(self) -> None:
         if not self._warned:
             self._warned = True
-            self.logger.warning(
-                "The API keeps no more than the last %d %s of all but campaign metrics: earlier "
-                "buckets of the asked range cannot be had. A coarser metrics_resolution reaches "
-                "further back.",
-                V1_REACH[self.settings.metrics_resolution],
-                self.settings.metrics_resolution,
-            )
+            self.logger.warning("%s", self.shortfall())
 
     def _rows(self, source: Source, answer: Answer, cut: list[Window]) -> Iterator[dict[str, Any]]:
         """One row per bucket within the window that counts anything."""
@@ -254,6 +252,7 @@ class Metrics(_Deliveries):
     """
 
     name = "metrics"
+    counted_back = "newsletters, broadcasts and transactional messages"
     primary_keys = _KEY
     schema: ClassVar[Schema] = record(
         *_SOURCE,
@@ -276,6 +275,7 @@ class ActionMetrics(_Deliveries):
     """Action metrics: the same counts per campaign action, broadcast action, newsletter variant."""
 
     name = "action_metrics"
+    counted_back = "newsletters and broadcasts"
     primary_keys = ("source_type", "source_id", "part_id", "resolution", "period_start")
     schema: ClassVar[Schema] = record(
         *_SOURCE,
@@ -294,7 +294,7 @@ class ActionMetrics(_Deliveries):
         for kind in ("campaign", "broadcast", "newsletter"):
             sender = SENDERS[kind]
             for row in sender.listing(self.client):
-                for place, part in _parts(kind, row):
+                for place, part in parts(kind, row):
                     names = {"source_type": kind, "source_id": row["id"], "part_id": part}
                     path = f"{sender.path}/{quoted(row['id'])}/{place}/{quoted(part)}/metrics"
                     yield path, row, names, "2" if kind == "campaign" else "1"
@@ -304,6 +304,7 @@ class LinkMetrics(TimeSeries):
     """Link metrics: clicks per link of every sending object and time bucket."""
 
     name = "link_metrics"
+    counted_back = "links"
     primary_keys = ("source_type", "source_id", "link_id", "resolution", "period_start")
     schema: ClassVar[Schema] = record(
         *_SOURCE,
@@ -352,29 +353,6 @@ class JourneyMetrics(TimeSeries):
     def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
         yield {}, _columns(answer.get("journey_metric"))
-
-
-def _last_send(sender: dict[str, Any]) -> int:
-    """When its last delivery may have been created; that is when all that follows is counted.
-
-    A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
-    """
-    if sender.get("state") == "draft" and not sender.get("first_started"):
-        return BEGINNING
-    if "sent_at" in sender:
-        return max(sender["sent_at"] or 0, sender.get("updated") or 0) + _LONGEST_SEND
-    return sys.maxsize
-
-
-def _parts(kind: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Place and id of what a sender is made of, as its own row names it."""
-    if kind == "newsletter":
-        for content in row.get("content_ids") or ():
-            yield "contents", content
-    else:
-        for action in row.get("actions") or ():
-            if action.get("type") in MESSAGES:
-                yield "actions", action["id"]
 
 
 def _columns(series: dict[str, list[int]] | None) -> Series:

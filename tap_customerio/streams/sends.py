@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Any
+
 from tap_customerio.schema import (
     array_of,
     boolean,
@@ -13,6 +16,10 @@ from tap_customerio.schema import (
     timestamp,
 )
 from tap_customerio.streams.base import ListStream
+from tap_customerio.windows import BEGINNING, DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ACTION = nested(integer("id"), text(type="Kind of step: email, webhook, push …"))
 _SCHEDULE = (
@@ -137,3 +144,41 @@ class TransactionalMessages(ListStream):
         boolean(queue_drafts="Whether messages wait as drafts."),
         timestamp("created_at", "updated_at"),
     )
+
+
+SENDERS: dict[str, type[ListStream]] = {
+    "campaign": Campaigns,
+    "newsletter": Newsletters,
+    "broadcast": Broadcasts,
+    "transactional": TransactionalMessages,
+}
+MESSAGES = {
+    *("email", "in_app", "inbox", "live_notification", "push", "slack", "sms", "twilio"),
+    *("webhook", "whatsapp"),
+}
+"""Types of actions that send something; only those count anything."""
+
+_LONGEST_SEND = 30 * DAY
+
+
+def last_send(sender: dict[str, Any]) -> int:
+    """When its last delivery may have been created; that is when all that follows is counted.
+
+    A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
+    """
+    if sender.get("state") == "draft" and not sender.get("first_started"):
+        return BEGINNING
+    if "sent_at" in sender:
+        return max(sender["sent_at"] or 0, sender.get("updated") or 0) + _LONGEST_SEND
+    return sys.maxsize
+
+
+def parts(kind: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Place and id of what a sender is made of, as its own row names it."""
+    if kind == "newsletter":
+        for content in row.get("content_ids") or ():
+            yield "contents", content
+    else:
+        for action in row.get("actions") or ():
+            if action.get("type") in MESSAGES:
+                yield "actions", action["id"]

@@ -1,0 +1,194 @@
+"""The command that reads a range of the past."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio import problems
+from tap_customerio.backfill.job import MEMBER, Job
+from tap_customerio.backfill.plan import Plan
+from tap_customerio.backfill.states import StateFile
+from tap_customerio.backfill.target import Target
+from tap_customerio.commands.account import config_option, stream_names
+from tap_customerio.progress import LogProgress, Progress
+from tap_customerio.settings import NAME
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import DAY, Window, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_customerio.backfill.job import State
+
+logger = logging.getLogger("tap-customerio.backfill")
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@config_option
+@click.option("--from", "start", required=True, metavar="TIME", help="Start: a date, or RFC 3339.")
+@click.option("--to", "end", required=True, metavar="TIME", help="End, exclusive.")
+@click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=stream_names,
+    help="A stream to read, may be repeated; without it, all that have a time range.",
+)
+@click.option("--catalog", type=_FILE, help="Catalogue that selects streams and fields.")
+@click.option(
+    "--target", metavar="COMMAND", help="Run this target, and keep the state that it confirms."
+)
+@click.option(
+    "--state",
+    type=_FILE,
+    help="State file to go on from: written with --target (default: a name made of the range), "
+    "else appended to by you.",
+)
+@click.option("--restart", is_flag=True, help="Forget the state and begin anew.")
+@click.option("--shard", default="1/1", metavar="K/N", help="Read the K-th of N shares.")
+@click.option("--plan", "planning", is_flag=True, help="Only say what it would take.")
+@click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
+def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
+    config: dict[str, Any],
+    start: str,
+    end: str,
+    streams: Sequence[str],
+    catalog: Path | None,
+    target: str | None,
+    state: Path | None,
+    restart: bool,  # noqa: FBT001
+    shard: str,
+    planning: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Read a range of the past, apart from the regular sync; run again, it goes on.
+
+    Example: tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01
+    --stream messages --target 'target-duckdb --config target.json'
+    """
+    logging.getLogger(NAME).setLevel(logging.NOTSET)  # this is a sync, which other commands hush
+    wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
+    job = Job(config, wanted, _range(start, end), streams, *_share(shard))
+    file = StateFile(state or Path(job.file_name)) if state or target else None
+    held = None if file is None or restart else file.read()
+    if file is not None and held is not None:
+        job.check(held, str(file.path))
+    if planning or as_json:
+        _show_plan(job, held, as_json=as_json)
+        return
+    if file is not None and restart:
+        file.forget()
+    sys.exit(_run(job, held, file, target))
+
+
+def _run(job: Job, held: State | None, file: StateFile | None, target: str | None) -> int:
+    tap = job.tap(held, _watching())
+    left = [name for name in job.streams if name not in tap.progress.done]
+    if not left:
+        logger.info("Nothing is left to read of this backfill; --restart begins anew.")
+        return 0
+    logger.info("Reading %s, shard %s/%s.", ", ".join(left), job.number, job.count)
+    if file is not None and target is not None:
+        return _run_into(target, tap, file, left)
+    if file is None:
+        logger.warning("Without --state or --target, this backfill cannot be resumed.")
+    with tap.progress:
+        tap.sync_all()
+    return 0
+
+
+def _run_into(command: str, tap: TapCustomerio, file: StateFile, left: Sequence[str]) -> int:
+    """Run `tap | target`; gives the tap's exit code, or complains of the target."""
+    logger.info("State file: %s", file.path)
+    code = 0
+    with Target(command, file.write, relay=tap.progress.draws) as target, tap.progress:
+        try:
+            file.write(dict(tap.state))
+            target.feed(tap)
+        except problems.Problem as problem:
+            if target.signal is None:  # else what is wrong with the target is our doing
+                logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
+            code = 1 if target.signal is None else 128 + target.signal
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    logger.info("The tap ended with %d, the target with %d.", code, target.code)
+    if code:
+        return code
+    if target.code:
+        raise problems.target_failed(target.code)
+    done = (file.read() or {}).get(MEMBER, {}).get("done", ())
+    if unconfirmed := [name for name in left if name not in done]:
+        raise problems.unconfirmed(unconfirmed)
+    return 0
+
+
+def _show_plan(job: Job, held: State | None, *, as_json: bool) -> None:
+    tap = job.tap(held)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    plan = Plan.of(tap, job)
+    if as_json:
+        click.echo(json.dumps(plan.as_json(), indent=2))
+        return
+    try:
+        from tap_customerio.backfill.table import show  # noqa: PLC0415 - needs an extra
+    except ModuleNotFoundError:
+        raise problems.missing_extra("backfill --plan", "cli") from None
+    show(plan)
+
+
+def _watching() -> Callable[[TapCustomerio], Progress]:
+    """Bars on a terminal, where they are installed; else log lines."""
+    if sys.stderr.isatty():
+        with suppress(ModuleNotFoundError):
+            from tap_customerio.bars import Bars  # noqa: PLC0415 - needs an extra
+
+            return Bars
+    return LogProgress
+
+
+def _read(catalog: Path) -> dict[str, Any]:
+    value = None
+    with suppress(OSError, ValueError):
+        value = json.loads(catalog.read_text(encoding="utf-8"))
+    if not isinstance(value, dict) or "streams" not in value:
+        raise problems.bad_option("--catalog", str(catalog), "give one that --discover has written")
+    return value
+
+
+def _range(start: str, end: str) -> Window:
+    window = Window(_moment("--from", start), _moment("--to", end))
+    if window.width <= 0:
+        raise problems.bad_option("--from", start, f"that is not before --to, {end!r}")
+    if window.end > time.time() + DAY:
+        raise problems.bad_option("--to", end, "that is in the future; choose an earlier time")
+    return window
+
+
+def _moment(option: str, text: str) -> int:
+    try:
+        return parse(text)
+    except (ValueError, OverflowError):
+        wanted = "write a date such as 2024-01-31, or 2024-01-31T00:00:00Z"
+        raise problems.bad_option(option, text, wanted) from None
+
+
+def _share(shard: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
+    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise problems.bad_option("--shard", shard, "write 3/8 for the third of eight shares")
+    return number, count

@@ -1,0 +1,162 @@
+"""How many deliveries there were when, from counts that the API has at hand."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import problems
+from tap_customerio.client import quoted
+from tap_customerio.streams.sends import SENDERS, last_send
+from tap_customerio.windows import (
+    DAY,
+    EASTERN,
+    HOUR,
+    V1_REACH,
+    Window,
+    bucket_after,
+    bucket_start,
+    buckets,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tap_customerio.client import Client
+    from tap_customerio.windows import Resolution
+
+_MOST_ASKED = 100
+_MOST_DAYS = 3_600
+
+
+class Count(NamedTuple):
+    """So many deliveries were created within a window."""
+
+    window: Window
+    number: float
+
+
+class Curve:
+    """Deliveries created up to a moment; they are spread evenly over the window of their count."""
+
+    def __init__(self, counts: Iterable[Count]) -> None:
+        """Add up all counts."""
+        slopes: dict[int, float] = defaultdict(float)
+        for window, number in counts:
+            slopes[window.start] += number / window.width
+            slopes[window.end] -= number / window.width
+        self._moments = sorted(slopes)
+        rates = [max(0.0, rate) for rate in accumulate(slopes[at] for at in self._moments)]
+        widths = [after - at for at, after in pairwise(self._moments)]
+        grown = [rate * width for rate, width in zip(rates, widths, strict=False)]
+        self._totals = list(accumulate(grown, initial=0.0)) if self._moments else []
+
+    def until(self, moment: int) -> float:
+        """How many were created before a moment."""
+        place = bisect_right(self._moments, moment)
+        if place in {0, len(self._moments)}:
+            return self._totals[-1] if place and self._totals else 0.0
+        start, end = self._moments[place - 1 : place + 1]
+        low, high = self._totals[place - 1 : place + 1]
+        return low + (high - low) * (moment - start) / (end - start)
+
+    def within(self, window: Window) -> float:
+        """How many were created in a window."""
+        return self.until(window.end) - self.until(window.start)
+
+    def back_from(self, moment: int, number: float) -> int:
+        """The moment from which, until the one given, so many were created."""
+        wanted = self.until(moment) - number
+        place = bisect_left(self._totals, wanted)
+        if place in {0, len(self._totals)}:
+            return self._moments[0] if self._moments else moment
+        start, end = self._moments[place - 1 : place + 1]
+        low, high = self._totals[place - 1 : place + 1]
+        return start + int((end - start) * (wanted - low) / (high - low))
+
+
+def counts(client: Client, window: Window, workers: int) -> list[Count]:
+    """What the metrics of everything that sends say of a window, a request or two a sender.
+
+    Of a hundred or more senders of a kind, about a hundred are asked and stand for the others.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        asked = [
+            (weight, pool.submit(_counts_of, client, kind, row, window))
+            for kind, sender in SENDERS.items()
+            for weight, row in _sample(sender.listing(client), kind, window)
+        ]
+        return [
+            Count(count.window, count.number * weight)
+            for weight, answer in asked
+            for count in answer.result()
+        ]
+
+
+def _sample(
+    rows: list[dict[str, Any]], kind: str, window: Window
+) -> Iterator[tuple[float, dict[str, Any]]]:
+    """Senders that may have sent something within the window, and how many each stands for."""
+    able = [
+        row
+        for row in rows
+        if int(row.get("created") or row.get("created_at") or 0) < window.end
+        and last_send(row) > window.start
+        and (kind != "newsletter" or window.start - DAY <= (row.get("sent_at") or 0) < window.end)
+    ]
+    chosen = able[:: math.ceil(len(able) / _MOST_ASKED) or 1]
+    return ((len(able) / len(chosen), row) for row in chosen)
+
+
+def _counts_of(client: Client, kind: str, row: dict[str, Any], window: Window) -> list[Count]:
+    path = f"{SENDERS[kind].path}/{quoted(row['id'])}/metrics"
+    with suppress(problems.Gone):
+        if kind == "campaign":
+            return list(_between_dates(client, path, window))
+        found = list(_counted_back(client, path, window))
+        if kind == "newsletter":
+            sent = int(row["sent_at"])
+            return [Count(Window(sent, sent + HOUR), sum(count.number for count in found))]
+        return found
+    return []
+
+
+def _between_dates(client: Client, path: str, window: Window) -> Iterator[Count]:
+    end = window.end + -window.end % DAY
+    for start in range(window.start - window.start % DAY, end, _MOST_DAYS * DAY):
+        stretch = Window(start, min(start + _MOST_DAYS * DAY, end))
+        bounds = {"start": stretch.start, "end": stretch.end}
+        params = {"version": "2", "res": "days", "tz": "UTC", **bounds}
+        created = _created(client.fetch("GET", path, params=params))
+        for day, count in zip(stretch.cut(stretch.width // DAY), created):  # noqa: B905 - the API may add a bucket
+            yield Count(day, count)
+
+
+def _counted_back(client: Client, path: str, window: Window) -> Iterator[Count]:
+    resolution = _finest(client.present, window.start)
+    params = {"period": resolution, "steps": V1_REACH[resolution]}
+    answer = client.fetch("GET", path, params=params)
+    created = _created(answer)
+    running = bucket_start(answer.at, resolution, EASTERN)
+    first = bucket_after(running, resolution, EASTERN, 1 - len(created))
+    for bucket, count in zip(buckets(first, answer.at + 1, resolution, EASTERN), created):  # noqa: B905
+        yield Count(Window(bucket.start, min(bucket.end, answer.at + 1)), count)
+
+
+def _finest(present: int, start: int) -> Resolution:
+    """The narrowest buckets that still reach back to `start`."""
+    for resolution in ("days", "weeks"):
+        running = bucket_start(present, resolution, EASTERN)
+        if bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution]) <= start:
+            return resolution
+    return "months"
+
+
+def _created(answer: Any) -> list[int]:
+    series = (answer.get("metric") or {}).get("series") or {}
+    return series.get("created") or []

@@ -1,0 +1,137 @@
+"""What a backfill reads: a range, or a share of it, of some streams of one workspace."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from tap_customerio.progress import Progress
+
+State = dict[str, Any]
+
+MEMBER = "backfill"
+"""Where a state says which backfill it belongs to, beside `bookmarks`."""
+
+
+@dataclass
+class Job:
+    """One backfill.
+
+    Attributes:
+        config: The tap's configuration; its own range is of no account.
+        catalog: Which streams there are, and which of their fields are wanted.
+        whole: The range, of which this is share `number` of `count`.
+        named: The streams asked for; if none, all selected ones that have a time range.
+    """
+
+    config: Mapping[str, Any]
+    catalog: Mapping[str, Any]
+    whole: Window
+    named: Sequence[str] = ()
+    number: int = 1
+    count: int = 1
+
+    @cached_property
+    def range(self) -> Window:
+        """The share of the range that is read here."""
+        return self.whole.share(self.number, self.count)
+
+    @cached_property
+    def streams(self) -> list[str]:
+        """The streams to read; those without a time range only in the first share.
+
+        Raises:
+            Problem: When a stream is named that does not exist.
+        """
+        tap = TapCustomerio(config=dict(self.config), catalog=dict(self.catalog))
+        kinds: dict[str, Any] = dict(tap.streams)
+        for name in self.named:
+            if name not in kinds:
+                raise problems.unknown("stream", name, kinds, "'tap-customerio fields'")
+        return [
+            name
+            for name, stream in kinds.items()
+            if (name in self.named if self.named else stream.ranged and stream.selected)
+            and (self.range.width if stream.ranged else self.number == 1)
+        ]
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What a state of this backfill is known by; `workspace` is a fingerprint of the key."""
+        key = str(self.config["app_api_key"]).encode()
+        return {
+            "from": rfc3339(self.whole.start),
+            "to": rfc3339(self.whole.end),
+            "streams": ", ".join(sorted(set(self.named))) or "all that have a range",
+            "shard": f"{self.number}/{self.count}",
+            "workspace": hashlib.blake2b(key, digest_size=4).hexdigest(),
+        }
+
+    @property
+    def file_name(self) -> str:
+        """A name for the state file that no other backfill of the workspace has."""
+        edges = [self.identity[edge].replace("T00:00:00Z", "") for edge in ("from", "to")]
+        shard = [f"{self.number}-of-{self.count}"] if self.count > 1 else []
+        parts = ["backfill", *edges, *sorted(set(self.named)), *shard]
+        return f"{'_'.join(parts).replace(':', '')}.json"
+
+    def tap(
+        self,
+        state: State | None = None,
+        watching: Callable[[TapCustomerio], Progress] | None = None,
+    ) -> TapCustomerio:
+        """A tap that reads what is left of it, and whose states say whose they are."""
+        state = state or {}
+        done = list(state.get(MEMBER, {}).get("done", ()))
+        tap = TapCustomerio(
+            config={
+                **self.config,
+                "start_date": rfc3339(self.range.start),
+                "end_date": rfc3339(max(self.range.end, self.range.start + 1)),
+            },
+            catalog=_selecting(self.catalog, set(self.streams) - set(done)),
+            state=state,
+        )
+        tap.cuts = frozenset(self.range) - frozenset(self.whole)
+        if watching is not None:
+            tap.progress = watching(tap)
+        tap.progress.done = done
+        tap.state.setdefault("bookmarks", {})
+        ours: State = {MEMBER: {**self.identity, "done": done}}
+        tap.state.update(ours)  # type: ignore[typeddict-item]
+        return tap
+
+    def check(self, state: State, path: str) -> None:
+        """Make sure that a state belongs to this backfill.
+
+        Raises:
+            Problem: When it does not.
+        """
+        found = state.get(MEMBER) or {}
+        if any(found.get(name) != value for name, value in self.identity.items()):
+            raise problems.other_backfill(path, _words(found), _words(self.identity))
+
+
+def _words(identity: Mapping[str, Any]) -> str:
+    names = ("from", "to", "streams", "shard", "workspace")
+    said = [f"{name} {identity[name]}" for name in names if name in identity]
+    return f"the backfill {', '.join(said)}" if said else "an ordinary sync"
+
+
+def _selecting(catalog: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    selecting: dict[str, Any] = copy.deepcopy(dict(catalog))
+    for stream in selecting["streams"]:
+        for item in stream["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = stream["tap_stream_id"] in wanted
+    return selecting

@@ -1,0 +1,209 @@
+"""What a backfill would take: slices, requests and time, from a few probes."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.backfill.deliveries import Count, Curve, counts
+from tap_customerio.streams.audience import Activities
+from tap_customerio.streams.base import ChildStream, CustomerioStream, FolderStream, ListStream
+from tap_customerio.streams.messages import Messages
+from tap_customerio.streams.metrics import TimeSeries
+from tap_customerio.windows import BEGINNING, DAY, Window, WindowPlan, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_customerio.backfill.job import Job
+    from tap_customerio.client import Client
+    from tap_customerio.tap import TapCustomerio
+
+_PAGE = 1000
+_ACTIVITIES_PAGE = 100
+_ACTIVITY_PROBES = 20
+
+
+@dataclass
+class Estimate:
+    """What one stream would take; None where nothing cheap tells."""
+
+    stream: str
+    slices: int | None = None
+    requests: int | None = None
+    rows: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """What all of it would take, at `pace` requests a second; `probes` were asked to know it."""
+
+    job: Job
+    estimates: Sequence[Estimate]
+    pace: float
+    shared: int
+    probes: int
+
+    @classmethod
+    def of(cls, tap: TapCustomerio, job: Job) -> Plan:
+        """Ask the API; what the run asks once for several streams counts as shared.
+
+        Raises:
+            Problem: When nothing can be known, such as with a wrong key.
+        """
+        names = [name for name in job.streams if name not in tap.progress.done]
+        streams: list[Any] = [tap.streams[name] for name in names]
+        client = tap.client
+        if any(stream.ranged or stream.replication_key is None for stream in streams):
+            _ = client.present
+        # What probes ask for is no part of the run, unless the run asks for it as well.
+        streams.sort(key=lambda stream: isinstance(stream, Messages | Activities))
+        probing = [stream for stream in streams if isinstance(stream, Messages | Activities)]
+        found = {s.name: _estimated(s) for s in streams if s not in probing}
+        shared = client.requests.total()
+        found |= {stream.name: _estimated(stream) for stream in probing}
+        estimates = [found[name] for name in names]
+        return cls(job, estimates, client.pace.rate, shared, client.requests.total() - shared)
+
+    @property
+    def requests(self) -> int:
+        """All requests that are known of."""
+        return self.shared + sum(estimate.requests or 0 for estimate in self.estimates)
+
+    def seconds(self, requests: int) -> int:
+        """How long so many take at the pace."""
+        return math.ceil(requests / self.pace)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan in members of JSON."""
+        edges = {"from": self.job.range.start, "to": self.job.range.end}
+        return {
+            **{name: rfc3339(moment) for name, moment in edges.items()},
+            "shard": self.job.identity["shard"],
+            "requests": self.requests,
+            "seconds": self.seconds(self.requests),
+            "requests_per_second": round(self.pace, 2),
+            "shared_requests": self.shared,
+            "probes": self.probes,
+            "complete": all(estimate.requests is not None for estimate in self.estimates),
+            "streams": [vars(estimate) for estimate in self.estimates],
+        }
+
+
+def _estimated(stream: CustomerioStream) -> Estimate:
+    """The estimate, or why there is none."""
+    stream.lane()  # looks at the state
+    try:
+        estimate = _estimate(stream)
+        shortfall = stream.shortfall()
+    except problems.Fatal:
+        raise
+    except problems.Problem as problem:
+        return Estimate(stream.name, notes=[str(problem)])
+    estimate.notes += [] if shortfall is None else [shortfall]
+    return estimate
+
+
+@singledispatch
+def _estimate(stream: CustomerioStream) -> Estimate:
+    return Estimate(stream.name, notes=["Not estimated: it has no time range, and is read whole."])
+
+
+@_estimate.register
+def _(stream: ListStream | FolderStream) -> Estimate:
+    return Estimate(stream.name, 1, 0, len(stream.listing(stream.client)))
+
+
+@_estimate.register
+def _(stream: ChildStream | TimeSeries) -> Estimate:
+    slices = sum(1 for _ in stream.slices())
+    return Estimate(stream.name, slices, slices)
+
+
+@_estimate.register
+def _(stream: Activities) -> Estimate:
+    """Read as the stream does, for a day at the most, and take the other days for the same."""
+    since = max(stream.settings.start or BEGINNING, stream.client.present - stream.kept)
+    if not list(stream.slices()):
+        return Estimate(stream.name, 0, 0, 0)
+    pages, oldest = 0, stream.client.present
+    params = {"limit": _ACTIVITIES_PAGE, "deleted": "true"}
+    for page in stream.client.pages("/v1/activities", "activities", params=params):
+        pages += 1
+        stamps = [row["timestamp"] for row in page if row.get("timestamp")]
+        oldest = min([oldest, max(stamps, default=oldest)])
+        if not page.more or oldest < since:
+            return Estimate(stream.name, 1, pages)
+        if pages >= _ACTIVITY_PROBES and stream.client.present - oldest >= DAY:
+            break
+    span = max(stream.client.present - oldest, 1)
+    return Estimate(stream.name, 1, pages * (stream.client.present - since) // span)
+
+
+@_estimate.register
+def _(stream: Messages) -> Estimate:
+    """Walk the windows that the stream would ask for, over a curve of what metrics count."""
+    first = next(iter(stream.slices()), None)
+    if first is None:
+        return Estimate(stream.name, 0, 0, 0)
+    client, settings = stream.client, stream.settings
+    window = Window(first.start, min(settings.end or client.present, client.present))
+    counted = counts(client, window, settings.concurrency)
+    recent, notes = client.present - WindowPlan.widest, []
+    if not _still_there(client, counted, Window(window.start, min(window.end, recent))):
+        counted = [count for count in counted if count.window.start >= recent]
+        notes = [problems.too_old(rfc3339(recent))]
+    curve = Curve(counted)
+    ahead = 1 if settings.concurrency == 1 else settings.concurrency + 2
+    slices, requests = _walked(curve, window, ahead)
+    requests += slices if settings.include_drafts else 0
+    return Estimate(stream.name, slices, requests, round(curve.within(window)), notes)
+
+
+def _still_there(client: Client, counted: Sequence[Count], window: Window) -> bool:
+    """Whether the API still lists deliveries of the stretch in which it counts the most."""
+    old = [count for count in counted if _holds(window, count.window)]
+    busiest = max(old, key=lambda count: count.number, default=None)
+    if busiest is None or not busiest.number:
+        return True
+    start, end = busiest.window
+    params = {"start_ts": start, "end_ts": end - 1, "limit": 1}
+    return bool(client.fetch("GET", "/v1/messages", params=params).get("messages"))
+
+
+def _holds(outer: Window, inner: Window) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def _walked(curve: Curve, whole: Window, ahead: int) -> tuple[int, int]:
+    """Slices and requests; windows are cut `ahead` of those that teach how wide they should be."""
+    plan = WindowPlan(*whole)
+    waiting: deque[Window] = deque()
+    slices = requests = 0
+    for window in plan:
+        waiting.append(window)
+        if len(waiting) >= ahead:
+            more = _read(plan, curve, waiting.popleft())
+            slices, requests = slices + more[0], requests + more[1]
+    for window in waiting:
+        more = _read(plan, curve, window)
+        slices, requests = slices + more[0], requests + more[1]
+    return slices, requests
+
+
+def _read(plan: WindowPlan, curve: Curve, window: Window) -> tuple[int, int]:
+    """Slices and requests of one window, split as the stream splits it."""
+    rows = curve.within(window)
+    pages = max(1, math.ceil(round(rows) / _PAGE))
+    for number in range(1, pages):
+        oldest = max(curve.back_from(window.end, number * _PAGE), window.start)
+        if rest := plan.rest(window, oldest, number):
+            parts = [_read(plan, curve, piece) for piece in rest if piece.width]
+            return 1 + sum(part[0] for part in parts), number + sum(part[1] for part in parts)
+    plan.learn(window, round(rows))
+    return 1, pages

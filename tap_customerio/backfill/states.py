@@ -1,0 +1,85 @@
+"""The state of a backfill: a file that is always whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+
+if TYPE_CHECKING:
+    from tap_customerio.backfill.job import State
+
+
+def parsed(line: str | bytes) -> State | None:
+    """A state that a target printed; None if the line is something else."""
+    with suppress(ValueError):
+        value: Any = json.loads(line)
+        if isinstance(value, dict) and "bookmarks" in value:
+            return value
+    return None
+
+
+class StateFile:
+    """One state, or all that a target has printed, a line each; the last whole one counts."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read or written yet."""
+        self.path = path
+
+    def read(self) -> State | None:
+        """The last state; None if there is none.
+
+        Raises:
+            Problem: When the file is there, but cannot be read.
+        """
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unusable(error) from None
+        if (whole := parsed(text)) is not None:
+            return whole
+        states = map(parsed, reversed(text.splitlines()))
+        return next((state for state in states if state is not None), None)
+
+    def write(self, state: State) -> None:
+        """Replace what the file holds in one step; only its owner may read it.
+
+        Raises:
+            Problem: When that is not possible.
+        """
+        try:
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(json.dumps(state) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(self.path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def forget(self) -> None:
+        """Empty the file in place: a shell may be about to append to it.
+
+        Raises:
+            Problem: When that is not possible.
+        """
+        try:
+            with suppress(FileNotFoundError):
+                os.truncate(self.path, 0)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> problems.Problem:
+        reason = error.strerror or "it is no file"
+        return problems.bad_option("--state", str(self.path), f"it cannot be used ({reason})")

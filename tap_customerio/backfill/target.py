@@ -1,0 +1,141 @@
+"""A target as a process of its own, fed by the tap, its states kept as it confirms them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from typing import IO, TYPE_CHECKING
+
+from tap_customerio import problems
+from tap_customerio.backfill.states import parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+
+    from typing_extensions import Self
+
+    from tap_customerio.backfill.job import State
+    from tap_customerio.tap import TapCustomerio
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+logger = logging.getLogger("tap-customerio.target")
+
+
+class Target:
+    """Runs `tap | target`, the tap in this process.
+
+    A signal ends the tap after its slice, and so the target's input: a target then confirms what
+    it has. One that has not ended `patience` seconds later, or at the second signal, gets it too.
+    """
+
+    patience = 10.0
+
+    def __init__(self, command: str, keep: Callable[[State], None], *, relay: bool = False) -> None:
+        """Prepare; `keep` is given each state, `relay` copies the target's log to our stderr."""
+        self._command = command
+        self._keep = keep
+        self._relay = relay
+        self._failure: Exception | None = None
+        self.signal: int | None = None
+
+    def __enter__(self) -> Self:
+        """Start the target, in a session of its own: Ctrl+C is for the tap, which passes it on.
+
+        Raises:
+            Problem: When it cannot be started.
+        """
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - the user's own command
+                shlex.split(self._command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if self._relay else None,
+                start_new_session=True,
+            )
+        except (OSError, ValueError, IndexError):
+            wanted = "it cannot be started; install it, or give its path"
+            raise problems.bad_option("--target", self._command, wanted) from None
+        readers = ((self.process.stdout, self._confirm), (self.process.stderr, _copy_log))
+        self._threads = [
+            threading.Thread(target=read, args=[stream], daemon=True)
+            for stream, read in readers
+            if stream is not None
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the target's input and wait for the target."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
+        self.process.wait()
+        for thread in self._threads:
+            thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def code(self) -> int:
+        """The exit code; 128 + the signal's number where a signal ended it, as in a shell."""
+        code = self.process.wait()
+        return 128 - code if code < 0 else code
+
+    def feed(self, tap: TapCustomerio) -> None:
+        """Let the tap write all it reads into the target.
+
+        Raises:
+            Problem: When the target reads no more, or a stream failed.
+            SystemExit: When a signal stopped the tap.
+        """
+        if self.process.stdin is None:
+            return
+        self._pass_signals()
+        with io.TextIOWrapper(self.process.stdin) as inlet, contextlib.redirect_stdout(inlet):
+            tap.sync_all()
+
+    def _pass_signals(self) -> None:
+        taps = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if callable(before := taps[signal.Signals(number)]):
+                before(number, frame)
+            wait = self.patience if self.signal is None else 0.0
+            self.signal = number
+            timer = threading.Timer(wait, self.process.send_signal, [number])
+            timer.daemon = True
+            timer.start()
+
+        for number in _SIGNALS:
+            signal.signal(number, handle)
+
+    def _confirm(self, printed: IO[bytes]) -> None:
+        """Keep states; go on reading whatever happens, or the target would wait for ever."""
+        with printed:
+            for line in printed:
+                state = parsed(line)
+                if state is not None and self._failure is None:
+                    try:
+                        self._keep(state)
+                    except Exception as error:  # noqa: BLE001 - raised again on the main thread
+                        self._failure = error
+
+
+def _copy_log(log: IO[bytes]) -> None:
+    with log:
+        for line in log:
+            sys.stderr.write(line.decode(errors="replace"))

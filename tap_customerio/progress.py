@@ -1,0 +1,111 @@
+"""How far a run has come, for whoever watches it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tap_customerio.tap import TapCustomerio
+
+logger = logging.getLogger("tap-customerio.progress")
+
+
+class Progress:
+    """Is told how far a run has come, never more often than once a page; keeps it to itself."""
+
+    draws = False
+
+    def __init__(self) -> None:
+        """Nothing has been read yet."""
+        self.done: list[str] = []
+
+    def __enter__(self) -> Self:
+        """The run begins."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The run has ended."""
+
+    def begin(self, stream: str) -> None:
+        """A stream begins."""
+
+    def page(self, stream: str, rows: int) -> None:
+        """So many records of a page have been written."""
+
+    def slice(self, stream: str, piece: Any) -> None:
+        """All records of a slice have been written."""
+
+    def end(self, stream: str) -> None:
+        """All records of a stream have been written; its last state has not yet."""
+        self.done.append(stream)
+
+
+class Tally:
+    """What has been done of one stream; of one that is read by windows, from when until when."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.slices = 0
+        self.rows = 0
+        self.walked: Window | None = None
+
+    def slice(self, piece: Any) -> None:
+        """Count a slice."""
+        self.slices += 1
+        if isinstance(piece, Window):
+            self.walked = Window(self.walked.start if self.walked else piece.start, piece.end)
+
+    def __str__(self) -> str:
+        """In words."""
+        until = "" if self.walked is None else f", until {rfc3339(self.walked.end)}"
+        return f"{self.slices:,} slices and {self.rows:,} rows done{until}"
+
+
+class LogProgress(Progress):
+    """A line now and then, and one at the end of each stream."""
+
+    every = 10.0
+
+    def __init__(self, tap: TapCustomerio) -> None:
+        """Speak of the pace, too."""
+        super().__init__()
+        self._client = tap.client
+        self._tallies: dict[str, Tally] = {}
+        self._said = self._measured = time.monotonic()
+        self._requests = 0
+
+    def begin(self, stream: str) -> None:
+        """Count anew."""
+        self._tallies[stream] = Tally()
+
+    def page(self, stream: str, rows: int) -> None:
+        """Count, and speak if it is time."""
+        self._tallies[stream].rows += rows
+        if time.monotonic() - self._said >= self.every:
+            self._say(stream, "")
+
+    def slice(self, stream: str, piece: Any) -> None:
+        """Count, and speak if it is time."""
+        self._tallies[stream].slice(piece)
+        self.page(stream, 0)
+
+    def end(self, stream: str) -> None:
+        """Say so."""
+        super().end(stream)
+        self._say(stream, "finished, ")
+
+    def _say(self, stream: str, prefix: str) -> None:
+        now, requests = time.monotonic(), self._client.requests.total()
+        speed = (requests - self._requests) / max(now - self._measured, 1e-9)
+        logger.info(
+            "%s: %s%s; %.1f requests/s of %.1f, %d in all",
+            *(stream, prefix, self._tallies[stream]),
+            *(speed, self._client.pace.rate, requests),
+        )
+        self._said, self._measured, self._requests = now, now, requests

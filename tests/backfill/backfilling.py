@@ -1,0 +1,101 @@
+"""The backfill command, run like anybody would, but in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shlex
+import signal
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness import Output, config_for
+
+from tap_customerio.backfill.command import backfill
+from tap_customerio.problems import Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+TARGET = """
+import pathlib, sys
+seen = pathlib.Path(sys.argv[1]).open("a")
+for line in sys.stdin:
+    seen.write(line)
+    if line.startswith('{"type":"STATE"'):
+        seen.flush()
+        print(line.removeprefix('{"type":"STATE","value":').rstrip()[:-1], flush=True)
+"""
+"""A target that keeps all it is given in a file, and confirms each state."""
+
+
+class Ran(NamedTuple):
+    """How a run ended, what it printed, and the problem it complained of."""
+
+    code: int
+    printed: str
+    problem: str | None = None
+
+    @property
+    def output(self) -> Output:
+        """What it printed, as Singer messages."""
+        return Output.of(self.printed.encode().splitlines())
+
+
+class Backfill:
+    """Backfills of one sandbox, with a folder to work in."""
+
+    def __init__(self, box: Sandbox, folder: Path) -> None:
+        """Nothing runs yet."""
+        self.box = box
+        self.folder = folder
+        self.state = folder / "state.json"
+        self.kept = folder / "kept.jsonl"
+
+    def run(self, *options: str, **settings: Any) -> Ran:
+        """Run the command to its end."""
+        config = self.folder / "config.json"
+        config.write_text(json.dumps(config_for(self.box, **settings)))
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
+        code, problem = 0, None
+        try:
+            with contextlib.redirect_stdout(stdout):
+                backfill.main(["--config", str(config), *options], standalone_mode=False)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        except Problem as told:
+            code, problem = 1, str(told)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        stdout.seek(0)
+        return Ran(code, stdout.read(), problem)
+
+    def target(self, script: str = TARGET) -> list[str]:
+        """Options that run a target of our own and keep its states."""
+        path = self.folder / "target.py"
+        path.write_text(script)
+        command = shlex.join([sys.executable, str(path), str(self.kept)])
+        return ["--target", command, "--state", str(self.state)]
+
+    def received(self) -> Output:
+        """All that the target was given, in all runs."""
+        return Output.of(self.kept.read_bytes().splitlines())
+
+    def asked(self, path: str = "/v1/messages") -> list[dict[str, str]]:
+        """The queries of all calls to a path."""
+        return [call.query for call in self.box.calls if call.path == path]
+
+
+def keys(output: Output) -> Counter[tuple[Any, ...]]:
+    """Stream and key of every record, and how often it came."""
+    return Counter(
+        (stream, *(row[name] for name in output.keys[stream]))
+        for stream, rows in output.records.items()
+        for row in rows
+    )

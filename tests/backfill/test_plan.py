@@ -1,0 +1,185 @@
+"""Plans: near to what then happens, cheap to make, and frank about what cannot be had."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from backfill.backfilling import Backfill
+from harness import NOW, SINCE
+
+from tap_customerio.sandbox import Quirks, Workspace
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+DAY = 86_400
+ONE_AT_A_TIME = {"concurrency": 1}
+"""So that how windows are cut depends on nothing but what is in them."""
+
+
+def bursts(sizes: dict[int, int]) -> dict[int, int]:
+    """So many deliveries on the days after SINCE, spread over an hour."""
+    return {
+        SINCE + day * DAY + 36_000 + 60 * minute: size // 60
+        for day, size in sizes.items()
+        for minute in range(60)
+    }
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "even": {"per_day": 400},
+    "growing": {"per_day": 40, "bursts": bursts({day: 10 * day for day in range(4, 58)})},
+    "bursty": {"per_day": 40, "bursts": bursts(dict.fromkeys((5, 31, 49), 9_000))},
+    "quiet": {"per_day": 10},
+    "empty": {"per_day": 0, "campaigns": 0, "newsletters": 0, "broadcasts": 0},
+}
+
+
+LONG, SHORT = SINCE - 700 * DAY, SINCE + 3 * DAY + 5000
+
+
+@pytest.mark.parametrize(
+    ("shape", "start", "settings"),
+    [
+        ("even", LONG, ONE_AT_A_TIME),
+        ("even", SHORT, {}),
+        ("growing", SHORT, ONE_AT_A_TIME),
+        ("bursty", LONG, ONE_AT_A_TIME),
+        ("quiet", SHORT, ONE_AT_A_TIME),
+        ("empty", LONG, ONE_AT_A_TIME),
+    ],
+)
+def test_a_plan_comes_near_to_what_then_happens(
+    make_sandbox: Callable[..., Sandbox],
+    tmp_path: Path,
+    shape: str,
+    start: int,
+    settings: dict[str, int],
+) -> None:
+    few: dict[str, Any] = {"people": 100, "campaigns": 4, "newsletters": 4, "broadcasts": 2}
+    workspace = Workspace(since=SINCE, **few | SHAPES[shape])
+    backfill = Backfill(make_sandbox(workspace=workspace), tmp_path)
+    options = ["--from", rfc3339(start), "--to", rfc3339(int(NOW) - 5 * DAY)]
+    options += ["--stream", "messages", "--stream", "metrics"]
+    plan = json.loads(backfill.run(*options, "--plan", "--json", **settings).printed)
+    assert plan["complete"]
+    backfill.box.forget()
+    assert backfill.run(*options, **settings).code == 0
+    assert plan["requests"] == pytest.approx(len(backfill.box.calls), rel=0.1)
+    [messages] = [each for each in plan["streams"] if each["stream"] == "messages"]
+    assert messages["requests"] == pytest.approx(len(backfill.asked()), rel=0.1)
+    created = workspace.count_deliveries(max(start, SINCE), int(NOW) - 5 * DAY, now=NOW)
+    assert messages["rows"] == pytest.approx(created, rel=0.1, abs=50)
+    assert plan["seconds"] * plan["requests_per_second"] >= plan["requests"]
+
+
+def test_what_has_no_range_is_estimated_where_that_is_cheap(backfill: Backfill) -> None:
+    names = ["campaigns", "assets", "segment_counts", "customers"]
+    options = [*RANGE, *(word for name in names for word in ("--stream", name))]
+    plan = json.loads(backfill.run(*options, "--json").printed)
+    backfill.box.forget()
+    backfill.run(*options)
+    found = {each["stream"]: each["requests"] for each in plan["streams"]}
+    assert found.keys() == set(names)
+    assert found["customers"] is None
+    assert not plan["complete"]
+    customers = ("/v1/customers", "/v1/activities")
+    known = [call for call in backfill.box.calls if not call.path.startswith(customers)]
+    assert plan["requests"] == pytest.approx(len(known), abs=1)  # the first answer tells the time
+
+
+RANGE = ("--from", "2025-01-01", "--to", "2025-06-01")
+
+
+def notes(plan: dict[str, Any]) -> dict[str, str]:
+    return {each["stream"]: " ".join(each["notes"]) for each in plan["streams"] if each["notes"]}
+
+
+def test_a_plan_says_what_cannot_be_had(backfill: Backfill) -> None:
+    plan = json.loads(backfill.run(*RANGE, "--plan", "--json").printed)
+    told = notes(plan)
+    assert "keeps activities for 30 days" in told["activities"]
+    assert "last 45 days" in told["link_metrics"]
+    assert told["metrics"].startswith("Of newsletters, broadcasts and transactional messages the")
+    assert "older than six months is not known" in told["messages"]
+    assert "journey_metrics" not in told
+    asked = {each["stream"]: each["requests"] for each in plan["streams"]}
+    assert asked["activities"] == asked["link_metrics"] == 0
+    backfill.box.forget()
+    backfill.run(*RANGE)
+    assert not backfill.asked("/v1/activities")
+    assert not [call for call in backfill.box.calls if call.path.endswith("/links")]
+
+
+def test_a_recent_range_can_be_had_whole(backfill: Backfill) -> None:
+    recent = ("--from", rfc3339(int(NOW) - 20 * DAY), "--to", rfc3339(int(NOW) - DAY))
+    assert notes(json.loads(backfill.run(*recent, "--json").printed)) == {}
+
+
+def test_a_plan_notices_that_old_deliveries_are_gone(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    since = (int(NOW) - 400 * DAY) // DAY * DAY
+    workspace = Workspace(since=since, per_day=60, people=50, campaigns=3, newsletters=3)
+    box = make_sandbox(workspace=workspace, quirks=Quirks(forgets_old=True))
+    options = ["--from", rfc3339(since), "--to", rfc3339(int(NOW) - 1), "--stream", "messages"]
+    backfill = Backfill(box, tmp_path)
+    plan = json.loads(backfill.run(*options, "--json", **ONE_AT_A_TIME).printed)
+    assert "no longer lists them" in notes(plan)["messages"]
+    box.forget()
+    output = backfill.run(*options, **ONE_AT_A_TIME).output
+    assert plan["requests"] == pytest.approx(len(box.calls), rel=0.1)
+    assert plan["streams"][0]["rows"] == pytest.approx(len(output.records["messages"]), rel=0.1)
+
+
+def test_a_plan_after_a_part_is_of_the_rest(backfill: Backfill) -> None:
+    options = [*("--from", rfc3339(SINCE), "--to", "2026-03-20"), *backfill.target()]
+    options += ["--stream", "messages", "--stream", "metrics"]
+    assert backfill.run(*options).code == 0
+    plan = json.loads(backfill.run(*options, "--plan", "--json").printed)
+    assert (plan["requests"], plan["streams"]) == (0, [])
+    again = json.loads(backfill.run(*options, "--json", "--restart").printed)
+    assert [each["stream"] for each in again["streams"]] == ["messages", "metrics"]
+    assert json.loads(backfill.state.read_text())["backfill"]["done"] == ["messages", "metrics"]
+
+
+def test_many_senders_are_sampled(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+    workspace = Workspace(since=SINCE, per_day=600, people=50, newsletters=2, campaigns=230)
+    backfill = Backfill(make_sandbox(workspace=workspace), tmp_path)
+    options = ["--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages", "--json"]
+    plan = json.loads(backfill.run(*options).printed)
+    assert plan["probes"] < 150
+    created = workspace.count_deliveries(SINCE, 1_773_964_800, now=NOW)
+    assert plan["streams"][0]["rows"] == pytest.approx(created, rel=0.25)
+
+
+def test_a_plan_for_people_is_a_table(backfill: Backfill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    printed = backfill.run(*RANGE, "--shard", "2/8", "--plan").printed
+    for word in ("shard 2/8", "messages", "journey_metrics", "requests", "all", "probing requests"):
+        assert word in printed
+    assert "activities: The API keeps activities for 30 days" in printed
+    assert '"type"' not in printed
+
+
+def test_a_wrong_key_is_told_in_a_sentence(backfill: Backfill) -> None:
+    ran = backfill.run(*RANGE, "--plan", app_api_key="wrong")
+    assert ran.code == 1
+    assert str(ran.problem).startswith("app_api_key was refused")
+
+
+def test_what_the_key_may_not_count_is_no_estimate(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    quirks = Quirks(without=frozenset({"/v1/newsletters/*/metrics"}))
+    backfill = Backfill(make_sandbox(quirks=quirks), tmp_path)
+    options = ["--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages", "--json"]
+    [messages] = json.loads(backfill.run(*options).printed)["streams"]
+    assert messages["requests"] is None
+    assert "app_api_key may not read GET /v1/newsletters" in " ".join(messages["notes"])

@@ -1,0 +1,224 @@
+"""Into a target of one's own: fed, watched, told to stop, and its states kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from backfill.backfilling import TARGET, Backfill, keys
+from harness import SINCE
+
+from tap_customerio.backfill.target import Target
+from tap_customerio.sandbox import Workspace
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+    from tap_customerio.sandbox.gate import Call
+
+OPTIONS = ("--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages")
+CODES = "The tap ended with {}, the target with {}."
+
+DIES = TARGET.replace("    if line", "    if seen.tell() > 200_000: sys.exit(3)\n    if line")
+FAILS_AT_THE_END = TARGET + "sys.exit(3)\n"
+CONFIRMS_NOTHING = "import sys\nfor line in sys.stdin: pass\n"
+STUBBORN = """
+import pathlib, signal, sys, time
+def note(number, frame):
+    pathlib.Path(sys.argv[1]).write_text(str(number))
+    sys.exit(7)
+signal.signal(signal.SIGTERM, note)
+print("ready", flush=True)
+for line in sys.stdin: pass
+time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_child_is_left() -> Iterator[None]:
+    """Every target has been waited for."""
+    yield
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def held(backfill: Backfill) -> dict[str, object]:
+    state: dict[str, object] = json.loads(backfill.state.read_text())
+    return state
+
+
+def test_the_target_gets_everything_and_its_last_state_is_kept(
+    backfill: Backfill, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = backfill.run(*OPTIONS).output
+    with caplog.at_level(logging.INFO):
+        ran = backfill.run(*OPTIONS, *backfill.target())
+    assert ran == (0, "", None)
+    assert keys(backfill.received()) == keys(whole)
+    assert held(backfill) == backfill.received().states[-1]
+    assert stat.S_IMODE(backfill.state.stat().st_mode) == 0o600
+    assert [path.name for path in backfill.folder.glob(".*")] == []
+    assert CODES.format(0, 0) in caplog.text
+
+
+def test_without_a_name_the_state_file_is_named_after_what_is_read(
+    backfill: Backfill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(backfill.folder)
+    command = backfill.target()[:2]
+    with caplog.at_level(logging.INFO):
+        assert backfill.run(*OPTIONS, *command, "--shard", "2/3").code == 0
+    [path] = backfill.folder.glob("backfill_*")
+    assert path.name == "backfill_2026-02-01_2026-03-20_messages_2-of-3.json"
+    assert f"State file: {path.name}" in caplog.text
+
+
+def test_a_target_that_dies_is_told_of_and_the_same_command_goes_on(
+    backfill: Backfill, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = keys(backfill.run(*OPTIONS).output)
+    with caplog.at_level(logging.INFO):
+        died = backfill.run(*OPTIONS, *backfill.target(DIES))
+    assert died.code == 1
+    assert "The target stopped reading" in caplog.text
+    assert CODES.format(1, 3) in caplog.text
+    before = backfill.received().states[-1]
+    assert held(backfill) == before
+    assert before["bookmarks"]["messages"]
+    backfill.box.forget()
+    assert backfill.run(*OPTIONS, *backfill.target()).code == 0
+    assert keys(backfill.received()).keys() == whole.keys()
+    starts = [int(query["start_ts"]) for query in backfill.asked()]
+    assert rfc3339(min(starts)) == before["bookmarks"]["messages"]["replication_key_value"]
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (FAILS_AT_THE_END, "The target ended with 3: its own log says why."),
+        (CONFIRMS_NOTHING, "The target has not confirmed messages:"),
+        ("", "The target has not confirmed messages:"),
+    ],
+    ids=["fails", "confirms nothing", "reads nothing"],
+)
+def test_a_target_that_reads_all_but_does_not_do_well_is_no_success(
+    backfill: Backfill, script: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = (*OPTIONS, "--from", "2026-03-19T22:00:00Z")
+    ran = backfill.run(*options, *backfill.target(script))
+    assert ran.code == 1
+    assert told in str(ran.problem) or "The target stopped reading" in caplog.text
+
+
+def test_a_tap_that_fails_leaves_the_target_no_torn_line(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = make_sandbox(workspace=Workspace(since=SINCE, per_day=2500, people=50))
+    pages = []
+
+    def answered(call: Call) -> None:
+        pages.append(call.path)
+        if pages.count("/v1/messages") == 2:
+            box.fail(status=401, path="/v1/messages")
+
+    box.gate.answered = answered
+    backfill = Backfill(box, tmp_path)
+    options = (*OPTIONS, "--to", rfc3339(SINCE + 2 * 86_400), *backfill.target())
+    with caplog.at_level(logging.INFO):
+        assert backfill.run(*options).code == 1
+    assert CODES.format(1, 0) in caplog.text
+    assert 0 < len(backfill.received().records["messages"]) <= 2000
+    assert backfill.run(*options).code == 0
+    assert len(keys(backfill.received())) > 3000
+
+
+def stop_at(backfill: Backfill, calls: int) -> None:
+    """Send this process a signal when so many calls have been answered."""
+    left = [calls]
+
+    def answered(call: Call) -> None:  # noqa: ARG001
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    backfill.box.gate.answered = answered
+
+
+@contextlib.contextmanager
+def stopping_again() -> Iterator[None]:
+    """Send this process a second signal when the tap has heeded the first."""
+    tap = logging.getLogger("tap-customerio")
+
+    def look(record: logging.LogRecord) -> bool:
+        if record.msg.startswith("Stopped by signal"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    tap.addFilter(look)
+    yield
+    tap.removeFilter(look)
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_told(backfill: Backfill) -> Iterator[None]:
+    """The sandbox is shared."""
+    yield
+    backfill.box.gate.answered = None
+
+
+def test_a_signal_ends_the_tap_and_lets_the_target_finish(
+    backfill: Backfill, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = keys(backfill.run(*OPTIONS, "--stream", "metrics").output)
+    stop_at(backfill, 6)
+    options = (*OPTIONS, "--stream", "metrics", *backfill.target())
+    with caplog.at_level(logging.INFO):
+        assert backfill.run(*options).code == 128 + signal.SIGTERM
+    assert CODES.format(143, 0) in caplog.text
+    assert held(backfill) == backfill.received().states[-1]
+    assert keys(backfill.received()).keys() < whole.keys()
+    backfill.box.gate.answered = None
+    assert backfill.run(*options).code == 0
+    assert keys(backfill.received()).keys() == whole.keys()
+
+
+@pytest.mark.parametrize(
+    ("patience", "more"),
+    [(0.2, contextlib.nullcontext), (60.0, stopping_again)],
+    ids=["late", "at the second"],
+)
+def test_a_target_that_does_not_finish_gets_the_signal(
+    backfill: Backfill,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    patience: float,
+    more: Callable[[], contextlib.AbstractContextManager[None]],
+) -> None:
+    monkeypatch.setattr(Target, "patience", patience)
+    stop_at(backfill, 6)
+    with caplog.at_level(logging.INFO), more():
+        assert backfill.run(*OPTIONS, *backfill.target(STUBBORN)).code == 143
+    assert CODES.format(143, 7) in caplog.text
+    assert backfill.kept.read_text() == str(int(signal.SIGTERM))
+
+
+def test_a_state_that_cannot_be_kept_is_told_of(backfill: Backfill) -> None:
+    away = "pathlib.Path(sys.argv[2]).is_dir() and pathlib.Path(sys.argv[2]).rename(sys.argv[3])"
+    script = TARGET.replace("    seen.write", f"    {away}\n    seen.write")
+    folder = backfill.folder / "states"
+    folder.mkdir()
+    backfill.state = folder / "state.json"
+    options = backfill.target(script)
+    options[1] += f" {folder} {folder}-away"
+    ran = backfill.run(*OPTIONS, *options)
+    assert ran.code == 1
+    assert str(ran.problem).startswith(f"--state is '{backfill.state}': it cannot be used")

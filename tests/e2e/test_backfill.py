@@ -1,0 +1,206 @@
+"""Backfills into real targets: killed at any moment, restating, and beside Meltano's own state."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e import rows, truth
+from e2e.processes import (
+    PATIENCE,
+    environment,
+    installed,
+    run,
+    sync,
+    tap_command,
+    wait_until,
+    write,
+)
+from e2e.project import settings
+from e2e.warehouse import SCHEMA
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.windows import DAY, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from e2e.project import Project
+    from e2e.warehouse import Warehouse
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.e2e
+
+SINCE = parse("2026-01-01")
+NOW = SINCE + 60 * DAY
+STREAMS = ("messages", "metrics")
+KILLS = 20
+CALLS = 26
+"""About as many as a whole run takes."""
+CODES = {"none": {0}, "tap": {-signal.SIGKILL}, "both": {-signal.SIGKILL}, "target": {0, 1}}
+"""A tap that is all done when its target is killed has nothing to complain of."""
+
+
+@pytest.fixture
+def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    workspace = Workspace(
+        since=SINCE,
+        per_day=60,
+        people=100,
+        campaigns=3,
+        newsletters=3,
+        broadcasts=1,
+        transactional=1,
+    )
+    return make_sandbox(now=NOW, workspace=workspace)
+
+
+def command(box: Sandbox, folder: Path, target: Sequence[str], streams: Sequence[str]) -> list[str]:
+    """A backfill of all there is of these streams."""
+    config = {"app_api_key": box.app_api_key, "api_url": box.url, "requests_per_second": 100}
+    # exec: the target has the pid that is kept.
+    watched = f"echo $$ > {folder / 'pid'}; exec {shlex.join(target)}"
+    return [
+        *(installed("tap-customerio"), "backfill", "--config", write(folder / "tap.json", config)),
+        *("--from", rfc3339(SINCE), "--to", rfc3339(NOW)),
+        *(word for stream in streams for word in ("--stream", stream)),
+        *("--target", shlex.join(["sh", "-c", watched]), "--state", str(folder / "state.json")),
+    ]
+
+
+def test_killed_at_any_of_twenty_moments_it_goes_on_and_nothing_is_missing(
+    box: Sandbox,
+    make_warehouse: Callable[..., Warehouse],
+    target_command: Callable[..., list[str]],
+    tmp_path: Path,
+) -> None:
+    moments, kills = Random(6), 0
+    for number in range(KILLS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        warehouse = make_warehouse("duckdb", folder)
+        target = target_command(warehouse, folder, batch_size_rows=200)
+        backfill = command(box, folder, target, STREAMS)
+        while kills < KILLS and killed(box, backfill, folder, moments):
+            kills += 1
+            what_was_confirmed_is_there(box, warehouse, folder)
+        run(backfill, env=environment())
+        assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
+        if kills == KILLS:
+            return
+
+
+def killed(box: Sandbox, backfill: Sequence[str], folder: Path, moments: Random) -> bool:
+    """Kill tap, target or both at some moment; false if they had ended by then."""
+    box.forget()
+    (folder / "pid").unlink(missing_ok=True)
+    calls, victims = moments.randint(1, CALLS), moments.choice(["tap", "target", "both"])
+    pipe = subprocess.PIPE
+    with subprocess.Popen(backfill, stderr=pipe, env=environment()) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or len(box.calls) >= calls, "calls")
+            time.sleep(moments.random() / 10)
+            if ended := process.poll() is not None:
+                victims = "none"
+            if victims in {"tap", "both"}:
+                process.kill()
+            if victims in {"target", "both"}:
+                end_at_once(folder / "pid")
+            # Until the target has closed the log, too: it may outlive its tap, to load the rest.
+            _, log = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert process.returncode in CODES[victims], log.decode()
+    return not ended
+
+
+def end_at_once(pid: Path) -> None:
+    """Kill the process of this file, if it has come so far."""
+    with suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def what_was_confirmed_is_there(box: Sandbox, warehouse: Warehouse, folder: Path) -> None:
+    """No delivery before the bookmark is missing."""
+    with suppress(FileNotFoundError):
+        state = json.loads((folder / "state.json").read_text())
+        if mark := state["bookmarks"].get("messages", {}).get("replication_key_value"):
+            query = f"select count(*) from {SCHEMA}.messages where created < '{mark[:-1]}'"
+            expected = box.workspace.count_deliveries(SINCE, parse(mark), now=NOW)
+            assert warehouse.ask(query) == [(expected,)]
+
+
+def test_restating_replaces_rows_and_brings_late_opens(
+    box: Sandbox,
+    make_warehouse: Callable[..., Warehouse],
+    target_command: Callable[..., list[str]],
+    tmp_path: Path,
+) -> None:
+    warehouse = make_warehouse("postgres", tmp_path)
+    target = target_command(warehouse, tmp_path)
+    tap = tap_command(box, tmp_path, streams=["messages"], rescan_ages=[], requests_per_second=1000)
+    sync(tap, target, tmp_path)
+    before = warehouse.table("messages")
+    box.clock.advance(20 * DAY)
+
+    run(command(box, tmp_path, target, ["messages"]), env=environment())
+    after = warehouse.table("messages")
+    expected = {
+        key: row
+        for key, row in truth.table(box, "messages").items()
+        if row["created"] < rows.instant(NOW)
+    }
+    assert after == expected
+    assert sum(warehouse.keys(["messages"])["messages"].values()) == len(expected)
+    opened = [key for key, row in before.items() if "opened" not in row["metrics"]]
+    assert any("opened" in after[key]["metrics"] for key in opened)
+
+
+def test_meltanos_hourly_state_is_none_of_a_backfills_business(
+    project: Project,
+    box: Sandbox,
+    make_warehouse: Callable[..., Warehouse],
+    tmp_path: Path,
+) -> None:
+    warehouse = make_warehouse("duckdb", tmp_path)
+    variables = settings(box, ["messages"]) | {"TARGET_DUCKDB_PATH": warehouse.place["path"]}
+    pipeline = ["run", "tap-customerio", "target-duckdb"]
+    hourly = "dev:tap-customerio-to-target-duckdb"
+    middle = SINCE + 20 * DAY
+    project.meltano(
+        *pipeline, "--full-refresh", **variables, TAP_CUSTOMERIO_START_DATE=rfc3339(NOW - DAY)
+    )
+    state = project.meltano("state", "get", hourly)
+
+    edges = {
+        "TAP_CUSTOMERIO_START_DATE": rfc3339(SINCE),
+        "TAP_CUSTOMERIO_END_DATE": rfc3339(middle),
+    }
+    project.meltano(*pipeline, "--state-id-suffix", "january", **variables | edges)
+    assert project.bookmark(f"{hourly}:january") == rfc3339(middle)
+
+    invoke = [
+        "invoke",
+        "tap-customerio:backfill",
+        "--from",
+        rfc3339(middle),
+        "--to",
+        rfc3339(NOW - DAY),
+    ]
+    invoke += ["--target", f"{project.program} invoke target-duckdb"]
+    project.meltano(
+        *invoke, "--state", str(tmp_path / "state.json"), "--stream", "messages", **variables
+    )
+    assert project.meltano("state", "get", hourly) == state
+    assert json.loads((tmp_path / "state.json").read_text())["backfill"]["done"] == ["messages"]
+    assert warehouse.keys(["messages"]) == truth.keys(box, ["messages"])

@@ -1,0 +1,144 @@
+"""Progress: a line now and then in a log, bars on a terminal, nothing where nobody watches."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import SINCE, Output, config_for, select
+from rich.console import Console
+
+from tap_customerio.bars import Bars
+from tap_customerio.progress import LogProgress, Progress
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_customerio.sandbox import Sandbox
+
+STREAMS = ["campaigns", "messages"]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Signals are for pytest again afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def sync(box: Sandbox, watching: Callable[[TapCustomerio], Progress]) -> tuple[Progress, Output]:
+    """Sync with somebody watching."""
+    stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
+    config = config_for(box, start_date=rfc3339(SINCE))
+    with contextlib.redirect_stdout(stdout):
+        tap = TapCustomerio(config=config, catalog=select(STREAMS))
+        tap.progress = watching(tap)
+        with tap.progress:
+            tap.sync_all()
+    stdout.seek(0)
+    return tap.progress, Output.of(line.encode() for line in stdout)
+
+
+def test_a_log_tells_of_every_stream_at_its_end(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        progress, output = sync(sandbox, LogProgress)
+    said = [one.getMessage() for one in caplog.records if one.name == "tap-customerio.progress"]
+    assert len(said) == 2
+    campaigns, messages = said
+    rows = len(output.records["messages"])
+    assert campaigns.startswith("campaigns: finished, 1 slices and 12 rows done; ")
+    assert messages.startswith("messages: finished, ")
+    assert f" slices and {rows:,} rows done, until 2026-04-01T12:00:00Z; " in messages
+    assert messages.endswith(f"requests/s of 960.0, {len(sandbox.calls)} in all")
+    assert progress.done == STREAMS
+
+
+def test_a_log_tells_now_and_then_on_the_way(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LogProgress, "every", 0.0)
+    with caplog.at_level(logging.INFO):
+        sync(sandbox, LogProgress)
+    said = [one.getMessage() for one in caplog.records if one.name == "tap-customerio.progress"]
+    assert len([line for line in said if line.startswith("messages: ")]) > 5
+
+
+def drawn(bars: Bars) -> list[list[str]]:
+    """The words of each bar."""
+    screen = Console(file=io.StringIO(), width=120, color_system=None)
+    screen.print(bars)
+    assert isinstance(screen.file, io.StringIO)
+    return [line.split() for line in screen.file.getvalue().splitlines()]
+
+
+def test_bars_show_slices_rows_and_the_end(sandbox: Sandbox) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=120)
+    progress, output = sync(sandbox, lambda tap: Bars(tap, screen))
+    assert isinstance(progress, Bars)
+    campaigns, messages = drawn(progress)
+    slices = len([state for state in output.states if state["bookmarks"].get("messages")])
+    assert campaigns[0] == "campaigns"
+    assert campaigns[2:6] == ["1", "slices", "12", "rows"]
+    assert messages[0] == "messages"
+    assert messages[4:6] == [f"{len(output.records['messages']):,}", "rows"]
+    assert 5 < int(messages[2]) <= slices
+    assert campaigns[-1] == messages[-1] == "done"
+    assert progress.done == STREAMS
+    assert isinstance(screen.file, io.StringIO)
+    assert "messages" in screen.file.getvalue()
+
+
+def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox) -> None:
+    tap = TapCustomerio(config=config_for(sandbox, end_date=rfc3339(SINCE + 100)))
+    bars = Bars(tap, Console(file=io.StringIO()))
+    bars.begin("messages")
+    [[_, idle, *_]] = drawn(bars)
+    bars.slice("messages", Window(SINCE, SINCE + 20))
+    bars.slice("messages", Window(SINCE + 20, SINCE + 50))
+    [[_, half, *rest]] = drawn(bars)
+    assert (half != idle, rest[0]) == (True, "2")
+    assert rest[-3:] == ["of", "960.0", "requests/s"]
+    tap.client.pace.give_way(60)
+    [words] = drawn(bars)
+    assert " ".join(words).endswith("the API asks to wait 60 s")
+
+
+def test_only_warnings_stand_between_bars(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        tap = TapCustomerio(config=config_for(sandbox))
+        with Bars(tap, Console(stderr=True)):
+            root.info("an aside")
+            root.warning("a warning")
+        root.info("a word")
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(logging.WARNING)
+    told = capsys.readouterr().err
+    assert "a warning" in told
+    assert "a word" in told
+    assert "an aside" not in told
+
+
+def test_nobody_watching_costs_and_says_nothing(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        progress, _ = sync(sandbox, lambda tap: tap.progress)
+    assert progress.done == STREAMS
+    assert "tap-customerio.progress" not in {record.name for record in caplog.records}
