@@ -79,4 +79,5 @@ def settings(box: Sandbox, streams: Iterable[str]) -> dict[str, str]:
         "TAP_CUSTOMERIO_API_URL": box.url,
         "TAP_CUSTOMERIO_REQUESTS_PER_SECOND": "1000",
         "TAP_CUSTOMERIO_RESCAN_AGES": "[]",
+        "TAP_CUSTOMERIO_CUSTOMERS_SYNC": "full",  # nobody tells the log who joins without churn
     }
