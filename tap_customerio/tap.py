@@ -16,6 +16,7 @@ from tap_customerio import problems
 from tap_customerio.answers import pack, weight
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
+from tap_customerio.inputs import environment
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
@@ -144,6 +145,11 @@ class TapCustomerio(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # Only a flag: the SDK's handler writes state from inside the signal and can tear a line.
         self._signal = signum
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        self.append_builtin_config(self.config_jsonschema)
+        return environment(self.config_jsonschema, "TAP_CUSTOMERIO_")
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         errors = faults(self._config)

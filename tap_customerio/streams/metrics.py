@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from tap_customerio import problems
 from tap_customerio.client import quoted
-from tap_customerio.schema import boolean, integer, record, text, timestamp
-from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.schema import (
+    boolean,
+    identifier,
+    integer,
+    listed,
+    record,
+    text,
+    timestamp,
+    within,
+)
 from tap_customerio.streams.sends import (
     Broadcasts,
     Campaigns,
     Newsletters,
     TransactionalMessages,
 )
-from tap_customerio.windows import (
-    BEGINNING,
-    DAY,
-    EASTERN,
-    V1_REACH,
-    Window,
-    bucket_after,
-    bucket_start,
-    buckets,
-    parse,
-)
+from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from singer_sdk.helpers.types import Record
-
     from tap_customerio.answers import Answer
     from tap_customerio.schema import Schema
-    from tap_customerio.streams.base import ListStream, Rows
+    from tap_customerio.streams.base import ListStream
+    from tap_customerio.streams.series import Series
 
 SENDERS: dict[str, type[ListStream]] = {
     "campaign": Campaigns,
@@ -47,12 +43,6 @@ MESSAGES = {
     *("webhook", "whatsapp"),
 }
 """Types of actions that send something; only those count anything."""
-
-_STRETCH = 3_600 * DAY
-_LONGEST_SEND = 30 * DAY
-_FEWEST_STEPS = 2
-_HTTP_CLASSES = ("2xx", "3xx", "4xx", "5xx")
-_UTC = ZoneInfo("UTC")
 
 _KEY = ("source_type", "source_id", "resolution", "period_start")
 _SOURCE = (
@@ -77,173 +67,19 @@ _COUNTS = (
         clicked="All clicks, those of machines included.",
         opened="All opens, those of machines included.",
     ),
-    integer(**{f"http_{kind}": f"Webhook answers {kind}." for kind in _HTTP_CLASSES}),
+    integer(**{f"http_{kind}": f"Webhook answers {kind}." for kind in HTTP_CLASSES}),
 )
-
-Series = dict[str, list[int]]
-
-
-class Source(NamedTuple):
-    """One thing whose counts are read: where, in what range, and what names it in the records."""
-
-    path: str
-    window: Window
-    names: dict[str, Any]
-    version: Literal["1", "2", "journeys"]
-
-
-class TimeSeries(CustomerioStream):
-    """Counts per source and time bucket; buckets that count nothing are left out."""
-
-    vanishing = True
-    replication_key = "period_start"
-
-    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
-        """Path, row of the sender, names, and version of each thing that counts."""
-        raise NotImplementedError
-
-    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
-        """What more names the counts, and the counts, the oldest bucket first."""
-        raise NotImplementedError
-
-    def slices(self) -> Iterator[Source]:
-        """One per source, and per ten years, the most that the API gives at once."""
-        self._end = min(self.settings.end or self.client.present, self.client.present)
-        self._start = self._first_instant()
-        self._warned = False
-        for path, sender, names, version in self.sources():
-            created = int(sender.get("created") or sender.get("created_at") or BEGINNING)
-            start = max(self._start, created)
-            stretches: Iterable[Window]
-            if version == "1":
-                stretches = [Window(self._within_reach(start), self._end)]
-            else:
-                stretches = self._stretches(Window(start, self._end))
-            for window in stretches:
-                if window.start < min(window.end, _last_send(sender)):
-                    yield Source(path, window, names, version)  # type: ignore[arg-type]
-
-    def pages(self, piece: Source) -> Iterable[Rows]:
-        """The rows of one source."""
-        yield self._version_1(piece) if piece.version == "1" else self._between_dates(piece)
-
-    def record(self, raw: dict[str, Any], piece: Source) -> Record:  # noqa: ARG002
-        """The row: what is asked for is decided before asking."""
-        return self.read(raw)
-
-    def finish_all(self) -> None:
-        """The bookmark is the end of the range read; look-back is taken off when it is used."""
-        self.advance(
-            self._end,
-            resolution=self.settings.metrics_resolution,
-            timezone=self.settings.metrics_timezone,
-        )
-
-    def zone(self, version: str) -> ZoneInfo:
-        """Version 2 takes any zone; version 1 knows only Eastern time; journeys seem to be UTC."""
-        return {"1": EASTERN, "2": self.settings.zone}.get(version, _UTC)
-
-    def _first_instant(self) -> int:
-        """Where to read from: the bookmark less the look-back, but not before start_date."""
-        start = self.settings.start or BEGINNING
-        bookmark = self.bookmark(self.last)
-        read_as = (self.last.get("resolution"), self.last.get("timezone"))
-        asked_as = (self.settings.metrics_resolution, self.settings.metrics_timezone)
-        if bookmark is None:
-            return start
-        if read_as != asked_as:
-            self.logger.info("metrics_resolution or metrics_timezone changed: reading all again.")
-            return start
-        return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
-
-    def _within_reach(self, start: int) -> int:
-        """The earliest instant from `start` on whose bucket version 1 still has."""
-        resolution = self.settings.metrics_resolution
-        running = bucket_start(self.client.present, resolution, EASTERN)
-        oldest = bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution])
-        if start < oldest:
-            self._warn_of_reach()
-        return max(start, oldest)
-
-    def _stretches(self, whole: Window) -> Iterator[Window]:
-        start = whole.start
-        while start < whole.end:
-            end = min(start + _STRETCH, whole.end)
-            yield Window(start, end)
-            start = end
-
-    def _between_dates(self, source: Source) -> Rows:
-        """Ask with both ends on bucket borders, so that it is right however the API cuts them."""
-        resolution, zone = self.settings.metrics_resolution, self.zone(source.version)
-        start = bucket_start(source.window.start, resolution, zone)
-        last = bucket_start(source.window.end - 1, resolution, zone)
-        end = bucket_after(last, resolution, zone)
-        params: dict[str, Any] = {"start": start, "end": end}
-        if source.version == "2":
-            params |= {"version": "2", "res": resolution, "tz": zone.key}
-        else:
-            params |= {"resolution": resolution}
-        answer = self.client.fetch("GET", source.path, params=params)
-        first = _echoed_start(answer.get("start"), start)
-        cut = list(buckets(first, end, resolution, zone))
-        return list(self._rows(source, answer, cut))
-
-    def _version_1(self, source: Source) -> Rows:
-        """Count back from the running bucket, which is the last; the answer has no dates."""
-        resolution = self.settings.metrics_resolution
-        oldest = bucket_start(source.window.start, resolution, EASTERN)
-        wanted = sum(1 for _ in buckets(oldest, self.client.present + 1, resolution, EASTERN))
-        steps = max(_FEWEST_STEPS, min(wanted, V1_REACH[resolution]))
-        params = {"period": resolution, "steps": steps}
-        answer = self.client.fetch("GET", source.path, params=params)
-        length = max(
-            (len(counts) for _, series in self.series(answer) for counts in series.values()),
-            default=0,
-        )
-        running = bucket_start(answer.at, resolution, EASTERN)
-        first = bucket_after(running, resolution, EASTERN, 1 - length)
-        return list(
-            self._rows(source, answer, list(buckets(first, answer.at + 1, resolution, EASTERN)))
-        )
-
-    def _warn_of_reach(self) -> None:
-        if not self._warned:
-            self._warned = True
-            self.logger.warning(
-                "The API keeps no more than the last %d %s of all but campaign metrics: earlier "
-                "buckets of the asked range cannot be had. A coarser metrics_resolution reaches "
-                "further back.",
-                V1_REACH[self.settings.metrics_resolution],
-                self.settings.metrics_resolution,
-            )
-
-    def _rows(self, source: Source, answer: Answer, cut: list[Window]) -> Iterator[dict[str, Any]]:
-        """One row per bucket within the window that counts anything."""
-        for names, series in self.series(answer):
-            for index, bucket in enumerate(cut):
-                counts = {
-                    name: values[index] for name, values in series.items() if index < len(values)
-                }
-                asked = bucket.end > source.window.start and bucket.start < source.window.end
-                if asked and any(counts.values()):
-                    yield {
-                        **source.names,
-                        **names,
-                        "resolution": self.settings.metrics_resolution,
-                        "timezone": self.zone(source.version).key,
-                        "period_start": bucket.start,
-                        "is_partial": bucket.end > answer.at,
-                        **counts,
-                    }
 
 
 class _Deliveries(TimeSeries):
     """Counts of deliveries, which all have the same shape."""
 
+    counted = "metric"
+
     def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
-        metric = answer.get("metric") or {}
-        yield {"channel": metric.get("type")}, _columns(metric.get("series"))
+        metric = answer.object(self.counted)
+        yield {"channel": metric.get("type")}, self.columns(metric, "series")
 
 
 class Metrics(_Deliveries):
@@ -267,8 +103,9 @@ class Metrics(_Deliveries):
         """Everything that sends."""
         for kind, sender in SENDERS.items():
             for row in sender.listing(self.client):
-                names = {"source_type": kind, "source_id": row["id"]}
-                path = f"{sender.path}/{quoted(row['id'])}/metrics"
+                number = identifier(sender.name, row)
+                names = {"source_type": kind, "source_id": number}
+                path = f"{sender.path}/{quoted(number)}/metrics"
                 yield path, row, names, "2" if kind == "campaign" else "1"
 
 
@@ -294,9 +131,10 @@ class ActionMetrics(_Deliveries):
         for kind in ("campaign", "broadcast", "newsletter"):
             sender = SENDERS[kind]
             for row in sender.listing(self.client):
-                for place, part in _parts(kind, row):
-                    names = {"source_type": kind, "source_id": row["id"], "part_id": part}
-                    path = f"{sender.path}/{quoted(row['id'])}/{place}/{quoted(part)}/metrics"
+                number = identifier(sender.name, row)
+                for place, part in _parts(sender.name, row):
+                    names = {"source_type": kind, "source_id": number, "part_id": part}
+                    path = f"{sender.path}/{quoted(number)}/{place}/{quoted(part)}/metrics"
                     yield path, row, names, "2" if kind == "campaign" else "1"
 
 
@@ -304,6 +142,7 @@ class LinkMetrics(TimeSeries):
     """Link metrics: clicks per link of every sending object and time bucket."""
 
     name = "link_metrics"
+    counted = "links"
     primary_keys = ("source_type", "source_id", "link_id", "resolution", "period_start")
     schema: ClassVar[Schema] = record(
         *_SOURCE,
@@ -317,20 +156,23 @@ class LinkMetrics(TimeSeries):
         """Everything that sends."""
         for kind, sender in SENDERS.items():
             for row in sender.listing(self.client):
-                names = {"source_type": kind, "source_id": row["id"]}
-                yield f"{sender.path}/{quoted(row['id'])}/metrics/links", row, names, "1"
+                number = identifier(sender.name, row)
+                names = {"source_type": kind, "source_id": number}
+                yield f"{sender.path}/{quoted(number)}/metrics/links", row, names, "1"
 
     def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
         """One series per link."""
-        for link in answer.get("links") or ():
-            names = {"link_id": link["link"]["id"], "href": link["link"].get("href")}
-            yield names, _columns(link["metric"].get("series"))
+        for row in answer.objects(self.counted):
+            link, metric = within(self.name, row, "link"), within(self.name, row, "metric")
+            names = {"link_id": identifier(self.name, link), "href": link.get("href")}
+            yield names, self.columns(metric, "series")
 
 
 class JourneyMetrics(TimeSeries):
     """Journey metrics: journeys of each campaign by the time they began, and how far they came."""
 
     name = "journey_metrics"
+    counted = "journey_metric"
     primary_keys = ("campaign_id", "resolution", "period_start")
     schema: ClassVar[Schema] = record(
         integer("campaign_id"),
@@ -346,49 +188,21 @@ class JourneyMetrics(TimeSeries):
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
         """The campaigns."""
         for row in Campaigns.listing(self.client):
-            path = f"{Campaigns.path}/{quoted(row['id'])}/journey_metrics"
-            yield path, row, {"campaign_id": row["id"]}, "journeys"
+            number = identifier(Campaigns.name, row)
+            path = f"{Campaigns.path}/{quoted(number)}/journey_metrics"
+            yield path, row, {"campaign_id": number}, "journeys"
 
     def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
-        yield {}, _columns(answer.get("journey_metric"))
+        yield {}, self.columns({self.counted: answer.get(self.counted)}, self.counted)
 
 
-def _last_send(sender: dict[str, Any]) -> int:
-    """When its last delivery may have been created; that is when all that follows is counted.
-
-    A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
-    """
-    if sender.get("state") == "draft" and not sender.get("first_started"):
-        return BEGINNING
-    if "sent_at" in sender:
-        return max(sender["sent_at"] or 0, sender.get("updated") or 0) + _LONGEST_SEND
-    return sys.maxsize
-
-
-def _parts(kind: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _parts(sender: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Place and id of what a sender is made of, as its own row names it."""
-    if kind == "newsletter":
-        for content in row.get("content_ids") or ():
-            yield "contents", content
-    else:
-        for action in row.get("actions") or ():
-            if action.get("type") in MESSAGES:
-                yield "actions", action["id"]
-
-
-def _columns(series: dict[str, list[int]] | None) -> Series:
-    """Counts by column: no column begins with a digit, which some targets do not take."""
-    return {
-        f"http_{name}" if name in _HTTP_CLASSES else name: counts or []
-        for name, counts in (series or {}).items()
-    }
-
-
-def _echoed_start(said: Any, asked: int) -> int:
-    """Start of the first bucket: what the answer says, such as "2025-01-01 00:00:00 +0000 UTC"."""
-    try:
-        date, clock, offset = str(said).split()[:3]
-        return min(asked, parse(f"{date}T{clock}{offset[:3]}:{offset[3:]}"))
-    except ValueError:
-        return asked
+    for content in listed(sender, row, "content_ids"):
+        yield "contents", content
+    for action in listed(sender, row, "actions"):
+        if not isinstance(action, dict):
+            raise problems.bad_value(sender, "actions[]", "object")
+        if str(action.get("type")) in MESSAGES:
+            yield "actions", identifier(sender, action)
