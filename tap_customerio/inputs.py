@@ -112,11 +112,12 @@ def _object(text: str, what: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise problems.no_json_input(what, error.lineno, error.colno) from None
+        place = f"look at line {error.lineno}, column {error.colno}"
+        raise problems.no_object(what, place) from None
     except (RecursionError, ValueError):
-        raise problems.no_json_input(what, 1, 1) from None
+        raise problems.no_object(what, "it nests too deeply") from None
     if not isinstance(found, dict):
-        raise problems.no_object(what)
+        raise problems.no_object(what, "it must begin with { and end with }")
     return found
 
 

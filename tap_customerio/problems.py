@@ -204,14 +204,9 @@ def future_bookmark(stream: str, bookmark: str) -> Fatal:
     )
 
 
-def no_json_input(what: str, line: int, column: int) -> Fatal:
+def no_object(what: str, mend: str) -> Fatal:
     """What it holds may be secret, so only the place is told."""
-    return Fatal(f"The {what} is no JSON: look at line {line}, column {column}.")
-
-
-def no_object(what: str) -> Fatal:
-    """JSON, but a list or a mere value."""
-    return Fatal(f"The {what} is JSON, but no object: it must begin with {{ and end with }}.")
+    return Fatal(f"The {what} is no JSON object: {mend}.")
 
 
 def bad_catalog(place: str, expected: str) -> Fatal:

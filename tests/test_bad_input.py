@@ -35,11 +35,11 @@ def messages(**bookmark: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "The state is no JSON: look at line 1, column 1"),
-        ('{"bookmarks": {},\n', "The state is no JSON: look at line 2, column 1"),
-        ("[" * 100_000, "The state is no JSON"),
-        ("[]", "The state is JSON, but no object"),
-        ("null", "The state is JSON, but no object"),
+        ("", "The state is no JSON object: look at line 1, column 1"),
+        ('{"bookmarks": {},\n', "The state is no JSON object: look at line 2, column 1"),
+        ("[" * 100_000, "The state is no JSON object: it nests"),
+        ("[]", "The state is no JSON object: it must begin"),
+        ("null", "The state is no JSON object: it must begin"),
         ('{"bookmarks": []}', "no object 'bookmarks'"),
         ('{"messages": "2026-01-01"}', "no object 'bookmarks'"),
         ('{"type": "STATE", "value": {"bookmarks": {}}}', "no object 'bookmarks'"),
@@ -100,7 +100,7 @@ def test_a_bookmark_in_the_future_stops_the_run_and_keeps_its_place(
 @pytest.mark.parametrize(
     ("catalog", "said"),
     [
-        ([], "JSON, but no object"),
+        ([], "The catalogue is no JSON object: it must begin"),
         ({}, "malformed at its top, which must be an object with streams"),
         ({"streams": {}}, "malformed at streams, which must be array"),
         ({"streams": [{}]}, r"malformed at streams\.0, which must be an object with tap_stream_id"),
