@@ -93,7 +93,7 @@ def signals_kept() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_tap(
+def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     config: Mapping[str, Any],
     *,
     streams: Iterable[str] | None = None,

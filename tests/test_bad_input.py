@@ -97,6 +97,14 @@ def test_a_bookmark_in_the_future_stops_the_run_and_keeps_its_place(
     assert output.bookmark(stream) == rfc3339(NOW + 3600)
 
 
+@pytest.mark.parametrize("name", ["full_at", "changes_until"])
+def test_people_known_until_the_future_stop_the_run(sandbox: Sandbox, name: str) -> None:
+    known = {"full_at": rfc3339(NOW), "changes_until": rfc3339(NOW), name: rfc3339(NOW + 3600)}
+    state = {"bookmarks": {"customers": known}}
+    output = run_tap(config_for(sandbox), streams=["customers"], state=state, fails=True)
+    assert "bookmark of stream 'customers' is 2026-04-01T13:00:00Z, in the future" in output.problem
+
+
 @pytest.mark.parametrize(
     ("catalog", "said"),
     [
