@@ -130,6 +130,7 @@ def test_error_pages_of_a_proxy_do_not_set_the_clock() -> None:
 def test_people_deleted_between_search_and_profile_are_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     with faulty("people_gone") as (box, faults):
         output = run_tap(config_for(box), streams=["customers"])
         people = box.workspace.count_people(NOW)
