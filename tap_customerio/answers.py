@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+
+from tap_customerio import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,11 +19,22 @@ if TYPE_CHECKING:
 _utf_8 = codecs.getincrementaldecoder("utf-8")
 _BIT = 1 << 16
 _NUL = b"\\u0000"
+_EMPTY = len("null")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_objects = msgspec.json.Decoder(list[dict[str, Any]] | None)
 
 
 class _Stamp(msgspec.Struct):
     created: int
+
+
+class _Named(msgspec.Struct):
+    """All that any row is known by; what else is in it may change from one moment to the next."""
+
+    id: msgspec.Raw = msgspec.Raw()
+    cio_id: msgspec.Raw = msgspec.Raw()
+    identifiers: msgspec.Raw = msgspec.Raw()
+    email: msgspec.Raw = msgspec.Raw()
 
 
 class Answer(NamedTuple):
@@ -28,26 +42,69 @@ class Answer(NamedTuple):
 
     members: dict[str, msgspec.Raw]
     at: int
+    request: str
 
     def get(self, name: str) -> Any:
-        """Decode one member; None if it is missing."""
+        """Decode one member; None if it is missing.
+
+        Raises:
+            Problem: When it nests too deeply, or a number is too long.
+        """
         raw = self.members.get(name)
-        return None if raw is None else msgspec.json.decode(raw)
+        return None if raw is None else _decoded(raw, self.request)
+
+    def object(self, name: str) -> dict[str, Any]:
+        """Decode one member that must be an object.
+
+        Raises:
+            Problem: When it is missing, null, or something else.
+        """
+        found = self.get(name)
+        if not isinstance(found, dict):
+            raise problems.odd_member(self.request, name, "object")
+        return found
+
+    def rows(self, name: str) -> list[Any]:
+        """Decode one member that must be a list; the API writes some empty ones as null.
+
+        Raises:
+            Problem: When it is missing, or something else.
+        """
+        if name not in self.members:
+            raise problems.missing_rows(self.request, name)
+        found = self.get(name)
+        if not isinstance(found, list | None):
+            raise problems.odd_member(self.request, name, "list")
+        return found or []
+
+    def objects(self, name: str) -> list[dict[str, Any]]:
+        """Decode one member that must be a list of objects.
+
+        Raises:
+            Problem: When it is something else.
+        """
+        found = self.rows(name)
+        if not all(isinstance(row, dict) for row in found):
+            raise problems.odd_member(self.request, name, "list of objects")
+        return found
 
     def whole(self) -> Any:
         """Decode all of it; the one member of an answer that is a list is its nameless one."""
-        decoded = {name: msgspec.json.decode(raw) for name, raw in self.members.items()}
-        return decoded.get("", decoded)
+        decoded = {name: _decoded(raw, self.request) for name, raw in self.members.items()}
+        rows = decoded.get("") if len(decoded) == 1 else None
+        return rows if isinstance(rows, list) else decoded
 
 
 class Page:
     """Rows as the API sent them, decoded only when they are iterated: waiting pages stay small."""
 
     _stamps = msgspec.json.Decoder(list[_Stamp])
+    _names = msgspec.json.Decoder(list[_Named])
 
-    def __init__(self, rows: msgspec.Raw, *, more: bool) -> None:
+    def __init__(self, answer: Answer, key: str, *, more: bool) -> None:
         """Keep the JSON of a list, or null, and whether the API has a page after it."""
-        self._rows: msgspec.Raw | bytes = rows
+        self._rows: msgspec.Raw | bytes = answer.members[key]
+        self._name = answer.request, key
         self._packed = False
         self.more = more
 
@@ -61,8 +118,34 @@ class Page:
         self._rows, self._packed = zlib.compress(self._rows, 1), True
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Decode all rows."""
-        return iter(msgspec.json.decode(self._unpacked()) or ())
+        """Decode all rows.
+
+        Raises:
+            Problem: When one of them is no object.
+        """
+        rows = self._unpacked()
+        try:
+            return iter(_objects.decode(rows) or ())
+        except (msgspec.DecodeError, RecursionError):
+            found = _decoded(rows, self._name[0])
+            if not all(isinstance(row, dict) for row in found):
+                raise problems.odd_member(*self._name, "list of objects") from None
+            return iter(found)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no rows."""
+        return len(memoryview(self._unpacked())) <= _EMPTY
+
+    def mark(self) -> int:
+        """A number that pages of other rows do not have."""
+        names: list[bytes] = []
+        rows = self._unpacked()
+        with suppress(msgspec.DecodeError):
+            for row in self._names.decode(rows):
+                named = (row.id, row.cio_id, row.identifiers, row.email)
+                names += [bytes(memoryview(name)).strip(b'"') for name in named]
+        return hash(tuple(names) if any(names) else bytes(memoryview(rows)))
 
     def created(self) -> list[int]:
         """When the rows were created, in unix seconds; empty if they do not say."""
@@ -90,20 +173,40 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
     """Check and open a JSON object, or a list as its nameless member; make text safe for targets.
 
     Half a surrogate pair and NUL crash them; both, and what is not UTF-8, take the slow way.
+
+    Raises:
+        ValueError: When it is no JSON.
+        TypeError: When it is neither object nor list.
+        RecursionError: When it nests too deeply.
     """
-    if content[:1] == b"[":
+    if content[:64].lstrip()[:1] == b"[":
         content = b'{"":%b}' % content
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if _NUL not in content:
             _check_utf_8(content)
             return _members.decode(content)
     try:
-        data = json.loads(content.decode(errors="replace"), strict=False)
-    except (ValueError, RecursionError):
+        data = _safe(json.loads(content.decode(errors="replace"), strict=False))
+    except ValueError:
         raise ValueError("an answer that is no JSON") from None
     if not isinstance(data, dict):
         raise TypeError("an answer that is no JSON object")
-    return {name: msgspec.Raw(msgspec.json.encode(_safe(member))) for name, member in data.items()}
+    return {name: msgspec.Raw(msgspec.json.encode(member)) for name, member in data.items()}
+
+
+def _decoded(raw: msgspec.Raw | bytes, request: str) -> Any:
+    """Decode a value, also one with numbers that no target can hold: those become null."""
+    try:
+        try:
+            return msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            return json.loads(bytes(memoryview(raw)), parse_float=_finite)
+    except (RecursionError, ValueError):
+        raise problems.unreadable_answer(request) from None
+
+
+def _finite(digits: str) -> float | None:
+    return number if math.isfinite(number := float(digits)) else None
 
 
 def _check_utf_8(content: bytes) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_customerio import problems
+from tap_customerio import inputs, problems
 from tap_customerio.commands.account import read_config
+from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
@@ -95,10 +96,13 @@ def _missing(name: str, extra: str) -> click.Command:
 def command() -> CustomerioCommand:
     """The tap's own command, with the commands for people."""
     tap = TapCustomerio.cli
+    kinds = {kind.name: kind for kind in all_streams()}
 
     @click.pass_context
     def run(ctx: click.Context, /, debug: bool, **options: Any) -> None:  # noqa: ARG001, FBT001
         if ctx.invoked_subcommand is None and tap.callback is not None:
+            options["catalog"] = inputs.checked_catalog(options["catalog"], kinds)
+            options["state"] = inputs.checked_state(options["state"], kinds)
             tap.callback(**options)
 
     for param in tap.params:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import email.utils
 import logging
 import random
 import threading
-import time
-from collections import Counter, deque
+from collections import Counter
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 import backoff
-import msgspec
 import requests
 
 from tap_customerio import problems
 from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.pace import Pace
+from tap_customerio.transport import PassingFault, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from backoff.types import Details
 
     from tap_customerio.settings import Settings
+    from tap_customerio.transport import Reply
 
 T = TypeVar("T")
 
@@ -38,44 +38,24 @@ PROBE = "/v1/workspaces"
 
 logger = logging.getLogger("tap-customerio.client")
 
-_PASSING = {429, 500, 502, 503, 504}
-
 
 def quoted(identifier: object) -> str:
-    """An identifier as one segment of a path, whatever it holds."""
-    text = quote(str(identifier), safe="")
-    return text.replace(".", "%2E") if set(text) == {"."} else text
+    """An identifier as one segment of a path, whatever it holds.
+
+    Raises:
+        Problem: When it would lead elsewhere: dots are a segment's way up, encoded or not.
+    """
+    if not isinstance(identifier, str | int) or str(identifier) in {"", ".", ".."}:
+        raise problems.bad_identifier()
+    return quote(str(identifier), safe="")
 
 
-class _PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cure
-    """A fault that goes away: the status or exception, and how long to wait if the API said."""
+class _OddAnswer(PassingFault):
+    """An answer that cannot be right: perhaps the next one is, and else it is a problem."""
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
-
-
-class _Key(requests.auth.AuthBase):
-    """Sends the key; being `auth`, it also keeps requests from taking another from ~/.netrc."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
-
-
-class _PacedAdapter(requests.adapters.HTTPAdapter):
-    """Waits for its turn at the last moment, so that turns and requests keep the same distance."""
-
-    def __init__(self, pace: Pace) -> None:
-        super().__init__()
-        self._pace = pace
-
-    def send(self, *arguments: Any, **options: Any) -> requests.Response:
-        self._pace.wait()
-        return super().send(*arguments, **options)
+    def __init__(self, problem: problems.Problem) -> None:
+        super().__init__("an answer that cannot be right")
+        self.problem = problem
 
 
 class Client:
@@ -84,18 +64,30 @@ class Client:
     give_up_after = 900.0
     """Seconds of passing faults after which a request is given up."""
 
+    longest_delay = 60.0
+    """Seconds between two tries at most."""
+
+    odd_answers = 4
+    """Answers that cannot be right after which a request is given up."""
+
+    empty_pages = 1000
+    """Pages without rows, one after the other, after which a list is given up."""
+
+    clocks_differ = 60
+    """Seconds by which the clocks of the API's machines may differ."""
+
     def __init__(self, settings: Settings) -> None:
         """Remember the settings; nothing is sent yet."""
         self.pace = Pace(settings.requests_per_second)
         self._settings = settings
-        self._key = _Key(settings.app_api_key)
-        self._idle: deque[requests.Session] = deque()
+        self._transport = Transport(settings, self.pace)
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._present: int | None = None
         self._listings: dict[str, Future[list[Any]]] = {}
         self._shared: dict[type, object] = {}
         self._lock = threading.RLock()
         self._mine = threading.local()
+        self._closed = threading.Event()
         self.requests: Counter[str] = Counter()
 
     @contextmanager
@@ -104,6 +96,10 @@ class Client:
         self._mine.stream = stream
         with self.pace.rank(*rank):
             yield
+
+    def close(self) -> None:
+        """Ask no more: what waits to try again gives up."""
+        self._closed.set()
 
     @property
     def region(self) -> str | None:
@@ -120,6 +116,10 @@ class Client:
             raise problems.no_date(self._where())
         return self._present
 
+    def is_future(self, moment: int) -> bool:
+        """Whether a moment is after the present, as far as that is known yet."""
+        return self._present is not None and moment > self._present + self.clocks_differ
+
     def fetch(
         self,
         method: str,
@@ -127,25 +127,55 @@ class Client:
         *,
         params: dict[str, Any] | None = None,
         body: Any = None,
+        expect: str | None = None,
     ) -> Answer:
         """Ask once, try again while faults pass, and read the answer as JSON.
 
         Raises:
-            Problem: When it cannot be had; `Gone` for a 404.
+            Problem: When it cannot be had, or has no member `expect`; `Gone` for a 404.
         """
-        retrying = backoff.on_exception(
-            _delays,
-            _PassingFault,
-            max_time=self.give_up_after,
-            jitter=None,
-            logger=None,
-            on_backoff=_log_delay(f"{method} {path}"),
-        )
-        try:
-            answer: Answer = retrying(self._attempt)(method, path, params, body)
-        except _PassingFault as fault:
-            raise problems.gave_up(f"{method} {path}", str(fault), self.give_up_after) from None
-        return answer
+
+        def check(answer: Answer) -> None:
+            if expect is not None and expect not in answer.members:
+                raise _OddAnswer(problems.missing_rows(answer.request, expect))
+
+        return self._ask(method, path, params, body, check)
+
+    def page(  # noqa: PLR0913 - what is asked, and what came before
+        self,
+        path: str,
+        key: str,
+        seen: set[object],
+        *,
+        method: str = "GET",
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> tuple[Page, Answer]:
+        """One page of a list, and the answer it came in; the rows are those under `key`.
+
+        `seen` is what the list's earlier pages left there: no page and no page token may come
+        twice, or the API has lost its place and rows would be missed.
+
+        Raises:
+            Problem: When it has no rows, or comes again and again.
+        """
+        request = f"{method} {path}"
+        fresh: list[object] = []
+
+        def check(answer: Answer) -> None:
+            rows, token = answer.members.get(key), answer.get("next")
+            if rows is None or bytes(memoryview(rows)[:1]) not in {b"[", b"n"}:
+                raise _OddAnswer(problems.missing_rows(request, key))
+            if not isinstance(token, str | None):
+                raise _OddAnswer(problems.odd_member(request, "next", "page token"))
+            page = Page(answer, key, more=bool(token))
+            fresh[:] = ([] if page.empty else [page.mark()]) + ([token] if token else [])
+            if not seen.isdisjoint(fresh):
+                raise _OddAnswer(problems.cursor_loop(request))
+
+        answer = self._ask(method, path, params, body, check)
+        seen.update(fresh)
+        return Page(answer, key, more=bool(answer.get("next"))), answer
 
     def pages(
         self,
@@ -159,20 +189,19 @@ class Client:
         """Follow the page tokens of one list; yields the rows under `key`, page by page.
 
         Raises:
-            Problem: Also when a token comes twice: the API restarts at page one then.
+            Problem: Also when pages or tokens come twice, or never end.
         """
-        seen: set[str] = set()
-        token: str | None = None
+        seen: set[object] = set()
+        query, empty = dict(params or {}), 0
         while True:
-            query = {**(params or {}), **({"start": token} if token else {})}
-            answer = self.fetch(method, path, params=query, body=body)
-            token = answer.get("next")
-            yield _page(answer, key, f"{method} {path}", more=bool(token))
-            if not token:
+            page, answer = self.page(path, key, seen, method=method, params=query, body=body)
+            yield page
+            if not page.more:
                 return
-            if token in seen:
+            empty = empty + 1 if page.empty else 0
+            if empty >= self.empty_pages:
                 raise problems.cursor_loop(f"{method} {path}")
-            seen.add(token)
+            query["start"] = answer.get("next")
 
     def listing(
         self,
@@ -211,81 +240,96 @@ class Client:
                 self._shared[kind] = make()
             return cast("T", self._shared[kind])
 
-    def _attempt(self, method: str, path: str, params: dict[str, Any] | None, body: Any) -> Answer:
-        response = self._send(self._find_base(), method, path, params, body)
-        at = self._clock(response)
-        if response.status_code in _PASSING:
-            self._slow_down(response)
-        if not requests.codes.ok <= response.status_code < requests.codes.multiple_choices:
-            raise self._explain(response.status_code, f"{method} {path}")
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, Any] | None,
+        body: Any,
+        check: Callable[[Answer], None],
+    ) -> Answer:
+        """Ask, and try again while faults pass or the answer does not stand the check."""
+        odd = count(1)
+        retrying = backoff.on_exception(
+            self._delays,
+            PassingFault,
+            max_time=self.give_up_after,
+            giveup=lambda fault: isinstance(fault, _OddAnswer) and next(odd) >= self.odd_answers,
+            jitter=None,
+            logger=None,
+            on_backoff=_log_delay(f"{method} {path}"),
+        )
         try:
-            members = decode(response.content)
+            answer: Answer = retrying(self._attempt)(method, path, params, body, check)
+        except _OddAnswer as fault:
+            raise fault.problem from None
+        except PassingFault as fault:
+            raise problems.gave_up(f"{method} {path}", str(fault), self.give_up_after) from None
+        return answer
+
+    def _delays(self) -> Generator[float, PassingFault, None]:
+        """Seconds before each new try: what the API asked for, else doubling up to a minute."""
+        fault = yield 0.0
+        longest = 0.5
+        while True:
+            longest = min(2 * longest, self.longest_delay)
+            fault = yield longest * random.uniform(0.5, 1) if fault.wait is None else fault.wait  # noqa: S311 - jitter
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, Any] | None,
+        body: Any,
+        check: Callable[[Answer], None],
+    ) -> Answer:
+        request = f"{method} {path}"
+        if self._closed.is_set():
+            raise problems.closed(request)
+        reply = self._send(self._find_base(), method, path, params, body)
+        if reply.passes:
+            self._slow_down(reply, request)
+        if not requests.codes.ok <= reply.status < requests.codes.multiple_choices:
+            raise self._explain(reply, request)
+        try:
+            members = decode(reply.content)
+        except RecursionError:
+            raise _OddAnswer(problems.unreadable_answer(request)) from None
         except (TypeError, ValueError) as fault:
-            raise _PassingFault(str(fault)) from None
-        if at is None:
-            raise problems.no_date(self._where())
-        return Answer(members, at)
+            raise PassingFault(str(fault)) from None
+        answer = Answer(members, self._clock(reply), request)
+        check(answer)
+        return answer
 
     def _send(
         self, base: str, method: str, path: str, params: dict[str, Any] | None, body: Any
-    ) -> requests.Response:
-        """Send one request at the common pace, on a session no other thread is using."""
+    ) -> Reply:
+        """Send one request, booked on the stream that this thread acts for."""
         with self._lock:
             self.requests[getattr(self._mine, "stream", "")] += 1
-        with self._session() as session, self._faults(base):
-            return session.request(
-                method,
-                base + path,
-                params=params,
-                data=None if body is None else msgspec.json.encode(body),
-                auth=self._key,
-                timeout=self._settings.request_timeout,
-                allow_redirects=False,
-            )
+        return self._transport.send(base, method, path, params, body)
 
-    @contextmanager
-    def _session(self) -> Iterator[requests.Session]:
-        try:
-            session = self._idle.pop()
-        except IndexError:
-            session = requests.Session()
-            for scheme in ("https://", "http://"):
-                session.mount(scheme, _PacedAdapter(self.pace))
-            session.headers["User-Agent"] = self._settings.user_agent
-            session.headers["Content-Type"] = "application/json"
-        try:
-            yield session
-        finally:
-            self._idle.append(session)
-
-    @contextmanager
-    def _faults(self, base: str) -> Iterator[None]:
-        """Tell faults that pass from those that stay; neither may quote the request."""
-        try:
-            yield
-        except requests.exceptions.SSLError:
-            raise problems.untrusted(base) from None
-        except requests.exceptions.Timeout:
-            raise _PassingFault("no answer within request_timeout") from None
-        except requests.exceptions.RequestException as error:
-            raise _PassingFault(type(error).__name__) from None
-
-    def _slow_down(self, response: requests.Response) -> None:
-        status = response.status_code
-        wait = _retry_after(response)
-        if status == requests.codes.too_many_requests:
+    def _slow_down(self, reply: Reply, request: str) -> None:
+        wait = reply.retry_after()
+        if wait is not None and wait > self.give_up_after:
+            raise problems.told_to_wait(request, wait)
+        if reply.status == requests.codes.too_many_requests:
             self.pace.give_way(wait or 0.0)
             # The pace itself waits on behalf of everyone; without a hint this request backs off.
             wait = None if wait is None else 0.0
-        raise _PassingFault(f"status {status}", wait)
+        raise PassingFault(f"status {reply.status}", wait)
 
-    def _explain(self, status: int, request: str) -> problems.Problem:
+    def _explain(self, reply: Reply, request: str) -> problems.Problem:
+        status = reply.status
         if status == requests.codes.unauthorized:
             return self._explain_unauthorized()
         if status == requests.codes.forbidden:
+            self._clock(reply)
             return problems.forbidden(request)
         if status == requests.codes.not_found:
             return problems.Gone(request)
+        if status == requests.codes.proxy_authentication_required:
+            return problems.proxy_login(self._where())
         if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             return problems.redirected(request, status)
         return problems.refused(request, status)
@@ -300,7 +344,7 @@ class Client:
     def _accepts(self, base: str) -> bool:
         try:
             return self._send(base, "GET", PROBE, None, None).ok
-        except (_PassingFault, problems.Problem):
+        except (PassingFault, problems.Problem):
             return False
 
     def _find_base(self) -> str:
@@ -312,54 +356,31 @@ class Client:
 
     def _first_accepting(self) -> str:
         for base in HOSTS.values():
-            response = self._send(base, "GET", PROBE, None, None)
-            if response.status_code in _PASSING:
-                self._slow_down(response)
-            if response.status_code != requests.codes.unauthorized:
-                self._clock(response)
+            reply = self._send(base, "GET", PROBE, None, None)
+            if reply.passes:
+                self._slow_down(reply, f"GET {PROBE}")
+            if reply.status != requests.codes.unauthorized:
                 return base
         raise problems.unauthorized(self._where())
 
-    def _clock(self, response: requests.Response) -> int | None:
-        """Seconds of the answer's Date header; the first becomes the present of this run."""
-        try:
-            at = int(email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp())
-        except (KeyError, TypeError, ValueError):
-            return None
+    def _clock(self, reply: Reply) -> int:
+        """Seconds of the answer's Date header; the first becomes the present of this run.
+
+        Only answers of the API itself count, not what a proxy says in its place. A clock that goes
+        back would let bookmarks pass what the API has not shown yet.
+        """
+        date = reply.date()
+        if date is None:
+            raise problems.no_date(self._where())
         with self._lock:
             if self._present is None:
-                self._present = at
-        return at
+                self._present = int(date)
+        if date < self._present - self.clocks_differ:
+            raise _OddAnswer(problems.clock_went_back(self._where()))
+        return int(date)
 
     def _where(self) -> str:
         return self._base or " and ".join(HOSTS.values())
-
-
-def _page(answer: Answer, key: str, request: str, *, more: bool) -> Page:
-    """The list under the envelope's key; the API writes some empty lists as null."""
-    rows = answer.members.get(key)
-    if rows is None or bytes(memoryview(rows)[:1]) not in (b"[", b"n"):
-        raise problems.missing_rows(request, key)
-    return Page(rows, more=more)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds the API asks to wait, from either form of Retry-After."""
-    value = response.headers.get("Retry-After", "")
-    with suppress(ValueError):
-        return max(0.0, float(value))
-    with suppress(TypeError, ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    return None
-
-
-def _delays() -> Generator[float, _PassingFault, None]:
-    """Seconds before each new try: what the API asked for, else doubling up to a minute."""
-    fault = yield 0.0
-    longest = 0.5
-    while True:
-        longest = min(2 * longest, 60.0)
-        fault = yield longest * random.uniform(0.5, 1) if fault.wait is None else fault.wait  # noqa: S311 - jitter
 
 
 def _log_delay(request: str) -> Callable[[Details], None]:

@@ -74,12 +74,38 @@ def redirected(request: str, status: int) -> Fatal:
     return Fatal(f"{request} was redirected (status {status}): set api_url to the final address.")
 
 
+def proxy_login(place: str) -> Fatal:
+    """407: something stands in between."""
+    return Fatal(
+        f"A proxy on the way to {place} wants a login (407): put it into the environment variable "
+        "HTTPS_PROXY, or let the proxy pass this address."
+    )
+
+
+def bad_address(place: str) -> Fatal:
+    """No request can be made of it."""
+    return Fatal(f"Setting api_url is {place!r}, which is no address that can be asked: check it.")
+
+
+def told_to_wait(request: str, seconds: float) -> Fatal:
+    """The API wants to be left alone for longer than a run should wait."""
+    return Fatal(
+        f"The API asks to wait {seconds:.0f} seconds before {request} is tried again. "
+        "Run again after that, to go on from the last bookmark."
+    )
+
+
 def gave_up(request: str, reason: str, seconds: float) -> Fatal:
     """Nothing but passing faults for too long."""
     return Fatal(
         f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. "
         "Run again to go on from the last bookmark."
     )
+
+
+def closed(request: str) -> Fatal:
+    """The run has ended meanwhile."""
+    return Fatal(f"{request} is not tried again, since the run has ended.")
 
 
 def untrusted(place: str) -> Fatal:
@@ -98,6 +124,46 @@ def no_date(place: str) -> Fatal:
     )
 
 
+def clock_went_back(place: str) -> Fatal:
+    """Bookmarks go by the API's clock, so it must be right."""
+    return Fatal(
+        f"The clock of {place} went back by more than a minute during the run, or a proxy answers "
+        "from a cache: run again when that has passed, to go on from the last bookmark."
+    )
+
+
+def too_large(request: str, most: int) -> Problem:
+    """More than any answer of the API."""
+    return Problem(
+        f"The answer to {request} is larger than {most >> 20} MiB, which this tap does not read: "
+        "please report it; deselecting the stream lets the others run."
+    )
+
+
+def unreadable_answer(request: str) -> Problem:
+    """JSON that no target could take."""
+    return Problem(
+        f"The answer to {request} nests too deeply, or holds a number of thousands of digits: "
+        "please report it; deselecting the stream lets the others run."
+    )
+
+
+def odd_member(request: str, name: str, expected: str) -> Problem:
+    """The envelope has changed in part."""
+    return Problem(
+        f"The answer to {request} has a {name!r} that is no {expected}: the API has changed, "
+        "please report it; deselecting the stream lets the others run."
+    )
+
+
+def bad_identifier() -> Problem:
+    """An identifier of the API's that would change the path it is put into."""
+    return Problem(
+        "The API gave an identifier that cannot be part of an address, such as '..': please "
+        "report it; deselecting the stream lets the others run."
+    )
+
+
 def missing_rows(request: str, key: str) -> Problem:
     """The envelope has changed."""
     return Problem(
@@ -107,10 +173,10 @@ def missing_rows(request: str, key: str) -> Problem:
 
 
 def cursor_loop(request: str) -> Problem:
-    """The API handed out the same page token twice."""
+    """The API has lost its place in a list."""
     return Problem(
-        f"The pages of {request} repeat: the API handed out a page token twice. "
-        "Run again to go on from the last bookmark."
+        f"The pages of {request} repeat, or never end: the API gave a page or a page token twice, "
+        "or only empty pages. Run again to go on from the last bookmark."
     )
 
 
@@ -127,6 +193,59 @@ def bad_bookmark(stream: str) -> Fatal:
     return Fatal(
         f"The state's bookmark of stream {stream!r} is no RFC 3339 time: repair the state, "
         "or remove this bookmark to read the stream from start_date."
+    )
+
+
+def future_bookmark(stream: str, bookmark: str) -> Fatal:
+    """Nothing would be read until then, and what came before it never."""
+    return Fatal(
+        f"The state's bookmark of stream {stream!r} is {bookmark}, in the future by the API's "
+        "clock: repair the state, or remove this bookmark to read the stream from start_date."
+    )
+
+
+def no_object(what: str, mend: str) -> Fatal:
+    """What it holds may be secret, so only the place is told."""
+    return Fatal(f"The {what} is no JSON object: {mend}.")
+
+
+def bad_catalog(place: str, expected: str) -> Fatal:
+    """It has another shape than discovery gives."""
+    return Fatal(
+        f"The catalogue is malformed at {place}, which must be {expected}: make a new one with "
+        "--discover."
+    )
+
+
+def unknown_stream(stream: str) -> Fatal:
+    """Selected, but there is none of that name."""
+    return Fatal(
+        f"The catalogue selects {stream!r}, which is no stream of this tap: deselect it, or make "
+        "a new catalogue with --discover."
+    )
+
+
+def other_replication_key(what: str, stream: str, wanted: object, own: str | None) -> Fatal:
+    """It belongs to another version of the stream, or to another tap."""
+    return Fatal(
+        f"The {what} has replication key {wanted!r} for stream {stream!r}, which goes by "
+        f"{own or 'none'}: correct it, or remove the stream from the {what}."
+    )
+
+
+def bad_state() -> Fatal:
+    """No Singer state, or one still wrapped in something else."""
+    return Fatal(
+        "The state has no object 'bookmarks': give the value of the last STATE message, or no "
+        "state at all to read everything anew."
+    )
+
+
+def foreign_state(streams: list[str]) -> Fatal:
+    """The state of another tap."""
+    return Fatal(
+        f"The state has bookmarks only of streams that this tap does not have "
+        f"({', '.join(streams[:5])}): give this tap's own state, or none to read everything anew."
     )
 
 
@@ -202,11 +321,6 @@ def told(error: Exception) -> str:
     """The one sentence for anything that ends a run; data of the account is never in it."""
     if isinstance(error, Problem):
         return str(error)
-    if type(error).__name__ == "JSONDecodeError":  # the standard library's, or the SDK's
-        return (
-            f"The file of --catalog or --state is no JSON ({error}): give a catalogue from "
-            "--discover, and as state the last line that a target wrote."
-        )
     if isinstance(error, OSError) and error.strerror:
         return f"Cannot use {error.filename or 'a file'}: {error.strerror}."
     last = traceback.extract_tb(error.__traceback__)[-1]

@@ -24,6 +24,10 @@ Field = tuple[type | None, Callable[[Any], Any]]
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _YEAR_9999 = parse("9999-01-01")
+_DEEPEST = 100
+_MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What conversions of values that do not fit may raise."""
+
 _BOOLEANS = {True: True, False: False, "true": True, "false": False}
 
 
@@ -78,6 +82,60 @@ def object_of(kind: Schema, *names: str, **described: str) -> Schema:
     return _fields(kind, names, described)
 
 
+def within(stream: str, row: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object inside a row; empty if it is null or missing.
+
+    Raises:
+        Problem: When it is something else.
+    """
+    value = row.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise problems.bad_value(stream, name, "object")
+    return value
+
+
+def listed(stream: str, row: dict[str, Any], name: str) -> list[Any]:
+    """A list inside a row; empty if it is null or missing.
+
+    Raises:
+        Problem: When it is something else.
+    """
+    value = row.get(name)
+    if not isinstance(value, list | None):
+        raise problems.bad_value(stream, name, "list")
+    return value or []
+
+
+def identifier(stream: str, row: dict[str, Any], name: str = "id") -> Any:
+    """What a row is known by, a text or a whole number.
+
+    Raises:
+        Problem: When it is missing, or something else.
+    """
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise problems.bad_value(stream, name, "key")
+    return value
+
+
+def seconds(stream: str, row: dict[str, Any], name: str) -> int | None:
+    """A time in unix seconds, however the row writes it; None if it is null, missing or 0.
+
+    Raises:
+        Problem: When it is no time.
+    """
+    value = row.get(name)
+    if type(value) is int and 0 < value < _YEAR_9999:
+        return value
+    try:
+        text = None if value is None else _timestamp(value)
+    except _MISFITS:
+        raise problems.bad_value(stream, name, "time") from None
+    return None if text is None else parse(text)
+
+
 class Reader:
     """Turns one object of the API into one record: every declared field, and nothing else.
 
@@ -113,7 +171,8 @@ class Reader:
 
     def _field(self, path: str, kind: Schema) -> Field:
         convert = self._converter(path, kind)
-        return str if convert is _text else None, convert
+        is_text = "string" in kind["type"] and "format" not in kind
+        return str if is_text else None, convert
 
     def _converter(self, path: str, kind: Schema) -> Callable[[Any], Any]:
         types = kind["type"]
@@ -124,7 +183,7 @@ class Reader:
         if kind.get("format") == "date-time":
             return self._time(path)
         if "string" in types:
-            return _text
+            return self._checked(path, "text", _text)
         if "integer" in types:
             return self._integer(path)
         return self._checked(path, "boolean", _boolean)
@@ -153,7 +212,7 @@ class Reader:
         def checked(value: Any) -> Any:
             try:
                 return convert(value)
-            except (ArithmeticError, LookupError, OSError, TypeError, ValueError):
+            except _MISFITS:
                 raise problems.bad_value(self._stream, path, expected) from None
 
         return checked
@@ -176,7 +235,11 @@ class Reader:
             for name, member in kind["properties"].items()
         }
         extra = kind.get("additionalProperties")
-        other = (None, _as_it_is) if extra is True else extra and self._field(f"{path}.*", extra)
+        other = (
+            (None, self._checked(f"{path}.*", "value that nests less deeply", _as_it_is))
+            if extra is True
+            else extra and self._field(f"{path}.*", extra)
+        )
 
         def members(value: Any) -> dict[str, Any]:
             if not isinstance(value, dict):
@@ -205,7 +268,13 @@ def _fields(kind: Schema, names: Iterable[str], described: dict[str, str]) -> Sc
     }
 
 
-def _as_it_is(value: Any) -> Any:
+def _as_it_is(value: Any, depth: int = 0) -> Any:
+    """A value of any kind; targets and the writer go down into it by recursion."""
+    if depth > _DEEPEST:
+        raise RecursionError
+    if isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            _as_it_is(member, depth + 1)
     return value
 
 
@@ -228,7 +297,7 @@ def _boolean(value: Any) -> bool:
 def _timestamp(value: Any) -> str | None:
     if isinstance(value, str) and not value.lstrip("-").isdigit():
         return rfc3339(parse(value))
-    seconds = float(value)
-    if not math.isfinite(seconds):
+    moment = float(value)
+    if not math.isfinite(moment):
         raise ValueError
-    return rfc3339(int(seconds)) if seconds else None
+    return rfc3339(int(moment)) if moment else None

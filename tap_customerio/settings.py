@@ -241,7 +241,12 @@ class Settings:
 def faults(config: Mapping[str, Any]) -> list[str]:
     """What is wrong with a configuration, a sentence each; secrets are never shown."""
     shape = [_sentence(error) for error in jsonschema.Draft7Validator(SETTINGS).iter_errors(config)]
-    return shape or [*_time_faults(config), *_url_faults(config), *_pair_faults(config)]
+    return shape or [
+        *_time_faults(config),
+        *_url_faults(config),
+        *_pair_faults(config),
+        *_header_faults(config),
+    ]
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
@@ -325,6 +330,16 @@ def _pair_faults(config: Mapping[str, Any]) -> Iterator[str]:
     for name, other in (("site_id", "track_api_key"), ("track_api_key", "site_id")):
         if config.get(other) and not config.get(name):
             yield f"Setting {name} is missing: set it too, or remove {other}."
+
+
+def _header_faults(config: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("app_api_key", "site_id", "track_api_key"):
+        key = config.get(name) or ""
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            yield f"Setting {name} is ***, which holds a space or a line break: leave only the key."
+    agent = config.get("user_agent") or ""
+    if not (agent.isascii() and agent.isprintable()) or agent != agent.strip():
+        yield f"Setting user_agent is {agent!r}: leave only plain ASCII text, without line breaks."
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import TapCapabilities
 
 from tap_customerio import problems
 from tap_customerio.answers import pack, weight
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
+from tap_customerio.inputs import environment
 from tap_customerio.progress import Progress
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
@@ -75,16 +75,6 @@ class TapCustomerio(Tap):
             self._client = Client(self.settings)
         return self._client
 
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        """What variables say; the SDK leaves numbers as text."""
-        found: dict[str, Any] = super()._env_var_config
-        for name, value in found.items():
-            if "number" in cls.config_jsonschema["properties"][name]["type"]:
-                with suppress(ValueError):
-                    found[name] = float(value)
-        return found
-
     @classmethod
     def _get_about_info(cls) -> AboutInfo:
         kinds = sorted(all_streams(), key=lambda kind: kind.name)
@@ -108,6 +98,7 @@ class TapCustomerio(Tap):
 
     def stop(self) -> None:
         """Ask for nothing more."""
+        self.client.close()
         if self._engine is not None:
             self._engine.stop()
 
@@ -160,6 +151,11 @@ class TapCustomerio(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # Only a flag: the SDK's handler writes state from inside the signal and can tear a line.
         self._signal = signum
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        self.append_builtin_config(self.config_jsonschema)
+        return environment(self.config_jsonschema, "TAP_CUSTOMERIO_")
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         errors = faults(self._config)

@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 from harness import new_sandbox
 
+from tap_customerio.client import Client
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -36,6 +38,13 @@ def shared_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Sandbox:
-    """The shared sandbox, its calls forgotten."""
+    """The shared sandbox, its calls and ordered failures forgotten."""
     shared_sandbox.forget()
+    shared_sandbox.gate.failures.clear()
     return shared_sandbox
+
+
+@pytest.fixture
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets nobody wait long before trying again."""
+    monkeypatch.setattr(Client, "longest_delay", 0.001)

@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
+from tap_customerio.problems import Problem
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse
@@ -41,6 +42,7 @@ class Output:
     states: list[dict[str, Any]] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    problem: str = ""
 
     @classmethod
     def of(cls, lines: Iterable[bytes]) -> Output:
@@ -91,24 +93,39 @@ def signals_kept() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_tap(
+def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     config: Mapping[str, Any],
     *,
     streams: Iterable[str] | None = None,
     state: dict[str, Any] | None = None,
     full_table: Iterable[str] = (),
     stdout: io.BytesIO | None = None,
+    fails: bool | None = False,
 ) -> Output:
-    """Sync the given streams (all, if none are given) and read what the tap writes to stdout."""
+    """Sync the given streams (all, if none are given) and read what the tap writes to stdout.
+
+    One that `fails` must end with a problem, which the output then tells; None leaves it open.
+    """
+    problem = ""
     stdout = stdout or io.BytesIO()
     redirected = contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True))
     with signals_kept(), redirected:
         tap = TapCustomerio(config=dict(config), state=state, catalog=select(streams))
         for name in full_table:
             tap.streams[name].forced_replication_method = "FULL_TABLE"
-        tap.sync_all()
+        try:
+            tap.sync_all()
+        except Problem as why:
+            if fails is False:
+                raise
+            problem = str(why)
+        finally:
+            tap.client.close()
+        assert problem or not fails, "it did not fail"
         lines = stdout.getvalue().splitlines()
-    return Output.of(lines)
+    output = Output.of(lines)
+    output.problem = problem
+    return output
 
 
 def small() -> Workspace:

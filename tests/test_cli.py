@@ -165,7 +165,7 @@ def test_a_state_that_is_no_json_is_told(sandbox: Sandbox, tmp_path: Path) -> No
     state.write_text("")
     screen = typed("--config", config_file(sandbox, tmp_path), "--state", str(state))
     assert screen.code == 1
-    assert "The file of --catalog or --state is no JSON" in screen.err
+    assert "The state is no JSON" in screen.err
     assert "Traceback" not in screen.err
 
 

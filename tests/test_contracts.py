@@ -688,8 +688,12 @@ class Api:
             if "parent_folder_id" in query:  # Nothing of the examples is in a folder.
                 answer = dict.fromkeys(answer)
         response.status_code = requests.codes.ok
-        response.raw = io.BytesIO(json.dumps(answer).encode())
+        response.raw = io.BytesIO(self.body(answer, request))
         return response
+
+    def body(self, answer: Any, request: requests.PreparedRequest) -> bytes:  # noqa: ARG002
+        """The answer as JSON."""
+        return json.dumps(answer).encode()
 
 
 class Operation(NamedTuple):

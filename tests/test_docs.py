@@ -107,3 +107,17 @@ def test_no_change_costs_requests_unseen() -> None:
     assert request_counts.TABLE.read_text() == request_counts.table(), (
         "If that is meant, run: python tests/benchmarks/request_counts.py"
     )
+
+
+def test_the_table_of_faults_names_tests_that_there_are_and_every_test_of_faults() -> None:
+    table = (ROOT / "tests" / "README.md").read_text()
+    rows = re.findall(r"^\| (?!fault|-)(.*) \|$", table, re.MULTILINE)
+    named = {re.fullmatch(r".*\| `(test_\w+)`", row) for row in rows}
+    assert None not in named
+    tests = {
+        path: {*re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+        for path in (ROOT / "tests").rglob("test_*.py")
+    }
+    known = {found[1] for found in named if found is not None}
+    assert known <= set().union(*tests.values())
+    assert set().union(*(tests[path] for path in tests if path.parent.name == "faults")) <= known

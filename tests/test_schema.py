@@ -14,12 +14,16 @@ from tap_customerio.schema import (
     Reader,
     array_of,
     boolean,
+    identifier,
     integer,
+    listed,
     nested,
     object_of,
     record,
+    seconds,
     text,
     timestamp,
+    within,
 )
 
 SCHEMA = record(
@@ -137,3 +141,43 @@ def test_any_answer_fits_the_schema_or_is_a_problem(raw: dict[str, Any]) -> None
     except Problem:
         return
     jsonschema.validate(result, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1_789_073_105, 1_789_073_105),
+        ("1789073105", 1_789_073_105),
+        (1_789_073_105.7, 1_789_073_105),
+        ("2026-09-10T22:45:05+02:00", 1_789_073_105),
+        (None, None),
+        (0, None),
+        ("0", None),
+    ],
+)
+def test_a_time_of_a_row_is_seconds_however_it_is_written(value: Any, expected: int | None) -> None:
+    assert seconds("things", {"updated": value}, "updated") == expected
+    assert seconds("things", {}, "updated") is None
+
+
+@pytest.mark.parametrize("value", ["soon", [], {}, 10**13, "9" * 40, float("inf")])
+def test_what_is_no_time_of_a_row_is_a_problem(value: Any) -> None:
+    with pytest.raises(Problem, match="'updated' that is no time"):
+        seconds("things", {"updated": value}, "updated")
+
+
+@pytest.mark.parametrize("value", [None, "", True, 1.5, [1], {"a": 1}])
+def test_rows_are_known_by_texts_and_whole_numbers_alone(value: Any) -> None:
+    with pytest.raises(Problem, match="'id' that is no key"):
+        identifier("things", {"id": value})
+    assert identifier("things", {"id": 7}) == 7
+    assert identifier("things", {"id": "x-7"}) == "x-7"
+
+
+def test_parts_of_rows_are_empty_where_they_are_null_and_problems_where_they_are_odd() -> None:
+    assert within("things", {"part": None}, "part") == {}
+    assert listed("things", {"part": None}, "part") == []
+    with pytest.raises(Problem, match="'part' that is no object"):
+        within("things", {"part": [1]}, "part")
+    with pytest.raises(Problem, match="'part' that is no list"):
+        listed("things", {"part": "text"}, "part")

@@ -106,7 +106,7 @@ def _sample(
         row
         for row in rows
         if int(row.get("created") or row.get("created_at") or 0) < window.end
-        and last_send(row) > window.start
+        and last_send(SENDERS[kind].name, row) > window.start
         and (kind != "newsletter" or window.start - DAY <= (row.get("sent_at") or 0) < window.end)
     ]
     chosen = able[:: math.ceil(len(able) / _MOST_ASKED) or 1]

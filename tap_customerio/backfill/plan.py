@@ -13,7 +13,7 @@ from tap_customerio.backfill.deliveries import Count, Curve, counts
 from tap_customerio.streams.audience import Activities
 from tap_customerio.streams.base import ChildStream, CustomerioStream, FolderStream, ListStream
 from tap_customerio.streams.messages import Messages
-from tap_customerio.streams.metrics import TimeSeries
+from tap_customerio.streams.series import TimeSeries
 from tap_customerio.windows import BEGINNING, DAY, Window, WindowPlan, rfc3339
 
 if TYPE_CHECKING:

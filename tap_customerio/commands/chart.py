@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tap_customerio import problems
 from tap_customerio.commands.screen import table
-from tap_customerio.streams.metrics import TimeSeries
+from tap_customerio.streams.series import TimeSeries
 from tap_customerio.windows import bucket_after, bucket_start, buckets, parse, rfc3339
 
 if TYPE_CHECKING:

@@ -99,7 +99,7 @@ def init(output: Path | None, api_url: str | None, *, meltano: bool) -> None:
 def _connect(show: Console, api_url: str | None) -> Found:
     """Ask for key and region until they are right."""
     place = {"api_url": api_url} if api_url else {}
-    Account({"app_api_key": "unknown yet", **place})
+    Account({"app_api_key": "unknown-yet", **place})
     while True:
         key = click.prompt("App API key (what you type stays hidden)", hide_input=True).strip()
         if not api_url:

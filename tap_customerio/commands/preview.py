@@ -15,7 +15,7 @@ from tap_customerio.commands.glimpse import Glimpse, newest_first, pages_of
 from tap_customerio.commands.screen import fitting, one_line, screen, table
 from tap_customerio.personal import HIDDEN, mask
 from tap_customerio.settings import Settings
-from tap_customerio.streams.metrics import TimeSeries
+from tap_customerio.streams.series import TimeSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

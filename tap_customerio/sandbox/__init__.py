@@ -8,8 +8,9 @@ hand or in a workspace with churn.
 """
 
 from tap_customerio.sandbox.clock import Clock
+from tap_customerio.sandbox.faults import Faults
 from tap_customerio.sandbox.quirks import Quirks
 from tap_customerio.sandbox.server import Sandbox, serve
 from tap_customerio.sandbox.workspace import Workspace
 
-__all__ = ["Clock", "Quirks", "Sandbox", "Workspace", "serve"]
+__all__ = ["Clock", "Faults", "Quirks", "Sandbox", "Workspace", "serve"]

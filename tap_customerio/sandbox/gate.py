@@ -139,7 +139,8 @@ class Gate:
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 call.status = message["status"]
-                message["headers"].append((b"date", self.clock.http_date().encode()))
+                if not any(name == b"date" for name, _ in message["headers"]):
+                    message["headers"].append((b"date", self.clock.http_date().encode()))
                 if self.answered is not None:
                     self.answered(call)
             await send(message)

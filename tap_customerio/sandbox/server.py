@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tap_customerio.sandbox.backend import Backend
 from tap_customerio.sandbox.clock import Clock
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from tap_customerio.sandbox.faults import Faults
 
 HALF_A_YEAR = 180 * DAY
 
@@ -55,6 +58,7 @@ class Sandbox:
         jitter_ms: float = 0,
         requests_per_second: int | None = 10,
         quirks: Quirks | None = None,
+        faults: Faults | None = None,
     ) -> None:
         """Prepare a server; without a workspace it gets one that is half a year old.
 
@@ -70,8 +74,9 @@ class Sandbox:
         self._ports = [port, 0, 0]
         self._pair = Pair(region, track_workspace, track_workspace == WORKSPACE)
         self._backend = Backend(self.workspace, self.clock, quirks or Quirks(), self._pair)
+        app = self._backend.app
         self.gate = Gate(
-            self._backend.app,
+            app if faults is None else faults.around(app, self.clock),
             self.clock,
             f"Bearer {app_api_key}",
             RateLimit(requests_per_second),
@@ -149,6 +154,14 @@ class Sandbox:
             calls.clear()
 
 
+class _Protocol(H11Protocol):
+    """Lets an application see its connection, to break it off."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {"transport": transport}
+
+
 class _Server(uvicorn.Server):
     """A server that ends when told to, and does not look every now and then whether it was."""
 
@@ -169,6 +182,8 @@ class _Server(uvicorn.Server):
         for task in self.server_state.tasks:
             task.cancel()
         for _ in range(100):
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
             if self.server_state.connections or self.server_state.tasks:
                 await asyncio.sleep(0.002)
 
@@ -225,7 +240,7 @@ def _config(hosts: Hosts) -> uvicorn.Config:
         hosts,
         interface="asgi3",
         loop="asyncio",
-        http="h11",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

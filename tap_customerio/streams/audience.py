@@ -10,12 +10,15 @@ from tap_customerio.client import quoted
 from tap_customerio.schema import (
     array_of,
     boolean,
+    identifier,
     integer,
     nested,
     object_of,
     record,
+    seconds,
     text,
     timestamp,
+    within,
 )
 from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone
@@ -60,6 +63,7 @@ class SegmentCounts(ChildStream):
     dated = True
     parent = Segments
     path = "customer_count"
+    expected = "count"
     parent_key = "segment_id"
     primary_keys = ("segment_id", "observed_at")
     schema = record(
@@ -150,7 +154,7 @@ class Activities(CustomerioStream):
         moment, end = self._moment(raw), self.settings.end
         if moment < self._oldest or (end and moment >= end):
             return None
-        raw["cio_id"] = (raw.get("customer_identifiers") or {}).get("cio_id")
+        raw["cio_id"] = within(self.name, raw, "customer_identifiers").get("cio_id")
         return self.read(raw)
 
     def finish_all(self) -> None:
@@ -162,7 +166,7 @@ class Activities(CustomerioStream):
         return max(self.settings.start or BEGINNING, self._since or BEGINNING)
 
     def _moment(self, row: dict[str, Any]) -> int:
-        return row.get("timestamp") or self._oldest
+        return seconds(self.name, row, "timestamp") or self._oldest
 
 
 class OptOuts(CustomerioStream):
@@ -185,7 +189,8 @@ class OptOuts(CustomerioStream):
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
         """The person's opt-outs; here alone, the API may spell cio_id with a prefix."""
-        return self.read({**raw, "cio_id": str(raw["cio_id"]).removeprefix("cio_")})
+        cio_id = str(identifier(self.name, raw, "cio_id"))
+        return self.read({**raw, "cio_id": cio_id.removeprefix("cio_")})
 
 
 class SubscriptionTopics(ListStream):
@@ -239,8 +244,10 @@ class SubscriptionPreferences(CustomerioStream):
     def pages(self, piece: str) -> Iterator[Rows]:
         """One person's preferences."""
         path = f"/v1/customers/{quoted(piece)}/subscription_preferences"
-        answer = self.client.fetch("GET", path, params={"id_type": "cio_id"})
-        yield [{**answer.get("customer"), **answer.get("customer").get("identifiers", {})}]
+        params = {"id_type": "cio_id"}
+        answer = self.client.fetch("GET", path, params=params, expect="customer")
+        customer = answer.object("customer")
+        yield [{**customer, **within(self.name, customer, "identifiers")}]
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:
         """The preferences, by permanent id."""
@@ -290,13 +297,13 @@ class EspSuppressions(CustomerioStream):
         return self.read({**raw, "suppression_type": piece.type, "domain": piece.domain or "*"})
 
     def _by_offset(self, path: str) -> Iterator[Rows]:
-        offset, before = 0, None
+        seen: set[object] = set()
+        offset = 0
         while True:
             params = {"limit": 1000, "offset": offset}
-            rows = self.client.fetch("GET", path, params=params).get("suppressions") or []
-            if rows and rows == before:
-                raise problems.cursor_loop(f"GET {path}")
+            page, _ = self.client.page(path, "suppressions", seen, params=params)
+            rows = list(page)
             yield rows
             if len(rows) < params["limit"]:
                 return
-            offset, before = offset + len(rows), rows
+            offset += len(rows)

@@ -15,7 +15,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
-from tap_customerio.schema import Reader
+from tap_customerio.schema import Reader, identifier, seconds, within
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class CustomerioStream(Stream):
         """Share the tap's client and settings."""
         super().__init__(tap)
         self.failed = False
-        self._activates = self.config["emit_activate_version_messages"]
+        self._activates = self.config.get("emit_activate_version_messages", True)
         self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
         self._newest = 0
@@ -100,7 +100,7 @@ class CustomerioStream(Stream):
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
         """One output record for a row, or None if it has not changed since the bookmark."""
-        changed = raw.get(self.replication_key) if self.replication_key else None
+        changed = seconds(self.name, raw, self.replication_key) if self.replication_key else None
         if changed:
             self._newest = max(self._newest, changed)
             if self._since is not None and changed < self._since:
@@ -113,7 +113,7 @@ class CustomerioStream(Stream):
     def finish_all(self) -> None:
         """All records have been written; the bookmark is the newest change within the range."""
         if self._newest:
-            self.advance(min(self._newest, self.settings.end or self._newest))
+            self.advance(min(self._newest, self.client.present, self.settings.end or self._newest))
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Give all records; a problem of this stream alone is told, and the others go on."""
@@ -204,9 +204,12 @@ class CustomerioStream(Stream):
             return None
         value = state.get("replication_key_value")
         try:
-            return None if value is None else parse(value)
+            moment = None if value is None else parse(value)
         except (TypeError, ValueError):
             raise problems.bad_bookmark(self.name) from None
+        if moment is not None and self.client.is_future(moment):
+            raise problems.future_bookmark(self.name, rfc3339(moment))
+        return moment
 
     def advance(self, moment: int, **facts: Any) -> None:
         """Move the bookmark forward, never back, and write the state."""
@@ -271,12 +274,15 @@ class ChildStream(CustomerioStream):
     path: ClassVar[str]
     records_key: ClassVar[str | None] = None
     single_key: ClassVar[str | None] = None
+    expected: ClassVar[str | None] = None
+    """A member without which an answer that is no list cannot be right."""
     parent_key: ClassVar[str]
     page_size: ClassVar[int | None] = None
 
     def slices(self) -> Iterable[Any]:
         """The parents' ids."""
-        return (row["id"] for row in self.parent.listing(self.client))
+        rows = self.parent.listing(self.client)
+        return (identifier(self.parent.name, row) for row in rows)
 
     def pages(self, piece: Any) -> Iterator[Rows]:
         """One parent's rows, page by page."""
@@ -285,11 +291,12 @@ class ChildStream(CustomerioStream):
         if self.records_key is not None:
             yield from self.client.pages(path, self.records_key, params=params)
         else:
-            yield self.rows(self.client.fetch("GET", path))
+            expected = self.single_key or self.expected
+            yield self.rows(self.client.fetch("GET", path, expect=expected))
 
     def rows(self, answer: Answer) -> Rows:
         """The one row of an answer that is no list: its member `single_key`, or the whole."""
-        return [(self.single_key and answer.get(self.single_key)) or answer.whole()]
+        return [answer.object(self.single_key) if self.single_key else answer.whole()]
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
         """The row, with its parent's id."""
@@ -322,32 +329,33 @@ class FolderStream(CustomerioStream):
         yield from top
         if any(row.get("parent_folder_id") for row in top):
             return
-        waiting = [row["id"] for row in (cls.folders.listing(client) if cls.folders else top)]
-        seen = {row["id"] for row in top}
+        folders = cls.folders or cls
+        listed = cls.folders.listing(client) if cls.folders else top
+        waiting = [identifier(folders.name, row) for row in listed]
+        seen = {identifier(cls.name, row) for row in top}
         asked = set()
         while waiting:
             folder = waiting.pop()
             if folder in asked:
                 continue
             asked.add(folder)
-            within = list(cls._numbered(client, parent_folder_id=folder))
-            yield from (row for row in within if row["id"] not in seen)
-            waiting += [] if cls.folders else [row["id"] for row in within]
-            seen |= {row["id"] for row in within}
+            rows = list(cls._numbered(client, parent_folder_id=folder))
+            ids = [identifier(cls.name, row) for row in rows]
+            yield from (row for row, found in zip(rows, ids, strict=True) if found not in seen)
+            waiting += [] if cls.folders else ids
+            seen |= {*ids}
 
     @classmethod
     def _numbered(cls, client: Client, **folder: Any) -> Iterator[dict[str, Any]]:
         """Pages are numbered from 1; one that is not full is the last."""
         direct = {"direct_descendants_only": "true"} if folder else {}
-        before = None
+        seen: set[object] = set()
         for number in count(1):
             params = {"page": number, "limit": 10_000, **folder, **direct}
-            answer = client.fetch("GET", cls.path, params=params)
-            rows = answer.get(cls.records_key) or []
-            if rows and rows == before:
-                raise problems.cursor_loop(f"GET {cls.path}")
-            before = rows
+            page, answer = client.page(cls.path, cls.records_key, seen, params=params)
+            rows = list(page)
             yield from rows
-            pagination = (answer.get("meta") or {}).get("pagination") or {}
-            if len(rows) < pagination.get("limit", 1):
+            pagination = within(cls.name, {"meta": answer.get("meta")}, "meta")
+            limit = within(cls.name, pagination, "pagination").get("limit", 1)
+            if not rows or not isinstance(limit, int) or len(rows) < limit:
                 return

@@ -16,6 +16,7 @@ from tap_customerio.schema import (
     record,
     text,
     timestamp,
+    within,
 )
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import Rows
 
 _CURSORS, _BEGAN = "rescans", "rescans_began"
+
+_LONGEST_STAMP = 18
 
 
 class Messages(CustomerioStream):
@@ -113,8 +116,8 @@ class Messages(CustomerioStream):
         again.
         """
         first = self.settings.start or BEGINNING
-        self._read = max(first, self.bookmark(self.last) or BEGINNING)
         end = min(self.settings.end or self.client.present, self.client.present)
+        self._read = max(first, self.bookmark(self.last) or BEGINNING)
         self._rescans = None if self.settings.end else self._open_rescans(first)
         self._plan = WindowPlan(self._read, end)
         yield from self._plan
@@ -145,7 +148,8 @@ class Messages(CustomerioStream):
             created = page.created()
             yield page
             rows += len(created)
-            in_order &= all(newer >= older for newer, older in pairwise([oldest, *created]))
+            edges = [oldest, *created, window.start]
+            in_order &= bool(created) and all(newer >= older for newer, older in pairwise(edges))
             oldest = min([oldest, *created])
             if in_order and page.more and (rest := self._plan.rest(window, oldest, number)):
                 yield Split(rest)
@@ -168,11 +172,13 @@ class Messages(CustomerioStream):
         None when it is read again and cannot have changed since the last time.
         """
         changed = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
-        raw["updated"] = int(changed) if changed.isdigit() else raw.get("created")
-        raw["cio_id"] = (raw.get("customer_identifiers") or {}).get("cio_id")
+        is_stamp = changed.isdecimal() and len(changed) <= _LONGEST_STAMP
+        raw["updated"] = int(changed) if is_stamp else raw.get("created")
+        raw["cio_id"] = within(self.name, raw, "customer_identifiers").get("cio_id")
         row = self.read(raw)
-        if piece.end <= self._read and self._rescans and changed.isdigit():
-            return row if self._rescans.is_news(parse(row["created"]), raw["updated"]) else None
+        created = row["created"]
+        if piece.end <= self._read and self._rescans and is_stamp and created:
+            return row if self._rescans.is_news(parse(created), raw["updated"]) else None
         return row
 
     def finish(self, piece: Window) -> None:

@@ -6,7 +6,17 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio.client import quoted
-from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
+from tap_customerio.schema import (
+    boolean,
+    identifier,
+    integer,
+    nested,
+    object_of,
+    record,
+    text,
+    timestamp,
+    within,
+)
 from tap_customerio.streams.base import CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone
 
@@ -44,7 +54,7 @@ class ObjectTypes(ListStream):
 class Object(NamedTuple):
     """One object: its type, and its permanent id."""
 
-    type: int
+    type: int | str
     id: str
 
     @property
@@ -56,13 +66,14 @@ class Object(NamedTuple):
 def all_objects(client: Client) -> Iterator[Object]:
     """Every object of every type, from one search a type, shared by all who need it."""
     for kind in ObjectTypes.listing(client):
-        condition = {"field": "object_id", "operator": "exists", "type_id": str(kind["id"])}
+        number = identifier(ObjectTypes.name, kind)
+        condition = {"field": "object_id", "operator": "exists", "type_id": str(number)}
         body = {
-            "object_type_id": str(kind["id"]),
+            "object_type_id": str(number),
             "filter": {"and": [{"object_attribute": condition}]},
         }
         for found in client.listing("/v1/objects", "identifiers", method="POST", body=body):
-            yield Object(int(kind["id"]), found["cio_object_id"])
+            yield Object(number, identifier(Objects.name, found, "cio_object_id"))
 
 
 class Objects(CustomerioStream):
@@ -80,11 +91,13 @@ class Objects(CustomerioStream):
     def pages(self, piece: Object) -> Iterator[Rows]:
         """The object."""
         params = {"id_type": "cio_object_id"}
-        yield [self.client.fetch("GET", f"{piece.path}/attributes", params=params).get("object")]
+        path = f"{piece.path}/attributes"
+        yield [self.client.fetch("GET", path, params=params, expect="object").object("object")]
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The object, with its identifiers at top level."""
-        own_id = (raw.pop("identifiers", None) or {}).get("object_id")
+        own_id = within(self.name, raw, "identifiers").get("object_id")
+        raw.pop("identifiers", None)
         names = {"object_type_id": piece.type, "cio_object_id": piece.id, "object_id": own_id}
         return self.read({**raw, **names})
 
@@ -114,7 +127,8 @@ class ObjectRelationships(CustomerioStream):
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The pair, with the person's identifiers at top level."""
-        person = raw.pop("identifiers", None) or {}
+        person = within(self.name, raw, "identifiers")
+        raw.pop("identifiers", None)
         names = {"object_type_id": piece.type, "cio_object_id": piece.id}
         return self.read({**raw, **person, **names})
 
@@ -140,5 +154,6 @@ class CustomerRelationships(CustomerioStream):
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:
         """The pair, with the object's identifiers at top level."""
-        thing = raw.pop("identifiers", None) or {}
+        thing = within(self.name, raw, "identifiers")
+        raw.pop("identifiers", None)
         return self.read({**raw, **thing, "cio_id": piece})

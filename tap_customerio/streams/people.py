@@ -7,7 +7,18 @@ from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
-from tap_customerio.schema import array_of, boolean, nested, object_of, record, text, timestamp
+from tap_customerio.schema import (
+    array_of,
+    boolean,
+    identifier,
+    nested,
+    object_of,
+    record,
+    seconds,
+    text,
+    timestamp,
+    within,
+)
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.windows import DAY, parse, rfc3339
 
@@ -84,7 +95,10 @@ class Search:
 
 
 def _joined(page: Page) -> str:
-    return "\n".join(str(person["cio_id"]) for person in page)
+    ids = [str(identifier("customers", person, "cio_id")) for person in page]
+    if any("\n" in cio_id for cio_id in ids):
+        raise problems.bad_value("customers", "cio_id", "key")
+    return "\n".join(ids)
 
 
 def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
@@ -150,9 +164,10 @@ class Customers(CustomerioStream):
     def record(self, raw: dict[str, Any], piece: list[str]) -> Record | None:  # noqa: ARG002
         """The profile, with its identifiers at top level."""
         self._found += 1
-        raw = raw.get("customer", raw)  # the documented wrapper, which the live API leaves out
-        attributes = raw.get("attributes") or {}
-        identifiers = raw.get("identifiers") or {}
+        # The documented wrapper, which the live API leaves out.
+        raw = within(self.name, raw, "customer") or raw
+        attributes = within(self.name, raw, "attributes")
+        identifiers = within(self.name, raw, "identifiers")
         for name in ("cio_id", "id", "email"):
             raw[name] = identifiers.get(name, attributes.get(name))
         return self.read(raw)
@@ -207,6 +222,9 @@ class Customers(CustomerioStream):
             return None
         except (AttributeError, TypeError, ValueError):
             raise problems.bad_bookmark(self.name) from None
+        for moment in (full_at, until):
+            if self.client.is_future(moment):
+                raise problems.future_bookmark(self.name, rfc3339(moment))
         if present - full_at >= settings.customers_full_every_days * DAY:
             return None
         if present - until > _LOGGED:
@@ -217,8 +235,9 @@ class Customers(CustomerioStream):
     def _changed(self, since: int) -> list[str]:
         """Each person once whom an entry since then is about."""
         entries = (entry for kind in _CHANGES for entry in self._entries(kind, since))
-        people = (entry.get("customer_identifiers") or {} for entry in entries)
-        return list(dict.fromkeys(str(who["cio_id"]) for who in people if "cio_id" in who))
+        people = (within("activities", entry, "customer_identifiers") for entry in entries)
+        known = (who for who in people if who.get("cio_id") is not None)
+        return list(dict.fromkeys(str(identifier("activities", who, "cio_id")) for who in known))
 
     def _anyone_left(self, since: int) -> bool:
         """Whether the log tells so, or may not be read."""
@@ -231,7 +250,8 @@ class Customers(CustomerioStream):
         """What the activity log has of one type since then, the newest first."""
         params = {"limit": 100, "deleted": "true", "type": kind}
         for page in self.client.pages("/v1/activities", "activities", params=params):
-            entries = [entry for entry in page if (entry.get("timestamp") or since) >= since]
+            moments = ((entry, seconds("activities", entry, "timestamp")) for entry in page)
+            entries = [entry for entry, at in moments if (at or since) >= since]
             yield from entries
             if not entries:
                 return

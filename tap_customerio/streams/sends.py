@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio import problems
 from tap_customerio.schema import (
     array_of,
     boolean,
+    identifier,
     integer,
+    listed,
     nested,
     object_of,
     record,
+    seconds,
     text,
     timestamp,
 )
@@ -161,24 +165,32 @@ MESSAGES = {
 _LONGEST_SEND = 30 * DAY
 
 
-def last_send(sender: dict[str, Any]) -> int:
+def last_send(stream: str, sender: dict[str, Any]) -> int:
     """When its last delivery may have been created; that is when all that follows is counted.
 
     A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
+
+    Raises:
+        Problem: When the row of that stream says no time.
     """
     if sender.get("state") == "draft" and not sender.get("first_started"):
         return BEGINNING
     if "sent_at" in sender:
-        return max(sender["sent_at"] or 0, sender.get("updated") or 0) + _LONGEST_SEND
+        stamps = [seconds(stream, sender, name) or 0 for name in ("sent_at", "updated")]
+        return max(stamps) + _LONGEST_SEND
     return sys.maxsize
 
 
-def parts(kind: str, row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Place and id of what a sender is made of, as its own row names it."""
-    if kind == "newsletter":
-        for content in row.get("content_ids") or ():
-            yield "contents", content
-    else:
-        for action in row.get("actions") or ():
-            if action.get("type") in MESSAGES:
-                yield "actions", action["id"]
+def parts(stream: str, sender: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Place and id of what a sender is made of, as its own row names it.
+
+    Raises:
+        Problem: When the row of that stream names it in another way.
+    """
+    for content in listed(stream, sender, "content_ids"):
+        yield "contents", content
+    for action in listed(stream, sender, "actions"):
+        if not isinstance(action, dict):
+            raise problems.bad_value(stream, "actions[]", "object")
+        if str(action.get("type")) in MESSAGES:
+            yield "actions", identifier(stream, action)

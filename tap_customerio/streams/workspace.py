@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from tap_customerio.schema import (
     array_of,
     boolean,
+    identifier,
     integer,
     nested,
     object_of,
@@ -97,7 +98,7 @@ class SenderIdentities(ListStream):
         for hidden in ("false", "true"):
             params = {"limit": cls.page_size, "hidden": hidden}
             for row in client.listing(cls.path, cls.records_key, params=params):
-                found[row["id"]] = row
+                found[identifier(cls.name, row)] = row
         return list(found.values())
 
 
@@ -107,6 +108,7 @@ class SenderUsage(ChildStream):
     name = "sender_usage"
     parent = SenderIdentities
     path = "used_by"
+    expected = "campaigns"
     parent_key = "sender_identity_id"
     primary_keys = ("sender_identity_id",)
     schema = record(
@@ -140,11 +142,17 @@ class ReportingWebhooks(ListStream):
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:
         """The hook, with no more of its address than says where it leads."""
-        parts = urlsplit(str(raw.get("endpoint") or ""))
-        place = parts.netloc.rpartition("@")[2]
-        return super().record(
-            {**raw, "endpoint": f"{parts.scheme}://{place}" if place else None}, piece
-        )
+        return super().record({**raw, "endpoint": _place(raw.get("endpoint"))}, piece)
+
+
+def _place(address: Any) -> str | None:
+    """Scheme, host and port of an address; None of anything else."""
+    try:
+        parts = urlsplit(str(address or ""))
+    except ValueError:
+        return None
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}" if place else None
 
 
 class Workspaces(ListStream):
@@ -172,8 +180,8 @@ class IpAddresses(CustomerioStream):
 
     def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
         """One answer."""
-        answer = self.client.fetch("GET", "/v1/info/ip_addresses")
-        yield [{"ip_address": address} for address in answer.get("ip_addresses") or ()]
+        answer = self.client.fetch("GET", "/v1/info/ip_addresses", expect="ip_addresses")
+        yield [{"ip_address": address} for address in answer.rows("ip_addresses")]
 
 
 class Exports(ListStream):

@@ -22,7 +22,7 @@ import msgspec
 import simplejson  # type: ignore[import-untyped]  # as the SDK does
 from singer_sdk import Stream, Tap
 
-from tap_customerio.answers import Page, decode
+from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.sandbox import Workspace
 from tap_customerio.streams.messages import Messages
 from tap_customerio.tap import TapCustomerio
@@ -89,7 +89,7 @@ class OurMessages(Messages):
     def pages(self, piece: Window) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as the client does."""
         for page in self.raw:
-            yield Page(decode(page)["messages"], more=True)
+            yield Page(Answer(decode(page), NOW, "GET /v1/messages"), "messages", more=True)
 
 
 class OurTap(TapCustomerio):

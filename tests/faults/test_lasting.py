@@ -1,0 +1,230 @@
+"""Faults that stay: one clear sentence, an exit code, and the state of the last finished slice."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+
+from tap_customerio.client import Client
+from tap_customerio.sandbox import Faults, Workspace
+from tap_customerio.transport import Transport
+from tap_customerio.windows import DAY, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
+
+ODD = ("looping_cursor", "missing_envelope")
+WORKSPACE = Workspace(since=SINCE, per_day=40, people=20, campaigns=4)
+
+
+@contextmanager
+def faulty(*kinds: str, **how: Any) -> Iterator[tuple[Sandbox, Faults]]:
+    """A sandbox whose calls all go wrong, if nothing else is said."""
+    faults = Faults(*kinds, **{"rate": 1, "in_a_row": 10**9, **how})
+    with new_sandbox(workspace=WORKSPACE, faults=faults) as box:
+        yield box, faults
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("forbidden", "app_api_key may not read GET /v1/snippets (403)"),
+        ("bad_request", "The API refused GET /v1/snippets with status 400"),
+        ("gone", "The API knows nothing at GET /v1/snippets (404)"),
+        ("missing_envelope", "The answer to GET /v1/snippets has no 'snippets'"),
+        ("looping_cursor", "The pages of GET /v1/activities repeat"),
+    ],
+)
+def test_a_list_that_cannot_be_had_fails_its_stream_alone(
+    caplog: pytest.LogCaptureFixture, kind: str, sentence: str
+) -> None:
+    stream = "activities" if kind == "looping_cursor" else "snippets"
+    with faulty(kind, path=f"/v1/{stream}") as (box, faults):
+        output = run_tap(config_for(box), streams=["collections", stream, "workspaces"], fails=True)
+    assert output.problem.startswith(f"Incomplete: {stream} could not be read")
+    [told] = said(caplog)
+    assert told.startswith(f"Stream {stream} failed: {sentence}")
+    assert faults.injected[kind] == (Client.odd_answers if kind in ODD else 1)
+    assert output.records["collections"]
+    assert output.records["workspaces"]
+    assert output.states[-1]["bookmarks"].keys() >= {"collections", "workspaces"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("unauthorized", r"app_api_key was refused by http://127\.0\.0\.1:\d+ \(401\)"),
+        ("redirect", r"GET /v1/snippets was redirected \(status 302\): set api_url"),
+        ("proxy_login", r"A proxy on the way to .* wants a login \(407\)"),
+        ("clock_back", r"The clock of .* went back by more than a minute"),
+    ],
+)
+def test_what_no_stream_would_survive_ends_the_run(kind: str, sentence: str) -> None:
+    with faulty(kind, path="/v1/snippets") as (box, _):
+        # One after the other, so that the first answer, whose clock counts, is another's.
+        config = config_for(box, concurrency=1)
+        output = run_tap(config, streams=["collections", "snippets", "workspaces"], fails=True)
+    assert re.search(sentence, output.problem)
+    assert output.records["collections"]
+    assert output.states[-1]["bookmarks"]["collections"]
+    assert not output.records["workspaces"]
+
+
+@pytest.mark.parametrize("kind", ["unauthorized", "bad_request", "html"])
+def test_what_fails_half_way_keeps_the_state_of_the_windows_that_are_finished(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(Client, "give_up_after", 0.05)
+    with new_sandbox(workspace=WORKSPACE) as box:
+        start = {"start_date": rfc3339(SINCE - 300 * DAY)}
+        box.gate.app = Faults(kind, path="/v1/messages", rate=1, in_a_row=10**9, after=9).around(
+            box.gate.app, box.clock
+        )
+        first = run_tap(config_for(box, **start), streams=["messages"], fails=True)
+    with new_sandbox(workspace=WORKSPACE) as box:
+        second = run_tap(config_for(box, **start), streams=["messages"], state=first.states[-1])
+    truth = [row["id"] for row in WORKSPACE.deliveries(SINCE, NOW, now=NOW)]
+    assert SINCE - 300 * DAY < parse(first.bookmark("messages")) < NOW
+    assert {*first.ids("messages"), *second.ids("messages")} == {*truth}
+    assert max(Counter(second.ids("messages")).values()) == 1
+
+
+@pytest.mark.parametrize("kind", ["clock_ahead", "clock_back"])
+def test_a_first_answer_with_a_wrong_clock_moves_no_bookmark_too_far(kind: str) -> None:
+    with faulty(kind, path="/v1/workspaces", most=1) as (box, _):
+        if kind == "clock_back":
+            output = run_tap(config_for(box), streams=["messages"])
+            assert output.bookmark("messages") == rfc3339(NOW - 3600)
+        else:
+            output = run_tap(config_for(box), streams=["messages"], fails=True)
+            assert "went back" in output.problem
+            assert not any(state["bookmarks"].get("messages") for state in output.states)
+
+
+def test_error_pages_of_a_proxy_do_not_set_the_clock() -> None:
+    with new_sandbox() as box:
+        date = formatdate(NOW + 365 * DAY, usegmt=True)
+        box.fail(status=502, body="<html>", headers={"date": date}, path="/v1/workspaces")
+        output = run_tap(config_for(box), streams=["messages"])
+        assert output.bookmark("messages") == rfc3339(NOW)
+
+
+def test_people_deleted_between_search_and_profile_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    with faulty("people_gone") as (box, faults):
+        output = run_tap(config_for(box), streams=["customers"])
+        people = box.workspace.count_people(NOW)
+    gone = faults.injected["people_gone"]
+    assert gone >= 1
+    assert len(output.records["customers"]) == people - gone
+    assert f"{gone} of {people} people were deleted or merged" in caplog.text
+
+
+def test_parents_deleted_between_list_and_child_are_left_out_and_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with faulty("gone", path="/v1/segments/3/*") as (box, _):
+        output = run_tap(config_for(box), streams=["segment_usage", "segments"])
+    assert {row["id"] for row in output.records["segments"]} - {
+        row["segment_id"] for row in output.records["segment_usage"]
+    } == {3}
+    assert "GET /v1/segments/3/used_by was deleted meanwhile; left out." in caplog.text
+
+
+@pytest.mark.parametrize("seconds", ["86400", formatdate(NOW + DAY, usegmt=True), "1e400"])
+def test_nobody_waits_for_a_day_because_the_api_says_so(sandbox: Sandbox, seconds: str) -> None:
+    sandbox.fail(status=429, headers={"retry-after": seconds}, path="/v1/snippets")
+    output = run_tap(config_for(sandbox), streams=["snippets"], fails=True)
+    assert re.search(r"asks to wait (86400|inf) seconds before GET /v1/snippets", output.problem)
+
+
+def test_pages_that_are_empty_for_ever_end(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "empty_pages", 20)
+    for number in range(20):
+        body = {"activities": None, "next": f"token-{number}"}
+        sandbox.fail(status=200, body=body, path="/v1/activities")
+    output = run_tap(config_for(sandbox), streams=["activities"], fails=True)
+    assert output.problem.startswith("Incomplete: activities")
+
+
+def test_an_answer_larger_than_memory_is_refused_while_it_unpacks(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Transport, "largest", 1 << 20)
+    bomb = gzip.compress(b" " * (16 << 20))
+    headers = {"content-encoding": "gzip"}
+    sandbox.fail(status=200, body=bomb, headers=headers, path="/v1/snippets")
+    run_tap(config_for(sandbox), streams=["snippets"], fails=True)
+    assert "The answer to GET /v1/snippets is larger than 1 MiB" in caplog.text
+
+
+def test_a_proxy_that_wants_a_login_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), LoginProxy) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        config = {"app_api_key": "none", "api_url": "https://api.test"}
+        output = run_tap(config, streams=["snippets"], fails=True)
+        proxy.shutdown()
+        thread.join()
+    assert output.problem.startswith("A proxy on the way to https://api.test wants a login (407)")
+
+
+class LoginProxy(BaseHTTPRequestHandler):
+    """Lets nobody through."""
+
+    def do_CONNECT(self) -> None:
+        """Refuse."""
+        self.send_error(407)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+def test_who_does_not_speak_tls_is_not_trusted(sandbox: Sandbox) -> None:
+    config = config_for(sandbox, api_url=sandbox.url.replace("http:", "https:"))
+    output = run_tap(config, streams=["snippets"], fails=True)
+    assert "could not prove who it is (TLS)" in output.problem
+    assert sandbox.calls == []
+
+
+def test_the_key_does_not_follow_a_redirect(
+    sandbox: Sandbox, make_sandbox: Callable[..., Sandbox]
+) -> None:
+    elsewhere = make_sandbox()
+    headers = {"location": f"{elsewhere.url}/v1/snippets"}
+    sandbox.fail(status=302, headers=headers, path="/v1/snippets")
+    run_tap(config_for(sandbox), streams=["snippets"], fails=True)
+    assert elsewhere.calls == []
+
+
+@pytest.mark.parametrize("hostile", ["..", ".", "../campaigns", "a/b", "1?x=1#y", "%2e%2e", " "])
+def test_hostile_identifiers_lead_nowhere_else(sandbox: Sandbox, hostile: str) -> None:
+    rows = {"segments": [{"id": hostile, "name": "hostile"}]}
+    sandbox.fail(status=200, body=rows, path="/v1/segments")
+    output = run_tap(config_for(sandbox), streams=["segment_usage"], fails=hostile in {".", ".."})
+    assert output.records["segment_usage"] == []
+    others = [call for call in sandbox.calls if call.path not in {"/v1/workspaces", "/v1/segments"}]
+    assert {call.status for call in others} <= {404}

@@ -1,0 +1,134 @@
+"""Faults that pass: each alone, in the middle of a run; in the end all is there, once."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, SINCE, Output, config_for, new_sandbox, run_tap
+
+from tap_customerio.sandbox import Faults, Workspace
+from tap_customerio.sandbox.mishaps import HARMLESS, PASSING
+from tap_customerio.windows import DAY, parse
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
+
+STREAMS = {
+    "/v1/activities": "activities",
+    "/v1/campaigns/*/actions": "campaign_actions",
+    "/v1/newsletters": "newsletters",
+}
+"""Lists of several pages, and whose they are."""
+
+PAGING = ("repeated_page", "looping_cursor", "restarted_cursor", "missing_envelope")
+WORKSPACE = Workspace(since=SINCE, per_day=10, people=40, newsletters=120, activities_per_day=12)
+
+
+@pytest.fixture(scope="module")
+def calm() -> Output:
+    """What a run without faults reads."""
+    with new_sandbox(workspace=WORKSPACE) as box:
+        return run_tap(config_for(box), streams=STREAMS.values())
+
+
+def records(output: Output, stream: str) -> list[str]:
+    return sorted(map(repr, output.records[stream]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        *((kind, "/v1/newsletters") for kind in (*PASSING, *HARMLESS)),
+        *((kind, "/v1/activities") for kind in PAGING),
+        *((kind, "/v1/campaigns/*/actions") for kind in PAGING),
+    ],
+)
+def test_a_fault_that_passes_costs_no_record_and_repeats_none(
+    calm: Output, kind: str, path: str
+) -> None:
+    faults = Faults(kind, path=path, rate=1, in_a_row=3)
+    with new_sandbox(workspace=WORKSPACE, faults=faults) as box:
+        config = config_for(box, requests_per_second=100_000)
+        output = run_tap(config, streams=[STREAMS[path]])
+    assert faults.injected[kind] >= 1
+    assert records(output, STREAMS[path]) == records(calm, STREAMS[path])
+
+
+def test_answers_slower_than_the_timeout_are_asked_for_again() -> None:
+    faults = Faults("slow", path="/v1/snippets", rate=1, most=2, patience=30)
+    with new_sandbox(faults=faults) as box:
+        output = run_tap(config_for(box, request_timeout=0.3), streams=["snippets"])
+        assert [call.path for call in box.calls].count("/v1/snippets") >= 3
+        assert sorted(output.ids("snippets")) == sorted(
+            row["name"] for row in box.workspace.snippets(NOW)
+        )
+    assert faults.injected == {"slow": 2}
+
+
+class Outage(logging.Handler):
+    """Ends when the tap has said three times that it tries again."""
+
+    def __init__(self, box: Sandbox) -> None:
+        """Watch the tap's log."""
+        super().__init__()
+        self.tries = 0
+        self._box = box
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a try."""
+        self.tries += "ConnectionError; trying again" in record.getMessage()
+        if self.tries == 3:
+            self._box.__enter__()
+
+
+def test_a_connection_that_is_refused_is_tried_until_somebody_answers() -> None:
+    box = new_sandbox()
+    with box:
+        config = config_for(box)
+        names = run_tap(config, streams=["snippets"]).ids("snippets")
+    outage, logger = Outage(box), logging.getLogger("tap-customerio.client")
+    logger.addHandler(outage)
+    try:
+        output = run_tap(config, streams=["snippets"])
+    finally:
+        logger.removeHandler(outage)
+        box.__exit__(None, None, None)
+    assert outage.tries >= 3
+    assert output.ids("snippets") == names
+
+
+def test_names_that_cannot_be_resolved_for_a_while_are_tried_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, asked = socket.getaddrinfo, Counter[str]()
+
+    def getaddrinfo(host: str, *arguments: Any, **options: Any) -> Any:
+        asked[host] += 1
+        if asked[host] <= 3:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    output = run_tap(config_for(sandbox), streams=["snippets"])
+    assert output.records["snippets"]
+    assert asked["127.0.0.1"] >= 4
+
+
+def test_deliveries_made_while_a_window_is_read_come_once_now_or_next_time() -> None:
+    faults = Faults("time_passes", path="/v1/messages", rate=1, in_a_row=10**9)
+    size = Workspace(since=SINCE, per_day=4000, people=20)
+    with new_sandbox(now=SINCE + 1.5 * DAY, workspace=size, faults=faults) as box:
+        config = config_for(box, start_date="2026-02-01")
+        first = run_tap(config, streams=["messages"])
+        second = run_tap(config, streams=["messages"], state=first.states[-1])
+        end = parse(second.bookmark("messages"))
+        truth = [row["id"] for row in size.deliveries(SINCE, end, now=box.clock.now())]
+    assert faults.injected["time_passes"] >= 5
+    assert second.ids("messages")
+    assert sorted(first.ids("messages") + second.ids("messages")) == sorted(truth)

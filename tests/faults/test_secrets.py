@@ -1,0 +1,38 @@
+"""What must never be told: not by the tap, and not by the libraries it uses."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+
+from tap_customerio.sandbox import Faults, Workspace
+from tap_customerio.sandbox.mishaps import PASSING
+
+ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
+KEY = "canary-key-5e1f"
+
+
+@pytest.mark.usefixtures("fast_retries")
+@pytest.mark.parametrize("lasting", [None, "unauthorized", "forbidden", "huge_integers"])
+def test_no_log_line_holds_a_secret_an_address_or_an_answer(
+    caplog: pytest.LogCaptureFixture, lasting: str | None
+) -> None:
+    workspace = Workspace(since=SINCE, per_day=3, people=6, objects_per_type=2, campaigns=4)
+    faults = Faults(*PASSING, rate=0.5) if lasting is None else Faults(lasting, rate=1, after=20)
+    caplog.set_level(logging.DEBUG)
+    with new_sandbox(now=NOW, workspace=workspace, faults=faults, app_api_key=KEY) as box:
+        config = config_for(box, requests_per_second=100_000, metrics_resolution="weeks")
+        output = run_tap(config, fails=lasting is not None)
+        names = {row["name"] for row in workspace.campaigns(NOW)}
+    assert faults.injected
+    log = "\n".join([*(record.getMessage() for record in caplog.records), output.problem])
+    log += "".join(str(record.exc_text) for record in caplog.records if record.exc_info)
+    assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}
+    assert KEY not in log
+    assert ADDRESS.findall(log) == []
+    assert not [name for name in names if name in log]
+    assert KEY not in repr(output.states)
+    assert ADDRESS.findall(repr(output.states)) == []

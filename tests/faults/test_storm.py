@@ -1,0 +1,40 @@
+"""Thousands of faults in one run over all streams, and not a record lost, changed or repeated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+
+from tap_customerio.sandbox import Faults, Workspace
+from tap_customerio.sandbox.mishaps import HARMLESS, PASSING
+
+if TYPE_CHECKING:
+    from harness import Output
+
+WANTED = 2000
+
+
+def sorted_records(output: Output) -> dict[str, list[str]]:
+    return {name: sorted(map(repr, records)) for name, records in output.records.items()}
+
+
+@pytest.mark.usefixtures("fast_retries")
+def test_two_thousand_faults_cost_no_record(
+    record_property: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = Workspace(since=SINCE, per_day=20, people=120, objects_per_type=30)
+    faults = Faults(*PASSING, *HARMLESS, rate=1, in_a_row=3)
+    with new_sandbox(now=NOW, workspace=workspace) as box:
+        calm = run_tap(config_for(box))
+    with new_sandbox(now=NOW, workspace=workspace, faults=faults) as box:
+        # Without this, the pace that 429s halve would be the slowest part of the test.
+        stormy = run_tap(config_for(box, requests_per_second=100_000))
+    survived = faults.injected.total()
+    record_property("injected faults survived", survived)
+    with capsys.disabled():
+        print(f"\n{survived} injected faults survived: {dict(faults.injected)}")  # noqa: T201
+    assert sorted_records(stormy) == sorted_records(calm)
+    assert stormy.states[-1] == calm.states[-1]
+    assert survived >= WANTED

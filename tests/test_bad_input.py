@@ -1,0 +1,216 @@
+"""Malformed files and variables: one clear sentence, an exit code, and never a silent new start."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, config_for, run_tap, select
+
+from tap_customerio import inputs
+from tap_customerio.problems import Problem
+from tap_customerio.settings import faults
+from tap_customerio.streams import all_streams
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+KINDS = {kind.name: kind for kind in all_streams()}
+SECRET = "canary-7f3a"
+
+
+def messages(**bookmark: Any) -> dict[str, Any]:
+    return {"bookmarks": {"messages": bookmark}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "The state is no JSON object: look at line 1, column 1"),
+        ('{"bookmarks": {},\n', "The state is no JSON object: look at line 2, column 1"),
+        ("[" * 100_000, "The state is no JSON object: it nests"),
+        ("[]", "The state is no JSON object: it must begin"),
+        ("null", "The state is no JSON object: it must begin"),
+        ('{"bookmarks": []}', "no object 'bookmarks'"),
+        ('{"messages": "2026-01-01"}', "no object 'bookmarks'"),
+        ('{"type": "STATE", "value": {"bookmarks": {}}}', "no object 'bookmarks'"),
+        ('{"singer_state": {"bookmarks": {}}}', "no object 'bookmarks'"),
+        ('{"bookmarks": {"commits": {}, "issues": {}}}', r"does not have \(commits, issues\)"),
+        ('{"bookmarks": {"messages": "2026-01-01"}}', "bookmark of stream 'messages' is no RFC"),
+        ('{"bookmarks": {"messages": {"created": 1}}}', "bookmark of stream 'messages' is no RFC"),
+        ('{"bookmarks": {"messages": {"partitions": []}}}', "'messages' is no RFC 3339 time"),
+        (json.dumps(messages(replication_key_value=1_767_225_600)), "'messages' is no RFC 3339"),
+        (json.dumps(messages(replication_key_value="yesterday")), "'messages' is no RFC 3339"),
+        (json.dumps(messages(replication_key_value={"a": 1})), "'messages' is no RFC 3339"),
+        (
+            json.dumps(messages(replication_key="updated", replication_key_value="2026-01-01")),
+            "replication key 'updated' for stream 'messages', which goes by created",
+        ),
+    ],
+)
+def test_a_state_that_cannot_be_gone_on_from_is_told(text: str, said: str) -> None:
+    with pytest.raises(Problem, match=said):
+        inputs.checked_state(io.StringIO(text), KINDS)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"bookmarks": {}},
+        {"bookmarks": {"messages": {}, "segment_usage": {}}},
+        messages(replication_key="created", replication_key_value="2026-01-01T00:00:00Z"),
+        {"bookmarks": {"metrics": {"replication_key_value": "2026-01-01", "timezone": "UTC"}}},
+    ],
+)
+def test_a_good_state_passes_as_it_is(state: dict[str, Any]) -> None:
+    file = inputs.checked_state(io.StringIO(json.dumps(state)), KINDS)
+    assert file is not None
+    assert json.load(file) == state
+
+
+def test_bookmarks_of_unknown_streams_beside_known_ones_are_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    inputs.checked_state(io.StringIO('{"bookmarks": {"messages": {}, "deliveries": {}}}'), KINDS)
+    assert "bookmarks of streams that are unknown: ['deliveries']" in caplog.text
+
+
+@pytest.mark.parametrize("stream", ["messages", "metrics", "snippets", "activities"])
+def test_a_bookmark_in_the_future_stops_the_run_and_keeps_its_place(
+    sandbox: Sandbox, stream: str
+) -> None:
+    key = KINDS[stream].replication_key
+    mark = {"replication_key": key, "replication_key_value": rfc3339(NOW + 3600)}
+    state = {"bookmarks": {stream: mark}}
+    output = run_tap(config_for(sandbox), streams=[stream], state=state, fails=True)
+    assert f"bookmark of stream '{stream}' is 2026-04-01T13:00:00Z, in the future" in output.problem
+    assert output.bookmark(stream) == rfc3339(NOW + 3600)
+
+
+@pytest.mark.parametrize("name", ["full_at", "changes_until"])
+def test_people_known_until_the_future_stop_the_run(sandbox: Sandbox, name: str) -> None:
+    known = {"full_at": rfc3339(NOW), "changes_until": rfc3339(NOW), name: rfc3339(NOW + 3600)}
+    state = {"bookmarks": {"customers": known}}
+    output = run_tap(config_for(sandbox), streams=["customers"], state=state, fails=True)
+    assert "bookmark of stream 'customers' is 2026-04-01T13:00:00Z, in the future" in output.problem
+
+
+@pytest.mark.parametrize(
+    ("catalog", "said"),
+    [
+        ([], "The catalogue is no JSON object: it must begin"),
+        ({}, "malformed at its top, which must be an object with streams"),
+        ({"streams": {}}, "malformed at streams, which must be array"),
+        ({"streams": [{}]}, r"malformed at streams\.0, which must be an object with tap_stream_id"),
+        (
+            {"streams": [{"tap_stream_id": "messages", "metadata": {}}]},
+            r"malformed at streams\.0\.metadata, which must be array",
+        ),
+        (
+            {"streams": [{"tap_stream_id": "messages", "replication_method": "LOG_BASED"}]},
+            r"replication_method, which must be FULL_TABLE or INCREMENTAL",
+        ),
+        (
+            {
+                "streams": [
+                    {
+                        "tap_stream_id": "deliveries",
+                        "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
+                    }
+                ]
+            },
+            "selects 'deliveries', which is no stream of this tap",
+        ),
+        (
+            {"streams": [{"tap_stream_id": "messages", "replication_key": "sent"}]},
+            "catalogue has replication key 'sent' for stream 'messages', which goes by created",
+        ),
+    ],
+)
+def test_a_catalogue_that_is_none_is_told(catalog: Any, said: str) -> None:
+    with pytest.raises(Problem, match=said):
+        inputs.checked_catalog(io.StringIO(json.dumps(catalog)), KINDS)
+
+
+def test_a_catalogue_that_selects_nothing_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    assert inputs.checked_catalog(io.StringIO(json.dumps(select([]))), KINDS)
+    assert "selects no stream" in caplog.text
+
+
+def test_the_catalogue_of_discovery_passes(caplog: pytest.LogCaptureFixture) -> None:
+    assert inputs.checked_catalog(io.StringIO(json.dumps(select())), KINDS)
+    assert "selects" not in caplog.text
+
+
+@pytest.mark.parametrize("key", [f"{SECRET}\n", f" {SECRET}", f"{SECRET}…"])
+def test_a_key_that_no_header_can_carry_is_told_and_not_shown(key: str) -> None:
+    [told] = faults({"app_api_key": key})
+    assert "app_api_key is ***, which holds a space or a line break" in told
+
+
+def test_an_agent_that_no_header_can_carry_is_told() -> None:
+    [told] = faults({"app_api_key": SECRET, "user_agent": "me\r\nX-More: 1"})
+    assert "Setting user_agent is" in told
+
+
+def test_settings_come_from_the_environment_in_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "APP_API_KEY": "12345",
+        "CONCURRENCY": "3",
+        "REQUESTS_PER_SECOND": "2.5",
+        "INCLUDE_DRAFTS": "true",
+        "RESCAN_AGES": "[1, 7]",
+        "ESP_SUPPRESSION_DOMAINS": "a.example.org,b.example.org",
+        "CUSTOMERS_FILTER": '{"and": []}',
+    }
+    for name, text in told.items():
+        monkeypatch.setenv(f"TAP_CUSTOMERIO_{name}", text)
+    settings = TapCustomerio(parse_env_config=True).settings
+    assert settings.app_api_key == "12345"
+    assert (settings.concurrency, settings.requests_per_second) == (3, 2.5)
+    assert settings.include_drafts is True
+    assert [*settings.rescan_ages] == [1, 7]
+    assert [*settings.esp_suppression_domains] == ["a.example.org", "b.example.org"]
+    assert settings.customers_filter == {"and": []}
+
+
+def tap(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tap_customerio", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
+
+
+def test_the_command_says_each_of_it_in_one_sentence(sandbox: Sandbox, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps({**config_for(sandbox), "app_api_key": SECRET}))
+    bad.write_text(f'["{SECRET}"')
+    config = ("--config", str(good))
+    processes = {
+        "is no valid configuration": tap("--config", str(bad)),
+        "The state is no JSON": tap(*config, "--state", str(bad)),
+        "The catalogue is no JSON": tap(*config, "--catalog", str(bad)),
+        "Setting concurrency is 'x'": tap(*config, "--config=ENV", TAP_CUSTOMERIO_CONCURRENCY="x"),
+        "app_api_key was refused": tap(*config, "--test"),
+    }
+    for said, process in processes.items():
+        printed, log = process.communicate(timeout=120)
+        assert process.returncode == 1, log
+        assert said in log
+        assert "Traceback" not in log
+        assert SECRET not in log
+        assert '"RECORD"' not in printed
+    assert {call.status for call in sandbox.calls} <= {401}
