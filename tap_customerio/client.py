@@ -332,7 +332,8 @@ class Client:
             return problems.proxy_login(self._where())
         if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             return problems.redirected(request, status)
-        return problems.refused(request, status)
+        is_filtered = self._settings.customers_filter and request == "POST /v1/customers"
+        return problems.bad_filter(status) if is_filtered else problems.refused(request, status)
 
     def _explain_unauthorized(self) -> problems.Problem:
         others = {} if self._settings.api_url else HOSTS

@@ -69,6 +69,14 @@ def refused(request: str, status: int) -> Problem:
     )
 
 
+def bad_filter(status: int) -> Problem:
+    """The people search does not take the user's filter."""
+    return Problem(
+        f"The API refused customers_filter with status {status}: write it as the people search "
+        'takes it, such as {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}.'
+    )
+
+
 def redirected(request: str, status: int) -> Fatal:
     """3xx: the key must not follow to another host."""
     return Fatal(f"{request} was redirected (status {status}): set api_url to the final address.")

@@ -118,3 +118,12 @@ def test_a_search_that_fails_fails_all_who_share_it(sandbox: Sandbox) -> None:
     sandbox.fail(status=403, path="/v1/customers")
     with pytest.raises(Problem, match=", ".join(sorted(SEARCHING))):
         run_tap(config_for(sandbox), streams=SEARCHING)
+
+
+def test_a_filter_that_the_api_refuses_is_named(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(sandbox, customers_filter={"attribute": {"field": "plan"}})
+    with pytest.raises(Problem, match="Incomplete: customers"):
+        run_tap(config, streams=["customers"])
+    assert "refused customers_filter with status 400" in caplog.text
