@@ -98,9 +98,9 @@ class TapCustomerio(Tap):
 
     def stop(self) -> None:
         """Ask for nothing more."""
-        self.client.close()
-        if self._engine is not None:
+        if self._engine is not None:  # else a test of one stream, and others follow
             self._engine.stop()
+            self.client.close()
 
     @property
     def streams(self) -> dict[str, CustomerioStream]:  # type: ignore[override]
