@@ -17,6 +17,8 @@ from tap_customerio.windows import parse, rfc3339
 if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 MIRRORS = ("esp_suppressions", "object_relationships", "opt_outs", "segment_memberships")
 
 

@@ -20,6 +20,8 @@ from tap_customerio.streams import all_streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("TAP_CUSTOMERIO_FUZZ_EXAMPLES", "6"))
 """For each stream, and the same ones every time; thousands find more, and take their time."""
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 ONE_AT_A_TIME = {"concurrency": 1}
 """So that how windows are cut depends on nothing but what is in them."""

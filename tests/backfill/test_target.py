@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
     from tap_customerio.sandbox.gate import Call
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages")
 CODES = "The tap ended with {}, the target with {}."
 

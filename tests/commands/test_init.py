@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 USUAL = {kind.name for kind in all_streams() if kind.selected_by_default}
 FAST = (
     "from tap_customerio.pace import Pace; Pace.share = 100; "

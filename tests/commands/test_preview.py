@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def preview(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Screen]:

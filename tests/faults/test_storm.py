@@ -13,6 +13,8 @@ from tap_customerio.sandbox.mishaps import HARMLESS, PASSING
 if TYPE_CHECKING:
     from harness import Output
 
+pytestmark = pytest.mark.slow
+
 WANTED = 2000
 
 

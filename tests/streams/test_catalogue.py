@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 Keys = "Iterable[tuple[Any, ...]]"
 SUPPRESSIONS = ("bounces", "blocks", "spam_reports", "invalid_emails")
 FILES = (

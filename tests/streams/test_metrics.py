@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.gate import Call
     from tap_customerio.windows import Resolution
 
+pytestmark = pytest.mark.slow
+
 REACH: dict[str, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
 V1_TYPES = ("newsletter", "broadcast", "transactional")
 
