@@ -28,6 +28,7 @@ _COMMANDS = {
     "fields": ("tap_customerio.commands.fields", "cli"),
     "init": ("tap_customerio.commands.init", "cli"),
     "preview": ("tap_customerio.commands.preview", "cli"),
+    "privacy": ("tap_customerio.commands.privacy", "cli"),
     "sandbox": ("tap_customerio.sandbox.command", "sandbox"),
 }
 """Where each command lives, and the extra it needs; imported when used, to start fast."""

@@ -18,12 +18,13 @@ import requests
 from tap_customerio import problems
 from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.pace import Pace
-from tap_customerio.transport import PassingFault, Transport
+from tap_customerio.transport import Bearer, PassingFault, Transport, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from backoff.types import Details
+    from requests.auth import AuthBase
 
     from tap_customerio.settings import Settings
     from tap_customerio.transport import Reply
@@ -76,11 +77,11 @@ class Client:
     clocks_differ = 60
     """Seconds by which the clocks of the API's machines may differ."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, auth: AuthBase | None = None) -> None:
         """Remember the settings; nothing is sent yet."""
         self.pace = Pace(settings.requests_per_second)
         self._settings = settings
-        self._transport = Transport(settings, self.pace)
+        self._transport = Transport(settings, self.pace, auth or Bearer(settings.app_api_key))
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._present: int | None = None
         self._listings: dict[str, Future[list[Any]]] = {}
@@ -159,7 +160,7 @@ class Client:
         Raises:
             Problem: When it has no rows, or comes again and again.
         """
-        request = f"{method} {path}"
+        request = told(method, path)
         fresh: list[object] = []
 
         def check(answer: Answer) -> None:
@@ -200,7 +201,7 @@ class Client:
                 return
             empty = empty + 1 if page.empty else 0
             if empty >= self.empty_pages:
-                raise problems.cursor_loop(f"{method} {path}")
+                raise problems.cursor_loop(told(method, path))
             query["start"] = answer.get("next")
 
     def listing(
@@ -257,14 +258,14 @@ class Client:
             giveup=lambda fault: isinstance(fault, _OddAnswer) and next(odd) >= self.odd_answers,
             jitter=None,
             logger=None,
-            on_backoff=_log_delay(f"{method} {path}"),
+            on_backoff=_log_delay(told(method, path)),
         )
         try:
             answer: Answer = retrying(self._attempt)(method, path, params, body, check)
         except _OddAnswer as fault:
             raise fault.problem from None
         except PassingFault as fault:
-            raise problems.gave_up(f"{method} {path}", str(fault), self.give_up_after) from None
+            raise problems.gave_up(told(method, path), str(fault), self.give_up_after) from None
         return answer
 
     def _delays(self) -> Generator[float, PassingFault, None]:
@@ -283,7 +284,7 @@ class Client:
         body: Any,
         check: Callable[[Answer], None],
     ) -> Answer:
-        request = f"{method} {path}"
+        request = told(method, path)
         if self._closed.is_set():
             raise problems.closed(request)
         reply = self._send(self._find_base(), method, path, params, body)
@@ -333,7 +334,7 @@ class Client:
         if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             return problems.redirected(request, status)
         is_filtered = self._settings.customers_filter and request == "POST /v1/customers"
-        return problems.bad_filter(status) if is_filtered else problems.refused(request, status)
+        return problems.bad_filter(status) if is_filtered else problems.Refused(request, status)
 
     def _explain_unauthorized(self) -> problems.Problem:
         others = {} if self._settings.api_url else HOSTS

@@ -37,6 +37,18 @@ class Forbidden(Problem):
     """The key may not read this (403)."""
 
 
+class Refused(Problem):
+    """The API does not take the question (400 and the like)."""
+
+    def __init__(self, request: str, status: int) -> None:
+        """Remember the status."""
+        super().__init__(
+            f"The API refused {request} with status {status}: this tap does not expect that, "
+            "please report it."
+        )
+        self.status = status
+
+
 def unauthorized(place: str) -> Fatal:
     """401, with no other region that would take the key."""
     return Fatal(
@@ -61,14 +73,6 @@ def forbidden(request: str) -> Forbidden:
     )
 
 
-def refused(request: str, status: int) -> Problem:
-    """Any other answer that trying again would not change."""
-    return Problem(
-        f"The API refused {request} with status {status}: this tap does not expect that, "
-        "please report it."
-    )
-
-
 def bad_filter(status: int) -> Problem:
     """The people search does not take the user's filter."""
     return Problem(
@@ -79,7 +83,10 @@ def bad_filter(status: int) -> Problem:
 
 def redirected(request: str, status: int) -> Fatal:
     """3xx: the key must not follow to another host."""
-    return Fatal(f"{request} was redirected (status {status}): set api_url to the final address.")
+    return Fatal(
+        f"{request} was redirected (status {status}): set api_url, or for the Track "
+        "API track_api_url, to the final address."
+    )
 
 
 def proxy_login(place: str) -> Fatal:
@@ -107,7 +114,7 @@ def gave_up(request: str, reason: str, seconds: float) -> Fatal:
     """Nothing but passing faults for too long."""
     return Fatal(
         f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. "
-        "Run again to go on from the last bookmark."
+        "Run again to go on from there."
     )
 
 
@@ -351,6 +358,14 @@ def track_unreachable(place: str, reason: str) -> Problem:
     return Problem(
         f"The Track API at {place} did not answer as it should ({reason}): check track_api_url, "
         "the network and its proxies, or try again later."
+    )
+
+
+def no_track() -> Problem:
+    """Erasing without the credentials for it."""
+    return Problem(
+        "Settings site_id and track_api_key are missing: set both, from Account Settings > API "
+        "Credentials > Tracking API Keys of the same workspace; people are erased with them."
     )
 
 

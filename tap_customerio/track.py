@@ -1,12 +1,13 @@
-"""The Track API, as far as its credentials can be checked."""
+"""The Track API: whose its credentials are, and how people are erased."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import requests
+from requests.auth import HTTPBasicAuth
 
 from tap_customerio import problems
+from tap_customerio.client import PROBE, Client, quoted
 
 if TYPE_CHECKING:
     from tap_customerio.settings import Settings
@@ -14,35 +15,77 @@ if TYPE_CHECKING:
 HOSTS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 """Base addresses of the Track API by region."""
 
+Action = Literal["delete", "suppress", "unsuppress"]
+
 
 class Account(NamedTuple):
-    """Whose credentials they are."""
+    """Whose the credentials of both APIs are; with one workspace it is the same one for sure."""
 
     region: str
-    workspace_id: int | None
+    workspace_id: int
+    workspace: str
+    workspaces: int
 
 
-def account(settings: Settings, region: str) -> Account:
-    """Ask whose site_id and track_api_key are; either region's host answers for both regions.
+class Track(Client):
+    """The Track API of one workspace, asked with the same patience as the App API."""
+
+    give_up_after = 120.0
+
+    def __init__(self, settings: Settings, region: str) -> None:
+        """Remember the settings; nothing is sent yet."""
+        pair = HTTPBasicAuth(settings.site_id or "", settings.track_api_key or "")
+        super().__init__(settings, pair)
+        self.place = self._base = settings.track_api_url or HOSTS[region]
+
+    def owner(self) -> tuple[str, object]:
+        """Region and workspace id of the credentials; either region's host answers for both.
+
+        Raises:
+            Problem: When they are refused, or nothing sensible answers.
+        """
+        answer = self.fetch("GET", "/api/v1/accounts/region")
+        region, workspace = answer.get("region"), answer.get("environment_id")
+        if not isinstance(region, str):
+            raise problems.track_unreachable(self.place, "status 200")
+        return region, workspace
+
+    def act(self, action: Action, kind: str, value: str) -> None:
+        """Delete, suppress or free whoever has an identifier; accepted also if nobody has it.
+
+        Raises:
+            Refused: When this kind identifies nobody in the workspace.
+            ValueError: When the identifier is empty; nothing is sent.
+        """
+        if not value:
+            raise ValueError("an empty identifier could mean anybody")
+        if kind == "cio_id":  # documented with its prefix in paths of version 1 only
+            path = f"/api/v1/customers/cio_{quoted(value)}"
+            method, path = ("DELETE", path) if action == "delete" else ("POST", f"{path}/{action}")
+            self.fetch(method, path)
+        else:  # version 1 would guess the kind: an id with an @ would be somebody's address
+            body = {"type": "person", "action": action, "identifiers": {kind: value}}
+            self.fetch("POST", "/api/v2/entity", body=body)
+
+    def _explain_unauthorized(self) -> problems.Problem:
+        return problems.track_unauthorized(self.place)
+
+
+def connect(settings: Settings, client: Client) -> tuple[Track, Account]:
+    """The Track API, once its credentials have proved to be of the App API key's account.
 
     Raises:
-        Problem: When they are refused, or nothing sensible answers.
+        Problem: When there are none, or they are refused, or of another region or account.
     """
-    place = settings.track_api_url or HOSTS[region]
-    try:
-        response = requests.get(
-            f"{place}/api/v1/accounts/region",
-            auth=(settings.site_id or "", settings.track_api_key or ""),
-            headers={"User-Agent": settings.user_agent},
-            timeout=settings.request_timeout,
-            allow_redirects=False,
-        )
-    except requests.RequestException as error:
-        raise problems.track_unreachable(place, type(error).__name__) from None
-    if response.status_code == requests.codes.unauthorized:
-        raise problems.track_unauthorized(place)
-    try:
-        answer = response.json() if response.ok else {}
-        return Account(str(answer["region"]), answer.get("environment_id"))
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise problems.track_unreachable(place, f"status {response.status_code}") from None
+    if not settings.site_id:
+        raise problems.no_track()
+    expected = client.region or (None if settings.region == "auto" else settings.region)
+    track = Track(settings, expected or "us")
+    track.give_up_after = min(track.give_up_after, client.give_up_after)
+    region, workspace = track.owner()
+    if expected not in {region, None}:
+        raise problems.track_elsewhere(f"region {region!r}, app_api_key to {expected!r}")
+    names = {row["id"]: str(row.get("name")) for row in client.listing(PROBE, "workspaces")}
+    if not isinstance(workspace, int) or workspace not in names:
+        raise problems.track_elsewhere(f"workspace {workspace} of another account")
+    return track, Account(region, workspace, names[workspace], len(names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import ssl
 import time
 from collections import deque
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _PASSING = {429, 500, 502, 503, 504}
 _CHUNK = 1 << 16
+_ADDRESS = re.compile(r"[^/]*%40[^/]*")
+
+
+def told(method: str, path: str) -> str:
+    """A request as logs and problems name it: an e-mail address in its path is left out."""
+    return f"{method} {_ADDRESS.sub('***', path)}"
 
 
 class PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cure
@@ -67,13 +74,15 @@ class Reply(NamedTuple):
         return None
 
 
-class _Key(requests.auth.AuthBase):
+class Bearer(requests.auth.AuthBase):
     """Sends the key; being `auth`, it also keeps requests from taking another from ~/.netrc."""
 
     def __init__(self, key: str) -> None:
+        """Remember the key."""
         self._key = key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
         request.headers["Authorization"] = f"Bearer {self._key}"
         return request
 
@@ -96,11 +105,11 @@ class Transport:
     largest = 1 << 28
     """Bytes, decompressed, beyond which an answer is refused."""
 
-    def __init__(self, settings: Settings, pace: Pace) -> None:
+    def __init__(self, settings: Settings, pace: Pace, auth: requests.auth.AuthBase) -> None:
         """Open nothing yet."""
         self._settings = settings
         self._pace = pace
-        self._key = _Key(settings.app_api_key)
+        self._auth = auth
         self._idle: deque[requests.Session] = deque()
 
     def send(
@@ -118,13 +127,13 @@ class Transport:
                 base + path,
                 params=params,
                 data=None if body is None else msgspec.json.encode(body),
-                auth=self._key,
+                auth=self._auth,
                 timeout=self._settings.request_timeout,
                 allow_redirects=False,
                 stream=True,
             )
             with response:
-                content = self._read(response, f"{method} {path}")
+                content = self._read(response, told(method, path))
             return Reply(response.status_code, response.headers, content)
 
     def _read(self, response: requests.Response, request: str) -> bytes:

@@ -112,18 +112,12 @@ def _check_clock(before: float, present: int, after: float) -> Finding:
 
 def _check_track(client: Glimpse, settings: Settings) -> Finding:
     """Whose the Track API's credentials are; which workspace the App API key is of, nobody says."""
-    region = client.region or "us"
     try:
-        found = track.account(settings, region)
-        if client.region and found.region != region:
-            raise problems.track_elsewhere(f"region {found.region!r}, app_api_key to {region!r}")
-        names = {row["id"]: row["name"] for row in client.listing(PROBE, "workspaces")}
-        if found.workspace_id not in names:
-            raise problems.track_elsewhere(f"workspace {found.workspace_id} of another account")
+        _, found = track.connect(settings, client)
     except problems.Problem as problem:
         return Finding("Track API key", "wrong", str(problem))
-    told = f"ok, workspace {found.workspace_id} ({names[found.workspace_id]})"
-    one = "" if len(names) == 1 else "; that app_api_key is of the same, the API does not say"
+    told = f"ok, workspace {found.workspace_id} ({found.workspace})"
+    one = "" if found.workspaces == 1 else "; that app_api_key is of the same, the API does not say"
     return Finding("Track API key", told + one)
 
 

@@ -1,0 +1,123 @@
+"""The erasure of one request: what is known of it, on the disk before anything else happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.privacy.evidence import (
+    FAILED,
+    RESIDUE,
+    UNVERIFIED,
+    Outcome,
+    described,
+    digest,
+    now,
+    worst,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_customerio.privacy.folder import Folder
+    from tap_customerio.privacy.identity import Match, Person
+
+EVIDENCE = "evidence.json"
+JOURNAL = "unfinished.json"
+
+
+class Case:
+    """Evidence that is true at any moment, and a journal to go on by until all is settled."""
+
+    def __init__(self, folder: Folder, match: Match, key: bytes, heading: dict[str, Any]) -> None:
+        """Begin, or go on where an interrupted run has left a journal."""
+        self._folder, self._match = folder, match
+        self.known = {person.cio_id for person in (*match.people, *match.others)}
+        self._sent: dict[str, str] = (folder.read_json(JOURNAL) or {}).get("sent", {})
+        self._states = {p.cio_id: self._begun(key, p) for p in match.people}
+        self._open = set(self._states)
+        self._evidence = {
+            **heading,
+            "finished_at": None,
+            "outcome": worst([]),
+            "people": list(self._states.values()),
+            "not_included": [digest(key, "cio_id", other.cio_id) for other in match.others],
+            "residue": list(RESIDUE),
+        }
+        self._keep_earlier()
+        self._write_journal()
+        self._write()
+
+    def was_sent(self, person: Person) -> bool:
+        """Whether the call was made, if only by a run that did not live to see the answer."""
+        return person.cio_id in self._sent
+
+    def waiting(self) -> list[Person]:
+        """Those whose erasure was accepted, and is yet to be seen."""
+        return [
+            person
+            for person in self._match.people
+            if person.cio_id in self._open and self._states[person.cio_id]["outcome"] == UNVERIFIED
+        ]
+
+    def sending(self, person: Person) -> None:
+        """Note that the call is about to be made."""
+        self._sent.setdefault(person.cio_id, now())
+        self._states[person.cio_id]["sent_at"] = self._sent[person.cio_id]
+        self._write_journal()
+        self._write()
+
+    def note(
+        self, person: Person, outcome: str, reason: str = "", *, is_settled: bool = False, **at: str
+    ) -> None:
+        """Note what became of a person, and when; what is settled another run cannot better."""
+        reason = reason.replace(person.cio_id, "***")
+        self._states[person.cio_id].update(outcome=outcome, reason=reason, **at)
+        if is_settled or outcome not in {FAILED, UNVERIFIED}:
+            self._open.discard(person.cio_id)
+        self._write()
+
+    def block(self, person: Person, kind: str, told: str) -> None:
+        """Note whether an identifier was blocked."""
+        for identifier in self._states[person.cio_id]["identifiers"]:
+            if identifier["type"] == kind:
+                identifier["blocked"] = told
+        self._write()
+
+    def close(self) -> Outcome:
+        """Finish the evidence; until the outcome has been recorded, the journal stays."""
+        states = self._evidence["people"]
+        outcome = worst(state["outcome"] for state in states)
+        reasons = [state["reason"] for state in states if state["outcome"] == outcome]
+        self._evidence["finished_at"] = now()
+        self._write()
+        return Outcome(outcome, len(states), reasons[0] if reasons else "", not self._open)
+
+    def _begun(self, key: bytes, person: Person) -> dict[str, Any]:
+        return {
+            "hash": digest(key, "cio_id", person.cio_id),
+            "identifiers": [
+                {**described(key, kind, value), "blocked": None}
+                for kind, value in person.identifiers.items()
+            ],
+            "outcome": FAILED,
+            "reason": "Interrupted before there was an answer. Run the same command again.",
+            "sent_at": self._sent.get(person.cio_id),
+            "accepted_at": None,
+            "verified_at": None,
+        }
+
+    def _keep_earlier(self) -> None:
+        """Put the evidence of an earlier, finished attempt aside."""
+        earlier: Mapping[str, Any] = self._folder.read_json(EVIDENCE) or {}
+        if earlier.get("finished_at"):
+            name = f"evidence-{earlier['finished_at'].replace(':', '')}.json"
+            self._folder.write_json(name, earlier)
+
+    def _write_journal(self) -> None:
+        journal = {"people": self._match.people, "others": self._match.others, "sent": self._sent}
+        self._folder.write_json(JOURNAL, journal)
+
+    def _write(self) -> None:
+        states = self._evidence["people"]
+        self._evidence["outcome"] = worst(state["outcome"] for state in states)
+        self._folder.write_json(EVIDENCE, self._evidence)

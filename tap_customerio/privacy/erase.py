@@ -1,0 +1,163 @@
+"""Erasing the people of a request, and looking whether they are gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.privacy.case import JOURNAL, Case
+from tap_customerio.privacy.evidence import FAILED, UNVERIFIED, VERIFIED, described, now
+from tap_customerio.privacy.identity import Match, Person, look_up, profiles, resolve
+from tap_customerio.settings import NAME
+
+if TYPE_CHECKING:
+    from tap_customerio.client import Client
+    from tap_customerio.privacy.evidence import Outcome
+    from tap_customerio.privacy.folder import Folder
+    from tap_customerio.privacy.identity import Request
+    from tap_customerio.track import Account, Action, Track
+
+BACK = (
+    "Gone, but somebody new has an identifier of theirs: an event or import made them anew, or "
+    "they were merged into another person. Stop what sends them, and run the same command again."
+)
+SLOW = "Accepted, but still there when the time to wait was over. Run the same command again."
+VANISHED = (
+    "Deleted, or merged into another person, after they were looked up; nothing was sent. Run the "
+    "same command again."
+)
+
+
+class Eraser:
+    """Erases people by their permanent ids, and asks the App API until it knows them no more."""
+
+    interval = 5.0
+    """Seconds between two looks."""
+
+    def __init__(  # noqa: PLR0913 - what it works with, and three choices
+        self,
+        client: Client,
+        track: Track,
+        account: Account,
+        *,
+        action: Action,
+        key: bytes,
+        wait: float,
+    ) -> None:
+        """Erase nobody yet; `wait` is how many seconds to look for at most."""
+        self._client, self._track, self._account = client, track, account
+        self._action: Action = action
+        self._key = key
+        self._wait = wait
+        self._stopped = threading.Event()
+        self._sent: set[str] = set()
+
+    def stop(self) -> None:
+        """Wait and ask no more: what is under way ends as it is."""
+        self._stopped.set()
+        self._client.close()
+        self._track.close()
+
+    def find(self, request: Request, folder: Folder) -> Match:
+        """Whom an interrupted run meant, or else whom the App API finds.
+
+        Raises:
+            Problem: When it cannot be found out.
+        """
+        left = folder.read_json(JOURNAL)
+        if left is None:
+            return resolve(self._client, request)
+        people, others = ([Person(*each) for each in left[part]] for part in ("people", "others"))
+        return Match(request, people, others)
+
+    def erase(self, match: Match, folder: Folder) -> Outcome:
+        """Erase everybody found, and leave evidence in the folder, whatever happens.
+
+        Raises:
+            Problem: When evidence cannot be written; nobody else is erased then.
+        """
+        case = Case(folder, match, self._key, self._heading(match.request))
+        for person in match.people:
+            self._send(case, person)
+        self._verify(case)
+        return case.close()
+
+    def _heading(self, request: Request) -> dict[str, Any]:
+        account = self._account
+        return {
+            "format": f"{NAME} privacy evidence 1",
+            "tap_version": version(NAME),
+            "action": self._action,
+            "request": described(self._key, *request),
+            "track_host": self._track.place,
+            "region": account.region,
+            "workspace_id": account.workspace_id,
+            "same_workspace_proven": account.workspaces == 1,
+            "started_at": now(),
+        }
+
+    def _send(self, case: Case, person: Person) -> None:
+        try:
+            if profiles(self._client, [person.cio_id]):
+                case.sending(person)
+                self._sent.add(person.cio_id)
+                self._track.act(self._action, "cio_id", person.cio_id)
+                case.note(person, UNVERIFIED, SLOW, accepted_at=now())
+            elif case.was_sent(person) or person.cio_id in self._sent:  # by another request, too
+                case.note(person, UNVERIFIED, SLOW)
+            else:
+                case.note(person, FAILED, VANISHED, is_settled=True)
+        except problems.Problem as problem:
+            case.note(person, FAILED, str(problem))
+
+    def _verify(self, case: Case) -> None:
+        """Look again and again at those who were erased, until they are gone or time is over."""
+        deadline = time.monotonic() + self._wait
+        try:
+            while case.waiting():
+                for person in case.waiting():
+                    self._look(case, person)
+                rest = max(0.0, deadline - time.monotonic())
+                if case.waiting() and (not rest or self._stopped.wait(min(self.interval, rest))):
+                    return
+        except problems.Problem as problem:
+            for person in case.waiting():
+                case.note(person, UNVERIFIED, f"Accepted, but then: {problem}")
+
+    def _look(self, case: Case, person: Person) -> None:
+        """Settle the case of a person who is gone."""
+        if profiles(self._client, [person.cio_id]):
+            return
+        found = {
+            other.cio_id
+            for kind, value in person.identifiers.items()
+            for other in look_up(self._client, kind, value)
+        }
+        if person.cio_id in found:
+            return
+        if found - case.known:
+            case.note(person, UNVERIFIED, BACK, is_settled=True)
+            return
+        if self._action == "suppress":
+            self._block(case, person)
+        case.note(person, VERIFIED, verified_at=now())
+
+    def _block(self, case: Case, person: Person) -> None:
+        """Block identifiers one by one: nobody knows whether suppressing by cio_id does.
+
+        Only now: were the credentials of another workspace, nobody would have gone, and people
+        there may have the same identifiers.
+        """
+        for kind, value in person.identifiers.items():
+            if look_up(self._client, kind, value):  # somebody has it who was not to be erased
+                case.block(person, kind, "no: somebody else has it")
+                continue
+            try:
+                self._track.act("suppress", kind, value)
+            except problems.Refused:
+                case.block(person, kind, "no: it identifies nobody here")
+            else:
+                case.block(person, kind, "yes")

@@ -1,0 +1,72 @@
+"""What a request came to, told without naming anybody."""
+
+from __future__ import annotations
+
+import hmac
+import time
+import unicodedata
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+COMPLETE, INCOMPLETE = "complete", "incomplete"
+VERIFIED, UNVERIFIED = "erased_verified", "accepted_unverified"
+UNSUPPRESSED = "unsuppress_accepted"
+NOT_FOUND, FAILED = "not_found", "failed"
+
+EXIT_CODES = {
+    COMPLETE: 0,
+    VERIFIED: 0,
+    UNSUPPRESSED: 0,
+    NOT_FOUND: 4,
+    INCOMPLETE: 3,
+    UNVERIFIED: 3,
+    FAILED: 1,
+}
+"""Exit code by outcome, from the best outcome to the worst."""
+
+RESIDUE = (
+    "Copies in warehouses and their backups: --warehouse-sql writes what removes them.",
+    "Finished exports, and files that were downloaded from Customer.io.",
+    "Collections, snippets and messages into which somebody wrote personal data.",
+    "Other workspaces of the account: people are not shared between them.",
+    "Suppression lists of the e-mail provider: Customer.io leaves the address on them.",
+    "Whatever webhooks and integrations have passed on to other systems.",
+    "What sends events or imports of the person to Customer.io, and could make them anew.",
+)
+"""Where the APIs cannot erase."""
+
+
+class Outcome(NamedTuple):
+    """What became of a request."""
+
+    outcome: str
+    people: int = 0
+    reason: str = ""
+    is_settled: bool = True
+
+
+def worst(outcomes: Iterable[str]) -> str:
+    """The outcome to be told if there is only room for one; of none at all it is not_found."""
+    order = list(EXIT_CODES)
+    return max(outcomes, key=order.index, default=NOT_FOUND)
+
+
+def digest(key: bytes, kind: str, value: str) -> str:
+    """HMAC-SHA256 of `kind:value`, e-mail addresses in small letters, in hexadecimal digits."""
+    if kind == "email":
+        value = unicodedata.normalize("NFC", value).lower()
+    return hmac.digest(key, f"{kind}:{value}".encode(), "sha256").hex()
+
+
+def now() -> str:
+    """The present, RFC 3339 in UTC."""
+    return rfc3339(int(time.time()))
+
+
+def described(key: bytes, kind: str, value: str) -> dict[str, Any]:
+    """An identifier as evidence may hold it."""
+    return {"type": kind, "hash": digest(key, kind, value)}

@@ -1,0 +1,136 @@
+"""Files that only their owner may read, and that are there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.privacy import refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PURPOSE = "run.json"
+
+
+class Folder:
+    """A folder for what is found and done; nobody but its owner may look into it."""
+
+    def __init__(self, path: Path) -> None:
+        """Name a folder; it is made when something is written."""
+        self.path = path
+
+    @classmethod
+    def of_a_run(cls, path: Path) -> Folder:
+        """A new or empty folder, or that of an earlier run.
+
+        Raises:
+            Problem: When it holds anything else, or cannot be made.
+        """
+        folder = cls(path)
+        with _explained(path):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not any(path.iterdir()):
+                path.chmod(0o700)
+            elif folder.read_json(PURPOSE) is None:
+                raise refusals.taken(str(path))
+        return folder
+
+    def claim(self, purpose: dict[str, Any]) -> None:
+        """Take it for a purpose.
+
+        Raises:
+            Problem: When it was taken for another.
+        """
+        taken = self.read_json(PURPOSE)
+        if taken is None:
+            self.write_json(PURPOSE, purpose)
+        elif taken != purpose:
+            raise refusals.taken(str(self.path))
+
+    def within(self, name: str) -> Folder:
+        """A folder in this one."""
+        return Folder(self.path / name)
+
+    def write(self, name: str, text: str) -> None:
+        """Write or replace a file, whole."""
+        path, draft = self.path / name, self.path / f".{name}.{secrets.token_hex(4)}"
+        with _explained(path):
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            try:
+                _put(draft, text, os.O_EXCL)
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Write or replace a file of JSON."""
+        self.write(name, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """What a file holds; None if there is none."""
+        try:
+            return json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def described(self, name: str) -> dict[str, Any]:
+        """A file's name, size in bytes, and hash."""
+        content = (self.path / name).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        return {"name": name, "bytes": len(content), "sha256": digest}
+
+
+def append(path: Path, text: str) -> None:
+    """Add lines to a file, on the disk before this returns.
+
+    Raises:
+        Problem: When that cannot be done.
+    """
+    with _explained(path):
+        _put(path, text, os.O_APPEND)
+
+
+def secret(path: Path) -> bytes:
+    """The key in a file, as hexadecimal digits; a new one if there is no such file.
+
+    Raises:
+        Problem: When it holds no key.
+    """
+    with _explained(path):
+        if not path.exists():
+            _put(path, f"{secrets.token_hex(32)}\n", os.O_EXCL)
+        text = path.read_bytes().decode("ascii", "replace").strip()
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) < 16:  # noqa: PLR2004 - 128 bits cannot be guessed
+        raise refusals.no_key(str(path))
+    return key
+
+
+def _put(path: Path, text: str, how: int) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | how, 0o600), "wb") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise problems.unwritable(str(path), reason) from None

@@ -1,0 +1,83 @@
+"""The package of an access request: the data, a page to read, and a manifest of both."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.privacy.access import CAVEATS, Held
+from tap_customerio.privacy.evidence import (
+    COMPLETE,
+    INCOMPLETE,
+    NOT_FOUND,
+    Outcome,
+    described,
+    digest,
+    now,
+)
+from tap_customerio.privacy.identity import resolve
+from tap_customerio.privacy.page import page
+from tap_customerio.settings import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.client import Client
+    from tap_customerio.privacy.folder import Folder
+    from tap_customerio.privacy.identity import Match, Request
+
+FILES = ("report.json", "report.html")
+
+
+def write_access(
+    client: Client, request: Request, folder: Folder, key: bytes, tell: Callable[[Match], None]
+) -> Outcome:
+    """Read everything that is held, and write the package; `tell` is given who was found.
+
+    Raises:
+        Problem: When nobody can be looked up, or nothing can be written.
+    """
+    started = now()
+    match = resolve(client, request)
+    tell(match)
+    held = Held(client)
+    held.read(request, match.people)
+    outcome = INCOMPLETE if held.not_read else COMPLETE if match.people else NOT_FOUND
+    report = _report(request, held)
+    folder.write_json("report.json", report)
+    folder.write("report.html", page(report))
+    manifest = {
+        "format": f"{NAME} privacy manifest 1",
+        "tap_version": version(NAME),
+        "request": described(key, *request),
+        "region": client.region,
+        "started_at": started,
+        "finished_at": now(),
+        "outcome": outcome,
+        "people": [digest(key, "cio_id", person.cio_id) for person in match.people],
+        "not_included": [digest(key, "cio_id", other.cio_id) for other in match.others],
+        "counts": held.counts(),
+        "not_read": [_without_id(key, each) for each in held.not_read],
+        "caveats": list(CAVEATS),
+        "files": [folder.described(name) for name in FILES],
+    }
+    folder.write_json("manifest.json", manifest)
+    why = "; ".join(f"{each['what']}: {each['why']}" for each in held.not_read)
+    return Outcome(outcome, len(match.people), why)
+
+
+def _report(request: Request, held: Held) -> dict[str, Any]:
+    return {
+        "format": f"{NAME} privacy report 1",
+        "created_at": now(),
+        "request": {"type": request.kind, "value": request.value},
+        "people": held.people,
+        "provider_suppressions": held.suppressions,
+        "not_read": held.not_read,
+        "caveats": list(CAVEATS),
+    }
+
+
+def _without_id(key: bytes, each: dict[str, str]) -> dict[str, str]:
+    told = {name: each[name] for name in ("what", "why")}
+    return {**told, "person": digest(key, "cio_id", each["cio_id"])} if "cio_id" in each else told

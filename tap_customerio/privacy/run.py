@@ -1,0 +1,179 @@
+"""Many requests in one run: each has one line of results, and none stops the others."""
+
+from __future__ import annotations
+
+import csv
+import io
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from tap_customerio import problems
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.evidence import (
+    EXIT_CODES,
+    FAILED,
+    INCOMPLETE,
+    UNVERIFIED,
+    Outcome,
+    digest,
+    now,
+    worst,
+)
+from tap_customerio.privacy.folder import append
+from tap_customerio.privacy.identity import Request, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from tap_customerio.privacy.folder import Folder
+
+T = TypeVar("T")
+
+RESULTS = "results.csv"
+COLUMNS = ("finished_at", "type", "identifier", "people", "outcome", "reason", "folder", "hash")
+AGAIN = {FAILED, INCOMPLETE, UNVERIFIED}
+"""Outcomes that another run may better."""
+
+_PAIR = 2
+
+
+class Line(NamedTuple):
+    """A line of the input: its request, or what is wrong with it."""
+
+    number: int
+    request: Request | None
+    problem: str = ""
+
+    @property
+    def masked(self) -> str:
+        """The line as a terminal may show it."""
+        if self.request is None:
+            return f"line {self.number}"
+        return f"{self.request.kind} {masked(*self.request)}"
+
+
+def read_lines(path: Path) -> list[Line]:
+    """Requests of a CSV file with type and value on each line, a heading or none.
+
+    Raises:
+        Problem: When the file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise problems.not_utf8(str(path)) from None
+    except OSError as error:
+        raise refusals.unreadable_input(str(path), error.strerror or "") from None
+    delimiter = next((sign for sign in text if sign in ",;"), ",")
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise refusals.unreadable_input(str(path), str(error)) from None
+    if rows and [cell.strip().lower() for cell in rows[0][1]] == ["type", "value"]:
+        del rows[0]
+    return [_line(number, row) for number, row in rows]
+
+
+def _line(number: int, row: Sequence[str]) -> Line:
+    if len(row) != _PAIR:
+        return Line(number, None, f"Line {number} is not of the form type,value.")
+    try:
+        return Line(number, Request.of(row[0].strip().lower(), row[1]))
+    except problems.Problem as problem:
+        return Line(number, None, f"Line {number}: {problem}")
+
+
+class Run:
+    """The requests of a run, side by side; results are on the disk as they come."""
+
+    def __init__(
+        self, folder: Folder, key: bytes, lines: Sequence[Line], *, is_batch: bool
+    ) -> None:
+        """Leave out what an earlier run has finished."""
+        self._folder, self._key, self._is_batch = folder, key, is_batch
+        earlier = self._earlier()
+        unique = {self.hash(line): line for line in lines}
+        done = {name: earlier[name] for name in unique if earlier.get(name, FAILED) not in AGAIN}
+        self.todo = [line for name, line in unique.items() if name not in done]
+        self.finished = [line for name, line in unique.items() if name in done]
+        self._outcomes = list(done.values())
+
+    @property
+    def outcome(self) -> str:
+        """The worst outcome of all."""
+        return worst(self._outcomes)
+
+    def hash(self, line: Line) -> str:
+        """What stands for a request in results and names of folders."""
+        return digest(self._key, *(line.request or ("line", str(line.number))))
+
+    def place(self, line: Line) -> Folder:
+        """Where the files of a request go: one that is alone needs no folder of its own."""
+        return self._folder.within(self.hash(line)[:16]) if self._is_batch else self._folder
+
+    def record(self, line: Line, result: Outcome) -> None:
+        """Put the outcome of a request on the disk, and on the terminal."""
+        values = {
+            "finished_at": now(),
+            "type": line.request.kind if line.request else "",
+            "identifier": masked(*line.request) if line.request else line.masked,
+            "people": result.people,
+            "outcome": result.outcome,
+            "reason": " ".join(result.reason.split()),
+            "folder": self.hash(line)[:16] if self._is_batch and line.request else "",
+            "hash": self.hash(line),
+        }
+        text = io.StringIO()
+        rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        path = self._folder.path / RESULTS
+        if not path.exists():
+            rows.writeheader()
+        rows.writerow(values)
+        append(path, text.getvalue())
+        self._outcomes.append(result.outcome)
+
+    def each(
+        self,
+        lines: Sequence[Line],
+        work: Callable[[Line, Request], T],
+        *,
+        workers: int,
+        stop: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[Line, T | Outcome]]:
+        """Work on requests side by side; yields them as they are finished, failed or not.
+
+        When it ends early, `stop` is called, what is under way ends, and the rest is left.
+        """
+        pool = ThreadPoolExecutor(workers)
+        under_way = {pool.submit(_try, work, line): line for line in lines}
+        try:
+            for future in as_completed(under_way):
+                yield under_way[future], future.result()
+        except BaseException:
+            stop()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _earlier(self) -> dict[str, str]:
+        """Outcomes of earlier runs by hash, the last one of each; a torn line is no result."""
+        path = self._folder.path / RESULTS
+        if not path.exists():
+            return {}
+        text = path.read_text(encoding="utf-8", errors="replace")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            self._folder.write(RESULTS, whole)
+        rows = csv.DictReader(io.StringIO(whole))
+        return {row["hash"]: row["outcome"] for row in rows if row["outcome"] in EXIT_CODES}
+
+
+def _try(work: Callable[[Line, Request], T], line: Line) -> T | Outcome:
+    if line.request is None:
+        return Outcome(FAILED, 0, line.problem, is_settled=False)
+    try:
+        return work(line, line.request)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
+        return Outcome(FAILED, 0, problems.told(error), is_settled=False)

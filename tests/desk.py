@@ -1,0 +1,91 @@
+"""Requests made at the front door, of a sandbox with a few people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import stat
+from typing import TYPE_CHECKING, Any
+
+from harness import NOW, SINCE
+from terminal import config_file, typed
+
+from tap_customerio.sandbox import Clock, Sandbox, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from terminal import Screen
+
+PEOPLE = "/v1/customers/attributes"
+
+
+class Desk:
+    """A sandbox at a standing clock, its configuration, and a folder for what comes of it."""
+
+    def __init__(
+        self, folder: Path, workspace: dict[str, Any] | None = None, **options: Any
+    ) -> None:
+        """Prepare a workspace of some 20 people."""
+        space = Workspace(**{"since": SINCE, "per_day": 6, "people": 20, **(workspace or {})})
+        self.clock = Clock(NOW)
+        self.box = Sandbox(space, clock=self.clock, requests_per_second=None, **options)
+        self.folder = folder
+        self.register = space.register
+
+    def config(self, **settings: Any) -> str:
+        """A file of settings with both APIs."""
+        pair = {"site_id": self.box.site_id, "track_api_key": self.box.track_api_key}
+        place = {"track_api_url": self.box.track_url}
+        return config_file(self.box, self.folder, **{**pair, **place, **settings})
+
+    def ask(
+        self, *words: str, to: str = "out", answers: Sequence[str] = (), **settings: Any
+    ) -> Screen:
+        """Make a request."""
+        place = ("--output", str(self.folder / to), "--config", self.config(**settings))
+        return typed("privacy", *words, *place, answers=answers)
+
+    def erase(self, *words: str, **options: Any) -> Screen:
+        """Erase without being asked."""
+        return self.ask("erase", "--yes", *words, **options)
+
+    def add(self, **named: str) -> str:
+        """A person of one's own."""
+        cio_id = self.register.identify(named, at=NOW)
+        assert cio_id
+        return cio_id
+
+    def known(self, index: int = 0) -> dict[str, str]:
+        """Identifiers of somebody with all of them, and a plus sign in the address."""
+        everyone = self.box.workspace.everyone(NOW)
+        names = [p["identifiers"] for p in everyone if "+" in (p["identifiers"]["email"] or "")]
+        chosen: dict[str, str] = [name for name in names if name["id"]][index]
+        return chosen
+
+    def has(self, cio_id: str) -> bool:
+        """Whether the workspace knows a person."""
+        return self.box.workspace.find("cio_id", cio_id, self.clock.now()) is not None
+
+    def read(self, *names: str) -> Any:
+        """A file of JSON in the folder of results."""
+        return json.loads(self.folder.joinpath("out", *names).read_bytes())
+
+    def results(self) -> list[dict[str, str]]:
+        """The lines of results."""
+        return list(csv.DictReader(io.StringIO((self.folder / "out" / "results.csv").read_text())))
+
+    def all_text(self) -> str:
+        """Everything in the folder of results but keys."""
+        files = (path for path in (self.folder / "out").rglob("*") if path.is_file())
+        return "\n".join(path.read_text() for path in files if path.suffix != ".key")
+
+    def modes(self) -> set[str]:
+        """The modes of all that is in the folder of results, and its own."""
+        out = self.folder / "out"
+        return {
+            f"{'d' if path.is_dir() else 'f'}{stat.S_IMODE(path.stat().st_mode):o}"
+            for path in (out, *out.rglob("*"))
+        }

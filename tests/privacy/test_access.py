@@ -1,0 +1,318 @@
+"""What is held on a person, in a package that can be handed over."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from harness import NOW
+
+from tap_customerio.sandbox import Quirks
+from tap_customerio.windows import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from desk import Desk
+
+DOCS = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text()
+
+
+def schema(name: str) -> dict[str, Any]:
+    """A JSON Schema of the documentation."""
+    shown = re.search(rf"### `{re.escape(name)}`.*?```json\n(.*?)```", DOCS, re.DOTALL)
+    assert shown is not None
+    found: dict[str, Any] = json.loads(shown[1])
+    return found
+
+
+class Words(HTMLParser):
+    """The words of a page, and the tags it is made of."""
+
+    def __init__(self, page: str) -> None:
+        """Read a page."""
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag; a page that needs nothing from elsewhere has no addresses in it."""
+        self.tags.add(tag)
+        assert not {"src", "href", "onclick"} & {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        """Note words."""
+        self.text += data
+
+
+def test_the_package_holds_all_that_is_known_of_a_person(desk: Desk) -> None:
+    names, space = desk.known(), desk.box.workspace
+    screen = desk.ask("access", "--email", names["email"].upper())
+    assert screen.code == 0
+    report = desk.read("report.json")
+    [held] = report["people"]
+    profile = space.find("cio_id", names["cio_id"], NOW)
+    assert profile is not None
+    for part in ("identifiers", "attributes", "timestamps", "unsubscribed", "devices"):
+        assert held[part] == profile[part]
+    sent = space.deliveries(NOW - 200 * DAY, NOW + 1, now=NOW)
+    assert held["messages"] == [row for row in sent if row["customer_id"] == names["id"]][::-1]
+    assert len(held["messages"]) > 2
+    about = {row["customer_identifiers"]["cio_id"] for row in held["activities"]}
+    assert about == {names["cio_id"]}
+    assert held["segments"][0].keys() == {"id", "name", "description"}
+    assert held["subscription_preferences"]["topics"]
+    assert isinstance(held["relationships"], list)
+    assert isinstance(held["opt_outs"], list)
+    assert report["not_read"] == []
+
+
+def test_the_manifest_counts_and_seals_the_files_and_names_nobody(desk: Desk) -> None:
+    names = desk.known()
+    desk.ask("access", "--id", names["id"])
+    manifest, report = desk.read("manifest.json"), desk.read("report.json")
+    [held] = report["people"]
+    assert manifest["counts"]["people"] == 1
+    for part in ("attributes", "devices", "segments", "messages", "activities", "relationships"):
+        assert manifest["counts"][part] == len(held[part])
+    for file in manifest["files"]:
+        content = (desk.folder / "out" / file["name"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+        assert file["bytes"] == len(content)
+    assert {file["name"] for file in manifest["files"]} == {"report.json", "report.html"}
+    key = bytes.fromhex((desk.folder / "out" / "evidence.key").read_text())
+    wanted = hmac.digest(key, f"id:{names['id']}".encode(), "sha256").hex()
+    assert manifest["request"] == {"type": "id", "hash": wanted}
+    assert names["cio_id"] not in json.dumps(manifest)
+    assert desk.modes() == {"d700", "f600"}
+
+
+def test_files_are_as_documented(desk: Desk) -> None:
+    desk.ask("access", "--email", desk.known()["email"])
+    desk.erase("--email", desk.known()["email"], to="out/erased")
+    for place, name in (("", "report.json"), ("", "manifest.json"), ("erased", "evidence.json")):
+        documented = schema(name)
+        jsonschema.Draft202012Validator.check_schema(documented)
+        validator = jsonschema.Draft202012Validator(documented)
+        found = desk.read(*filter(None, (place, name)))
+        validator.validate(found)
+        assert found.keys() == set(documented["required"])
+
+
+def test_the_terminal_names_nobody(desk: Desk) -> None:
+    names = desk.known()
+    screen = desk.ask("access", "--email", names["email"])
+    assert names["email"] not in screen.out + screen.err
+    assert f"id {names['id']}" not in screen.out
+    assert f"cio_id {names['cio_id']}, id u***, email {names['email'][0]}***@***.org" in screen.out
+
+
+@pytest.mark.parametrize("form", ["email", "EMAIL", "id", "cio_id", "cio_", "phone"])
+def test_people_are_found_by_whatever_identifies_them(
+    open_desk: Callable[..., Desk], form: str
+) -> None:
+    desk = open_desk({"identified_by": ["id", "email", "phone"]})
+    cio_id = desk.add(id="Größe/1", email="Zoë+tag@exämple.org", phone="+358401234567")
+    words = {
+        "email": ("--email", "Zoë+tag@exämple.org"),
+        "EMAIL": ("--email", " ZOE\u0308+TAG@exämple.org"),
+        "id": ("--id", "Größe/1"),
+        "cio_id": ("--cio-id", cio_id),
+        "cio_": ("--cio-id", f"cio_{cio_id}"),
+        "phone": ("--phone", "+358 (40) 123-4567"),
+    }
+    assert desk.ask("access", *words[form]).code == 0
+    assert [held["cio_id"] for held in desk.read("report.json")["people"]] == [cio_id]
+
+
+def test_own_ids_are_case_sensitive(desk: Desk) -> None:
+    desk.add(id="Ada")
+    assert desk.ask("access", "--id", "ada").code == 4
+
+
+def test_a_kind_that_identifies_nobody_here_is_told(desk: Desk) -> None:
+    screen = desk.ask("access", "--phone", "+358401234567")
+    assert screen.code == 1
+    assert "does not identify people by phone" in screen.out
+    assert desk.results()[0]["outcome"] == "failed"
+
+
+def test_everybody_with_an_address_is_named(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk({"identified_by": ["id"]})
+    made = [desk.add(id=name, email="family@example.com") for name in ("mother", "father")]
+    screen = desk.ask("access", "--email", "family@example.com")
+    assert screen.code == 0
+    assert "2 people" in screen.out
+    for cio_id, masked in zip(made, ("m***", "f***"), strict=True):
+        assert f"cio_id {cio_id}, id {masked}" in screen.out
+    assert [held["cio_id"] for held in desk.read("report.json")["people"]] == made
+
+
+def test_an_id_that_looks_like_an_address_is_told_apart(desk: Desk) -> None:
+    by_id = desk.add(id="ada@example.com", email="other@example.com")
+    by_email = desk.add(id="u-ada", email="ada@example.com")
+    for option, meant, other in (("--email", by_email, by_id), ("--id", by_id, by_email)):
+        screen = desk.ask("access", option, "ada@example.com", to=f"out/{option}")
+        [held] = desk.read(option, "report.json")["people"]
+        assert held["cio_id"] == meant
+        assert f"not included, only alike: cio_id {other}" in screen.out
+
+
+def test_merged_people_are_found_as_the_one_they_became(desk: Desk) -> None:
+    winner, loser = desk.add(id="winner"), desk.add(id="loser", email="lo@example.com")
+    desk.register.merge(winner, loser, at=NOW)
+    assert desk.ask("access", "--cio-id", loser, to="out/loser").code == 4
+    assert desk.ask("access", "--cio-id", winner, to="out/winner").code == 0
+    [held] = desk.read("winner", "report.json")["people"]
+    assert held["activities"][0]["type"] == "profile_merge"
+
+
+def test_messages_of_all_time_are_walked_to(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk({"since": (NOW - 700 * DAY) // DAY * DAY, "per_day": 2, "people": 3})
+    names = next(p["identifiers"] for p in desk.box.workspace.everyone(NOW))
+    desk.ask("access", "--cio-id", names["cio_id"])
+    dates = [row["created"] for row in desk.read("report.json")["people"][0]["messages"]]
+    sent = desk.box.workspace.deliveries(NOW - 800 * DAY, NOW + 1, now=NOW)
+    own = [r for r in sent if (r["customer_identifiers"] or {}).get("cio_id") == names["cio_id"]]
+    assert len(dates) == len(own)
+    assert dates == sorted(dates, reverse=True)
+    assert dates[-1] < NOW - 600 * DAY
+
+
+@pytest.mark.parametrize("is_prefixed", [False, True])
+def test_paths_are_asked_as_the_api_wants_them(
+    open_desk: Callable[..., Desk], *, is_prefixed: bool
+) -> None:
+    desk = open_desk(quirks=Quirks(prefixed_paths=is_prefixed))
+    assert desk.ask("access", "--email", desk.known()["email"]).code == 0
+    assert desk.read("report.json")["people"][0]["messages"]
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_there(open_desk: Callable[..., Desk]) -> None:
+    paths = ("/v1/customers/*/segments", "/v1/customers/*/relationships")
+    desk = open_desk(quirks=Quirks(without=frozenset(paths[:1]), lacking=frozenset(paths[1:])))
+    desk.box.fail(status=400, times=9, path="/v1/customers/*/subscription_preferences")
+    screen = desk.ask("access", "--email", desk.known()["email"])
+    assert screen.code == 3
+    manifest, [held] = desk.read("manifest.json"), desk.read("report.json")["people"]
+    assert manifest["outcome"] == "incomplete"
+    told = {each["what"]: each["why"] for each in manifest["not_read"]}
+    assert told.keys() == {"segments", "relationships", "subscription_preferences"}
+    for (what, why), status in zip(sorted(told.items()), ("404", "403", "400"), strict=True):
+        assert status in why
+        assert held[what] is None
+    assert held["messages"]
+    page = Words((desk.folder / "out" / "report.html").read_text()).text
+    assert page.count("Could not be read.") == 3
+
+
+def test_nobody_is_an_answer_too(desk: Desk) -> None:
+    space = desk.box.workspace
+    blocked = next(iter(space.suppressions("bounces", NOW)))["email"]
+    desk.register.delete("email", blocked, at=NOW)
+    screen = desk.ask("access", "--email", blocked)
+    assert screen.code == 4
+    report = desk.read("report.json")
+    assert report["people"] == []
+    assert {row["email"] for row in report["provider_suppressions"]} == {blocked}
+    assert "Profiles found: 0." in (desk.folder / "out" / "report.html").read_text()
+
+
+def test_the_page_shows_hostile_text_as_text(desk: Desk) -> None:
+    text = "<script>alert(1)</script>\"'&<img src=x>"
+    cio_id = desk.register.identify({"id": "<b>7"}, at=NOW, attributes={text: text})
+    desk.ask("access", "--cio-id", str(cio_id))
+    page = Words((desk.folder / "out" / "report.html").read_text())
+    assert not page.tags & {"script", "img", "b", "link", "iframe"}
+    assert page.text.count(text) == 2
+
+
+def test_no_address_is_logged_when_the_api_falters(desk: Desk) -> None:
+    email = desk.known()["email"]
+    desk.box.fail(status=503, path="/v1/esp/*")
+    screen = desk.ask("access", "--email", email)
+    assert screen.code == 0
+    assert "GET /v1/esp/search_suppression/***: status 503; trying again" in screen.err
+    assert "%40" not in screen.err
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--email", ("", " ", "*", "*@example.com", "ada", "a@b@", "a b@c.d")),
+        ("--id", ("", "\t", "*", "%", "u-*", "u\x00", "u\n7")),
+        ("--cio-id", ("", "cio_", "*", "a/b", "..", "cio_cio_a1")),
+        ("--phone", ("", "+", "0401234567", "+358*")),
+    ],
+)
+def test_nothing_that_could_mean_nobody_or_many_is_sent(
+    desk: Desk, option: str, values: tuple[str, ...]
+) -> None:
+    for value in values:
+        screen = desk.erase(option, value)
+        assert screen.code == 1
+        assert screen.err.startswith("Error: The ")
+    for words in (("access",), ("unsuppress",)):
+        assert desk.ask(*words, option, values[0]).code == 1
+    assert desk.box.calls == desk.box.track_calls == []
+    assert not (desk.folder / "out").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--email", "a@b.c", "--id", "7")])
+def test_exactly_one_identifier_is_wanted(desk: Desk, words: tuple[str, ...]) -> None:
+    screen = desk.ask("access", *words)
+    assert screen.code == 2
+    assert "Say who is meant by one of" in screen.err
+
+
+def test_a_folder_is_used_for_one_thing(desk: Desk) -> None:
+    names = desk.known()
+    desk.ask("access", "--id", names["id"])
+    before = desk.all_text()
+    again = desk.ask("access", "--id", names["id"])
+    assert (again.code, desk.all_text()) == (0, before)
+    assert "Requests that an earlier run has finished: 1." in again.out
+    for words in (("access", "--id", "other"), ("erase", "--yes", "--id", names["id"])):
+        screen = desk.ask(*words)
+        assert screen.code == 1
+        assert "holds something else" in screen.err
+    (desk.folder / "mine").mkdir()
+    (desk.folder / "mine" / "thesis.txt").write_text("precious")
+    assert "holds something else" in desk.ask("access", "--id", "7", to="mine").err
+    assert len(list((desk.folder / "mine").iterdir())) == 1
+
+
+def test_a_key_that_is_refused_leaves_nothing_behind(desk: Desk) -> None:
+    screen = desk.ask("access", "--id", "u-7", app_api_key="wrong")
+    assert screen.code == 1
+    assert "app_api_key was refused" in screen.err
+    assert not (desk.folder / "out").exists()
+
+
+def test_an_answer_about_somebody_else_is_not_acted_on(desk: Desk) -> None:
+    other = desk.known()
+    desk.box.fail(status=200, body={"results": [other]}, path="/v1/customers")
+    screen = desk.erase("--email", "ada@example.com")
+    assert screen.code == 1
+    assert "somebody who has another" in screen.out
+    assert desk.has(other["cio_id"])
+
+
+def test_hashes_may_have_a_key_of_ones_own(desk: Desk) -> None:
+    path = desk.folder / "own.key"
+    path.write_text("00" * 32)
+    desk.ask("access", "--id", "u-7", "--key-file", str(path))
+    wanted = hmac.digest(bytes(32), b"id:u-7", "sha256").hex()
+    assert desk.read("manifest.json")["request"]["hash"] == wanted
+    assert not (desk.folder / "out" / "evidence.key").exists()
+    path.write_text("secret")
+    screen = desk.ask("access", "--id", "u-7", "--key-file", str(path), to="again")
+    assert "holds no key" in screen.err

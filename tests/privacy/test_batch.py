@@ -1,0 +1,212 @@
+"""Many requests in one run, interrupted or not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW
+
+from tap_customerio.privacy.folder import Folder
+from tap_customerio.track import Track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from desk import Desk
+
+HEAD = "type,value\n"
+
+
+def requests(desk: Desk, text: str) -> tuple[str, str]:
+    """A file of requests."""
+    path = desk.folder / "requests.csv"
+    path.write_text(text, encoding="utf-8")
+    return "--input", str(path)
+
+
+def everybody(desk: Desk) -> list[dict[str, Any]]:
+    """All people of the sandbox."""
+    return [person["identifiers"] for person in desk.box.workspace.everyone(NOW)]
+
+
+def test_each_request_has_a_result_and_none_stops_the_others(desk: Desk) -> None:
+    one, two, three = (desk.known(index) for index in range(3))
+    lines = [
+        f"email,{one['email']}",
+        "email,",
+        f" ID , {two['id']} ",
+        "name,ada",
+        "phone,+358401234567",
+        "",
+        "id,*",
+        "id,nobody",
+        "one cell",
+        f"email,{one['email'].upper()}",
+        f"cio_id,cio_{three['cio_id']}",
+    ]
+    screen = desk.erase(*requests(desk, HEAD + "\n".join(lines)))
+    assert screen.code == 1
+    assert not any(desk.has(person["cio_id"]) for person in (one, two, three))
+    rows = desk.results()
+    outcomes = [row["outcome"] for row in rows]
+    assert sorted(outcomes) == ["erased_verified"] * 3 + ["failed"] * 5 + ["not_found"]
+    assert len({row["hash"] for row in rows}) == len(rows) == 9
+    reasons = " ".join(row["reason"] for row in rows)
+    for number in (3, 5, 8, 10):
+        assert f"Line {number}" in reasons
+    for row in rows:
+        if row["folder"]:
+            place = desk.folder / "out" / row["folder"] / "evidence.json"
+            assert place.exists() is (row["outcome"] != "failed")
+    assert desk.modes() == {"d700", "f600"}
+    for person in (one, two, three):
+        assert person["email"] not in desk.all_text() + screen.out + screen.err
+        assert person["cio_id"] not in desk.all_text()
+
+
+def test_a_person_may_be_asked_for_twice(desk: Desk) -> None:
+    names = desk.known()
+    words = requests(desk, "".join(f"{kind},{names[kind]}\n" for kind in ("email", "id", "cio_id")))
+    assert desk.erase(*words, concurrency=1).code == 0
+    assert [row["outcome"] for row in desk.results()] == ["erased_verified"] * 3
+
+
+def test_access_of_many_is_a_package_each(desk: Desk) -> None:
+    people = [desk.known(index) for index in range(3)]
+    screen = desk.ask("access", *requests(desk, "\n".join(f"id,{p['id']}" for p in people)))
+    assert screen.code == 0
+    folders = [row["folder"] for row in desk.results()]
+    found = {desk.read(folder, "report.json")["people"][0]["cio_id"] for folder in folders}
+    assert found == {person["cio_id"] for person in people}
+
+
+@pytest.mark.parametrize(
+    "form", ["\ufefftype;value\r\nid;{}\r\n", '"id","{}"', "type,value\nid,{}\n"]
+)
+def test_files_come_as_spreadsheets_write_them(desk: Desk, form: str) -> None:
+    desk.add(id="o,ne;" if '"' in form else "one")
+    screen = desk.ask("access", *requests(desk, form.format("o,ne;" if '"' in form else "one")))
+    assert (screen.code, len(desk.results())) == (0, 1)
+
+
+@pytest.mark.parametrize("content", [None, b"id,\xff\xfe"])
+def test_a_file_that_cannot_be_read_is_told(desk: Desk, content: bytes | None) -> None:
+    path = desk.folder / "requests.csv"
+    if content:
+        path.write_bytes(content)
+    screen = desk.ask("access", "--input", str(path))
+    assert screen.code == 1
+    assert str(path) in screen.err
+
+
+def test_finished_requests_are_left_alone_and_failed_ones_tried_again(desk: Desk) -> None:
+    one, two = desk.known(0), desk.known(1)
+    words = requests(desk, f"id,{one['id']}\nid,{two['id']}\nid,nobody\n")
+    desk.box.fail(status=503, times=1000, path=f"/api/v1/customers/cio_{two['cio_id']}/*")
+    assert desk.erase(*words).code == 1
+    desk.box.track_gate.failures.clear()
+    desk.box.forget()
+    screen = desk.erase(*words)
+    assert screen.code == 4
+    assert "Requests that an earlier run has finished: 2." in screen.out
+    sent = [call.path for call in desk.box.track_calls if "/customers/" in call.path]
+    assert sent == [f"/api/v1/customers/cio_{two['cio_id']}/suppress"]
+    assert not desk.has(two["cio_id"])
+
+
+def test_a_torn_line_is_no_result(desk: Desk) -> None:
+    names = desk.known()
+    words = requests(desk, f"id,{names['id']}\n")
+    desk.ask("access", *words)
+    path = desk.folder / "out" / "results.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    assert desk.ask("access", *words).code == 0
+    assert path.read_text().count("\n") == 2
+    assert desk.results()[0]["hash"] in whole.decode()
+
+
+def test_another_mode_is_another_run(desk: Desk) -> None:
+    words = requests(desk, "id,nobody\n")
+    desk.erase(*words)
+    screen = desk.erase(*words, "--mode", "delete")
+    assert screen.code == 1
+    assert "holds something else" in screen.err
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_is_under_way_when_it_ends_is_gone_on_with(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    names = desk.known()
+    act = Track.act
+
+    def killed(self: Track, *what: Any) -> None:
+        if when == "after":
+            act(self, *what)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Track, "act", killed)
+        assert desk.erase("--email", names["email"]).code == 1
+    assert desk.has(names["cio_id"]) is (when == "before")
+    [person] = desk.read("evidence.json")["people"]
+    assert person["outcome"] == "failed"
+    assert person["reason"].startswith("Interrupted before")
+    assert not (desk.folder / "out" / "results.csv").exists()
+    assert desk.erase("--email", names["email"]).code == 0
+    [result] = desk.results()
+    assert result["outcome"] == "erased_verified"
+    assert not (desk.folder / "out" / "unfinished.json").exists()
+
+
+def test_who_was_finished_when_it_ended_is_named_no_longer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    email = desk.known()["email"]
+    words = ("--email", email)
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "remove", killed)
+        desk.erase(*words)
+    assert email in desk.all_text()
+    assert desk.erase(*words).code == 0
+    assert not (desk.folder / "out" / "unfinished.json").exists()
+
+
+def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until a file has so many lines."""
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_killed_run_is_finished_by_the_next_one(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk({"people": 9}, latency_ms=15)
+    people = everybody(desk)
+    words = requests(desk, HEAD + "".join(f"cio_id,{p['cio_id']}\n" for p in people))
+    place = ("--output", str(desk.folder / "out"), "--config", desk.config(concurrency=3))
+    command = [sys.executable, "-m", "tap_customerio", "privacy", "erase", "--yes", *words, *place]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        wait_for_lines(desk.folder / "out" / "results.csv", 3, process)
+        process.kill()
+    assert 0 < len(desk.results()) < len(people)
+    desk.box.gate.latency_ms = 0
+    assert desk.erase(*words).code == 0
+    rows = desk.results()
+    assert {row["outcome"] for row in rows} == {"erased_verified"}
+    assert len({row["hash"] for row in rows}) == len(people)
+    assert everybody(desk) == []
+    assert not list((desk.folder / "out").rglob("unfinished.json"))
+    for row in rows:
+        evidence = desk.read(row["folder"], "evidence.json")
+        assert evidence["people"][0]["sent_at"]
