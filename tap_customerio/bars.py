@@ -27,10 +27,13 @@ class Bars(Progress):
 
     draws = True
 
-    def __init__(self, tap: TapCustomerio, console: Console | None = None) -> None:
-        """Draw on stderr."""
+    def __init__(
+        self, tap: TapCustomerio, console: Console | None = None, *, keep: bool = True
+    ) -> None:
+        """Draw on stderr; streams that have ended stay in sight, or not."""
         super().__init__()
         self._tap = tap
+        self._keep = keep
         self._tallies: dict[str, Tally] = {}
         self._tasks: dict[str, progress.TaskID] = {}
         self._bars = progress.Progress(
@@ -92,7 +95,7 @@ class Bars(Progress):
     def end(self, stream: str) -> None:
         """Fill the bar."""
         super().end(stream)
-        self._bars.update(self._tasks[stream], total=1, completed=1)
+        self._bars.update(self._tasks[stream], total=1, completed=1, visible=self._keep)
 
 
 def _warnings(record: logging.LogRecord) -> bool:

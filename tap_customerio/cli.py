@@ -104,6 +104,7 @@ def command() -> CustomerioCommand:
         if ctx.invoked_subcommand is None and tap.callback is not None:
             options["catalog"] = inputs.checked_catalog(options["catalog"], kinds)
             options["state"] = inputs.checked_state(options["state"], kinds)
+            TapCustomerio.watched = True
             tap.callback(**options)
 
     for param in tap.params:

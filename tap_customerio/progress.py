@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from tap_customerio.windows import Window, rfc3339
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from tap_customerio.bars import Bars
     from tap_customerio.tap import TapCustomerio
 
 logger = logging.getLogger("tap-customerio.progress")
@@ -44,6 +47,17 @@ class Progress:
     def end(self, stream: str) -> None:
         """All records of a stream have been written; its last state has not yet."""
         self.done.append(stream)
+
+
+def drawn() -> type[Bars] | None:
+    """What draws bars on a terminal; None where stderr is none, or rich is not installed."""
+    if sys.stderr is None or not sys.stderr.isatty() or "MELTANO_PROJECT_ROOT" in os.environ:
+        return None
+    try:
+        from tap_customerio.bars import Bars  # noqa: PLC0415 - needs an extra
+    except ModuleNotFoundError:
+        return None
+    return Bars
 
 
 class Tally:

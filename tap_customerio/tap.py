@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import dataclasses
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
@@ -17,7 +17,7 @@ from tap_customerio.answers import pack, weight
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
 from tap_customerio.inputs import environment
-from tap_customerio.progress import Progress
+from tap_customerio.progress import Progress, drawn
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
@@ -52,6 +52,8 @@ class TapCustomerio(Tap):
     _settings: Settings | None = None
     _client: Client | None = None
     _signal: int | None = None
+    watched: ClassVar[bool] = False
+    """Whether somebody may sit at the terminal, who wants to see how far a sync has come."""
     _engine: Engine[Any, Rows] | None = None
     _lanes: dict[str, Lane[Any, Rows]]
 
@@ -60,6 +62,7 @@ class TapCustomerio(Tap):
         super().__init__(*arguments, **options)
         self.message_writer.watch = self.watch
         self.progress = Progress()
+        self._shows = ExitStack()
 
     @property
     def settings(self) -> Settings:
@@ -94,6 +97,8 @@ class TapCustomerio(Tap):
                 self._client = None
             self._lanes = {s.name: s.lane() for s in self.streams.values() if s.selected}
             self._engine = self._start(self._lanes.values(), workers=self.settings.concurrency)
+            if self.watched and (bars := drawn()):
+                self.progress = self._shows.enter_context(bars(self, keep=False))
         return self._engine, self._lanes.pop(stream.name)
 
     def stop(self) -> None:
@@ -101,6 +106,7 @@ class TapCustomerio(Tap):
         if self._engine is not None:  # else a test of one stream, and others follow
             self._engine.stop()
             self.client.close()
+            self._shows.close()
 
     @property
     def streams(self) -> dict[str, CustomerioStream]:  # type: ignore[override]
@@ -116,6 +122,7 @@ class TapCustomerio(Tap):
         Raises:
             Problem: When any stream failed: that must not pass for success.
         """
+        self._shows.close()
         requests = self.client.requests
         each = ", ".join(f"{name} {number:,}" for name, number in sorted(requests.items()))
         self.logger.info("%s requests: %s", f"{requests.total():,}", each)

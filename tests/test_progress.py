@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
+import os
+import shlex
 import signal
+import sys
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 from harness import SINCE, Output, config_for, select
 from rich.console import Console
@@ -19,6 +24,7 @@ from tap_customerio.windows import Window, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tap_customerio.sandbox import Sandbox
 
@@ -142,3 +148,31 @@ def test_nobody_watching_costs_and_says_nothing(
         progress, _ = sync(sandbox, lambda tap: tap.progress)
     assert progress.done == STREAMS
     assert "tap-customerio.progress" not in {record.name for record in caplog.records}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("meltano", [False, True])
+def test_a_sync_shows_on_a_terminal_how_far_it_is_but_not_under_meltano(
+    sandbox: Sandbox, tmp_path: Path, *, meltano: bool
+) -> None:
+    config, written = tmp_path / "config.json", tmp_path / "written"
+    config.write_text(json.dumps(config_for(sandbox, requests_per_second=60)))
+    words = shlex.join([sys.executable, "-m", "tap_customerio", "--config", str(config)])
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    environment |= {"MELTANO_PROJECT_ROOT": str(tmp_path)} if meltano else {}
+    terminal = pexpect.spawn(
+        "sh",
+        ["-c", f"{words} > {written}"],
+        env=environment,
+        encoding="utf-8",
+        dimensions=(40, 120),
+        timeout=120,
+    )
+    shown = terminal.read()
+    terminal.close()
+    assert terminal.exitstatus == 0
+    assert ("━" in shown) is not meltano
+    assert ("requests/s" in shown) is not meltano
+    assert "requests: " in shown  # the log's last line, below the bars
+    lines = written.read_text().splitlines()
+    assert {json.loads(line)["type"] for line in lines} >= {"RECORD", "SCHEMA", "STATE"}

@@ -20,7 +20,7 @@ from tap_customerio.backfill.plan import Plan
 from tap_customerio.backfill.states import StateFile
 from tap_customerio.backfill.target import Target
 from tap_customerio.commands.account import config_option, stream_names
-from tap_customerio.progress import LogProgress, Progress
+from tap_customerio.progress import LogProgress, Progress, drawn
 from tap_customerio.settings import NAME
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, parse
@@ -152,12 +152,7 @@ def _show_plan(job: Job, held: State | None, *, as_json: bool) -> None:
 
 def _watching() -> Callable[[TapCustomerio], Progress]:
     """Bars on a terminal, where they are installed; else log lines."""
-    if sys.stderr.isatty():
-        with suppress(ModuleNotFoundError):
-            from tap_customerio.bars import Bars  # noqa: PLC0415 - needs an extra
-
-            return Bars
-    return LogProgress
+    return drawn() or LogProgress
 
 
 def _read(catalog: Path) -> dict[str, Any]:

@@ -156,8 +156,8 @@ class CustomerioStream(Stream):
 
     def _run(self) -> Iterator[Record]:
         """Run the slices through the engine; code after a yield runs once it has been written."""
-        self.tap.progress.begin(self.name)
         engine, lane = self.tap.work(self)
+        self.tap.progress.begin(self.name)
         for part, pages in engine.parts(lane):
             for page in pages:
                 self._stream_version = self.version if self._activates else None
