@@ -32,9 +32,14 @@ MakeWarehouse = Callable[[str, Path], Warehouse]
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where downloads are kept: for this session, or longer where TAP_CUSTOMERIO_E2E_CACHE says."""
+    """Where downloads are kept: for this session, or longer where TAP_CUSTOMERIO_E2E_CACHE says.
+
+    All workers of a session share it.
+    """
     kept = os.environ.get("TAP_CUSTOMERIO_E2E_CACHE")
-    folder = Path(kept).absolute() if kept else tmp_path_factory.mktemp("cache")
+    base = tmp_path_factory.getbasetemp()
+    session = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(kept).absolute() if kept else session / "cache"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
