@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import dataclasses
+import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream, Rows
 
 _M_MMAP_THRESHOLD = -3
+
+_SWITCH = 0.001
+"""Seconds after which the main thread, busy with records, lets one go on whose turn has come."""
 
 _ROOM = 6 << 20
 """Bytes of pages that may wait for the stream being written, and as many for all others."""
@@ -93,6 +97,7 @@ class TapCustomerio(Tap):
             return self._start([lane], workers=1), lane
         if self._engine is None or stream.name not in self._lanes:
             self._return_memory()
+            sys.setswitchinterval(_SWITCH)
             if self._engine is not None:  # a second run: what the first has read is no longer true
                 self._client = None
             self._lanes = {s.name: s.lane() for s in self.streams.values() if s.selected}

@@ -66,14 +66,15 @@ def main() -> None:
     """Run it once and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", nargs="*", default=[])
-    parser.add_argument("--deliveries-per-day", type=int, default=1200)
+    parser.add_argument("--deliveries-per-day", type=int, default=1400)
     parser.add_argument("--days", type=int, default=200)
     parser.add_argument("--people", type=int, default=30_000)
-    parser.add_argument("--activities-per-day", type=int, default=800)
+    parser.add_argument("--activities-per-day", type=int, default=900)
     parser.add_argument("--latency", type=float, default=250)
     parser.add_argument("--jitter", type=float, default=100)
     parser.add_argument("--requests-per-second", type=int, default=10)
     options = parser.parse_args()
+    sys.setswitchinterval(0.001)  # else what arrives is noticed late while answers are made
     since = NOW - options.days * DAY
     workspace = Workspace(
         since=since,
