@@ -53,11 +53,12 @@ class TapCustomerio(Tap):
     cuts: frozenset[int] = frozenset()
     """Ends of the range, in unix seconds, at which another run goes on: no bucket lies in both."""
 
+    watched: ClassVar[bool] = False
+    """Whether somebody may sit at the terminal, who wants to see how far a sync has come."""
+
     _settings: Settings | None = None
     _client: Client | None = None
     _signal: int | None = None
-    watched: ClassVar[bool] = False
-    """Whether somebody may sit at the terminal, who wants to see how far a sync has come."""
     _engine: Engine[Any, Rows] | None = None
     _lanes: dict[str, Lane[Any, Rows]]
 

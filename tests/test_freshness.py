@@ -15,6 +15,8 @@ from tap_customerio.sandbox import Quirks
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tap_customerio.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -207,3 +209,15 @@ def test_versions_can_be_turned_off(sandbox: Sandbox) -> None:
     assert "ACTIVATE_VERSION" not in output.types
     assert output.records["opt_outs"]
     assert all(message.get("version") is None for message in output.messages)
+
+
+def test_batches_activate_nothing_since_their_files_carry_no_version(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    batches = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri()},
+    }
+    output = run_tap(config_for(sandbox, batch_config=batches), streams=["opt_outs"])
+    assert "BATCH" in output.types
+    assert "ACTIVATE_VERSION" not in output.types

@@ -65,7 +65,9 @@ class CustomerioStream(Stream):
         """Share the tap's client and settings."""
         super().__init__(tap)
         self.failed = False
-        self._activates = self.config.get("emit_activate_version_messages", True)
+        self._activates = self.config.get("emit_activate_version_messages", True) and (
+            self.get_batch_config(self.config) is None  # whose files carry no version
+        )
         self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
         self._newest = 0
