@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import redis_server
 from harness import new_sandbox
 
 from tap_customerio.client import Client
@@ -42,6 +43,13 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     shared_sandbox.forget()
     shared_sandbox.gate.failures.clear()
     return shared_sandbox
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis server, by its URL; add `/1` for a database of one's own."""
+    with redis_server.serving() as url:
+        yield url
 
 
 @pytest.fixture
