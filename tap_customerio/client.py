@@ -17,6 +17,7 @@ import requests
 
 from tap_customerio import problems
 from tap_customerio.answers import Answer, Page, decode
+from tap_customerio.budget import budget_of
 from tap_customerio.pace import Pace
 from tap_customerio.transport import Bearer, PassingFault, Transport, told
 
@@ -77,9 +78,14 @@ class Client:
     clocks_differ = 60
     """Seconds by which the clocks of the API's machines may differ."""
 
-    def __init__(self, settings: Settings, auth: AuthBase | None = None) -> None:
+    budget_patience = 120.0
+    """Seconds for which whatever keeps a shared budget may be away."""
+
+    def __init__(
+        self, settings: Settings, auth: AuthBase | None = None, pace: Pace | None = None
+    ) -> None:
         """Remember the settings; nothing is sent yet."""
-        self.pace = Pace(settings.requests_per_second)
+        self.pace = pace or self._shared_pace(settings)
         self._settings = settings
         self._transport = Transport(settings, self.pace, auth or Bearer(settings.app_api_key))
         self._base = settings.api_url or HOSTS.get(settings.region)
@@ -90,6 +96,10 @@ class Client:
         self._mine = threading.local()
         self._closed = threading.Event()
         self.requests: Counter[str] = Counter()
+
+    def _shared_pace(self, settings: Settings) -> Pace:
+        patience = min(self.budget_patience, self.give_up_after)
+        return Pace(settings.requests_per_second, budget_of(settings, patience))
 
     @contextmanager
     def acting(self, stream: str, rank: tuple[int, ...]) -> Iterator[None]:

@@ -9,6 +9,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tap_customerio.budget import Budget
+from tap_customerio.problems import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,39 +19,44 @@ if TYPE_CHECKING:
 class Pace:
     """Grants requests one at a time, `requests_per_second` at most, to any number of threads.
 
-    Grants are spaced for 96 % of the limit: ten of them may then lose 40 ms to jitter on the
-    way before the server sees an eleventh in a rolling second. A 429 means that others share the
-    limit: the pace falls by a quarter, comes back to where that happened within `regain` seconds,
-    dwells there, and goes on ever faster as long as nobody minds (the cubic curve of RFC 9438).
+    Turns are spaced for 96 % of the limit, and one not used in time is given back: ten requests may
+    then lose 25 ms on the way before the server sees an eleventh in a rolling second. A 429 means
+    that others share the limit: the pace falls by a quarter, comes back to where that happened
+    within `regain` seconds, dwells there, and goes on ever faster as long as nobody minds (the
+    cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
     """
 
     share = 0.96
     slowest = 0.05
-    catching_up = 0.04
+    late = 0.15
     fall = 0.25
     regain = 10.0
-    calm = 1.0
 
-    def __init__(self, requests_per_second: float) -> None:
+    def __init__(self, requests_per_second: float, budget: Budget | None = None) -> None:
         """Start at full pace."""
-        self._limit = self._ceiling = requests_per_second * self.share
+        self._limit = requests_per_second * self.share
+        self._budget = budget or Budget()
         self._changed = threading.Condition()
         self._waiting: list[tuple[tuple[int, ...], int]] = []
         self._numbers = itertools.count()
         self._mine = threading.local()
-        self._next = self._resume = self._slowed = float("-inf")
+        self._turn: float | None = None
+        self._failure: Problem | None = None
+        self.waited = 0.0
+        """Seconds for which 429s that this process was given let nothing be sent."""
 
     @property
     def rate(self) -> float:
-        """Requests a second at present."""
-        since = max(0.0, time.monotonic() - max(self._resume, self._slowed))
+        """Requests a second at present, of all who share the budget."""
+        course = self._budget.course
+        since = max(0.0, self._budget.now() - max(course.resume, course.slowed))
         regained = min(since / self.regain, 1e6) - 1
-        return min(self._limit, self._ceiling * (1 + self.fall * regained**3))
+        return min(self._limit, course.ceiling * (1 + self.fall * regained**3))
 
     @property
     def pause(self) -> float:
         """Seconds for which nothing is sent, since a 429 said so."""
-        return max(0.0, self._resume - time.monotonic())
+        return max(0.0, self._budget.course.resume - self._budget.now())
 
     @contextmanager
     def rank(self, *rank: int) -> Iterator[None]:
@@ -63,26 +71,51 @@ class Pace:
             self._mine.rank = ()
 
     def wait(self) -> None:
-        """Block until the caller may send one request."""
+        """Block until the caller may send one request.
+
+        Raises:
+            Problem: When those who share the budget cannot be asked.
+        """
         ticket = (getattr(self._mine, "rank", ()), next(self._numbers))
         with self._changed:
             heapq.heappush(self._waiting, ticket)
-            while self._waiting[0] != ticket or self._delay() > 0:
-                self._changed.wait(self._delay() if self._waiting[0] == ticket else None)
-            heapq.heappop(self._waiting)
-            # From when it was granted, not planned: a late wake-up must not bunch the next ones.
-            now, space = time.monotonic(), 1 / self.rate
-            self._next = now + space - min(now - self._next, space * self.catching_up)
-            self._changed.notify_all()
+            try:
+                while self._waiting[0] != ticket or self._delay() > 0:
+                    self._changed.wait(self._delay() if self._waiting[0] == ticket else None)
+                self._turn = None
+            finally:
+                self._waiting.remove(ticket)
+                heapq.heapify(self._waiting)
+                self._changed.notify_all()
 
     def give_way(self, seconds: float) -> None:
-        """Send nothing for that long, then go on more slowly (once per wave of 429s)."""
+        """Send nothing for that long, then go on more slowly (once per wave of 429s).
+
+        Raises:
+            Problem: When those who share the budget cannot be told.
+        """
         with self._changed:
-            now = time.monotonic()
-            if now > self._resume and now - self._slowed > self.calm:
-                self._ceiling = max(self.rate, self._limit * self.slowest)
-                self._slowed = now
-            self._resume = max(self._resume, now + seconds)
+            before = self.pause
+            with self._lasting():
+                self._budget.slow(max(self.rate, self._limit * self.slowest), seconds)
+            self._turn = None
+            self.waited += max(0.0, seconds - before)
 
     def _delay(self) -> float:
-        return max(self._next, self._resume) - time.monotonic()
+        """Seconds until the turn of whoever is first; one that is missed is given back."""
+        late = self.late / self._limit
+        while self._turn is None or time.monotonic() > self._turn + late:
+            with self._lasting():
+                self._turn = self._budget.turn(1 / self.rate, unused=self._turn is not None)
+        return self._turn - time.monotonic()
+
+    @contextmanager
+    def _lasting(self) -> Iterator[None]:
+        """A budget that was given up is not asked again, by whichever thread."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            yield
+        except Problem as problem:
+            self._failure = problem
+            raise

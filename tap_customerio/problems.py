@@ -102,6 +102,36 @@ def bad_address(place: str) -> Fatal:
     return Fatal(f"Setting api_url is {place!r}, which is no address that can be asked: check it.")
 
 
+def no_file_budget(path: str, reason: str) -> Fatal:
+    """Processes of this machine cannot share it."""
+    return Fatal(
+        f"The file {path}, by which rate_limit_url lets processes share the budget, cannot be used "
+        f"({reason}): name another folder, where all of them may write."
+    )
+
+
+def missing_redis() -> Fatal:
+    """An optional part is not installed, or not made for this system."""
+    return Fatal("rate_limit_url needs an extra: pip install 'tap-customerio[redis]'.")
+
+
+def odd_redis(place: str) -> Fatal:
+    """What follows the host."""
+    return Fatal(
+        f"rate_limit_url names {place}, but what follows is not understood: write "
+        "redis://host:6379/0."
+    )
+
+
+def no_redis(place: str, reason: str, seconds: float) -> Fatal:
+    """Without it nobody knows how many requests the others send."""
+    return Fatal(
+        f"The Redis of rate_limit_url at {place} cannot be used ({reason}), tried for up to "
+        f"{seconds:.0f} seconds: start it, or correct the setting, and run again to go on from "
+        "there. Nothing is asked without it, since others share the budget."
+    )
+
+
 def told_to_wait(request: str, seconds: float) -> Fatal:
     """The API wants to be left alone for longer than a run should wait."""
     return Fatal(

@@ -121,7 +121,16 @@ SETTINGS = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=10,
         title="Requests per second",
-        description="Share of the workspace's 10 requests a second that this process may use.",
+        description="Share of the workspace's 10 requests a second that this process may use, or "
+        "with rate_limit_url all that share it.",
+    ),
+    th.Property(
+        "rate_limit_url",
+        th.StringType(min_length=1),
+        secret=True,
+        title="Rate limit address",
+        description="Where processes that use the same key share requests_per_second: a Redis "
+        "(redis:// or rediss://), or a folder of this machine (file:/var/lib/customerio).",
     ),
     th.Property(
         "concurrency",
@@ -207,6 +216,7 @@ class Settings:
     start_date: str | None = None
     end_date: str | None = None
     customers_filter: Mapping[str, Any] | None = None
+    rate_limit_url: str | None = None
     api_url: str | None = None
     track_api_url: str | None = None
     site_id: str | None = None
@@ -244,6 +254,7 @@ def faults(config: Mapping[str, Any]) -> list[str]:
     return shape or [
         *_time_faults(config),
         *_url_faults(config),
+        *_budget_faults(config),
         *_pair_faults(config),
         *_header_faults(config),
     ]
@@ -324,6 +335,26 @@ def _url_faults(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"Setting {name} is {url!r}: leave only scheme, host and port, without /v1."
         elif parts.scheme == "http" and not _is_loopback(host):
             yield f"Setting {name} is {url!r}: use https, or the key would travel in the open."
+
+
+def _budget_faults(config: Mapping[str, Any]) -> Iterator[str]:
+    url = config.get("rate_limit_url")
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        yield "Setting rate_limit_url is ***, which is no address: write redis://host:6379/0."
+        return
+    if parts.scheme == "file":
+        if host not in {None, "localhost"} or not parts.path.strip("/"):
+            yield "Setting rate_limit_url is ***, which names no folder: write file:/path/of/one."
+    elif parts.scheme not in {"redis", "rediss"} or not host:
+        yield (
+            "Setting rate_limit_url is ***, which is no address of a Redis or folder: write "
+            "redis://host:6379/0, rediss://… or file:/path/of/one."
+        )
 
 
 def _pair_faults(config: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from requests.auth import HTTPBasicAuth
 
 from tap_customerio import problems
 from tap_customerio.client import PROBE, Client, quoted
+from tap_customerio.pace import Pace
 
 if TYPE_CHECKING:
     from tap_customerio.settings import Settings
@@ -35,7 +36,7 @@ class Track(Client):
     def __init__(self, settings: Settings, region: str) -> None:
         """Remember the settings; nothing is sent yet."""
         pair = HTTPBasicAuth(settings.site_id or "", settings.track_api_key or "")
-        super().__init__(settings, pair)
+        super().__init__(settings, pair, Pace(settings.requests_per_second))
         self.place = self._base = settings.track_api_url or HOSTS[region]
 
     def owner(self) -> tuple[str, object]:

@@ -59,6 +59,7 @@ class Watch:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
     monkeypatch.setattr("tap_customerio.pace.time", watch)
+    monkeypatch.setattr("tap_customerio.budget.time", watch)
     return watch
 
 

@@ -53,6 +53,11 @@ KEY = "secret-canary-key"
         ({"site_id": "site"}, ["track_api_key is missing", "remove site_id"]),
         ({"track_api_key": KEY}, ["site_id is missing", "remove track_api_key"]),
         ({"site_id": ""}, ["site_id", "***", "empty"]),
+        ({"rate_limit_url": f"ftp://{KEY}@example.org"}, ["rate_limit_url", "***", "redis://"]),
+        ({"rate_limit_url": f"redis://{KEY}@"}, ["rate_limit_url", "***", "redis://"]),
+        ({"rate_limit_url": f"redis://{KEY}@host:often"}, ["rate_limit_url", "***", "redis://"]),
+        ({"rate_limit_url": "file://elsewhere/tmp"}, ["rate_limit_url", "file:/path"]),
+        ({"rate_limit_url": "file:"}, ["rate_limit_url", "file:/path"]),
         ({"track_api_url": "ftp://example.org"}, ["track_api_url", "address"]),
     ],
 )

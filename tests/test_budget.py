@@ -1,0 +1,328 @@
+"""Budgets: turns a space apart for all who share one, whoever keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+import redis_server
+from harness import config_for, run_tap
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tap_customerio import budget, problems
+from tap_customerio.budget import Budget, Course, FileBudget, budget_of
+from tap_customerio.client import Client
+from tap_customerio.pace import Pace
+from tap_customerio.redis_budget import RedisBudget
+from tap_customerio.settings import Settings
+from tap_customerio.tap import TapCustomerio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+KEY = "secret-canary-key"
+Make = "Callable[[], Budget]"
+
+seconds = st.floats(0, 100)
+
+
+class Watch:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        """Somewhere."""
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """What it shows."""
+        return self.now
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+    monkeypatch.setattr(budget, "time", watch)
+    return watch
+
+
+@pytest.fixture(params=["file", "redis"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Budget]:
+    """Makes budgets that share one."""
+    if request.param == "file":
+        return lambda: FileBudget(tmp_path / "folder" / "name")
+    url, name = request.getfixturevalue("redis_url"), uuid.uuid4().hex
+    return lambda: RedisBudget(url, name, 5)
+
+
+@given(st.lists(st.tuples(st.floats(-20, 20), st.floats(0.01, 2), st.booleans())))
+def test_turns_keep_their_distance_whatever_the_clock_does(
+    steps: list[tuple[float, float, bool]],
+) -> None:
+    course, now, last = Course(), 1000.0, float("-inf")
+    for passed, space, unused in steps:
+        before = course
+        back = max(0.0, course.seen - (now + passed))
+        now, last = now + passed, last - back
+        course = course.at(now).turn(space, before.last if unused else None)
+        assert course.last >= now
+        if unused and not back:
+            assert course.last in {now, before.resume}
+        else:
+            assert course.last >= last + space
+        last = course.last
+
+
+@given(st.floats(0, 50), st.floats(0, 50), st.floats(0, 50))
+def test_there_is_no_turn_in_a_pause_and_a_shorter_one_does_not_end_it(
+    first: float, second: float, passed: float
+) -> None:
+    course = Course().at(1000).slow(5, first).at(1000 + passed).slow(5, second)
+    turn = course.turn(0.1, None).last
+    assert turn >= max(1000 + first, 1000 + passed + second)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("turn"), st.floats(0.01, 2), st.booleans()),
+            st.tuples(st.just("slow"), st.floats(0.5, 10), st.floats(0, 3)),
+        ),
+        max_size=12,
+    )
+)
+def test_redis_does_the_same_as_is_done_here(redis_url: str, steps: list[tuple[str, ...]]) -> None:
+    shared = RedisBudget(redis_url, uuid.uuid4().hex, 5)
+    course = Course()
+    for kind, number, more in steps:
+        before = course.last
+        shared.lead = 0.0  # so that a turn may be at once
+        if kind == "turn":
+            shared.turn(float(number), unused=bool(more))
+            course = course.at(shared.course.seen)
+            course = course.turn(float(number), before if more else None)
+        else:
+            shared.slow(float(number), float(more))
+            course = course.at(shared.course.seen).slow(float(number), float(more))
+        assert shared.course == course
+
+
+def test_turns_are_given_in_the_order_in_which_they_are_asked_for(
+    make: Callable[[], Budget],
+) -> None:
+    near, far, third = make(), make(), make()
+    turns = [each.turn(0.5, unused=False) for each in (near, far, third, near)]
+    assert all(0.49 < later - earlier < 0.51 for earlier, later in pairwise(turns))
+
+
+def test_a_turn_that_was_not_used_is_given_again_unless_somebody_comes_after_it(
+    make: Callable[[], Budget],
+) -> None:
+    mine, other = make(), make()
+    mine.turn(5, unused=False)
+    assert mine.turn(5, unused=True) - time.monotonic() < 1
+    other.turn(5, unused=False)
+    assert mine.turn(5, unused=True) - time.monotonic() > 9
+
+
+def test_a_429_of_one_slows_all(make: Callable[[], Budget]) -> None:
+    mine, other = Pace(10, make()), Pace(10, make())
+    full = other.rate
+    mine.give_way(0.2)
+    assert mine.rate == pytest.approx(0.75 * full, rel=0.01)
+    before = time.monotonic()
+    other.wait()
+    assert time.monotonic() - before > 0.15
+    assert other.rate == pytest.approx(0.75 * full, rel=0.01)
+    assert (mine.waited, other.waited) == (0.2, 0.0)
+
+
+def test_threads_and_processes_share_one_pace(make: Callable[[], Budget]) -> None:
+    paces = [Pace(100, make()) for _ in range(3)]
+    granted: list[float] = []
+
+    def take(pace: Pace) -> None:
+        for _ in range(10):
+            pace.wait()
+            granted.append(time.monotonic())
+
+    threads = [threading.Thread(target=take, args=[pace]) for pace in paces for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    granted.sort()
+    assert granted[-1] - granted[0] > 0.0104 * 59 * 0.95
+
+
+def test_a_machine_that_was_started_again_does_not_wait_for_the_old_clock(
+    tmp_path: Path, watch: Watch
+) -> None:
+    FileBudget(tmp_path / "name").turn(0.1, unused=False)
+    watch.now = 3.0
+    turns = [FileBudget(tmp_path / "name").turn(0.1, unused=False) for _ in range(2)]
+    assert turns == pytest.approx([3.1, 3.2])
+
+
+def test_a_process_that_is_killed_takes_no_budget_with_it(tmp_path: Path) -> None:
+    script = (
+        "import os, sys, pathlib\n"
+        "from tap_customerio.budget import FileBudget\n"
+        "budget = FileBudget(pathlib.Path(sys.argv[1]))\n"
+        "with budget._held():\n"
+        "    print(flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    path = tmp_path / "name"
+    words = [sys.executable, "-c", script, str(path)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    threading.Timer(0.2, process.kill).start()
+    before = time.monotonic()
+    FileBudget(path).turn(0.1, unused=False)
+    assert time.monotonic() - before > 0.15  # it was held until then
+    process.communicate()
+
+
+def test_a_file_that_is_something_else_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = config_for(sandbox, rate_limit_url=f"file:{tmp_path}")
+    name = hashlib.blake2b(sandbox.app_api_key.encode(), digest_size=16).hexdigest()
+    (tmp_path / name).write_bytes(b"hello")
+    problem = run_tap(config, streams=["segments"], fails=True).problem
+    assert str(tmp_path / name) in problem
+    assert "rate_limit_url" in problem
+    assert not sandbox.calls
+
+
+def test_a_folder_that_cannot_be_made_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = config_for(sandbox, rate_limit_url=f"file://localhost{tmp_path}/file/folder")
+    problem = run_tap(config, streams=["segments"], fails=True).problem
+    assert f"{tmp_path}/file/folder" in problem
+    assert "name another folder" in problem
+
+
+@pytest.fixture
+def redis_config(sandbox: Sandbox, redis_url: str) -> dict[str, object]:
+    return config_for(sandbox, rate_limit_url=f"{redis_url}/0", concurrency=4)
+
+
+def test_a_run_draws_on_the_budget_and_its_name_is_no_key(
+    sandbox: Sandbox, redis_config: dict[str, object], redis_url: str, tmp_path: Path
+) -> None:
+    with redis.Redis.from_url(redis_url) as server:
+        server.flushall()
+        run_tap(redis_config, streams=["segments"])
+        [name] = server.keys()
+        assert name.decode().startswith("tap-customerio:")
+        kept = name + (server.get(name) or b"")
+        assert sandbox.app_api_key.encode() not in kept
+        server.set(name, struct.pack("<5d", time.time(), 0, time.time() + 1, 0, 100))
+        before = time.monotonic()
+        run_tap(redis_config, streams=["segments"])
+        assert time.monotonic() - before > 0.9
+    run_tap({**redis_config, "rate_limit_url": f"file:{tmp_path}"}, streams=["segments"])
+    [file] = tmp_path.iterdir()
+    assert sandbox.app_api_key not in file.name
+    assert file.stat().st_size == 40
+
+
+def test_each_key_has_a_budget_of_its_own(tmp_path: Path) -> None:
+    for key in ("one", "two"):
+        config = TapCustomerio(config={"app_api_key": key}).config
+        settings = Settings.of({**config, "rate_limit_url": f"file:{tmp_path}"})
+        budget_of(settings, 1).turn(100, unused=False)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_track_api_does_not_draw_on_it(tmp_path: Path, sandbox: Sandbox) -> None:
+    from tap_customerio.track import Track  # noqa: PLC0415
+
+    config = TapCustomerio(config=config_for(sandbox, rate_limit_url=f"file:{tmp_path}")).config
+    Track(Settings.of(config), "us").pace.wait()
+    assert not list(tmp_path.iterdir())
+
+
+def test_redis_that_goes_away_ends_the_run_with_state_and_without_a_request(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "budget_patience", 0.5)
+    config = config_for(sandbox, start_date="2026-02-01", concurrency=2)
+    with redis_server.serving() as url:
+
+        def end_it() -> None:
+            while len(sandbox.calls) < 6:
+                time.sleep(0.001)
+            redis.Redis.from_url(url).shutdown(nosave=True)
+
+        thread = threading.Thread(target=end_it)
+        thread.start()
+        shared = {**config, "rate_limit_url": url, "requests_per_second": 20}
+        output = run_tap(shared, streams=["messages"], fails=True)
+        thread.join()
+    assert len(sandbox.calls) < 9
+    for said in ("rate_limit_url", url, "ConnectionError", "go on from there"):
+        assert said in output.problem
+    assert output.types[-1] == "STATE"
+    rest = run_tap(config, streams=["messages"], state=output.states[-1])
+    whole = run_tap(config, streams=["messages"])
+    assert output.ids("messages")
+    assert 0 < len(rest.ids("messages")) < len(whole.ids("messages"))
+    assert {*output.ids("messages"), *rest.ids("messages")} == set(whole.ids("messages"))
+
+
+def test_redis_that_comes_back_is_waited_for(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_server.serving() as url:
+        config = config_for(sandbox, rate_limit_url=url.replace("//", "//:secret-canary@"))
+        server = redis.Redis.from_url(url)
+        server.config_set("requirepass", "secret-canary")
+        blocked = redis.Redis.from_url(url, password="secret-canary")
+        blocked.client_pause(5500)
+        output = run_tap(config, streams=["segments"])
+    assert output.records["segments"]
+    assert "trying again" in caplog.text
+    assert "secret-canary" not in caplog.text
+
+
+def test_redis_that_never_will_is_not_tried_again(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_server.serving() as url:
+        redis.Redis.from_url(url).config_set("requirepass", "another")
+        config = config_for(sandbox, rate_limit_url=url.replace("//", "//:secret-canary@"))
+        problem = run_tap(config, streams=["segments"], fails=True).problem
+    assert "AuthenticationError" in problem
+    assert "rate_limit_url" in problem
+    assert "secret-canary" not in problem + caplog.text
+    assert "trying again" not in caplog.text
+    assert not sandbox.calls
+
+
+def test_an_address_that_redis_does_not_understand_is_named(sandbox: Sandbox) -> None:
+    url = "redis://:secret-canary@localhost:1/0?health_check_interval=often"
+    with pytest.raises(problems.Problem, match=r"redis://localhost:1, but what follows") as told:
+        run_tap(config_for(sandbox, rate_limit_url=url), streams=["segments"])
+    assert "secret-canary" not in str(told.value)
+
+
+def test_without_the_extra_it_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tap_customerio.redis_budget", None)
+    config = config_for(sandbox, rate_limit_url="redis://127.0.0.1:1")
+    with pytest.raises(problems.Problem, match=r"pip install 'tap-customerio\[redis\]'"):
+        run_tap(config, streams=["segments"])
