@@ -29,6 +29,8 @@ class Pace:
     share = 0.96
     slowest = 0.05
     late = 0.15
+    instant = 0.001
+    tries = 5
     fall = 0.25
     regain = 10.0
 
@@ -103,11 +105,18 @@ class Pace:
 
     def _delay(self) -> float:
         """Seconds until the turn of whoever is first; one that is missed is given back."""
-        late = self.late / self._limit
-        while self._turn is None or time.monotonic() > self._turn + late:
-            with self._lasting():
-                self._turn = self._budget.turn(1 / self.rate, unused=self._turn is not None)
+        if self._turn is None:
+            self._turn = self._next_turn(unused=False)
+        # Not for ever: an interpreter that is very busy might never be in time.
+        for _ in range(self.tries):
+            if time.monotonic() <= self._turn + max(self.late / self._limit, self.instant):
+                break
+            self._turn = self._next_turn(unused=True)
         return self._turn - time.monotonic()
+
+    def _next_turn(self, *, unused: bool) -> float:
+        with self._lasting():
+            return self._budget.turn(1 / self.rate, unused=unused)
 
     @contextmanager
     def _lasting(self) -> Iterator[None]:

@@ -41,8 +41,8 @@ def test_waiting_for_others_does_not_bunch_what_comes_after() -> None:
     for _ in range(3):
         pace.wait()
         granted.append(time.monotonic())
-    assert granted[1] - granted[0] >= 0.02
-    assert granted[2] - granted[1] >= 0.02
+    assert granted[1] - granted[0] >= 0.017  # a turn may be used a little late
+    assert granted[2] - granted[1] >= 0.017
 
 
 class Watch:
@@ -110,6 +110,18 @@ def test_many_waves_never_stop_the_pace_altogether(watch: Watch) -> None:
         pace.give_way(0)
         watch.now += 1.1
     assert pace.rate > 0.3
+
+
+def test_an_interpreter_that_is_always_late_gets_its_turn_all_the_same(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def monotonic(self: Watch) -> float:
+        self.now += 1.0
+        return self.now
+
+    monkeypatch.setattr(Watch, "monotonic", monotonic)
+    assert watch.monotonic() < watch.monotonic()
+    Pace(1000).wait()
 
 
 def test_waiting_requests_of_lower_rank_go_first() -> None:
