@@ -22,9 +22,8 @@ from tap_customerio.pace import Pace
 from tap_customerio.transport import Bearer, PassingFault, Transport, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
-    from backoff.types import Details
     from requests.auth import AuthBase
 
     from tap_customerio.settings import Settings
@@ -278,7 +277,7 @@ class Client:
             raise problems.gave_up(told(method, path), str(fault), self.give_up_after) from None
         return answer
 
-    def _delays(self) -> Generator[float, PassingFault, None]:
+    def _delays(self) -> Generator[float, Any, None]:
         """Seconds before each new try: what the API asked for, else doubling up to a minute."""
         fault = yield 0.0
         longest = 0.5
@@ -395,8 +394,8 @@ class Client:
         return self._base or " and ".join(HOSTS.values())
 
 
-def _log_delay(request: str) -> Callable[[Details], None]:
-    def log(details: Details) -> None:
+def _log_delay(request: str) -> Callable[[Mapping[str, Any]], None]:
+    def log(details: Mapping[str, Any]) -> None:
         logger.warning(
             "%s: %s; trying again in %.1f s",
             request,

@@ -6,7 +6,7 @@ import logging
 import ssl
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import backoff
@@ -18,7 +18,8 @@ from tap_customerio import problems
 from tap_customerio.budget import CALM, Budget, Course
 
 if TYPE_CHECKING:
-    from backoff.types import Details
+    from collections.abc import Mapping
+
     from redis.commands.core import Script
 
 _LASTING = (
@@ -131,7 +132,7 @@ class RedisBudget(Budget):
         kept: bytes = script(keys=self._keys, args=words)
         return asked, kept, time.monotonic()
 
-    def _log(self, details: Details) -> None:
+    def _log(self, details: Mapping[str, Any]) -> None:
         reason, wait = _reason(details["exception"]), details["wait"]
         logger.warning("%s: %s; trying again in %.1f s", self._place, reason, wait)
 
