@@ -510,3 +510,29 @@ def unconfirmed(streams: Sequence[str]) -> Problem:
         f"The target has not confirmed {', '.join(streams)}: the same command sends again what is "
         "unconfirmed."
     )
+
+
+def no_dagster() -> str:
+    """An optional part is imported, but not installed."""
+    return "tap_customerio.dagster needs an extra: pip install 'tap-customerio[dagster]'."
+
+
+def bad_workspace(name: str, wrong: str) -> Problem:
+    """A workspace that Dagster is told of cannot be meant so."""
+    return Problem(f"Workspace {name!r}: {wrong}")
+
+
+def no_workspace_key(name: str, variable: str) -> Problem:
+    """A machine that runs partitions does not know the key."""
+    return Problem(
+        f"Workspace {name!r}: environment variable {variable} is not set on this machine: set it "
+        "to the workspace's App API key, for every worker."
+    )
+
+
+def no_workspace_target(name: str, program: str) -> Problem:
+    """A machine that runs partitions does not have the target."""
+    return Problem(
+        f"Workspace {name!r}: target {program!r} is not on this machine: install it on every "
+        "worker, or give its path."
+    )

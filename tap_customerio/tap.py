@@ -7,11 +7,13 @@ import ctypes
 import dataclasses
 import sys
 from contextlib import ExitStack, suppress
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from singer_sdk import Tap
+from singer_sdk import Tap, metrics
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import TapCapabilities
+from singer_sdk.metrics import Metric, Point, Tag
 
 from tap_customerio import problems
 from tap_customerio.answers import pack, weight
@@ -39,6 +41,12 @@ _SWITCH = 0.001
 
 _ROOM = 6 << 20
 """Bytes of pages that may wait for the stream being written, and as many for all others."""
+
+
+class _Metric(str, Enum):
+    """Measured beside what the SDK knows of."""
+
+    RATE_LIMIT_WAIT = "rate_limit_wait"
 
 
 class TapCustomerio(Tap):
@@ -132,8 +140,19 @@ class TapCustomerio(Tap):
         requests = self.client.requests
         each = ", ".join(f"{name} {number:,}" for name, number in sorted(requests.items()))
         self.logger.info("%s requests: %s", f"{requests.total():,}", each)
+        self._measure()
         if failed := [name for name, stream in self.streams.items() if stream.failed]:
             raise problems.incomplete(failed)
+
+    def _measure(self) -> None:
+        """As metrics: requests of each stream, and seconds for which 429s held them back."""
+        points = [
+            Point("counter", Metric.HTTP_REQUEST_COUNT, number, {Tag.STREAM: stream})
+            for stream, number in sorted(self.client.requests.items())
+        ]
+        waited = cast("Metric", _Metric.RATE_LIMIT_WAIT)
+        for point in (*points, Point("timer", waited, round(self.client.pace.waited, 3))):
+            metrics.log(self.metrics_logger, point)
 
     def discover_streams(self) -> list[CustomerioStream]:
         """One of each stream class."""

@@ -99,7 +99,7 @@ class Job:
                 "start_date": rfc3339(self.range.start),
                 "end_date": rfc3339(max(self.range.end, self.range.start + 1)),
             },
-            catalog=_selecting(self.catalog, set(self.streams) - set(done)),
+            catalog=selecting(self.catalog, set(self.streams) - set(done)),
             state=state,
         )
         tap.cuts = frozenset(self.range) - frozenset(self.whole)
@@ -128,7 +128,8 @@ def _words(identity: Mapping[str, Any]) -> str:
     return f"the backfill {', '.join(said)}" if said else "an ordinary sync"
 
 
-def _selecting(catalog: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+def selecting(catalog: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    """A copy of a catalogue that selects these streams and no others."""
     selecting: dict[str, Any] = copy.deepcopy(dict(catalog))
     for stream in selecting["streams"]:
         for item in stream["metadata"]:

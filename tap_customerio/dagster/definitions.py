@@ -1,0 +1,85 @@
+"""Assets, jobs and a schedule for any number of workspaces."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from tap_customerio import problems
+from tap_customerio.dagster.history import assets
+from tap_customerio.dagster.streams import chosen
+from tap_customerio.dagster.sync import schedule as scheduled
+from tap_customerio.dagster.sync import sync_job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_customerio.dagster.workspace import Workspace
+
+RETRIES = dg.RetryPolicy(
+    max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+"""Three tries."""
+
+
+def build_definitions(  # noqa: PLR0913 - each but two has a default, and none depends on another
+    workspaces: Sequence[Workspace],
+    start_date: str,
+    *,
+    end_date: str | None = None,
+    streams: Sequence[str] | None = None,
+    schedule: str | None = "0 * * * *",
+    retry_policy: dg.RetryPolicy | None = RETRIES,
+) -> dg.Definitions:
+    """Assets of all streams, partitioned by workspace, those with a time range by month, too.
+
+    `start_date` lies in the first month of history; where `end_date` lies, and later, is none.
+    Jobs: `customerio_history` and `customerio_lists` read the assets, `customerio_sync` is the
+    regular sync, on the `schedule` (cron) unless that is None. Without `streams`, those selected
+    by default. A run that fails is tried again by the `retry_policy`.
+
+    Raises:
+        Problem: When a stream does not exist, a date is none, or workspaces share a name.
+    """
+    by_name = {workspace.name: workspace for workspace in workspaces}
+    if len(by_name) < len(workspaces):
+        names = [workspace.name for workspace in workspaces]
+        again = next(name for name in names if names.count(name) > 1)
+        raise problems.bad_workspace(again, "another one has that name, too.")
+    months = dg.MonthlyPartitionsDefinition(
+        _month("start_date", start_date),
+        None if end_date is None else _month("end_date", end_date),
+    )
+    kinds = chosen(streams)
+    parts = {
+        "history": [kind for kind in kinds.values() if kind.ranged],
+        "lists": [kind for kind in kinds.values() if not kind.ranged],
+    }
+    made = {
+        name: assets(name, some, by_name, months, retry_policy)
+        for name, some in parts.items()
+        if some
+    }
+    sync = sync_job(by_name, kinds, months, retry_policy)
+    return dg.Definitions(
+        assets=[*made.values()],
+        jobs=[
+            *(dg.define_asset_job(f"customerio_{name}", [found]) for name, found in made.items()),
+            sync,
+        ],
+        schedules=[] if schedule is None else [scheduled(sync, schedule, by_name)],
+        # A worker of Celery may have no children of Dagster's own making.
+        executor=dg.in_process_executor,
+    )
+
+
+def _month(option: str, text: str) -> dt.datetime:
+    """The month's first day: from another one on, Dagster would leave the month out."""
+    try:
+        return dt.datetime.fromisoformat(text).replace(
+            day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.timezone.utc
+        )
+    except ValueError:
+        raise problems.bad_option(option, text, "write a date such as 2024-01-01") from None

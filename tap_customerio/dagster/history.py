@@ -1,0 +1,66 @@
+"""Streams as assets: each run of a partition is an ordinary backfill with a state of its own."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from tap_customerio.backfill.job import MEMBER
+from tap_customerio.dagster.attempt import Attempt
+from tap_customerio.dagster.kept import Kept
+from tap_customerio.dagster.streams import asset_key, spec
+from tap_customerio.dagster.workspace import Workspace
+from tap_customerio.streams.base import CustomerioStream
+
+MONTH = "month"
+WORKSPACE = "workspace"
+
+
+def assets(
+    name: str,
+    kinds: Sequence[type[CustomerioStream]],
+    workspaces: Mapping[str, Workspace],
+    months: dg.TimeWindowPartitionsDefinition,
+    retry_policy: dg.RetryPolicy | None,
+) -> dg.AssetsDefinition:
+    """Assets that one run reads together, or some of them; by month if they have a time range."""
+    keys = dg.StaticPartitionsDefinition(list(workspaces))
+    ranged = any(kind.ranged for kind in kinds)
+
+    @dg.multi_asset(
+        name=name,
+        specs=[spec(kind) for kind in kinds],
+        partitions_def=dg.MultiPartitionsDefinition({WORKSPACE: keys, MONTH: months})
+        if ranged
+        else keys,
+        can_subset=True,
+        retry_policy=retry_policy,
+    )
+    def read(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        key = context.partition_key
+        if isinstance(key, dg.MultiPartitionKey):
+            workspace, window = key.keys_by_dimension[WORKSPACE], context.partition_time_window
+        else:  # streams without a time range, but a backfill wants one all the same
+            workspace, window = key, dg.TimeWindow(months.start, months.start + dt.timedelta(1))
+        names = sorted(asset.path[-1] for asset in context.selected_asset_keys)
+        # A retry has the same root; materialised again later, the partition is read anew.
+        root = context.run.root_run_id or context.run.run_id
+        kept = Kept.of(context.instance, f"{name}/{key}", root)
+        if kept.state is not None:  # a retry may be of fewer streams
+            kept.state[MEMBER]["streams"] = ", ".join(names)
+        attempt = Attempt(context.op_execution_context, workspaces[workspace], kept)
+        attempt.run(
+            *("backfill", "--config", "ENV"),
+            *("--from", f"{window.start:%Y-%m-%d}", "--to", f"{window.end:%Y-%m-%d}"),
+            *(word for stream in names for word in ("--stream", stream)),
+            state=kept.state or {},
+        )
+        done = (kept.state or {}).get(MEMBER, {}).get("done", ())
+        for stream in names:
+            if stream in done:
+                metadata = attempt.metadata(stream)
+                yield dg.MaterializeResult(asset_key=asset_key(stream), metadata=metadata)
+        attempt.check(unconfirmed=[stream for stream in names if stream not in done])
+        kept.forget()
+
+    return read

@@ -1,0 +1,31 @@
+"""Becomes the program named after a process id, which it does not outlive on Linux.
+
+Run by its path, so that starting it imports nothing of this package. When that process dies,
+however suddenly, the kernel sends the program SIGTERM.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+NOT_FOUND = 127
+
+
+def main(parent: str, *command: str) -> None:
+    """Replace this process."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it has died before the kernel was told
+        sys.exit(128 + signal.SIGTERM)
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - without a shell, on purpose
+    except OSError as error:
+        sys.stderr.write(f"{command[0]} cannot be started: {error.strerror}\n")
+        sys.exit(NOT_FOUND)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

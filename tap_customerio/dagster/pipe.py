@@ -1,0 +1,112 @@
+"""`tap | target` as two processes that end with the process that runs them."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Source = Literal["tap", "state", "target"]
+    Hear = Callable[[Source, str], None]
+
+_LEASH = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))]
+
+
+class Pipe:
+    """Runs `tap | target` and tells line by line what they say.
+
+    Where what listens raises, or is interrupted, the tap is asked to end; the target then has
+    `patience` seconds to load what it has been given, and to confirm it.
+    """
+
+    patience = 60.0
+
+    def __init__(
+        self,
+        tap: Sequence[str],
+        target: Sequence[str],
+        *,
+        tap_env: Mapping[str, str],
+        target_env: Mapping[str, str],
+    ) -> None:
+        """Start both, in sessions of their own: Ctrl+C is for the process that runs them.
+
+        Raises:
+            OSError: When one cannot be started.
+        """
+        self._lines: queue.SimpleQueue[tuple[Source, str] | None] = queue.SimpleQueue()
+        # The kernel watches the thread that starts them, so that must be the one that waits.
+        self._tap = _start(tap, tap_env, stdin=subprocess.DEVNULL)
+        try:
+            self._target = _start(target, target_env, stdin=self._tap.stdout)
+        except OSError:
+            self._tap.kill()
+            raise
+        finally:
+            self._tap.stdout.close()  # type: ignore[union-attr] - it is a pipe
+        self._listen("tap", self._tap.stderr)
+        self._listen("state", self._target.stdout)
+        self._listen("target", self._target.stderr)
+
+    def run(self, hear: Hear) -> tuple[int, int]:
+        """Listen until both have ended; gives their exit codes, 128 + n for signal n."""
+        self._open = 3
+        try:
+            self._drain(hear)
+        except BaseException:
+            self._tap.terminate()
+            with suppress(queue.Empty):
+                self._drain(hear, time.monotonic() + self.patience)
+            raise
+        finally:
+            for process in (self._tap, self._target):
+                if self._open:
+                    process.kill()
+                process.wait()
+        return _code(self._tap), _code(self._target)
+
+    def _drain(self, hear: Hear, deadline: float | None = None) -> None:
+        while self._open:
+            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            said = self._lines.get(timeout=wait)
+            if said is None:
+                self._open -= 1
+            else:
+                hear(*said)
+
+    def _listen(self, source: Source, stream: IO[bytes] | None) -> None:
+        def read() -> None:
+            with stream:  # type: ignore[union-attr] - it is a pipe
+                for line in stream:  # type: ignore[union-attr]
+                    self._lines.put((source, line.decode(errors="replace").rstrip()))
+            self._lines.put(None)
+
+        threading.Thread(target=read, name=f"{source} lines", daemon=True).start()
+
+
+def _start(
+    command: Sequence[str], env: Mapping[str, str], **streams: Any
+) -> subprocess.Popen[bytes]:
+    leash = [*_LEASH, str(os.getpid())] if sys.platform == "linux" else []
+    return subprocess.Popen(  # noqa: S603 - the tap, and the user's own command
+        [*leash, *command],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **streams,
+    )
+
+
+def _code(process: subprocess.Popen[bytes]) -> int:
+    code = process.returncode
+    return 128 - code if code < 0 else code

@@ -1,0 +1,131 @@
+"""The regular sync as a job: all streams of a workspace, each from where the last one ended."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from tap_customerio.backfill.job import State, selecting
+from tap_customerio.commands.account import Account
+from tap_customerio.dagster.attempt import Attempt
+from tap_customerio.dagster.coordinator import SYNC_JOB, SYNC_TAG, WORKSPACE_TAG
+from tap_customerio.dagster.kept import Kept
+from tap_customerio.dagster.streams import Kinds, asset_key
+from tap_customerio.dagster.workspace import Workspace
+from tap_customerio.streams.series import TimeSeries
+from tap_customerio.windows import rfc3339
+
+_FIRST = {"dagster/priority": "10"}
+_UNFINISHED = [
+    status
+    for status in dg.DagsterRunStatus
+    if status
+    not in {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+]
+
+
+class SyncConfig(dg.Config):
+    """How a sync may differ from the others."""
+
+    restart: bool = Field(default=False, description="Forget the state, and begin anew.")
+
+
+def sync_job(
+    workspaces: Mapping[str, Workspace],
+    kinds: Kinds,
+    months: dg.TimeWindowPartitionsDefinition,
+    retry_policy: dg.RetryPolicy | None,
+) -> dg.JobDefinition:
+    """The job, partitioned by workspace."""
+
+    @dg.op(name="sync", retry_policy=retry_policy)
+    def sync(context: dg.OpExecutionContext, config: SyncConfig) -> None:
+        workspace = workspaces[context.partition_key]
+        kept = Kept.of(context.instance, f"sync/{workspace.name}")
+        if config.restart and not context.retry_number:
+            kept.state = None
+        # Account, since a tap would take the handlers of signals from Dagster.
+        config = {**workspace.settings, "app_api_key": "unused"}
+        account = Account(config, parse_env_config=True)
+        if "start_date" not in account.config:
+            kept.state = _begun(kept.state, account, kinds, months)
+        kept.rows = {}
+        attempt = Attempt(context, workspace, kept)
+        attempt.run(
+            "--config", "ENV", state=kept.state, catalog=selecting(account.catalog_dict, kinds)
+        )
+        for event in _events(attempt, workspace, kinds):
+            context.log_event(event)
+        attempt.check()
+
+    @dg.job(
+        name=SYNC_JOB,
+        description="All streams of a workspace, each from where the last sync ended.",
+        partitions_def=dg.StaticPartitionsDefinition(list(workspaces)),
+        tags=_FIRST,
+        executor_def=dg.in_process_executor,
+    )
+    def job() -> None:
+        sync()
+
+    return job
+
+
+def schedule(
+    job: dg.JobDefinition, cron: str, workspaces: Mapping[str, Workspace]
+) -> dg.ScheduleDefinition:
+    """A run for each workspace, unless its last one has not ended."""
+
+    @dg.schedule(job=job, cron_schedule=cron, name=f"{SYNC_JOB}_schedule")
+    def hourly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        wanted = dg.RunsFilter(job_name=SYNC_JOB, statuses=_UNFINISHED)
+        busy = {run.tags.get("dagster/partition") for run in context.instance.get_runs(wanted)}
+        for name in workspaces:
+            if name in busy:
+                context.log.info("Workspace %s: its last sync has not ended yet.", name)
+                continue
+            yield dg.RunRequest(
+                run_key=f"{name} {context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
+                partition_key=name,
+                tags={WORKSPACE_TAG: name, SYNC_TAG: name},
+            )
+        if busy.issuperset(workspaces):
+            yield dg.SkipReason("The last syncs of all workspaces have not ended yet.")
+
+    return hourly
+
+
+def _begun(
+    state: State | None, account: Account, kinds: Kinds, months: dg.TimeWindowPartitionsDefinition
+) -> State:
+    """The state, in which streams with a time range begin where the months of history end.
+
+    What is older is read by partitions. A bookmark says so, other than start_date, which would
+    also keep older deliveries from being read again at their ages.
+    """
+    state = state or {"bookmarks": {}}
+    last = months.get_last_partition_window()
+    edge = rfc3339(int((last.end if last else months.start).timestamp()))
+    for name, kind in kinds.items():
+        if kind.ranged:
+            mark = {"replication_key": kind.replication_key, "replication_key_value": edge}
+            if issubclass(kind, TimeSeries):
+                mark["resolution"] = account.settings.metrics_resolution
+                mark["timezone"] = account.settings.metrics_timezone
+            state["bookmarks"].setdefault(name, mark)
+    return state
+
+
+def _events(
+    attempt: Attempt, workspace: Workspace, kinds: Kinds
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    """What has been read whole and loaded, per stream."""
+    if attempt.codes[1]:
+        return
+    for name in sorted(attempt.whole & kinds.keys()):
+        about: dict[str, Any] = {"workspace": workspace.name, **attempt.metadata(name)}
+        if kinds[name].ranged:
+            yield dg.AssetObservation(asset_key(name), metadata=about)
+        else:
+            yield dg.AssetMaterialization(asset_key(name), partition=workspace.name, metadata=about)

@@ -1,0 +1,86 @@
+"""A workspace: which key reads it, and which target it goes into."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.settings import SETTINGS, faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "TAP_CUSTOMERIO_"
+_KEY = "app_api_key"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One workspace of Customer.io, and where its rows go.
+
+    Attributes:
+        name: What it is called in partitions and tags: letters, digits, `.`, `_` and `-`.
+        app_api_key_env: The environment variable of the workers that holds its App API key.
+        target: The command of the target, as in a shell, but without one.
+        region: Data centre of the account.
+        settings: Other settings of the tap, by name; those of secrets belong into the workers'
+            environment.
+    """
+
+    name: str
+    app_api_key_env: str
+    target: str
+    region: str = "us"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything runs.
+
+        Raises:
+            Problem: When it cannot be meant so.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
+            raise problems.bad_workspace(self.name, "call it by letters, digits, '.', '_' and '-'.")
+        config = {**self.settings, "region": self.region, _KEY: "unknown"}
+        if wrong := faults(config):
+            raise problems.bad_workspace(self.name, " ".join(wrong))
+        try:
+            words = shlex.split(self.target)
+        except ValueError:
+            words = []
+        if not words:
+            raise problems.bad_workspace(self.name, f"target is {self.target!r}, no command.")
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a tap that reads it.
+
+        Raises:
+            Problem: When this machine does not know the key.
+        """
+        key = os.environ.get(self.app_api_key_env)
+        if not key:
+            raise problems.no_workspace_key(self.name, self.app_api_key_env)
+        return {**os.environ, **self._variables(self.settings), f"{PREFIX}APP_API_KEY": key}
+
+    def shown(self) -> list[str]:
+        """What one would type before the command: the variables, secrets by name only."""
+        known = SETTINGS["properties"]
+        told = {
+            name: value
+            for name, value in self.settings.items()
+            if name in known and not known[name].get("secret")
+        }
+        variables = self._variables(told).items()
+        key = f'{PREFIX}APP_API_KEY="${self.app_api_key_env}"'
+        return [key, *(f"{name}={shlex.quote(value)}" for name, value in variables)]
+
+    def _variables(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        return {
+            f"{PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in {"region": self.region, **settings}.items()
+        }
