@@ -512,6 +512,10 @@ def unconfirmed(streams: Sequence[str]) -> Problem:
     )
 
 
+TERMINATED = "Terminated: what the target has confirmed is kept, a re-execution goes on from there."
+"""Of a run of Dagster's."""
+
+
 def no_dagster() -> str:
     """An optional part is imported, but not installed."""
     return "tap_customerio.dagster needs an extra: pip install 'tap-customerio[dagster]'."

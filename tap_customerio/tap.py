@@ -146,12 +146,13 @@ class TapCustomerio(Tap):
 
     def _measure(self) -> None:
         """As metrics: requests of each stream, and seconds for which 429s held them back."""
-        points = [
+        points: list[Point[float]] = [
             Point("counter", Metric.HTTP_REQUEST_COUNT, number, {Tag.STREAM: stream})
             for stream, number in sorted(self.client.requests.items())
         ]
         waited = cast("Metric", _Metric.RATE_LIMIT_WAIT)
-        for point in (*points, Point("timer", waited, round(self.client.pace.waited, 3))):
+        points.append(Point("timer", waited, round(self.client.pace.waited, 3)))
+        for point in points:
             metrics.log(self.metrics_logger, point)
 
     def discover_streams(self) -> list[CustomerioStream]:

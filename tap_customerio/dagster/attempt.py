@@ -43,7 +43,7 @@ class Attempt:
     Attributes:
         rows: Records sent for each stream.
         requests: Those made for each stream; of the run as a whole under "".
-        waited: Seconds for which 429s held requests back.
+        waited: Seconds for which 429s held requests back, once the tap has told.
         whole: Streams that the tap has read to their end.
         errors: What the tap complained of.
         codes: Exit codes of tap and target.
@@ -58,7 +58,7 @@ class Attempt:
         self._read: set[str] = set()
         self.rows: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
-        self.waited = 0.0
+        self.waited: float | None = None
         self.errors: list[str] = []
         self.codes = (0, 0)
         self.seconds = 0.0
@@ -72,7 +72,7 @@ class Attempt:
         """Run to the end; `files` become options, as --state.
 
         Raises:
-            Failure: When this machine lacks the key or the target.
+            Failure: When this machine lacks the key or the target, or somebody terminates the run.
         """
         target = shlex.split(self._workspace.target)
         try:
@@ -80,7 +80,7 @@ class Attempt:
             if shutil.which(target[0]) is None:
                 raise problems.no_workspace_target(self._workspace.name, target[0])
         except problems.Problem as problem:
-            raise dg.Failure(str(problem)) from None
+            raise dg.Failure(str(problem), allow_retries=False) from None
         self._context.log.info(self._shown(*arguments, *_options(files, Path())))
         begun = time.monotonic()
         try:
@@ -93,6 +93,9 @@ class Attempt:
                     target_env=os.environ,
                 )
                 self.codes = pipe.run(self._hear)
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            # Dagster would otherwise try again what somebody has just terminated.
+            raise dg.Failure(problems.TERMINATED, allow_retries=False) from None
         finally:
             self.seconds = time.monotonic() - begun
             for stream, rows in self.rows.items():
@@ -100,19 +103,23 @@ class Attempt:
             self._kept.keep()
 
     def metadata(self, stream: str | None = None) -> dict[str, Any]:
-        """What Dagster shows of it, or of a stream of it."""
+        """What Dagster shows of it, or of a stream of it; requests only if the tap came to say."""
         tap, target = self.codes
-        about: dict[str, Any] = {} if stream is None else self._about(stream)
-        return {
-            **about,
-            "run_requests": self.requests.total(),
+        found: dict[str, Any] = {
             "seconds": round(self.seconds, 1),
-            "rate_limit_seconds": round(self.waited, 1),
             "attempt": self._context.retry_number + 1,
             "worker": socket.gethostname(),
             "tap_exit_code": tap,
             "target_exit_code": target,
         }
+        if stream is not None:
+            found["rows"] = found["dagster/row_count"] = self._kept.rows.get(stream, 0)
+        if self.waited is not None:
+            found["rate_limit_seconds"] = round(self.waited, 1)
+            found["run_requests"] = self.requests.total()
+            if stream is not None:
+                found["requests"] = self.requests[stream]
+        return found
 
     def check(self, unconfirmed: Sequence[str] = ()) -> None:
         """Let the run fail if anything has.
@@ -130,10 +137,6 @@ class Attempt:
             wrong.append(str(problems.unconfirmed(unconfirmed)))
         if wrong:
             raise dg.Failure(" ".join(wrong), metadata=self.metadata())
-
-    def _about(self, stream: str) -> dict[str, Any]:
-        rows = self._kept.rows.get(stream, 0)
-        return {"dagster/row_count": rows, "rows": rows, "requests": self.requests[stream]}
 
     def _shown(self, *arguments: str) -> str:
         tap = shlex.join([NAME, *arguments])
@@ -180,7 +183,7 @@ class Attempt:
         elif metric == "http_request_count":
             self.requests[stream] += int(value)
         elif metric == "rate_limit_wait":
-            self.waited += value
+            self.waited = value
         elif metric == "sync_duration" and tags.get("status") == "succeeded":
             self._read.add(stream)
 

@@ -46,13 +46,13 @@ class Pipe:
         self._lines: queue.SimpleQueue[tuple[Source, str] | None] = queue.SimpleQueue()
         # The kernel watches the thread that starts them, so that must be the one that waits.
         self._tap = _start(tap, tap_env, stdin=subprocess.DEVNULL)
-        try:
-            self._target = _start(target, target_env, stdin=self._tap.stdout)
-        except OSError:
-            self._tap.kill()
-            raise
-        finally:
-            self._tap.stdout.close()  # type: ignore[union-attr] - it is a pipe
+        with _piped(self._tap.stdout) as between:
+            try:
+                self._target = _start(target, target_env, stdin=between)
+            except OSError:
+                self._tap.kill()
+                self._tap.wait()
+                raise
         self._listen("tap", self._tap.stderr)
         self._listen("state", self._target.stdout)
         self._listen("target", self._target.stderr)
@@ -85,8 +85,8 @@ class Pipe:
 
     def _listen(self, source: Source, stream: IO[bytes] | None) -> None:
         def read() -> None:
-            with stream:  # type: ignore[union-attr] - it is a pipe
-                for line in stream:  # type: ignore[union-attr]
+            with _piped(stream) as lines:
+                for line in lines:
                     self._lines.put((source, line.decode(errors="replace").rstrip()))
             self._lines.put(None)
 
@@ -105,6 +105,12 @@ def _start(
         start_new_session=True,
         **streams,
     )
+
+
+def _piped(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("no pipe")
+    return stream
 
 
 def _code(process: subprocess.Popen[bytes]) -> int:

@@ -48,4 +48,12 @@ def spec(kind: type[CustomerioStream]) -> dg.AssetSpec:
         group_name=GROUP,
         description=about[:1].upper() + about[1:],
         kinds={"singer"},
+        metadata={"dagster/column_schema": dg.TableSchema(columns=_columns(kind))},
     )
+
+
+def _columns(kind: type[CustomerioStream]) -> list[dg.TableColumn]:
+    return [
+        dg.TableColumn(name, column["type"][0], column.get("description"))
+        for name, column in kind.schema["properties"].items()
+    ]

@@ -10,11 +10,12 @@ from tap_customerio.backfill.job import State, selecting
 from tap_customerio.commands.account import Account
 from tap_customerio.dagster.attempt import Attempt
 from tap_customerio.dagster.coordinator import SYNC_JOB, SYNC_TAG, WORKSPACE_TAG
+from tap_customerio.dagster.history import MONTH, WORKSPACE
 from tap_customerio.dagster.kept import Kept
 from tap_customerio.dagster.streams import Kinds, asset_key
 from tap_customerio.dagster.workspace import Workspace
 from tap_customerio.streams.series import TimeSeries
-from tap_customerio.windows import rfc3339
+from tap_customerio.windows import parse, rfc3339
 
 _FIRST = {"dagster/priority": "10"}
 _UNFINISHED = [
@@ -43,20 +44,24 @@ def sync_job(
     def sync(context: dg.OpExecutionContext, config: SyncConfig) -> None:
         workspace = workspaces[context.partition_key]
         kept = Kept.of(context.instance, f"sync/{workspace.name}")
-        if config.restart and not context.retry_number:
+        first_try = context.run.parent_run_id is None and not context.retry_number
+        if config.restart and first_try:
             kept.state = None
         # Account, since a tap would take the handlers of signals from Dagster.
-        config = {**workspace.settings, "app_api_key": "unused"}
-        account = Account(config, parse_env_config=True)
-        if "start_date" not in account.config:
-            kept.state = _begun(kept.state, account, kinds, months)
-        kept.rows = {}
+        settings = {**workspace.settings, "app_api_key": "unused"}
+        account = Account(settings, parse_env_config=True)
+        begun = kept.state or {"bookmarks": {}}
+        bounded = "start_date" in account.config
+        if not bounded:
+            begun = _from_history(begun, account, kinds, months)
+        kept.state, kept.rows = begun, {}
         attempt = Attempt(context, workspace, kept)
-        attempt.run(
-            "--config", "ENV", state=kept.state, catalog=selecting(account.catalog_dict, kinds)
-        )
+        attempt.run("--config", "ENV", state=begun, catalog=selecting(account.catalog_dict, kinds))
         for event in _events(attempt, workspace, kinds):
             context.log_event(event)
+        if not bounded:
+            for event in _months_read(workspace, kinds, months, begun, kept.state):
+                context.log_event(event)
         attempt.check()
 
     @dg.job(
@@ -96,15 +101,14 @@ def schedule(
     return hourly
 
 
-def _begun(
-    state: State | None, account: Account, kinds: Kinds, months: dg.TimeWindowPartitionsDefinition
+def _from_history(
+    state: State, account: Account, kinds: Kinds, months: dg.TimeWindowPartitionsDefinition
 ) -> State:
     """The state, in which streams with a time range begin where the months of history end.
 
     What is older is read by partitions. A bookmark says so, other than start_date, which would
     also keep older deliveries from being read again at their ages.
     """
-    state = state or {"bookmarks": {}}
     last = months.get_last_partition_window()
     edge = rfc3339(int((last.end if last else months.start).timestamp()))
     for name, kind in kinds.items():
@@ -129,3 +133,29 @@ def _events(
             yield dg.AssetObservation(asset_key(name), metadata=about)
         else:
             yield dg.AssetMaterialization(asset_key(name), partition=workspace.name, metadata=about)
+
+
+def _months_read(
+    workspace: Workspace,
+    kinds: Kinds,
+    months: dg.TimeWindowPartitionsDefinition,
+    before: State,
+    after: State,
+) -> Iterator[dg.AssetMaterialization]:
+    """Months that syncs have now read to their end, which are so no longer missing in the grid."""
+    ends = {
+        month: months.time_window_for_partition_key(month).end.timestamp()
+        for month in months.get_partition_keys()
+    }
+    for stream, kind in kinds.items():
+        if not kind.ranged:
+            continue
+        first, last = (
+            parse(state["bookmarks"][stream]["replication_key_value"]) for state in (before, after)
+        )
+        for month, end in ends.items():
+            if first < end <= last:
+                key = dg.MultiPartitionKey({WORKSPACE: workspace.name, MONTH: month})
+                yield dg.AssetMaterialization(
+                    asset_key(stream), partition=key, metadata={"read_by": SYNC_JOB}
+                )

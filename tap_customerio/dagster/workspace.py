@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
 from tap_customerio.settings import SETTINGS, faults
+from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "TAP_CUSTOMERIO_"
-_KEY = "app_api_key"
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,13 @@ class Workspace:
         """
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise problems.bad_workspace(self.name, "call it by letters, digits, '.', '_' and '-'.")
-        config = {**self.settings, "region": self.region, _KEY: "unknown"}
-        if wrong := faults(config):
+        known = dict(TapCustomerio.config_jsonschema)
+        TapCustomerio.append_builtin_config(known)
+        for name in self.settings:
+            if name not in known["properties"]:
+                where = "'tap-customerio --about'"
+                raise problems.unknown("setting", name, known["properties"], where)
+        if wrong := faults({**self.settings, "region": self.region, "app_api_key": "unknown"}):
             raise problems.bad_workspace(self.name, " ".join(wrong))
         try:
             words = shlex.split(self.target)
@@ -83,4 +88,5 @@ class Workspace:
         return {
             f"{PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
             for name, value in {"region": self.region, **settings}.items()
+            if value is not None
         }

@@ -1,0 +1,50 @@
+"""A sandbox and an instance of Dagster for each module, and something to run in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+from harness import SINCE, new_sandbox
+from orchestration.orchestra import KEY, Orchestra
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.windows import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+NOW = parse("2026-04-01")
+"""Two months and no more."""
+
+
+@pytest.fixture(scope="module")
+def months() -> Iterator[Sandbox]:
+    """February and March of a small workspace."""
+    workspace = Workspace(
+        since=SINCE,
+        per_day=30,
+        people=60,
+        campaigns=3,
+        newsletters=3,
+        broadcasts=1,
+        transactional=1,
+    )
+    with new_sandbox(now=NOW, workspace=workspace) as box:
+        yield box
+
+
+@pytest.fixture
+def orchestra(
+    months: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Orchestra]:
+    """Runs against it; the key is in the environment."""
+    months.forget()
+    months.gate.failures.clear()
+    monkeypatch.setenv(KEY, months.app_api_key)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Orchestra(months, tmp_path, instance)
