@@ -17,6 +17,8 @@ from tap_customerio.dagster.workspace import Workspace
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.windows import parse, rfc3339
 
+_Event = dg.AssetMaterialization | dg.AssetObservation
+
 _FIRST = {"dagster/priority": "10"}
 _UNFINISHED = [
     status
@@ -40,8 +42,8 @@ def sync_job(
 ) -> dg.JobDefinition:
     """The job, partitioned by workspace."""
 
-    @dg.op(name="sync", retry_policy=retry_policy)
-    def sync(context: dg.OpExecutionContext, config: SyncConfig) -> None:
+    @dg.op(name="sync", out={}, retry_policy=retry_policy)
+    def sync(context: dg.OpExecutionContext, config: SyncConfig) -> Iterator[_Event]:
         workspace = workspaces[context.partition_key]
         kept = Kept.of(context.instance, f"sync/{workspace.name}")
         first_try = context.run.parent_run_id is None and not context.retry_number
@@ -57,11 +59,10 @@ def sync_job(
         kept.state, kept.rows = begun, {}
         attempt = Attempt(context, workspace, kept)
         attempt.run("--config", "ENV", state=begun, catalog=selecting(account.catalog_dict, kinds))
-        for event in _events(attempt, workspace, kinds):
-            context.log_event(event)
+        # Yielded, not logged by the context, which forgets its events when the op fails.
+        yield from _events(attempt, workspace, kinds)
         if not bounded:
-            for event in _months_read(workspace, kinds, months, begun, kept.state):
-                context.log_event(event)
+            yield from _months_read(workspace, kinds, months, begun, kept.state)
         attempt.check()
 
     @dg.job(
@@ -121,9 +122,7 @@ def _from_history(
     return state
 
 
-def _events(
-    attempt: Attempt, workspace: Workspace, kinds: Kinds
-) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+def _events(attempt: Attempt, workspace: Workspace, kinds: Kinds) -> Iterator[_Event]:
     """What has been read whole and loaded, per stream."""
     if attempt.codes[1]:
         return
@@ -141,7 +140,7 @@ def _months_read(
     months: dg.TimeWindowPartitionsDefinition,
     before: State,
     after: State,
-) -> Iterator[dg.AssetMaterialization]:
+) -> Iterator[_Event]:
     """Months that syncs have now read to their end, which are so no longer missing in the grid."""
     ends = {
         month: months.time_window_for_partition_key(month).end.timestamp()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from dataclasses import dataclass, field
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 KEY = "ACME_APP_API_KEY"
 """The variable that holds the key."""
-
-AT_ONCE = dg.RetryPolicy(max_retries=1)
 
 
 @dataclass
@@ -97,16 +94,10 @@ class Orchestra:
         )
         return command, warehouse
 
-    def log(self, result: dg.ExecuteInProcessResult) -> list[tuple[int, str]]:
+    def log(self, result: dg.ExecuteInProcessResult) -> list[tuple[int | str, str]]:
         """Levels and texts that tap and target have given Dagster's log."""
         entries = self.instance.all_logs(result.run_id)
         return [(e.level, e.user_message) for e in entries if e.dagster_event is None]
-
-    def everything(self) -> str:
-        """All that Dagster has stored of all runs."""
-        runs = self.instance.get_runs()
-        logs = [entry.to_json() for run in runs for entry in self.instance.all_logs(run.run_id)]
-        return json.dumps([repr(run) for run in runs]) + "".join(logs)
 
 
 def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

@@ -131,7 +131,7 @@ print(state)
 def test_assets_are_described(orchestra: Orchestra) -> None:
     graph = orchestra.definitions().resolve_asset_graph()
     node = graph.get(dg.AssetKey(["customerio", "messages"]))
-    assert node.description.startswith("Every delivery to a person")
+    assert str(node.description).startswith("Every delivery to a person")
     columns = node.metadata["dagster/column_schema"].columns
     assert ("created", "string") in [(column.name, column.type) for column in columns]
 

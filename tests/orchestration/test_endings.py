@@ -1,0 +1,159 @@
+"""Runs that end before their time: killed, or terminated."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+from backfill.backfilling import TARGET, keys
+from e2e.processes import PATIENCE, end, wait_until
+from harness import Output, config_for, new_sandbox, run_tap
+from orchestration import deployed
+from orchestration.orchestra import KEY
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.windows import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_customerio.sandbox import Sandbox
+
+KEPT = "tap-customerio/history/2026-03-01|acme"
+NOW = parse("2026-04-01")
+UNHEARD = f"import contextlib\n{TARGET}".replace(
+    "        print", "        with contextlib.suppress(BrokenPipeError): print"
+)
+"""A target that does not mind that nobody hears its states."""
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    """Answers so slowly that there is time to end what asks."""
+    workspace = Workspace(since=parse("2026-02-01"), per_day=30, people=60, campaigns=3)
+    with new_sandbox(now=NOW, workspace=workspace, latency_ms=200) as box:
+        yield box
+
+
+@pytest.fixture
+def instance(
+    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """One that processes share, in a folder; its runs load a file."""
+    script = tmp_path / "target.py"
+    script.write_text(UNHEARD)
+    target = shlex.join([sys.executable, str(script), str(tmp_path / "kept.jsonl")])
+    variables = {"DAGSTER_HOME": str(tmp_path), "ACME_URL": box.url, "ACME_TARGET": target}
+    for name, value in {**variables, KEY: box.app_api_key}.items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@contextmanager
+def running(instance: dg.DagsterInstance, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in a process of its own, once the target has confirmed something."""
+    tests = str(Path(__file__).parents[1])
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, deployed.__file__],
+            env=env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    storage = instance.daemon_cursor_storage
+    try:
+        wait_until(
+            lambda: (
+                '"replication_key_value"' in storage.get_cursor_values({KEPT}).get(KEPT, "")
+                or process.poll() is not None
+            ),
+            "a state",
+        )
+        assert process.poll() is None, (folder / "log").read_text()
+        yield process
+    finally:
+        end(process)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    """The tap and the target of a run, among what Dagster starts."""
+    told = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in told.split()}
+    ours = b"\0tap_customerio\0", b"target.py"
+    return [pid for pid, command in commands.items() if any(word in command for word in ours)]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends what a dead process started")
+def test_after_kill_9_tap_and_target_end_and_a_re_execution_goes_on(
+    box: Sandbox, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with running(instance, tmp_path) as process:
+        pids = children(process)
+        assert len(pids) == 2
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(map(alive, pids)), "the end of tap and target")
+    received = keys(Output.of(whole_lines(tmp_path / "kept.jsonl")))
+    [run] = instance.get_runs()
+    assert run.status == dg.DagsterRunStatus.STARTED
+
+    box.gate.latency_ms = 0
+    march = config_for(box, start_date="2026-03-01", end_date="2026-04-01")
+    expected = keys(run_tap(march, streams=["messages", "metrics"]))
+    assert received.keys() < expected.keys()
+    box.forget()
+    again = dg.execute_job(
+        dg.build_reconstructable_job("orchestration.deployed", "history"),
+        instance,
+        tags=deployed.MARCH,
+        reexecution_options=dg.ReexecutionOptions(run.run_id),
+    )
+    assert again.success
+    asked = [call for call in box.calls if call.path == "/v1/messages"]
+    assert all(int(call.query["start_ts"]) > parse("2026-03-01") for call in asked)
+    received = keys(Output.of(whole_lines(tmp_path / "kept.jsonl")))
+    assert received.keys() == expected.keys()
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """Lines that were written to their end."""
+    return (line for line in path.read_bytes().splitlines() if line.endswith(b"}"))
+
+
+def test_a_run_that_is_terminated_ends_the_tap_keeps_what_was_confirmed_and_is_not_tried_again(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with running(instance, tmp_path) as process:
+        pids = children(process)
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+        assert not any(map(alive, pids))
+    [run] = instance.get_runs()
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    events = [entry.dagster_event for entry in instance.all_logs(run.run_id)]
+    [failed] = [event for event in events if event is not None and event.is_step_failure]
+    why: Any = failed.step_failure_data.user_failure_data
+    assert why.description.startswith("Terminated: what the target has confirmed is kept")
+    assert "STEP_UP_FOR_RETRY" not in {event.event_type_value for event in events if event}
+    states = Output.of(whole_lines(tmp_path / "kept.jsonl")).states
+    held = instance.daemon_cursor_storage.get_cursor_values({KEPT})[KEPT]
+    assert str(states[-1]["bookmarks"]["messages"]["replication_key_value"]) in held

@@ -1,0 +1,195 @@
+"""What fails is told in a sentence, tried again from where it was, and hides nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import dagster as dg
+import pytest
+from backfill.backfilling import TARGET, keys
+from orchestration.orchestra import KEY, Orchestra, failure, materialized
+
+from tap_customerio.dagster import Workspace
+from tap_customerio.problems import Problem
+from tap_customerio.windows import parse
+
+MARCH = "2026-03-01|acme"
+FOREVER = 10**6
+DIES_AT_FIRST = TARGET.replace("for line", "fresh = not seen.tell()\nfor line").replace(
+    "    if line", "    if fresh and seen.tell() > 200_000: sys.exit(3)\n    if line"
+)
+
+
+@pytest.fixture(autouse=True)
+def tried_once_more(orchestra: Orchestra) -> None:
+    """Without waiting."""
+    orchestra.options["retry_policy"] = dg.RetryPolicy(max_retries=1)
+
+
+def starts(orchestra: Orchestra) -> list[int]:
+    """From when on deliveries were asked for, call by call."""
+    calls = [call for call in orchestra.box.calls if call.path == "/v1/messages"]
+    return [int(call.query["start_ts"]) for call in calls]
+
+
+def kept(orchestra: Orchestra, what: str) -> dict[str, Any]:
+    """What Dagster's database holds of a partition."""
+    [text] = orchestra.instance.daemon_cursor_storage.get_cursor_values(
+        {f"tap-customerio/{what}"}
+    ).values()
+    found: dict[str, Any] = json.loads(text) if text else {}
+    return found
+
+
+def test_a_retry_goes_on_from_the_state_and_a_run_later_begins_anew(orchestra: Orchestra) -> None:
+    acme = orchestra.workspace(target=orchestra.target(DIES_AT_FIRST))
+    result = orchestra.run("history", MARCH, acme, streams=["messages"])
+    assert result.success
+    about = materialized(result)["messages"]
+    assert about["attempt"] == 2
+    asked = starts(orchestra)
+    assert asked.count(parse("2026-03-01")) == 1
+    assert asked != sorted(asked)
+    interrupted = orchestra.received()
+
+    orchestra.box.forget()
+    result = orchestra.run("history", MARCH, streams=["messages"])
+    whole = orchestra.received()
+    assert materialized(result)["messages"]["rows"] == len(whole.records["messages"])
+    assert starts(orchestra)[0] == parse("2026-03-01")
+    assert keys(interrupted).keys() == keys(whole).keys()
+    assert about["rows"] >= len(keys(whole))
+
+
+def test_what_was_read_whole_is_materialized_though_another_stream_is_forbidden(
+    orchestra: Orchestra,
+) -> None:
+    orchestra.box.fail(status=403, times=FOREVER, path="/v1/snippets")
+    result = orchestra.run("lists", "acme", streams=["campaigns", "snippets"])
+    read = materialized(result)
+    assert read.keys() == {"campaigns"}
+    why = failure(result)
+    assert "app_api_key may not read GET /v1/snippets (403)" in why
+    assert "Incomplete: snippets could not be read" in why
+    paths = [call.path for call in orchestra.box.calls]
+    assert (paths.count("/v1/campaigns"), paths.count("/v1/snippets")) == (1, 2)
+    assert read["campaigns"]["rows"] == len(orchestra.received().records["campaigns"])
+
+
+def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(orchestra: Orchestra) -> None:
+    orchestra.options["retry_policy"] = None
+    orchestra.box.fail(status=403, times=FOREVER, path="/v1/campaigns/*/metrics")
+    assert not orchestra.run("history", MARCH, streams=["messages", "metrics"]).success
+    held = kept(orchestra, f"history/{MARCH}")
+    assert held["state"]["backfill"]["done"] == ["messages"]
+
+    orchestra.box.gate.failures.clear()
+    orchestra.box.forget()
+    retry = dg.MultiPartitionKey({"workspace": "acme", "month": "2026-03-01"})
+    storage = orchestra.instance.daemon_cursor_storage
+    run_id = "0d1cfc5f-5a4e-4d54-b1f4-1e0a6a2b3c4d"
+    storage.set_cursor_values(
+        {f"tap-customerio/history/{MARCH}": json.dumps({**held, "run": run_id})}
+    )
+    result = orchestra.run("history", retry, streams=["metrics"], run_id=run_id)
+    assert materialized(result).keys() == {"metrics"}
+    assert starts(orchestra) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (f"{TARGET}sys.exit(3)\n", "The target ended with 3: its own log says why."),
+        ("import sys\nfor line in sys.stdin: pass", "The target has not confirmed messages:"),
+    ],
+    ids=["fails", "confirms nothing"],
+)
+def test_a_target_that_does_not_do_well_is_no_success(
+    orchestra: Orchestra, script: str, told: str
+) -> None:
+    orchestra.options["retry_policy"] = None
+    acme = orchestra.workspace(target=orchestra.target(script))
+    assert told in failure(orchestra.run("history", MARCH, acme, streams=["messages"]))
+
+
+def test_a_key_that_is_missing_is_told_by_its_variable_and_not_tried_again(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(KEY)
+    result = orchestra.run("lists", "acme")
+    assert failure(result) == (
+        f"Workspace 'acme': environment variable {KEY} is not set on this machine: set it to the "
+        "workspace's App API key, for every worker."
+    )
+    assert "STEP_UP_FOR_RETRY" not in {event.event_type_value for event in result.all_events}
+    assert orchestra.box.calls == []
+
+
+def test_a_target_that_is_not_installed_is_told_by_its_name(orchestra: Orchestra) -> None:
+    result = orchestra.run("lists", "acme", orchestra.workspace(target="target-nowhere --config x"))
+    assert failure(result) == (
+        "Workspace 'acme': target 'target-nowhere' is not on this machine: install it on every "
+        "worker, or give its path."
+    )
+    assert orchestra.box.calls == []
+
+
+def test_the_key_is_nowhere_in_what_dagster_keeps(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
+    orchestra.options["streams"] = ["campaigns", "messages"]
+    home = orchestra.folder / "home"
+    home.mkdir()
+    fails = orchestra.workspace(target=orchestra.target(f"{TARGET}sys.exit(3)\n"))
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        orchestra.instance = instance
+        assert not orchestra.run("sync", "acme", fails).success
+        orchestra.box.fail(status=401, times=FOREVER)
+        assert "app_api_key was refused" in failure(orchestra.run("history", MARCH, fails))
+    stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert KEY.encode() in stored
+    assert b"tap-customerio/sync/acme" in stored
+    assert orchestra.box.app_api_key.encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"name": "a|b"}, "Workspace 'a|b': call it by letters, digits, '.', '_' and '-'."),
+        ({"target": " "}, "Workspace 'acme': target is ' ', no command."),
+        ({"target": "target 'x"}, "no command."),
+        ({"region": "moon"}, "Workspace 'acme': Setting region is 'moon', which is none of"),
+        ({"settings": {"concurrency": 0}}, "Setting concurrency is 0, which is less than 1"),
+        ({"settings": {"concurency": 4}}, "There is no setting 'concurency': did you mean conc"),
+    ],
+)
+def test_a_workspace_is_checked_before_anything_runs(wrong: dict[str, Any], told: str) -> None:
+    usual: dict[str, Any] = {"name": "acme", "app_api_key_env": KEY, "target": "target-jsonl"}
+    with pytest.raises(Problem) as caught:
+        Workspace(**{**usual, **wrong})
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"streams": ["mesages"]}, "There is no stream 'mesages': did you mean messages"),
+        ({"start_date": "soon"}, "start_date is 'soon': write a date such as 2024-01-01."),
+        ({"end_date": "2026-13-01"}, "end_date is '2026-13-01': write a date"),
+    ],
+)
+def test_definitions_are_checked_before_anything_runs(
+    orchestra: Orchestra, options: dict[str, Any], told: str
+) -> None:
+    orchestra.options |= options
+    with pytest.raises(Problem) as caught:
+        orchestra.definitions()
+    assert told in str(caught.value)
+
+
+def test_two_workspaces_of_one_name_are_refused(orchestra: Orchestra) -> None:
+    with pytest.raises(Problem) as caught:
+        orchestra.definitions(orchestra.workspace(), orchestra.workspace())
+    assert str(caught.value) == "Workspace 'acme': another one has that name, too."

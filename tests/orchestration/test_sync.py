@@ -1,0 +1,228 @@
+"""The regular sync: its state, its schedule, and its place in the queue."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from e2e import truth
+from harness import new_sandbox
+from orchestration.orchestra import KEY, Orchestra, materialized
+
+from tap_customerio.dagster.coordinator import WorkspaceRunCoordinator
+from tap_customerio.sandbox import Workspace
+from tap_customerio.windows import DAY, HOUR, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SINCE = parse("2026-03-01")
+EDGE = parse("2026-04-01")
+NOW = EDGE + DAY
+STREAMS = ["campaigns", "messages", "metrics"]
+
+
+@pytest.fixture
+def orchestra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Orchestra]:
+    """A workspace whose clock moves on, and whose history ends a day ago."""
+    workspace = Workspace(
+        since=SINCE, per_day=30, people=60, campaigns=3, newsletters=3, broadcasts=1
+    )
+    with (
+        new_sandbox(now=NOW, workspace=workspace) as box,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        monkeypatch.setenv(KEY, box.app_api_key)
+        options: dict[str, Any] = {"start_date": "2026-03-01", "streams": STREAMS}
+        yield Orchestra(box, tmp_path, instance, options)
+
+
+def bookmark(orchestra: Orchestra) -> str:
+    """How far deliveries have been read, as Dagster's database has it."""
+    key = "tap-customerio/sync/acme"
+    text = orchestra.instance.daemon_cursor_storage.get_cursor_values({key})[key]
+    mark: str = json.loads(text)["state"]["bookmarks"]["messages"]["replication_key_value"]
+    return mark
+
+
+def test_syncs_go_on_from_each_other_and_with_the_months_make_the_truth(
+    orchestra: Orchestra,
+) -> None:
+    target, warehouse = orchestra.duckdb()
+    acme = orchestra.workspace(target=target)
+    rows = []
+    for hours in (0, 8):
+        orchestra.box.clock.advance(hours * HOUR)
+        result = orchestra.run("sync", "acme", acme)
+        assert result.success
+        assert bookmark(orchestra) == rfc3339(NOW + hours * HOUR)
+        observed: dict[str, Any] = {
+            event.asset_observation_data.asset_observation.asset_key.path[-1]: (
+                event.asset_observation_data.asset_observation.metadata["rows"].value
+            )
+            for event in result.all_events
+            if event.event_type_value == "ASSET_OBSERVATION"
+        }
+        assert observed.keys() == {"messages", "metrics"}
+        assert materialized(result).keys() == {"campaigns"}
+        rows.append(observed["messages"])
+    assert 0 < rows[1] < rows[0]
+    assert orchestra.run("history", "2026-03-01|acme", acme, streams=["messages"]).success
+    assert warehouse.keys(["messages"]) == truth.keys(orchestra.box, ["messages"])
+
+
+def test_the_first_sync_begins_where_the_months_end_but_looks_back_beyond(
+    orchestra: Orchestra,
+) -> None:
+    acme = orchestra.workspace(rescan_ages=[5])
+    assert orchestra.run("sync", "acme", acme).success
+    days = {row["created"][:10] for row in orchestra.received().records["messages"]}
+    # The latter have come to their age in the day that has passed since.
+    assert days == {"2026-04-01", "2026-03-27"}
+
+
+def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(orchestra: Orchestra) -> None:
+    acme = orchestra.workspace(start_date="2026-03-30")
+    days = {"2026-03-30", "2026-03-31", "2026-04-01"}
+    assert orchestra.run("sync", "acme", acme).success
+    assert {row["created"][:10] for row in orchestra.received().records["messages"]} == days
+    assert orchestra.run("sync", "acme", acme).success
+    assert orchestra.received().records["messages"] == []
+    restart = {"ops": {"sync": {"config": {"restart": True}}}}
+    assert orchestra.run("sync", "acme", acme, run_config=restart).success
+    assert {row["created"][:10] for row in orchestra.received().records["messages"]} == days
+
+
+def test_months_that_syncs_have_read_are_not_missing(orchestra: Orchestra) -> None:
+    orchestra.options["end_date"] = "2026-03-01"
+    orchestra.box.clock.advance(-3 * DAY)
+    assert "messages" not in materialized(orchestra.run("sync", "acme"))
+    orchestra.options["end_date"] = "2026-04-01"
+    orchestra.box.clock.advance(3 * DAY)
+    result = orchestra.run("sync", "acme")
+    months = {
+        (event.materialization.asset_key.path[-1], event.materialization.partition)
+        for event in result.all_events
+        if event.is_step_materialization
+    }
+    march = "2026-03-01|acme"
+    assert months == {("messages", march), ("metrics", march), ("campaigns", "acme")}
+
+
+def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(orchestra: Orchestra) -> None:
+    orchestra.options["retry_policy"] = None
+    orchestra.box.fail(status=403, times=10**6, path="/v1/messages")
+    result = orchestra.run("sync", "acme")
+    assert not result.success
+    told = {
+        event.asset_key.path[-1]
+        for event in result.all_events
+        if event.event_type_value in {"ASSET_OBSERVATION", "ASSET_MATERIALIZATION"}
+        and event.asset_key is not None
+    }
+    assert told == {"campaigns", "metrics"}
+
+
+def requests(orchestra: Orchestra, *names: str) -> dg.SensorExecutionData:
+    """What the schedule wants at some hour."""
+    definitions = orchestra.definitions(*map(orchestra.workspace, names))
+    schedule = definitions.resolve_schedule_def("customerio_sync_schedule")
+    context = dg.build_schedule_context(
+        instance=orchestra.instance,
+        scheduled_execution_time=dt.datetime(2026, 4, 2, 3, tzinfo=dt.timezone.utc),
+        repository_def=definitions.get_repository_def(),
+    )
+    return schedule.evaluate_tick(context)
+
+
+def test_the_schedule_asks_for_each_workspace_whose_last_sync_has_ended(
+    orchestra: Orchestra,
+) -> None:
+    with dg.DagsterInstance.local_temp(str(orchestra.folder)) as instance:
+        orchestra.instance = instance
+        check_schedule(orchestra)
+
+
+def check_schedule(orchestra: Orchestra) -> None:
+    """With an instance that has a reference, which schedules are given."""
+    wanted = requests(orchestra, "acme", "other").run_requests
+    assert [run.partition_key for run in wanted] == ["acme", "other"]
+    assert wanted[0].run_key == "acme 2026-04-02T03:00"
+    assert wanted[0].tags["customerio/workspace"] == wanted[0].tags["customerio/sync"] == "acme"
+    job = orchestra.definitions().resolve_job_def("customerio_sync")
+    assert job.tags["dagster/priority"] == "10"
+    states = [
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.FAILURE,
+    ]
+    for name, status in zip(("acme", "other", "third"), states, strict=True):
+        orchestra.instance.create_run_for_job(
+            job, status=dg.DagsterRunStatus(status), tags={"dagster/partition": name}
+        )
+    wanted = requests(orchestra, "acme", "other", "third").run_requests
+    assert [run.partition_key for run in wanted] == ["third"]
+    nothing = requests(orchestra, "acme", "other")
+    assert nothing.run_requests == []
+    assert nothing.skip_message == "The last syncs of all workspaces have not ended yet."
+
+
+def test_without_a_schedule_there_is_none(orchestra: Orchestra) -> None:
+    orchestra.options["schedule"] = None
+    assert orchestra.definitions().get_repository_def().schedule_defs == []
+
+
+COORDINATOR = """
+run_coordinator:
+  module: tap_customerio.dagster.coordinator
+  class: WorkspaceRunCoordinator
+  config:
+    tag_concurrency_limits:
+      - {key: customerio/workspace, value: {applyLimitPerUniqueValue: true}, limit: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "tags", "expected"),
+    [
+        ("customerio_lists", {"dagster/partition": "acme"}, {"workspace": "acme"}),
+        (
+            "customerio_history",
+            {"dagster/partition": "2026-02-01|acme", "dagster/partition/workspace": "acme"},
+            {"workspace": "acme"},
+        ),
+        ("customerio_sync", {"dagster/partition": "acme"}, {"workspace": "acme", "sync": "acme"}),
+        ("another_job", {"dagster/partition": "acme"}, {}),
+        ("customerio_lists", {}, {}),
+    ],
+)
+def test_the_coordinator_tags_runs_with_their_workspace_before_it_queues_them(
+    tmp_path: Path, job: str, tags: dict[str, str], expected: dict[str, str]
+) -> None:
+    (tmp_path / "dagster.yaml").write_text(COORDINATOR)
+
+    @dg.job(name=job)
+    def any_job() -> None:
+        pass
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert isinstance(instance.run_coordinator, WorkspaceRunCoordinator)
+        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all")
+        run = instance.create_run_for_job(
+            any_job, tags=tags, remote_job_origin=RemoteJobOrigin(repository, job)
+        )
+        submitted = instance.run_coordinator.submit_run(dg.SubmitRunContext(run, None))  # type: ignore[arg-type]
+        assert submitted.status == dg.DagsterRunStatus.QUEUED
+        stored = instance.get_run_by_id(run.run_id)
+        assert stored is not None
+        told = {k.partition("/")[2]: v for k, v in stored.tags.items() if k[:10] == "customerio"}
+        assert told == expected
