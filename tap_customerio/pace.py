@@ -56,11 +56,6 @@ class Pace:
         return min(self._limit, course.ceiling * (1 + self.fall * regained**3))
 
     @property
-    def waited(self) -> float:
-        """Seconds for which 429s have held requests back."""
-        return 0.0
-
-    @property
     def pause(self) -> float:
         """Seconds for which nothing is sent, since a 429 said so."""
         return max(0.0, self._budget.course.resume - self._budget.now())

@@ -14,23 +14,22 @@ WORKSPACE_TAG = f"{GROUP}/workspace"
 SYNC_TAG = f"{GROUP}/sync"
 SYNC_JOB = f"{GROUP}_sync"
 
-_PARTITION_TAGS = ("dagster/partition/workspace", "dagster/partition")
-
 
 class WorkspaceRunCoordinator(QueuedRunCoordinator):
-    """Queues runs, tagged by workspace, so that limits hold over all jobs and backfills."""
+    """Queues runs, tagged by workspace, so that limits hold over all jobs and backfills.
+
+    Runs that read all there is at present have one tag more: of two at once, the later would let
+    the target drop what the earlier has just written.
+    """
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
         """Tag the run, and queue it."""
         run = context.dagster_run
-        if not _is_ours(run):
-            return super().submit_run(context)
-        workspace = next((run.tags[tag] for tag in _PARTITION_TAGS if tag in run.tags), None)
-        if workspace is not None:
-            tags = {WORKSPACE_TAG: workspace}
-            if run.job_name == SYNC_JOB:
-                tags[SYNC_TAG] = workspace
-            self._instance.add_run_tags(run.run_id, tags)
+        if _is_ours(run) and "dagster/partition" in run.tags:
+            month_of = run.tags.get("dagster/partition/workspace")
+            workspace = month_of or run.tags["dagster/partition"]
+            tags = (WORKSPACE_TAG,) if month_of else (WORKSPACE_TAG, SYNC_TAG)
+            self._instance.add_run_tags(run.run_id, dict.fromkeys(tags, workspace))
         return super().submit_run(context)
 
 

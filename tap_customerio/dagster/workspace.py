@@ -73,7 +73,7 @@ class Workspace:
         return {**os.environ, **self._variables(self.settings), f"{PREFIX}APP_API_KEY": key}
 
     def shown(self) -> list[str]:
-        """What one would type before the command: the variables, secrets by name only."""
+        """What one would type before the command: variables, but no secret."""
         known = SETTINGS["properties"]
         told = {
             name: value

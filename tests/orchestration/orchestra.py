@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 KEY = "ACME_APP_API_KEY"
 """The variable that holds the key."""
 
+QUIET = {"telemetry": {"enabled": False}}
+"""For an instance that is kept in a folder."""
+
 
 @dataclass
 class Orchestra:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -17,7 +18,7 @@ from backfill.backfilling import TARGET, keys
 from e2e.processes import PATIENCE, end, wait_until
 from harness import Output, config_for, new_sandbox, run_tap
 from orchestration import deployed
-from orchestration.orchestra import KEY
+from orchestration.orchestra import KEY, QUIET
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import parse
@@ -54,6 +55,7 @@ def instance(
     variables = {"DAGSTER_HOME": str(tmp_path), "ACME_URL": box.url, "ACME_TARGET": target}
     for name, value in {**variables, KEY: box.app_api_key}.items():
         monkeypatch.setenv(name, value)
+    (tmp_path / "dagster.yaml").write_text(json.dumps(QUIET))
     with dg.DagsterInstance.get() as instance:
         yield instance
 

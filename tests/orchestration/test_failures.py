@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import dagster as dg
 import pytest
 from backfill.backfilling import TARGET, keys
-from orchestration.orchestra import KEY, Orchestra, failure, materialized
+from orchestration.orchestra import KEY, QUIET, Orchestra, failure, materialized
 
 from tap_customerio.dagster import Workspace
 from tap_customerio.problems import Problem
@@ -143,7 +145,7 @@ def test_the_key_is_nowhere_in_what_dagster_keeps(
     home = orchestra.folder / "home"
     home.mkdir()
     fails = orchestra.workspace(target=orchestra.target(f"{TARGET}sys.exit(3)\n"))
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    with dg.DagsterInstance.local_temp(str(home), QUIET) as instance:
         orchestra.instance = instance
         assert not orchestra.run("sync", "acme", fails).success
         orchestra.box.fail(status=401, times=FOREVER)
@@ -193,3 +195,15 @@ def test_two_workspaces_of_one_name_are_refused(orchestra: Orchestra) -> None:
     with pytest.raises(Problem) as caught:
         orchestra.definitions(orchestra.workspace(), orchestra.workspace())
     assert str(caught.value) == "Workspace 'acme': another one has that name, too."
+
+
+def test_without_the_extra_one_sentence_says_so() -> None:
+    hidden = "import sys; sys.modules['dagster'] = None; import tap_customerio.dagster"
+    ran = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: tap_customerio.dagster needs an extra: pip install "
+        "'tap-customerio[dagster]'."
+    )

@@ -93,6 +93,19 @@ def test_metadata_says_what_was_read_by_whom_and_what_it_took(orchestra: Orchest
     assert about["rate_limit_seconds"] == 0
 
 
+def test_waiting_for_others_who_share_the_limit_is_told(orchestra: Orchestra) -> None:
+    orchestra.box.fail(status=429, headers={"Retry-After": "1"}, path="/v1/campaigns")
+    result = orchestra.run("lists", "acme", streams=["campaigns"])
+    assert 0 < materialized(result)["campaigns"]["rate_limit_seconds"] < 5
+
+
+def test_runs_that_a_person_starts_on_the_screen_have_no_children_of_dagsters_making(
+    orchestra: Orchestra,
+) -> None:
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    assert job.executor_def is dg.in_process_executor
+
+
 def test_the_log_begins_with_the_command_that_one_would_type(orchestra: Orchestra) -> None:
     acme = orchestra.workspace(metrics_resolution="weeks")
     result = orchestra.run("history", MARCH, acme, streams=["metrics"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,19 +17,19 @@ from dagster._core.remote_origin import (
 )
 from e2e import truth
 from harness import new_sandbox
-from orchestration.orchestra import KEY, Orchestra, materialized
+from orchestration.orchestra import KEY, QUIET, Orchestra, materialized
 
-from tap_customerio.dagster.coordinator import WorkspaceRunCoordinator
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SINCE = parse("2026-03-01")
 EDGE = parse("2026-04-01")
 NOW = EDGE + DAY
+GUIDE = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text()
+OURS = "customerio/"
 STREAMS = ["campaigns", "messages", "metrics"]
 
 
@@ -147,7 +149,7 @@ def requests(orchestra: Orchestra, *names: str) -> dg.SensorExecutionData:
 def test_the_schedule_asks_for_each_workspace_whose_last_sync_has_ended(
     orchestra: Orchestra,
 ) -> None:
-    with dg.DagsterInstance.local_temp(str(orchestra.folder)) as instance:
+    with dg.DagsterInstance.local_temp(str(orchestra.folder), QUIET) as instance:
         orchestra.instance = instance
         check_schedule(orchestra)
 
@@ -181,48 +183,54 @@ def test_without_a_schedule_there_is_none(orchestra: Orchestra) -> None:
     assert orchestra.definitions().get_repository_def().schedule_defs == []
 
 
-COORDINATOR = """
-run_coordinator:
-  module: tap_customerio.dagster.coordinator
-  class: WorkspaceRunCoordinator
-  config:
-    tag_concurrency_limits:
-      - {key: customerio/workspace, value: {applyLimitPerUniqueValue: true}, limit: 1}
-"""
+def guide() -> dg.Definitions:
+    """What the guide tells to write, next to an asset of somebody else's."""
+    [code] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(code, found)
+
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["acme"]))
+    def other() -> None:
+        pass
+
+    defs = dg.Definitions.merge(found["defs"], dg.Definitions([other]))
+    dg.Definitions.validate_loadable(defs)
+    return defs
+
+
+BOTH = {"workspace": "acme", "sync": "acme"}
+MONTH = {"dagster/partition": "2026-02-01|acme", "dagster/partition/workspace": "acme"}
+WHOLE = {"dagster/partition": "acme"}
 
 
 @pytest.mark.parametrize(
-    ("job", "tags", "expected"),
+    ("job", "asset", "tags", "expected"),
     [
-        ("customerio_lists", {"dagster/partition": "acme"}, {"workspace": "acme"}),
-        (
-            "customerio_history",
-            {"dagster/partition": "2026-02-01|acme", "dagster/partition/workspace": "acme"},
-            {"workspace": "acme"},
-        ),
-        ("customerio_sync", {"dagster/partition": "acme"}, {"workspace": "acme", "sync": "acme"}),
-        ("another_job", {"dagster/partition": "acme"}, {}),
-        ("customerio_lists", {}, {}),
+        ("customerio_lists", None, WHOLE, BOTH),
+        ("customerio_history", None, MONTH, {"workspace": "acme"}),
+        ("customerio_sync", None, WHOLE, BOTH),
+        ("customerio_lists", None, {}, {}),
+        ("__ASSET_JOB", "customerio/campaigns", WHOLE, BOTH),
+        ("__ASSET_JOB", "customerio/messages", MONTH, {"workspace": "acme"}),
+        ("__ASSET_JOB", "other", WHOLE, {}),
     ],
 )
-def test_the_coordinator_tags_runs_with_their_workspace_before_it_queues_them(
-    tmp_path: Path, job: str, tags: dict[str, str], expected: dict[str, str]
+def test_with_the_guides_settings_runs_are_tagged_with_their_workspace_and_queued(
+    tmp_path: Path, job: str, asset: str | None, tags: dict[str, str], expected: dict[str, str]
 ) -> None:
-    (tmp_path / "dagster.yaml").write_text(COORDINATOR)
-
-    @dg.job(name=job)
-    def any_job() -> None:
-        pass
-
+    [settings] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    (tmp_path / "dagster.yaml").write_text(settings)
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all")
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert isinstance(instance.run_coordinator, WorkspaceRunCoordinator)
-        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all")
         run = instance.create_run_for_job(
-            any_job, tags=tags, remote_job_origin=RemoteJobOrigin(repository, job)
+            guide().resolve_job_def(job),
+            tags=tags,
+            remote_job_origin=RemoteJobOrigin(repository, job),
+            asset_selection={dg.AssetKey.from_user_string(asset)} if asset else None,
         )
-        submitted = instance.run_coordinator.submit_run(dg.SubmitRunContext(run, None))  # type: ignore[arg-type]
-        assert submitted.status == dg.DagsterRunStatus.QUEUED
+        context = dg.SubmitRunContext(run, None)  # type: ignore[arg-type]
+        assert instance.run_coordinator.submit_run(context).status == dg.DagsterRunStatus.QUEUED
         stored = instance.get_run_by_id(run.run_id)
         assert stored is not None
-        told = {k.partition("/")[2]: v for k, v in stored.tags.items() if k[:10] == "customerio"}
+        told = {tag.partition("/")[2]: value for tag, value in stored.tags.items() if OURS in tag}
         assert told == expected
