@@ -167,6 +167,11 @@ def test_the_requests_of_each_stream_are_told_at_the_end(
     assert sum(map(int, named.values())) == len(sandbox.calls)
     assert int(told.split()[0]) == len(sandbox.calls)
     assert int(named["campaign_actions"]) > int(named["segments"]) == 1
+    metrics = [json.loads(log.message[8:]) for log in caplog.records if "METRIC: {" in log.message]
+    measured = {(point["metric"], point["tags"].get("stream")): point["value"] for point in metrics}
+    for stream, requests in named.items():
+        assert measured["http_request_count", stream] == int(requests)
+    assert measured["rate_limit_wait", None] == 0
 
 
 def test_a_tap_that_runs_again_reads_again(sandbox: Sandbox) -> None:

@@ -19,7 +19,6 @@ from tap_customerio.windows import parse, rfc3339
 
 _Event = dg.AssetMaterialization | dg.AssetObservation
 
-_FIRST = {"dagster/priority": "10"}
 _UNFINISHED = [
     status
     for status in dg.DagsterRunStatus
@@ -61,7 +60,7 @@ def sync_job(
         attempt.run("--config", "ENV", state=begun, catalog=selecting(account.catalog_dict, kinds))
         # Yielded, not logged by the context, which forgets its events when the op fails.
         yield from _events(attempt, workspace, kinds)
-        if not bounded:
+        if attempt.whole and not bounded:
             yield from _months_read(workspace, kinds, months, begun, kept.state)
         attempt.check()
 
@@ -69,7 +68,7 @@ def sync_job(
         name=SYNC_JOB,
         description="All streams of a workspace, each from where the last sync ended.",
         partitions_def=dg.StaticPartitionsDefinition(list(workspaces)),
-        tags=_FIRST,
+        tags={"dagster/priority": "10"},
         executor_def=dg.in_process_executor,
     )
     def job() -> None:
@@ -113,12 +112,12 @@ def _from_history(
     last = months.get_last_partition_window()
     edge = rfc3339(int((last.end if last else months.start).timestamp()))
     for name, kind in kinds.items():
-        if kind.ranged:
+        if kind.ranged and not state["bookmarks"].get(name):
             mark = {"replication_key": kind.replication_key, "replication_key_value": edge}
             if issubclass(kind, TimeSeries):
                 mark["resolution"] = account.settings.metrics_resolution
                 mark["timezone"] = account.settings.metrics_timezone
-            state["bookmarks"].setdefault(name, mark)
+            state["bookmarks"][name] = mark
     return state
 
 

@@ -46,12 +46,11 @@ class Workspace:
         """
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise problems.bad_workspace(self.name, "call it by letters, digits, '.', '_' and '-'.")
-        known = dict(TapCustomerio.config_jsonschema)
-        TapCustomerio.append_builtin_config(known)
+        TapCustomerio.append_builtin_config(TapCustomerio.config_jsonschema)
+        known = TapCustomerio.config_jsonschema["properties"]
         for name in self.settings:
-            if name not in known["properties"]:
-                where = "'tap-customerio --about'"
-                raise problems.unknown("setting", name, known["properties"], where)
+            if name not in known:
+                raise problems.unknown("setting", name, known, "'tap-customerio --about'")
         if wrong := faults({**self.settings, "region": self.region, "app_api_key": "unknown"}):
             raise problems.bad_workspace(self.name, " ".join(wrong))
         try:
