@@ -7,7 +7,6 @@ import dagster as dg
 from pydantic import Field
 
 from tap_customerio.backfill.job import State, selecting
-from tap_customerio.commands.account import Account
 from tap_customerio.dagster.attempt import Attempt
 from tap_customerio.dagster.coordinator import SYNC_JOB, SYNC_TAG, WORKSPACE_TAG
 from tap_customerio.dagster.history import MONTH, WORKSPACE
@@ -15,6 +14,7 @@ from tap_customerio.dagster.kept import Kept
 from tap_customerio.dagster.streams import Kinds, asset_key
 from tap_customerio.dagster.workspace import Workspace
 from tap_customerio.streams.series import TimeSeries
+from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse, rfc3339
 
 _Event = dg.AssetMaterialization | dg.AssetObservation
@@ -33,6 +33,13 @@ class SyncConfig(dg.Config):
     restart: bool = Field(default=False, description="Forget the state, and begin anew.")
 
 
+class _Described(TapCustomerio):
+    """Tells of settings and streams, reads nothing, and leaves signals to Dagster."""
+
+    def _setup_signal_handlers(self) -> None:
+        pass
+
+
 def sync_job(
     workspaces: Mapping[str, Workspace],
     kinds: Kinds,
@@ -48,16 +55,16 @@ def sync_job(
         first_try = context.run.parent_run_id is None and not context.retry_number
         if config.restart and first_try:
             kept.state = None
-        # Account, since a tap would take the handlers of signals from Dagster.
-        settings = {**workspace.settings, "app_api_key": "unused"}
-        account = Account(settings, parse_env_config=True)
+        tap = _Described(
+            config={**workspace.settings, "app_api_key": "unused"}, parse_env_config=True
+        )
         begun = kept.state or {"bookmarks": {}}
-        bounded = "start_date" in account.config
+        bounded = "start_date" in tap.config
         if not bounded:
-            begun = _from_history(begun, account, kinds, months)
+            begun = _from_history(begun, tap, kinds, months)
         kept.state, kept.rows = begun, {}
         attempt = Attempt(context, workspace, kept)
-        attempt.run("--config", "ENV", state=begun, catalog=selecting(account.catalog_dict, kinds))
+        attempt.run("--config", "ENV", state=begun, catalog=selecting(tap.catalog_dict, kinds))
         # Yielded, not logged by the context, which forgets its events when the op fails.
         yield from _events(attempt, workspace, kinds)
         if attempt.whole and not bounded:
@@ -102,7 +109,7 @@ def schedule(
 
 
 def _from_history(
-    state: State, account: Account, kinds: Kinds, months: dg.TimeWindowPartitionsDefinition
+    state: State, tap: TapCustomerio, kinds: Kinds, months: dg.TimeWindowPartitionsDefinition
 ) -> State:
     """The state, in which streams with a time range begin where the months of history end.
 
@@ -115,8 +122,8 @@ def _from_history(
         if kind.ranged and not state["bookmarks"].get(name):
             mark = {"replication_key": kind.replication_key, "replication_key_value": edge}
             if issubclass(kind, TimeSeries):
-                mark["resolution"] = account.settings.metrics_resolution
-                mark["timezone"] = account.settings.metrics_timezone
+                mark["resolution"] = tap.settings.metrics_resolution
+                mark["timezone"] = tap.settings.metrics_timezone
             state["bookmarks"][name] = mark
     return state
 
