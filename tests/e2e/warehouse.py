@@ -53,11 +53,13 @@ class Warehouse:
         name: duckdb or postgres.
         place: The settings of the target that say where it is.
         connect: Opens it.
+        schema: Where in it the tables are.
     """
 
     name: str
     place: dict[str, str]
     connect: Callable[[], AbstractContextManager[Any]]
+    schema: str = SCHEMA
 
     @property
     def loader(self) -> str:
@@ -75,9 +77,11 @@ class Warehouse:
 
     def counts(self) -> dict[str, int]:
         """How many rows there are in every table."""
-        query = f"select table_name from information_schema.tables where table_schema = '{SCHEMA}'"
+        query = (
+            f"select table_name from information_schema.tables where table_schema = '{self.schema}'"
+        )
         tables = [name for (name,) in self.ask(query)]
-        counted = self.ask_all(f"select count(*) from {SCHEMA}.{table}" for table in tables)
+        counted = self.ask_all(f"select count(*) from {self.schema}.{table}" for table in tables)
         return {table: rows for table, [(rows,)] in zip(tables, counted, strict=True)}
 
     def types(self) -> dict[str, dict[str, str]]:
@@ -86,7 +90,7 @@ class Warehouse:
         types: dict[str, dict[str, str]] = {}
         for table, column, name in self.ask(
             f"select table_name, column_name, {name_of_type} from information_schema.columns "
-            f"where table_schema = '{SCHEMA}'"
+            f"where table_schema = '{self.schema}'"
         ):
             types.setdefault(table, {})[column] = name
         return types
@@ -96,7 +100,7 @@ class Warehouse:
         columns: dict[str, set[str]] = {}
         for table, column in self.ask(
             f"select table_name, column_name from information_schema.key_column_usage "
-            f"where table_schema = '{SCHEMA}'"
+            f"where table_schema = '{self.schema}'"
         ):
             columns.setdefault(table, set()).add(column)
         return columns
@@ -105,7 +109,8 @@ class Warehouse:
         """The keys of each of these tables, and how many rows have them."""
         streams = list(streams)
         found = self.ask_all(
-            f"select {', '.join(truth.key(stream))} from {SCHEMA}.{stream}" for stream in streams
+            f"select {', '.join(truth.key(stream))} from {self.schema}.{stream}"
+            for stream in streams
         )
         return dict(zip(streams, map(Counter, found), strict=True))
 
@@ -113,7 +118,7 @@ class Warehouse:
         """All rows by key, with the columns that the truth knows."""
         kinds = truth.kinds(stream)
         names = [f'"{name}"' for name in kinds]
-        rows = self.ask(f"select {', '.join(names)} from {SCHEMA}.{stream}")
+        rows = self.ask(f"select {', '.join(names)} from {self.schema}.{stream}")
         found = [
             {
                 name: _parsed(value) if kind in _STRUCTURED else value
