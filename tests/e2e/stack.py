@@ -1,0 +1,142 @@
+"""The processes of docs/cluster.md, started by its own commands in a copy of the example."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+from e2e.processes import ROOT, environment, installed, run, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+EXAMPLE = Path(__file__).with_name("cluster")
+DOCUMENT = ROOT / "docs" / "cluster.md"
+
+
+def documented(program: str) -> str:
+    """The only command of the document that begins so."""
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL))
+    lines = blocks.replace("\\\n", "").splitlines()
+    [command] = [line for line in lines if line.startswith(program)]
+    return command
+
+
+class Stack:
+    """The example in a folder of its own, its processes gone when the context ends.
+
+    Attributes:
+        home: The folder.
+        workers: One process each, parent of all that are a worker.
+    """
+
+    def __init__(
+        self, folder: Path, everywhere: Mapping[str, str], of_workers: Mapping[str, str]
+    ) -> None:
+        """Copy it; the variables are for all processes, and for the workers alone."""
+        self.home, self.logs = folder / "home", folder / "logs"
+        self.logs.mkdir()
+        shutil.copytree(EXAMPLE, self.home, ignore=shutil.ignore_patterns("__pycache__"))
+        path = os.pathsep.join([str(Path(installed("dagster")).parent), os.environ["PATH"]])
+        self.variables = {**everywhere, "DAGSTER_HOME": str(self.home), "PATH": path}
+        self._of_workers = of_workers
+        self._stack = ExitStack()
+        self.workers: list[psutil.Process] = []
+
+    def __enter__(self) -> Self:
+        """Nothing runs yet."""
+        return self
+
+    def start(self) -> None:
+        """Start all but the daemon; workers first, for they take longest."""
+        self._run("dagster instance")
+        for _ in range(2):
+            self.workers.append(self._start("dagster-celery", **self._of_workers))
+        code, self._web = free_ports(2)
+        self.variables["CODE_SERVER_PORT"] = str(code)
+        self._start("dagster code-server")
+        wait_until(lambda: listens(code), "the code server")
+        self._start("dagster-webserver", "-p", str(self._web))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill what still runs."""
+        self._stack.close()
+
+    def launch(self) -> None:
+        """Launch the backfill as soon as the webserver answers, and then start the daemon.
+
+        Which looks for backfills when it starts, and then every thirty seconds.
+        """
+        wait_until(lambda: listens(self._web), "the webserver")
+        self._run("dagster-graphql", "-r", f"http://127.0.0.1:{self._web}")
+        self._start("dagster-daemon")
+
+    def told(self) -> str:
+        """All that is written to logs, and what else there is in the folder."""
+        files = [*self.logs.rglob("*"), *self.home.rglob("*")]
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')}"
+            for path in files
+            if path.is_file()
+        )
+
+    def _run(self, program: str, *more: str) -> None:
+        said = run(_shell(program, *more), cwd=self.home, env=environment(**self.variables))
+        (self.logs / f"{program}.log").write_text(said.log + said.printed)
+
+    def _start(self, program: str, *more: str, **variables: str) -> psutil.Process:
+        with (self.logs / f"{program} {len(self.workers)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                _shell(program, *more),
+                cwd=self.home,
+                env=environment(**self.variables, **variables),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._stack.callback(process.wait)
+        found = psutil.Process(process.pid)
+        self._stack.callback(kill_all, found)
+        return found
+
+
+def _shell(program: str, *more: str) -> list[str]:
+    return ["sh", "-c", f"exec {documented(program)} {shlex.join(more)}"]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports at which nobody listens."""
+    with ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in taken]
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens at a port."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def kill_all(process: psutil.Process) -> None:
+    """Kill a process and all that came of it, as if its machine were gone."""
+    with suppress(psutil.NoSuchProcess):
+        for member in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                member.kill()

@@ -1,0 +1,361 @@
+"""History on a cluster, by the example's own files: machines die, and nothing is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+import zlib
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import psutil
+import psycopg
+import pytest
+import redis
+import yaml
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
+from e2e import truth
+from e2e.processes import PATIENCE, wait_until, write
+from e2e.rows import instant
+from e2e.stack import DOCUMENT, EXAMPLE, Stack, kill_all
+
+from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.windows import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dagster import DagsterRun
+    from e2e.warehouse import Warehouse
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+pytestmark = pytest.mark.e2e
+
+MONTHS = [f"2025-0{month}-01" for month in range(1, 10)]
+SINCE, END = MONTHS[0], "2025-10-01"
+STREAMS = ("messages", "metrics")
+RATE = 5
+SLOTS = 3
+"""Runs at a time of each worker."""
+ASKING = 0.3
+"""Seconds between questions that cost much."""
+WORKSPACES = {"acme": "key-of-acme-4711", "bora": "key-of-bora-4712"}
+SECRETS = (*WORKSPACES.values(), "password-of-dagster", "password-of-the-warehouse")
+LIMIT = 2
+"""Runs at a time of each workspace, by the example's dagster.yaml."""
+PARTITIONS = Counter(f"{month}|{name}" for month in MONTHS for name in WORKSPACES)
+TOO_MANY = 429
+
+
+class Hold:
+    """Lets calls for messages wait until it is opened, and knows which months they are about."""
+
+    def __init__(self, answering: ASGIApp) -> None:
+        """Closed at first."""
+        self._answering = answering
+        self.months: set[str] = set()
+        self.opened = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, perhaps later."""
+        if scope["path"] == "/v1/messages":
+            query = parse_qs(scope["query_string"].decode())
+            self.months.add(f"{instant(int(query['start_ts'][0])):%Y-%m}")
+            while not self.opened:  # noqa: ASYNC110 - by another thread
+                await asyncio.sleep(0.01)
+        await self._answering(scope, receive, send)
+
+
+@dataclass
+class Story:
+    """What there is when all is over.
+
+    Attributes:
+        boxes: The workspaces by name.
+        warehouses: What has been loaded of each.
+        runs: All there have been.
+        lost: Those that died with a child of a worker, or with all of a worker.
+        told: All that has been written to logs and files, and into Dagster's and Celery's stores.
+    """
+
+    boxes: dict[str, Sandbox]
+    warehouses: dict[str, Warehouse]
+    runs: list[RunRecord]
+    lost: set[str]
+    told: str
+
+
+@pytest.fixture(scope="module")
+def boxes() -> Iterator[dict[str, Sandbox]]:
+    """Two workspaces, each with a key of its own, that refuse what is two calls too many."""
+    make = partial(
+        Workspace,
+        since=parse(SINCE),
+        per_day=12,
+        people=50,
+        campaigns=2,
+        newsletters=1,
+        broadcasts=1,
+        transactional=1,
+    )
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                Sandbox(
+                    make(seed=seed),
+                    clock=Clock(parse(END)),
+                    app_api_key=key,
+                    requests_per_second=RATE + 1,
+                )
+            )
+            for seed, (name, key) in enumerate(WORKSPACES.items(), 1)
+        }
+
+
+@pytest.fixture(scope="module")
+def warehouses(
+    make_warehouse: Callable[..., Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Warehouse]:
+    """One database, with a schema for each workspace."""
+    whole = make_warehouse("postgres", tmp_path_factory.mktemp("warehouse"))
+    return {name: replace(whole, schema=name) for name in WORKSPACES}
+
+
+@pytest.fixture(scope="module")
+def story(
+    boxes: dict[str, Sandbox],
+    warehouses: dict[str, Warehouse],
+    postgres: str,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Story:
+    """A backfill of all partitions during which one fails, a child dies, and a machine."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create database dagster")
+    storage = postgres.replace("/postgres?", "/dagster?")
+    place = warehouses["acme"].place["sqlalchemy_url"]
+    *_, of_dagster, of_warehouse = SECRETS
+    everywhere = {
+        "DAGSTER_POSTGRES_URL": url_of(storage, "postgresql+psycopg2", of_dagster),
+        "CELERY_URL": f"{redis_url}/1",
+        "WORKER_SLOTS": str(2 * SLOTS),
+    }
+    of_workers = {
+        "TAP_CUSTOMERIO_RATE_LIMIT_URL": f"{redis_url}/2",
+        "TARGET_POSTGRES_SQLALCHEMY_URL": url_of(place, "postgresql+psycopg", of_warehouse),
+        **{f"{name.upper()}_APP_API_KEY": key for name, key in WORKSPACES.items()},
+    }
+    stack = Stack(tmp_path_factory.mktemp("cluster"), everywhere, of_workers)
+    write(stack.home / "workspaces.yaml", listed(boxes))  # JSON is YAML
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in everywhere.items():
+            patch.setenv(name, value)
+        with stack:
+            stack.start()
+            with DagsterInstance.from_config(str(stack.home)) as instance:
+                runs, lost = happen(stack, instance, boxes)
+    told = [stack.told(), in_database(storage), *(in_redis(f"{redis_url}/{n}") for n in (1, 2))]
+    return Story(boxes, warehouses, runs, lost, "\n".join(told))
+
+
+def listed(boxes: dict[str, Sandbox]) -> dict[str, Any]:
+    """The example's workspaces, on sandboxes."""
+    listed: dict[str, Any] = yaml.safe_load((EXAMPLE / "workspaces.yaml").read_text())
+    for workspace in listed["workspaces"]:
+        box = boxes[workspace["name"]]
+        workspace["settings"] = {
+            "api_url": box.url,
+            "requests_per_second": RATE,
+            "concurrency": 2,
+        }
+    listed["retry_policy"]["delay"] = 1
+    return listed | {"start_date": SINCE, "end_date": END, "streams": STREAMS}
+
+
+def url_of(uri: str, driver: str, password: str) -> str:
+    """A URL for SQLAlchemy; the server trusts everybody, whatever the password."""
+    _, _, rest = uri.partition("://postgres:@")
+    return f"{driver}://postgres:{password}@{rest}"
+
+
+def happen(
+    stack: Stack, instance: DagsterInstance, boxes: dict[str, Sandbox]
+) -> tuple[list[RunRecord], set[str]]:
+    """Launch, fail, kill, and wait for the end; gives all runs, and which were lost."""
+    holds = [Hold(box.gate.app) for box in boxes.values()]
+    for box, hold in zip(boxes.values(), holds, strict=True):
+        box.gate.app = hold
+    stack.launch()
+    try:
+        wait_until(lambda: all(len(hold.months) >= LIMIT for hold in holds), "runs under way")
+        of_child, of_machine = kill(instance, stack.workers)
+        boxes["bora"].fail(status=400, path="/v1/messages")
+        for hold in holds:
+            hold.opened = True
+        give_up(instance, of_machine)
+        wait_until(lambda: ended(instance), "the end of the backfill")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{stack.told()}") from None
+    return [*instance.get_run_records()], {of_child, *of_machine}
+
+
+def kill(instance: DagsterInstance, workers: list[psutil.Process]) -> tuple[str, list[str]]:
+    """Kill -9 a child of one worker, and all of the other; gives the run and the runs they were at.
+
+    Raises:
+        AssertionError: When the tap or the target of the child lives on.
+    """
+    running = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+    children = {pid_of(instance, run): run.run_id for run in running}
+    by_worker = {
+        worker: [pid for pid in children if worker in psutil.Process(pid).parents()]
+        for worker in workers
+    }
+    machine, other = sorted(workers, key=lambda worker: len(by_worker[worker]))
+    assert by_worker[machine], by_worker
+    child = by_worker[other][0]
+    pipe = psutil.Process(child).children(recursive=True)
+    assert len(pipe) >= 2, pipe
+    os.kill(child, signal.SIGKILL)
+    kill_all(machine)
+    _, orphans = psutil.wait_procs(pipe, PATIENCE)
+    assert not orphans
+    return children[child], [children[pid] for pid in by_worker[machine]]
+
+
+def give_up(instance: DagsterInstance, lost: list[str]) -> None:
+    """Let the time of runs be up, but not that of those that take their places."""
+
+    def heirs() -> list[DagsterRun]:
+        time.sleep(ASKING)
+        return [run for run in instance.get_runs() if run.parent_run_id in lost]
+
+    for run_id in lost:
+        instance.add_run_tags(run_id, {MAX_RUNTIME_SECONDS_TAG: "1"})
+    wait_until(lambda: len(heirs()) == len(lost), f"{len(lost)} lost runs launched again")
+    for run in heirs():
+        instance.add_run_tags(run.run_id, {MAX_RUNTIME_SECONDS_TAG: "3600"})
+
+
+def pid_of(instance: DagsterInstance, run: DagsterRun) -> int:
+    """The child that executes a run."""
+    entries = instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT)
+    events = [entry.dagster_event.engine_event_data for entry in entries if entry.dagster_event]
+    [pid] = {event.metadata["pid"].value for event in events if "pid" in event.metadata}
+    return int(str(pid))
+
+
+def ended(instance: DagsterInstance) -> bool:
+    """Whether all partitions are there, or the only backfill has been given up."""
+    time.sleep(ASKING)
+    done = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.SUCCESS]))
+    [backfill] = instance.get_backfills()
+    return len(done) == PARTITIONS.total() or backfill.status in BULK_ACTION_TERMINAL_STATUSES
+
+
+def in_database(uri: str) -> str:
+    """All text in Dagster's database, unpacked where it is packed."""
+    with psycopg.connect(uri) as connection:
+        names = connection.execute(
+            "select tablename from pg_tables where schemaname = 'public'"
+        ).fetchall()
+        rows = [
+            cell
+            for (name,) in names
+            for row in connection.execute(f"select * from {name}".encode()).fetchall()
+            for cell in row
+        ]
+    return "\n".join(
+        zlib.decompress(cell).decode() if isinstance(cell, bytes) else str(cell) for cell in rows
+    )
+
+
+def in_redis(url: str) -> str:
+    """All that a database of Redis holds, of whatever kind."""
+    with redis.Redis.from_url(url, decode_responses=True, encoding_errors="replace") as client:
+        show: dict[str, Callable[[str], Any]] = {
+            "string": client.get,
+            "hash": client.hgetall,
+            "set": client.smembers,
+            "list": lambda key: client.lrange(key, 0, -1),
+            "zset": lambda key: client.zrange(key, 0, -1),
+        }
+        return "\n".join(f"{key} {show[client.type(key)](key)}" for key in client.scan_iter())
+
+
+def time_of(record: RunRecord) -> tuple[float, float]:
+    """When a run began, and when it ended."""
+    assert record.start_time is not None
+    assert record.end_time is not None
+    return record.start_time, record.end_time
+
+
+def test_every_partition_succeeds_though_runs_fail_and_die(story: Story) -> None:
+    runs = [record.dagster_run for record in story.runs]
+    succeeded = Counter(
+        run.tags["dagster/partition"] for run in runs if run.status is DagsterRunStatus.SUCCESS
+    )
+    assert succeeded == PARTITIONS
+    failed = {run.run_id for run in runs if run.status is not DagsterRunStatus.SUCCESS}
+    assert failed >= story.lost
+    assert "STEP_UP_FOR_RETRY" in story.told
+
+
+def test_the_tables_hold_what_the_workspaces_hold(story: Story) -> None:
+    for name, box in story.boxes.items():
+        warehouse = story.warehouses[name]
+        assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
+        assert warehouse.table("messages") == truth.table(box, "messages")
+
+
+@pytest.mark.parametrize("name", WORKSPACES)
+def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(story: Story, name: str) -> None:
+    tag = "customerio/workspace"
+    times = [time_of(record) for record in story.runs if record.dagster_run.tags[tag] == name]
+    edges = sorted(edge for start, end in times for edge in ((start, 1), (end, -1)))
+    assert max(accumulate(step for _, step in edges)) == LIMIT
+
+
+@pytest.mark.parametrize("name", WORKSPACES)
+def test_all_runs_of_a_workspace_share_its_budget(story: Story, name: str) -> None:
+    box = story.boxes[name]
+    busiest = box.busiest_second()
+    told = f"{name}: {len(box.calls)} requests, {busiest} in the busiest second\n"
+    sys.stderr.write(told)
+    assert busiest <= RATE + 1
+    assert TOO_MANY not in {call.status for call in box.calls}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_secrets_stay_with_the_processes_that_need_them(story: Story, secret: str) -> None:
+    assert "BORA_APP_API_KEY" in story.told
+    assert secret not in story.told
+
+
+def test_the_target_is_told_what_meltano_yml_tells_it(
+    shipped: Callable[[str], dict[str, Any]],
+) -> None:
+    told = json.loads((EXAMPLE / "target.json").read_text())
+    of_a_workspace = {"default_target_schema"}
+    assert told.keys() == shipped("target-postgres").keys() - of_a_workspace
+    assert told.items() <= shipped("target-postgres").items()
+
+
+def test_the_document_names_every_variable_of_the_example() -> None:
+    text = "".join(path.read_text() for path in EXAMPLE.glob("*.yaml"))
+    wanted = {*re.findall(r"env: (\w+)}", text), *re.findall(r"app_api_key_env: (\w+)", text)}
+    assert "WORKER_SLOTS" in wanted
+    named = set(re.findall(r"`([A-Z_]+)`", DOCUMENT.read_text()))
+    assert wanted <= named
