@@ -145,6 +145,7 @@ def bucket_start(moment: int, resolution: Resolution, zone: ZoneInfo) -> int:
     return _midnight(day, zone)
 
 
+@lru_cache(maxsize=50_000)
 def bucket_after(start: int, resolution: Resolution, zone: ZoneInfo, count: int = 1) -> int:
     """First second of the bucket `count` places after (before, if negative) the one at `start`."""
     if resolution == "hours":

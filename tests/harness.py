@@ -11,7 +11,10 @@ import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
 
 from tap_customerio.problems import Problem
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
@@ -49,7 +52,7 @@ class Output:
         """Sort the lines of a tap."""
         output = cls()
         for line in lines:
-            message = json.loads(line)
+            message = msgspec.json.decode(line)
             output.messages.append(message)
             output.types.append(message["type"])
             if message["type"] == "RECORD":
@@ -70,10 +73,16 @@ class Output:
         return str(self.states[-1]["bookmarks"][stream]["replication_key_value"])
 
 
+@cache
+def discovered() -> bytes:
+    """The catalog that the tap writes."""
+    return msgspec.json.encode(TapCustomerio(config={"app_api_key": "unused"}).catalog_dict)
+
+
 def select(streams: Iterable[str] | None = None) -> dict[str, Any]:
     """A catalog that selects the given streams, or really all."""
     wanted = None if streams is None else set(streams)
-    catalog: dict[str, Any] = TapCustomerio(config={"app_api_key": "unused"}).catalog_dict
+    catalog: dict[str, Any] = msgspec.json.decode(discovered())
     for stream in catalog["streams"]:
         for item in stream["metadata"]:
             if not item["breadcrumb"]:
@@ -137,7 +146,8 @@ def small() -> Workspace:
 
 def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:
     """A small sandbox that stands still at NOW, without a rate limit, unless told otherwise."""
-    options.setdefault("workspace", Workspace(since=SINCE, per_day=30, people=230))
+    size = Workspace(since=SINCE, per_day=15, people=230, activities_per_day=12)
+    options.setdefault("workspace", size)
     options.setdefault("requests_per_second", None)
     return Sandbox(clock=Clock(now), **options)
 

@@ -58,15 +58,17 @@ def typed(
     columns: int = 80,
     answers: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
 ) -> Screen:
     """Run `tap-customerio` with these words; what it does to logging ends with it.
 
-    With answers there is somebody at the keyboard, who gives them.
+    With answers there is somebody at the keyboard, who gives them. The encoding is all that the
+    screen can show.
     """
     keys = Keyboard("".join(f"{answer}\n" for answer in answers))
     root, ours = logging.getLogger(), logging.getLogger(NAME)
     before = root.handlers[:], root.level, ours.level, sys.excepthook
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
     shown = {"COLUMNS": str(columns), **(environment or {})}
     with (
         mock.patch.dict(os.environ, shown),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import NOW, config_for, run_tap, select
+from terminal import typed
 
 from tap_customerio import inputs
 from tap_customerio.problems import Problem
@@ -184,33 +182,23 @@ def test_settings_come_from_the_environment_in_their_types(monkeypatch: pytest.M
     assert settings.customers_filter == {"and": []}
 
 
-def tap(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tap_customerio", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **variables},
-    )
-
-
 def test_the_command_says_each_of_it_in_one_sentence(sandbox: Sandbox, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps({**config_for(sandbox), "app_api_key": SECRET}))
     bad.write_text(f'["{SECRET}"')
     config = ("--config", str(good))
-    processes = {
-        "is no valid configuration": tap("--config", str(bad)),
-        "The state is no JSON": tap(*config, "--state", str(bad)),
-        "The catalogue is no JSON": tap(*config, "--catalog", str(bad)),
-        "Setting concurrency is 'x'": tap(*config, "--config=ENV", TAP_CUSTOMERIO_CONCURRENCY="x"),
-        "app_api_key was refused": tap(*config, "--test"),
+    variables = {"TAP_CUSTOMERIO_CONCURRENCY": "x"}
+    screens = {
+        "is no valid configuration": typed("--config", str(bad)),
+        "The state is no JSON": typed(*config, "--state", str(bad)),
+        "The catalogue is no JSON": typed(*config, "--catalog", str(bad)),
+        "Setting concurrency is 'x'": typed(*config, "--config=ENV", environment=variables),
+        "app_api_key was refused": typed(*config, "--test"),
     }
-    for said, process in processes.items():
-        printed, log = process.communicate(timeout=120)
-        assert process.returncode == 1, log
-        assert said in log
-        assert "Traceback" not in log
-        assert SECRET not in log
-        assert '"RECORD"' not in printed
+    for said, screen in screens.items():
+        assert screen.code == 1, screen.err
+        assert said in screen.err
+        assert "Traceback" not in screen.err
+        assert SECRET not in screen.err
+        assert '"RECORD"' not in screen.out
     assert {call.status for call in sandbox.calls} <= {401}

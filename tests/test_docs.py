@@ -103,6 +103,7 @@ def test_the_changelog_has_a_place_for_what_comes() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
 
 
+@pytest.mark.slow
 def test_no_change_costs_requests_unseen() -> None:
     assert request_counts.TABLE.read_text() == request_counts.table(), (
         "If that is meant, run: python tests/benchmarks/request_counts.py"

@@ -44,7 +44,10 @@ class Account(TapCustomerio):
         logging.getLogger(NAME).setLevel(logging.WARNING)  # the rest is about a sync
         self._chosen = client
         try:
-            super().__init__(config=dict(config), parse_env_config=parse_env_config)
+            # Stream maps are about what a target gets, and take long to set up.
+            super().__init__(
+                config=dict(config), parse_env_config=parse_env_config, setup_mapper=False
+            )
         except ConfigValidationError as error:
             raise problems.bad_settings(error.errors) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -57,6 +58,7 @@ def floor(at: int, unit: str, zone: ZoneInfo) -> int:
     return int((day.replace(day=1) if unit == "months" else day).timestamp())
 
 
+@lru_cache(maxsize=50_000)
 def step(origin: int, number: int, unit: str, zone: ZoneInfo) -> int:
     """The edge `number` buckets after `origin`, by the calendar in the zone."""
     if unit == "hours":

@@ -47,7 +47,8 @@ class Lives:
     def of(self, number: int, now: float) -> list[Happening]:
         """What happened to a person by `now`, oldest first."""
         self._make_until(now)
-        return [it for it in self._of.get(number, ()) if it.at <= now]
+        known = self._of.get(number)
+        return [it for it in known if it.at <= now] if known else []
 
     def on(self, day: int) -> list[tuple[int, Happening]]:
         """What arrived in the log on a day, and when, oldest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,7 +72,11 @@ class CustomerioStream(Stream):
         self._since: int | None = None
         self._newest = 0
         self.tap = tap
-        self.read = Reader(self.name, self.schema)
+
+    @cached_property
+    def read(self) -> Reader:
+        """Makes records of rows; compiled for streams that are read, since it takes its time."""
+        return Reader(self.name, self.schema)
 
     @classmethod
     def about(cls) -> str:

@@ -165,21 +165,6 @@ def test_records_fit_their_schema_and_keys_are_unique(everything: Output, stream
     assert len(set(keys)) == len(keys)
 
 
-def test_no_field_is_left_out_and_no_request_is_made_twice(
-    make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
-) -> None:
-    box = make_sandbox(workspace=Workspace(since=SINCE, per_day=3, people=15, objects_per_type=4))
-    with caplog.at_level("INFO"):
-        run_tap(config_for(box))
-    assert "left out" not in caplog.text
-    asked = [
-        (call.method, call.path, tuple(sorted(call.query.items())))
-        for call in box.calls
-        if call.path not in ("/v1/objects", "/v1/customers", "/v1/customers/attributes")
-    ]
-    assert sorted(asked) == sorted(set(asked))
-
-
 def test_counts_of_actions_add_up_to_those_of_their_campaigns(everything: Output) -> None:
     def created(stream: str) -> int:
         rows = everything.records[stream]
