@@ -28,6 +28,9 @@ _DAY = 86_400
 _DAYS = 180
 _SCHEMA = "customerio"
 
+PACE = 10
+"""Requests a second, as many as the live API takes."""
+
 CAMPAIGNS = """
     select name, count(*) as messages,
            round(100.0 * count(metrics->>'opened') / count(metrics->>'delivered'), 1) as opened,
@@ -72,7 +75,10 @@ def demo(output: Path, deliveries: int) -> None:
     workspace = Workspace(since=today - _DAYS * _DAY, per_day=deliveries // _DAYS)
     output.unlink(missing_ok=True)
     started = time.monotonic()
-    with Sandbox(workspace) as sandbox, tempfile.TemporaryDirectory() as folder:
+    with (
+        Sandbox(workspace, requests_per_second=PACE) as sandbox,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         log = _load(sandbox, output, Path(folder), screen)
         calls = list(sandbox.calls)
     _show_streams(screen, _runs(log), calls, time.monotonic() - started)
@@ -84,7 +90,11 @@ def demo(output: Path, deliveries: int) -> None:
 
 def _load(sandbox: Sandbox, output: Path, folder: Path, screen: Console) -> str:
     """Run `tap | target` as two processes, as any user would; returns the tap's log."""
-    tap_config = {"app_api_key": sandbox.app_api_key, "api_url": sandbox.url}
+    tap_config = {
+        "app_api_key": sandbox.app_api_key,
+        "api_url": sandbox.url,
+        "requests_per_second": PACE,
+    }
     target_config = {
         "path": str(output),
         "default_target_schema": _SCHEMA,

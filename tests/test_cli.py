@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from terminal import config_file, typed
 
+from tap_customerio import demo
 from tap_customerio.problems import Problem
 from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
@@ -235,14 +236,18 @@ def test_a_pipe_that_shows_no_more_than_ascii_is_no_problem(
 
 
 @pytest.mark.e2e
-def test_the_demo_loads_duckdb_and_shows_what_arrived(tmp_path: Path) -> None:
+def test_the_demo_loads_duckdb_and_shows_what_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "PACE", 1000)
     path = tmp_path / "demo.duckdb"
-    answer = run("demo", "--output", str(path), "--deliveries", "3000")
+    screen = typed("demo", "--output", str(path), "--deliveries", "3000")
+    assert screen.code == 0, screen.err
     for word in ("messages", "E-mail by campaign", "People by region", "Deliveries by day"):
-        assert word in answer.stdout
+        assert word in screen.out
     with duckdb.connect(str(path), read_only=True) as database:
         [loaded] = database.execute("select count(*) from customerio.messages").fetchall()
-    shown = re.search(r"│ messages\s+│\s*([\d,]+)", answer.stdout)
+    shown = re.search(r"│ messages\s+│\s*([\d,]+)", screen.out)
     assert shown is not None
     assert int(shown[1].replace(",", "")) == loaded[0] > 2000
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
-from harness import SINCE, Output, config_for, select
+from harness import SINCE, Output, config_for, select, small
 from rich.console import Console
 
 from tap_customerio.bars import Bars
@@ -153,10 +153,11 @@ def test_nobody_watching_costs_and_says_nothing(
 @pytest.mark.e2e
 @pytest.mark.parametrize("meltano", [False, True])
 def test_a_sync_shows_on_a_terminal_how_far_it_is_but_not_under_meltano(
-    sandbox: Sandbox, tmp_path: Path, *, meltano: bool
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, *, meltano: bool
 ) -> None:
+    box = make_sandbox(workspace=small())
     config, written = tmp_path / "config.json", tmp_path / "written"
-    config.write_text(json.dumps(config_for(sandbox, requests_per_second=60)))
+    config.write_text(json.dumps(config_for(box, requests_per_second=200)))
     words = shlex.join([sys.executable, "-m", "tap_customerio", "--config", str(config)])
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     environment |= {"MELTANO_PROJECT_ROOT": str(tmp_path)} if meltano else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -30,16 +31,26 @@ MakeVenv = Callable[[str], Path]
 MakeWarehouse = Callable[[str, Path], Warehouse]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where downloads are kept: for this session, or longer where TAP_CUSTOMERIO_E2E_CACHE says.
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Only one worker at a time."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
-    All workers of a session share it.
-    """
-    kept = os.environ.get("TAP_CUSTOMERIO_E2E_CACHE")
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a session share."""
     base = tmp_path_factory.getbasetemp()
-    session = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = Path(kept).absolute() if kept else session / "cache"
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def cache(shared: Path) -> Path:
+    """Where downloads are kept: for this session, or longer where TAP_CUSTOMERIO_E2E_CACHE says."""
+    kept = os.environ.get("TAP_CUSTOMERIO_E2E_CACHE")
+    folder = Path(kept).absolute() if kept else shared / "cache"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -52,8 +63,7 @@ def make_venv(cache: Path) -> MakeVenv:
         wanted = f"{sys.version} {requirements}"
         folder = cache / f"venv-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
         complete, python = folder / "complete", folder / "bin" / "python"
-        with (cache / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone(cache):
             if not complete.exists():
                 make_it = [sys.executable, "-m", "virtualenv", "--clear", str(folder)]
                 run(make_it, env=environment())
@@ -96,12 +106,16 @@ def strangers() -> Iterator[Strangers]:
 
 @pytest.fixture(scope="session")
 def project(
+    shared: Path,
     cache: Path,
     make_venv: MakeVenv,
     strangers: Strangers,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """meltano.yml in a folder of its own, installed; only the place of this package is changed."""
+    """meltano.yml in a folder of its own; only the place of this package is changed.
+
+    The first worker installs the plugins for all.
+    """
     shipped = (ROOT / "meltano.yml").read_text()
     folder = tmp_path_factory.mktemp("project")
     moved = re.sub(r"pip_url: -e \.(\S*)", rf"pip_url: -e '{ROOT}\1'", shipped)
@@ -114,7 +128,15 @@ def project(
         "UV_CACHE_DIR": str(cache / "uv"),
     }
     project = Project(folder, str(make_venv(requirement) / "meltano"), variables, strangers)
-    project.meltano("install")
+    first = shared / "plugins"
+    with alone(shared):
+        if first.exists():
+            (folder / ".meltano").mkdir()
+            for kind in ("extractors", "loaders"):
+                (folder / ".meltano" / kind).symlink_to(first / kind)
+        else:
+            project.meltano("install")
+            first.symlink_to(folder / ".meltano")
     return project
 
 

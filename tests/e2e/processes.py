@@ -37,8 +37,11 @@ def installed(program: str) -> str:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This environment without settings of other taps, targets and Meltano projects."""
-    foreign = ("MELTANO_", "TAP_", "TARGET_")
+    """This environment without settings of other taps, targets and Meltano projects.
+
+    What programs compile they keep, for they are run again and again.
+    """
+    foreign = ("MELTANO_", "PYTHONDONTWRITEBYTECODE", "TAP_", "TARGET_")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return own | variables
 

@@ -17,7 +17,7 @@ from harness import new_sandbox
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.sandbox.records import EMPTIABLE
-from tap_customerio.windows import DAY, parse
+from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,15 +31,17 @@ pytestmark = pytest.mark.e2e
 
 SINCE = parse("2026-03-01")
 NOW = parse("2026-04-01T12:00:00Z")
+JOBS = {"duckdb": "nightly-sync", "postgres": "hourly-sync"}
 
 
 @dataclass
 class Loaded:
-    """A sandbox, the database that it was loaded into, and how to load it."""
+    """A sandbox, the database that it was loaded into, and how to load it again with a job."""
 
     sandbox: Sandbox
     warehouse: Warehouse
-    load: Callable[[], str]
+    load: Callable[..., str]
+    bookmark: Callable[[], str]
     log: str
 
 
@@ -54,7 +56,7 @@ def loaded(
     kind: str = request.param
     warehouse = make_warehouse(kind, tmp_path_factory.mktemp(kind))
     place = {f"TARGET_{kind}_{name}".upper(): value for name, value in warehouse.place.items()}
-    command = ["run", "--state-id-suffix", "everything", "tap-customerio", warehouse.loader]
+    state_id = f"dev:tap-customerio-to-{warehouse.loader}:everything"
     workspace = Workspace(
         since=SINCE,
         per_day=12,
@@ -67,10 +69,12 @@ def loaded(
     )
     with new_sandbox(now=NOW, workspace=workspace) as box:
 
-        def load() -> str:
+        def load(*what: str) -> str:
+            command = ("run", "--state-id-suffix", "everything", *(what or (JOBS[kind],)))
             return project.run(*command, **settings(box, ["*"]), **place).log
 
-        yield Loaded(box, warehouse, load, load())
+        log = load("tap-customerio", warehouse.loader)
+        yield Loaded(box, warehouse, load, lambda: project.bookmark(state_id), log)
 
 
 def left_out(log: str) -> list[str]:
@@ -141,8 +145,12 @@ def test_running_again_changes_nothing_and_a_day_later_adds_what_is_new(loaded: 
     assert warehouse.keys(truth.STREAMS) == before
 
     box.clock.advance(DAY)
+    box.forget()
     log = loaded.load()
     assert left_out(log) == []
+    asked = [call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"]
+    assert asked == [str(NOW)]
+    assert loaded.bookmark() == rfc3339(NOW + DAY)
     # What the API no longer shows stays: old activities, exports and counts of segments.
     now_there = truth.keys(box, truth.STREAMS)
     after = warehouse.keys(truth.STREAMS)

@@ -32,6 +32,8 @@ def story() -> Story:
         quirks=Quirks(listing_lag=6 * HOUR),
         settings={"rescan_ages": AGES},
         churn=0.01,
+        per_day=12,
+        people=100,
         campaigns=3,
         newsletters=4,
         objects_per_type=4,

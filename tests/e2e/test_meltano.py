@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from e2e.project import Project
-    from e2e.warehouse import Warehouse
 
     from tap_customerio.sandbox import Sandbox
 
@@ -33,38 +32,12 @@ pytestmark = pytest.mark.e2e
 
 SINCE = parse("2026-03-01")
 NOW = parse("2026-04-01T12:00:00Z")
-JOBS = {"duckdb": "nightly-sync", "postgres": "hourly-sync"}
 
 
 @pytest.fixture
 def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
     workspace = Workspace(since=SINCE, per_day=40, people=230, newsletters=6)
     return make_sandbox(now=NOW, workspace=workspace)
-
-
-@pytest.mark.parametrize("kind", JOBS)
-def test_a_run_loads_everything_and_the_next_one_only_what_is_new(
-    project: Project,
-    box: Sandbox,
-    make_warehouse: Callable[..., Warehouse],
-    tmp_path: Path,
-    kind: str,
-) -> None:
-    warehouse = make_warehouse(kind, tmp_path)
-    place = {f"TARGET_{kind}_{name}".upper(): value for name, value in warehouse.place.items()}
-    state_id = f"dev:tap-customerio-to-{warehouse.loader}"
-
-    project.meltano("run", "tap-customerio", warehouse.loader, **settings(box, CORE), **place)
-    assert warehouse.counts() == truth.counts(box, CORE)
-    assert project.bookmark(state_id) == rfc3339(NOW)
-
-    box.clock.advance(DAY)
-    box.forget()
-    project.meltano("run", JOBS[kind], **settings(box, CORE), **place)
-    asked = [call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"]
-    assert asked == [str(NOW)]
-    assert warehouse.counts() == truth.counts(box, CORE)
-    assert project.bookmark(state_id) == rfc3339(NOW + DAY)
 
 
 def test_target_jsonl_works_with_its_shipped_settings(project: Project, box: Sandbox) -> None:

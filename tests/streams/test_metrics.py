@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
-from harness import CORE, NOW, SINCE, config_for, run_tap
+from harness import CORE, NOW, SINCE, config_for, run_tap, small
 
 from tap_customerio.sandbox import Quirks, Workspace
 from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, parse, rfc3339
@@ -78,7 +78,7 @@ def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
 def test_campaign_counts_are_right_however_the_api_cuts(
     make_sandbox: Callable[..., Sandbox], quirks: Quirks, resolution: Resolution
 ) -> None:
-    box = make_sandbox(quirks=quirks)
+    box = make_sandbox(quirks=quirks, workspace=small())
     zone = "Europe/Rome"
     settings = {"metrics_resolution": resolution, "metrics_timezone": zone}
     output = run_tap(config_for(box, **settings), streams=["metrics"])
