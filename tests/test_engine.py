@@ -145,7 +145,7 @@ def test_what_finished_slices_teach_reaches_later_ones() -> None:
     assert seen[-1] > 10
 
 
-@given(st.integers(1, 8), st.integers(1, 6), st.integers(1, 300), st.integers(0, 3))
+@given(st.integers(1, 8), st.integers(1, 6), st.integers(1, 100), st.integers(0, 3))
 def test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finished(
     workers: int, most: int, size: int, late: int
 ) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
 ODD = ("looping_cursor", "missing_envelope")
-WORKSPACE = Workspace(since=SINCE, per_day=40, people=20, campaigns=4)
+WORKSPACE = Workspace(since=SINCE, per_day=15, people=20, campaigns=4)
 
 
 @contextmanager

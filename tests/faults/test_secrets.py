@@ -20,7 +20,9 @@ KEY = "canary-key-5e1f"
 def test_no_log_line_holds_a_secret_an_address_or_an_answer(
     caplog: pytest.LogCaptureFixture, lasting: str | None
 ) -> None:
-    workspace = Workspace(since=SINCE, per_day=3, people=6, objects_per_type=2, campaigns=4)
+    workspace = Workspace(
+        since=SINCE, per_day=3, people=6, objects_per_type=2, campaigns=4, newsletters=4
+    )
     faults = Faults(*PASSING, rate=0.5) if lasting is None else Faults(lasting, rate=1, after=20)
     caplog.set_level(logging.DEBUG)
     with new_sandbox(now=NOW, workspace=workspace, faults=faults, app_api_key=KEY) as box:
