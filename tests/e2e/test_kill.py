@@ -29,7 +29,7 @@ pytestmark = pytest.mark.e2e
 
 SINCE = parse("2025-04-01")
 NOW = SINCE + 365 * DAY
-BATCH = 250
+BATCH = 500
 MOST_IN_A_ROUND = 100 * DAY
 
 
@@ -41,7 +41,7 @@ def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
     tmp_path: Path,
     victims: tuple[str, ...],
 ) -> None:
-    workspace = Workspace(since=SINCE, per_day=20, people=100, newsletters=4)
+    workspace = Workspace(since=SINCE, per_day=40, people=300, newsletters=4)
     box = make_sandbox(now=NOW, workspace=workspace)
     answering = box.gate.app
     warehouse = make_warehouse("duckdb", tmp_path)
