@@ -67,6 +67,9 @@ logger = logging.getLogger("tap-customerio.budget")
 class RedisBudget(Budget):
     """Turns are given as asked for, by process, so that the near do not starve the far."""
 
+    timeout = 5.0
+    """Seconds without an answer after which it is asked again."""
+
     _form = struct.Struct("<5d")
 
     def __init__(self, url: str, name: str, patience: float) -> None:
@@ -80,7 +83,10 @@ class RedisBudget(Budget):
         self._place = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
         try:
             server = redis.Redis.from_url(
-                url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
+                url,
+                socket_timeout=self.timeout,
+                socket_connect_timeout=self.timeout,
+                retry=Retry(NoBackoff(), 0),
             )
         except (ValueError, TypeError):
             raise problems.odd_redis(self._place) from None

@@ -286,14 +286,15 @@ def test_redis_that_goes_away_ends_the_run_with_state_and_without_a_request(
 
 
 def test_redis_that_comes_back_is_waited_for(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(RedisBudget, "timeout", 0.2)
     with redis_server.serving() as url:
         config = config_for(sandbox, rate_limit_url=url.replace("//", "//:secret-canary@"))
         server = redis.Redis.from_url(url)
         server.config_set("requirepass", "secret-canary")
         blocked = redis.Redis.from_url(url, password="secret-canary")
-        blocked.client_pause(5500)
+        blocked.client_pause(500)
         output = run_tap(config, streams=["segments"])
     assert output.records["segments"]
     assert "trying again" in caplog.text

@@ -1,6 +1,6 @@
 """How evenly processes share one budget of requests.
 
-    python tests/benchmarks/sharing.py [--processes 3] [--campaigns 85] [--file]
+    python tests/benchmarks/sharing.py [--processes 3] [--campaigns 100] [--file]
 
 Each of the processes, of four workers, reads its share of a backfill from one sandbox, that answers
 after 250 ± 100 ms. Prints what the sandbox saw, over a minute or so. What they share is a folder,
@@ -99,7 +99,7 @@ def main() -> None:
     """Run it once and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=3)
-    parser.add_argument("--campaigns", type=int, default=85)
+    parser.add_argument("--campaigns", type=int, default=100)
     parser.add_argument("--file", action="store_true")
     options = parser.parse_args()
     sys.setswitchinterval(0.001)  # else what arrives is noticed late while answers are made

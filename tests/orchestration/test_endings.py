@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 KEPT = "tap-customerio/history/2026-03-01|acme"
 NOW = parse("2026-04-01")
 UNHEARD = f"import contextlib\n{TARGET}".replace(

@@ -16,6 +16,8 @@ from tap_customerio.dagster import Workspace
 from tap_customerio.problems import Problem
 from tap_customerio.windows import parse
 
+pytestmark = pytest.mark.slow
+
 MARCH = "2026-03-01|acme"
 FOREVER = 10**6
 DIES_AT_FIRST = TARGET.replace("for line", "fresh = not seen.tell()\nfor line").replace(

@@ -22,6 +22,8 @@ from orchestration.orchestra import KEY, QUIET, Orchestra, materialized
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
