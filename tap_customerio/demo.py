@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -136,16 +136,16 @@ def _write(folder: Path, config: dict[str, Any]) -> str:
 
 def _runs(log: str) -> dict[str, Run]:
     """Rows and seconds per stream, from the metrics that every Singer SDK tap logs."""
-    points: dict[str, dict[str, float]] = {}
+    points: dict[str, Counter[str]] = defaultdict(Counter)
     for line in log.splitlines():
         _, found, text = line.partition("METRIC: ")
         if found:
             point = json.loads(text)
-            points.setdefault(point["tags"]["stream"], {}).setdefault(point["metric"], 0)
-            points[point["tags"]["stream"]][point["metric"]] += point["value"]
+            points[point["tags"].get("stream", "")][point["metric"]] += point["value"]
     return {
-        stream: Run(int(values["record_count"]), values["sync_duration"])
+        stream: Run(values["record_count"], values["sync_duration"])
         for stream, values in points.items()
+        if "sync_duration" in values
     }
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -239,6 +240,14 @@ def test_a_run_draws_on_the_budget_and_its_name_is_no_key(
     [file] = tmp_path.iterdir()
     assert sandbox.app_api_key not in file.name
     assert file.stat().st_size == 40
+
+
+def test_windows_has_no_budget_in_a_folder(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(budget, "os", SimpleNamespace(name="nt"))
+    with pytest.raises(problems.Problem, match="not on Windows"):
+        run_tap(config_for(sandbox, rate_limit_url=f"file:{tmp_path}"), streams=["segments"])
 
 
 def test_each_key_has_a_budget_of_its_own(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import signal
 import stat
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from backfill.backfilling import TARGET, Backfill, keys
 from harness import SINCE
@@ -48,9 +49,9 @@ time.sleep(60)
 @pytest.fixture(autouse=True)
 def no_child_is_left() -> Iterator[None]:
     """Every target has been waited for."""
+    before = {*psutil.Process().children()}
     yield
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert {*psutil.Process().children()} <= before
 
 
 def held(backfill: Backfill) -> dict[str, object]:
