@@ -8,7 +8,7 @@ import time
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 import jsonschema
@@ -324,33 +324,34 @@ def _url_faults(config: Mapping[str, Any]) -> Iterator[str]:
         url = config.get(name)
         if not url:
             continue
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host = None
-        if not host or parts.scheme not in ("http", "https") or parts.username:
+        parts = _parts(url)
+        if not parts.hostname or parts.scheme not in ("http", "https") or parts.username:
             yield f"Setting {name} is no address such as https://api.customer.io: check it."
         elif parts.path.strip("/") or parts.query or parts.fragment:
             yield f"Setting {name} is {url!r}: leave only scheme, host and port, without /v1."
-        elif parts.scheme == "http" and not _is_loopback(host):
+        elif parts.scheme == "http" and not _is_loopback(parts.hostname):
             yield f"Setting {name} is {url!r}: use https, or the key would travel in the open."
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL, empty ones if it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port  # which are only now looked at
+    except ValueError:
+        return urlsplit("")
+    return parts
 
 
 def _budget_faults(config: Mapping[str, Any]) -> Iterator[str]:
     url = config.get("rate_limit_url")
     if not url:
         return
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        yield "Setting rate_limit_url is ***, which is no address: write redis://host:6379/0."
-        return
+    parts = _parts(url)
     if parts.scheme == "file":
-        if host not in {None, "localhost"} or not parts.path.strip("/"):
+        if parts.hostname not in {None, "localhost"} or not parts.path.strip("/"):
             yield "Setting rate_limit_url is ***, which names no folder: write file:/path/of/one."
-    elif parts.scheme not in {"redis", "rediss"} or not host:
+    elif parts.scheme not in {"redis", "rediss"} or not parts.hostname:
         yield (
             "Setting rate_limit_url is ***, which is no address of a Redis or folder: write "
             "redis://host:6379/0, rediss://… or file:/path/of/one."
