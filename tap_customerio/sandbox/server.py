@@ -138,11 +138,13 @@ class Sandbox:
         gate = self.track_gate if path and path.startswith("/api") else self.gate
         gate.failures.append(Failure(status, times, path, headers or {}, body))
 
-    def busiest_second(self) -> int:
-        """The most calls that arrived within any second, those refused included."""
+    def busiest(self, seconds: float = 1.0) -> int:
+        """The most calls that arrived within any so many seconds, those refused included."""
         arrived = [call.arrived for call in self.calls]
         ends = enumerate(arrived)
-        return max((place + 1 - bisect_right(arrived, at - 1.0) for place, at in ends), default=0)
+        return max(
+            (place + 1 - bisect_right(arrived, at - seconds) for place, at in ends), default=0
+        )
 
     def requests_by_path(self) -> Counter[str]:
         """How many calls arrived for each path."""

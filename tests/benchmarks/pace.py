@@ -56,7 +56,7 @@ def _report(sandbox: Sandbox, seconds: float, lines: int) -> Iterator[tuple[str,
     yield "seconds", f"{seconds:.1f}"
     yield f"time against {GOAL} a second", f"{seconds * GOAL / len(arrived):.3f}"
     yield "requests a second", f"{(len(arrived) - 1) / (arrived[-1] - arrived[0]):.2f}"
-    yield "most in a rolling second", f"{sandbox.busiest_second()}"
+    yield "most in a rolling second", f"{sandbox.busiest()}"
     yield "429s", f"{sum(call.status == 429 for call in sandbox.calls)}"
     yield "share of a core", f"{(used.ru_utime + used.ru_stime) / seconds:.0%}"
     yield "peak memory of the tap, MB", f"{used.ru_maxrss / 1024:.0f}"

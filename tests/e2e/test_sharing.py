@@ -74,11 +74,12 @@ def test_three_processes_of_four_workers_keep_one_limit_and_lose_nothing(
     keeper: str, campaigns: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = f"file:{tmp_path}/budget" if keeper == "file" else request.getfixturevalue("redis_url")
-    # An eleventh may slip through on a machine that is busy; a twelfth would be refused.
-    with sharing.sandbox_of(campaigns, requests_per_second=11) as box:
+    # A machine busy with other tests lets calls arrive late, and so beside others: no more of them.
+    with sharing.sandbox_of(campaigns, requests_per_second=13) as box:
         shared = sharing.backfill(box, url, processes=3, folder=tmp_path)
         request.node.add_report_section("call", "pace", shared.summary())
         assert shared.refused() == 0
+        assert box.busiest(10) <= 100
     with new_sandbox(workspace=box.workspace, now=sharing.NOW) as calm:
         config = config_for(calm, start_date=rfc3339(sharing.SINCE), end_date=rfc3339(sharing.NOW))
         whole = run_tap(config, streams=sharing.STREAMS)
