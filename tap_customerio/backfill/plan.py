@@ -114,12 +114,14 @@ def _estimate(stream: CustomerioStream) -> Estimate:
     return Estimate(stream.name, notes=["Not estimated: it has no time range, and is read whole."])
 
 
-@_estimate.register
+@_estimate.register(ListStream)
+@_estimate.register(FolderStream)  # Python 3.10 takes no union from the annotation
 def _(stream: ListStream | FolderStream) -> Estimate:
     return Estimate(stream.name, 1, 0, len(stream.listing(stream.client)))
 
 
-@_estimate.register
+@_estimate.register(ChildStream)
+@_estimate.register(TimeSeries)
 def _(stream: ChildStream | TimeSeries) -> Estimate:
     slices = sum(1 for _ in stream.slices())
     return Estimate(stream.name, slices, slices)
