@@ -19,7 +19,7 @@ from tap_customerio import problems
 from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.budget import budget_of
 from tap_customerio.pace import Pace
-from tap_customerio.transport import Bearer, PassingFault, Transport, told
+from tap_customerio.transport import Bearer, PassingFault, Question, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -145,11 +145,12 @@ class Client:
             Problem: When it cannot be had, or has no member `expect`; `Gone` for a 404.
         """
 
-        def check(answer: Answer) -> None:
+        def read(answer: Answer) -> Answer:
             if expect is not None and expect not in answer.members:
                 raise _OddAnswer(problems.missing_rows(answer.request, expect))
+            return answer
 
-        return self._ask(method, path, params, body, check)
+        return self._ask(Question(method, path, params, body), read)
 
     def page(  # noqa: PLR0913 - what is asked, and what came before
         self,
@@ -169,23 +170,21 @@ class Client:
         Raises:
             Problem: When it has no rows, or comes again and again.
         """
-        request = told(method, path)
-        fresh: list[object] = []
 
-        def check(answer: Answer) -> None:
+        def read(answer: Answer) -> tuple[Page, Answer]:
             rows, token = answer.members.get(key), answer.get("next")
             if rows is None or bytes(memoryview(rows)[:1]) not in {b"[", b"n"}:
-                raise _OddAnswer(problems.missing_rows(request, key))
+                raise _OddAnswer(problems.missing_rows(answer.request, key))
             if not isinstance(token, str | None):
-                raise _OddAnswer(problems.odd_member(request, "next", "page token"))
+                raise _OddAnswer(problems.odd_member(answer.request, "next", "page token"))
             page = Page(answer, key, more=bool(token))
-            fresh[:] = ([] if page.empty else [page.mark()]) + ([token] if token else [])
+            fresh = ([] if page.empty else [page.mark()]) + ([token] if token else [])
             if not seen.isdisjoint(fresh):
-                raise _OddAnswer(problems.cursor_loop(request))
+                raise _OddAnswer(problems.cursor_loop(answer.request))
+            seen.update(fresh)
+            return page, answer
 
-        answer = self._ask(method, path, params, body, check)
-        seen.update(fresh)
-        return Page(answer, key, more=bool(answer.get("next"))), answer
+        return self._ask(Question(method, path, params, body), read)
 
     def pages(
         self,
@@ -210,7 +209,7 @@ class Client:
                 return
             empty = empty + 1 if page.empty else 0
             if empty >= self.empty_pages:
-                raise problems.cursor_loop(told(method, path))
+                raise problems.cursor_loop(answer.request)
             query["start"] = answer.get("next")
 
     def listing(
@@ -250,15 +249,8 @@ class Client:
                 self._shared[kind] = make()
             return cast("T", self._shared[kind])
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, Any] | None,
-        body: Any,
-        check: Callable[[Answer], None],
-    ) -> Answer:
-        """Ask, and try again while faults pass or the answer does not stand the check."""
+    def _ask(self, question: Question, read: Callable[[Answer], T]) -> T:
+        """Ask, and try again while faults pass or the answer cannot be read."""
         odd = count(1)
         retrying = backoff.on_exception(
             self._delays,
@@ -267,15 +259,15 @@ class Client:
             giveup=lambda fault: isinstance(fault, _OddAnswer) and next(odd) >= self.odd_answers,
             jitter=None,
             logger=None,
-            on_backoff=_log_delay(told(method, path)),
+            on_backoff=_log_delay(question.told),
         )
         try:
-            answer: Answer = retrying(self._attempt)(method, path, params, body, check)
+            found: T = retrying(self._attempt)(question, read)
         except _OddAnswer as fault:
             raise fault.problem from None
         except PassingFault as fault:
-            raise problems.gave_up(told(method, path), str(fault), self.give_up_after) from None
-        return answer
+            raise problems.gave_up(question.told, str(fault), self.give_up_after) from None
+        return found
 
     def _delays(self) -> Generator[float, Any, None]:
         """Seconds before each new try: what the API asked for, else doubling up to a minute."""
@@ -285,18 +277,11 @@ class Client:
             longest = min(2 * longest, self.longest_delay)
             fault = yield longest * random.uniform(0.5, 1) if fault.wait is None else fault.wait  # noqa: S311 - jitter
 
-    def _attempt(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, Any] | None,
-        body: Any,
-        check: Callable[[Answer], None],
-    ) -> Answer:
-        request = told(method, path)
+    def _attempt(self, question: Question, read: Callable[[Answer], T]) -> T:
+        request = question.told
         if self._closed.is_set():
             raise problems.closed(request)
-        reply = self._send(self._find_base(), method, path, params, body)
+        reply = self._send(self._find_base(), question)
         if reply.passes:
             self._slow_down(reply, request)
         if not requests.codes.ok <= reply.status < requests.codes.multiple_choices:
@@ -307,17 +292,13 @@ class Client:
             raise _OddAnswer(problems.unreadable_answer(request)) from None
         except (TypeError, ValueError) as fault:
             raise PassingFault(str(fault)) from None
-        answer = Answer(members, self._clock(reply), request)
-        check(answer)
-        return answer
+        return read(Answer(members, self._clock(reply), request))
 
-    def _send(
-        self, base: str, method: str, path: str, params: dict[str, Any] | None, body: Any
-    ) -> Reply:
+    def _send(self, base: str, question: Question) -> Reply:
         """Send one request, booked on the stream that this thread acts for."""
         with self._lock:
             self.requests[getattr(self._mine, "stream", "")] += 1
-        return self._transport.send(base, method, path, params, body)
+        return self._transport.send(base, question)
 
     def _slow_down(self, reply: Reply, request: str) -> None:
         wait = reply.retry_after()
@@ -354,7 +335,7 @@ class Client:
 
     def _accepts(self, base: str) -> bool:
         try:
-            return self._send(base, "GET", PROBE, None, None).ok
+            return self._send(base, Question("GET", PROBE)).ok
         except (PassingFault, problems.Problem):
             return False
 
@@ -366,10 +347,11 @@ class Client:
         return self._base
 
     def _first_accepting(self) -> str:
+        probe = Question("GET", PROBE)
         for base in HOSTS.values():
-            reply = self._send(base, "GET", PROBE, None, None)
+            reply = self._send(base, probe)
             if reply.passes:
-                self._slow_down(reply, f"GET {PROBE}")
+                self._slow_down(reply, probe.told)
             if reply.status != requests.codes.unauthorized:
                 return base
         raise problems.unauthorized(self._where())

@@ -82,8 +82,8 @@ class Pace:
         with self._changed:
             heapq.heappush(self._waiting, ticket)
             try:
-                while self._waiting[0] != ticket or self._delay() > 0:
-                    self._changed.wait(self._delay() if self._waiting[0] == ticket else None)
+                while (delay := self._delay(ticket)) is None or delay > 0:
+                    self._changed.wait(delay)
                 self._turn = None
             finally:
                 self._waiting.remove(ticket)
@@ -103,8 +103,13 @@ class Pace:
             self._turn = None
             self.waited += max(0.0, seconds - before)
 
-    def _delay(self) -> float:
-        """Seconds until the turn of whoever is first; one that is missed is given back."""
+    def _delay(self, ticket: tuple[tuple[int, ...], int]) -> float | None:
+        """Seconds until the turn of whoever is first; one that is missed is given back.
+
+        None if somebody else is first.
+        """
+        if self._waiting[0] != ticket:
+            return None
         if self._turn is None:
             self._turn = self._next_turn(unused=False)
         # Not for ever: an interpreter that is very busy might never be in time.

@@ -26,11 +26,6 @@ _CHUNK = 1 << 16
 _ADDRESS = re.compile(r"[^/]*%40[^/]*")
 
 
-def told(method: str, path: str) -> str:
-    """A request as logs and problems name it: an e-mail address in its path is left out."""
-    return f"{method} {_ADDRESS.sub('***', path)}"
-
-
 class PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cure
     """A fault that goes away: the status or exception, and how long to wait if the API said."""
 
@@ -38,6 +33,20 @@ class PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cu
         """Say what it was; `wait` is in seconds."""
         super().__init__(reason)
         self.wait = wait
+
+
+class Question(NamedTuple):
+    """A request without its host."""
+
+    method: str
+    path: str
+    params: dict[str, Any] | None = None
+    body: Any = None
+
+    @property
+    def told(self) -> str:
+        """As logs and problems name it: an e-mail address in its path is left out."""
+        return f"{self.method} {_ADDRESS.sub('***', self.path)}"
 
 
 class Reply(NamedTuple):
@@ -112,9 +121,7 @@ class Transport:
         self._auth = auth
         self._idle: deque[requests.Session] = deque()
 
-    def send(
-        self, base: str, method: str, path: str, params: dict[str, Any] | None, body: Any
-    ) -> Reply:
+    def send(self, base: str, question: Question) -> Reply:
         """Send one request, and read the answer to its end.
 
         Raises:
@@ -123,17 +130,17 @@ class Transport:
         """
         with self._session() as session, _faults(base):
             response = session.request(
-                method,
-                base + path,
-                params=params,
-                data=None if body is None else msgspec.json.encode(body),
+                question.method,
+                base + question.path,
+                params=question.params,
+                data=None if question.body is None else msgspec.json.encode(question.body),
                 auth=self._auth,
                 timeout=self._settings.request_timeout,
                 allow_redirects=False,
                 stream=True,
             )
             with response:
-                content = self._read(response, told(method, path))
+                content = self._read(response, question.told)
             return Reply(response.status_code, response.headers, content)
 
     def _read(self, response: requests.Response, request: str) -> bytes:
