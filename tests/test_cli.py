@@ -250,6 +250,10 @@ def test_the_demo_loads_duckdb_and_shows_what_arrived(
     shown = re.search(r"│ messages\s+│\s*([\d,]+)", screen.out)
     assert shown is not None
     assert int(shown[1].replace(",", "")) == loaded[0] > 2000
+    cells = re.findall(r"│ (\w+)\s+│\s*[\d,]+ │\s*([\d,]+) │", screen.out)
+    requests = {name: int(number.replace(",", "")) for name, number in cells}
+    assert requests["action_metrics"] > 0
+    assert requests.pop("all") == sum(requests.values())
 
 
 def test_the_sandbox_command_serves_until_it_is_stopped() -> None:
