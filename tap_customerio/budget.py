@@ -52,6 +52,10 @@ class Course(NamedTuple):
         return course._replace(resume=max(self.resume, self.seen + seconds))
 
 
+FORM = struct.Struct(f"<{len(Course._fields)}d")
+"""How a course is kept."""
+
+
 class Budget:
     """The budget of one process. Not safe for threads: its pace sees to that."""
 
@@ -93,8 +97,6 @@ class Budget:
 class FileBudget(Budget):
     """Shared by the processes of one host, by way of a file that one of them locks at a time."""
 
-    _form = struct.Struct(f"{len(Course._fields)}d")
-
     def __init__(self, path: Path) -> None:
         """Nothing is written yet."""
         super().__init__()
@@ -109,10 +111,10 @@ class FileBudget(Budget):
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                kept = os.pread(file, self._form.size, 0)
-                self.course = Course(*self._form.unpack(kept)) if kept else Course()
+                kept = os.pread(file, FORM.size, 0)
+                self.course = Course(*FORM.unpack(kept)) if kept else Course()
                 yield
-                os.pwrite(file, self._form.pack(*self.course), 0)
+                os.pwrite(file, FORM.pack(*self.course), 0)
             finally:
                 os.close(file)
         except (OSError, struct.error) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import struct
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tap_customerio import problems
-from tap_customerio.budget import CALM, Budget, Course
+from tap_customerio.budget import CALM, FORM, Budget, Course
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,8 +68,6 @@ class RedisBudget(Budget):
 
     timeout = 5.0
     """Seconds without an answer after which it is asked again."""
-
-    _form = struct.Struct("<5d")
 
     def __init__(self, url: str, name: str, patience: float) -> None:
         """Connect later; `patience` is in seconds, for which it may be away.
@@ -129,7 +126,7 @@ class RedisBudget(Budget):
             asked, kept, answered = retrying(self._run)(script, words)
         except redis.RedisError as error:
             raise problems.no_redis(self._place, _reason(error), self._patience) from None
-        self.course = Course(*self._form.unpack(kept))
+        self.course = Course(*FORM.unpack(kept))
         self._ahead = self.course.seen - (asked + answered) / 2
         self.lead = (self.lead + (answered - asked) / 2) / 2
 

@@ -144,6 +144,12 @@ def small() -> Workspace:
     )
 
 
+def few_senders(**options: Any) -> Workspace:
+    """A workspace with one or more senders of each kind, and no more than that takes."""
+    senders = {"campaigns": 3, "newsletters": 3, "broadcasts": 1, "transactional": 1}
+    return Workspace(**{"since": SINCE, "per_day": 30, "people": 60, **senders, **options})
+
+
 def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:
     """A small sandbox that stands still at NOW, without a rate limit, unless told otherwise."""
     size = Workspace(since=SINCE, per_day=15, people=230, activities_per_day=12)

@@ -29,6 +29,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("tap-customerio.target")
 
 
+def exit_code(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end; 128 + the signal's number where a signal brought it, as in a shell."""
+    code = process.wait()
+    return 128 - code if code < 0 else code
+
+
 class Target:
     """Runs `tap | target`, the tap in this process.
 
@@ -91,9 +97,8 @@ class Target:
 
     @property
     def code(self) -> int:
-        """The exit code; 128 + the signal's number where a signal ended it, as in a shell."""
-        code = self.process.wait()
-        return 128 - code if code < 0 else code
+        """The exit code, once it has ended."""
+        return exit_code(self.process)
 
     def feed(self, tap: TapCustomerio) -> None:
         """Let the tap write all it reads into the target.

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from tap_customerio.backfill.target import exit_code
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -72,7 +74,7 @@ class Pipe:
                 if self._open:
                     process.kill()
                 process.wait()
-        return _code(self._tap), _code(self._target)
+        return exit_code(self._tap), exit_code(self._target)
 
     def _drain(self, hear: Hear, deadline: float | None = None) -> None:
         while self._open:
@@ -111,8 +113,3 @@ def _piped(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise ValueError("no pipe")
     return stream
-
-
-def _code(process: subprocess.Popen[bytes]) -> int:
-    code = process.returncode
-    return 128 - code if code < 0 else code

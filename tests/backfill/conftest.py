@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from backfill.backfilling import Backfill
-from harness import SINCE, new_sandbox
-
-from tap_customerio.sandbox import Workspace
+from harness import few_senders, new_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,16 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def small_sandbox() -> Iterator[Sandbox]:
     """One for all tests that only read."""
-    workspace = Workspace(
-        since=SINCE,
-        per_day=30,
-        people=60,
-        campaigns=3,
-        newsletters=3,
-        broadcasts=1,
-        transactional=1,
-    )
-    with new_sandbox(workspace=workspace) as box:
+    with new_sandbox(workspace=few_senders()) as box:
         yield box
 
 

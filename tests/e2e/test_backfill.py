@@ -26,8 +26,8 @@ from e2e.processes import (
 )
 from e2e.project import settings
 from e2e.warehouse import SCHEMA
+from harness import few_senders
 
-from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -53,15 +53,7 @@ CODES = {"none": {0}, "tap": {-signal.SIGKILL}, "both": {-signal.SIGKILL}, "targ
 
 @pytest.fixture
 def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    workspace = Workspace(
-        since=SINCE,
-        per_day=60,
-        people=100,
-        campaigns=3,
-        newsletters=3,
-        broadcasts=1,
-        transactional=1,
-    )
+    workspace = few_senders(since=SINCE, per_day=60, people=100)
     return make_sandbox(now=NOW, workspace=workspace)
 
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
-from harness import SINCE, new_sandbox
+from harness import few_senders, new_sandbox
 from orchestration.orchestra import KEY, Orchestra
 
-from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
@@ -25,16 +24,7 @@ NOW = parse("2026-04-01")
 @pytest.fixture(scope="module")
 def months() -> Iterator[Sandbox]:
     """February and March of a small workspace."""
-    workspace = Workspace(
-        since=SINCE,
-        per_day=30,
-        people=60,
-        campaigns=3,
-        newsletters=3,
-        broadcasts=1,
-        transactional=1,
-    )
-    with new_sandbox(now=NOW, workspace=workspace) as box:
+    with new_sandbox(now=NOW, workspace=few_senders()) as box:
         yield box
 
 
