@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from tap_customerio import problems
+from tap_customerio.dagster.coordinator import GROUP
 from tap_customerio.dagster.history import assets
 from tap_customerio.dagster.streams import chosen
 from tap_customerio.dagster.sync import schedule as scheduled
 from tap_customerio.dagster.sync import sync_job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tap_customerio.dagster.workspace import Workspace
 
@@ -43,11 +44,7 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
     Raises:
         Problem: When a stream does not exist, a date is none, or workspaces share a name.
     """
-    by_name = {workspace.name: workspace for workspace in workspaces}
-    if len(by_name) < len(workspaces):
-        names = [workspace.name for workspace in workspaces]
-        again = next(name for name in names if names.count(name) > 1)
-        raise problems.bad_workspace(again, "another one has that name, too.")
+    by_name = _by_name(workspaces)
     months = dg.MonthlyPartitionsDefinition(
         _month("start_date", start_date),
         None if end_date is None else _month("end_date", end_date),
@@ -66,13 +63,22 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
     return dg.Definitions(
         assets=[*made.values()],
         jobs=[
-            *(dg.define_asset_job(f"customerio_{name}", [found]) for name, found in made.items()),
+            *(dg.define_asset_job(f"{GROUP}_{name}", [found]) for name, found in made.items()),
             sync,
         ],
         schedules=[] if schedule is None else [scheduled(sync, schedule, by_name)],
         # A worker of Celery may have no children of Dagster's own making.
         executor=dg.in_process_executor,
     )
+
+
+def _by_name(workspaces: Iterable[Workspace]) -> dict[str, Workspace]:
+    found: dict[str, Workspace] = {}
+    for workspace in workspaces:
+        if workspace.name in found:
+            raise problems.bad_workspace(workspace.name, "another one has that name, too.")
+        found[workspace.name] = workspace
+    return found
 
 
 def _month(option: str, text: str) -> dt.datetime:

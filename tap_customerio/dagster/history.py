@@ -37,30 +37,40 @@ def assets(
         retry_policy=retry_policy,
     )
     def read(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        key = context.partition_key
-        if isinstance(key, dg.MultiPartitionKey):
-            workspace, window = key.keys_by_dimension[WORKSPACE], context.partition_time_window
-        else:  # streams without a time range, but a backfill wants one all the same
-            workspace, window = key, dg.TimeWindow(months.start, months.start + dt.timedelta(1))
-        names = sorted(asset.path[-1] for asset in context.selected_asset_keys)
-        # A retry has the same root; materialised again later, the partition is read anew.
-        root = context.run.root_run_id or context.run.run_id
-        kept = Kept.of(context.instance, f"{name}/{key}", root)
-        if kept.state is not None:  # a retry may be of fewer streams
-            kept.state[MEMBER]["streams"] = ", ".join(names)
-        attempt = Attempt(context.op_execution_context, workspaces[workspace], kept)
-        attempt.run(
-            *("backfill", "--config", "ENV"),
-            *("--from", f"{window.start:%Y-%m-%d}", "--to", f"{window.end:%Y-%m-%d}"),
-            *(word for stream in names for word in ("--stream", stream)),
-            state=kept.state or {},
-        )
-        done = (kept.state or {}).get(MEMBER, {}).get("done", ())
-        for stream in names:
-            if stream in done:
-                metadata = attempt.metadata(stream)
-                yield dg.MaterializeResult(asset_key=asset_key(stream), metadata=metadata)
-        attempt.check(unconfirmed=[stream for stream in names if stream not in done])
-        kept.forget()
+        yield from _read(context, name, workspaces, months)
 
     return read
+
+
+def _read(
+    context: dg.AssetExecutionContext,
+    name: str,
+    workspaces: Mapping[str, Workspace],
+    months: dg.TimeWindowPartitionsDefinition,
+) -> Iterator[dg.MaterializeResult[None]]:
+    """A backfill of the streams that are selected, and what came of each."""
+    key = context.partition_key
+    if isinstance(key, dg.MultiPartitionKey):
+        workspace, window = key.keys_by_dimension[WORKSPACE], context.partition_time_window
+    else:  # streams without a time range, but a backfill wants one all the same
+        workspace, window = key, dg.TimeWindow(months.start, months.start + dt.timedelta(1))
+    names = sorted(asset.path[-1] for asset in context.selected_asset_keys)
+    # A retry has the same root; materialised again later, the partition is read anew.
+    root = context.run.root_run_id or context.run.run_id
+    kept = Kept.of(context.instance, f"{name}/{key}", root)
+    if kept.state is not None:  # a retry may be of fewer streams
+        kept.state[MEMBER]["streams"] = ", ".join(names)
+    attempt = Attempt(context.op_execution_context, workspaces[workspace], kept)
+    attempt.run(
+        *("backfill", "--config", "ENV"),
+        *("--from", f"{window.start:%Y-%m-%d}", "--to", f"{window.end:%Y-%m-%d}"),
+        *(word for stream in names for word in ("--stream", stream)),
+        state=kept.state or {},
+    )
+    done = (kept.state or {}).get(MEMBER, {}).get("done", ())
+    for stream in names:
+        if stream in done:
+            metadata = attempt.metadata(stream)
+            yield dg.MaterializeResult(asset_key=asset_key(stream), metadata=metadata)
+    attempt.check(unconfirmed=[stream for stream in names if stream not in done])
+    kept.forget()

@@ -51,25 +51,7 @@ def sync_job(
     @dg.op(name="sync", out={}, retry_policy=retry_policy)
     def sync(context: dg.OpExecutionContext, config: SyncConfig) -> Iterator[_Event]:
         workspace = workspaces[context.partition_key]
-        kept = Kept.of(context.instance, f"sync/{workspace.name}")
-        first_try = context.run.parent_run_id is None and not context.retry_number
-        if config.restart and first_try:
-            kept.state = None
-        tap = _Described(
-            config={**workspace.settings, "app_api_key": "unused"}, parse_env_config=True
-        )
-        begun = kept.state or {"bookmarks": {}}
-        bounded = "start_date" in tap.config
-        if not bounded:
-            begun = _from_history(begun, tap, kinds, months)
-        kept.state, kept.rows = begun, {}
-        attempt = Attempt(context, workspace, kept)
-        attempt.run("--config", "ENV", state=begun, catalog=selecting(tap.catalog_dict, kinds))
-        # Yielded, not logged by the context, which forgets its events when the op fails.
-        yield from _events(attempt, workspace, kinds)
-        if attempt.whole and not bounded:
-            yield from _months_read(workspace, kinds, months, begun, kept.state)
-        attempt.check()
+        yield from _sync(context, workspace, kinds, months, restart=config.restart)
 
     @dg.job(
         name=SYNC_JOB,
@@ -82,6 +64,34 @@ def sync_job(
         sync()
 
     return job
+
+
+def _sync(
+    context: dg.OpExecutionContext,
+    workspace: Workspace,
+    kinds: Kinds,
+    months: dg.TimeWindowPartitionsDefinition,
+    *,
+    restart: bool,
+) -> Iterator[_Event]:
+    """Go on from the last sync, or begin anew, and tell what was read."""
+    kept = Kept.of(context.instance, f"sync/{workspace.name}")
+    first_try = context.run.parent_run_id is None and not context.retry_number
+    if restart and first_try:
+        kept.state = None
+    tap = _Described(config={**workspace.settings, "app_api_key": "unused"}, parse_env_config=True)
+    begun = kept.state or {"bookmarks": {}}
+    bounded = "start_date" in tap.config
+    if not bounded:
+        begun = _from_history(begun, tap, kinds, months)
+    kept.state, kept.rows = begun, {}
+    attempt = Attempt(context, workspace, kept)
+    attempt.run("--config", "ENV", state=begun, catalog=selecting(tap.catalog_dict, kinds))
+    # Yielded, not logged by the context, which forgets its events when the op fails.
+    yield from _events(attempt, workspace, kinds)
+    if attempt.whole and not bounded:
+        yield from _months_read(workspace, kinds, months, begun, kept.state)
+    attempt.check()
 
 
 def schedule(
