@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.faults import Faults
 
 HALF_A_YEAR = 180 * DAY
+_TURNS = 5
+"""Of the event loop, in which a connection that was just accepted makes itself known."""
 
 
 class Sandbox:
@@ -177,6 +179,11 @@ class _Server(uvicorn.Server):
         await self._end.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A connection that is being accepted while its server closes would be left open by asyncio.
+        for listening in (one for server in self.servers for one in server.sockets):
+            self._loop.remove_reader(listening)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         for listener in (*self.servers, *(sockets or ())):
             listener.close()
         for connection in list(self.server_state.connections):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
@@ -312,3 +313,12 @@ def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "bye\n"
     assert process.returncode == 0
+
+
+def test_connections_that_come_while_it_ends_are_closed_too() -> None:
+    for _ in range(40):
+        with ExitStack() as stack, small() as sandbox:
+            port = int(sandbox.url.rpartition(":")[2])
+            for _ in range(5):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        gc.collect()  # what was left open warns when it is collected, and warnings are errors
