@@ -141,7 +141,9 @@ class TapCustomerio(Tap):
         each = ", ".join(f"{name} {number:,}" for name, number in sorted(requests.items()))
         self.logger.info("%s requests: %s", f"{requests.total():,}", each)
         self._measure()
-        if failed := [name for name, stream in self.streams.items() if stream.failed]:
+        if failed := [
+            name for name, stream in self.streams.items() if not stream.outcome.is_complete
+        ]:
             raise problems.incomplete(failed)
 
     def _measure(self) -> None:

@@ -15,6 +15,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
+from tap_customerio.outcome import ReadOutcome
 from tap_customerio.schema import Reader, identifier, seconds, within
 from tap_customerio.windows import HOUR, parse, rfc3339
 
@@ -64,7 +65,7 @@ class CustomerioStream(Stream):
     def __init__(self, tap: TapCustomerio) -> None:
         """Share the tap's client and settings."""
         super().__init__(tap)
-        self.failed = False
+        self.outcome = ReadOutcome()
         self._activates = self.config.get("emit_activate_version_messages", True) and (
             self.get_batch_config(self.config) is None  # whose files carry no version
         )
@@ -129,8 +130,7 @@ class CustomerioStream(Stream):
             if not isinstance(error, problems.Problem) or isinstance(error, problems.Fatal):
                 self.tap.stop()
                 raise
-            self.failed = True
-            self.logger.error("Stream %s failed: %s", self.name, error)  # noqa: TRY400
+            self._report_missing(error)
         self.write_state()
 
     @property
@@ -155,6 +155,7 @@ class CustomerioStream(Stream):
             Problem: When the state holds something else than a bookmark.
         """
         self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
+        self.outcome = ReadOutcome()
         bookmark = self.bookmark(self.last)
         self._since = None if bookmark is None else bookmark - self.margin
         around = partial(self.client.acting, self.name)
@@ -165,23 +166,39 @@ class CustomerioStream(Stream):
         engine, lane = self.tap.work(self)
         self.tap.progress.begin(self.name)
         for part, pages in engine.parts(lane):
-            for page in pages:
-                self._stream_version = self.version if self._activates else None
-                written = 0
-                for raw in page:
-                    if (row := self.record(raw, part.piece)) is not None:
-                        written += 1
-                        yield row
-                self.tap.progress.page(self.name, written)
+            yield from self._records_of(part.piece, pages)
             if part.whole:
-                self.finish(part.piece)
+                if self.outcome.is_complete:
+                    self.finish(part.piece)
                 self.tap.progress.slice(self.name, part.piece)
-        self.finish_all()
-        if self._activates and self.mirrors:
+        if self.outcome.is_complete:
+            self.finish_all()
+        if self._activates and self.mirrors and self.outcome.proves_absence:
             self._write_activate_version_message(self.client.present)
         self.tap.progress.end(self.name)
         if self.read.dropped:
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+
+    def _records_of(self, piece: Any, pages: Iterator[Rows]) -> Iterator[Record]:
+        """Records of one slice; its failure is reported, and the next slice goes on."""
+        try:
+            for page in pages:
+                self._stream_version = self.version if self._activates else None
+                written = 0
+                for raw in page:
+                    if (row := self.record(raw, piece)) is not None:
+                        written += 1
+                        yield row
+                self.tap.progress.page(self.name, written)
+        except problems.Fatal:
+            raise
+        except problems.Problem as error:
+            self._report_missing(error)
+
+    def _report_missing(self, error: problems.Problem) -> None:
+        """Remember what could not be read: the run then ends with exit code 1."""
+        self.outcome.missing.append(str(error))
+        self.logger.error("Stream %s failed: %s", self.name, error)
 
     def _present(self, piece: Any) -> Iterator[Rows | Split[Any]]:
         """The pages of a slice; none, with a warning, of one that has vanished."""
