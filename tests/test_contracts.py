@@ -23,7 +23,7 @@ import requests
 import yaml
 from harness import run_tap
 
-from tap_customerio.schema import Reader
+from tap_customerio.reader import Reader
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:

@@ -10,20 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_customerio.problems import Problem
+from tap_customerio.reader import Reader, identifier, listed, seconds, within
 from tap_customerio.schema import (
-    Reader,
     array_of,
     boolean,
-    identifier,
     integer,
-    listed,
     nested,
     object_of,
     record,
-    seconds,
     text,
     timestamp,
-    within,
 )
 
 SCHEMA = record(

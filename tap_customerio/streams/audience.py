@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
+from tap_customerio.reader import identifier, seconds, within
 from tap_customerio.schema import (
     array_of,
     boolean,
-    identifier,
     integer,
     nested,
     object_of,
     record,
-    seconds,
     text,
     timestamp,
-    within,
 )
 from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone

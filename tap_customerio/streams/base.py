@@ -16,7 +16,7 @@ from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
 from tap_customerio.outcome import ReadOutcome
-from tap_customerio.schema import Reader, identifier, seconds, within
+from tap_customerio.reader import Reader, identifier, seconds, within
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:

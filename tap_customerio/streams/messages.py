@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
 from tap_customerio.engine import Split
+from tap_customerio.reader import within
 from tap_customerio.rescans import Rescans
-from tap_customerio.schema import (
-    boolean,
-    integer,
-    nested,
-    object_of,
-    record,
-    text,
-    timestamp,
-    within,
-)
+from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
 

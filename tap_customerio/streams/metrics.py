@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_customerio.client import quoted
-from tap_customerio.schema import (
-    boolean,
-    identifier,
-    integer,
-    record,
-    text,
-    timestamp,
-    within,
-)
+from tap_customerio.reader import identifier, within
+from tap_customerio.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.sends import SENDERS, Campaigns, parts
 from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries
 

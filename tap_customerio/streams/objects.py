@@ -6,17 +6,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio.client import quoted
-from tap_customerio.schema import (
-    boolean,
-    identifier,
-    integer,
-    nested,
-    object_of,
-    record,
-    text,
-    timestamp,
-    within,
-)
+from tap_customerio.reader import identifier, within
+from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone
 

@@ -7,18 +7,8 @@ from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
-from tap_customerio.schema import (
-    array_of,
-    boolean,
-    identifier,
-    nested,
-    object_of,
-    record,
-    seconds,
-    text,
-    timestamp,
-    within,
-)
+from tap_customerio.reader import identifier, seconds, within
+from tap_customerio.schema import array_of, boolean, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.windows import DAY, parse, rfc3339
 

@@ -6,16 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
+from tap_customerio.reader import identifier, listed, seconds
 from tap_customerio.schema import (
     array_of,
     boolean,
-    identifier,
     integer,
-    listed,
     nested,
     object_of,
     record,
-    seconds,
     text,
     timestamp,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tap_customerio import problems
-from tap_customerio.schema import seconds, within
+from tap_customerio.reader import seconds, within
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.sends import last_send
 from tap_customerio.windows import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tap_customerio.reader import identifier
 from tap_customerio.schema import (
     array_of,
     boolean,
-    identifier,
     integer,
     nested,
     object_of,
