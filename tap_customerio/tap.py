@@ -157,6 +157,11 @@ class TapCustomerio(Tap):
         for point in points:
             metrics.log(self.metrics_logger, point)
 
+    def setup_mapper(self) -> None:
+        """The SDK's mapper takes keys from the catalogue, so the streams complete it first."""
+        _ = self.streams
+        super().setup_mapper()
+
     def discover_streams(self) -> list[CustomerioStream]:
         """One of each stream class."""
         return [stream(self) for stream in all_streams()]

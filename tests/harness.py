@@ -106,6 +106,7 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     config: Mapping[str, Any],
     *,
     streams: Iterable[str] | None = None,
+    catalog: Mapping[str, Any] | None = None,
     state: dict[str, Any] | None = None,
     full_table: Iterable[str] = (),
     stdout: io.BytesIO | None = None,
@@ -119,7 +120,7 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     stdout = stdout or io.BytesIO()
     redirected = contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True))
     with signals_kept(), redirected:
-        tap = TapCustomerio(config=dict(config), state=state, catalog=select(streams))
+        tap = TapCustomerio(config=dict(config), state=state, catalog=catalog or select(streams))
         for name in full_table:
             tap.streams[name].forced_replication_method = "FULL_TABLE"
         try:

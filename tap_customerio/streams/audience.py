@@ -58,7 +58,7 @@ class SegmentCounts(ChildStream):
     """Segment counts: how many people are in each segment; every sync adds a dated row."""
 
     name = "segment_counts"
-    dated = True
+    is_mirror = False
     parent = Segments
     path = "customer_count"
     expected = "count"
@@ -109,6 +109,7 @@ class Activities(CustomerioStream):
 
     name = "activities"
     ranged = True
+    is_mirror = False
     replication_key = "timestamp"
     schema = record(
         text("id", "name", "url", "delivery_id", "delivery_type", type="Open set, see the docs."),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
 
     from tap_customerio.answers import Answer
     from tap_customerio.client import Client
@@ -47,8 +48,9 @@ class CustomerioStream(Stream):
     # Whether a slice stands for something that may be deleted between being listed and being read.
     vanishing: ClassVar[bool] = False
 
-    # Whether every sync adds rows of its own date, next to those of earlier syncs.
-    dated: ClassVar[bool] = False
+    # Whether a full read holds all there is, so that a row it lacks has been deleted. Streams with
+    # a time range, and those that add dated rows at every sync, never do.
+    is_mirror: ClassVar[bool] = True
 
     # Whether it goes through everyone whom the people search finds.
     searches: ClassVar[bool] = False
@@ -66,13 +68,18 @@ class CustomerioStream(Stream):
         """Share the tap's client and settings."""
         super().__init__(tap)
         self.outcome = ReadOutcome()
-        self._activates = self.config.get("emit_activate_version_messages", True) and (
-            self.get_batch_config(self.config) is None  # whose files carry no version
-        )
         self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
         self._newest = 0
         self.tap = tap
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Follow the catalogue, except for keys: those of the stream are the only right ones."""
+        if entry := catalog.get_stream(self.name):  # which the SDK's mapper reads as well
+            entry.key_properties, entry.replication_key = self.primary_keys, self.replication_key
+        key = self.replication_key
+        super().apply_catalog(catalog)
+        self.replication_key = key  # where there is none, not that of the entry's metadata either
 
     @cached_property
     def read(self) -> Reader:
@@ -134,14 +141,19 @@ class CustomerioStream(Stream):
         self.write_state()
 
     @property
-    def mirrors(self) -> bool:
-        """Whether this sync reads all that there is, so that whatever is missing has vanished."""
-        return self.replication_key is None and not self.dated
-
-    @property
     def version(self) -> int | None:
         """Of each record of a mirror: once it is activated, a target drops those of another."""
-        return self.client.present if self.mirrors else None
+        return self.client.present
+
+    @property
+    def activates(self) -> bool:
+        """Whether this sync may end in ACTIVATE_VERSION, if the read proves what is gone."""
+        return (
+            self.is_mirror
+            and self.replication_method == REPLICATION_FULL_TABLE
+            and self.config.get("emit_activate_version_messages", True)
+            and self.get_batch_config(self.config) is None  # whose files carry no version
+        )
 
     @property
     def emit_activate_version_messages(self) -> bool:
@@ -156,6 +168,10 @@ class CustomerioStream(Stream):
         """
         self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
         self.outcome = ReadOutcome()
+        if self.settings.end is not None:
+            self.outcome.doubts.append("end_date restricts the read")
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            self.outcome.doubts.append("a test reads only the first records")
         bookmark = self.bookmark(self.last)
         self._since = None if bookmark is None else bookmark - self.margin
         around = partial(self.client.acting, self.name)
@@ -173,7 +189,7 @@ class CustomerioStream(Stream):
                 self.tap.progress.slice(self.name, part.piece)
         if self.outcome.is_complete:
             self.finish_all()
-        if self._activates and self.mirrors and self.outcome.proves_absence:
+        if self.activates and self.outcome.proves_absence:
             self._write_activate_version_message(self.client.present)
         self.tap.progress.end(self.name)
         if self.read.dropped:
@@ -183,7 +199,7 @@ class CustomerioStream(Stream):
         """Records of one slice; its failure is reported, and the next slice goes on."""
         try:
             for page in pages:
-                self._stream_version = self.version if self._activates else None
+                self._stream_version = self.version if self.activates else None
                 written = 0
                 for raw in page:
                     if (row := self.record(raw, piece)) is not None:

@@ -31,6 +31,7 @@ class Messages(CustomerioStream):
 
     name = "messages"
     ranged = True
+    is_mirror = False
     replication_key = "created"
     _read = BEGINNING  # up to where everything had been read when the run began
     _rescans: Rescans | None = None

@@ -107,7 +107,6 @@ class Customers(CustomerioStream):
     searches = True
     primary_keys = ("cio_id",)
     _changes: list[str] | None = None
-    _is_whole = False
     schema = record(
         IDENTIFIERS,
         object_of(nested(IDENTIFIERS), identifiers="The person, by each identifier."),
@@ -139,7 +138,11 @@ class Customers(CustomerioStream):
             self._wanted += len(ids)
             for first in range(0, len(ids), _HYDRATED):
                 yield ids[first : first + _HYDRATED]
-        self._is_whole = self._changes is None and not self._anyone_left(self.client.present)
+        if self._changes is not None:
+            self.outcome.doubts.append("only people who changed were read")
+        elif self._anyone_left(self.client.present):
+            # The places of all who come later in the search move up, so that it may miss a person.
+            self.outcome.doubts.append("people were deleted or merged during the search")
 
     def pages(self, piece: list[str]) -> Iterable[Rows]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile."""
@@ -172,14 +175,6 @@ class Customers(CustomerioStream):
             )
         now = rfc3339(self.client.present)
         self.remember(changes_until=now, **({"full_at": now} if self._changes is None else {}))
-
-    @property
-    def mirrors(self) -> bool:
-        """Only when everyone was read, and nobody left meanwhile.
-
-        The places of all who come later in the search move up then, so that it may miss somebody.
-        """
-        return self._is_whole
 
     @property
     def version(self) -> int:

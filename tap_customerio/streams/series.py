@@ -54,6 +54,7 @@ class TimeSeries(CustomerioStream):
 
     vanishing = True
     ranged = True
+    is_mirror = False
     replication_key = "period_start"
     counted: ClassVar[str]
     """Member of the answer that holds the counts."""

@@ -1,0 +1,53 @@
+"""ACTIVATE_VERSION makes a target delete: it comes only after proof that the read was complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness import config_for, run_tap, select
+
+from tap_customerio.streams import all_streams
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox import Sandbox
+
+ADDING = {"activities", "messages", "metrics", "action_metrics", "link_metrics", "journey_metrics"}
+"""Streams with a time range."""
+
+
+def _without_keys(streams: list[str]) -> dict[str, Any]:
+    """A catalogue as other tools write it, or as it is trimmed by hand."""
+    catalog = select(streams)
+    for stream in catalog["streams"]:
+        for name in ("replication_key", "replication_method", "key_properties"):
+            stream.pop(name, None)
+        for item in stream["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"] = {"selected": item["metadata"]["selected"]}
+    return catalog
+
+
+def test_whether_a_stream_is_a_mirror_is_a_fact_of_its_class() -> None:
+    assert {kind.name for kind in all_streams() if not kind.is_mirror} == {
+        *ADDING,
+        "segment_counts",
+    }
+    assert not any(kind.is_mirror for kind in all_streams() if kind.ranged)
+
+
+def test_keys_that_the_catalogue_lacks_come_from_the_stream(sandbox: Sandbox) -> None:
+    streams = ["messages", "metrics", "segment_counts", "segment_memberships", "broadcasts"]
+    whole = run_tap(config_for(sandbox), streams=streams)
+    later = rfc3339(int(sandbox.clock.now()) - 86_400)
+    output = run_tap(
+        config_for(sandbox, start_date=later),
+        catalog=_without_keys(streams),
+        state=whole.states[-1],
+    )
+    assert output.keys == whole.keys
+    assert len(output.records["messages"]) < len(whole.records["messages"])
+    assert output.bookmark("messages") == whole.bookmark("messages")
+    activated = {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
+    assert activated.isdisjoint({*ADDING, "segment_counts"})
+    assert "segment_memberships" in activated
