@@ -11,6 +11,7 @@ import pytest
 from harness import CORE, NOW, Output, Process, config_for, run_tap, select
 
 from tap_customerio.sandbox import Workspace
+from tap_customerio.sandbox.faults import Faults
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
@@ -128,6 +129,25 @@ def test_a_blocked_target_does_not_keep_a_stopped_tap(
     _, rest, log = tap.end()
     assert code in {128 + number for number in signals}
     assert "Traceback" not in log
+    assert all(line.endswith(b"\n") for line in lines + rest)
+    check_what_is_vouched_for(Output.of(lines + rest), box)
+
+
+def test_a_stopped_tap_leaves_whole_lines_in_a_full_pipe_however_long_they_are(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    faults = Faults("longer_text", rate=1, path="/v1/messages", in_a_row=1000)
+    workspace = Workspace(since=LONG_AGO, per_day=2, people=50)
+    box = make_sandbox(workspace=workspace, faults=faults)
+    config = config_for(box, start_date=rfc3339(LONG_AGO))
+    tap = Process(tmp_path, config, catalog=select(["messages"]))
+    lines = tap.lines_until_states(1)
+    time.sleep(0.5)  # the pipe fills
+    stop(tap, signal.SIGTERM)
+    assert tap.process.wait(30) == 128 + signal.SIGTERM
+    _, rest, log = tap.end()
+    assert "Traceback" not in log
+    assert min(len(line) for line in rest if b'"RECORD"' in line) > 8192
     assert all(line.endswith(b"\n") for line in lines + rest)
     check_what_is_vouched_for(Output.of(lines + rest), box)
 

@@ -2,25 +2,81 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+import sysconfig
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pytest
 import yaml
-from harness import config_for, run_tap
+from harness import config_for, few_senders, run_tap
 from test_docs import MELTANO, TAP
 
 from tap_customerio.streams import all_streams
+from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_customerio.sandbox import Sandbox
 
-TEXT = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "docs" / "recipes.md").read_text()
 WORKSPACES, NUMBERS, HASHES, WAREHOUSES = (
     yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 )
 [PERFORMANCE] = re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL)
+
+
+TARGET = """\
+import json, sys
+states = [line for line in map(json.loads, sys.stdin) if line["type"] == "STATE"]
+if states:
+    print(json.dumps(states[-1]["value"]))
+"""
+
+
+@pytest.mark.e2e
+def test_the_readme_keeps_the_state_of_a_run_that_had_none(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = make_sandbox(workspace=few_senders(per_day=2, people=9))
+    readme = (ROOT / "README.md").read_text()
+    [recipe] = re.findall(r"   ```sh\n(   tap-customerio --config .*?)```", readme, re.DOTALL)
+    first, keep, again = textwrap.dedent(recipe).splitlines()
+    target = tmp_path / "target-jsonl"
+    target.write_text(f"#!{sys.executable}\n{TARGET}")
+    target.chmod(0o755)
+    path = f"{tmp_path}:{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
+
+    def sh(line: str, key: str) -> None:
+        config = config_for(box, app_api_key=key, start_date="2026-03-31")
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        env = {**os.environ, "PATH": path}
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, check=False)
+
+    kept = tmp_path / "state.json"  # without a key, there is no state
+    sh(first, "")
+    sh(keep, "")
+    assert not kept.exists()
+    sh(first, box.app_api_key)
+    sh(keep, "")
+    state = kept.read_text()
+    assert "messages" in json.loads(state)["bookmarks"]
+    sh(again, "")
+    assert not (tmp_path / "states.jsonl").read_text()
+    sh(keep, "")
+    assert kept.read_text() == state
+    box.clock.advance(DAY)
+    sh(again, box.app_api_key)
+    sh(keep, "")
+    assert json.loads(kept.read_text()) != json.loads(state)
 
 
 def test_the_recipes_stay_short() -> None:

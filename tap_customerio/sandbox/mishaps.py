@@ -306,6 +306,7 @@ MISHAPS: dict[str, Mishap] = {
     "huge_integers": _changed(partial(_numbers, b"1" * 40)),
     "large_ids": _changed(_large_ids),
     "long_text": _changed(partial(_text, _LONG, b"")),
+    "longer_text": _changed(partial(_text, "x" * 9_000, b"")),
     "half_a_pair": _changed(partial(_text, _MARK, rb"\ud83d")),
     "nul": _changed(partial(_text, _MARK, rb"\u0000")),
     "invalid_utf8": _changed(partial(_text, _MARK, b"\xff\xfe")),

@@ -1,0 +1,85 @@
+"""What a stopped run leaves in a pipe."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_sdk.singerlib import RecordMessage
+
+from tap_customerio import writer
+from tap_customerio.writer import BufferedWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+LONG = RecordMessage(stream="a", record={"text": "x" * 300_000})
+
+
+@contextmanager
+def stdout_is_a_pipe() -> Iterator[IO[bytes]]:
+    outlet, inlet = os.pipe()
+    reader, stdout = os.fdopen(outlet, "rb"), os.fdopen(inlet, "w")
+    with reader, stdout, redirect_stdout(stdout):
+        yield reader
+
+
+def stopping() -> None:
+    raise SystemExit(143)
+
+
+def test_a_pipe_that_cannot_grow_gets_the_rest_of_a_line_from_a_slow_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer, "_grow", lambda *_: False)
+    monkeypatch.setattr(BufferedWriter, "grace", 600.0)
+    stopped, found = threading.Event(), list[bytes]()
+    under_test = BufferedWriter()
+    expected = under_test.serialize_message(LONG)
+
+    def watch() -> None:
+        stopped.set()
+        stopping()
+
+    under_test.watch = watch
+    with stdout_is_a_pipe() as reader:
+
+        def read() -> None:
+            assert stopped.wait(60)
+            found.append(reader.read(len(expected)))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        under_test.write_message(LONG)
+        thread.join()
+    assert found == [expected]
+
+
+def test_a_pipe_that_cannot_grow_does_not_keep_a_stopped_run_for_longer_than_the_grace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer, "_grow", lambda *_: False)
+    monkeypatch.setattr(BufferedWriter, "grace", 0.2)
+    under_test = BufferedWriter()
+    under_test.watch = stopping
+    with stdout_is_a_pipe(), pytest.raises(SystemExit, match="143"):
+        under_test.write_message(LONG)
+
+
+@given(st.lists(st.integers(1, 30).map(lambda size: b"x" * (size - 1) + b"\n")))
+def test_pieces_say_what_is_missing_of_a_line_that_was_begun(lines: list[bytes]) -> None:
+    pieces = list(writer._pieces(lines, 8))  # noqa: SLF001 - arithmetic that no front door shows
+    assert b"".join(piece for piece, _ in pieces) == b"".join(lines)
+    assert all(len(piece) <= 8 for piece, _ in pieces)
+    written = b""
+    for piece, missing in pieces:
+        begun = written.rpartition(b"\n")[2]
+        rest = b"".join(lines)[len(written) :]
+        assert missing == (len(rest.partition(b"\n")[0]) + 1 if begun else 0)
+        written += piece
