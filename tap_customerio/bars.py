@@ -92,9 +92,9 @@ class Bars(Progress):
             total = end - tally.walked.start
             self._bars.update(task, total=total, completed=tally.walked.width)
 
-    def end(self, stream: str) -> None:
+    def end(self, stream: str, *, done: bool = True) -> None:
         """Fill the bar."""
-        super().end(stream)
+        super().end(stream, done=done)
         self._bars.update(self._tasks[stream], total=1, completed=1, visible=self._keep)
 
 

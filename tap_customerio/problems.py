@@ -488,6 +488,14 @@ def bad_option(option: str, value: str, wanted: str) -> Fatal:
     return Fatal(f"{option} is {value!r}: {wanted}.")
 
 
+def range_cut(stream: str, end: str, present: str) -> str:
+    """The rest of the range does not exist yet."""
+    return (
+        f"Stream {stream!r}: the range ends at {end}, after the API's present. It was read up to "
+        f"{present} and is not done: run again after its end to read the rest."
+    )
+
+
 def other_backfill(path: str, its: str, ours: str) -> Fatal:
     """The state file belongs to something else."""
     return Fatal(

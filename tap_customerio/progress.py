@@ -44,9 +44,10 @@ class Progress:
     def slice(self, stream: str, piece: Any) -> None:
         """All records of a slice have been written."""
 
-    def end(self, stream: str) -> None:
-        """All records of a stream have been written; its last state has not yet."""
-        self.done.append(stream)
+    def end(self, stream: str, *, done: bool = True) -> None:
+        """A stream ends before its last state; `done` if its whole range has been written."""
+        if done:
+            self.done.append(stream)
 
 
 def drawn() -> type[Bars] | None:
@@ -109,10 +110,10 @@ class LogProgress(Progress):
         self._tallies[stream].slice(piece)
         self.page(stream, 0)
 
-    def end(self, stream: str) -> None:
-        """Say so."""
-        super().end(stream)
-        self._say(stream, "finished, ")
+    def end(self, stream: str, *, done: bool = True) -> None:
+        """Log it."""
+        super().end(stream, done=done)
+        self._say(stream, "finished, " if done else "not finished, ")
 
     def _say(self, stream: str, prefix: str) -> None:
         now, requests = time.monotonic(), self._client.requests.total()

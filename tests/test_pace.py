@@ -48,7 +48,7 @@ def test_waiting_for_others_does_not_bunch_what_comes_after() -> None:
 class Watch:
     """A clock that a test sets."""
 
-    now = 1000.0
+    now = 1024.0
 
     def monotonic(self) -> float:
         """What it shows."""
@@ -61,6 +61,22 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     monkeypatch.setattr("tap_customerio.pace.time", watch)
     monkeypatch.setattr("tap_customerio.budget.time", watch)
     return watch
+
+
+def test_the_pace_is_96_per_cent_of_the_limit(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_: threading.Condition, timeout: float | None = None) -> bool:
+        watch.now += timeout or 0.0
+        return True
+
+    monkeypatch.setattr(threading.Condition, "wait", wait)
+    pace = Pace(10)
+    pace.wait()
+    began = watch.now
+    for _ in range(96):
+        pace.wait()
+    assert watch.now - began == pytest.approx(10)
 
 
 def test_giving_way_holds_everyone_back() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_customerio.rescans import MARGIN, PATIENCE, Rescans
+from tap_customerio.rescans import PATIENCE, Rescans
 from tap_customerio.windows import DAY, HOUR
 
 AGES = (1, 3, 7, 30)
@@ -131,8 +131,8 @@ def test_after_downtime_what_is_read_late_needs_no_rescan_for_the_ages_it_has_pa
         (START + 60 * DAY, START + 60 * DAY, True),  # has passed no age: it may not be known yet
         (START + 45 * DAY, START + 45 * DAY, False),
         (START + 45 * DAY, START + 46 * DAY, True),
-        (START + 45 * DAY, START + 46 * DAY - MARGIN, True),
-        (START + 45 * DAY, START + 46 * DAY - MARGIN - 1, False),
+        (START + 45 * DAY, START + 46 * DAY - 6 * HOUR, True),
+        (START + 45 * DAY, START + 46 * DAY - 6 * HOUR - 1, False),
         (START + 30 * DAY, START + 32 * DAY, False),
         (START + 30 * DAY, START + 40 * DAY, True),
     ],

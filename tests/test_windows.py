@@ -59,6 +59,15 @@ def test_empty_years_cost_few_windows() -> None:
     assert count <= 35
 
 
+def test_windows_grow_to_180_days_and_no_further() -> None:
+    plan = WindowPlan(parse("2012-01-01"), parse("2026-01-01"))
+    widths = []
+    for window, _ in zip(plan, range(11), strict=False):
+        widths.append(window.width)
+        plan.learn(window, 0)
+    assert widths[10] == 180 * DAY == max(widths)
+
+
 def test_busy_windows_make_the_next_ones_hold_about_ten_thousand_rows() -> None:
     plan = WindowPlan(0, 400 * DAY)
     windows = iter(plan)

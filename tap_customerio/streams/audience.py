@@ -158,7 +158,7 @@ class Activities(CustomerioStream):
 
     def finish_all(self) -> None:
         """Everything up to the API's present has been read, or up to end_date."""
-        self.advance(min(self.client.present, self.settings.end or self.client.present))
+        self.advance(self.settings.end or self.client.present)
 
     @property
     def _oldest(self) -> int:

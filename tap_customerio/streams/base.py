@@ -127,7 +127,7 @@ class CustomerioStream(Stream):
     def finish_all(self) -> None:
         """All records have been written; the bookmark is the newest change within the range."""
         if self._newest:
-            self.advance(min(self._newest, self.client.present, self.settings.end or self._newest))
+            self.advance(min(self._newest, self.settings.end or self._newest))
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Give all records; a problem of this stream alone is told, and the others go on."""
@@ -191,9 +191,18 @@ class CustomerioStream(Stream):
             self.finish_all()
         if self.activates and self.outcome.proves_absence:
             self._write_activate_version_message(self.client.present)
-        self.tap.progress.end(self.name)
+        self.tap.progress.end(self.name, done=self._is_range_done())
         if self.read.dropped:
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+
+    def _is_range_done(self) -> bool:
+        """Whether nothing of the range asked for is left to read, now or later."""
+        end = self.settings.end
+        if self.ranged and end and end > self.client.present:
+            present = rfc3339(self.client.present)
+            self.logger.warning("%s", problems.range_cut(self.name, rfc3339(end), present))
+            return False
+        return self.outcome.is_complete
 
     def _records_of(self, piece: Any, pages: Iterator[Rows]) -> Iterator[Record]:
         """Records of one slice; its failure is reported, and the next slice goes on."""
@@ -251,9 +260,10 @@ class CustomerioStream(Stream):
         return moment
 
     def advance(self, moment: int, **facts: Any) -> None:
-        """Move the bookmark forward, never back, and write the state."""
+        """Move the bookmark forward, never back nor past the present, and write the state."""
         if self.replication_method == REPLICATION_FULL_TABLE:
             return
+        moment = min(moment, self.client.present)
         current = self.bookmark(self.stream_state)
         if current is None or moment > current:
             facts["replication_key"] = self.replication_key

@@ -108,7 +108,7 @@ class Messages(CustomerioStream):
         Then, unless there is an end_date, those of what has come to an age at which it is read
         again.
         """
-        first = self.settings.start or BEGINNING
+        first = min(self.settings.start or BEGINNING, self.client.present)
         end = min(self.settings.end or self.client.present, self.client.present)
         self._read = max(first, self.bookmark(self.last) or BEGINNING)
         self._rescans = None if self.settings.end else self._open_rescans(first)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from backfill.backfilling import Backfill, keys
-from harness import NOW, SINCE, Output, config_for, run_tap, select
+from harness import NOW, SINCE, Output, config_for, few_senders, run_tap, select
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.streams import all_streams
@@ -183,6 +183,42 @@ def test_a_finished_backfill_reads_nothing_until_restarted(
     assert not backfill.box.calls
     assert backfill.run(*options, "--restart").code == 0
     assert set(keys(backfill.received()).values()) == {2}
+
+
+def test_a_range_beyond_the_present_is_cut_and_not_done(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = make_sandbox(workspace=few_senders())
+    backfill = Backfill(box, tmp_path)
+    end = int(NOW) + DAY
+    options = ["--from", rfc3339(int(NOW) - DAY), "--to", rfc3339(end), "--stream", "messages"]
+    options += [*backfill.target(), "--stream", "metrics"]
+    with caplog.at_level(logging.WARNING):
+        assert backfill.run(*options).code == 0
+    for stream in ("messages", "metrics"):
+        assert f"Stream '{stream}': the range ends at {rfc3339(end)}, after" in caplog.text
+    assert json.loads(backfill.state.read_text())["backfill"]["done"] == []
+    box.clock.advance(2 * DAY)
+    assert backfill.run(*options).code == 0
+    assert sorted(json.loads(backfill.state.read_text())["backfill"]["done"]) == [
+        "messages",
+        "metrics",
+    ]
+    rows = box.workspace.deliveries(int(NOW) - DAY, end, now=end)
+    assert {row["id"] for row in rows} == set(backfill.received().ids("messages"))
+
+
+def test_a_stream_of_which_a_slice_failed_is_not_done(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = make_sandbox(workspace=few_senders())
+    backfill = Backfill(box, tmp_path)
+    options = [*RANGE, "--stream", "metrics", *backfill.target()]
+    box.fail(status=403, path="/v1/campaigns/1/metrics")
+    assert backfill.run(*options).code == 1
+    assert json.loads(backfill.state.read_text())["backfill"]["done"] == []
+    assert backfill.run(*options).code == 0
+    assert json.loads(backfill.state.read_text())["backfill"]["done"] == ["metrics"]
 
 
 @pytest.mark.parametrize(
