@@ -20,12 +20,18 @@ Action = Literal["delete", "suppress", "unsuppress"]
 
 
 class Account(NamedTuple):
-    """Whose the credentials of both APIs are; with one workspace it is the same one for sure."""
+    """Whose the credentials of both APIs are; `stated` is the workspace the operator named."""
 
     region: str
     workspace_id: int
     workspace: str
     workspaces: int
+    stated: int | None = None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether both are of the same workspace: the only one, or the one that was named."""
+        return self.workspaces == 1 or self.stated == self.workspace_id
 
 
 class Track(Client):
@@ -72,21 +78,26 @@ class Track(Client):
         return problems.track_unauthorized(self.place)
 
 
-def connect(settings: Settings, client: Client) -> tuple[Track, Account]:
+def connect(
+    settings: Settings, client: Client, workspace: int | None = None
+) -> tuple[Track, Account]:
     """The Track API, once its credentials have proved to be of the App API key's account.
 
     Raises:
-        Problem: When there are none, or they are refused, or of another region or account.
+        Problem: When there are none, or they are refused, or of another region or account, or not
+            of the workspace that was named.
     """
     if not settings.site_id:
         raise problems.no_track()
     expected = client.region or (None if settings.region == "auto" else settings.region)
     track = Track(settings, expected or "us")
     track.give_up_after = min(track.give_up_after, client.give_up_after)
-    region, workspace = track.owner()
+    region, owner = track.owner()
     if expected not in {region, None}:
         raise problems.track_elsewhere(f"region {region!r}, app_api_key to {expected!r}")
     names = {row["id"]: str(row.get("name")) for row in client.listing(PROBE, "workspaces")}
-    if not isinstance(workspace, int) or workspace not in names:
-        raise problems.track_elsewhere(f"workspace {workspace} of another account")
-    return track, Account(region, workspace, names[workspace], len(names))
+    if not isinstance(owner, int) or owner not in names:
+        raise problems.track_elsewhere(f"workspace {owner} of another account")
+    if workspace not in {owner, None}:
+        raise problems.track_elsewhere(f"workspace {owner}, not to {workspace} of --workspace")
+    return track, Account(region, owner, names[owner], len(names), workspace)

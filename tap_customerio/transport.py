@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 import re
 import ssl
 import time
@@ -23,7 +24,21 @@ if TYPE_CHECKING:
 
 _PASSING = {429, 500, 502, 503, 504}
 _CHUNK = 1 << 16
-_ADDRESS = re.compile(r"[^/]*%40[^/]*")
+_ADDRESS = re.compile(r"[^/\s]*%40[^/\s]*")
+_QUERY = re.compile(r"\?[^\s'\"]*")
+
+
+class _Masked(logging.Filter):
+    """Leaves queries and e-mail addresses out of what urllib3 logs, which prints whole URLs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask the record for every handler."""
+        record.msg = _ADDRESS.sub("***", _QUERY.sub("?***", record.getMessage()))
+        record.args = ()
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_Masked())
 
 
 class PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cure

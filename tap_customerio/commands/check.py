@@ -117,8 +117,11 @@ def _check_track(client: Glimpse, settings: Settings) -> Finding:
     except problems.Problem as problem:
         return Finding("Track API key", "wrong", str(problem))
     told = f"ok, workspace {found.workspace_id} ({found.workspace})"
-    one = "" if found.workspaces == 1 else "; that app_api_key is of the same, the API does not say"
-    return Finding("Track API key", told + one)
+    unsaid = (
+        "; the API does not say whether app_api_key is of the same: if it is, name it to the "
+        f"privacy commands with --workspace {found.workspace_id}"
+    )
+    return Finding("Track API key", told + ("" if found.is_proven else unsaid))
 
 
 def check_streams(

@@ -87,6 +87,14 @@ def _asked(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_workspace_option = click.option(
+    "--workspace",
+    type=int,
+    metavar="ID",
+    help="Workspace that all keys are of; needed for proof if the account has several.",
+)
+
+
 class _Job:
     """What the commands have in common: who is asked about, and where results go."""
 
@@ -191,6 +199,7 @@ def access(**asked: Any) -> None:
     metavar="SECONDS",
     help="How long to look whether a person is gone.",
 )
+@_workspace_option
 @click.option(
     "--warehouse-sql",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
@@ -210,6 +219,7 @@ def erase(  # noqa: PLR0913 - each is an option
     yes: bool,
     dry_run: bool,
     wait: float,
+    workspace: int | None,
     warehouse_sql: Path | None,
     warehouse_schema: str,
     **asked: Any,
@@ -225,7 +235,7 @@ def erase(  # noqa: PLR0913 - each is an option
     job = _Job({"command": "erase", "mode": mode}, **asked)
     script = Script(warehouse_sql, warehouse_schema)
     job.to_stderr = script.is_printed
-    track, account = connect(job.settings, job.client)
+    track, account = connect(job.settings, job.client, workspace)
     eraser = Eraser(job.client, track, account, action=mode, key=job.key, wait=wait)
     matches, failures = _find(job, eraser)
     if dry_run:
@@ -289,9 +299,11 @@ def _confirm(mode: str, matches: Mapping[Line, Match], account: Account) -> None
     place = f"Workspace {account.workspace_id} ({account.workspace}), region {account.region}"
     unproven = (
         f" The account has {account.workspaces} workspaces, and the API does not say which of them "
-        "app_api_key is of: make sure that it is this one."
+        "app_api_key is of: make sure that it is this one, and say so with --workspace "
+        f"{account.workspace_id}. Without it nothing is blocked by id or e-mail address, and "
+        "nothing can be proven."
     )
-    click.echo(f"{place}.{unproven if account.workspaces > 1 else ''}", err=True)
+    click.echo(f"{place}.{'' if account.is_proven else unproven}", err=True)
     click.confirm(f"Erase {people} ({mode})? That cannot be undone", abort=True, err=True)
 
 

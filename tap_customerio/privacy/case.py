@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio.privacy.evidence import (
+    AGAIN,
     FAILED,
     RESIDUE,
     UNVERIFIED,
@@ -32,7 +33,8 @@ class Case:
         """Begin, or go on where an interrupted run has left a journal."""
         self._folder, self._match = folder, match
         self.known = {person.cio_id for person in (*match.people, *match.others)}
-        self._sent: dict[str, str] = (folder.read_json(JOURNAL) or {}).get("sent", {})
+        self._workspace = heading["workspace_id"]
+        self._calls: dict[str, Any] = (folder.read_json(JOURNAL) or {}).get("calls", {})
         self._states = {p.cio_id: self._begun(key, p) for p in match.people}
         self._open = set(self._states)
         self._evidence = {
@@ -49,7 +51,16 @@ class Case:
 
     def was_sent(self, person: Person) -> bool:
         """Whether the call was made, if only by a run that did not live to see the answer."""
-        return person.cio_id in self._sent
+        return person.cio_id in self._calls
+
+    def was_sent_here(self, person: Person) -> bool:
+        """Whether it was made to the workspace of today's Track API key."""
+        call = self._calls.get(person.cio_id) or {}
+        return bool(call.get("workspace_id") == self._workspace)
+
+    def was_accepted_here(self, person: Person) -> bool:
+        """Whether that workspace was also seen to accept it."""
+        return self.was_sent_here(person) and bool(self._calls[person.cio_id]["accepted_at"])
 
     def waiting(self) -> list[Person]:
         """Those whose erasure was accepted, and is yet to be seen."""
@@ -61,8 +72,19 @@ class Case:
 
     def sending(self, person: Person) -> None:
         """Note that the call is about to be made."""
-        self._sent.setdefault(person.cio_id, now())
-        self._states[person.cio_id]["sent_at"] = self._sent[person.cio_id]
+        first = self._calls.get(person.cio_id) if self.was_sent_here(person) else None
+        at = first["sent_at"] if first else now()
+        self._note_call(person, at, first["accepted_at"] if first else None)
+
+    def accepted(self, person: Person, at: str) -> None:
+        """Note that the call was accepted, if only that of another request of this run."""
+        sent_at = self._calls[person.cio_id]["sent_at"] if self.was_sent_here(person) else at
+        self._note_call(person, sent_at, at)
+
+    def _note_call(self, person: Person, sent_at: str, accepted_at: str | None) -> None:
+        times = {"sent_at": sent_at, "accepted_at": accepted_at}
+        self._calls[person.cio_id] = {**times, "workspace_id": self._workspace}
+        self._states[person.cio_id].update(times)
         self._write_journal()
         self._write()
 
@@ -72,15 +94,15 @@ class Case:
         """Note what became of a person, and when; what is settled another run cannot better."""
         reason = reason.replace(person.cio_id, "***")
         self._states[person.cio_id].update(outcome=outcome, reason=reason, **at)
-        if is_settled or outcome not in {FAILED, UNVERIFIED}:
+        if is_settled or outcome not in AGAIN:
             self._open.discard(person.cio_id)
         self._write()
 
-    def block(self, person: Person, kind: str, told: str) -> None:
+    def block(self, person: Person, kind: str, result: str) -> None:
         """Note whether an identifier was blocked."""
         for identifier in self._states[person.cio_id]["identifiers"]:
             if identifier["type"] == kind:
-                identifier["blocked"] = told
+                identifier["blocked"] = result
         self._write()
 
     def close(self) -> Outcome:
@@ -93,6 +115,7 @@ class Case:
         return Outcome(outcome, len(states), reasons[0] if reasons else "", not self._open)
 
     def _begun(self, key: bytes, person: Person) -> dict[str, Any]:
+        call = self._calls.get(person.cio_id, {})
         return {
             "hash": digest(key, "cio_id", person.cio_id),
             "identifiers": [
@@ -101,8 +124,8 @@ class Case:
             ],
             "outcome": FAILED,
             "reason": "Interrupted before there was an answer. Run the same command again.",
-            "sent_at": self._sent.get(person.cio_id),
-            "accepted_at": None,
+            "sent_at": call.get("sent_at"),
+            "accepted_at": call.get("accepted_at"),
             "verified_at": None,
         }
 
@@ -114,7 +137,7 @@ class Case:
             self._folder.write_json(name, earlier)
 
     def _write_journal(self) -> None:
-        journal = {"people": self._match.people, "others": self._match.others, "sent": self._sent}
+        journal = {"people": self._match.people, "others": self._match.others, "calls": self._calls}
         self._folder.write_json(JOURNAL, journal)
 
     def _write(self) -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
 from tap_customerio.privacy.case import JOURNAL, Case
-from tap_customerio.privacy.evidence import FAILED, UNVERIFIED, VERIFIED, described, now
+from tap_customerio.privacy.evidence import (
+    FAILED,
+    UNPROVEN,
+    UNVERIFIED,
+    VERIFIED,
+    described,
+    now,
+)
 from tap_customerio.privacy.identity import Match, Person, look_up, profiles, resolve
 from tap_customerio.settings import NAME
 
@@ -25,6 +33,18 @@ BACK = (
     "they were merged into another person. Stop what sends them, and run the same command again."
 )
 SLOW = "Accepted, but still there when the time to wait was over. Run the same command again."
+KEYS = (
+    "Gone, but not proven to be by this request: site_id and track_api_key may be of another "
+    "workspace than app_api_key. Neither id nor e-mail address was blocked. If they are of the "
+    "same workspace, run the same command again with --workspace {}."
+)
+UNANSWERED = (
+    "Gone, but not proven to be by this request: it was interrupted before Customer.io's answer."
+)
+ELSEWHERE = (
+    "Gone, but not proven to be by this request: the call went to another workspace, with the keys "
+    "of an earlier run. Neither id nor e-mail address was blocked."
+)
 VANISHED = (
     "Deleted, or merged into another person, after they were looked up; nothing was sent. Run the "
     "same command again."
@@ -53,7 +73,8 @@ class Eraser:
         self._key = key
         self._wait = wait
         self._stopped = threading.Event()
-        self._sent: set[str] = set()
+        self._accepted: dict[str, str] = {}
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def stop(self) -> None:
         """Wait and ask no more: what is under way ends as it is."""
@@ -95,18 +116,22 @@ class Eraser:
             "track_host": self._track.place,
             "region": account.region,
             "workspace_id": account.workspace_id,
-            "same_workspace_proven": account.workspaces == 1,
+            "workspace_stated": account.stated,
+            "same_workspace_proven": account.is_proven,
             "started_at": now(),
         }
 
     def _send(self, case: Case, person: Person) -> None:
+        cio_id = person.cio_id
         try:
-            if profiles(self._client, [person.cio_id]):
-                case.sending(person)
-                self._sent.add(person.cio_id)
-                self._track.act(self._action, "cio_id", person.cio_id)
-                case.note(person, UNVERIFIED, SLOW, accepted_at=now())
-            elif case.was_sent(person) or person.cio_id in self._sent:  # by another request, too
+            with self._locks[cio_id]:  # of those whom several requests ask for
+                if profiles(self._client, [cio_id]):
+                    case.sending(person)
+                    self._track.act(self._action, "cio_id", cio_id)
+                    self._accepted[cio_id] = now()
+                if cio_id in self._accepted:
+                    case.accepted(person, self._accepted[cio_id])
+            if case.was_sent(person):
                 case.note(person, UNVERIFIED, SLOW)
             else:
                 case.note(person, FAILED, VANISHED, is_settled=True)
@@ -125,7 +150,7 @@ class Eraser:
                     return
         except problems.Problem as problem:
             for person in case.waiting():
-                case.note(person, UNVERIFIED, f"Accepted, but then: {problem}")
+                case.note(person, UNVERIFIED, f"Not seen to be gone: {problem}")
 
     def _look(self, case: Case, person: Person) -> None:
         """Settle the case of a person who is gone."""
@@ -134,25 +159,37 @@ class Eraser:
         found = {
             other.cio_id
             for kind, value in person.identifiers.items()
-            for other in look_up(self._client, kind, value)
+            for other in look_up(self._client, kind, value, must_state=False)
         }
         if person.cio_id in found:
             return
         if found - case.known:
             case.note(person, UNVERIFIED, BACK, is_settled=True)
-            return
+        elif not self._account.is_proven:
+            case.note(person, UNPROVEN, KEYS.format(self._account.workspace_id))
+        elif not case.was_sent_here(person):
+            case.note(person, UNPROVEN, ELSEWHERE, is_settled=True)
+        else:
+            self._settle(case, person)
+
+    def _settle(self, case: Case, person: Person) -> None:
+        """Block the identifiers of a person who is gone, and say whether that was proven."""
         if self._action == "suppress":
             self._block(case, person)
-        case.note(person, VERIFIED, verified_at=now())
+        if case.was_accepted_here(person):
+            case.note(person, VERIFIED, verified_at=now())
+        else:
+            case.note(person, UNPROVEN, UNANSWERED, is_settled=True)
 
     def _block(self, case: Case, person: Person) -> None:
-        """Block identifiers one by one: nobody knows whether suppressing by cio_id does.
+        """Block identifiers one by one: suppressing by cio_id may not do it.
 
-        Only now: were the credentials of another workspace, nobody would have gone, and people
-        there may have the same identifiers.
+        Only in the workspace of the person: people of another one may have the same identifiers.
         """
         for kind, value in person.identifiers.items():
-            if look_up(self._client, kind, value):  # somebody has it who was not to be erased
+            if look_up(
+                self._client, kind, value, must_state=False
+            ):  # somebody has it who was not to be erased
                 case.block(person, kind, "no: somebody else has it")
                 continue
             try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 COMPLETE, INCOMPLETE = "complete", "incomplete"
-VERIFIED, UNVERIFIED = "erased_verified", "accepted_unverified"
+VERIFIED, UNPROVEN, UNVERIFIED = "erased_verified", "gone_unproven", "accepted_unverified"
 UNSUPPRESSED = "unsuppress_accepted"
 NOT_FOUND, FAILED = "not_found", "failed"
 
@@ -23,10 +23,14 @@ EXIT_CODES = {
     UNSUPPRESSED: 0,
     NOT_FOUND: 4,
     INCOMPLETE: 3,
+    UNPROVEN: 3,
     UNVERIFIED: 3,
     FAILED: 1,
 }
 """Exit code by outcome, from the best outcome to the worst."""
+
+AGAIN = {FAILED, INCOMPLETE, UNPROVEN, UNVERIFIED}
+"""Outcomes that another run may better."""
 
 RESIDUE = (
     "Copies in warehouses and their backups: --warehouse-sql writes what removes them.",

@@ -19,9 +19,9 @@ KINDS = ("email", "id", "cio_id", "phone")
 
 PROFILES = "/v1/customers/attributes"
 _MOST = 100
+_LONGEST = 150
 _SHAPES = {
     "email": re.compile(r"[^\s,;<>]+@[^\s,;<>@]+"),
-    "id": re.compile(r"\S|\S.*\S"),
     "cio_id": re.compile(r"[0-9A-Za-z]+"),
     "phone": re.compile(r"\+[0-9]{6,15}"),
 }
@@ -36,24 +36,34 @@ class Request(NamedTuple):
 
     @classmethod
     def of(cls, kind: str, value: str) -> Request:
-        """Take an identifier as it was typed.
+        """Take an identifier as it was typed; an own id keeps every character.
 
         Raises:
-            Problem: When it is empty, or could mean more than one thing.
+            Problem: When it is empty, or is not an identifier of this kind.
         """
-        text = value.strip()
-        if kind == "cio_id":
-            text = text.removeprefix("cio_")
-        elif kind == "phone":
-            text = text.translate(_SEPARATORS)
         if kind not in KINDS:
             raise refusals.bad_kind()
-        if not text:
+        if not value.strip():
             raise refusals.no_identifier()
-        clear = text.isprintable() and "*" not in text and any(map(str.isalnum, text))
-        if not clear or not _SHAPES[kind].fullmatch(text):
-            raise refusals.unclear_identifier(kind)
+        if any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in value):
+            raise refusals.control_character(kind)
+        text = value if kind == "id" else _spelled(kind, value.strip())
+        if kind == "id" and len(text.encode()) > _LONGEST:
+            raise refusals.too_long(kind, _LONGEST)
         return cls(kind, text)
+
+
+def _spelled(kind: str, text: str) -> str:
+    """An identifier other than an own id, as the API spells it."""
+    if kind == "cio_id":
+        text = text.removeprefix("cio_")
+    elif kind == "phone":
+        text = text.translate(_SEPARATORS)
+    if "*" in text:
+        raise refusals.wildcard(kind)
+    if not _SHAPES[kind].fullmatch(text):
+        raise refusals.unclear_identifier(kind)
+    return text
 
 
 class Person(NamedTuple):
@@ -112,24 +122,48 @@ def resolve(client: Client, request: Request) -> Match:
     )
 
 
-def look_up(client: Client, kind: str, value: str) -> list[Person]:
-    """Everybody with an identifier.
+def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -> list[Person]:
+    """Everybody with an identifier, as the answer itself or their profile states it.
+
+    Without `must_state` also people whose identifier nothing states, but never of another one.
 
     Raises:
-        Problem: When the API does not look people up by this kind, or answers with somebody else.
+        Problem: When the API does not look people up by this kind, or answers with a person
+            whose identifier is another one, or is not stated.
     """
     if kind == "email":
         rows = [row for spelling in _spellings(value) for row in _by_email(client, spelling)]
     else:
-        rows = [row.get("identifiers") or {} for row in profiles(client, [value], kind)]
+        rows = [stated(profile) for profile in profiles(client, [value], kind)]
     people = {str(row.get("cio_id") or ""): row for row in rows}
-    for row in people.values():
-        stated = row.get(kind)
-        if not row.get("cio_id") or (stated and not _is_same(kind, str(stated), value)):
-            raise refusals.somebody_else(kind)
-    if kind == "phone":  # answers leave it out
-        return [p._replace(identifiers={**p.identifiers, kind: value}) for p in _made(people)]
-    return _made(people)
+    if "" in people:
+        raise refusals.another_person(kind)
+    unclear = [cio_id for cio_id, row in people.items() if not row.get(kind)]
+    if kind == "email" and unclear:  # where addresses identify nobody, answers leave them out
+        people |= {str(row.get("cio_id")): row for row in map(stated, profiles(client, unclear))}
+    for cio_id, row in people.items():
+        if must_state or row.get(kind):
+            _check(kind, value, cio_id, row)
+    found = [Person.of(row) for row in people.values()]
+    if kind == "phone":
+        return [p._replace(identifiers={**p.identifiers, kind: value}) for p in found]
+    return found
+
+
+def stated(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """The identifiers that a profile states, among its identifiers or as attributes."""
+    named, held = profile.get("identifiers") or {}, profile.get("attributes") or {}
+    if not isinstance(named, dict) or not isinstance(held, dict):
+        raise refusals.another_person("cio_id")
+    extra = {kind: held[kind] for kind in ("email", "phone") if held.get(kind)}
+    return {**extra, **{kind: value for kind, value in named.items() if value}}
+
+
+def _check(kind: str, value: str, cio_id: str, row: Mapping[str, Any]) -> None:
+    if not row.get(kind) and kind == "phone":
+        raise refusals.unstated_phone(cio_id)
+    if not row.get(kind) or not _is_same(kind, str(row[kind]), value):
+        raise refusals.another_person(kind)
 
 
 def profiles(client: Client, ids: Sequence[str], kind: str = "cio_id") -> list[dict[str, Any]]:
@@ -165,11 +199,9 @@ def _spellings(email: str) -> Iterable[str]:
 def _is_same(kind: str, one: str, other: str) -> bool:
     if kind == "email":
         one, other = (unicodedata.normalize("NFC", text).casefold() for text in (one, other))
+    elif kind == "phone":
+        one, other = (text.translate(_SEPARATORS) for text in (one, other))
     return one == other
-
-
-def _made(rows: Mapping[str, Mapping[str, Any]]) -> list[Person]:
-    return [Person.of(row) for row in rows.values()]
 
 
 def _alike(request: Request, people: Sequence[Person]) -> Iterator[tuple[str, str]]:

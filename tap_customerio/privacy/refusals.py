@@ -16,13 +16,34 @@ def bad_kind() -> Problem:
 
 
 def unclear_identifier(kind: str) -> Problem:
-    """What could mean nobody, or many."""
+    """Text that is not of this kind."""
     wanted = {
         "email": "an e-mail address such as ada@example.com",
         "cio_id": "letters and digits, with or without cio_ before them",
         "phone": "a number with its country code, such as +358401234567",
-    }.get(kind, "text without * and control characters")
+    }[kind]
     return Problem(f"The {kind} given is none: write {wanted}.")
+
+
+def wildcard(kind: str) -> Problem:
+    """A star, which people mean as a pattern."""
+    return Problem(
+        f"The {kind} given holds a *, which could mean many people: name one person, by cio_id if "
+        "the * is part of the identifier."
+    )
+
+
+def control_character(kind: str) -> Problem:
+    """A line break, a tab, or bytes that are not UTF-8."""
+    return Problem(
+        f"The {kind} given holds a control character, such as a tab or line break, or is not "
+        "UTF-8: remove it, or name the person by cio_id."
+    )
+
+
+def too_long(kind: str, most: int) -> Problem:
+    """Customer.io takes no longer identifiers."""
+    return Problem(f"The {kind} given is longer than {most} bytes: check it, or use the cio_id.")
 
 
 def no_such_identifier(kind: str) -> Problem:
@@ -33,11 +54,20 @@ def no_such_identifier(kind: str) -> Problem:
     )
 
 
-def somebody_else(kind: str) -> Problem:
+def another_person(kind: str) -> Problem:
     """An answer that must not be acted on."""
     return Problem(
-        f"The API answered a search by {kind} with somebody who has another: nothing was done; "
-        "check api_url and what is in between, and report it."
+        f"The API answered a search by {kind} with a person whose {kind} is another, or is not "
+        "stated: nothing was done; check api_url and what is in between, and report it."
+    )
+
+
+def unstated_phone(cio_id: str) -> Problem:
+    """Answers may leave phone numbers out."""
+    return Problem(
+        f"The API found cio_id {cio_id} by this phone number, but the profile does not state the "
+        f"number: look at the person in Customer.io, and if it is the right one, use --cio-id "
+        f"{cio_id}."
     )
 
 

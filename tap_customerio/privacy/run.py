@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tap_customerio import problems
 from tap_customerio.privacy import refusals
+from tap_customerio.privacy.case import JOURNAL
 from tap_customerio.privacy.evidence import (
+    AGAIN,
     EXIT_CODES,
     FAILED,
-    INCOMPLETE,
-    UNVERIFIED,
+    UNPROVEN,
     Outcome,
     digest,
     now,
@@ -32,9 +33,6 @@ T = TypeVar("T")
 
 RESULTS = "results.csv"
 COLUMNS = ("finished_at", "type", "identifier", "people", "outcome", "reason", "folder", "hash")
-AGAIN = {FAILED, INCOMPLETE, UNVERIFIED}
-"""Outcomes that another run may better."""
-
 _PAIR = 2
 
 
@@ -95,7 +93,11 @@ class Run:
         self._folder, self._key, self._is_batch = folder, key, is_batch
         earlier = self._earlier()
         unique = {self.hash(line): line for line in lines}
-        done = {name: earlier[name] for name in unique if earlier.get(name, FAILED) not in AGAIN}
+        done = {
+            name: earlier[name]
+            for name, line in unique.items()
+            if name in earlier and self._is_done(line, earlier[name])
+        }
         self.todo = [line for name, line in unique.items() if name not in done]
         self.finished = [line for name, line in unique.items() if name in done]
         self._outcomes = list(done.values())
@@ -156,6 +158,12 @@ class Run:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _is_done(self, line: Line, outcome: str) -> bool:
+        """Whether another run could not better an outcome."""
+        if outcome == UNPROVEN:
+            return self.place(line).read_json(JOURNAL) is None
+        return outcome not in AGAIN
 
     def _earlier(self) -> dict[str, str]:
         """Outcomes of earlier runs by hash, the last one of each; a torn line is no result."""

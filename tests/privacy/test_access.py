@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from desk import PEOPLE
 from harness import NOW
 
 from tap_customerio.sandbox import Quirks
@@ -248,7 +249,7 @@ def test_no_address_is_logged_when_the_api_falters(desk: Desk) -> None:
     ("option", "values"),
     [
         ("--email", ("", " ", "*", "*@example.com", "ada", "a@b@", "a b@c.d")),
-        ("--id", ("", "\t", "*", "%", "u-*", "u\x00", "u\n7")),
+        ("--id", ("", " ", "\t", "u\x00", "u\n7", "u\udcff", "u" * 151)),
         ("--cio-id", ("", "cio_", "*", "a/b", "..", "cio_cio_a1")),
         ("--phone", ("", "+", "0401234567", "+358*")),
     ],
@@ -297,13 +298,52 @@ def test_a_key_that_is_refused_leaves_nothing_behind(desk: Desk) -> None:
     assert not (desk.folder / "out").exists()
 
 
-def test_an_answer_about_somebody_else_is_not_acted_on(desk: Desk) -> None:
-    other = desk.known()
-    desk.box.fail(status=200, body={"results": [other]}, path="/v1/customers")
-    screen = desk.erase("--email", "ada@example.com")
+@pytest.mark.parametrize("email", ["stated", None, ""])
+@pytest.mark.parametrize("kind", ["email", "id"])
+def test_an_answer_about_another_person_is_not_acted_on(
+    desk: Desk, kind: str, email: str | None
+) -> None:
+    bob = desk.known()
+    row = bob if email == "stated" else {**bob, kind: email}
+    if kind == "email":
+        desk.box.fail(status=200, body={"results": [row]}, times=9, path="/v1/customers")
+    else:
+        desk.box.fail(status=200, body={"customers": [{"identifiers": row}]}, times=9, path=PEOPLE)
+    screen = desk.erase(f"--{kind}", "ada@example.com")
     assert screen.code == 1
-    assert "somebody who has another" in screen.out
-    assert desk.has(other["cio_id"])
+    assert f"a person whose {kind} is another, or is not stated: nothing was done" in screen.out
+    assert desk.has(bob["cio_id"])
+    assert [call.path for call in desk.box.track_calls] == ["/api/v1/accounts/region"]
+
+
+@pytest.mark.parametrize("command", ["access", "erase"])
+def test_a_phone_number_that_no_answer_states_is_confirmed_by_cio_id(
+    open_desk: Callable[..., Desk], command: str
+) -> None:
+    desk = open_desk({"identified_by": ["id", "email", "phone"]})
+    bob = desk.known()
+    body = {"customers": [{"identifiers": bob, "attributes": {"plan": "pro"}}]}
+    desk.box.fail(status=200, body=body, path=PEOPLE)
+    words = (command, *(["--yes"] if command == "erase" else []))
+    screen = desk.ask(*words, "--phone", "+358401234567")
+    assert screen.code == 1
+    assert f"use --cio-id {bob['cio_id']}." in screen.words()
+    assert desk.has(bob["cio_id"])
+
+
+def test_an_address_that_only_the_profile_states_is_enough(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk({"identified_by": ["id"]})
+    ada = desk.add(id="ada", email="ada@example.com")
+    assert desk.ask("access", "--email", "ada@example.com").code == 0
+    assert desk.read("report.json")["people"][0]["cio_id"] == ada
+
+
+@pytest.mark.parametrize("own", ["42 ", " 42", "___", "\U0001f984", "*", "u-%", "a\u200db", "ÄÖ"])
+def test_own_ids_are_taken_as_they_are(desk: Desk, own: str) -> None:
+    exact, other = desk.add(id=own), desk.add(id="42")
+    assert desk.erase("--id", own).code == 0
+    assert (desk.has(exact), desk.has(other)) == (False, True)
+    assert desk.register.identify({"id": own}, at=NOW) is None
 
 
 def test_hashes_may_have_a_key_of_ones_own(desk: Desk) -> None:

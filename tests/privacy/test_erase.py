@@ -9,7 +9,7 @@ from harness import NOW
 
 from tap_customerio.privacy import erase as erase_module
 from tap_customerio.privacy.case import Case
-from tap_customerio.privacy.identity import profiles
+from tap_customerio.privacy.identity import Person, look_up, profiles
 from tap_customerio.sandbox import Quirks
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def test_everybody_with_an_address_is_named_before_anything_happens(
     assert "Workspace 1001 (Sandbox), region us." in screen.err
     assert [desk.has(cio_id) for cio_id in made] == [answer == "n"] * 2
     assert screen.code == (0 if answer == "y" else 1)
-    assert len(acts(desk)) == (4 if answer == "y" else 0)
+    # Each person, their id, and the address, which is refused since it identifies nobody here.
+    assert len(acts(desk)) == (6 if answer == "y" else 0)
 
 
 def test_one_of_several_can_be_chosen(open_desk: Callable[..., Desk]) -> None:
@@ -287,10 +288,118 @@ def test_keys_of_another_workspace_erase_nobody(open_desk: Callable[..., Desk]) 
     assert [path for _, path in acts(desk)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
 
 
+def blocked(desk: Desk) -> set[str | None]:
+    """What the evidence says about the identifiers of the only person."""
+    [person] = desk.read("evidence.json")["people"]
+    return {each["blocked"] for each in person["identifiers"]}
+
+
+@pytest.mark.parametrize("when", ["before the next run", "while it waits"])
+def test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    desk = open_desk({"siblings": [1002]}, track_workspace=1002)
+    names = desk.known()
+
+    def look(client: Client, ids: Sequence[str]) -> list[dict[str, Any]]:
+        if desk.box.track_calls[-1].path.endswith("/suppress"):
+            desk.register.delete("cio_id", names["cio_id"], at=NOW)
+        return profiles(client, ids)
+
+    if when == "while it waits":
+        monkeypatch.setattr(erase_module, "profiles", look)
+    else:
+        assert desk.erase("--email", names["email"], "--wait", "0.05").code == 3
+        desk.register.delete("cio_id", names["cio_id"], at=NOW)
+    screen = desk.erase("--email", names["email"], "--wait", "0.05")
+    assert screen.code == 3
+    assert not desk.has(names["cio_id"])
+    evidence = desk.read("evidence.json")
+    [person] = evidence["people"]
+    assert evidence["outcome"] == person["outcome"] == "gone_unproven"
+    assert (person["verified_at"], blocked(desk)) == (None, {None})
+    assert [path for _, path in acts(desk)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
+
+
+def test_a_named_workspace_makes_proof_of_what_was_unproven(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk({"siblings": [1002]})
+    names = desk.known()
+    first = desk.erase("--email", names["email"])
+    assert (first.code, blocked(desk)) == (3, {None})
+    assert "run the same command again with --workspace 1001" in first.words()
+    assert desk.erase("--email", names["email"], "--workspace", "1001").code == 0
+    evidence = desk.read("evidence.json")
+    assert (evidence["workspace_stated"], evidence["same_workspace_proven"]) == (1001, True)
+    assert (evidence["outcome"], blocked(desk)) == ("erased_verified", {"yes"})
+    assert [row["outcome"] for row in desk.results()] == ["gone_unproven", "erased_verified"]
+    assert not (desk.folder / "out" / "unfinished.json").exists()
+
+
+def test_a_call_to_another_workspace_proves_nothing_when_the_keys_are_right_later(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk({"siblings": [1002]}, track_workspace=1002)
+    names = desk.known()
+    assert desk.erase("--email", names["email"], "--wait", "0.05").code == 3
+    right = open_desk({"siblings": [1002]})
+    right.register.delete("cio_id", names["cio_id"], at=NOW)
+    screen = right.erase("--email", names["email"], "--workspace", "1001")
+    assert screen.code == 3
+    assert "the call went to another workspace" in screen.words()
+    assert (blocked(right), acts(right)) == ({None}, [])
+    again = right.erase("--email", names["email"], "--workspace", "1001")
+    assert again.code == 3
+    assert "Requests that an earlier run has finished: 1." in again.out
+
+
+def test_a_workspace_that_the_keys_are_not_of_is_refused(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk({"siblings": [1002]})
+    screen = desk.erase("--id", "u-7", "--workspace", "1002")
+    refused(screen, desk, "belong to workspace 1001, not to 1002 of --workspace")
+
+
+def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(desk: Desk) -> None:
+    names = desk.known()
+    desk.box.fail(status=503, times=1000, path="/api/v1/customers/*")
+    assert desk.erase("--email", names["email"]).code == 1
+    desk.box.track_gate.failures.clear()
+    desk.register.delete("cio_id", names["cio_id"], at=NOW)
+    screen = desk.erase("--email", names["email"])
+    assert screen.code == 3
+    assert "interrupted before Customer.io's answer" in screen.words()
+    assert blocked(desk) == {"yes"}
+
+
+@pytest.mark.parametrize("lasting", ["id", "email"])
+def test_nobody_is_erased_while_any_identifier_still_finds_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lasting: str
+) -> None:
+    names = desk.known()
+    asked = []
+
+    def look(client: Client, kind: str, value: str, **how: bool) -> list[Person]:
+        asked.append(kind)
+        if kind == lasting:
+            return [Person(names["cio_id"], {})]
+        return look_up(client, kind, value, **how)
+
+    monkeypatch.setattr(erase_module, "look_up", look)
+    screen = desk.erase("--cio-id", names["cio_id"], "--wait", "0.05")
+    assert screen.code == 3
+    assert not desk.has(names["cio_id"])
+    assert desk.read("evidence.json")["outcome"] == "accepted_unverified"
+    assert blocked(desk) == {None}
+    assert set(asked) == {"id", "email"}
+
+
 def test_several_workspaces_are_told_when_it_asks(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk({"siblings": [1002]})
     screen = desk.ask("erase", "--email", desk.known()["email"], answers=["n"])
     assert "The account has 2 workspaces" in " ".join(screen.err.split())
+    words = ("erase", "--email", desk.known()["email"], "--workspace", "1001")
+    assert "The account has" not in desk.ask(*words, answers=["n"], to="named").err
 
 
 def test_redirects_are_not_followed(desk: Desk) -> None:

@@ -1,0 +1,55 @@
+"""What no log line may hold, at any level, whatever the API does meanwhile."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+from harness import NOW
+
+from tap_customerio.client import Client
+from tap_customerio.sandbox import Faults
+from tap_customerio.sandbox.mishaps import HARMLESS, MISHAPS, PASSING
+from tap_customerio.windows import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from desk import Desk
+
+ADDRESS = re.compile(r"[\w.+-]+(@|%40)[\w-]+\.\w+")
+
+LASTING = {*MISHAPS} - {*PASSING, *HARMLESS, "slow", "long_text"}
+
+
+@pytest.fixture(autouse=True)
+def _debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log everything."""
+    monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
+    monkeypatch.setattr(Client, "give_up_after", 2.0)
+
+
+@pytest.mark.parametrize("fault", ["passing", *sorted(LASTING)])
+def test_no_log_line_names_anybody(open_desk: Callable[..., Desk], fault: str) -> None:
+    size = {"people": 6, "since": (NOW // DAY - 3) * DAY}
+    faults = Faults(*PASSING, rate=0.2) if fault == "passing" else Faults(fault, rate=1, after=4)
+    desk = open_desk(size, faults=faults, app_api_key="canary-key-5e1f")
+    names = desk.known()
+    log = ""
+    for command in (("access",), ("erase", "--yes", "--wait", "0.05"), ("unsuppress",)):
+        screen = desk.ask(*command, "--email", names["email"], to=command[0])
+        log += screen.out + screen.err
+    assert faults.injected
+    assert "urllib3.connectionpool" in log
+    assert ADDRESS.findall(log) == []
+    secrets = (names["email"], quote(names["email"], safe=""), names["id"])
+    keys = ("canary-key-5e1f", desk.box.track_api_key, desk.box.site_id)
+    assert not [word for word in (*secrets, *keys) if re.search(rf"\b{re.escape(word)}\b", log)]
+
+
+def test_urls_are_logged_without_what_was_searched_for(desk: Desk) -> None:
+    screen = desk.ask("access", "--email", desk.known()["email"])
+    assert '"GET /v1/customers?*** HTTP' in screen.err
+    assert '"GET /v1/esp/search_suppression/*** HTTP' in screen.err
