@@ -355,11 +355,38 @@ def no_json(path: str, reason: str) -> Problem:
     return Problem(f"{path} is no valid configuration ({reason}): correct it, or write a new one.")
 
 
+def alike(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The names that this one may have been meant as, the likeliest first."""
+    return get_close_matches(name, known, n=3, cutoff=cutoff)
+
+
 def unknown(what: str, name: str, known: Iterable[str], where: str) -> Problem:
     """A name that was mistyped, perhaps."""
-    near = get_close_matches(name, known, n=3)
+    near = alike(name, known)
     guess = f"did you mean {' or '.join(near)}?" if near else f"see {where}."
     return Problem(f"There is no {what} {name!r}: {guess}")
+
+
+def no_such(what: str, name: str, known: Iterable[str]) -> str:
+    """As a reason: a name that does not exist, and the nearest that does."""
+    near = alike(name, known)
+    guess = f": did you mean {near[0]!r}?" if near else ""
+    return f"there is no {what} {name!r}{guess}"
+
+
+def bad_map(stream: str, field: str | None, reason: str) -> Problem:
+    """A stream map that cannot be used as it is written."""
+    place = f"stream {stream!r}" if field is None else f"stream {stream!r}, field {field!r}"
+    end = "" if reason.endswith("?") else "."
+    return Problem(f"Setting stream_maps, {place}: {reason}{end}")
+
+
+def unusable_map(error: Exception) -> Problem:
+    """A stream map that the SDK refuses; its own words may quote a secret of an expression."""
+    return Problem(
+        f"Setting stream_maps or flattening cannot be used ({type(error).__name__}): see "
+        "https://sdk.meltano.com/en/latest/stream_maps.html."
+    )
 
 
 def told(error: Exception) -> str:

@@ -16,6 +16,9 @@ Schema = dict[str, Any]
 MOST = 2**63 - 1
 """The largest integer that every target can hold."""
 
+_INNER = {"items", "additionalProperties"}
+"""What holds a schema inside a schema, beside `properties`."""
+
 
 def record(*fields: Schema, key: Iterable[str] = ("id",)) -> Schema:
     """A record's JSON schema; the fields named in `key` are never null."""
@@ -66,6 +69,25 @@ def nested(*fields: Schema, extra: Schema | Literal[True] | None = None) -> Sche
 def object_of(kind: Schema, *names: str, **described: str) -> Schema:
     """Objects of one `nested` kind."""
     return _fields(kind, names, described)
+
+
+def canonical(schema: Schema) -> Schema:
+    """The same schema as this module writes it, which every target reads.
+
+    Types begin with "null", a single type is no list, and an open object has no `properties`.
+    """
+    result = {
+        name: canonical(part) if isinstance(part, dict) and name in _INNER else part
+        for name, part in schema.items()
+    }
+    if members := schema.get("properties"):
+        result["properties"] = {name: canonical(member) for name, member in members.items()}
+    elif "additionalProperties" in schema:
+        result.pop("properties", None)
+    if isinstance(kinds := schema.get("type"), list):
+        ordered = sorted(kinds, key=lambda kind: kind != "null")
+        result["type"] = ordered if len(ordered) > 1 else ordered[0]
+    return result
 
 
 def _merge(fields: Iterable[Schema]) -> Schema:

@@ -11,12 +11,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap, metrics
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.metrics import Metric, Point, Tag
+from singer_sdk.plugin_base import PluginBase
 
-from tap_customerio import problems
+from tap_customerio import mapping, problems
 from tap_customerio.answers import pack, weight
+from tap_customerio.catalog import emitted_schema
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
 from tap_customerio.inputs import environment
@@ -157,14 +159,26 @@ class TapCustomerio(Tap):
         for point in points:
             metrics.log(self.metrics_logger, point)
 
-    def setup_mapper(self) -> None:
-        """The SDK's mapper takes keys from the catalogue, so the streams complete it first."""
-        _ = self.streams
-        super().setup_mapper()
-
     def discover_streams(self) -> list[CustomerioStream]:
         """One of each stream class."""
         return [stream(self) for stream in all_streams()]
+
+    def setup_mapper(self) -> None:
+        """Tell the stream maps which fields are selected.
+
+        Raises:
+            Problem: When they cannot be used.
+        """
+        if maps := self._config.get("stream_maps"):  # the SDK takes `__else__` out of them
+            self._config = {**self._config, "stream_maps": dict(maps)}
+        try:
+            PluginBase.setup_mapper(self)  # the SDK's Tap adds the fields of selected streams only
+            for name, stream in self.streams.items():
+                schema = emitted_schema(name, stream.effective_schema, stream.metadata)
+                self.mapper.register_raw_stream_schema(name, schema, stream.primary_keys)
+        except (LookupError, MappingError, NotImplementedError, TypeError, ValueError) as error:
+            raise problems.unusable_map(error) from error
+        mapping.finish(self.mapper)
 
     def watch(self) -> None:
         """Leave once a signal has come or the target has gone; called between pages.
@@ -198,7 +212,9 @@ class TapCustomerio(Tap):
         return environment(self.config_jsonschema, "TAP_CUSTOMERIO_")
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        errors = faults(self._config)
+        errors = faults(self._config) or mapping.faults(
+            self._config.get("stream_maps"), {kind.name: kind.schema for kind in all_streams()}
+        )
         if errors and raise_errors:
             raise ConfigValidationError("Bad settings", errors=errors, schema=None)
         return errors or super()._validate_config(raise_errors=raise_errors)

@@ -7,9 +7,6 @@ from functools import cached_property, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Stream
-from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_customerio import problems
@@ -17,13 +14,13 @@ from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
 from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader, identifier, seconds, within
+from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog
 
     from tap_customerio.answers import Answer
     from tap_customerio.client import Client
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
 Rows = Iterable[dict[str, Any]]
 
 
-class CustomerioStream(Stream):
+class CustomerioStream(SdkStream):
     """A stream as slices of work, their pages, and a record for each row."""
 
     name: str
@@ -61,25 +58,12 @@ class CustomerioStream(Stream):
     # Whether start_date and end_date restrict it.
     ranged: ClassVar[bool] = False
 
-    # Reader already conforms; the SDK's own conformance costs more than all the rest.
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-
     def __init__(self, tap: TapCustomerio) -> None:
         """Share the tap's client and settings."""
         super().__init__(tap)
-        self.outcome = ReadOutcome()
         self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
         self._newest = 0
-        self.tap = tap
-
-    def apply_catalog(self, catalog: Catalog) -> None:
-        """Follow the catalogue, except for keys: those of the stream are the only right ones."""
-        if entry := catalog.get_stream(self.name):  # which the SDK's mapper reads as well
-            entry.key_properties, entry.replication_key = self.primary_keys, self.replication_key
-        key = self.replication_key
-        super().apply_catalog(catalog)
-        self.replication_key = key  # where there is none, not that of the entry's metadata either
 
     @cached_property
     def read(self) -> Reader:
@@ -155,11 +139,6 @@ class CustomerioStream(Stream):
             and self.get_batch_config(self.config) is None  # whose files carry no version
         )
 
-    @property
-    def emit_activate_version_messages(self) -> bool:
-        """Not by the SDK, which would do so before the records, and whether or not all come."""
-        return False
-
     def lane(self) -> Lane[Any, Rows]:
         """The stream's work; called before any is done, for the state may not be read meanwhile.
 
@@ -172,6 +151,7 @@ class CustomerioStream(Stream):
             self.outcome.doubts.append("end_date restricts the read")
         if self.ABORT_AT_RECORD_COUNT is not None:
             self.outcome.doubts.append("a test reads only the first records")
+        self._unmapped.clear()
         bookmark = self.bookmark(self.last)
         self._since = None if bookmark is None else bookmark - self.margin
         around = partial(self.client.acting, self.name)
@@ -192,6 +172,7 @@ class CustomerioStream(Stream):
         if self.activates and self.outcome.proves_absence:
             self._write_activate_version_message(self.client.present)
         self.tap.progress.end(self.name, done=self._is_range_done())
+        self.report_unmapped()
         if self.read.dropped:
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
 
@@ -274,28 +255,6 @@ class CustomerioStream(Stream):
         """Keep what the next run has to know, and write the state."""
         self.stream_state.update(facts)
         self.write_state()
-
-    def write_state(self) -> None:
-        """Write the state even if it has not changed: some targets keep it only as last message."""
-        if self.get_batch_config(self.config) is None:  # else the SDK, once the file is announced
-            self.tap.write_message(StateMessage(self.tap_state))
-
-    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def generate_child_contexts(
-        self,
-        record: Record,  # noqa: ARG002
-        context: Context | None,  # noqa: ARG002
-    ) -> Iterable[Context | None]:
-        """None: a child stream lists its parents itself."""
-        return ()
-
-    def _write_starting_replication_value(self, context: Context | None) -> None:
-        pass
-
-    def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """None: only the API's clock counts."""
 
 
 class ListStream(CustomerioStream):

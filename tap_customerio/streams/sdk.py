@@ -1,0 +1,123 @@
+"""The SDK's stream as this tap uses it; `tests/test_sdk.py` lists its private members in use."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Stream
+from singer_sdk.exceptions import SyncLifecycleSignal
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib import StateMessage
+
+from tap_customerio import problems
+from tap_customerio.batches import batch_messages
+from tap_customerio.catalog import complete
+from tap_customerio.outcome import ReadOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from singer_sdk.helpers._batch import BatchConfig
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import RecordMessage
+    from singer_sdk.singerlib.catalog import Catalog
+
+    from tap_customerio.tap import TapCustomerio
+
+
+class SdkStream(Stream):
+    """Records as they are read: no child streams, no bookmarks and no errors of the SDK's own."""
+
+    # Reader already conforms; the SDK's own conformance costs more than all the rest.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    def __init__(self, tap: TapCustomerio) -> None:
+        """Count what is lost."""
+        super().__init__(tap)
+        self.tap = tap
+        self.outcome = ReadOutcome()
+        self._unmapped: Counter[str] = Counter()
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Follow the catalogue, except for keys; a field that it lacks is left out."""
+        key, missing = self.replication_key, []
+        if entry := catalog.get_stream(self.name):
+            entry.key_properties, entry.replication_key = self.primary_keys, key
+            missing = complete(entry, self.schema, {*self.primary_keys, *([key] if key else [])})
+        super().apply_catalog(catalog)
+        self.replication_key = key  # where there is none, not that of the entry's metadata either
+        if missing and self.selected:
+            self.logger.warning(
+                "The catalogue lacks these fields of stream %s, so they are left out: %s. Make a "
+                "new one with --discover.",
+                *(self.name, ", ".join(missing)),
+            )
+
+    def write_state(self) -> None:
+        """Write the state even if it has not changed: some targets keep it only as last message."""
+        if self.get_batch_config(self.config) is None:  # else once the files are announced
+            self.tap.write_message(StateMessage(self.tap_state))
+
+    def report_unmapped(self) -> None:
+        """Log how many records stream maps have cost, after the first of each kind."""
+        for sentence, lost in self._unmapped.items():
+            if lost > 1:
+                self.logger.error("Stream %s lacks %d records: %s", self.name, lost, sentence)
+
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
+        """As the SDK, which calls every exception unhandled, also those that it handles itself."""
+        handled = isinstance(sys.exc_info()[1], problems.Problem | SyncLifecycleSignal)
+        if level != logging.ERROR or not handled:
+            super().log(message, *args, level=level, **options)
+
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """What the record becomes; nothing if its stream map fails, which the outcome counts."""
+        try:
+            messages = list(super()._generate_record_messages(record))
+        except problems.Problem as error:
+            sentence = str(error)
+            if not self._unmapped[sentence]:
+                self.logger.error("Stream %s lacks a record: %s", self.name, sentence)  # noqa: TRY400
+            self._unmapped[sentence] += 1
+            self.outcome.rows_lost += 1
+            return
+        yield from messages
+
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        """Write batch files of what the target is to get, each before the state that covers it."""
+        records = self._sync_records(context, write_messages=False)
+        mapped = (list(self._generate_record_messages(record)) for record in records)
+        with self.get_batch_counter() as counter:
+            for messages in batch_messages(self.tap_name, batch_config, mapped):
+                for message in messages:
+                    counter.increment()
+                    self.tap.write_message(message)
+                self.tap.write_message(StateMessage(self.tap_state))
+        self.tap.write_message(StateMessage(self.tap_state))
+
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """Not by the SDK, which would do so before the records, and whether or not all come."""
+        return False
+
+    def generate_child_contexts(
+        self,
+        record: Record,  # noqa: ARG002
+        context: Context | None,  # noqa: ARG002
+    ) -> Iterable[Context | None]:
+        """None: a child stream lists its parents itself."""
+        return ()
+
+    # Bookmarks move per slice, not per record, and never by the local clock.
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """None: only the API's clock counts."""
+
+    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        pass
