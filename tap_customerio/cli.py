@@ -102,6 +102,7 @@ def command() -> CustomerioCommand:
     @click.pass_context
     def run(ctx: click.Context, /, debug: bool, **options: Any) -> None:  # noqa: ARG001, FBT001
         if ctx.invoked_subcommand is None and tap.callback is not None:
+            inputs.check_selection(os.environ, kinds)
             options["catalog"] = inputs.checked_catalog(options["catalog"], kinds)
             options["state"] = inputs.checked_state(options["state"], kinds)
             TapCustomerio.watched = True

@@ -6,12 +6,14 @@ import io
 import json
 import logging
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, Any
 
 import jsonschema
 from singer_sdk.configuration._dict_config import parse_environment_config
 
 from tap_customerio import problems
+from tap_customerio.catalog import fields
 from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
@@ -85,6 +87,19 @@ def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     return io.StringIO(text)
 
 
+def check_selection(variables: Mapping[str, str], kinds: Kinds) -> None:
+    """Check the `select` rules of Meltano, which passes them on, and ignores what fits nothing.
+
+    Raises:
+        Problem: When a rule fits no stream, or no field.
+    """
+    for extra in ("SELECT", "SELECT_FILTER"):
+        with suppress(ValueError):
+            rules = json.loads(variables.get(f"MELTANO_EXTRACT__{extra}", "[]"))
+            for rule in rules if isinstance(rules, list) else ():
+                _check_rule(str(rule), kinds)
+
+
 def checked_state(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     """The same state.
 
@@ -154,9 +169,33 @@ def _check_entry(entry: dict[str, Any], kinds: Kinds) -> None:
     name = entry["tap_stream_id"]
     if name not in kinds:
         raise problems.unknown_stream(name)
+    _check_fields(entry, kinds[name])
     wanted, own = entry.get("replication_key"), _replication_key(kinds[name])
     if wanted is not None and wanted != own:
         raise problems.other_replication_key("catalogue", name, wanted, own)
+
+
+def _check_fields(entry: dict[str, Any], kind: type[CustomerioStream]) -> None:
+    """A rule for a field that neither the stream nor the catalogue has protects nothing."""
+    own = dict(fields(kind.schema))
+    known = own.keys() | {path for path, _ in fields(entry.get("schema", {}))}
+    for item in entry.get("metadata", ()):
+        path = tuple(item["breadcrumb"])
+        parents = (own.get(path[:end], {}) for end in range(2, len(path), 2))
+        is_open = any("additionalProperties" in parent for parent in parents)
+        if path and path not in known and not is_open and "selected" in item["metadata"]:
+            names = [".".join(each[1::2]) for each in own]
+            raise problems.unknown_field("catalogue", kind.name, ".".join(path[1::2]), names)
+
+
+def _check_rule(rule: str, kinds: Kinds) -> None:
+    stream, _, field = rule.lstrip("!~").strip().partition(".")
+    found = [kind for name, kind in kinds.items() if fnmatchcase(name, stream)]
+    if not found:
+        raise problems.unknown_selection(rule, stream, kinds)
+    names = {".".join(path[1::2]) for kind in found for path, _ in fields(kind.schema)}
+    if field and not any(fnmatchcase(name, field) for name in names):
+        raise problems.unknown_field("rule of select", stream, field, sorted(names))
 
 
 def _check_bookmark(name: str, bookmark: Any, kind: type[CustomerioStream]) -> None:

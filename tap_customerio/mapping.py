@@ -111,14 +111,21 @@ class _Rules:
             name == MAPPER_ALIAS_OPTION and MAPPER_SOURCE_OPTION in self._rules
         ):
             raise self._bad(name, problems.no_such("option", name, _OPTIONS))
-        if name == MAPPER_ELSE_OPTION and rule not in _NOTHING:
-            raise self._bad(name, "it can only be null")
+        if name == MAPPER_ELSE_OPTION:
+            self._check_else(rule)
         if name == MAPPER_FILTER_OPTION and rule is not None:
             self._check_expression(name, rule)
         if name == MAPPER_ALIAS_OPTION:
             self._parse(name, rule)
         if name == MAPPER_KEY_PROPERTIES_OPTION:
             self._check_keys(rule)
+
+    def _check_else(self, rule: Any) -> None:
+        if rule not in _NOTHING:
+            raise self._bad(MAPPER_ELSE_OPTION, "it can only be null")
+        keys = set() if MAPPER_KEY_PROPERTIES_OPTION in self._rules else self._keys
+        for key in sorted(keys - self._rules.keys()):
+            raise self._bad(MAPPER_ELSE_OPTION, f"it drops the key {key!r}: add '{key}: {key}'")
 
     def _check_keys(self, keys: Any) -> None:
         if not isinstance(keys, list | None):

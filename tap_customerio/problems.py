@@ -270,6 +270,19 @@ def unknown_stream(stream: str) -> Fatal:
     )
 
 
+def unknown_selection(rule: str, stream: str, known: Iterable[str]) -> Fatal:
+    """A rule of Meltano that fits no stream."""
+    return Fatal(f"Rule {rule!r} of select fits nothing: {no_such('stream', stream, known)}.")
+
+
+def unknown_field(what: str, stream: str, field: str, known: Sequence[str]) -> Fatal:
+    """Selected or deselected, but the stream has none of that name."""
+    whole = field.rpartition(".")[0]
+    near = [whole] if whole in known else alike(field, known)
+    guess = f"did you mean {near[0]!r}?" if near else f"see 'tap-customerio fields {stream}'."
+    return Fatal(f"A {what} names field {field!r} of stream {stream!r}, which has none: {guess}")
+
+
 def other_replication_key(what: str, stream: str, wanted: object, own: str | None) -> Fatal:
     """It belongs to another version of the stream, or to another tap."""
     return Fatal(

@@ -88,6 +88,7 @@ class SdkStream(Stream):
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Write batch files of what the target is to get, each before the state that covers it."""
+        _ = self.stream_state  # so that even the first state names the stream
         records = self._sync_records(context, write_messages=False)
         mapped = (list(self._generate_record_messages(record)) for record in records)
         with self.get_batch_counter() as counter:

@@ -1,0 +1,383 @@
+"""Stream maps and selection: what is misspelt stops the run, and batch files follow both."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import Output, config_for, run_tap, select
+from hypothesis import given
+from hypothesis import strategies as st
+from terminal import Screen, config_file, typed
+
+from tap_customerio import mapping
+from tap_customerio.streams import all_streams
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+SCHEMAS = {kind.name: kind.schema for kind in all_streams()}
+STREAMS = sorted(SCHEMAS)
+
+
+def sync(sandbox: Sandbox, folder: Path, catalog: Any = None, **settings: Any) -> Screen:
+    """A run of the command line that reads customers, or what the catalogue selects."""
+    path = folder / "catalog.json"
+    path.write_text(json.dumps(catalog or select(["customers"])))
+    return typed("--config", config_file(sandbox, folder, **settings), "--catalog", str(path))
+
+
+def records(screen: Screen) -> dict[str, list[dict[str, Any]]]:
+    """What a run has sent, by stream."""
+    return Output.of(line.encode() for line in screen.lines).records
+
+
+@pytest.mark.parametrize(
+    ("maps", "said"),
+    [
+        ({"custmers": None}, "stream 'custmers': there is no stream 'custmers': did you mean 'cus"),
+        ({"Customers": {}}, "there is no stream 'Customers': did you mean 'customers'?"),
+        ({"mess?ge": {}}, "there is no stream 'mess?ge'"),
+        ({"people": {"__source__": "custmers"}}, "stream 'people': there is no stream 'custmers'"),
+        ({"customers": {"emial": None}}, "field 'emial': there is no field 'emial': did you mean"),
+        ({"customers": {"emial": "__NULL__"}}, "did you mean 'email'?"),
+        ({"customers": {"emial": "sha256(email)"}}, "there is no field 'emial': did you mean 'ema"),
+        ({"cust*": {"emial": None}}, "there is no field 'emial': did you mean 'email'?"),
+        ({"customers": {"email": "md5(emial)"}}, "'email': there is no field 'emial': did you mea"),
+        (
+            {"customers": {"email": "shaa256(email)"}},
+            "no function 'shaa256': did you mean 'sha256'",
+        ),
+        (
+            {"customers": {"email_hash": "md5(self)"}},
+            "field 'email_hash': there is no field 'self'",
+        ),
+        ({"customers": {"email": "md5(email"}}, "field 'email': it is not an expression, see col"),
+        ({"customers": {"email": ""}}, "field 'email': it is not an expression."),
+        ({"customers": {"email": "a = 1"}}, "field 'email': it is not an expression."),
+        ({"customers": {"email": 5}}, "field 'email': give an expression as text, or null"),
+        ({"customers": {"cio_id": None}}, "field 'cio_id': it is a key and cannot be dropped"),
+        ({"customers": {"__filter__": "emial"}}, "field '__filter__': there is no field 'emial'"),
+        ({"customers": {"__fliter__": "email"}}, "no option '__fliter__': did you mean '__filter_"),
+        ({"customers": {"__else__": None}}, "it drops the key 'cio_id': add 'cio_id: cio_id'."),
+        ({"customers": {"__else__": "email"}}, "field '__else__': it can only be null."),
+        ({"customers": {"__key_properties__": ["ido"]}}, "'__key_properties__': there is no field"),
+        ({"customers": {"__key_properties__": "id"}}, "give a list of fields, or null"),
+        ({"customers": {"__alias__": "2 people"}}, "field '__alias__': it is not an expression"),
+        ({"customers": {"identifiers__email": None}}, "before they are flattened: name the whole"),
+        ({"customers": {"identifiers.email": "md5(email)"}}, "name the whole 'identifiers'."),
+        ({"customers": "email"}, "give an object of fields, or null to drop the stream."),
+        ({"__else__": "email"}, "stream '__else__': it can only be null."),
+        ({"__filter__": "email"}, "stream '__filter__': there is no such option."),
+        ({"customers": {"email": "fake.email()"}}, "pip install 'singer-sdk[faker]'"),
+        (["customers"], "Setting stream_maps"),
+    ],
+)
+def test_a_map_that_cannot_work_is_named_before_anything_is_asked(
+    sandbox: Sandbox, tmp_path: Path, maps: Any, said: str
+) -> None:
+    screen = sync(sandbox, tmp_path, stream_maps=maps)
+    assert screen.code == 1
+    assert said in screen.err
+    assert "Traceback" not in screen.err
+    assert "report it" not in screen.err
+    assert sandbox.calls == []
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        None,
+        {},
+        {"__else__": None},
+        {"customers": None, "messages": "__NULL__", "campaign*": None},
+        {"customers": {"email": "md5(email) if email else None", "email_2": "email"}},
+        {"customers": {"email": "sha256(config['salt'] + self)", "updated_by": "'tap'"}},
+        {"customers": {"name": "[part for part in email.split('@')][0]"}},
+        {"customers": {"day": "datetime.datetime.now().isoformat()", "n": "int(json.loads('1'))"}},
+        {"customers": {"row": "json.dumps(record)", "from": "__stream_name__"}},
+        {"customers": {"__filter__": "_['email'] != 'x'", "__else__": None, "cio_id": "self"}},
+        {"customers": {"cio_id": None, "key": "cio_id", "__key_properties__": ["key"]}},
+        {"customers": {"__alias__": "'people'"}, "*_metrics": {"__alias__": "__stream_name__"}},
+        {"customers": {"email": None, "emial": "email"}},
+        {"people": {"__source__": "customers", "email": None}},
+    ],
+)
+def test_a_good_map_has_no_faults(maps: Any) -> None:
+    assert mapping.faults(maps, SCHEMAS) == []
+
+
+RULES = st.none() | st.integers() | st.text(max_size=9) | st.lists(st.text(max_size=4), max_size=2)
+FIELDS = st.sampled_from(["email", "emial", "cio_id", "__else__", "__filter__", "__alias__"])
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["customers", "cust*", "x", "__else__"]),
+        RULES | st.dictionaries(FIELDS | st.text(max_size=9), RULES),
+    )
+)
+def test_any_map_is_judged_in_sentences(maps: dict[str, Any]) -> None:
+    for sentence in mapping.faults(maps, SCHEMAS):
+        assert sentence.startswith("Setting stream_maps, stream ")
+        assert sentence[-1] in ".?"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("md5(email.lower())", "a value has no 'lower'; where it may be null"),
+        ("md5(email)", "it fails with AttributeError on a record; where a value may be null"),
+        ("_['attributes']['a secret']", "it fails with KeyError on a record"),
+    ],
+)
+def test_a_record_that_a_map_cannot_take_is_missed_and_named_without_its_value(
+    sandbox: Sandbox, tmp_path: Path, rule: str, said: str
+) -> None:
+    plain = run_tap(config_for(sandbox), streams=["customers"]).records["customers"]
+    lost = [row["cio_id"] for row in plain if not row["email"] or "secret" in rule]
+    assert lost
+    screen = sync(sandbox, tmp_path, stream_maps={"customers": {"email": rule}})
+    assert screen.code == 1
+    assert f"stream 'customers', field 'email': {said}" in screen.err
+    assert f"Stream customers lacks {len(lost)} records: " in screen.err or len(lost) == 1
+    assert "Incomplete: customers" in screen.err
+    assert "secret" not in screen.err
+    assert "Traceback" not in screen.err
+    assert "report it" not in screen.err
+    arrived = {row["cio_id"] for row in records(screen)["customers"]}
+    assert arrived == {row["cio_id"] for row in plain} - {*lost}
+
+
+def test_a_map_that_uses_a_deselected_field_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+    catalog = deselected("customers", "email")
+    maps = {"customers": {"email_hash": "md5(email)"}}
+    screen = sync(sandbox, tmp_path, catalog, stream_maps=maps)
+    assert screen.code == 1
+    assert "field 'email_hash': it uses 'email', which is not selected." in screen.err
+
+
+def test_a_bookmark_does_not_pass_a_record_that_a_map_could_not_take(
+    sandbox: Sandbox,
+) -> None:
+    maps = {"segments": {"name": "name.lower() if id != 3 else name.nonsense"}}
+    output = run_tap(config_for(sandbox, stream_maps=maps), streams=["segments"], fails=True)
+    assert output.ids("segments")
+    assert 3 not in output.ids("segments")
+    assert "replication_key_value" not in output.states[-1]["bookmarks"]["segments"]
+
+
+def deselected(stream: str, *fields: str) -> dict[str, Any]:
+    """A catalogue of one stream without some of its fields."""
+    catalog = select([stream])
+    for entry in catalog["streams"]:
+        for item in entry["metadata"] if entry["tap_stream_id"] == stream else ():
+            if item["breadcrumb"][1::2] in [name.split(".") for name in fields]:
+                item["metadata"]["selected"] = False
+    return catalog
+
+
+def batches(folder: Path) -> dict[str, Any]:
+    """Where batch files go, three rows each."""
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    return {"encoding": encoding, "storage": {"root": folder.as_uri()}, "batch_size": 3}
+
+
+def test_batch_files_hold_what_is_selected_and_mapped_for_each_stream(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    catalog = deselected("customers", "attributes", "identifiers.email")
+    maps = {
+        "customers": {"email": "__NULL__", "hash": "md5(email) if email else None"},
+        "people": {
+            "__source__": "customers",
+            "__filter__": "email",
+            "__else__": None,
+            "cio_id": "cio_id",
+        },
+    }
+    plain = run_tap(config_for(sandbox), streams=["customers"]).records["customers"]
+    screen = sync(sandbox, tmp_path, catalog, stream_maps=maps, batch_config=batches(folder))
+    assert screen.code == 0, screen.err
+    found: dict[str, list[dict[str, Any]]] = {"customers": [], "people": []}
+    lines = [json.loads(line) for line in screen.lines]
+    for line in lines:
+        for url in line.get("manifest", ()):
+            rows = gzip.decompress((folder / url.rpartition("/")[2]).read_bytes()).splitlines()
+            found[line["stream"]] += map(json.loads, rows)
+    assert len(list(folder.iterdir())) == sum(line["type"] == "BATCH" for line in lines)
+    assert {row["cio_id"] for row in found["customers"]} == {row["cio_id"] for row in plain}
+    assert {row["cio_id"] for row in found["people"]} == {r["cio_id"] for r in plain if r["email"]}
+    addresses = [row["email"] for row in plain if row["email"]]
+    assert addresses
+    assert not any(address in json.dumps(found) for address in addresses)
+    assert all("attributes" not in row for row in found["customers"])
+    schemas = {line["stream"]: line["schema"] for line in lines if line["type"] == "SCHEMA"}
+    for stream, mapped in found.items():
+        assert all(row.keys() <= schemas[stream]["properties"].keys() for row in mapped)
+
+
+def test_batch_files_are_not_announced_for_streams_that_a_map_drops(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    config = config_for(sandbox, stream_maps={"customers": None}, batch_config=batches(folder))
+    output = run_tap(config, streams=["customers", "snippets"])
+    assert {m["stream"] for m in output.messages if m["type"] == "BATCH"} == {"snippets"}
+    assert not [path for path in folder.iterdir() if "customers" in path.name]
+
+
+def test_a_batch_and_its_state_hold_back_what_a_map_could_not_take(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    maps = {"segments": {"name": "name if id != 3 else name.nonsense"}}
+    config = config_for(sandbox, stream_maps=maps, batch_config=batches(tmp_path))
+    output = run_tap(config, streams=["segments"], fails=True)
+    assert "Incomplete: segments" in output.problem
+    assert "BATCH" in output.types
+    assert all("replication_key_value" not in s["bookmarks"]["segments"] for s in output.states)
+
+
+def test_a_second_run_keeps_to_unmapped_streams_being_dropped(sandbox: Sandbox) -> None:
+    config = config_for(sandbox, stream_maps={"__else__": None, "snippets": {}})
+    kept = copy.deepcopy(config)
+    for _ in range(2):
+        output = run_tap(config, streams=["snippets", "segments"])
+        assert output.records.keys() == {"snippets"}
+    assert config["stream_maps"] == kept["stream_maps"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (["custmers.*"], "Rule 'custmers.*' of select fits nothing: there is no stream 'custmers'"),
+        (["*.*", "!customers.emial"], "names field 'emial' of stream 'customers', which has none"),
+        (["*.*", "!customers.emial"], "did you mean 'email'?"),
+        (["customers.attributes.plan"], "did you mean 'attributes'?"),
+        (["messages.metrics.opend"], "did you mean 'metrics'?"),
+    ],
+)
+def test_a_rule_of_meltano_that_fits_nothing_is_named(
+    sandbox: Sandbox, tmp_path: Path, rules: list[str], said: str
+) -> None:
+    environment = {"MELTANO_EXTRACT__SELECT": json.dumps(rules)}
+    screen = typed("--config", config_file(sandbox, tmp_path), environment=environment)
+    assert screen.code == 1
+    assert said in screen.err
+    assert sandbox.calls == []
+
+
+def test_rules_of_meltano_that_fit_are_no_problem(sandbox: Sandbox, tmp_path: Path) -> None:
+    rules = ["snippets.*", "!*.email", "~customer*.identifiers.*", "*", "messages.metrics.opened"]
+    environment = {
+        "MELTANO_EXTRACT__SELECT": json.dumps(rules),
+        "MELTANO_EXTRACT__SELECT_FILTER": '["!messages"]',
+    }
+    path = tmp_path / "catalog.json"
+    path.write_text(json.dumps(select(["snippets"])))
+    words = ("--config", config_file(sandbox, tmp_path), "--catalog", str(path))
+    assert typed(*words, environment=environment).code == 0
+
+
+def test_a_catalogue_that_deselects_a_misspelt_field_is_refused(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    catalog = select(["customers"])
+    [entry] = [each for each in catalog["streams"] if each["tap_stream_id"] == "customers"]
+    rule = {"breadcrumb": ["properties", "emial"], "metadata": {"selected": False}}
+    entry["metadata"].append(rule)
+    screen = sync(sandbox, tmp_path, catalog)
+    assert screen.code == 1
+    assert (
+        "names field 'emial' of stream 'customers', which has none: did you mean 'em" in screen.err
+    )
+    assert sandbox.calls == []
+    rule["breadcrumb"] = ["properties", "attributes", "properties", "plan"]
+    screen = sync(sandbox, tmp_path, catalog)
+    assert screen.code == 0
+    assert not any("plan" in row["attributes"] for row in records(screen)["customers"])
+
+
+def test_fields_that_a_catalogue_lacks_are_left_out_of_records_too(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    catalog = select(["customers"])
+    [entry] = [each for each in catalog["streams"] if each["tap_stream_id"] == "customers"]
+    members = entry["schema"]["properties"]
+    for name in ("cio_id", "email"):
+        del members[name]
+    del members["identifiers"]["properties"]["email"]
+    entry["metadata"] = [{"breadcrumb": [], "metadata": {"selected": True}}]
+    screen = sync(sandbox, tmp_path, catalog)
+    assert screen.code == 0
+    assert "lacks these fields of stream customers, so they are left out: " in screen.err
+    [schema] = [json.loads(line) for line in screen.lines if '"SCHEMA"' in line]
+    known = schema["schema"]["properties"]
+    assert "cio_id" in known
+    for row in records(screen)["customers"]:
+        assert row["cio_id"]
+        assert row.keys() <= known.keys()
+        assert "email" not in row
+        assert "email" not in row["identifiers"]
+
+
+def test_an_entry_that_only_names_a_stream_selects_all_of_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    screen = sync(sandbox, tmp_path, {"streams": [{"tap_stream_id": "snippets"}]})
+    assert screen.code == 0
+    [schema] = [json.loads(line) for line in screen.lines if '"SCHEMA"' in line]
+    assert schema["schema"]["properties"].keys() == SCHEMAS["snippets"]["properties"].keys()
+    assert records(screen)["snippets"]
+
+
+def test_schemas_of_a_test_are_whole_whether_or_not_a_stream_is_on_by_default(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    screen = typed("--config", config_file(sandbox, tmp_path), "--test=schema")
+    assert screen.code == 0
+    schemas = Output.of(line.encode() for line in screen.lines).schemas
+    assert {name: {*schema["properties"]} for name, schema in schemas.items()} == {
+        name: {*schema["properties"]} for name, schema in SCHEMAS.items()
+    }
+
+
+def test_a_test_that_passes_logs_no_error_and_keeps_to_its_schemas(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    screen = typed("--config", config_file(sandbox, tmp_path), "--test")
+    assert screen.code == 0
+    assert "unhandled" not in screen.err
+    assert "ERROR" not in screen.err
+    output = Output.of(line.encode() for line in screen.lines)
+    assert output.records.keys() == {*STREAMS}
+    for stream, rows in output.records.items():
+        for row in rows:
+            assert row.keys() <= output.schemas[stream]["properties"].keys()
+
+
+def test_an_error_with_a_sentence_is_not_called_unhandled(sandbox: Sandbox, tmp_path: Path) -> None:
+    screen = sync(sandbox, tmp_path, app_api_key="wrong")
+    assert screen.code == 1
+    assert "app_api_key was refused" in screen.err
+    assert "unhandled" not in screen.err
+
+
+def test_an_error_without_one_is(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall_over(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("tap_customerio.streams.people.Customers.record", fall_over)
+    screen = sync(sandbox, tmp_path)
+    assert screen.code == 1
+    assert "An unhandled error occurred while syncing 'customers'" in screen.err
