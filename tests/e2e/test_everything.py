@@ -90,9 +90,10 @@ def test_every_stream_has_a_table_with_as_many_rows_as_the_workspace(loaded: Loa
 
 
 def test_keys_and_columns_have_the_types_of_what_they_hold(loaded: Loaded) -> None:
-    names, keys = TYPES[loaded.warehouse.name], loaded.warehouse.primary_keys()
-    types = loaded.warehouse.types()
-    assert keys == {stream: truth.key(stream).keys() for stream in truth.STREAMS}
+    names, types = TYPES[loaded.warehouse.name], loaded.warehouse.types()
+    if loaded.warehouse.name == "postgres":  # target-duckdb merges by key without a constraint
+        expected_keys = {stream: truth.key(stream).keys() for stream in truth.STREAMS}
+        assert loaded.warehouse.primary_keys() == expected_keys
     for stream in truth.STREAMS:
         expected = {column: names[kind] for column, kind in truth.key(stream).items()}
         assert {column: types[stream][column] for column in expected} == expected

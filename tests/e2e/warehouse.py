@@ -128,12 +128,6 @@ class Warehouse:
         ]
         return {tuple(row[name] for name in truth.key(stream)): row for row in found}
 
-    def as_stored(self, row: Row) -> Row:
-        """A row as this database keeps it: target-duckdb turns empty text into null."""
-        if self.name == "postgres":
-            return row
-        return {name: None if value == "" else value for name, value in row.items()}
-
 
 def _parsed(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value

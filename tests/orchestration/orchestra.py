@@ -87,8 +87,6 @@ class Orchestra:
         settings = {
             "path": path,
             "default_target_schema": SCHEMA,
-            "add_metadata_columns": False,
-            "flush_all_streams": True,
         }
         config = write(self.folder / f"{name}.json", settings)
         command = shlex.join([installed("tap-customerio-duckdb"), "--config", config])

@@ -1,0 +1,10 @@
+"""target-duckdb: a Singer target that loads DuckDB at the pace at which the API gives records.
+
+It is independent of the tap: any Singer tap can pipe into it.
+"""
+
+from __future__ import annotations
+
+from tap_customerio.duckdb_target.target import TargetDuckDB, main
+
+__all__ = ["TargetDuckDB", "main"]

@@ -1,0 +1,250 @@
+"""One stream's rows on their way into one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import duckdb
+import msgspec
+from singer_sdk.exceptions import InvalidRecord, MissingKeyPropertiesError
+from singer_sdk.sinks import BatchSink
+
+from tap_customerio.duckdb_target.columns import TEXT, column_type, literal, quoted, widened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from singer_sdk.target_base import Target
+
+    from tap_customerio.duckdb_target.target import TargetDuckDB
+
+VERSION = "_sdc_table_version"
+_STAGE = "staged_rows"
+_LARGEST_ROW = 1 << 30
+"""Bytes of one record's JSON text that DuckDB takes at most."""
+
+_LARGEST_BATCH = 64 << 20
+"""Bytes of rows that may wait."""
+
+
+class DuckDBSink(BatchSink):
+    """Rows wait as JSON text, which DuckDB reads from a file, merges by key and commits at once."""
+
+    version: int | None = None
+    """Version of all rows that wait."""
+
+    def __init__(
+        self,
+        target: Target,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        """Prepare; `setup` makes the table."""
+        super().__init__(target, stream_name, schema, key_properties)
+        self._target: TargetDuckDB = target  # type: ignore[assignment]
+        name = stream_name.replace("-", "_").replace(".", "_")
+        self._schema_name = quoted(self.config["default_target_schema"])
+        self._table = f"{self._schema_name}.{quoted(name)}"
+        self._name = name
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+        self._types: dict[str, str] = {}
+        self._encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether a record can stay the text that it came as."""
+        return not self.include_sdc_metadata_properties
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough rows or bytes wait."""
+        return super().is_full or self._bytes >= _LARGEST_BATCH
+
+    def get_validator(self) -> None:
+        """None: DuckDB checks types, and `process_batch` keys and required fields."""
+
+    def setup(self) -> None:
+        """Make the table, or give it the columns and the width that it lacks."""
+        properties = self.schema["properties"]
+        wanted = {name: column_type(kind) for name, kind in properties.items()}
+        with self._transaction() as database:
+            database.execute(f"create schema if not exists {self._schema_name}")
+            present = self._present()
+            if not present and wanted:
+                columns = (f"{quoted(name)} {kind}" for name, kind in wanted.items())
+                database.execute(f"create table {self._table} ({', '.join(columns)})")
+            for name, kind in wanted.items():
+                if present and name.lower() not in present:
+                    database.execute(f"alter table {self._table} add {quoted(name)} {kind}")
+                self._types[name] = self._widen(name, present.get(name.lower(), kind), kind)
+            new = {name: kind for name, kind in properties.items() if name.lower() not in present}
+            self._describe(new)
+
+    def add(self, record: bytes) -> None:
+        """Let one record wait, as JSON text."""
+        self._waiting.append(record)
+        self._bytes += len(record)
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
+        """Let one record wait that a stream map or the SDK has looked at."""
+        self.add(self._encode(record))
+
+    def process_batch(self, context: dict[str, Any]) -> None:
+        """Load all rows that wait; the last of those with the same key counts.
+
+        Raises:
+            ClickException: When a value does not fit its column.
+        """
+        for record in context.get("records", ()):  # of a BATCH file
+            self.process_record(record, context)
+        self._path.write_bytes(b"\n".join(self._waiting))
+        try:
+            with self._transaction():
+                self._load()
+        except (duckdb.DataError, duckdb.InvalidInputException):
+            raise click.ClickException(self._explain()) from None
+        self._waiting, self._bytes = [], 0
+
+    def activate_version(self, new_version: int) -> None:
+        """Delete the rows of older versions: a complete read did not find them."""
+        with self._transaction() as database:
+            self._add_version()
+            deleted = database.execute(
+                f"delete from {self._table} where {VERSION} is null or {VERSION} < ?",
+                [new_version],
+            ).fetchall()
+        self.logger.info("%d rows have vanished from the source and are deleted.", deleted[0][0])
+
+    @property
+    def _path(self) -> Path:
+        """The file that DuckDB reads; sinks load one by one."""
+        return self._target.staging / "rows.jsonl"
+
+    def _load(self) -> None:
+        database = self._target.connection
+        stamped = self.version is not None and not self.include_sdc_metadata_properties
+        if stamped:
+            self._add_version()
+        extra = f", {self.version}::bigint as {VERSION}" if stamped else ""
+        database.execute(
+            f"create or replace temp table {_STAGE} as select *{extra} from {self._rows()}"
+        )
+        self._check_keys()
+        columns = [quoted(name) for name in self._types] + ([VERSION] if stamped else [])
+        database.execute(self._merge(columns))
+        database.execute(f"drop table {_STAGE}")
+
+    def _rows(self, types: dict[str, str] | None = None) -> str:
+        """The file as a table of DuckDB; members of records without a column are left out."""
+        columns = (types or self._types).items()
+        # Without a zone, DuckDB would take the time as it stands and leave out its offset.
+        zoned = [(n, f"{kind}TZ" if kind == "TIMESTAMP" else kind) for n, kind in columns]
+        listed = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in zoned)
+        return (
+            f"read_json({literal(str(self._path))}, format = 'newline_delimited', "
+            f"columns = {{{listed}}}, maximum_object_size = {_LARGEST_ROW})"
+        )
+
+    def _merge(self, columns: list[str]) -> str:
+        """One statement that updates rows with a known key and inserts the others."""
+        listed = ", ".join(columns)
+        if not self.key_properties:
+            return f"insert into {self._table} ({listed}) select {listed} from {_STAGE}"
+        keys = [quoted(name) for name in self.key_properties]
+        last = f"row_number() over (partition by {', '.join(keys)} order by rowid desc) = 1"
+        values = ", ".join(f"s.{name}" for name in columns)
+        changes = ", ".join(f"{name} = s.{name}" for name in columns)
+        return (
+            f"merge into {self._table} as t "
+            f"using (select * from {_STAGE} qualify {last}) as s "
+            f"on {' and '.join(f't.{name} = s.{name}' for name in keys)} "
+            f"when matched then update set {changes} "
+            f"when not matched then insert ({listed}) values ({values})"
+        )
+
+    def _check_keys(self) -> None:
+        """Refuse rows without a key or a required field.
+
+        Raises:
+            MissingKeyPropertiesError: For a key.
+            InvalidRecord: For another field.
+        """
+        required = [n for n in self.schema.get("required", ()) if n in self._types]
+        required = [n for n in required if "null" not in str(self.schema["properties"][n])]
+        for names, error in (
+            (self.key_properties, MissingKeyPropertiesError),
+            (required, lambda text: InvalidRecord(text, {})),
+        ):
+            for name in names:
+                query = f"select count(*) from {_STAGE} where {quoted(name)} is null"
+                ((missing,),) = self._target.connection.execute(query).fetchall()
+                if missing:
+                    raise error(f"{missing} records of {self.stream_name} have no {name}.")
+
+    def _explain(self) -> str:
+        """Which columns hold values that do not fit, without the values."""
+        texts = self._rows(dict.fromkeys(self._types, TEXT))
+        for name, kind in self._types.items():
+            column = quoted(name)
+            misfits = f"{column} is not null and try_cast({column} as {kind}) is null"
+            query = f"select count(*) from {texts} where {misfits}"
+            ((count,),) = self._target.connection.execute(query).fetchall()
+            if count:
+                return (
+                    f"{count} records of {self.stream_name} have a {name} that is not of type "
+                    f"{kind}, as their schema says. Nothing of this batch was loaded."
+                )
+        return f"Records of {self.stream_name} are not readable as JSON. Nothing was loaded."
+
+    def _present(self) -> dict[str, str]:
+        """Columns of the table and their types, by name in small letters: DuckDB ignores case."""
+        query = (
+            "select column_name, data_type from duckdb_columns() where schema_name = ? "
+            "and lower(table_name) = lower(?) and database_name = current_database()"
+        )
+        values = [self.config["default_target_schema"], self._name]
+        rows = self._target.connection.execute(query, values).fetchall()
+        return {name.lower(): kind for name, kind in rows}
+
+    def _widen(self, name: str, present: str, wanted: str) -> str:
+        """Alter a column that could not hold what is to come; returns its type."""
+        kind = widened(present, wanted)
+        if kind != present:
+            change = f"alter {quoted(name)} set data type {kind}"
+            self._target.connection.execute(f"alter table {self._table} {change}")
+        return kind
+
+    def _add_version(self) -> None:
+        self._target.connection.execute(
+            f"alter table {self._table} add column if not exists {VERSION} bigint"
+        )
+
+    def _describe(self, properties: dict[str, dict[str, Any]]) -> None:
+        """Carry descriptions over as comments."""
+        for name, kind in properties.items():
+            if about := kind.get("description"):
+                column = f"{self._table}.{quoted(name)}"
+                self._target.connection.execute(
+                    f"comment on column {column} is {literal(str(about))}"
+                )
+
+    def _transaction(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return _Transaction(self._target.connection)
+
+
+class _Transaction:
+    """All or nothing."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> duckdb.DuckDBPyConnection:
+        return self._connection.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        (self._connection.rollback if kind else self._connection.commit)()

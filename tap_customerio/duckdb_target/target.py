@@ -1,0 +1,225 @@
+"""Singer messages into DuckDB: state is confirmed once everything it vouches for is committed."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import sys
+import tempfile
+import time
+import weakref
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypedDict
+
+import click
+import duckdb
+import msgspec
+from singer_sdk import Target
+from singer_sdk.exceptions import (
+    InvalidRecord,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.io_base import GenericSingerReader
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib.exceptions import InvalidInputLine
+
+from tap_customerio.duckdb_target.sink import DuckDBSink
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+_PATIENCE = 5.0
+"""Seconds after which the next STATE message is confirmed, however few records came."""
+
+
+class _Line(TypedDict, total=False):
+    """A Singer message; a record stays the JSON text that it is."""
+
+    type: str
+    stream: str
+    record: msgspec.Raw
+    version: int | None
+    time_extracted: Any
+    schema: dict[str, Any]
+    key_properties: list[str] | None
+    value: Any
+    encoding: dict[str, Any]
+    manifest: list[str]
+
+
+_DECODER = msgspec.json.Decoder(_Line)
+
+
+class LineReader(GenericSingerReader[bytes]):
+    """Reads lines, but not the records in them."""
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        """Standard input."""
+        return sys.stdin.buffer
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """One message, whose record is a `msgspec.Raw`.
+
+        Raises:
+            InvalidInputLine: When it is no Singer message.
+        """
+        try:
+            return dict(_DECODER.decode(line))
+        except msgspec.DecodeError as error:
+            raise InvalidInputLine(f"A line of the input is no Singer message: {error}.") from None
+
+
+class TargetDuckDB(Target):
+    """Singer target for DuckDB."""
+
+    name = "target-duckdb"
+    default_sink_class = DuckDBSink
+    message_reader_class = LineReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    config_jsonschema: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "required": ["path"],
+        "properties": {
+            "path": {
+                "type": "string",
+                "title": "Database file",
+                "description": "DuckDB file, made if it does not exist; or :memory:.",
+            },
+            "default_target_schema": {
+                "type": "string",
+                "title": "Schema",
+                "description": "Schema of the tables, created if it does not exist.",
+                "default": "main",
+            },
+            "batch_size_rows": {
+                "type": "integer",
+                "title": "Rows a batch",
+                "description": "Rows of a stream after which they are loaded, and the next state "
+                "is confirmed.",
+                "default": 50_000,
+                "minimum": 1,
+            },
+        },
+    }
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Open nothing yet: `--about` needs no database."""
+        super().__init__(*arguments, **options)
+        self.max_parallelism = 1  # a connection takes one statement at a time
+        self._plain: dict[str, DuckDBSink] = {}
+        self._confirmed_at = time.monotonic()
+        self._rows = 0
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The database.
+
+        Raises:
+            ClickException: When it cannot be opened.
+        """
+        path = self.config["path"]
+        try:
+            return duckdb.connect(path).execute("set TimeZone = 'UTC'")
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise click.ClickException(
+                f"Setting path is {path!r}, which cannot be opened: {reason}"
+            ) from None
+
+    @cached_property
+    def staging(self) -> Path:
+        """A private folder beside the database for rows on their way; that of a killed run goes."""
+        path = self.config["path"]
+        _ = self.connection  # whose lock keeps other processes out
+        path, beside = Path(self.config["path"]), None
+        if path.exists():  # else it is in memory, or on another machine
+            beside = path.parent
+            for left in beside.glob(f"{glob.escape(path.name)}.staging-*"):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{path.name}.staging-", dir=beside))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def process_endofpipe(self) -> None:
+        """Load everything, confirm the last state, close the database."""
+        super().process_endofpipe()
+        self.connection.close()
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_schema_message(message_dict)
+        for replaced in self._sinks_to_clear:  # its rows are older than those of the new sink
+            self.drain_one(replaced)
+        name = message_dict["stream"]
+        self._plain.pop(name, None)
+        maps = self.mapper.stream_maps[name]
+        if len(maps) == 1 and type(maps[0]) is SameRecordTransform:
+            sink = self.get_sink(maps[0].stream_alias)
+            if isinstance(sink, DuckDBSink) and sink.takes_text and not maps[0].flattening_enabled:
+                self._plain[name] = sink
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        self._assert_line_requires(message_dict, requires={"stream", "record"})
+        name, version = message_dict["stream"], message_dict.get("version")
+        sink = self._plain.get(name)
+        self._rows += 1
+        if sink is not None:
+            self._change_version(sink, version)
+            sink.add(bytes(message_dict["record"]))
+            sink.tally_record_read()
+            sink.record_counter_metric.increment()
+            if sink.is_full:
+                self.drain_one(sink)
+            return
+        message_dict["record"] = msgspec.json.decode(message_dict["record"])
+        for stream_map in self.mapper.stream_maps.get(name, ()):
+            self._change_version(self.get_sink(stream_map.stream_alias), version)
+        super()._process_record_message(message_dict)
+
+    def _change_version(self, sink: Any, version: int | None) -> None:
+        """Load the rows of one version together."""
+        if version != sink.version:
+            self.drain_one(sink)
+            sink.version = version
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_state_message(message_dict)
+        waited = time.monotonic() - self._confirmed_at
+        if waited >= _PATIENCE or self._rows >= self.config["batch_size_rows"]:
+            self.drain_all()
+            self._rows, self._confirmed_at = 0, time.monotonic()
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
+            sink = self.get_sink(stream_map.stream_alias)
+            if sink.process_activate_version_messages:
+                self.drain_one(sink)
+                sink.activate_version(message_dict["version"])
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        # What is not committed was not confirmed either: the tap sends it again. Loading it from
+        # inside a signal, as the SDK does, could confirm rows whose batch was interrupted.
+        raise SystemExit(128 + signum)
+
+
+def main() -> None:
+    """Run the target; an error is one sentence without values of records."""
+    try:
+        TargetDuckDB.cli()
+    except (InvalidInputLine, InvalidRecord, MissingKeyPropertiesError) as error:
+        sys.exit(f"target-duckdb: {error}")
+    except RecordsWithoutSchemaException:
+        sys.exit("target-duckdb: a RECORD message came before the SCHEMA message of its stream.")
+    except (duckdb.IOException, duckdb.OperationalError) as error:
+        sys.exit(f"target-duckdb: {str(error).splitlines()[0]}")

@@ -1,0 +1,321 @@
+"""The DuckDB loader: records of any tap into tables, and what its state vouches for."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_sdk.exceptions import MissingKeyPropertiesError
+from singer_sdk.testing import get_target_test_class
+
+from tap_customerio.duckdb_target import TargetDuckDB
+from tap_customerio.duckdb_target.columns import column_type, widened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TestSuiteOfTheSdk: type = get_target_test_class(TargetDuckDB, config={"path": ":memory:"})
+
+TEXT = {"type": ["null", "string"]}
+PEOPLE = {"id": {"type": "string"}, "name": TEXT, "age": {"type": ["null", "integer"]}}
+HOSTILE = [
+    "",
+    "null",
+    "a\0b",
+    "\\N",
+    "a\tb,c;d\r\n\"e\"'f'\\",
+    "\x01\x1b\x7f\x85\u2028",
+    "'); drop table people; --",
+    '{"a": [1]}',
+    "\U0001f600",
+    "x" * (1 << 20),
+]
+
+
+def schema(properties: dict[str, Any], *keys: str, stream: str = "people") -> dict[str, Any]:
+    members = {"type": "object", "properties": properties}
+    return {"type": "SCHEMA", "stream": stream, "schema": members, "key_properties": list(keys)}
+
+
+def row(version: int | None = None, stream: str = "people", **record: Any) -> dict[str, Any]:
+    return {"type": "RECORD", "stream": stream, "record": record, "version": version}
+
+
+def state(**value: Any) -> dict[str, Any]:
+    return {"type": "STATE", "value": value}
+
+
+def activate(version: int, stream: str = "people") -> dict[str, Any]:
+    return {"type": "ACTIVATE_VERSION", "stream": stream, "version": version}
+
+
+def load(path: Path, *messages: dict[str, Any], **settings: Any) -> list[Any]:
+    """Run the target on messages; returns the states that it confirmed."""
+    lines = io.BytesIO(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+    confirmed = io.StringIO()
+    target = TargetDuckDB(config={"path": str(path), **settings})
+    try:
+        with redirect_stdout(confirmed):
+            target.listen(lines)  # type: ignore[arg-type]
+    finally:
+        target.connection.close()
+    return [json.loads(line) for line in confirmed.getvalue().splitlines()]
+
+
+def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(path), read_only=True) as database:
+        return database.execute(query).fetchall()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
+
+
+def test_the_last_row_of_a_key_counts_within_a_batch_and_between_batches(path: Path) -> None:
+    rows = [row(id=key, name=f"{key}{n}") for n in range(3) for key in "abc"]
+    load(path, schema(PEOPLE, "id"), *rows, batch_size_rows=4)
+    assert ask(path, "from people order by id") == [(key, f"{key}2", None) for key in "abc"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_arrives_as_value_and_as_key(path: Path, text: str) -> None:
+    messages = [schema(PEOPLE, "id"), row(id=text, name=text), row(id="other", name=text)]
+    load(path, *messages)
+    load(path, *messages)
+    assert sorted(ask(path, "select id, name from people")) == sorted(
+        [(text, text), ("other", text)]
+    )
+
+
+@pytest.mark.parametrize("name", ['a"b', "a'b", "select", "link:2", "a b", "é", "$x", "{y}"])
+def test_any_name_can_be_a_column_a_key_and_a_stream(path: Path, name: str) -> None:
+    key = f"{name} key"
+    messages = [schema({key: {"type": "string"}, name: TEXT}, key, stream=name)]
+    records: list[dict[str, Any]] = [{key: "a", name: value} for value in "xy"]
+    messages += [row(stream=name, **record) for record in records]
+    load(path, *messages)
+    table = name.replace('"', '""')
+    assert ask(path, f'from main."{table}"') == [("a", "y")]
+
+
+def test_types_are_those_that_the_tables_had_before(path: Path) -> None:
+    properties = {
+        "at": {"type": ["null", "string"], "format": "date-time"},
+        "day": {"type": ["null", "string"], "format": "date"},
+        "whole": {"type": "integer"},
+        "number": {"type": "number"},
+        "yes": {"type": "boolean"},
+        "object": {"type": ["null", "object"]},
+        "list": {"type": "array", "items": {"type": "string"}},
+        "any": {},
+        "mixed": {"type": ["string", "integer"]},
+    }
+    record: dict[str, Any] = {
+        "at": "2026-03-01T02:00:00.5+02:00",
+        "day": "2026-03-01",
+        "whole": 2**63 - 1,
+        "number": 0.5,
+        "yes": True,
+        "object": {"b": [1, None], "a": "\u2028"},
+        "list": ["x", ""],
+        "any": 5,
+        "mixed": 7,
+    }
+    load(path, schema(properties), row(**record))
+    ((at, day, whole, number, yes, thing, listed, anything, mixed),) = ask(path, "from people")
+    assert at == datetime(2026, 3, 1, 0, 0, 0, 500_000)  # noqa: DTZ001 - in UTC, by convention
+    assert (str(day), whole, number, yes, mixed) == ("2026-03-01", 2**63 - 1, 0.5, True, "7")
+    assert [json.loads(text) for text in (thing, listed, anything)] == [
+        record["object"],
+        record["list"],
+        5,
+    ]
+    described = ask(path, "select column_type from (describe people)")
+    assert [kind for (kind,) in described] == [
+        *("TIMESTAMP", "DATE", "BIGINT", "DOUBLE", "BOOLEAN", "JSON", "JSON", "JSON", "VARCHAR")
+    ]
+
+
+@given(st.sampled_from(["BIGINT", "DOUBLE", "VARCHAR", "JSON", "TIMESTAMP", "DATE", "BOOLEAN"]))
+def test_text_holds_every_type_and_no_type_is_narrowed(kind: str) -> None:
+    assert widened("VARCHAR", kind) == "VARCHAR"
+    assert widened(kind, kind) == kind
+    assert widened(kind, "VARCHAR") == "VARCHAR"
+
+
+def test_integers_of_a_number_widen_and_nothing_else_guesses() -> None:
+    assert widened("BIGINT", "DOUBLE") == "DOUBLE"
+    assert widened("HUGEINT", "BIGINT") == "HUGEINT"
+    assert widened("TIMESTAMP", "BIGINT") == "VARCHAR"
+    assert column_type({"anyOf": [{"type": "integer"}, {"type": "null"}]}) == "BIGINT"
+    assert column_type({"type": ["integer", "number", "null"]}) == "DOUBLE"
+
+
+def test_a_changed_schema_adds_and_widens_columns_and_keeps_rows(path: Path) -> None:
+    wider = {**PEOPLE, "age": TEXT, "city": TEXT}
+    load(
+        path,
+        schema(PEOPLE, "id"),
+        row(id="a", name="Ada", age=1),
+        row(id="b", name="Bob", age=2),
+        schema(wider, "id"),
+        row(id="b", name="Bob", age="two", city="Rome"),
+    )
+    assert ask(path, "from people order by id") == [
+        ("a", "Ada", "1", None),
+        ("b", "Bob", "two", "Rome"),
+    ]
+    load(path, schema(PEOPLE, "id"), row(id="a", name="Ada", age=3))
+    assert ask(path, "select age, city from people order by id") == [("3", None), ("two", "Rome")]
+
+
+def test_a_table_of_target_duckdb_0_8_0_goes_on(path: Path) -> None:
+    with duckdb.connect(str(path)) as database:
+        database.execute("create table people (id varchar, name varchar, age hugeint)")
+        database.execute("alter table people add primary key (id)")
+        database.execute("insert into people values ('a', 'Ada', 1), ('b', 'Bob', 2)")
+    messages = [schema(PEOPLE, "id"), row(5, id="a", name="", age=9), row(5, id="c", name="C")]
+    load(path, *messages, activate(5))
+    assert ask(path, "select id, name, age from people order by id") == [
+        ("a", "", 9),
+        ("c", "C", None),
+    ]
+
+
+def test_activate_version_deletes_what_a_complete_read_did_not_find(path: Path) -> None:
+    first = [row(1, id=key, name="1") for key in "abc"]
+    load(path, schema(PEOPLE, "id"), *first, activate(1))
+    load(path, schema(PEOPLE, "id"), row(2, id="b", name="2"), row(2, id="d", name="2"))
+    assert len(ask(path, "from people")) == 4  # not activated: nothing is deleted
+    load(path, schema(PEOPLE, "id"), row(3, id="d", name="3"), activate(3))
+    assert ask(path, "select id, name from people") == [("d", "3")]
+    load(path, schema(PEOPLE, "id"), activate(4))
+    assert ask(path, "from people") == []
+
+
+def test_a_state_is_confirmed_after_everything_before_it_and_never_before(path: Path) -> None:
+    streams = ("people", "cities")
+    messages: list[dict[str, Any]] = [schema(PEOPLE, "id", stream=name) for name in streams]
+    for number in range(10):
+        messages += [row(stream=name, id=str(number), name="x") for name in streams]
+        messages.append(state(seen=number))
+    broken = {"type": "RECORD", "stream": "nowhere", "record": {}}
+    confirmed = io.StringIO()
+    target = TargetDuckDB(config={"path": str(path), "batch_size_rows": 6})
+    lines = io.BytesIO(b"".join(json.dumps(m).encode() + b"\n" for m in [*messages, broken]))
+    with redirect_stdout(confirmed), pytest.raises(Exception, match="nowhere"):
+        target.listen(lines)  # type: ignore[arg-type]
+    target.connection.close()
+    states = [json.loads(line)["seen"] for line in confirmed.getvalue().splitlines()]
+    assert states == [2, 5, 8]
+    for name in streams:
+        assert ask(path, f"select count(*) from {name}") == [(9,)]
+
+
+def test_the_last_state_is_confirmed_at_the_end(path: Path) -> None:
+    messages = [schema(PEOPLE, "id"), row(id="a"), state(n=1), row(id="b"), state(n=2)]
+    assert load(path, *messages) == [{"n": 2}]
+    assert len(ask(path, "from people")) == 2
+
+
+def test_rows_without_a_key_are_refused_and_nothing_of_their_batch_is_loaded(path: Path) -> None:
+    messages = [schema(PEOPLE, "id"), row(id="a"), row(name="Bob"), state(n=1)]
+    with pytest.raises(MissingKeyPropertiesError, match="1 records of people have no id"):
+        load(path.with_name("other.duckdb"), *messages)
+    assert run(path, *messages) == (1, "target-duckdb: 1 records of people have no id.")
+    assert ask(path, "from people") == []
+
+
+def test_a_value_that_does_not_fit_is_named_by_column_and_not_quoted(path: Path) -> None:
+    messages = [schema(PEOPLE, "id"), row(id="a", age="ada@example.com")]
+    code, said = run(path, *messages)
+    assert code == 1
+    assert "1 records of people have a age that is not of type BIGINT" in said
+    assert "example.com" not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("missing/folder/x.duckdb", "Setting path is 'missing/folder/x.duckdb', which cannot be"),
+        (__file__, "which cannot be opened"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_named(path: str, sentence: str) -> None:
+    code, said = run(path, schema(PEOPLE, "id"))
+    assert code == 1
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_a_line_that_is_no_message_is_not_quoted(path: Path) -> None:
+    code, said = run(path, "ada@example.com")
+    assert code == 1
+    assert "A line of the input is no Singer message" in said
+    assert "ada@" not in said
+
+
+def test_stream_maps_flattening_and_metadata_apply(path: Path) -> None:
+    properties = {**PEOPLE, "at": {"type": "object", "properties": {"city": TEXT}}}
+    messages = [
+        schema(properties, "id"),
+        row(7, id="a", name="Ada", age=1, at={"city": "Rome"}),
+        row(7, id="b", name="Bob", age=2, at={"city": "Oslo"}),
+        activate(7),
+    ]
+    load(
+        path,
+        *messages,
+        stream_maps={"people": {"name": "name.upper()", "age": "__NULL__"}},
+        flattening_enabled=True,
+        flattening_max_depth=1,
+        add_record_metadata=True,
+        default_target_schema="crm",
+    )
+    query = "select id, name, at__city, _sdc_table_version from crm.people order by id"
+    assert ask(path, query) == [("a", "ADA", "Rome", 7), ("b", "BOB", "Oslo", 7)]
+    columns = {name for (name,) in ask(path, "select column_name from (describe crm.people)")}
+    assert "age" not in columns
+    assert "_sdc_extracted_at" in columns
+
+
+def test_descriptions_become_comments(path: Path) -> None:
+    load(path, schema({"id": {"type": "string", "description": "Permanent id; it's text."}}, "id"))
+    found = ask(path, "select comment from duckdb_columns() where table_name = 'people'")
+    assert found == [("Permanent id; it's text.",)]
+
+
+def test_rows_on_their_way_lie_in_a_private_folder_that_goes(path: Path) -> None:
+    left = path.with_name(f"{path.name}.staging-killed")
+    left.mkdir()
+    (left / "rows.jsonl").write_text("of a run that was killed")
+    load(path, schema(PEOPLE, "id"), row(id="a"))
+    assert run(path, schema(PEOPLE, "id"), row(id="b"))[0] == 0
+    assert ask(path, "select id from people order by id") == [("a",), ("b",)]
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def run(path: Path | str, *messages: Any) -> tuple[int, str]:
+    """As a process: its exit code, and the last line that it says."""
+    lines = "".join(json.dumps(message) + "\n" for message in messages)
+    command = [sys.executable, "-m", "tap_customerio.duckdb_target", "--config", "ENV"]
+    ended = subprocess.run(
+        command,
+        input=lines,
+        env={"TARGET_DUCKDB_PATH": str(path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+    return ended.returncode, ended.stderr.splitlines()[-1]
