@@ -89,6 +89,7 @@ class Client:
         self._transport = Transport(settings, self.pace, auth or Bearer(settings.app_api_key))
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._present: int | None = None
+        self._now = 0
         self._listings: dict[str, Future[list[Any]]] = {}
         self._shared: dict[type, object] = {}
         self._lock = threading.RLock()
@@ -125,6 +126,11 @@ class Client:
         if self._present is None:
             raise problems.no_date(self._where())
         return self._present
+
+    @property
+    def now(self) -> int:
+        """The API's clock at its latest answer, or a second or so before."""
+        return max(self.present, self._now)
 
     def is_future(self, moment: int) -> bool:
         """Whether a moment is after the present, as far as that is known yet."""
@@ -368,6 +374,7 @@ class Client:
         with self._lock:
             if self._present is None:
                 self._present = int(date)
+            self._now = max(self._now, int(date))
         if date < self._present - self.clocks_differ:
             raise _OddAnswer(problems.clock_went_back(self._where()))
         return int(date)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Problem(Exception):  # noqa: N818 - it is a problem of the user's, told to the user
@@ -489,6 +489,24 @@ def no_terminal(command: str) -> Problem:
     """Questions nobody could answer."""
     return Problem(
         f"'{command}' asks questions: run it in a terminal, or write config.json yourself."
+    )
+
+
+def former_buckets(stream: str, former: Mapping[str, str], only_there: str) -> str:
+    """Rows that were cut by other settings, and how to remove them from the target."""
+    settings = " and ".join(f"metrics_{name} ({value})" for name, value in former.items())
+    resolution, zone = former.get("resolution"), former.get("timezone")
+    where = f"resolution = '{resolution}'"
+    if resolution is None:
+        where = f"source_type = 'campaign' AND timezone = '{zone}'"
+    kept = f" This also removes counts of {only_there} that the API no longer has." * bool(
+        resolution and only_there
+    )
+    statement = f"DELETE FROM {stream} WHERE {where};"  # noqa: S608 - to be read, not run
+    return (
+        f"Stream {stream} was last read with another {settings}: its range is read again. The "
+        "target's table still holds those rows, and sums over both count twice. Once this sync "
+        f"has succeeded, remove them with: {statement}{kept}"
     )
 
 

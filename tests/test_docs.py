@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from benchmarks import request_counts
+from harness import discovered
 
 from tap_customerio.settings import SETTINGS
 from tap_customerio.streams import all_streams
@@ -30,12 +32,15 @@ KINDS = {
 
 
 def stream_table() -> str:
-    """What stands between the markers; made from the classes' own words."""
+    """What stands between the markers; made from the catalogue and the classes' own words."""
     rows = ["| stream | key | replication | what it holds |", "|---|---|---|---|"]
+    catalog = {entry["tap_stream_id"]: entry for entry in json.loads(discovered())["streams"]}
     for kind in sorted(all_streams(), key=lambda kind: kind.name):
-        keys = ", ".join(f"`{key}`" for key in kind.primary_keys)
-        mark = vars(kind).get("replication_key")
-        replication = f"`{mark}`" if mark else "full"
+        entry = catalog[kind.name]
+        keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
+        words = ["full" if entry["replication_method"] == "FULL_TABLE" else ""]
+        words.append(f"by `{entry['replication_key']}`" if entry.get("replication_key") else "")
+        replication = " or ".join(word for word in words if word)
         rows.append(f"| `{kind.name}` | {keys} | {replication} | {kind.about()} |")
     return "\n".join(rows)
 

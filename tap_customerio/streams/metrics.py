@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.reader import identifier, within
 from tap_customerio.schema import boolean, integer, record, text, timestamp
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from tap_customerio.schema import Schema
     from tap_customerio.streams.series import Series
 
-_KEY = ("source_type", "source_id", "resolution", "period_start")
+_CUT = ("resolution", "timezone", "period_start")
+_KEY = ("source_type", "source_id", *_CUT)
 _SOURCE = (
     text(source_type="campaign, newsletter, broadcast or transactional."),
     integer(source_id="Id within its type."),
@@ -48,6 +51,7 @@ class _Deliveries(TimeSeries):
     """Counts of deliveries, which all have the same shape."""
 
     counted = "metric"
+    zoned = True
 
     def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
@@ -88,7 +92,7 @@ class ActionMetrics(_Deliveries):
 
     name = "action_metrics"
     counted_back = "newsletters and broadcasts"
-    primary_keys = ("source_type", "source_id", "part_id", "resolution", "period_start")
+    primary_keys = ("source_type", "source_id", "part_id", *_CUT)
     schema: ClassVar[Schema] = record(
         *_SOURCE,
         integer(
@@ -119,7 +123,7 @@ class LinkMetrics(TimeSeries):
     name = "link_metrics"
     counted_back = "links"
     counted = "links"
-    primary_keys = ("source_type", "source_id", "link_id", "resolution", "period_start")
+    primary_keys = ("source_type", "source_id", "link_id", *_CUT)
     schema: ClassVar[Schema] = record(
         *_SOURCE,
         text(link_id="The n of `link:<n>` in messages.", href="Target; may hold template code."),
@@ -137,11 +141,26 @@ class LinkMetrics(TimeSeries):
                 yield f"{sender.path}/{quoted(number)}/metrics/links", row, names, "1"
 
     def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
-        """One series per link."""
+        """One series per link; several entries with one id are added up."""
+        links: dict[str, tuple[dict[str, Any], Series]] = {}
         for row in answer.objects(self.counted):
             link, metric = within(self.name, row, "link"), within(self.name, row, "metric")
-            names = {"link_id": identifier(self.name, link), "href": link.get("href")}
-            yield names, self.columns(metric, "series")
+            number = str(identifier(self.name, link))
+            names, sums = links.setdefault(number, ({"link_id": number, "href": None}, {}))
+            names["href"] = names["href"] or link.get("href")
+            for column, counts in self.columns(metric, "series").items():
+                sums[column] = self._add(column, sums.get(column), counts)
+        return links.values()
+
+    def _add(self, column: str, one: list[int] | None, other: list[int]) -> list[int]:
+        """Sums by bucket, the last of which is the same in both."""
+        if not one or not other:
+            return one or other
+        pairs = zip_longest(reversed(one), reversed(other), fillvalue=0)
+        try:
+            return [int(a or 0) + int(b or 0) for a, b in pairs][::-1]
+        except (TypeError, ValueError):
+            raise problems.bad_value(self.name, column, "list of integers") from None
 
 
 class JourneyMetrics(TimeSeries):
@@ -149,7 +168,7 @@ class JourneyMetrics(TimeSeries):
 
     name = "journey_metrics"
     counted = "journey_metric"
-    primary_keys = ("campaign_id", "resolution", "period_start")
+    primary_keys = ("campaign_id", *_CUT)
     schema: ClassVar[Schema] = record(
         integer("campaign_id"),
         *_PERIOD,

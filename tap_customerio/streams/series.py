@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,6 @@ from tap_customerio.windows import (
     bucket_from,
     bucket_start,
     buckets,
-    parse,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ _MOST_BUCKETS = 10_000
 _OFF_BY = 31 * DAY
 HTTP_CLASSES = ("2xx", "3xx", "4xx", "5xx")
 _UTC = ZoneInfo("UTC")
+_WORD = re.compile(r"[A-Za-z0-9_+/-]+")
+_WORDS_OF_TIME = (3, 4)
 
 Series = dict[str, list[int]]
 
@@ -60,6 +62,8 @@ class TimeSeries(CustomerioStream):
     """Member of the answer that holds the counts."""
     counted_back: ClassVar[str] = ""
     """Whose counts have only version 1."""
+    zoned: ClassVar[bool] = False
+    """Whether campaigns are cut in metrics_timezone."""
 
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
         """Path, row of the sender, names, and version of each thing that counts."""
@@ -105,6 +109,10 @@ class TimeSeries(CustomerioStream):
 
     def finish_all(self) -> None:
         """The bookmark is the end of the range read; look-back is taken off when it is used."""
+        bookmark = self.bookmark(self.last)
+        if self._former_cut() and bookmark is not None and self._end < bookmark:
+            self.write_state()  # only a part has been read again: the next run goes on from there
+            return
         self.advance(
             self._end,
             resolution=self.settings.metrics_resolution,
@@ -119,14 +127,28 @@ class TimeSeries(CustomerioStream):
         """Where to read from: the bookmark less the look-back, but not before start_date."""
         start = self.settings.start or BEGINNING
         bookmark = self.bookmark(self.last)
-        read_as = (self.last.get("resolution"), self.last.get("timezone"))
-        asked_as = (self.settings.metrics_resolution, self.settings.metrics_timezone)
         if bookmark is None:
             return start
-        if read_as != asked_as:
-            self.logger.info("metrics_resolution or metrics_timezone changed: reading all again.")
+        if former := self._former_cut():
+            self._warn_of_former(former)
             return start
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
+
+    def _former_cut(self) -> dict[str, Any]:
+        """How the state's buckets were cut, where that differs from the settings."""
+        settings = self.settings
+        zone = {"timezone": settings.metrics_timezone} if self.zoned else {}
+        cut = {"resolution": settings.metrics_resolution, **zone}
+        former = {name: self.last.get(name) for name, value in cut.items()}
+        return {name: value for name, value in former.items() if value != cut[name]}
+
+    def _warn_of_former(self, former: dict[str, Any]) -> None:
+        """Only words that can be settings go into SQL: a state may hold anything."""
+        if all(_WORD.fullmatch(str(value)) for value in former.values()):
+            told = problems.former_buckets(self.name, former, self.counted_back)
+            self.logger.warning("%s", told)
+        else:
+            self.logger.info("The state does not say how buckets were cut: reading all again.")
 
     def _border(self, moment: int, version: str) -> int:
         """Where another run goes on, the bucket belongs to the one in which it begins."""
@@ -165,39 +187,78 @@ class TimeSeries(CustomerioStream):
         else:
             params |= {"resolution": resolution}
         answer = self.client.fetch("GET", source.path, params=params, expect=self.counted)
-        first = _echoed_start(answer.get("start"), start)
-        if first < start - _OFF_BY:
-            raise problems.bad_value(self.name, "start", "time near the one asked for")
-        return list(self._rows(source, answer, list(buckets(first, end, resolution, zone))))
+        first = self._stated_start(answer, start, end, zone)
+        cut = list(buckets(first, end, resolution, zone))
+        return list(self._rows(source, answer, self.series(answer), cut))
 
     def _version_1(self, source: Source) -> Rows:
-        """Count back from the running bucket, which is the last; the answer has no dates."""
+        """Count back from the bucket that runs at the answer's time; the answer has no dates."""
         resolution = self.settings.metrics_resolution
-        oldest = bucket_start(source.window.start, resolution, EASTERN)
-        wanted = sum(1 for _ in buckets(oldest, self.client.present + 1, resolution, EASTERN))
-        steps = max(_FEWEST_STEPS, min(wanted, V1_REACH[resolution]))
-        params = {"period": resolution, "steps": steps}
-        answer = self.client.fetch("GET", source.path, params=params, expect=self.counted)
-        length = max(
-            (len(counts) for _, series in self.series(answer) for counts in series.values()),
-            default=0,
-        )
+        answer = self._count_back(source)
+        found = list(self.series(answer))
+        length = max((len(counts) for _, each in found for counts in each.values()), default=0)
         if length > _MOST_BUCKETS:
             raise problems.bad_value(self.name, "series", "list of what was asked for")
         running = bucket_start(answer.at, resolution, EASTERN)
         first = bucket_after(running, resolution, EASTERN, 1 - length)
-        return list(
-            self._rows(source, answer, list(buckets(first, answer.at + 1, resolution, EASTERN)))
-        )
+        cut = list(buckets(first, answer.at + 1, resolution, EASTERN))
+        for _, series in found:
+            series.update({name: _filled(counts, length) for name, counts in series.items()})
+        return list(self._rows(source, answer, found, cut))
+
+    def _count_back(self, source: Source) -> Answer:
+        """Ask for as many buckets as are wanted; again when one ended while the API answered.
+
+        Its counts may be from before or after that, and the answer does not say which.
+        """
+        resolution = self.settings.metrics_resolution
+        oldest = bucket_start(source.window.start, resolution, EASTERN)
+        while True:
+            asked = self.client.now
+            wanted = sum(1 for _ in buckets(oldest, asked + 1, resolution, EASTERN))
+            steps = max(_FEWEST_STEPS, min(wanted, V1_REACH[resolution]))
+            params = {"period": resolution, "steps": steps}
+            answer = self.client.fetch("GET", source.path, params=params, expect=self.counted)
+            running = bucket_start(answer.at, resolution, EASTERN)
+            if running <= bucket_start(asked, resolution, EASTERN):
+                return answer
+
+    def _stated_start(self, answer: Answer, asked: int, end: int, zone: ZoneInfo) -> int:
+        """Start of the first bucket: what the answer says if it says any, else what was asked for.
+
+        Raises:
+            Problem: When it says something far from that.
+        """
+        said = answer.get("start")
+        if isinstance(said, str) and len(words := said.split()) in _WORDS_OF_TIME:
+            date, clock, offset = words[:3]  # "2025-01-01 00:00:00 +0000 UTC"
+            said = f"{date}T{clock}{offset[:3]}:{offset[3:]}"
+        try:
+            first = seconds(self.name, {"start": said}, "start")
+        except problems.Problem:
+            first = None
+        if first is None:
+            return asked
+        if not asked - _OFF_BY <= first < end:
+            raise problems.bad_value(self.name, "start", "time near the one asked for")
+        # Which day weeks begin with is not documented: the answer's own counts.
+        resolution = self.settings.metrics_resolution
+        return bucket_start(first, "days" if resolution == "weeks" else resolution, zone)
 
     def _warn_of_reach(self) -> None:
         if not self._warned:
             self._warned = True
             self.logger.warning("%s", self.shortfall())
 
-    def _rows(self, source: Source, answer: Answer, cut: list[Window]) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self,
+        source: Source,
+        answer: Answer,
+        found: Iterable[tuple[dict[str, Any], Series]],
+        cut: list[Window],
+    ) -> Iterator[dict[str, Any]]:
         """One row per bucket within the window that counts anything."""
-        for names, series in self.series(answer):
+        for names, series in found:
             for index, bucket in enumerate(cut):
                 counts = {
                     name: values[index] for name, values in series.items() if index < len(values)
@@ -226,10 +287,6 @@ class TimeSeries(CustomerioStream):
         return found
 
 
-def _echoed_start(said: Any, asked: int) -> int:
-    """Start of the first bucket: what the answer says, such as "2025-01-01 00:00:00 +0000 UTC"."""
-    try:
-        date, clock, offset = str(said).split()[:3]
-        return min(asked, parse(f"{date}T{clock}{offset[:3]}:{offset[3:]}"))
-    except ValueError:
-        return asked
+def _filled(counts: list[int], length: int) -> list[int]:
+    """Counts that end with the last bucket, however many there are; none stay none."""
+    return [0] * (length - len(counts)) + counts if counts else counts

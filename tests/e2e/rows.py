@@ -115,6 +115,7 @@ def _sent(
                 "source_id": outlet.id,
                 "part_id": outlet.content if outlet.action is None else outlet.action,
                 "resolution": "days",
+                "timezone": zone(outlet.kind).key,
                 "period_start": day.timestamp(),
                 "states": workspace.show(delivery, now)["metrics"],
             }
@@ -126,7 +127,8 @@ def _journey_metrics(workspace: Workspace, now: float) -> Iterator[Row]:
         for start in range(workspace.since, int(now) + 1, DAY):
             counts = workspace.journey_counts(campaign, start, start + DAY, now)
             if any(counts.values()):
-                yield {"campaign_id": campaign, "resolution": "days", "period_start": start}
+                cut = {"resolution": "days", "timezone": "UTC", "period_start": start}
+                yield {"campaign_id": campaign, **cut}
 
 
 def _segment_counts(workspace: Workspace, now: float) -> Iterator[Row]:

@@ -153,7 +153,7 @@ LISTS = {"texts", "integers", "objects"}
 """The kinds that hold many."""
 
 KEYS = {
-    "action_metrics": "source_type source_id part_id resolution period_start",
+    "action_metrics": "source_type source_id part_id resolution timezone period_start",
     "broadcast_actions": "broadcast_id id",
     "broadcast_triggers": "broadcast_id id",
     "campaign_actions": "campaign_id id",
@@ -162,9 +162,9 @@ KEYS = {
     "customers": "cio_id",
     "esp_suppressions": "suppression_type domain email",
     "ip_addresses": "ip_address",
-    "journey_metrics": "campaign_id resolution period_start",
-    "link_metrics": "source_type source_id link_id resolution period_start",
-    "metrics": "source_type source_id resolution period_start",
+    "journey_metrics": "campaign_id resolution timezone period_start",
+    "link_metrics": "source_type source_id link_id resolution timezone period_start",
+    "metrics": "source_type source_id resolution timezone period_start",
     "newsletter_test_groups": "newsletter_id id",
     "newsletter_variants": "newsletter_id id",
     "object_relationships": "object_type_id cio_object_id cio_id",
