@@ -115,8 +115,13 @@ def missing_redis() -> Fatal:
     return Fatal("rate_limit_url needs an extra: pip install 'tap-customerio[redis]'.")
 
 
-def odd_redis(place: str) -> Fatal:
+def odd_redis(place: str, option: str | None = None) -> Fatal:
     """What follows the host."""
+    if option:
+        return Fatal(
+            f"rate_limit_url names {place} with an option {option} that cannot be used, or has a "
+            "value that cannot be: correct or remove it."
+        )
     return Fatal(
         f"rate_limit_url names {place}, but what follows is not understood: write "
         "redis://host:6379/0."

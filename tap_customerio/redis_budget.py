@@ -6,7 +6,7 @@ import logging
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import backoff
 import redis
@@ -18,6 +18,7 @@ from tap_customerio.budget import CALM, FORM, Budget, Course
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
     from redis.commands.core import Script
 
@@ -25,7 +26,22 @@ _LASTING = (
     redis.AuthenticationError,
     redis.exceptions.AuthorizationError,
     redis.exceptions.NoPermissionError,
+    FileNotFoundError,  # of a certificate
+    ssl.SSLCertVerificationError,
 )
+
+_OPTIONS = frozenset(
+    {
+        *("client_name", "db", "health_check_interval", "password", "protocol", "username"),
+        *("socket_connect_timeout", "socket_keepalive", "socket_timeout"),
+        *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile"),
+        *("ssl_check_hostname", "ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password"),
+    }
+)
+"""What a URL may say of the connection."""
+
+_UNUSED = frozenset({"decode_responses", "encoding", "encoding_errors"})
+"""What URLs say for other programs: how the client presents what it reads."""
 
 # What Course does, in one go on the server, so that no two processes get the same turn.
 _LOAD = """
@@ -78,15 +94,7 @@ class RedisBudget(Budget):
         super().__init__()
         parts = urlsplit(url)
         self._place = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
-        try:
-            server = redis.Redis.from_url(
-                url,
-                socket_timeout=self.timeout,
-                socket_connect_timeout=self.timeout,
-                retry=Retry(NoBackoff(), 0),
-            )
-        except (ValueError, TypeError):
-            raise problems.odd_redis(self._place) from None
+        server = _client(url, self._place, self.timeout)
         self._keys = [name]
         self._turn, self._slow = server.register_script(_TURN), server.register_script(_SLOW)
         self._patience = patience
@@ -140,6 +148,40 @@ class RedisBudget(Budget):
         logger.warning("%s: %s; trying again in %.1f s", self._place, reason, wait)
 
 
+def _client(url: str, place: str, timeout: float) -> redis.Redis:
+    """A client by the options of the URL, each of which is checked before anything connects."""
+    parts = urlsplit(url)
+    if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise problems.odd_redis(place)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if "ssl_cert_reqs" in options:  # written as for Celery, too
+        options["ssl_cert_reqs"] = options["ssl_cert_reqs"].lower().removeprefix("cert_")
+        if options["ssl_cert_reqs"] == "none":  # which releases differ on
+            options["ssl_check_hostname"] = "false"
+    options = {name: value for name, value in options.items() if name not in _UNUSED}
+    for name, value in options.items():
+        if name not in _OPTIONS or not _fits(parts, name, value, timeout):
+            raise problems.odd_redis(place, name if name.isidentifier() else None)
+    return _connect_later(parts, options, timeout)
+
+
+def _fits(parts: SplitResult, name: str, value: str, timeout: float) -> bool:
+    try:
+        _connect_later(parts, {name: value}, timeout).connection_pool.make_connection()
+    except (ValueError, TypeError, redis.RedisError):
+        return False
+    return True
+
+
+def _connect_later(parts: SplitResult, options: Mapping[str, str], timeout: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        parts._replace(query=urlencode(options)).geturl(),
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
 def _reason(error: BaseException) -> str:
     """The kind of error; its text could hold more than a log should."""
     return type(error).__name__
@@ -148,4 +190,4 @@ def _reason(error: BaseException) -> str:
 def _lasts(error: Exception) -> bool:
     """Whether trying again would not change it."""
     causes = (error, error.__cause__, error.__context__)
-    return any(isinstance(cause, (*_LASTING, ssl.SSLCertVerificationError)) for cause in causes)
+    return any(isinstance(cause, _LASTING) for cause in causes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from harness import config_for, run_tap
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_customerio import budget, problems
+from tap_customerio import budget, problems, redis_budget
 from tap_customerio.budget import Budget, Course, FileBudget, budget_of
 from tap_customerio.client import Client
 from tap_customerio.pace import Pace
@@ -303,8 +304,17 @@ def test_redis_that_comes_back_is_waited_for(
         server = redis.Redis.from_url(url)
         server.config_set("requirepass", "secret-canary")
         blocked = redis.Redis.from_url(url, password="secret-canary")
-        blocked.client_pause(500)
+        blocked.client_pause(60_000, all=False)  # what only reads is still answered
+
+        def let_go() -> None:
+            while "trying again" not in caplog.text:
+                time.sleep(0.01)
+            blocked.client_unpause()
+
+        thread = threading.Thread(target=let_go, daemon=True)
+        thread.start()
         output = run_tap(config, streams=["segments"])
+        thread.join(1)
     assert output.records["segments"]
     assert "trying again" in caplog.text
     assert "secret-canary" not in caplog.text
@@ -324,11 +334,70 @@ def test_redis_that_never_will_is_not_tried_again(
     assert not sandbox.calls
 
 
-def test_an_address_that_redis_does_not_understand_is_named(sandbox: Sandbox) -> None:
-    url = "redis://:secret-canary@localhost:1/0?health_check_interval=often"
-    with pytest.raises(problems.Problem, match=r"redis://localhost:1, but what follows") as told:
+@pytest.mark.parametrize(
+    ("scheme", "rest", "said"),
+    [
+        ("redis", "/0?health_check_interval=often", "an option health_check_interval"),
+        ("redis", "/0?protocol=9", "an option protocol"),
+        ("redis", "/0?ssl_cert_reqs=none", "an option ssl_cert_reqs"),
+        ("rediss", "/0?ssl_cert_reqs=sometimes", "an option ssl_cert_reqs"),
+        ("rediss", "/0?db=1&retry=3", "an option retry"),
+        ("redis", "/0?sec@ret=1", "but what follows"),
+        ("redis", "/first", "but what follows"),
+    ],
+)
+def test_an_address_that_redis_does_not_understand_is_named(
+    sandbox: Sandbox, scheme: str, rest: str, said: str
+) -> None:
+    url = f"{scheme}://:secret-canary@localhost:1{rest}"
+    with pytest.raises(problems.Problem) as raised:
         run_tap(config_for(sandbox, rate_limit_url=url), streams=["segments"])
-    assert "secret-canary" not in str(told.value)
+    problem = str(raised.value)
+    assert f"{scheme}://localhost:1" in problem
+    assert said in problem
+    assert "secret-canary" not in problem
+    assert "sec@ret" not in problem
+    assert not sandbox.calls
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "decode_responses=True",
+        "encoding=latin-1&encoding_errors=ignore&socket_timeout=3.5&db=1",
+        "client_name=tap&protocol=3&health_check_interval=10&socket_keepalive=yes",
+    ],
+)
+def test_options_of_an_address_are_taken(sandbox: Sandbox, redis_url: str, options: str) -> None:
+    config = config_for(sandbox, rate_limit_url=f"{redis_url}/0?{options}")
+    assert run_tap(config, streams=["segments"]).records["segments"]
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ("", ssl.CERT_REQUIRED),
+        ("?ssl_cert_reqs=required", ssl.CERT_REQUIRED),
+        ("?ssl_cert_reqs=none", ssl.CERT_NONE),
+        ("?ssl_cert_reqs=CERT_NONE", ssl.CERT_NONE),
+    ],
+)
+def test_redis_may_have_a_certificate_of_its_own(options: str, mode: ssl.VerifyMode) -> None:
+    client = redis_budget._client(f"rediss://host/0{options}", "host", 5)  # noqa: SLF001
+    connection = client.connection_pool.make_connection()
+    assert isinstance(connection, redis.SSLConnection)
+    assert connection.cert_reqs is mode
+    if mode is ssl.CERT_NONE:
+        assert not connection.check_hostname
+
+
+def test_a_missing_certificate_is_not_waited_for(
+    sandbox: Sandbox, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = redis_url.replace("redis:", "rediss:")
+    config = config_for(sandbox, rate_limit_url=f"{url}/0?ssl_ca_certs=/not/there.pem")
+    assert "rate_limit_url" in run_tap(config, streams=["segments"], fails=True).problem
+    assert "trying again" not in caplog.text
 
 
 def test_without_the_extra_it_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
