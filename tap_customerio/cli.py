@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 DEBUG = "--debug"
 
 _COMMANDS = {
-    "backfill": ("tap_customerio.backfill.command", "cli"),
-    "check": ("tap_customerio.commands.check", "cli"),
-    "completion": ("tap_customerio.commands.completion", "cli"),
+    "backfill": ("tap_customerio.backfill.command", None),
+    "check": ("tap_customerio.commands.check", None),
+    "completion": ("tap_customerio.commands.completion", None),
     "demo": ("tap_customerio.demo", "demo"),
-    "fields": ("tap_customerio.commands.fields", "cli"),
-    "init": ("tap_customerio.commands.init", "cli"),
-    "preview": ("tap_customerio.commands.preview", "cli"),
-    "privacy": ("tap_customerio.commands.privacy", "cli"),
+    "fields": ("tap_customerio.commands.fields", None),
+    "init": ("tap_customerio.commands.init", None),
+    "preview": ("tap_customerio.commands.preview", None),
+    "privacy": ("tap_customerio.commands.privacy", None),
     "sandbox": ("tap_customerio.sandbox.command", "sandbox"),
 }
-"""Where each command lives, and the extra it needs; imported when used, to start fast."""
+"""Where each command lives, and the extra it needs, if any; imported when used, to start fast."""
 
 
 class CustomerioCommand(SingerCommand, click.Group):
@@ -51,7 +51,7 @@ class CustomerioCommand(SingerCommand, click.Group):
         try:
             command: click.Command = getattr(importlib.import_module(module), cmd_name)
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("tap_customerio"):
+            if extra is None or (error.name or "").startswith("tap_customerio"):
                 raise
             return _missing(cmd_name, extra)
         return command

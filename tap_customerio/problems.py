@@ -112,7 +112,7 @@ def no_file_budget(path: str, reason: str) -> Fatal:
 
 def missing_redis() -> Fatal:
     """An optional part is not installed, or not made for this system."""
-    return Fatal("rate_limit_url needs an extra: pip install 'tap-customerio[redis]'.")
+    return Fatal(_needs_extra("rate_limit_url", "redis"))
 
 
 def odd_redis(place: str, option: str | None = None) -> Fatal:
@@ -337,9 +337,7 @@ def incomplete(streams: list[str]) -> Problem:
 
 def missing_extra(command: str, extra: str) -> Problem:
     """An optional part is not installed."""
-    return Problem(
-        f"'tap-customerio {command}' needs an extra: pip install 'tap-customerio[{extra}]'."
-    )
+    return Problem(_needs_extra(f"'tap-customerio {command}'", extra))
 
 
 def not_on_plan(request: str) -> Problem:
@@ -587,9 +585,20 @@ TERMINATED = "Terminated: what the target has confirmed is kept, a re-execution 
 """Of a run of Dagster's."""
 
 
+HELD_OUTPUT = (
+    "The target has ended, but a process that it started still holds its output: that is not "
+    "waited for."
+)
+"""Of a target that leaves a helper behind."""
+
+
 def no_dagster() -> str:
     """An optional part is imported, but not installed."""
-    return "tap_customerio.dagster needs an extra: pip install 'tap-customerio[dagster]'."
+    return _needs_extra("tap_customerio.dagster", "dagster")
+
+
+def _needs_extra(part: str, extra: str) -> str:
+    return f"{part} needs an extra: in the clone of the repository, pip install '.[{extra}]'."
 
 
 def bad_workspace(name: str, wrong: str) -> Problem:

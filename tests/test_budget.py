@@ -403,5 +403,5 @@ def test_a_missing_certificate_is_not_waited_for(
 def test_without_the_extra_it_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tap_customerio.redis_budget", None)
     config = config_for(sandbox, rate_limit_url="redis://127.0.0.1:1")
-    with pytest.raises(problems.Problem, match=r"pip install 'tap-customerio\[redis\]'"):
+    with pytest.raises(problems.Problem, match=r"pip install '\.\[redis\]'"):
         run_tap(config, streams=["segments"])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import IO, TYPE_CHECKING
 
 from tap_customerio import problems
@@ -43,6 +44,8 @@ class Target:
     """
 
     patience = 10.0
+    linger = 5.0
+    """Seconds that are waited for what a target has started, and left with its outputs."""
 
     def __init__(self, command: str, keep: Callable[[State], None], *, relay: bool = False) -> None:
         """Prepare; `keep` is given each state, `relay` copies the target's log to our stderr."""
@@ -90,8 +93,11 @@ class Target:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
         self.process.wait()
+        deadline = time.monotonic() + self.linger
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            logger.warning("%s", problems.HELD_OUTPUT)
         if self._failure is not None:
             raise self._failure
 
@@ -110,6 +116,13 @@ class Target:
         if self.process.stdin is None:
             return
         self._pass_signals()
+
+        def watch() -> None:
+            tap.watch()
+            if self.process.poll() is not None:  # though something may hold its input open
+                raise problems.target_gone()
+
+        tap.message_writer.watch = watch
         with io.TextIOWrapper(self.process.stdin) as inlet, contextlib.redirect_stdout(inlet):
             tap.sync_all()
 

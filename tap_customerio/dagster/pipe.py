@@ -12,12 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from tap_customerio.backfill.target import exit_code
+from tap_customerio import problems
+from tap_customerio.backfill.target import Target, exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Source = Literal["tap", "state", "target"]
+    Event = tuple[Source | Literal["end"], str | None]
     Hear = Callable[[Source, str], None]
 
 _LEASH = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))]
@@ -31,6 +33,7 @@ class Pipe:
     """
 
     patience = 60.0
+    linger = Target.linger
 
     def __init__(
         self,
@@ -45,7 +48,9 @@ class Pipe:
         Raises:
             OSError: When one cannot be started.
         """
-        self._lines: queue.SimpleQueue[tuple[Source, str] | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[tuple[Source | Literal["end"], str | None]] = (
+            queue.SimpleQueue()
+        )
         # The kernel watches the thread that starts them, so that must be the one that waits.
         self._tap = _start(tap, tap_env, stdin=subprocess.DEVNULL)
         with _piped(self._tap.stdout) as between:
@@ -58,10 +63,11 @@ class Pipe:
         self._listen("tap", self._tap.stderr)
         self._listen("state", self._target.stdout)
         self._listen("target", self._target.stderr)
+        threading.Thread(target=self._await_target, name="target's end", daemon=True).start()
 
     def run(self, hear: Hear) -> tuple[int, int]:
         """Listen until both have ended; gives their exit codes, 128 + n for signal n."""
-        self._open = 3
+        self._open: set[Source] = {"tap", "state", "target"}
         try:
             self._drain(hear)
         except BaseException:
@@ -79,18 +85,33 @@ class Pipe:
     def _drain(self, hear: Hear, deadline: float | None = None) -> None:
         while self._open:
             wait = None if deadline is None else max(0.0, deadline - time.monotonic())
-            said = self._lines.get(timeout=wait)
-            if said is None:
-                self._open -= 1
+            source, line = self._lines.get(timeout=wait)
+            if source == "end":
+                self._leave_target(hear)
+            elif line is None:
+                self._open.discard(source)
             else:
-                hear(*said)
+                hear(source, line)
+
+    def _leave_target(self, hear: Hear) -> None:
+        """Go on without what a target that has ended has left with its pipes."""
+        if self._open & {"state", "target"}:
+            hear("target", problems.HELD_OUTPUT)
+        self._open &= {"tap"}
+        if self._open:  # its input may be held, too
+            self._tap.terminate()
+
+    def _await_target(self) -> None:
+        self._target.wait()
+        time.sleep(self.linger)
+        self._lines.put(("end", None))
 
     def _listen(self, source: Source, stream: IO[bytes] | None) -> None:
         def read() -> None:
             with _piped(stream) as lines:
                 for line in lines:
                     self._lines.put((source, line.decode(errors="replace").rstrip()))
-            self._lines.put(None)
+            self._lines.put((source, None))
 
         threading.Thread(target=read, name=f"{source} lines", daemon=True).start()
 

@@ -46,6 +46,26 @@ time.sleep(60)
 """
 
 
+LEAVES_A_HELPER = """
+import subprocess, sys
+from pathlib import Path
+helper = [sys.executable, "-c", "import time; time.sleep(600)"]
+Path(sys.argv[1]).with_name("helper").write_text(str(subprocess.Popen(helper).pid))
+"""
+"""The beginning of a target whose helper inherits all that it has."""
+
+
+@contextlib.contextmanager
+def helper_ended(folder: Path) -> Iterator[None]:
+    """End the helper at last."""
+    try:
+        yield
+    finally:
+        helper = psutil.Process(int((folder / "helper").read_text()))
+        assert helper.is_running(), "it did not outlive its target"
+        helper.kill()
+
+
 @pytest.fixture(autouse=True)
 def no_child_is_left() -> Iterator[None]:
     """Every target has been waited for."""
@@ -212,6 +232,24 @@ def test_a_target_that_does_not_finish_gets_the_signal(
         assert backfill.run(*OPTIONS, *backfill.target(STUBBORN)).code == 143
     assert CODES.format(143, 7) in caplog.text
     assert backfill.kept.read_text() == str(int(signal.SIGTERM))
+
+
+@pytest.mark.parametrize(
+    ("script", "codes"), [(TARGET, (0, 0)), (DIES, (1, 3))], ids=["good", "dies"]
+)
+def test_what_a_target_leaves_running_is_not_waited_for(
+    backfill: Backfill,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    script: str,
+    codes: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(Target, "linger", 0.5)
+    with helper_ended(backfill.folder), caplog.at_level(logging.INFO):
+        assert backfill.run(*OPTIONS, *backfill.target(LEAVES_A_HELPER + script)).code == codes[0]
+    assert CODES.format(*codes) in caplog.text
+    assert "still holds its output" in caplog.text
+    assert held(backfill) == backfill.received().states[-1]
 
 
 def test_a_state_that_cannot_be_kept_is_told_of(backfill: Backfill) -> None:

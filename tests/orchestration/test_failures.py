@@ -204,6 +204,6 @@ def test_without_the_extra_one_sentence_says_so() -> None:
     )
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: tap_customerio.dagster needs an extra: pip install "
-        "'tap-customerio[dagster]'."
+        "ModuleNotFoundError: tap_customerio.dagster needs an extra: in the clone of the "
+        "repository, pip install '.[dagster]'."
     )

@@ -1,0 +1,60 @@
+"""Two programs in a row, of which the second leaves something running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_customerio.dagster.pipe import Pipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAP = """
+import sys
+for _ in range({lines}):
+    print("x" * 99)
+"""
+TARGET = """
+import subprocess, sys
+helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open(sys.argv[1], "w").write(str(helper.pid))
+{reads}
+print("confirmed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "reads", "codes"),
+    [
+        (10, "sys.stdin.read()", (0, 0)),
+        (10_000, "sys.stdin.readline()", (128 + signal.SIGTERM, 0)),
+    ],
+    ids=["whole", "dies"],
+)
+def test_what_a_target_leaves_running_is_not_waited_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: int,
+    reads: str,
+    codes: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(Pipe, "linger", 0.5)
+    helper = tmp_path / "helper"
+    heard: list[tuple[str, str]] = []
+    pipe = Pipe(
+        [sys.executable, "-c", TAP.format(lines=lines)],
+        [sys.executable, "-c", TARGET.format(reads=reads), str(helper)],
+        tap_env=os.environ,
+        target_env=os.environ,
+    )
+    try:
+        assert pipe.run(lambda source, line: heard.append((source, line))) == codes
+    finally:
+        os.kill(int(helper.read_text()), signal.SIGKILL)  # it still ran
+    assert ("state", "confirmed") in heard
+    assert any("still holds its output" in line for _, line in heard)
