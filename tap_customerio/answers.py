@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import re
 import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tap_customerio import problems
+from tap_customerio.reader import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _utf_8 = codecs.getincrementaldecoder("utf-8")
 _BIT = 1 << 16
 _NUL = b"\\u0000"
-_EMPTY = len("null")
+_DEEPEST, _LONGEST_NUMBER = 150, 400
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+_EMPTY = (b"null", b"[]", b'""')
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[dict[str, Any]] | None)
 
@@ -73,20 +77,28 @@ class Answer(NamedTuple):
         if name not in self.members:
             raise problems.missing_rows(self.request, name)
         found = self.get(name)
-        if not isinstance(found, list | None):
+        if not isinstance(found, list | None) and found != "":
             raise problems.odd_member(self.request, name, "list")
         return found or []
 
+    def place_of(self, key: str) -> str | None:
+        """The member that holds the rows of `key`, or an empty value instead; None if none does.
+
+        Lists of people have `ids` next to `identifiers`, which are used where they come alone.
+        """
+        names = [key, "ids"] if key == "identifiers" else [key]
+        held = {name: bytes(memoryview(self.members.get(name, b"-"))[:5]) for name in names}
+        empty = [name for name in names if held[name] in _EMPTY]
+        filled = [name for name in names if held[name][:1] == b"[" and name not in empty]
+        return next(iter(filled + empty), None)
+
     def objects(self, name: str) -> list[dict[str, Any]]:
-        """Decode one member that must be a list of objects.
+        """Decode one member that must be a list; what is no object in it is an empty row.
 
         Raises:
-            Problem: When it is something else.
+            Problem: When it is no list.
         """
-        found = self.rows(name)
-        if not all(isinstance(row, dict) for row in found):
-            raise problems.odd_member(self.request, name, "list of objects")
-        return found
+        return _rows_of(self.rows(name))
 
     def whole(self) -> Any:
         """Decode all of it; the one member of an answer that is a list is its nameless one."""
@@ -104,7 +116,7 @@ class Page:
     def __init__(self, answer: Answer, key: str, *, more: bool) -> None:
         """Keep the JSON of a list, or null, and whether the API has a page after it."""
         self._rows: msgspec.Raw | bytes = answer.members[key]
-        self._name = answer.request, key
+        self._name, self._request = key, answer.request
         self._packed = False
         self.more = more
 
@@ -118,24 +130,23 @@ class Page:
         self._rows, self._packed = zlib.compress(self._rows, 1), True
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Decode all rows.
+        """Decode all rows; what is no object is an empty row, which has no key.
 
-        Raises:
-            Problem: When one of them is no object.
+        An identifier alone, as lists of `ids` have them, is a row with this `id`.
         """
         rows = self._unpacked()
         try:
             return iter(_objects.decode(rows) or ())
-        except (msgspec.DecodeError, RecursionError):
-            found = _decoded(rows, self._name[0])
-            if not all(isinstance(row, dict) for row in found):
-                raise problems.odd_member(*self._name, "list of objects") from None
-            return iter(found)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            found = _decoded(rows, self._request) or ()
+            if self._name == "ids":
+                found = [{"id": name} for name in found]
+            return iter(_rows_of(found))
 
     @property
     def empty(self) -> bool:
         """Whether it has no rows."""
-        return len(memoryview(self._unpacked())) <= _EMPTY
+        return bytes(memoryview(self._unpacked())[:5]) in _EMPTY
 
     def mark(self) -> int:
         """A number that pages of other rows do not have."""
@@ -148,11 +159,12 @@ class Page:
         return hash(tuple(names) if any(names) else bytes(memoryview(rows)))
 
     def created(self) -> list[int]:
-        """When the rows were created, in unix seconds; empty if they do not say."""
+        """When the rows were created, in unix seconds; empty if one of them does not say."""
         try:
             return [stamp.created for stamp in self._stamps.decode(self._unpacked())]
-        except msgspec.ValidationError:
-            return []
+        except (msgspec.DecodeError, ValueError):
+            found = [seconds(row, "created") for row in self]
+            return [moment for moment in found if moment] if all(found) else []
 
     def _unpacked(self) -> msgspec.Raw | bytes:
         return zlib.decompress(self._rows) if self._packed else self._rows
@@ -186,27 +198,64 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
             _check_utf_8(content)
             return _members.decode(content)
     try:
-        data = _safe(json.loads(content.decode(errors="replace"), strict=False))
+        data = _loads(content, _safe)
     except ValueError:
         raise ValueError("an answer that is no JSON") from None
     if not isinstance(data, dict):
         raise TypeError("an answer that is no JSON object")
-    return {name: msgspec.Raw(msgspec.json.encode(member)) for name, member in data.items()}
+    return {name: msgspec.Raw(json.dumps(member).encode()) for name, member in data.items()}
 
 
 def _decoded(raw: msgspec.Raw | bytes, request: str) -> Any:
-    """Decode a value, also one with numbers that no target can hold: those become null."""
+    """Decode a value, also one that holds what no target can take, which the reader finds."""
+    with suppress(msgspec.DecodeError, RecursionError, ValueError):
+        return msgspec.json.decode(raw)
     try:
-        try:
-            return msgspec.json.decode(raw)
-        except msgspec.DecodeError:
-            return json.loads(bytes(memoryview(raw)), parse_float=_finite)
+        return _loads(bytes(memoryview(raw)))
     except (RecursionError, ValueError):
         raise problems.unreadable_answer(request) from None
 
 
-def _finite(digits: str) -> float | None:
-    return number if math.isfinite(number := float(digits)) else None
+def _rows_of(found: Iterable[Any]) -> list[dict[str, Any]]:
+    return [row if isinstance(row, dict) else {} for row in found]
+
+
+def _loads(content: bytes, change: Callable[[Any], Any] = lambda data: data) -> Any:
+    """Decode JSON, also numbers of any length; what nests too deeply is an infinite number.
+
+    Raises:
+        ValueError: When it is no JSON.
+        RecursionError: When it nests too deeply and is no JSON.
+    """
+
+    def load(content: bytes) -> Any:
+        text = content.decode(errors="replace")
+        return change(json.loads(text, strict=False, parse_int=_integer))
+
+    try:
+        return load(content)
+    except RecursionError:
+        return load(_pruned(content))
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+
+
+def _pruned(content: bytes) -> bytes:
+    """JSON with an infinite number in place of what nests too deeply."""
+    kept, depth, start = [], 0, 0
+    for token in _TOKEN.finditer(content):
+        if token[0] in {b"[", b"{"}:
+            depth += 1
+            if depth == _DEEPEST:
+                kept.append(content[start : token.start()])
+        elif token[0] in {b"]", b"}"}:
+            if depth == _DEEPEST:
+                kept.append(b"1e999")
+                start = token.end()
+            depth -= 1
+    return b"".join([*kept, content[start:]])
 
 
 def _check_utf_8(content: bytes) -> None:

@@ -178,12 +178,12 @@ class Client:
         """
 
         def read(answer: Answer) -> tuple[Page, Answer]:
-            rows, token = answer.members.get(key), answer.get("next")
-            if rows is None or bytes(memoryview(rows)[:1]) not in {b"[", b"n"}:
+            place, token = answer.place_of(key), answer.get("next")
+            if place is None:
                 raise _OddAnswer(problems.missing_rows(answer.request, key))
             if not isinstance(token, str | None):
                 raise _OddAnswer(problems.odd_member(answer.request, "next", "page token"))
-            page = Page(answer, key, more=bool(token))
+            page = Page(answer, place, more=bool(token))
             fresh = ([] if page.empty else [page.mark()]) + ([token] if token else [])
             if not seen.isdisjoint(fresh):
                 raise _OddAnswer(problems.cursor_loop(answer.request))

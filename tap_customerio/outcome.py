@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+
+_SHOWN = 3
+"""Rows named for each field."""
+
+
+class Tally:
+    """How often something happened to each field, and the ids of the first rows."""
+
+    def __init__(self) -> None:
+        """Start empty; worker threads add to it as well."""
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._rows: dict[str, dict[str, None]] = {}
+
+    def add(self, field: str, row: str = "") -> None:
+        """Count one more; `row` is the id of the row, never a value."""
+        with self._lock:
+            self._counts[field] += 1
+            rows = self._rows.setdefault(field, {})
+            if row and row not in rows:
+                rows[row if len(rows) < _SHOWN else "…"] = None
+
+    @property
+    def total(self) -> int:
+        """How often it happened in all."""
+        return self._counts.total()
+
+    def __str__(self) -> str:
+        """Each field, how often, and the ids."""
+        return "; ".join(map(self._field, sorted(self._counts)))
+
+    def _field(self, field: str) -> str:
+        rows = self._rows[field]
+        ids = f" ({', '.join(rows)})" if rows else ""
+        return f"{field}: {self._counts[field]:,}{ids}"
+
 
 class ReadOutcome:
     """How complete one read of one stream is.
 
     `missing` holds a sentence for each slice that could not be read, `rows_lost` counts rows that
     could not become records. `doubts` holds reasons why a row that was not seen may still exist.
+    `unreadable` names values that became null; their rows arrived. `lost` names rows that did not.
     """
 
     def __init__(self) -> None:
@@ -15,6 +54,13 @@ class ReadOutcome:
         self.missing: list[str] = []
         self.rows_lost = 0
         self.doubts: list[str] = []
+        self.unreadable = Tally()
+        self.lost = Tally()
+
+    def lose_row(self, field: str, row: str = "") -> None:
+        """Count a row that cannot arrive because of a field; `row` is its id, or its parent's."""
+        self.lost.add(field, row)
+        self.rows_lost += 1
 
     @property
     def is_complete(self) -> bool:

@@ -230,6 +230,22 @@ def cursor_loop(request: str) -> Problem:
     )
 
 
+def unreadable_values(stream: str, values: object) -> str:
+    """Some values became null; they are named by field and row only."""
+    return (
+        f"Stream {stream!r}: values that could not be read are null in its records, by field, "
+        f"count and ids of rows: {values}. Please report it if Customer.io shows them as usual."
+    )
+
+
+def rows_lost(stream: str, rows: object) -> str:
+    """Rows that could not become records."""
+    return (
+        f"Stream {stream!r}: rows without a key, or with a bookmark value that cannot be read, are "
+        f"missing, by field, count and ids: {rows}. Bookmarks do not pass them: please report it."
+    )
+
+
 def bad_value(stream: str, field: str, expected: str) -> Problem:
     """An answer cannot be made to fit the schema."""
     return Problem(

@@ -1,118 +1,188 @@
-"""Makes the API's answers fit the schemas."""
+"""Makes the API's answers fit the schemas.
+
+What can only mean one thing is understood. What cannot be read becomes null and is counted; only
+a row without its key, or with a bookmark value that cannot be read, does not arrive.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
-from tap_customerio import problems
+from tap_customerio.personal import HIDDEN, is_personal
 from tap_customerio.schema import MOST
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
+    from tap_customerio.outcome import ReadOutcome
     from tap_customerio.schema import Schema
+
+T = TypeVar("T")
 
 Field = tuple[type | None, Callable[[Any], Any]]
 """How a value is read: the type that may stay as it is, if any, and what makes it fit."""
 
 _LEAST = -MOST - 1
-_YEAR_9999 = parse("9999-01-01")
+_YEAR_1, _YEAR_9999 = parse("0001-01-01"), parse("9999-01-01")
+_MILLISECONDS = parse("9999-12-31T23:59:59Z") + 1
+"""From here on a number can be no second; as milliseconds it is later than 1978."""
+
 _DEEPEST = 100
+_LONGEST_ID = 64
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
+_FRACTION = re.compile(r"\.[0-9]+")
 _MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
 """What conversions of values that do not fit may raise."""
 
-_BOOLEANS = {True: True, False: False, "true": True, "false": False}
+_BOOLEANS = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
 
 
-def within(stream: str, row: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object inside a row; empty if it is null or missing.
-
-    Raises:
-        Problem: When it is something else.
-    """
+def within(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object inside a row; empty if it is anything else."""
     value = row.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise problems.bad_value(stream, name, "object")
-    return value
+    return value if isinstance(value, dict) else {}
 
 
-def listed(stream: str, row: dict[str, Any], name: str) -> list[Any]:
-    """A list inside a row; empty if it is null or missing.
-
-    Raises:
-        Problem: When it is something else.
-    """
+def identifier(row: dict[str, Any], name: str = "id") -> str | int | None:
+    """What a row is known by, a text or a whole number; None if it has no usable key."""
     value = row.get(name)
-    if not isinstance(value, list | None):
-        raise problems.bad_value(stream, name, "list")
-    return value or []
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return None if value in {"", ".", ".."} else value  # dots are a path's way up
 
 
-def identifier(stream: str, row: dict[str, Any], name: str = "id") -> Any:
-    """What a row is known by, a text or a whole number.
-
-    Raises:
-        Problem: When it is missing, or something else.
-    """
-    value = row.get(name)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise problems.bad_value(stream, name, "key")
-    return value
-
-
-def seconds(stream: str, row: dict[str, Any], name: str) -> int | None:
-    """A time in unix seconds, however the row writes it; None if it is null, missing or 0.
-
-    Raises:
-        Problem: When it is no time.
-    """
+def seconds(row: dict[str, Any], name: str, unreadable: T | None = None) -> int | T | None:
+    """A time in unix seconds; None if it is not set, `unreadable` if it cannot be read."""
     value = row.get(name)
     if type(value) is int and 0 < value < _YEAR_9999:
         return value
     try:
-        text = None if value is None else _timestamp(value)
+        return time_of(value)
     except _MISFITS:
-        raise problems.bad_value(stream, name, "time") from None
-    return None if text is None else parse(text)
+        return unreadable
+
+
+def time_of(value: Any) -> int | None:
+    """Unix seconds of a time in seconds, milliseconds or RFC 3339 text; None if it is not set.
+
+    Raises:
+        ValueError: When it cannot be read; other errors of conversions as well.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        # Python 3.10 takes no other fractions than those of three or six digits.
+        moment = parse(_FRACTION.sub("", value.strip()))
+    elif isinstance(value, bool) or not math.isfinite(float(value)):
+        raise ValueError
+    else:
+        moment = int(float(value))
+    if moment >= _MILLISECONDS:
+        moment //= 1000
+    if not _YEAR_1 <= moment < _YEAR_9999:
+        raise ValueError
+    return None if moment in {0, _YEAR_1} else moment  # the API's language has its zero in year 1
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number of 64 bits, also as text; None if it is not set.
+
+    Raises:
+        ValueError: When it cannot be read; other errors of conversions as well.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        digits, _, fraction = value.strip().partition(".")
+        if not _NUMBER.fullmatch(digits) or fraction.strip("0"):
+            raise ValueError
+        value = digits
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    if not _LEAST <= (whole := int(value)) <= MOST:
+        raise ValueError
+    return whole
+
+
+class _LostRow(Exception):  # noqa: N818 - never leaves this module
+    """The row cannot arrive, because of this field."""
 
 
 class Reader:
     """Turns one object of the API into one record: every declared field, and nothing else.
 
-    `dropped` collects the names of members that the schema does not know.
+    `dropped` collects the names of members that the schema does not know; what cannot be read goes
+    to `outcome`.
     """
 
-    def __init__(self, stream: str, schema: Schema) -> None:
+    def __init__(
+        self, stream: str, schema: Schema, outcome: ReadOutcome, bookmark: str | None = None
+    ) -> None:
         """Compile the schema once; reading is called per record."""
         self.dropped: set[str] = set()
-        self._stream = stream
+        self._outcome = outcome
+        self._bookmark = bookmark
+        self._keys = schema["required"]
+        self._hidden = {key for key in self._keys if is_personal(f"{stream}.{key}")}
+        self._row: dict[str, Any] = {}
         properties = schema["properties"]
         self._fields = {name: self._field(name, kind) for name, kind in properties.items()}
         self._blank = dict.fromkeys(properties)
         self._lists = [name for name, kind in properties.items() if "array" in kind["type"]]
-        self._keys = schema["required"]
 
-    def __call__(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """Read one object; members it lacks are null, lists empty."""
+    def __call__(self, raw: dict[str, Any]) -> dict[str, Any] | None:
+        """Read one object; members it lacks are null, lists empty. None if it cannot arrive."""
+        self._row = raw
         result: dict[str, Any] = self._blank.copy()
         for name in self._lists:
             result[name] = []
         fields = self._fields
-        for name, value in raw.items():
-            if name not in fields:
-                self.dropped.add(name)
-            elif value is not None:
-                exact, convert = fields[name]
-                result[name] = value if type(value) is exact else convert(value)
+        try:
+            for name, value in raw.items():
+                if name not in fields:
+                    self.dropped.add(name)
+                elif value is not None:
+                    exact, convert = fields[name]
+                    result[name] = value if type(value) is exact else convert(value)
+        except _LostRow as lost:
+            self._lose(str(lost))
+            return None
         for key in self._keys:
-            if result[key] is None:
-                raise problems.bad_value(self._stream, key, "key")
+            if (found := result[key]) is None or found == "":
+                self._lose(key)
+                return None
         return result
+
+    def id_of(self, raw: dict[str, Any]) -> str:
+        """A row's key as a log may show it; empty if none of it is known."""
+        parts = [self._shown(key, raw.get(key)) for key in self._keys]
+        return "/".join(parts) if {*parts} != {"?"} else ""
+
+    def _shown(self, key: str, value: Any) -> str:
+        known = value if isinstance(value, str | int | float) and value != "" else None
+        exact, convert = self._fields[key]
+        text = str(known if known is None or type(known) is exact else convert(known))
+        if known is None or text == "None":
+            return "?"
+        # A key of another kind than usual may be an address.
+        safe = text.isprintable() and "@" not in text and len(text) <= _LONGEST_ID
+        return text if safe and key not in self._hidden else HIDDEN
+
+    def _lose(self, field: str) -> None:
+        self._outcome.lose_row(field, self.id_of(self._row))
+
+    def _give_up(self, path: str) -> Any:
+        """None, and a note of it; what becomes of a key is seen in the end."""
+        if path not in self._keys:
+            if path == self._bookmark:
+                raise _LostRow(path)
+            self._outcome.unreadable.add(path, self.id_of(self._row))
+        return None
 
     def _field(self, path: str, kind: Schema) -> Field:
         convert = self._converter(path, kind)
@@ -128,13 +198,13 @@ class Reader:
         if kind.get("format") == "date-time":
             return self._time(path)
         if "string" in types:
-            return self._checked(path, "text", _text)
+            return self._checked(path, _key if path in self._keys else _text)
         if "integer" in types:
             return self._integer(path)
-        return self._checked(path, "boolean", _boolean)
+        return self._checked(path, _boolean)
 
     def _integer(self, path: str) -> Callable[[Any], Any]:
-        slowly = self._checked(path, "integer", _integer)
+        slowly = self._checked(path, whole_number)
 
         def integer(value: Any) -> Any:
             return value if type(value) is int and _LEAST <= value <= MOST else slowly(value)
@@ -142,7 +212,7 @@ class Reader:
         return integer
 
     def _time(self, path: str) -> Callable[[Any], Any]:
-        slowly = self._checked(path, "time", _timestamp)
+        slowly = self._checked(path, _timestamp)
 
         def time(value: Any) -> Any:
             return (
@@ -151,25 +221,22 @@ class Reader:
 
         return time
 
-    def _checked(
-        self, path: str, expected: str, convert: Callable[[Any], Any]
-    ) -> Callable[[Any], Any]:
+    def _checked(self, path: str, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def checked(value: Any) -> Any:
             try:
                 return convert(value)
             except _MISFITS:
-                raise problems.bad_value(self._stream, path, expected) from None
+                return self._give_up(path)
 
         return checked
 
     def _array(self, path: str, kind: Schema) -> Callable[[Any], Any]:
         convert = self._converter(f"{path}[]", kind["items"])
 
-        def array(value: Any) -> list[Any]:
-            if value == "nil":  # as an example of the API's own reference has it
-                return []
+        def array(value: Any) -> list[Any] | None:
             if not isinstance(value, list):
-                raise problems.bad_value(self._stream, path, "list")
+                # "nil" is what an example of the API's own reference has.
+                return [] if value in ("", "nil", {}) else self._give_up(path)
             return [None if item is None else convert(item) for item in value]
 
         return array
@@ -177,18 +244,18 @@ class Reader:
     def _object(self, path: str, kind: Schema) -> Callable[[Any], Any]:
         known = {
             name: self._field(f"{path}.{name}", member)
-            for name, member in kind["properties"].items()
+            for name, member in kind.get("properties", {}).items()
         }
         extra = kind.get("additionalProperties")
         other = (
-            (None, self._checked(f"{path}.*", "value that nests less deeply", _as_it_is))
+            (None, self._open(f"{path}.*"))
             if extra is True
             else extra and self._field(f"{path}.*", extra)
         )
 
-        def members(value: Any) -> dict[str, Any]:
+        def members(value: Any) -> dict[str, Any] | None:
             if not isinstance(value, dict):
-                raise problems.bad_value(self._stream, path, "object")
+                return None if value in ("", []) else self._give_up(path)
             result = {}
             for name, member in value.items():
                 field = known.get(name, other)
@@ -202,37 +269,61 @@ class Reader:
 
         return members
 
+    def _open(self, path: str) -> Callable[[Any], Any]:
+        """Values of any kind, but for numbers that targets cannot take."""
 
-def _as_it_is(value: Any, depth: int = 0) -> Any:
-    """A value of any kind; targets and the writer go down into it by recursion."""
+        def without_misfits(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: without_misfits(member) for name, member in value.items()}
+            if isinstance(value, list):
+                return [without_misfits(item) for item in value]
+            return value if _fits(value) else self._give_up(path)
+
+        def anything(value: Any) -> Any:
+            try:
+                return value if _fits(value) else without_misfits(value)
+            except RecursionError:
+                return self._give_up(path)
+
+        return anything
+
+
+def _fits(value: Any, depth: int = 0) -> bool:
+    """Whether targets can take a value of any kind; they go down into it by recursion.
+
+    Raises:
+        RecursionError: When it nests too deeply.
+    """
     if depth > _DEEPEST:
         raise RecursionError
     if isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
-            _as_it_is(member, depth + 1)
-    return value
+        found = [
+            _fits(m, depth + 1) for m in (value.values() if isinstance(value, dict) else value)
+        ]
+        return all(found)
+    if isinstance(value, int):
+        return _LEAST <= value <= MOST
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError
+    return str(value)
 
 
 def _text(value: Any) -> str:
-    return value if type(value) is str else msgspec.json.encode(value).decode()
+    if type(value) is str:
+        return value
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def _integer(value: Any) -> int:
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError
-    if not _LEAST <= (whole := int(value)) <= MOST:
-        raise ValueError
-    return whole
-
-
-def _boolean(value: Any) -> bool:
-    return _BOOLEANS[value]
+def _boolean(value: Any) -> bool | None:
+    if value == "":
+        return None
+    return _BOOLEANS[value.strip().lower() if isinstance(value, str) else value]
 
 
 def _timestamp(value: Any) -> str | None:
-    if isinstance(value, str) and not value.lstrip("-").isdigit():
-        return rfc3339(parse(value))
-    moment = float(value)
-    if not math.isfinite(moment):
-        raise ValueError
-    return rfc3339(int(moment)) if moment else None
+    moment = time_of(value)
+    return None if moment is None else rfc3339(moment)

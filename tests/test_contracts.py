@@ -23,6 +23,7 @@ import requests
 import yaml
 from harness import run_tap
 
+from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader
 from tap_customerio.streams import all_streams
 
@@ -80,6 +81,9 @@ class Contract:
     left_out: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, Field] = field(default_factory=dict)
     """Fields that no row of the contract has, with their kinds."""
+
+    rare: frozenset[str] = frozenset()
+    """Which of them no example fills."""
 
     other_kind: Mapping[str, Field] = field(default_factory=dict)
     """Fields whose kind is not what the contract's type says."""
@@ -342,7 +346,9 @@ CONTRACTS: dict[str, Contract] = {
         added={
             **_parent("collection_id"),
             "row_number": Field("integer", "Rows have no name but their place."),
+            "value": Field("string", "Rows that are no objects have been seen."),
         },
+        rare=frozenset({"value"}),
     ),
     "snippets": Contract(("Snippet",), _lists("snippets", "/v1/snippets")),
     "reporting_webhooks": Contract(
@@ -855,8 +861,11 @@ def test_the_schema_holds_values_of_every_type_the_contract_allows(name: str) ->
         kind = schema["properties"][field_]
         for sample in samples(known[field_], kind):
             assert not (sample is None and field_ in keys), f"{field_} is a key and may be null"
-            reader = Reader(name, schema)
+            if sample == "" and field_ in keys:
+                continue  # No key at all.
+            reader = Reader(name, schema, ReadOutcome())
             record = reader({**keys, field_: sample})
+            assert record is not None
             check.validate(record)
             assert reader.dropped == set(), field_
             assert record[field_] == recorded(sample, kind)
@@ -917,7 +926,7 @@ def test_the_contracts_examples_become_valid_records_that_hold_everything(name: 
             )
         ]
         assert bool(records) == bool(rows)
-        for added in contract.added if rows else ():
+        for added in contract.added.keys() - contract.rare if rows else ():
             assert any(record[added] is not None for record in records), added
         for row in rows:
             for wanted in expected_records(contract, row, schema):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
+from tap_customerio.reader import identifier, seconds, within
 from tap_customerio.streams.sends import SENDERS, last_send
 from tap_customerio.windows import (
     DAY,
@@ -105,22 +106,26 @@ def _sample(
     able = [
         row
         for row in rows
-        if int(row.get("created") or row.get("created_at") or 0) < window.end
-        and last_send(SENDERS[kind].name, row) > window.start
-        and (kind != "newsletter" or window.start - DAY <= (row.get("sent_at") or 0) < window.end)
+        if identifier(row) is not None
+        and (seconds(row, "created") or seconds(row, "created_at") or 0) < window.end
+        and last_send(row) > window.start
+        and (
+            kind != "newsletter"
+            or window.start - DAY <= (seconds(row, "sent_at") or 0) < window.end
+        )
     ]
     chosen = able[:: math.ceil(len(able) / _MOST_ASKED) or 1]
     return ((len(able) / len(chosen), row) for row in chosen)
 
 
 def _counts_of(client: Client, kind: str, row: dict[str, Any], window: Window) -> list[Count]:
-    path = f"{SENDERS[kind].path}/{quoted(row['id'])}/metrics"
+    path = f"{SENDERS[kind].path}/{quoted(identifier(row))}/metrics"
     with suppress(problems.Gone):
         if kind == "campaign":
             return list(_between_dates(client, path, window))
         found = list(_counted_back(client, path, window))
         if kind == "newsletter":
-            sent = int(row["sent_at"])
+            sent = seconds(row, "sent_at") or 0
             return [Count(Window(sent, sent + HOUR), sum(count.number for count in found))]
         return found
     return []
@@ -158,5 +163,5 @@ def _finest(present: int, start: int) -> Resolution:
 
 
 def _created(answer: Any) -> list[int]:
-    series = (answer.get("metric") or {}).get("series") or {}
-    return series.get("created") or []
+    counts = within(within({"metric": answer.get("metric")}, "metric"), "series").get("created")
+    return [count if type(count) is int else 0 for count in counts or []]

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
 from tap_customerio.backfill.deliveries import Count, Curve, counts
+from tap_customerio.reader import seconds
 from tap_customerio.streams.audience import Activities
-from tap_customerio.streams.base import ChildStream, CustomerioStream, FolderStream, ListStream
+from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
+from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.windows import BEGINNING, DAY, Window, WindowPlan, rfc3339
@@ -137,7 +139,7 @@ def _(stream: Activities) -> Estimate:
     params = {"limit": _ACTIVITIES_PAGE, "deleted": "true"}
     for page in stream.client.pages("/v1/activities", "activities", params=params):
         pages += 1
-        stamps = [row["timestamp"] for row in page if row.get("timestamp")]
+        stamps = [stamp for row in page if (stamp := seconds(row, "timestamp"))]
         oldest = min([oldest, max(stamps, default=oldest)])
         if not page.more or oldest < since:
             return Estimate(stream.name, 1, pages)

@@ -76,9 +76,10 @@ def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
 
     def read(piece: Any) -> list[dict[str, Any]]:
         try:
-            return [dict(stream.record(row, piece)) for rows in stream.pages(piece) for row in rows]
+            found = [stream.record(row, piece) for rows in stream.pages(piece) for row in rows]
         except problems.Gone:  # deleted since it was listed
             return []
+        return [dict(record) for record in found if record is not None]
 
     pool = ThreadPoolExecutor(stream.settings.concurrency)
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio import problems
 from tap_customerio.client import PROBE
 from tap_customerio.pace import Pace
+from tap_customerio.reader import seconds
 from tap_customerio.streams.sends import SENDERS
 from tap_customerio.windows import BEGINNING, DAY
 
@@ -70,14 +71,14 @@ class Costs:
         end = self.present - number * _MONTH
         params = {"start_ts": end - _MONTH, "end_ts": end - 1, "limit": _MESSAGES_PAGE}
         rows, more = self._sample(client, "/v1/messages", "messages", params)
-        oldest = min((row["created"] for row in rows), default=end)
+        oldest = min((seconds(row, "created") or end for row in rows), default=end)
         return len(rows) * (_MONTH / max(1, end - oldest) if more else 1)
 
     def _activity_pages(self, client: Client) -> int:
         """The API keeps thirty days of activities."""
         params = {"limit": _ACTIVITIES_PAGE, "deleted": "true"}
         rows, more = self._sample(client, "/v1/activities", "activities", params)
-        span = self.present - min((row.get("timestamp") or 0 for row in rows), default=0)
+        span = self.present - min((seconds(row, "timestamp") or 0 for row in rows), default=0)
         return max(1, _MONTH // max(1, span)) if more else 1
 
     def _first_sender(self, client: Client) -> int:
@@ -87,7 +88,8 @@ class Costs:
             with suppress(problems.Forbidden, problems.Gone):
                 rows = sender.listing(client)
                 created += [
-                    row.get("created") or row.get("created_at") or BEGINNING for row in rows
+                    seconds(row, "created") or seconds(row, "created_at") or BEGINNING
+                    for row in rows
                 ]
         return min(created)
 
@@ -103,11 +105,11 @@ class Costs:
     ) -> tuple[list[dict[str, Any]], bool]:
         try:
             answer = client.fetch("GET", path, params=params)
+            return answer.objects(key), bool(answer.get("next"))
         except problems.Fatal:
             raise
         except problems.Problem:
             return [], False
-        return answer.get(key) or [], bool(answer.get("next"))
 
 
 def duration(requests: int, per_second: float) -> str:

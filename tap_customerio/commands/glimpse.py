@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_customerio import problems
 from tap_customerio.client import Client, T
-from tap_customerio.streams.base import FolderStream
+from tap_customerio.reader import within
+from tap_customerio.streams.folders import FolderStream
 from tap_customerio.windows import DAY, Window
 
 if TYPE_CHECKING:
@@ -148,6 +149,6 @@ def newest_first(stream: CustomerioStream) -> Iterator[Any]:
 
 def _look_at_folder(stream: FolderStream, client: Glimpse) -> Look:
     answer = client.fetch("GET", stream.path, params={"page": 1, "limit": 10_000})
-    rows = len(answer.get(stream.records_key) or [])
-    pagination = (answer.get("meta") or {}).get("pagination") or {}
-    return Look(max(rows, pagination.get("total") or 0), more=False)
+    rows = len(answer.rows(stream.records_key))
+    total = within(within({"meta": answer.get("meta")}, "meta"), "pagination").get("total")
+    return Look(max(rows, total if isinstance(total, int) else 0), more=False)

@@ -116,7 +116,10 @@ class Held:
     ) -> list[dict[str, Any]]:
         query = {**params, "id_type": "cio_id"}
         pages = self._client.pages(f"{base}/{path}", key, params=query)
-        return [row for page in pages for row in page]
+        rows = [row for page in pages for row in page]
+        if not all(rows):
+            raise problems.odd_member(f"GET {base}/{path}", key, "list of objects")
+        return rows
 
     def _at(self, cio_id: str, read: Callable[[str], T]) -> T:
         """Read below a person's path, with the cio_id spelled as the API wants it there."""

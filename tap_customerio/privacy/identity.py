@@ -180,6 +180,8 @@ def profiles(client: Client, ids: Sequence[str], kind: str = "cio_id") -> list[d
                 PROFILES, "customers", method="POST", params={"id_type": kind}, body=body
             )
             found += [row.get("customer", row) for page in pages for row in page]
+            if not all(isinstance(row, dict) and row for row in found):
+                raise problems.odd_member(f"POST {PROFILES}", "customers", "list of objects")
         except problems.Refused:
             raise refusals.no_such_identifier(kind) from None
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
-from tap_customerio.reader import identifier, seconds, within
+from tap_customerio.reader import seconds, within
 from tap_customerio.schema import (
     array_of,
     boolean,
@@ -153,7 +153,7 @@ class Activities(CustomerioStream):
         moment, end = self._moment(raw), self.settings.end
         if moment < self._oldest or (end and moment >= end):
             return None
-        raw["cio_id"] = within(self.name, raw, "customer_identifiers").get("cio_id")
+        raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
         return self.read(raw)
 
     def finish_all(self) -> None:
@@ -165,7 +165,7 @@ class Activities(CustomerioStream):
         return max(self.settings.start or BEGINNING, self._since or BEGINNING)
 
     def _moment(self, row: dict[str, Any]) -> int:
-        return seconds(self.name, row, "timestamp") or self._oldest
+        return seconds(row, "timestamp") or self._oldest
 
 
 class OptOuts(CustomerioStream):
@@ -188,8 +188,9 @@ class OptOuts(CustomerioStream):
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
         """The person's opt-outs; here alone, the API may spell cio_id with a prefix."""
-        cio_id = str(identifier(self.name, raw, "cio_id"))
-        return self.read({**raw, "cio_id": cio_id.removeprefix("cio_")})
+        if isinstance(cio_id := raw.get("cio_id"), str):
+            raw["cio_id"] = cio_id.removeprefix("cio_")
+        return self.read(raw)
 
 
 class SubscriptionTopics(ListStream):
@@ -245,13 +246,14 @@ class SubscriptionPreferences(CustomerioStream):
         path = f"/v1/customers/{quoted(piece)}/subscription_preferences"
         params = {"id_type": "cio_id"}
         answer = self.client.fetch("GET", path, params=params, expect="customer")
-        customer = answer.object("customer")
-        yield [{**customer, **within(self.name, customer, "identifiers")}]
+        yield [answer.object("customer")]
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:
         """The preferences, by permanent id."""
+        raw["cio_id"] = piece
+        raw |= {**self.within(raw, "identifiers"), "cio_id": piece}
         raw.pop("identifiers", None)
-        return self.read({**raw, "cio_id": piece})
+        return self.read(raw)
 
 
 class Suppressed(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property, partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
@@ -68,7 +67,10 @@ class CustomerioStream(SdkStream):
     @cached_property
     def read(self) -> Reader:
         """Makes records of rows; compiled for streams that are read, since it takes its time."""
-        return Reader(self.name, self.schema)
+        full = self.replication_method == REPLICATION_FULL_TABLE
+        return Reader(
+            self.name, self.schema, self.outcome, bookmark=None if full else self.replication_key
+        )
 
     @classmethod
     def about(cls) -> str:
@@ -98,7 +100,7 @@ class CustomerioStream(SdkStream):
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
         """One output record for a row, or None if it has not changed since the bookmark."""
-        changed = seconds(self.name, raw, self.replication_key) if self.replication_key else None
+        changed = seconds(raw, self.replication_key) if self.replication_key else None
         if changed:
             self._newest = max(self._newest, changed)
             if self._since is not None and changed < self._since:
@@ -122,6 +124,7 @@ class CustomerioStream(SdkStream):
                 self.tap.stop()
                 raise
             self._report_missing(error)
+        self._report_unread()
         self.write_state()
 
     @property
@@ -147,6 +150,7 @@ class CustomerioStream(SdkStream):
         """
         self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
         self.outcome = ReadOutcome()
+        vars(self).pop("read", None)  # it counts for the outcome of its own run
         if self.settings.end is not None:
             self.outcome.doubts.append("end_date restricts the read")
         if self.ABORT_AT_RECORD_COUNT is not None:
@@ -173,8 +177,6 @@ class CustomerioStream(SdkStream):
             self._write_activate_version_message(self.client.present)
         self.tap.progress.end(self.name, done=self._is_range_done())
         self.report_unmapped()
-        if self.read.dropped:
-            self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
 
     def _is_range_done(self) -> bool:
         """Whether nothing of the range asked for is left to read, now or later."""
@@ -205,6 +207,33 @@ class CustomerioStream(SdkStream):
         """Remember what could not be read: the run then ends with exit code 1."""
         self.outcome.missing.append(str(error))
         self.logger.error("Stream %s failed: %s", self.name, error)
+
+    def _report_unread(self) -> None:
+        """Name what the schema does not know, what became null, and rows that did not arrive."""
+        if self.read.dropped:
+            self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+        if self.outcome.unreadable.total:
+            self.logger.warning(
+                "%s", problems.unreadable_values(self.name, self.outcome.unreadable)
+            )
+        if self.outcome.lost.total:
+            self.logger.error("%s", problems.rows_lost(self.name, self.outcome.lost))
+
+    def within(self, raw: dict[str, Any], name: str) -> dict[str, Any]:
+        """An object inside a row; empty if it is not set, or cannot be read, which is counted."""
+        if not isinstance(raw.get(name), dict) and raw.get(name) not in (None, "", []):
+            self.outcome.unreadable.add(name, self.read.id_of(raw))
+        return within(raw, name)
+
+    def with_ids(
+        self, rows: Iterable[dict[str, Any]], of: str, name: str = "id"
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Rows with their ids; what belongs to one without cannot be asked for, and is lost."""
+        for row in rows:
+            if (found := identifier(row, name)) is None:
+                self.outcome.lose_row(f"{of}.{name}")
+            else:
+                yield found, row
 
     def _present(self, piece: Any) -> Iterator[Rows | Split[Any]]:
         """The pages of a slice; none, with a warning, of one that has vanished."""
@@ -289,8 +318,8 @@ class ChildStream(CustomerioStream):
 
     def slices(self) -> Iterable[Any]:
         """The parents' ids."""
-        rows = self.parent.listing(self.client)
-        return (identifier(self.parent.name, row) for row in rows)
+        parents = self.with_ids(self.parent.listing(self.client), self.parent.name)
+        return (number for number, _ in parents)
 
     def pages(self, piece: Any) -> Iterator[Rows]:
         """One parent's rows, page by page."""
@@ -309,61 +338,3 @@ class ChildStream(CustomerioStream):
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
         """The row, with its parent's id."""
         return super().record({**raw, self.parent_key: piece}, piece)
-
-
-class FolderStream(CustomerioStream):
-    """Things that lie in folders, listed on numbered pages.
-
-    Whether such a list goes down into folders is not known for sure: where nothing in it lies in
-    one, each folder is asked too.
-    """
-
-    path: ClassVar[str]
-    records_key: ClassVar[str]
-    folders: ClassVar[type[FolderStream] | None] = None
-
-    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
-        """All of them."""
-        yield self.listing(self.client)
-
-    @classmethod
-    def listing(cls, client: Client) -> list[dict[str, Any]]:
-        """All rows, read once per run."""
-        return client.once(cls.path, lambda: list(cls._walk(client)))
-
-    @classmethod
-    def _walk(cls, client: Client) -> Iterator[dict[str, Any]]:
-        top = list(cls._numbered(client))
-        yield from top
-        if any(row.get("parent_folder_id") for row in top):
-            return
-        folders = cls.folders or cls
-        listed = cls.folders.listing(client) if cls.folders else top
-        waiting = [identifier(folders.name, row) for row in listed]
-        seen = {identifier(cls.name, row) for row in top}
-        asked = set()
-        while waiting:
-            folder = waiting.pop()
-            if folder in asked:
-                continue
-            asked.add(folder)
-            rows = list(cls._numbered(client, parent_folder_id=folder))
-            ids = [identifier(cls.name, row) for row in rows]
-            yield from (row for row, found in zip(rows, ids, strict=True) if found not in seen)
-            waiting += [] if cls.folders else ids
-            seen |= {*ids}
-
-    @classmethod
-    def _numbered(cls, client: Client, **folder: Any) -> Iterator[dict[str, Any]]:
-        """Pages are numbered from 1; one that is not full is the last."""
-        direct = {"direct_descendants_only": "true"} if folder else {}
-        seen: set[object] = set()
-        for number in count(1):
-            params = {"page": number, "limit": 10_000, **folder, **direct}
-            page, answer = client.page(cls.path, cls.records_key, seen, params=params)
-            rows = list(page)
-            yield from rows
-            pagination = within(cls.name, {"meta": answer.get("meta")}, "meta")
-            limit = within(cls.name, pagination, "pagination").get("limit", 1)
-            if not rows or not isinstance(limit, int) or len(rows) < limit:
-                return

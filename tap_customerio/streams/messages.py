@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
 from tap_customerio.engine import Split
-from tap_customerio.reader import within
+from tap_customerio.reader import seconds, within
 from tap_customerio.rescans import Rescans
 from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import Rows
 
 _CURSORS, _BEGAN = "rescans", "rescans_began"
-
-_LONGEST_STAMP = 18
 
 
 class Messages(CustomerioStream):
@@ -164,14 +162,14 @@ class Messages(CustomerioStream):
 
         None when it is read again and cannot have changed since the last time.
         """
-        changed = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
-        is_stamp = changed.isdecimal() and len(changed) <= _LONGEST_STAMP
-        raw["updated"] = int(changed) if is_stamp else raw.get("created")
-        raw["cio_id"] = within(self.name, raw, "customer_identifiers").get("cio_id")
+        stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
+        changed = seconds({"stamp": stamp}, "stamp") if stamp.isdecimal() else None
+        raw["updated"] = changed or raw.get("created")
+        raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
         row = self.read(raw)
-        created = row["created"]
-        if piece.end <= self._read and self._rescans and is_stamp and created:
-            return row if self._rescans.is_news(parse(created), raw["updated"]) else None
+        created = row and row["created"]
+        if piece.end <= self._read and self._rescans and changed and created:
+            return row if self._rescans.is_news(parse(created), changed) else None
         return row
 
     def finish(self, piece: Window) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
-from tap_customerio.reader import identifier, within
+from tap_customerio.reader import identifier, whole_number, within
 from tap_customerio.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.sends import SENDERS, Campaigns, parts
 from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries
@@ -53,10 +54,13 @@ class _Deliveries(TimeSeries):
     counted = "metric"
     zoned = True
 
-    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
         metric = answer.object(self.counted)
-        yield {"channel": metric.get("type")}, self.columns(metric, "series")
+        counts = metric.get("series", "")
+        if not isinstance(counts, dict | None):
+            raise problems.bad_value(self.name, "series", "object")
+        yield {"channel": metric.get("type")}, self.columns(counts or {}, place)
 
 
 class Metrics(_Deliveries):
@@ -80,8 +84,7 @@ class Metrics(_Deliveries):
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
         """Everything that sends."""
         for kind, sender in SENDERS.items():
-            for row in sender.listing(self.client):
-                number = identifier(sender.name, row)
+            for number, row in self.with_ids(sender.listing(self.client), sender.name):
                 names = {"source_type": kind, "source_id": number}
                 path = f"{sender.path}/{quoted(number)}/metrics"
                 yield path, row, names, "2" if kind == "campaign" else "1"
@@ -109,9 +112,12 @@ class ActionMetrics(_Deliveries):
         """The parts of campaigns, broadcasts and newsletters that their lists name."""
         for kind in ("campaign", "broadcast", "newsletter"):
             sender = SENDERS[kind]
-            for row in sender.listing(self.client):
-                number = identifier(sender.name, row)
-                for place, part in parts(sender.name, row):
+            for number, row in self.with_ids(sender.listing(self.client), sender.name):
+                for place, named in parts(row):
+                    part = identifier(named)
+                    if part is None:
+                        self.outcome.lose_row(f"{sender.name}.{place}[].id", str(number))
+                        continue
                     names = {"source_type": kind, "source_id": number, "part_id": part}
                     path = f"{sender.path}/{quoted(number)}/{place}/{quoted(part)}/metrics"
                     yield path, row, names, "2" if kind == "campaign" else "1"
@@ -135,32 +141,27 @@ class LinkMetrics(TimeSeries):
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
         """Everything that sends."""
         for kind, sender in SENDERS.items():
-            for row in sender.listing(self.client):
-                number = identifier(sender.name, row)
+            for number, row in self.with_ids(sender.listing(self.client), sender.name):
                 names = {"source_type": kind, "source_id": number}
                 yield f"{sender.path}/{quoted(number)}/metrics/links", row, names, "1"
 
-    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """One series per link; several entries with one id are added up."""
         links: dict[str, tuple[dict[str, Any], Series]] = {}
         for row in answer.objects(self.counted):
-            link, metric = within(self.name, row, "link"), within(self.name, row, "metric")
-            number = str(identifier(self.name, link))
-            names, sums = links.setdefault(number, ({"link_id": number, "href": None}, {}))
-            names["href"] = names["href"] or link.get("href")
-            for column, counts in self.columns(metric, "series").items():
-                sums[column] = self._add(column, sums.get(column), counts)
+            link, counts = within(row, "link"), within(row, "metric").get("series", "")
+            number = identifier(link)
+            if number is None:
+                self.outcome.lose_row("link_id", place)
+            elif not isinstance(counts, dict | None):
+                self.outcome.lose_row("series", f"{place}/{number}")
+            else:
+                start: tuple[dict[str, Any], Series] = ({"link_id": number, "href": None}, {})
+                names, sums = links.setdefault(str(number), start)
+                names["href"] = names["href"] or link.get("href")
+                for column, each in self.columns(counts or {}, f"{place}/{number}").items():
+                    sums[column] = _added(sums.get(column), each)
         return links.values()
-
-    def _add(self, column: str, one: list[int] | None, other: list[int]) -> list[int]:
-        """Sums by bucket, the last of which is the same in both."""
-        if not one or not other:
-            return one or other
-        pairs = zip_longest(reversed(one), reversed(other), fillvalue=0)
-        try:
-            return [int(a or 0) + int(b or 0) for a, b in pairs][::-1]
-        except (TypeError, ValueError):
-            raise problems.bad_value(self.name, column, "list of integers") from None
 
 
 class JourneyMetrics(TimeSeries):
@@ -182,11 +183,29 @@ class JourneyMetrics(TimeSeries):
 
     def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
         """The campaigns."""
-        for row in Campaigns.listing(self.client):
-            number = identifier(Campaigns.name, row)
+        for number, row in self.with_ids(Campaigns.listing(self.client), Campaigns.name):
             path = f"{Campaigns.path}/{quoted(number)}/journey_metrics"
             yield path, row, {"campaign_id": number}, "journeys"
 
-    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
-        yield {}, self.columns({self.counted: answer.get(self.counted)}, self.counted)
+        counts = answer.get(self.counted)
+        if not isinstance(counts, dict | None):
+            raise problems.bad_value(self.name, self.counted, "object")
+        yield {}, self.columns(counts or {}, place)
+
+
+def _added(one: list[Any] | None, other: list[Any]) -> list[Any]:
+    """Sums by bucket, the last of which is the same in both."""
+    if not one or not other:
+        return one or other
+    pairs = zip_longest(reversed(one), reversed(other), fillvalue=0)
+    return [_sum(*pair) for pair in pairs][::-1]
+
+
+def _sum(one: Any, other: Any) -> int | float:
+    """The sum; of what cannot be read, a number that cannot be read either."""
+    try:
+        return (whole_number(one) or 0) + (whole_number(other) or 0)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio.client import quoted
-from tap_customerio.reader import identifier, within
+from tap_customerio.reader import within
 from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.client import Client
     from tap_customerio.streams.base import Rows
 
 _ATTRIBUTES = (
@@ -54,17 +53,18 @@ class Object(NamedTuple):
         return f"/v1/objects/{quoted(self.type)}/{quoted(self.id)}"
 
 
-def all_objects(client: Client) -> Iterator[Object]:
+def all_objects(stream: CustomerioStream) -> Iterator[Object]:
     """Every object of every type, from one search a type, shared by all who need it."""
-    for kind in ObjectTypes.listing(client):
-        number = identifier(ObjectTypes.name, kind)
+    types = stream.with_ids(ObjectTypes.listing(stream.client), ObjectTypes.name)
+    for number, _ in types:
         condition = {"field": "object_id", "operator": "exists", "type_id": str(number)}
         body = {
             "object_type_id": str(number),
             "filter": {"and": [{"object_attribute": condition}]},
         }
-        for found in client.listing("/v1/objects", "identifiers", method="POST", body=body):
-            yield Object(number, identifier(Objects.name, found, "cio_object_id"))
+        rows = stream.client.listing("/v1/objects", "identifiers", method="POST", body=body)
+        for permanent, _ in stream.with_ids(rows, Objects.name, "cio_object_id"):
+            yield Object(number, str(permanent))
 
 
 class Objects(CustomerioStream):
@@ -77,7 +77,7 @@ class Objects(CustomerioStream):
 
     def slices(self) -> Iterator[Object]:
         """One an object."""
-        return all_objects(self.client)
+        return all_objects(self)
 
     def pages(self, piece: Object) -> Iterator[Rows]:
         """The object."""
@@ -87,10 +87,10 @@ class Objects(CustomerioStream):
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The object, with its identifiers at top level."""
-        own_id = within(self.name, raw, "identifiers").get("object_id")
+        raw |= {"object_type_id": piece.type, "cio_object_id": piece.id}
+        raw["object_id"] = self.within(raw, "identifiers").get("object_id")
         raw.pop("identifiers", None)
-        names = {"object_type_id": piece.type, "cio_object_id": piece.id, "object_id": own_id}
-        return self.read({**raw, **names})
+        return self.read(raw)
 
 
 class ObjectRelationships(CustomerioStream):
@@ -109,7 +109,7 @@ class ObjectRelationships(CustomerioStream):
 
     def slices(self) -> Iterator[Object]:
         """One an object."""
-        return all_objects(self.client)
+        return all_objects(self)
 
     def pages(self, piece: Object) -> Iterator[Rows]:
         """The object's people."""
@@ -118,7 +118,7 @@ class ObjectRelationships(CustomerioStream):
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The pair, with the person's identifiers at top level."""
-        person = within(self.name, raw, "identifiers")
+        person = within(raw, "identifiers")
         raw.pop("identifiers", None)
         names = {"object_type_id": piece.type, "cio_object_id": piece.id}
         return self.read({**raw, **person, **names})
@@ -145,6 +145,6 @@ class CustomerRelationships(CustomerioStream):
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:
         """The pair, with the object's identifiers at top level."""
-        thing = within(self.name, raw, "identifiers")
+        thing = within(raw, "identifiers")
         raw.pop("identifiers", None)
         return self.read({**raw, **thing, "cio_id": piece})

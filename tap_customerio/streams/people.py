@@ -57,19 +57,20 @@ class Search:
             params={"limit": _SEARCHED},
             body={"filter": condition or _EVERYONE},
         )
-        self._copies = list(tee(map(_joined, pages), readers))
+        self._client = client
+        self._copies = list(tee(map(self._joined, pages), readers))
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[list[str]]:
-        """Up to 1,000 ids at a time.
+        """Up to 1,000 ids at a time; empty ones stand for people whom no cio_id is known of.
 
         Raises:
             Problem: When the search fails, to every stream.
         """
         copy = self._copies.pop()
         while (ids := self._next(copy)) is not None:
-            yield ids.split("\n") if ids else []
+            yield ids.split("\n")[:-1]
 
     def _next(self, copy: Iterator[str]) -> str | None:
         with self._lock:
@@ -83,16 +84,60 @@ class Search:
                 self._failure = error
                 raise
 
+    def _joined(self, page: Page) -> str:
+        ids: list[str] = []
+        unknown: dict[str, list[str]] = {"id": [], "email": []}
+        for person in page:
+            if "\n" not in (cio_id := str(identifier(person, "cio_id") or "\n")):
+                ids.append(cio_id)
+            elif kind := next((kind for kind in unknown if identifier(person, kind)), None):
+                unknown[kind].append(str(person[kind]))
+            else:
+                ids.append("")
+        for kind, names in unknown.items():
+            ids += self._looked_up(kind, names)
+        return "".join(f"{cio_id}\n" for cio_id in ids)
 
-def _joined(page: Page) -> str:
-    ids = [str(identifier("customers", person, "cio_id")) for person in page]
-    if any("\n" in cio_id for cio_id in ids):
-        raise problems.bad_value("customers", "cio_id", "key")
-    return "\n".join(ids)
+    def _looked_up(self, kind: str, names: list[str]) -> Iterator[str]:
+        """cio_ids of people whom the search named otherwise; of those who still exist."""
+        for first in range(0, len(names), _HYDRATED):
+            for page in profiles(self._client, kind, names[first : first + _HYDRATED]):
+                for profile in page:
+                    yield str(identifier(_named(profile), "cio_id") or "")
+
+
+def profiles(client: Client, kind: str, names: list[str]) -> Iterable[Page]:
+    """Profiles by up to 100 identifiers of a kind; the API leaves out who was deleted meanwhile."""
+    return client.pages(
+        "/v1/customers/attributes",
+        "customers",
+        method="POST",
+        params={"id_type": kind},
+        body={"ids": names},
+    )
+
+
+def _named(profile: dict[str, Any]) -> dict[str, Any]:
+    """A profile without its documented wrapper, with its identifiers at top level."""
+    profile = within(profile, "customer") or profile
+    attributes, identifiers = within(profile, "attributes"), within(profile, "identifiers")
+    for name in ("cio_id", "id", "email"):
+        profile[name] = identifiers.get(name, attributes.get(name))
+    profile["cio_id"] = profile["cio_id"] or attributes.get("cio_id")
+    return profile
 
 
 def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
-    """All cio_ids, page by page, from the search that the streams of a run share."""
+    """All cio_ids, page by page; people without one are lost to the stream."""
+    for ids in _search(stream):
+        known = [cio_id for cio_id in ids if cio_id]
+        for _ in range(len(ids) - len(known)):
+            stream.outcome.lose_row("cio_id")
+        yield known
+
+
+def _search(stream: CustomerioStream) -> Iterator[list[str]]:
+    """The search that the streams of a run share."""
     readers = sum(other.selected and other.searches for other in stream.tap.streams.values())
     condition = stream.settings.customers_filter
     if stream.ABORT_AT_RECORD_COUNT is not None:  # a test, of one stream at a time
@@ -146,24 +191,12 @@ class Customers(CustomerioStream):
 
     def pages(self, piece: list[str]) -> Iterable[Rows]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile."""
-        yield from self.client.pages(
-            "/v1/customers/attributes",
-            "customers",
-            method="POST",
-            params={"id_type": "cio_id"},
-            body={"ids": piece},
-        )
+        yield from profiles(self.client, "cio_id", piece)
 
     def record(self, raw: dict[str, Any], piece: list[str]) -> Record | None:  # noqa: ARG002
         """The profile, with its identifiers at top level."""
         self._found += 1
-        # The documented wrapper, which the live API leaves out.
-        raw = within(self.name, raw, "customer") or raw
-        attributes = within(self.name, raw, "attributes")
-        identifiers = within(self.name, raw, "identifiers")
-        for name in ("cio_id", "id", "email"):
-            raw[name] = identifiers.get(name, attributes.get(name))
-        return self.read(raw)
+        return self.read(_named(raw))
 
     def finish_all(self) -> None:
         """Say how many have gone meanwhile, and remember how far people are known."""
@@ -217,12 +250,19 @@ class Customers(CustomerioStream):
             return None
         return until
 
-    def _changed(self, since: int) -> list[str]:
-        """Each person once whom an entry since then is about."""
+    def _changed(self, since: int) -> list[str] | None:
+        """Each person once whom an entry since then is about; None if it names one oddly."""
         entries = (entry for kind in _CHANGES for entry in self._entries(kind, since))
-        people = (within("activities", entry, "customer_identifiers") for entry in entries)
-        known = (who for who in people if who.get("cio_id") is not None)
-        return list(dict.fromkeys(str(identifier("activities", who, "cio_id")) for who in known))
+        changed: dict[str, None] = {}
+        for entry in entries:
+            who = entry.get("customer_identifiers")
+            found = identifier(within(entry, "customer_identifiers"), "cio_id")
+            if found is not None:
+                changed[str(found)] = None
+            elif entry == {} or (who and within(entry, "customer_identifiers").get("cio_id")):
+                self.logger.info("The activity log names a person oddly: reading everyone.")
+                return None
+        return list(changed)
 
     def _anyone_left(self, since: int) -> bool:
         """Whether the log tells so, or may not be read."""
@@ -235,7 +275,7 @@ class Customers(CustomerioStream):
         """What the activity log has of one type since then, the newest first."""
         params = {"limit": 100, "deleted": "true", "type": kind}
         for page in self.client.pages("/v1/activities", "activities", params=params):
-            moments = ((entry, seconds("activities", entry, "timestamp")) for entry in page)
+            moments = ((entry, seconds(entry, "timestamp")) for entry in page)
             entries = [entry for entry, at in moments if (at or since) >= since]
             yield from entries
             if not entries:

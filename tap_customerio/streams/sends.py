@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.reader import identifier, listed, seconds
+from tap_customerio.reader import seconds
 from tap_customerio.schema import (
     array_of,
     boolean,
@@ -163,32 +162,33 @@ MESSAGES = {
 _LONGEST_SEND = 30 * DAY
 
 
-def last_send(stream: str, sender: dict[str, Any]) -> int:
+def last_send(sender: dict[str, Any]) -> int:
     """When its last delivery may have been created; that is when all that follows is counted.
 
     A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
-
-    Raises:
-        Problem: When the row of that stream says no time.
     """
     if sender.get("state") == "draft" and not sender.get("first_started"):
         return BEGINNING
     if "sent_at" in sender:
-        stamps = [seconds(stream, sender, name) or 0 for name in ("sent_at", "updated")]
+        stamps = [seconds(sender, name, sys.maxsize) or 0 for name in ("sent_at", "updated")]
         return max(stamps) + _LONGEST_SEND
     return sys.maxsize
 
 
-def parts(stream: str, sender: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Place and id of what a sender is made of, as its own row names it.
-
-    Raises:
-        Problem: When the row of that stream names it in another way.
-    """
-    for content in listed(stream, sender, "content_ids"):
-        yield "contents", content
-    for action in listed(stream, sender, "actions"):
+def parts(sender: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place of what a sender is made of, and what has its id, as its own row names it."""
+    for content in _listed(sender, "content_ids"):
+        yield "contents", {"id": content}
+    for action in _listed(sender, "actions"):
         if not isinstance(action, dict):
-            raise problems.bad_value(stream, "actions[]", "object")
-        if str(action.get("type")) in MESSAGES:
-            yield "actions", identifier(stream, action)
+            yield "actions", {}
+        elif str(action.get("type")) in MESSAGES:
+            yield "actions", action
+
+
+def _listed(sender: dict[str, Any], name: str) -> list[Any]:
+    """A list inside a row; what is no list stands for parts that cannot be asked for."""
+    value = sender.get(name)
+    if isinstance(value, list):
+        return value
+    return [] if value in (None, "", "nil", {}) else [None]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tap_customerio import problems
-from tap_customerio.reader import seconds, within
+from tap_customerio.reader import seconds
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.sends import last_send
 from tap_customerio.windows import (
@@ -39,7 +39,7 @@ _UTC = ZoneInfo("UTC")
 _WORD = re.compile(r"[A-Za-z0-9_+/-]+")
 _WORDS_OF_TIME = (3, 4)
 
-Series = dict[str, list[int]]
+Series = dict[str, list[Any]]
 
 
 class Source(NamedTuple):
@@ -49,6 +49,11 @@ class Source(NamedTuple):
     window: Window
     names: dict[str, Any]
     version: Literal["1", "2", "journeys"]
+
+    @property
+    def place(self) -> str:
+        """Its names as a log has them."""
+        return "/".join(map(str, self.names.values()))
 
 
 class TimeSeries(CustomerioStream):
@@ -69,8 +74,8 @@ class TimeSeries(CustomerioStream):
         """Path, row of the sender, names, and version of each thing that counts."""
         raise NotImplementedError
 
-    def series(self, answer: Answer) -> Iterable[tuple[dict[str, Any], Series]]:
-        """What more names the counts, and the counts, the oldest bucket first."""
+    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+        """What more names the counts at a place, and the counts, the oldest bucket first."""
         raise NotImplementedError
 
     def slices(self) -> Iterator[Source]:
@@ -79,8 +84,7 @@ class TimeSeries(CustomerioStream):
         self._start = self._first_instant()
         self._warned = False
         for path, sender, names, version in self.sources():
-            created = seconds(self.name, sender, "created")
-            created = created or seconds(self.name, sender, "created_at") or BEGINNING
+            created = seconds(sender, "created") or seconds(sender, "created_at") or BEGINNING
             start, end = (self._border(moment, version) for moment in (self._start, self._end))
             start = max(start, created)
             stretches: Iterable[Window]
@@ -89,7 +93,7 @@ class TimeSeries(CustomerioStream):
             else:
                 stretches = self._stretches(Window(start, end))
             for window in stretches:
-                if window.start < min(window.end, last_send(self.name, sender)):
+                if window.start < min(window.end, last_send(sender)):
                     yield Source(path, window, names, version)  # type: ignore[arg-type]
 
     def shortfall(self) -> str | None:
@@ -103,7 +107,7 @@ class TimeSeries(CustomerioStream):
         """The rows of one source."""
         yield self._version_1(piece) if piece.version == "1" else self._between_dates(piece)
 
-    def record(self, raw: dict[str, Any], piece: Source) -> Record:  # noqa: ARG002
+    def record(self, raw: dict[str, Any], piece: Source) -> Record | None:  # noqa: ARG002
         """The row: what is asked for is decided before asking."""
         return self.read(raw)
 
@@ -189,13 +193,13 @@ class TimeSeries(CustomerioStream):
         answer = self.client.fetch("GET", source.path, params=params, expect=self.counted)
         first = self._stated_start(answer, start, end, zone)
         cut = list(buckets(first, end, resolution, zone))
-        return list(self._rows(source, answer, self.series(answer), cut))
+        return list(self._rows(source, answer, self.series(answer, source.place), cut))
 
     def _version_1(self, source: Source) -> Rows:
         """Count back from the bucket that runs at the answer's time; the answer has no dates."""
         resolution = self.settings.metrics_resolution
         answer = self._count_back(source)
-        found = list(self.series(answer))
+        found = list(self.series(answer, source.place))
         length = max((len(counts) for _, each in found for counts in each.values()), default=0)
         if length > _MOST_BUCKETS:
             raise problems.bad_value(self.name, "series", "list of what was asked for")
@@ -233,10 +237,7 @@ class TimeSeries(CustomerioStream):
         if isinstance(said, str) and len(words := said.split()) in _WORDS_OF_TIME:
             date, clock, offset = words[:3]  # "2025-01-01 00:00:00 +0000 UTC"
             said = f"{date}T{clock}{offset[:3]}:{offset[3:]}"
-        try:
-            first = seconds(self.name, {"start": said}, "start")
-        except problems.Problem:
-            first = None
+        first = seconds({"start": said}, "start")
         if first is None:
             return asked
         if not asked - _OFF_BY <= first < end:
@@ -264,7 +265,7 @@ class TimeSeries(CustomerioStream):
                     name: values[index] for name, values in series.items() if index < len(values)
                 }
                 asked = bucket.end > source.window.start and bucket.start < source.window.end
-                if asked and any(counts.values()):
+                if asked and any(count and count != "0" for count in counts.values()):
                     yield {
                         **counts,
                         **source.names,
@@ -275,15 +276,15 @@ class TimeSeries(CustomerioStream):
                         "is_partial": bucket.end > answer.at,
                     }
 
-    def columns(self, parent: dict[str, Any], name: str) -> Series:
+    def columns(self, series: dict[str, Any], place: str) -> Series:
         """Counts by column: no column begins with a digit, which some targets do not take."""
-        if name not in parent:
-            raise problems.bad_value(self.name, name, "object")
         found = {}
-        for column, counts in within(self.name, parent, name).items():
-            if not isinstance(counts, list | None):
-                raise problems.bad_value(self.name, column, "list")
-            found[f"http_{column}" if column in HTTP_CLASSES else column] = counts or []
+        for name, counts in series.items():
+            column = f"http_{name}" if name in HTTP_CLASSES else name
+            if isinstance(counts, list):
+                found[column] = counts
+            elif counts not in (None, "", "nil", {}) and column in self.schema["properties"]:
+                self.outcome.unreadable.add(column, place)
         return found
 
 

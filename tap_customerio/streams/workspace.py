@@ -16,7 +16,8 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.base import ChildStream, CustomerioStream, FolderStream, ListStream
+from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
+from tap_customerio.streams.folders import FolderStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,6 +55,7 @@ class CollectionContents(ChildStream):
     schema = record(
         integer("collection_id", row_number="Place in the collection, from 0."),
         object_of(nested(extra=True), data="The row, as it was uploaded."),
+        text(value="A row that is no object; as JSON, if it is no text either."),
         key=primary_keys,
     )
 
@@ -61,7 +63,10 @@ class CollectionContents(ChildStream):
         """The rows of a list, or the one row of an object: the API knows both."""
         content = answer.whole()
         found = content if isinstance(content, list) else [content]
-        return [{"row_number": number, "data": row} for number, row in enumerate(found)]
+        return [
+            {"row_number": number, "data" if isinstance(row, dict) else "value": row}
+            for number, row in enumerate(found)
+        ]
 
 
 class Snippets(ListStream):
@@ -98,7 +103,8 @@ class SenderIdentities(ListStream):
         for hidden in ("false", "true"):
             params = {"limit": cls.page_size, "hidden": hidden}
             for row in client.listing(cls.path, cls.records_key, params=params):
-                found[identifier(cls.name, row)] = row
+                number = identifier(row)
+                found[id(row) if number is None else str(number)] = row
         return list(found.values())
 
 
@@ -142,13 +148,16 @@ class ReportingWebhooks(ListStream):
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:
         """The hook, with no more of its address than says where it leads."""
-        return super().record({**raw, "endpoint": _place(raw.get("endpoint"))}, piece)
+        endpoint = raw.get("endpoint")
+        if (place := _place(endpoint)) is None and endpoint:
+            self.outcome.unreadable.add("endpoint", self.read.id_of(raw))
+        return super().record({**raw, "endpoint": place}, piece)
 
 
 def _place(address: Any) -> str | None:
     """Scheme, host and port of an address; None of anything else."""
     try:
-        parts = urlsplit(str(address or ""))
+        parts = urlsplit(address if isinstance(address, str) else "")
     except ValueError:
         return None
     place = parts.netloc.rpartition("@")[2]
