@@ -1,14 +1,15 @@
 """Reading deliveries again at fixed ages: pure arithmetic over one cursor per age.
 
 A delivery has passed an age once it has been read at that age or later. The cursor of an age says
-that every delivery created before it has. Each cursor trails the present by its age.
+that every delivery created before it has. Each cursor trails the present by its age. Beside the
+ages that are set there are two of some hours, at which what the API listed late is caught up on.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tap_customerio.windows import DAY, HOUR, Window
+from tap_customerio.windows import DAY, HOUR, Window, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,45 @@ PATIENCE = 50
 
 MARGIN = 6 * HOUR
 """How late the API may list a delivery or what became of it."""
+
+
+LATE = (1 / 24, 1 / 4)
+"""Ages in days that every sync reads at, whatever is set: deliveries may be listed late."""
+
+_CURSORS, _LATER_START = "rescans", "rescans_from"
+
+
+class Cursors:
+    """The cursors of a state.
+
+    A run reads nothing again that was created before its start_date. It then keeps cursors of its
+    own, valid for this start_date, and leaves those alone that lie before it.
+    """
+
+    def __init__(self, state: Mapping[str, Any], ages: Sequence[float], start: int) -> None:
+        """Choose the cursors to go on from.
+
+        Raises:
+            ValueError: When the state holds something else, as are AttributeError and TypeError.
+        """
+        self._start = start
+        self._state = state
+        held = _of_ages(state.get(_CURSORS), ages)
+        self._waiting = {age: cursor for age, cursor in held.items() if cursor < start}
+        self.current = {age: cursor for age, cursor in held.items() if cursor >= start}
+        later = state.get(_LATER_START) or {}
+        if self._waiting and parse(later.get("start_date") or "1970-01-01") == start:
+            self.current |= _of_ages(later.get(_CURSORS), list(self._waiting))
+
+    def as_state(self, cursors: Mapping[float, int]) -> dict[str, Any]:
+        """What the state keeps once `cursors` have been reached."""
+        facts: dict[str, Any] = {_CURSORS: _told({**cursors, **self._waiting})}
+        if self._waiting:
+            own = _told({age: cursors[age] for age in self._waiting})
+            facts[_LATER_START] = {"start_date": rfc3339(self._start), _CURSORS: own}
+        elif _LATER_START in self._state:
+            facts[_LATER_START] = None
+        return facts
 
 
 class Rescans:
@@ -43,8 +83,10 @@ class Rescans:
         """
         self._present = present
         self.cursors: dict[float, int] = {}
-        for age in sorted(ages, reverse=True):
-            cursor = cursors.get(age, began - _seconds(age))
+        for age in sorted({*ages, *LATE}, reverse=True):
+            # States of earlier versions have no late ages: what came before is not read again.
+            since = max(began, read) if age in LATE else began
+            cursor = cursors.get(age, since - _seconds(age))
             self.cursors[age] = max([start, cursor, *self.cursors.values()])
         self._due = {
             age: min(present - _seconds(age), read)
@@ -70,6 +112,11 @@ class Rescans:
         passed = max((age for age, cursor in self.cursors.items() if created < cursor), default=0.0)
         return not passed or changed >= created + _seconds(passed) - MARGIN
 
+    def may_withhold(self, window: Window) -> bool:
+        """Whether a delivery of the window may turn out not to be news."""
+        passed = (age for age, cursor in self.cursors.items() if window.start < cursor)
+        return any(_seconds(age) > MARGIN for age in passed)
+
     def reach(self, end: int) -> dict[float, int]:
         """The cursors once everything due has been read up to `end`."""
         return {
@@ -86,4 +133,18 @@ class Rescans:
 
 
 def _seconds(age: float) -> int:
-    return int(age * DAY)
+    return round(age * DAY)
+
+
+def _of_ages(cursors: Mapping[str, str] | None, ages: Sequence[float]) -> dict[float, int]:
+    """Those of the ages; earlier versions kept six digits of an age."""
+    found = {float(age): parse(moment) for age, moment in (cursors or {}).items()}
+    spelt = {float(f"{age:g}"): float(age) for age in {*ages, *LATE}}
+    rounded = {spelt[age]: moment for age, moment in found.items() if age in spelt}
+    return rounded | {age: found[age] for age in found.keys() & {*ages, *LATE}}
+
+
+def _told(cursors: Mapping[float, int]) -> dict[str, str]:
+    """With the shortest text that is read as the same age."""
+    spelt = {age: f"{age:g}" if float(f"{age:g}") == age else repr(age) for age in cursors}
+    return {spelt[age]: rfc3339(moment) for age, moment in sorted(cursors.items())}

@@ -69,9 +69,10 @@ class Deliveries:
         metrics = {name: at for name, at in events if at <= now}
         newest = max(metrics.values()) if metrics else delivery.created
         outlet, words = delivery.outlet, delivery.words
-        is_erased = self._is_erased(delivery, now)
+        person = None if delivery.person is None else self._people.heir(delivery.person, now)
+        is_erased = person is not None and self._people.lives.is_forgotten(person, now)
         is_forgotten = is_erased or words[1] % 512 == 0
-        customer_id, identifiers, recipient = NOBODY if is_erased else self._whom(delivery)
+        customer_id, identifiers, recipient = NOBODY if is_erased else self._whom(delivery, person)
         row = {
             "id": delivery.id,
             "deduplicate_id": f"{delivery.id}:{newest}",
@@ -98,16 +99,16 @@ class Deliveries:
             row["tracked_responses"] = {"nps_9": {"id": 9, "ts": metrics["clicked"]}}
         return row
 
-    def _is_erased(self, delivery: Delivery, now: float) -> bool:
-        return delivery.person is not None and self._people.lives.is_forgotten(delivery.person, now)
-
-    def _whom(self, delivery: Delivery) -> tuple[str | None, Row | None, str | None]:
-        """Own id, identifiers and address of the recipient."""
-        person = delivery.person
-        if person is None:
-            return None, None, None
+    def _whom(
+        self, delivery: Delivery, person: int | None
+    ) -> tuple[str | None, Row | None, str | None]:
+        """Own id and identifiers of the person, and the address it went to."""
+        if delivery.person is None or person is None:
+            return NOBODY
+        sent_to = self._people.name(delivery.person, delivery.created)
+        recipient = _recipient(delivery.outlet.channel, delivery.person, sent_to.email)
         name = self._people.name(person, delivery.created)
-        return name.id, name.row(), _recipient(delivery.outlet.channel, person, name.email)
+        return name.id, name.row(), recipient
 
 
 def _recipient(channel: str, person: int, email: str | None) -> str | None:

@@ -88,6 +88,7 @@ class People:
         self._daily = -(-at_start * max(1, int(1000 * LOST * turns.rate)) // 1000)
         self._made_name = lru_cache(maxsize=8192)(self._make_name)
         self._added: list[tuple[int, Row]] = []
+        self._heirs: dict[int, tuple[int, int]] = {}
         self._belongs = lru_cache(maxsize=1 << 16)(self._draw)
 
     def count(self, now: float) -> int:
@@ -187,6 +188,16 @@ class People:
         }
         self.lives.note(Happening(at, winner, "profile_merge", changes))
         self.lives.end(loser, at)
+        self._heirs[loser] = (winner, at)
+
+    def heir(self, number: int, now: float) -> int:
+        """Whose a person's deliveries are at `now`: a merge moves them to the winner."""
+        while self.lives.is_over(number, now) and number in self._heirs:
+            winner, at = self._heirs[number]
+            if at > now:
+                break
+            number = winner
+        return number
 
     def is_member(self, segment: int, number: int, now: float) -> bool:
         """Whether the person is in the segment."""

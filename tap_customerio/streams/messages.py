@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio import problems
 from tap_customerio.engine import Split
 from tap_customerio.reader import seconds, within
-from tap_customerio.rescans import Rescans
+from tap_customerio.rescans import Cursors, Rescans
 from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.merges import Merges
 from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Record
 
     from tap_customerio.answers import Page
     from tap_customerio.streams.base import Rows
 
-_CURSORS, _BEGAN = "rescans", "rescans_began"
+_BEGAN, _MERGES = "rescans_began", "merges"
 
 
 class Messages(CustomerioStream):
@@ -103,8 +104,8 @@ class Messages(CustomerioStream):
     def slices(self) -> Iterator[Window]:
         """Windows from the bookmark, or start_date, to end_date or the API's present.
 
-        Then, unless there is an end_date, those of what has come to an age at which it is read
-        again.
+        Then, unless there is an end_date, those of what may have been listed late, and of what has
+        come to an age at which it is read again.
         """
         first = min(self.settings.start or BEGINNING, self.client.present)
         end = min(self.settings.end or self.client.present, self.client.present)
@@ -112,7 +113,10 @@ class Messages(CustomerioStream):
         self._rescans = None if self.settings.end else self._open_rescans(first)
         self._plan = WindowPlan(self._read, end)
         yield from self._plan
-        for whole in self._rescans.ranges() if self._rescans else ():
+        again = self._rescans.ranges() if self._rescans else []
+        if self._rescans and any(map(self._rescans.may_withhold, again)):
+            self._merges.learn(self.client, self._began)
+        for whole in again:
             yield from self._plan.over(whole)
 
     def shortfall(self) -> str | None:
@@ -169,6 +173,9 @@ class Messages(CustomerioStream):
         row = self.read(raw)
         created = row and row["created"]
         if piece.end <= self._read and self._rescans and changed and created:
+            if raw.get("forgotten") or raw["cio_id"] is None:  # which moves no stamp
+                return row
+            changed = max(changed, self._merges.last(str(raw["cio_id"])))
             return row if self._rescans.is_news(parse(created), changed) else None
         return row
 
@@ -177,14 +184,14 @@ class Messages(CustomerioStream):
         if self._rescans is None:
             self.advance(piece.end)
         elif piece.end > self._read:
-            self.advance(piece.end, **self._cursors(self._rescans.cursors))
+            self.advance(piece.end, **self._facts(self._rescans.cursors))
         else:
-            self.advance(self._read, **self._cursors(self._rescans.reach(piece.end)))
+            self.advance(self._read, **self._facts(self._rescans.reach(piece.end)))
 
     def finish_all(self) -> None:
         """Everything has come to its ages."""
         if self._rescans is not None:
-            facts = self._cursors(self._rescans.complete())
+            facts = self._facts(self._rescans.complete())
             self.advance(max(self._read, self.client.present), **facts)
 
     def _open_rescans(self, first: int) -> Rescans:
@@ -194,24 +201,24 @@ class Messages(CustomerioStream):
             Problem: When they are none.
         """
         self._began = self.client.present
-        cursors = {}
+        ages = self.settings.rescan_ages
         try:
             if "replication_key_value" in self.last:
                 self._began = parse(self.last.get(_BEGAN) or self.last["replication_key_value"])
-            for age, moment in (self.last.get(_CURSORS) or {}).items():
-                cursors[float(age)] = parse(moment)
+            self._cursors = Cursors(self.last, ages, first)
+            self._merges = Merges(self.last.get(_MERGES), ages)
         except (AttributeError, TypeError, ValueError):
             raise problems.bad_bookmark(self.name) from None
         return Rescans(
-            self.settings.rescan_ages,
-            cursors,
+            ages,
+            self._cursors.current,
             began=self._began,
             start=first,
             read=self._read,
             present=self.client.present,
         )
 
-    def _cursors(self, cursors: Mapping[float, int]) -> dict[str, Any]:
-        """As the state holds them."""
-        told = {f"{age:g}": rfc3339(moment) for age, moment in sorted(cursors.items())}
-        return {_CURSORS: told, _BEGAN: rfc3339(self._began)}
+    def _facts(self, cursors: dict[float, int]) -> dict[str, Any]:
+        """What the state keeps beside the bookmark."""
+        facts = {_BEGAN: rfc3339(self._began), **self._cursors.as_state(cursors)}
+        return facts if self._merges.until is None else {**facts, _MERGES: self._merges.as_state()}

@@ -10,7 +10,7 @@ import time_machine
 from harness import CORE, NOW, SINCE, config_for, run_tap, small
 
 from tap_customerio.sandbox import Workspace
-from tap_customerio.windows import DAY, WindowPlan, parse, rfc3339
+from tap_customerio.windows import DAY, HOUR, WindowPlan, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +51,10 @@ def test_a_second_run_reads_only_what_is_new(make_sandbox: Callable[..., Sandbox
     box.clock.advance(DAY)
     box.forget()
     second = run_tap(config, streams=["messages"], state=first.states[-1])
-    assert sorted(second.ids("messages")) == truth(box, NOW, NOW + DAY)
+    # Those of the last six hours may have been listed late.
+    assert sorted(second.ids("messages")) == truth(box, NOW - 6 * HOUR, NOW + DAY)
     assert second.ids("messages")
-    assert len([call for call in box.calls if call.path == "/v1/messages"]) == 1
+    assert len([call for call in box.calls if call.path == "/v1/messages"]) == 2
 
 
 def test_a_second_run_with_nothing_new_keeps_the_bookmark(

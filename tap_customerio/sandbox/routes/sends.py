@@ -57,7 +57,8 @@ def messages_of(ask: Ask) -> Row:
     number, (start, end) = person(ask), _window(ask)
     limit, skip = ask.limit(1000), ask.offset("v20:")
     sent = ask.workspace.newest_first(start, end, now=ask.now, lag=ask.quirks.listing_lag)
-    found = (delivery for delivery in sent if delivery.person == number)
+    people = ask.workspace.people
+    found = (d for d in sent if d.person is not None and people.heir(d.person, ask.now) == number)
     rows = list(islice(found, skip, skip + limit + 1))
     page: Row = {"messages": [ask.workspace.show(row, ask.now) for row in rows[:limit]]}
     return page | {"next": token("v20:", skip + limit)} if len(rows) > limit else page

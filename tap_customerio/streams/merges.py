@@ -1,0 +1,94 @@
+"""Who took over the deliveries of someone else, as far as the activity log says so."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.reader import seconds
+from tap_customerio.streams.log import LOG_LAG, LOGGED, entries
+from tap_customerio.windows import DAY, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tap_customerio.client import Client
+
+logger = logging.getLogger("tap-customerio.merges")
+
+
+class Merges:
+    """When each person last took over deliveries; what a merge changes in them moves no stamp.
+
+    Kept in the state until the deliveries have come to their last age. What is not known counts as
+    a merge of everyone: then more is sent than has changed, never less.
+    """
+
+    most = 1000
+
+    def __init__(self, state: Mapping[str, Any] | None, ages: Sequence[float]) -> None:
+        """Take over what a state knows: merges `until` a time, each one from `before` on.
+
+        Raises:
+            ValueError: When the state holds something else, as are AttributeError and TypeError.
+        """
+        state = state or {}
+        self.until: int | None = parse(state["until"]) if "until" in state else None
+        self._before = parse(state["before"]) if "before" in state else 0
+        self._people = {who: parse(at) for who, at in (state.get("people") or {}).items()}
+        self._kept = round(max(ages, default=0) * DAY * 1.1) + LOG_LAG
+
+    def last(self, cio_id: str) -> int:
+        """When the person may last have taken over deliveries."""
+        return max(self._before, self._people.get(cio_id, 0))
+
+    def learn(self, client: Client, began: int) -> None:
+        """Read the log since the last time; `began` is when deliveries were first read."""
+        present = client.present
+        since = began if self.until is None else self.until
+        if since < present - LOGGED:
+            self._before = since = present - LOGGED
+        try:
+            for entry in entries(client, "profile_merge", since - LOG_LAG):
+                self._note(entry, present)
+        except problems.Fatal:
+            raise
+        except problems.Problem as problem:
+            logger.info("Merges are not known, so all deliveries read again are sent: %s", problem)
+            self._before = present
+        self.until = present
+        self._forget(present - self._kept)
+
+    def as_state(self) -> dict[str, Any]:
+        """What a later run has to know."""
+        people = {who: rfc3339(at) for who, at in sorted(self._people.items())}
+        return {
+            "until": rfc3339(self.until or 0),
+            "before": rfc3339(self._before),
+            "people": people,
+        }
+
+    def _note(self, entry: dict[str, Any], present: int) -> None:
+        at = seconds(entry, "timestamp") or present
+        named = set(_named(entry))
+        if not named:
+            self._before = max(self._before, at)
+        for who in named:
+            self._people[who] = max(at, self._people.get(who, 0))
+
+    def _forget(self, before: int) -> None:
+        """Drop what no delivery needs any more, and the oldest of too many."""
+        newest = sorted(self._people.items(), key=lambda item: -item[1])
+        if len(newest) > self.most:
+            self._before = max(self._before, newest[self.most][1])
+        self._people = {who: at for who, at in newest[: self.most] if at >= before}
+
+
+def _named(found: Any) -> Iterator[str]:
+    """Every cio_id in an entry: which of the two people it is booked on is not documented."""
+    if isinstance(found, dict):
+        if found.get("cio_id"):
+            yield str(found["cio_id"]).removeprefix("cio_")
+        for value in found.values():
+            yield from _named(value)

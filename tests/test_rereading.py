@@ -1,0 +1,214 @@
+"""Deliveries that are read again: listed late, merged, forgotten, and after an odd run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from freshness import DAY, HOUR, SINCE, Story
+from test_freshness import check_deliveries
+
+from tap_customerio.sandbox import Quirks
+from tap_customerio.streams.merges import Merges
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from tap_customerio.client import Client
+pytestmark = pytest.mark.slow
+
+AGES = [1, 3, 7]
+
+
+class Log:
+    """An activity log of these entries, on one page."""
+
+    present = SINCE + 9
+
+    def __init__(self, *entries: dict[str, Any]) -> None:
+        """Each gets the same time unless it has one."""
+        self.entries = [{"timestamp": SINCE, **entry} for entry in entries]
+
+    def pages(self, *_: Any, **__: Any) -> list[list[dict[str, Any]]]:
+        """All of it."""
+        return [self.entries]
+
+
+def merges_of(*entries: dict[str, Any], most: int = 9) -> Merges:
+    """What is known of the merges in a log."""
+    merges = Merges(None, AGES)
+    merges.most = most
+    merges.learn(cast("Client", Log(*entries)), SINCE)
+    return merges
+
+
+def story_of(start: int = SINCE + 10 * DAY, ages: Any = AGES, **options: Any) -> Story:
+    """Syncs of deliveries only."""
+    options = {"per_day": 40, "people": 60, **options}
+    settings = {"rescan_ages": ages}
+    return Story(start=start, streams=["messages"], settings=settings, **options)
+
+
+def bookmark(story: Story) -> dict[str, Any]:
+    mark: dict[str, Any] = (story.state or {})["bookmarks"]["messages"]
+    return mark
+
+
+@pytest.mark.parametrize(("ages", "lag"), [([], 15 * 60), ([30], 6 * HOUR)])
+def test_what_is_listed_late_arrives_within_hours_whatever_the_ages(
+    ages: list[int], lag: int
+) -> None:
+    start, per_day = SINCE + 2 * DAY, 1000
+    with story_of(start, ages, per_day=per_day, quirks=Quirks(listing_lag=lag)) as story:
+        story.sync()
+        for _ in range(14):
+            story.sync(HOUR)
+        known = story.now - (HOUR if lag < HOUR else lag + 2 * HOUR)
+        truth = {(row["id"],) for row in story.workspace.deliveries(SINCE, known, now=story.now)}
+        assert len(truth) > per_day
+        assert truth <= story.rows("messages").keys()
+
+
+def test_an_hourly_sync_asks_for_two_more_pages_at_most() -> None:
+    with story_of(ages=[]) as story:
+        story.sync()
+        for _ in range(8):
+            story.sync(HOUR)
+            assert len([c for c in story.sandbox.calls if c.path == "/v1/messages"]) <= 3
+
+
+def test_deliveries_of_merged_people_change_hands() -> None:
+    with story_of() as story:
+        story.sync()
+        register, merged = story.workspace.register, story.now + HOUR
+        winner, loser = _two_people(story)
+        register.merge(winner, loser, at=merged)
+        for _ in range(9):
+            story.sync(DAY)
+        # Older ones had come to their last age before the merge.
+        for row in story.workspace.deliveries(merged - 6 * DAY, merged, now=story.now):
+            held = story.rows("messages")[row["id"],]
+            assert held["cio_id"] == row["customer_identifiers"]["cio_id"] != loser
+        before = story.workspace.deliveries(merged - 6 * DAY, merged, now=merged - 1)
+        assert loser in {row["customer_identifiers"]["cio_id"] for row in before}
+
+
+def _two_people(story: Story) -> list[str]:
+    """Those who were sent the most during the last days."""
+    rows = list(story.workspace.deliveries(story.now - 5 * DAY, story.now, now=story.now))
+    people = [row["customer_identifiers"]["cio_id"] for row in rows]
+    return sorted(set(people), key=people.count)[-2:]
+
+
+def test_deliveries_of_erased_people_lose_their_names() -> None:
+    with story_of() as story:
+        story.sync()
+        erased = story.now + HOUR
+        cio_id = _two_people(story)[0]
+        story.workspace.register.suppress("cio_id", cio_id, at=erased)
+        for _ in range(9):
+            story.sync(DAY)
+        held = story.rows("messages")
+        deliveries = story.workspace.deliveries(erased - 6 * DAY, erased, now=erased - 1)
+        of_them = [row for row in deliveries if row["customer_identifiers"]["cio_id"] == cio_id]
+        assert of_them
+        for row in of_them:
+            now = held[row["id"],]
+            assert (now["forgotten"], now["recipient"], now["cio_id"]) == (True, None, None)
+
+
+def test_when_merges_are_not_known_all_that_is_read_again_is_sent() -> None:
+    with story_of(ages=[1, 3]) as story:
+        for _ in range(5):
+            story.sync(DAY)
+        assert len(story.output.records["messages"]) < _asked_for(story)
+        story.sandbox.fail(status=403, times=1, path="/v1/activities")
+        story.sync(DAY)
+        assert len(story.output.records["messages"]) == _asked_for(story)
+        for _ in range(4):
+            story.sync(DAY)
+        assert len(story.output.records["messages"]) < _asked_for(story)
+
+
+def _asked_for(story: Story) -> int:
+    """How many deliveries the last sync was given."""
+    asked = [call.query for call in story.sandbox.calls if call.path == "/v1/messages"]
+    ranges = [(int(query["start_ts"]), int(query["end_ts"]) + 1) for query in asked]
+    count = story.workspace.count_deliveries
+    return sum(count(start, end, now=story.now) for start, end in ranges)
+
+
+def test_only_so_many_merges_are_kept_and_the_others_count_for_everyone() -> None:
+    whom = [{"customer_identifiers": {"cio_id": f"a{number}"}} for number in range(4)]
+    entries = [{"timestamp": SINCE + number, **who} for number, who in enumerate(whom)]
+    merges = merges_of(*entries, most=2)
+    assert [merges.last(f"a{number}") for number in range(4)] == [
+        SINCE + 1, SINCE + 1, SINCE + 2, SINCE + 3,
+    ]  # fmt: skip
+    assert Merges(merges.as_state(), AGES).as_state() == merges.as_state()
+
+
+def test_a_merge_that_names_nobody_may_be_of_anyone() -> None:
+    merges = merges_of({"customer_identifiers": None, "data": {}})
+    assert merges.last("anyone") == SINCE
+    merges = merges_of({"data": {"from": {"cio_id": "cio_a1"}}})
+    assert (merges.last("a1"), merges.last("anyone")) == (SINCE, 0)
+
+
+def test_one_run_with_a_later_start_date_leaves_the_ages_where_they_were() -> None:
+    with story_of() as story:
+        story.sync()
+        story.sync(DAY)
+        before = bookmark(story)["rescans"]
+        story.sync(HOUR, start_date=rfc3339(story.now))
+        assert bookmark(story)["rescans"] == before
+        for _ in range(3):
+            story.sync(3 * DAY)
+            assert check_deliveries(story, AGES) > 100
+
+
+def test_a_start_date_that_stays_later_is_read_from_at_each_age_once() -> None:
+    with story_of() as story:
+        story.sync()
+        later = story.now - HOUR
+        story.settings = {**story.settings, "start_date": rfc3339(later)}
+        reads: dict[int, int] = {}
+        for _ in range(12):
+            story.sync(DAY)
+            for call in story.sandbox.calls:
+                if call.path == "/v1/messages":
+                    start, end = int(call.query["start_ts"]), int(call.query["end_ts"])
+                    assert start >= later
+                    for hour in range(-(-start // HOUR) * HOUR, end + 1, HOUR):
+                        reads[hour] = reads.get(hour, 0) + 1
+        assert reads[later + 3 * HOUR] == 1 + len(AGES)
+        assert max(reads.values()) <= 1 + len(AGES) + 2
+
+
+def test_ages_are_found_again_in_the_state_as_they_are() -> None:
+    ages = [1 / 3, 1, 2.5]
+    with story_of(ages=ages) as story:
+        story.sync()
+        story.sync(2 * DAY)
+        held = bookmark(story)["rescans"]
+        assert set(ages) <= {float(age) for age in held}
+        assert {"1", "2.5", "0.25"} <= held.keys()
+        exact = repr(1 / 3)
+        old = {("0.333333" if age == exact else age): at for age, at in held.items()}
+        bookmark(story)["rescans"] = old
+        story.sync(HOUR)
+        assert parse(bookmark(story)["rescans"][exact]) == story.now - 8 * HOUR
+        starts = [int(c.query["start_ts"]) for c in story.sandbox.calls if "start_ts" in c.query]
+        assert parse(old["0.333333"]) in starts
+
+
+def test_a_state_of_an_earlier_version_goes_on_without_reading_months_again() -> None:
+    with story_of(ages=[]) as story:
+        story.sync()
+        for _ in range(3):
+            story.sync(5 * DAY)
+        read = story.now
+        began = {"rescans": {}, "rescans_began": rfc3339(SINCE + 10 * DAY)}
+        story.state = {"bookmarks": {"messages": {"replication_key_value": rfc3339(read), **began}}}
+        story.sync(DAY)
+        starts = [int(c.query["start_ts"]) for c in story.sandbox.calls if "start_ts" in c.query]
+        assert min(starts) == read - 6 * HOUR
