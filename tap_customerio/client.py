@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import random
 import threading
+import time
 from collections import Counter
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from urllib.parse import quote
 
 import backoff
@@ -19,10 +18,12 @@ from tap_customerio import problems
 from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.budget import budget_of
 from tap_customerio.pace import Pace
+from tap_customerio.patience import Health, OddAnswer, Patience, log_delay
+from tap_customerio.regions import find_region
 from tap_customerio.transport import Bearer, PassingFault, Question, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from requests.auth import AuthBase
 
@@ -37,7 +38,8 @@ HOSTS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
 PROBE = "/v1/workspaces"
 """A small answer that every key may ask for."""
 
-logger = logging.getLogger("tap-customerio.client")
+PROBES = (Question("GET", PROBE), Question("GET", "/v1/newsletters", {"limit": 1}))
+"""Small answers that show whether the API answers at all; the second if the first is in doubt."""
 
 
 def quoted(identifier: object) -> str:
@@ -51,19 +53,17 @@ def quoted(identifier: object) -> str:
     return quote(str(identifier), safe="")
 
 
-class _OddAnswer(PassingFault):
-    """An answer that cannot be right: perhaps the next one is, and else it is a problem."""
-
-    def __init__(self, problem: problems.Problem) -> None:
-        super().__init__("an answer that cannot be right")
-        self.problem = problem
-
-
 class Client:
     """The App API of one workspace, for any number of threads at one common pace."""
 
     give_up_after = 900.0
-    """Seconds of passing faults after which a request is given up."""
+    """Seconds of passing faults after which a request is given up, and the run if all fail."""
+
+    give_up_alone_after = 120.0
+    """The same, of a request that fails while others are answered."""
+
+    give_up_absent_after = 10.0
+    """The same, where no server has answered yet."""
 
     longest_delay = 60.0
     """Seconds between two tries at most."""
@@ -80,6 +80,8 @@ class Client:
     budget_patience = 120.0
     """Seconds for which whatever keeps a shared budget may be away."""
 
+    probes: ClassVar[tuple[Question, ...]] = PROBES
+
     def __init__(
         self, settings: Settings, auth: AuthBase | None = None, pace: Pace | None = None
     ) -> None:
@@ -95,6 +97,7 @@ class Client:
         self._lock = threading.RLock()
         self._mine = threading.local()
         self._closed = threading.Event()
+        self.health = Health(self._answers)
         self.requests: Counter[str] = Counter()
 
     def _shared_pace(self, settings: Settings) -> Pace:
@@ -120,11 +123,18 @@ class Client:
     @property
     def present(self) -> int:
         """The API's clock at its first answer: the end, exclusive, of all this run reads."""
+        asked = partial(self.listing, PROBE, "workspaces", params={"limit": None})  # as its stream
+        failures: list[problems.Problem] = []
+        for ask in (asked, partial(self._ask, PROBES[1], lambda answer: answer)):
+            if self._present is None:
+                try:
+                    ask()
+                except problems.Fatal:
+                    raise
+                except problems.Problem as problem:
+                    failures.append(problem)
         if self._present is None:
-            with suppress(problems.Forbidden):
-                self.listing(PROBE, "workspaces", params={"limit": None})  # as its stream asks
-        if self._present is None:
-            raise problems.no_date(self._where())
+            raise failures[0] if failures else problems.no_date(self._where())
         return self._present
 
     @property
@@ -153,7 +163,7 @@ class Client:
 
         def read(answer: Answer) -> Answer:
             if expect is not None and expect not in answer.members:
-                raise _OddAnswer(problems.missing_rows(answer.request, expect))
+                raise OddAnswer(problems.missing_rows(answer.request, expect))
             return answer
 
         return self._ask(Question(method, path, params, body), read)
@@ -180,13 +190,13 @@ class Client:
         def read(answer: Answer) -> tuple[Page, Answer]:
             place, token = answer.place_of(key), answer.get("next")
             if place is None:
-                raise _OddAnswer(problems.missing_rows(answer.request, key))
+                raise OddAnswer(problems.missing_rows(answer.request, key))
             if not isinstance(token, str | None):
-                raise _OddAnswer(problems.odd_member(answer.request, "next", "page token"))
+                raise OddAnswer(problems.odd_member(answer.request, "next", "page token"))
             page = Page(answer, place, more=bool(token))
             fresh = ([] if page.empty else [page.mark()]) + ([token] if token else [])
             if not seen.isdisjoint(fresh):
-                raise _OddAnswer(problems.cursor_loop(answer.request))
+                raise OddAnswer(problems.cursor_loop(answer.request))
             seen.update(fresh)
             return page, answer
 
@@ -257,48 +267,41 @@ class Client:
 
     def _ask(self, question: Question, read: Callable[[Answer], T]) -> T:
         """Ask, and try again while faults pass or the answer cannot be read."""
-        odd = count(1)
+        patience = Patience(self, question, getattr(self._mine, "stream", ""))
         retrying = backoff.on_exception(
-            self._delays,
+            patience.delays,
             PassingFault,
             max_time=self.give_up_after,
-            giveup=lambda fault: isinstance(fault, _OddAnswer) and next(odd) >= self.odd_answers,
+            giveup=cast("Any", patience.is_over),
             jitter=None,
             logger=None,
-            on_backoff=_log_delay(question.told),
+            on_backoff=log_delay(question.told),
         )
         try:
             found: T = retrying(self._attempt)(question, read)
-        except _OddAnswer as fault:
-            raise fault.problem from None
         except PassingFault as fault:
-            raise problems.gave_up(question.told, str(fault), self.give_up_after) from None
+            raise patience.explain(fault) from None
         return found
-
-    def _delays(self) -> Generator[float, Any, None]:
-        """Seconds before each new try: what the API asked for, else doubling up to a minute."""
-        fault = yield 0.0
-        longest = 0.5
-        while True:
-            longest = min(2 * longest, self.longest_delay)
-            fault = yield longest * random.uniform(0.5, 1) if fault.wait is None else fault.wait  # noqa: S311 - jitter
 
     def _attempt(self, question: Question, read: Callable[[Answer], T]) -> T:
         request = question.told
         if self._closed.is_set():
             raise problems.closed(request)
         reply = self._send(self._find_base(), question)
+        self.health.is_there |= not reply.ok
         if reply.passes:
-            self._slow_down(reply, request)
+            self._slow_down(reply, question)
         if not requests.codes.ok <= reply.status < requests.codes.multiple_choices:
-            raise self._explain(reply, request)
+            raise self._explain(reply, question)
         try:
             members = decode(reply.content)
         except RecursionError:
-            raise _OddAnswer(problems.unreadable_answer(request)) from None
-        except (TypeError, ValueError) as fault:
-            raise PassingFault(str(fault)) from None
-        return read(Answer(members, self._clock(reply), request))
+            raise OddAnswer(problems.unreadable_answer(request)) from None
+        except (TypeError, ValueError):
+            raise PassingFault("an answer that is no JSON object", absent=True) from None
+        found = read(Answer(members, self._clock(reply), request))
+        self.health.answer()
+        return found
 
     def _send(self, base: str, question: Question) -> Reply:
         """Send one request, booked on the stream that this thread acts for."""
@@ -306,61 +309,89 @@ class Client:
             self.requests[getattr(self._mine, "stream", "")] += 1
         return self._transport.send(base, question)
 
-    def _slow_down(self, reply: Reply, request: str) -> None:
-        wait = reply.retry_after()
+    def _slow_down(self, reply: Reply, question: Question) -> None:
+        wait, reason = reply.retry_after(), f"status {reply.status}"
+        throttled = reply.status == requests.codes.too_many_requests
         if wait is not None and wait > self.give_up_after:
-            raise problems.told_to_wait(request, wait)
-        if reply.status == requests.codes.too_many_requests:
+            others = self._base and self.health.answers_others(time.monotonic(), question.path)
+            if others and not throttled:
+                raise problems.KeepsFailing(question.told, reason, 0)
+            raise problems.told_to_wait(question.told, wait)
+        if throttled:
             self.pace.give_way(wait or 0.0)
             # The pace itself waits on behalf of everyone; without a hint this request backs off.
             wait = None if wait is None else 0.0
-        raise PassingFault(f"status {reply.status}", wait)
+        raise PassingFault(reason, wait, throttled=throttled)
 
-    def _explain(self, reply: Reply, request: str) -> problems.Problem:
-        status = reply.status
-        if status == requests.codes.unauthorized:
-            return self._explain_unauthorized()
-        if status == requests.codes.forbidden:
-            self._clock(reply)
-            return problems.forbidden(request)
+    def _explain(self, reply: Reply, question: Question) -> problems.Problem:
+        status, request = reply.status, question.told
         if status == requests.codes.not_found:
             return problems.Gone(request)
         if status == requests.codes.proxy_authentication_required:
             return problems.proxy_login(self._where())
-        if requests.codes.multiple_choices <= status < requests.codes.bad_request:
-            return problems.redirected(request, status)
+        if status == requests.codes.unauthorized:
+            return self._explain_unauthorized(question)
+        if status == requests.codes.forbidden:
+            self._clock(reply)
+            return self._other_region or problems.forbidden(request, status)
+        if reply.redirects:
+            return self._explain_redirect(request, status)
         is_filtered = self._settings.customers_filter and request == "POST /v1/customers"
         return problems.bad_filter(status) if is_filtered else problems.Refused(request, status)
 
-    def _explain_unauthorized(self) -> problems.Problem:
-        others = {} if self._settings.api_url else HOSTS
-        for region, base in others.items():
-            if base != self._base and self._accepts(base):
-                return problems.other_region(self._settings.region, region)
-        return problems.unauthorized(self._where())
+    def _explain_redirect(self, request: str, status: int) -> problems.Problem:
+        if self.health.has_answered:
+            return problems.redirected_alone(request, status)
+        return self._other_region or problems.redirected(request, status)
 
-    def _accepts(self, base: str) -> bool:
+    def _explain_unauthorized(self, question: Question) -> problems.Problem:
+        """A key that is good for other requests is refused for this one alone."""
+        if self.health.has_answered and self.health.answers_others(time.monotonic(), question.path):
+            return problems.forbidden(question.told, requests.codes.unauthorized)
+        return self._other_region or problems.unauthorized(self._where())
+
+    def explain_absent(self, reason: str, seconds: float) -> problems.Problem:
+        """What to say where no server answers as this API does."""
+        return problems.absent(self._where(), reason, seconds)
+
+    @cached_property
+    def _other_region(self) -> problems.Problem | None:
+        """What to say if it is another region that takes the key; asked for once."""
+        others = {} if self._settings.api_url or self.health.has_answered else HOSTS
+        for region, base in others.items():
+            if base != self._base and self._takes_key(base, PROBES[0]):
+                return problems.other_region(self._settings.region, region)
+        return None
+
+    def _answers(self, path: str) -> bool:
+        """Whether anything but this path is answered; a key may read too little for the probe."""
+        probe = next((probe for probe in self.probes if probe.path != path), None)
+        if probe is None or self._base is None:
+            return False
+        return self._takes_key(self._base, probe) is not False
+
+    def _takes_key(self, base: str, probe: Question) -> bool | None:
+        """Whether the probe is answered; None if the key may not read it."""
         try:
-            return self._send(base, Question("GET", PROBE)).ok
-        except (PassingFault, problems.Problem):
+            reply = self._send(base, probe)
+            if reply.status == requests.codes.forbidden:
+                return None
+            return reply.ok and decode(reply.content) is not None
+        except (PassingFault, problems.Problem, TypeError, ValueError, RecursionError):
             return False
 
     def _find_base(self) -> str:
-        """The base address; for region `auto`, the first that does not refuse the key."""
+        """The base address; for region `auto`, that of the region that takes the key."""
         if self._base is None:
             with self._lock:
-                self._base = self._base or self._first_accepting()
+                self._base = self._base or find_region(HOSTS.values(), self._probe_region)
         return self._base
 
-    def _first_accepting(self) -> str:
-        probe = Question("GET", PROBE)
-        for base in HOSTS.values():
-            reply = self._send(base, probe)
-            if reply.passes:
-                self._slow_down(reply, probe.told)
-            if reply.status != requests.codes.unauthorized:
-                return base
-        raise problems.unauthorized(self._where())
+    def _probe_region(self, base: str) -> Reply:
+        reply = self._send(base, PROBES[0])
+        if reply.passes:
+            self._slow_down(reply, PROBES[0])
+        return reply
 
     def _clock(self, reply: Reply) -> int:
         """Seconds of the answer's Date header; the first becomes the present of this run.
@@ -376,20 +407,8 @@ class Client:
                 self._present = int(date)
             self._now = max(self._now, int(date))
         if date < self._present - self.clocks_differ:
-            raise _OddAnswer(problems.clock_went_back(self._where()))
+            raise OddAnswer(problems.clock_went_back(self._where()))
         return int(date)
 
     def _where(self) -> str:
         return self._base or " and ".join(HOSTS.values())
-
-
-def _log_delay(request: str) -> Callable[[Mapping[str, Any]], None]:
-    def log(details: Mapping[str, Any]) -> None:
-        logger.warning(
-            "%s: %s; trying again in %.1f s",
-            request,
-            details["exception"],
-            details["wait"],
-        )
-
-    return log

@@ -16,37 +16,74 @@ if TYPE_CHECKING:
 class Problem(Exception):  # noqa: N818 - it is a problem of the user's, told to the user
     """Ends the run with one sentence and no traceback."""
 
+    @property
+    def brief(self) -> str:
+        """The same in a list of several."""
+        return str(self)
+
 
 class Fatal(Problem):
     """Concerns the whole run: no other stream would fare better."""
 
 
-class Gone(Problem):
+class Unread(Problem):
+    """One address cannot be read; others can."""
+
+    def __init__(self, sentence: str, request: str, reason: str) -> None:
+        """Remember what was asked for, and in short what came of it."""
+        super().__init__(sentence)
+        self.request = request
+        self._reason = reason
+
+    @property
+    def brief(self) -> str:
+        """The request and what came of it."""
+        return f"{self.request} ({self._reason})"
+
+
+class Gone(Unread):
     """The API knows no such object (404): deleted, perhaps, since it was listed."""
 
     def __init__(self, request: str) -> None:
         """Remember what was asked for."""
         super().__init__(
             f"The API knows nothing at {request} (404): it was deleted meanwhile, or api_url is "
-            "wrong."
+            "wrong.",
+            request,
+            "status 404",
         )
-        self.request = request
 
 
-class Forbidden(Problem):
+class Forbidden(Unread):
     """The key may not read this (403)."""
 
 
-class Refused(Problem):
+class Refused(Unread):
     """The API does not take the question (400 and the like)."""
 
     def __init__(self, request: str, status: int) -> None:
         """Remember the status."""
         super().__init__(
             f"The API refused {request} with status {status}: this tap does not expect that, "
-            "please report it."
+            "please report it.",
+            request,
+            f"status {status}",
         )
         self.status = status
+
+
+class KeepsFailing(Unread):
+    """The API does not answer this, while it answers others."""
+
+    def __init__(self, request: str, reason: str, seconds: float) -> None:
+        """Say what the last failure was, and for how long it was tried."""
+        super().__init__(
+            f"Gave up on {request} after {seconds:.0f} seconds, while the API answered other "
+            f"requests: {reason}. The next run asks for it again; if it fails every time, please "
+            "report it to Customer.io.",
+            request,
+            reason,
+        )
 
 
 def unauthorized(place: str) -> Fatal:
@@ -65,11 +102,29 @@ def other_region(region: str, right: str) -> Fatal:
     )
 
 
-def forbidden(request: str) -> Forbidden:
-    """403."""
+def forbidden(request: str, status: int) -> Forbidden:
+    """403, or 401 for this request alone."""
     return Forbidden(
-        f"app_api_key may not read {request} (403): give the key a role or scope that may, check "
-        "its IP allow-list, or deselect the streams that need it."
+        f"app_api_key may not read {request} ({status}): give the key a role or scope that may, "
+        "check its IP allow-list, or deselect the streams that need it.",
+        request,
+        f"status {status}",
+    )
+
+
+def unknown_region(place: str) -> Fatal:
+    """Region `auto`, and more than one region might be the right one."""
+    return Fatal(
+        f"region is 'auto', but the answers of {place} do not say which of them takes app_api_key: "
+        "set region to 'us' or 'eu', and check the key's role and its IP allow-list."
+    )
+
+
+def absent(place: str, reason: str, seconds: float) -> Fatal:
+    """No server, or another one."""
+    return Fatal(
+        f"Nothing at {place} answers as the Customer.io API does, after {seconds:.0f} seconds of "
+        f"trying: {reason}. Check api_url or region, the network, and the proxy if there is one."
     )
 
 
@@ -86,6 +141,16 @@ def redirected(request: str, status: int) -> Fatal:
     return Fatal(
         f"{request} was redirected (status {status}): set api_url, or for the Track "
         "API track_api_url, to the final address."
+    )
+
+
+def redirected_alone(request: str, status: int) -> Unread:
+    """3xx of this address, while others were answered."""
+    return Unread(
+        f"{request} was redirected (status {status}), and other requests were not: the key follows "
+        "to no other address; please report it.",
+        request,
+        f"status {status}",
     )
 
 
@@ -146,10 +211,10 @@ def told_to_wait(request: str, seconds: float) -> Fatal:
 
 
 def gave_up(request: str, reason: str, seconds: float) -> Fatal:
-    """Nothing but passing faults for too long."""
+    """Nothing but passing faults for too long, and of other requests, too."""
     return Fatal(
-        f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. "
-        "Run again to go on from there."
+        f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. The API answers "
+        "nothing else either: run again later to go on from there."
     )
 
 

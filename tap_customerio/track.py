@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from requests.auth import HTTPBasicAuth
 
@@ -12,6 +13,7 @@ from tap_customerio.pace import Pace
 
 if TYPE_CHECKING:
     from tap_customerio.settings import Settings
+    from tap_customerio.transport import Question
 
 HOSTS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 """Base addresses of the Track API by region."""
@@ -38,6 +40,7 @@ class Track(Client):
     """The Track API of one workspace, asked with the same patience as the App API."""
 
     give_up_after = 120.0
+    probes: ClassVar[tuple[Question, ...]] = ()
 
     def __init__(self, settings: Settings, region: str) -> None:
         """Remember the settings; nothing is sent yet."""
@@ -74,8 +77,16 @@ class Track(Client):
             body = {"type": "person", "action": action, "identifiers": {kind: value}}
             self.fetch("POST", "/api/v2/entity", body=body)
 
-    def _explain_unauthorized(self) -> problems.Problem:
+    def _explain_unauthorized(self, _: Question) -> problems.Problem:
         return problems.track_unauthorized(self.place)
+
+    def explain_absent(self, reason: str, _: float) -> problems.Problem:
+        """Another sentence, for another address."""
+        return problems.track_unreachable(self.place, reason)
+
+    @cached_property
+    def _other_region(self) -> None:
+        """The region is known from the App API."""
 
 
 def connect(

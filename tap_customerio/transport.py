@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import os
 import re
+import socket
 import ssl
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
+import urllib3
 
 from tap_customerio import problems
+from tap_customerio.deadline import BoundedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from tap_customerio.pace import Pace
     from tap_customerio.settings import Settings
 
-_PASSING = {429, 500, 502, 503, 504}
+_PASSING = {408, 425, 429}
 _CHUNK = 1 << 16
 _ADDRESS = re.compile(r"[^/\s]*%40[^/\s]*")
 _QUERY = re.compile(r"\?[^\s'\"]*")
@@ -42,12 +47,25 @@ logging.getLogger("urllib3.connectionpool").addFilter(_Masked())
 
 
 class PassingFault(Exception):  # noqa: N818 - it passes; trying again is the cure
-    """A fault that goes away: the status or exception, and how long to wait if the API said."""
+    """A fault that goes away: the status or cause, and how long to wait if the API said.
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    It is `throttled` where the API only wants fewer requests, and `absent` where perhaps there is
+    no such API at all.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        wait: float | None = None,
+        *,
+        throttled: bool = False,
+        absent: bool = False,
+    ) -> None:
         """Say what it was; `wait` is in seconds."""
         super().__init__(reason)
         self.wait = wait
+        self.throttled = throttled
+        self.absent = absent
 
 
 class Question(NamedTuple):
@@ -79,7 +97,12 @@ class Reply(NamedTuple):
     @property
     def passes(self) -> bool:
         """Whether trying again is worth while."""
-        return self.status in _PASSING
+        return self.status in _PASSING or self.status >= requests.codes.internal_server_error
+
+    @property
+    def redirects(self) -> bool:
+        """Whether it points somewhere else."""
+        return bool(requests.codes.multiple_choices <= self.status < requests.codes.bad_request)
 
     def date(self) -> float | None:
         """The server's clock in unix seconds; None if it does not say."""
@@ -111,7 +134,7 @@ class Bearer(requests.auth.AuthBase):
         return request
 
 
-class _PacedAdapter(requests.adapters.HTTPAdapter):
+class _PacedAdapter(BoundedAdapter):
     """Waits for its turn at the last moment, so that turns and requests keep the same distance."""
 
     def __init__(self, pace: Pace) -> None:
@@ -129,6 +152,9 @@ class Transport:
     largest = 1 << 28
     """Bytes, decompressed, beyond which an answer is refused."""
 
+    connects_within = 10.0
+    """Seconds for a connection at most, which takes no longer where there is a server."""
+
     def __init__(self, settings: Settings, pace: Pace, auth: requests.auth.AuthBase) -> None:
         """Open nothing yet."""
         self._settings = settings
@@ -143,6 +169,7 @@ class Transport:
             PassingFault: When there is no answer, or none that is whole.
             Problem: When trying again would not change that.
         """
+        timeout = self._settings.request_timeout
         with self._session() as session, _faults(base):
             response = session.request(
                 question.method,
@@ -150,7 +177,7 @@ class Transport:
                 params=question.params,
                 data=None if question.body is None else msgspec.json.encode(question.body),
                 auth=self._auth,
-                timeout=self._settings.request_timeout,
+                timeout=(min(timeout, self.connects_within), timeout),
                 allow_redirects=False,
                 stream=True,
             )
@@ -195,19 +222,38 @@ def _faults(base: str) -> Iterator[None]:
     except requests.exceptions.ProxyError as error:
         if " 407 " in str(error):
             raise problems.proxy_login(base) from None
-        raise PassingFault("ProxyError") from None
+        raise PassingFault("the proxy cannot be reached", absent=True) from None
     except requests.exceptions.InvalidURL:
         raise problems.bad_address(base) from None
-    except requests.exceptions.Timeout:
-        raise PassingFault("no answer within request_timeout") from None
     except requests.exceptions.RequestException as error:
-        raise PassingFault(type(error).__name__) from None
+        raise _named(error, urlsplit(base).netloc) from None
+
+
+def _named(error: requests.exceptions.RequestException, host: str) -> PassingFault:
+    """The fault in words; what libraries say would quote the request."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return PassingFault(f"there is no host {host}, or no name server says where", absent=True)
+    if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
+        number = next((c.errno for c in causes if isinstance(c, OSError) and c.errno), None)
+        why = f" ({os.strerror(number)})" if number else ""
+        return PassingFault(f"no connection to {host}{why}", absent=True)
+    if any(isinstance(cause, urllib3.exceptions.ConnectTimeoutError) for cause in causes):
+        return PassingFault(f"no connection to {host} in time", absent=True)
+    if any(isinstance(cause, urllib3.exceptions.TimeoutError) for cause in causes):
+        return PassingFault("no whole answer within request_timeout")
+    return PassingFault(f"the connection broke off ({type(error).__name__})")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it came of; urllib3 keeps that as `reason`, requests as argument."""
+    while error is not None:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)
 
 
 def _broke_off(error: BaseException | None) -> bool:
     """Whether TLS only ended too early, which says nothing about whom it was with."""
-    while error is not None:
-        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return any(isinstance(cause, ends) for cause in _causes(error))

@@ -171,4 +171,6 @@ def _why(problem: problems.Problem) -> str:
         return "The API knows nothing of it (404): not part of the plan, or just deleted."
     if isinstance(problem, problems.Refused):
         return f"The API refused the question (status {problem.status})."
+    if isinstance(problem, problems.KeepsFailing):
+        return f"The API kept failing: {problem.brief}."
     return "The API's answer could not be understood."
