@@ -9,7 +9,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -110,7 +110,7 @@ class Engine(Generic[S, P]):
         self._arrived = threading.Condition(self._lock)
         self._started = False
 
-    def parts(self, lane: Lane[S, P]) -> Iterator[tuple[Part[S, P], Iterator[P]]]:
+    def parts(self, lane: Lane[S, P]) -> Generator[tuple[Part[S, P], Iterator[P]], None, None]:
         """Give one lane's parts; a part's pages must be used up before the next part."""
         with self._changing():
             self._current = lane

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tap_customerio.problems import Problem
+
+_HANDFUL = 5
+"""Slices that fail, and nothing that is read, before a stream is given up."""
 
 _SHOWN = 3
-"""Rows named for each field."""
+"""Rows named for each field, and slices for each stream."""
 
 
 class Tally:
@@ -44,18 +51,23 @@ class Tally:
 class ReadOutcome:
     """How complete one read of one stream is.
 
-    `missing` holds a sentence for each slice that could not be read, `rows_lost` counts rows that
-    could not become records. `doubts` holds reasons why a row that was not seen may still exist.
+    `missing` names each slice that could not be read, `rows_lost` counts rows that could not become
+    records, and `failed` says that the stream was not read to its end. `doubts` holds reasons why a
+    row that was not seen may still exist.
     `unreadable` names values that became null; their rows arrived. `lost` names rows that did not.
     """
 
     def __init__(self) -> None:
         """Start complete."""
+        self.failed = False
+        self.slices = 0
+        self.has_pages = False
         self.missing: list[str] = []
         self.rows_lost = 0
         self.doubts: list[str] = []
         self.unreadable = Tally()
         self.lost = Tally()
+        self._first: Problem | None = None
 
     def lose_row(self, field: str, row: str = "") -> None:
         """Count a row that cannot arrive because of a field; `row` is its id, or its parent's."""
@@ -65,9 +77,41 @@ class ReadOutcome:
     @property
     def is_complete(self) -> bool:
         """Whether every record in range arrived; if not, the run ends with exit code 1."""
-        return not (self.missing or self.rows_lost)
+        return not (self.failed or self.missing or self.rows_lost)
 
     @property
     def proves_absence(self) -> bool:
         """Whether a row that was not seen is gone, so that a target may drop it."""
         return self.is_complete and not self.doubts
+
+    def miss(self, error: Problem) -> None:
+        """Leave out a slice.
+
+        Raises:
+            Problem: The first one, when several slices are missing and no page has arrived: the
+                others would fare no better.
+        """
+        self._first = self._first or error
+        self.missing.append(error.brief)
+        if len(self.missing) >= _HANDFUL:
+            self.check()
+
+    def check(self) -> None:
+        """Check that there is more than what is missing.
+
+        Raises:
+            Problem: The first one.
+        """
+        if self._first is not None and (self.slices == 1 or not self.has_pages):
+            raise self._first
+
+    def summary(self) -> str | None:
+        """Which slices are missing, in a sentence, if the others were read."""
+        if self.slices == 1 or not (self.missing and self.has_pages):
+            return None
+        names = list(dict.fromkeys(self.missing))
+        more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+        return (
+            f"{len(self.missing):,} of its requests could not be read: "
+            f"{', '.join(names[:_SHOWN])}{more}. All else was read; the next run asks again."
+        )

@@ -144,7 +144,8 @@ SETTINGS = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=60,
         title="Request timeout",
-        description="Seconds without an answer after which a request is tried again.",
+        description="Seconds within which a whole answer must have come before the request is "
+        "tried again; five times as many once 64 KiB of it are there.",
     ),
     th.Property(
         "api_url",

@@ -16,6 +16,7 @@ from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStrea
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.series import TimeSeries
+from tap_customerio.streams.slices import checked
 from tap_customerio.windows import BEGINNING, DAY, Window, WindowPlan, rfc3339
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _(stream: ListStream | FolderStream) -> Estimate:
 @_estimate.register(ChildStream)
 @_estimate.register(TimeSeries)
 def _(stream: ChildStream | TimeSeries) -> Estimate:
-    slices = sum(1 for _ in stream.slices())
+    slices = sum(1 for _ in map(checked, stream.slices()))
     return Estimate(stream.name, slices, slices)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from tap_customerio import problems
 from tap_customerio.commands.screen import table
 from tap_customerio.streams.series import TimeSeries
+from tap_customerio.streams.slices import checked
 from tap_customerio.windows import bucket_after, bucket_start, buckets, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
 
     pool = ThreadPoolExecutor(stream.settings.concurrency)
     try:
-        yield from pool.map(read, stream.slices())
+        yield from pool.map(read, map(checked, stream.slices()))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

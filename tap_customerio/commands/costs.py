@@ -10,6 +10,7 @@ from tap_customerio.client import PROBE
 from tap_customerio.pace import Pace
 from tap_customerio.reader import seconds
 from tap_customerio.streams.sends import SENDERS
+from tap_customerio.streams.slices import checked
 from tap_customerio.windows import BEGINNING, DAY
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Costs:
             return _WINDOWS + self.deliveries(start) // _MESSAGES_PAGE
         if stream.name == "activities":
             return self._activities
-        return max(1, sum(1 for _ in stream.slices()))
+        return max(1, sum(1 for _ in map(checked, stream.slices())))
 
     def _month(self, client: Client, number: int) -> float:
         """About how many deliveries were created in a month, from its newest thousand."""

@@ -11,6 +11,7 @@ from tap_customerio import problems
 from tap_customerio.client import Client, T
 from tap_customerio.reader import within
 from tap_customerio.streams.folders import FolderStream
+from tap_customerio.streams.slices import checked
 from tap_customerio.windows import DAY, Window
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _pages(
 
 def newest_first(stream: CustomerioStream) -> Iterator[Any]:
     """A stream's slices; where they are windows of time, the newest first and wide ones."""
-    pieces = iter(stream.slices())
+    pieces = map(checked, stream.slices())
     head = list(islice(pieces, 1))
     if not head or not isinstance(head[0], Window):
         yield from chain(head, pieces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from tap_customerio.engine import Lane
 from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader, identifier, seconds, within
 from tap_customerio.streams.sdk import SdkStream
+from tap_customerio.streams.slices import checked
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -88,7 +90,10 @@ class CustomerioStream(SdkStream):
         return self.tap.settings
 
     def slices(self) -> Iterable[Any]:
-        """What to ask for, oldest first; one slice unless the stream says otherwise."""
+        """What to ask for, oldest first; one slice unless the stream says otherwise.
+
+        In place of slices that cannot be named stands the problem.
+        """
         return (None,)
 
     def pages(self, piece: Any) -> Iterable[Rows | Split[Any]]:
@@ -116,15 +121,18 @@ class CustomerioStream(SdkStream):
             self.advance(min(self._newest, self.settings.end or self._newest))
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        """Give all records; a problem of this stream alone is told, and the others go on."""
+        """Give all records; a problem of this stream alone is reported, and the others go on."""
         try:
             yield from self._run()
         except BaseException as error:
             if not isinstance(error, problems.Problem) or isinstance(error, problems.Fatal):
                 self.tap.stop()
                 raise
-            self._report_missing(error)
+            self.outcome.failed = True
+            self.logger.error("Stream %s failed: %s", self.name, error)  # noqa: TRY400 - a sentence
         self._report_unread()
+        if summary := self.outcome.summary():
+            self.logger.error("Stream %s is incomplete: %s", self.name, summary)
         self.write_state()
 
     @property
@@ -165,12 +173,16 @@ class CustomerioStream(SdkStream):
         """Run the slices through the engine; code after a yield runs once it has been written."""
         engine, lane = self.tap.work(self)
         self.tap.progress.begin(self.name)
-        for part, pages in engine.parts(lane):
-            yield from self._records_of(part.piece, pages)
-            if part.whole:
-                if self.outcome.is_complete:
+        with closing(engine.parts(lane)) as parts:
+            for part, pages in parts:
+                self.outcome.slices += 1
+                yield from self._records_of(part.piece, pages)
+                if part.whole and self.outcome.is_complete:
                     self.finish(part.piece)
-                self.tap.progress.slice(self.name, part.piece)
+                if part.whole:
+                    self.tap.progress.slice(self.name, part.piece)
+        self.report_unmapped()
+        self.outcome.check()
         if self.outcome.is_complete:
             self.finish_all()
         if self.activates and self.outcome.proves_absence:
@@ -188,9 +200,10 @@ class CustomerioStream(SdkStream):
         return self.outcome.is_complete
 
     def _records_of(self, piece: Any, pages: Iterator[Rows]) -> Iterator[Record]:
-        """Records of one slice; its failure is reported, and the next slice goes on."""
+        """Records of one slice; if it fails it is left out, and the next slice goes on."""
         try:
             for page in pages:
+                self.outcome.has_pages = True
                 self._stream_version = self.version if self.activates else None
                 written = 0
                 for raw in page:
@@ -201,12 +214,7 @@ class CustomerioStream(SdkStream):
         except problems.Fatal:
             raise
         except problems.Problem as error:
-            self._report_missing(error)
-
-    def _report_missing(self, error: problems.Problem) -> None:
-        """Remember what could not be read: the run then ends with exit code 1."""
-        self.outcome.missing.append(str(error))
-        self.logger.error("Stream %s failed: %s", self.name, error)
+            self.outcome.miss(error)
 
     def _report_unread(self) -> None:
         """Name what the schema does not know, what became null, and rows that did not arrive."""
@@ -238,7 +246,7 @@ class CustomerioStream(SdkStream):
     def _present(self, piece: Any) -> Iterator[Rows | Split[Any]]:
         """The pages of a slice; none, with a warning, of one that has vanished."""
         try:
-            yield from self.pages(piece)
+            yield from self.pages(checked(piece))
         except problems.Gone as gone:
             if not self.vanishing:
                 raise

@@ -14,11 +14,12 @@ from tap_customerio.streams.sends import SENDERS, Campaigns, parts
 from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tap_customerio.answers import Answer
     from tap_customerio.schema import Schema
-    from tap_customerio.streams.series import Series
+    from tap_customerio.streams.base import ListStream
+    from tap_customerio.streams.series import Counted, Series
 
 _CUT = ("resolution", "timezone", "period_start")
 _KEY = ("source_type", "source_id", *_CUT)
@@ -81,13 +82,14 @@ class Metrics(_Deliveries):
         key=_KEY,
     )
 
-    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
-        """Everything that sends."""
-        for kind, sender in SENDERS.items():
-            for number, row in self.with_ids(sender.listing(self.client), sender.name):
-                names = {"source_type": kind, "source_id": number}
-                path = f"{sender.path}/{quoted(number)}/metrics"
-                yield path, row, names, "2" if kind == "campaign" else "1"
+    def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:  # noqa: ARG002
+        """The sender as a whole."""
+        names = {"source_type": kind, "source_id": number}
+        yield (
+            f"{SENDERS[kind].path}/{quoted(number)}/metrics",
+            names,
+            "2" if kind == "campaign" else "1",
+        )
 
 
 class ActionMetrics(_Deliveries):
@@ -108,19 +110,21 @@ class ActionMetrics(_Deliveries):
         key=primary_keys,
     )
 
-    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
-        """The parts of campaigns, broadcasts and newsletters that their lists name."""
-        for kind in ("campaign", "broadcast", "newsletter"):
-            sender = SENDERS[kind]
-            for number, row in self.with_ids(sender.listing(self.client), sender.name):
-                for place, named in parts(row):
-                    part = identifier(named)
-                    if part is None:
-                        self.outcome.lose_row(f"{sender.name}.{place}[].id", str(number))
-                        continue
-                    names = {"source_type": kind, "source_id": number, "part_id": part}
-                    path = f"{sender.path}/{quoted(number)}/{place}/{quoted(part)}/metrics"
-                    yield path, row, names, "2" if kind == "campaign" else "1"
+    senders: ClassVar[Mapping[str, type[ListStream]]] = {
+        kind: SENDERS[kind] for kind in ("campaign", "broadcast", "newsletter")
+    }
+
+    def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
+        """The parts that the sender's own row names."""
+        sender = SENDERS[kind]
+        for place, named in parts(row):
+            part = identifier(named)
+            if part is None:
+                self.outcome.lose_row(f"{sender.name}.{place}[].id", str(number))
+                continue
+            names = {"source_type": kind, "source_id": number, "part_id": part}
+            path = f"{sender.path}/{quoted(number)}/{place}/{quoted(part)}/metrics"
+            yield path, names, "2" if kind == "campaign" else "1"
 
 
 class LinkMetrics(TimeSeries):
@@ -138,12 +142,10 @@ class LinkMetrics(TimeSeries):
         key=primary_keys,
     )
 
-    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
-        """Everything that sends."""
-        for kind, sender in SENDERS.items():
-            for number, row in self.with_ids(sender.listing(self.client), sender.name):
-                names = {"source_type": kind, "source_id": number}
-                yield f"{sender.path}/{quoted(number)}/metrics/links", row, names, "1"
+    def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:  # noqa: ARG002
+        """The links of the sender."""
+        names = {"source_type": kind, "source_id": number}
+        yield f"{SENDERS[kind].path}/{quoted(number)}/metrics/links", names, "1"
 
     def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """One series per link; several entries with one id are added up."""
@@ -181,11 +183,12 @@ class JourneyMetrics(TimeSeries):
         key=primary_keys,
     )
 
-    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
-        """The campaigns."""
-        for number, row in self.with_ids(Campaigns.listing(self.client), Campaigns.name):
-            path = f"{Campaigns.path}/{quoted(number)}/journey_metrics"
-            yield path, row, {"campaign_id": number}, "journeys"
+    senders: ClassVar[Mapping[str, type[ListStream]]] = {"campaign": Campaigns}
+
+    def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:  # noqa: ARG002
+        """The campaign."""
+        path = f"{Campaigns.path}/{quoted(number)}/journey_metrics"
+        yield path, {"campaign_id": number}, "journeys"
 
     def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,12 +11,14 @@ from tap_customerio.reader import within
 from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
 from tap_customerio.streams.base import CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone
+from tap_customerio.streams.slices import attempted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Record
 
+    from tap_customerio.problems import Problem
     from tap_customerio.streams.base import Rows
 
 _ATTRIBUTES = (
@@ -53,18 +56,22 @@ class Object(NamedTuple):
         return f"/v1/objects/{quoted(self.type)}/{quoted(self.id)}"
 
 
-def all_objects(stream: CustomerioStream) -> Iterator[Object]:
+def all_objects(stream: CustomerioStream) -> Iterator[Object | Problem]:
     """Every object of every type, from one search a type, shared by all who need it."""
     types = stream.with_ids(ObjectTypes.listing(stream.client), ObjectTypes.name)
     for number, _ in types:
-        condition = {"field": "object_id", "operator": "exists", "type_id": str(number)}
-        body = {
-            "object_type_id": str(number),
-            "filter": {"and": [{"object_attribute": condition}]},
-        }
-        rows = stream.client.listing("/v1/objects", "identifiers", method="POST", body=body)
-        for permanent, _ in stream.with_ids(rows, Objects.name, "cio_object_id"):
-            yield Object(number, str(permanent))
+        yield from attempted(partial(_objects_of, stream, number))
+
+
+def _objects_of(stream: CustomerioStream, number: int | str) -> Iterator[Object]:
+    condition = {"field": "object_id", "operator": "exists", "type_id": str(number)}
+    body = {
+        "object_type_id": str(number),
+        "filter": {"and": [{"object_attribute": condition}]},
+    }
+    rows = stream.client.listing("/v1/objects", "identifiers", method="POST", body=body)
+    for permanent, _ in stream.with_ids(rows, Objects.name, "cio_object_id"):
+        yield Object(number, str(permanent))
 
 
 class Objects(CustomerioStream):
@@ -75,7 +82,7 @@ class Objects(CustomerioStream):
     primary_keys = ("object_type_id", "cio_object_id")
     schema = record(*_OBJECT, *_ATTRIBUTES, key=primary_keys)
 
-    def slices(self) -> Iterator[Object]:
+    def slices(self) -> Iterator[Object | Problem]:
         """One an object."""
         return all_objects(self)
 
@@ -107,7 +114,7 @@ class ObjectRelationships(CustomerioStream):
         key=primary_keys,
     )
 
-    def slices(self) -> Iterator[Object]:
+    def slices(self) -> Iterator[Object | Problem]:
         """One an object."""
         return all_objects(self)
 

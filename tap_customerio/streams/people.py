@@ -221,8 +221,8 @@ class Customers(CustomerioStream):
             return None
         try:
             return self._changed(since - self.margin)
-        except (problems.Forbidden, problems.Gone):
-            self.logger.info("The activity log may not be read: reading everyone.")
+        except problems.Unread:
+            self.logger.info("The activity log cannot be read: reading everyone.")
             return None
 
     def _known_until(self) -> int | None:
@@ -265,10 +265,10 @@ class Customers(CustomerioStream):
         return list(changed)
 
     def _anyone_left(self, since: int) -> bool:
-        """Whether the log tells so, or may not be read."""
+        """Whether the log says so, or cannot be read."""
         try:
             return any(True for kind in _DEPARTURES for _ in self._entries(kind, since))
-        except (problems.Forbidden, problems.Gone):
+        except problems.Unread:
             return True
 
     def _entries(self, kind: str, since: int) -> Iterator[dict[str, Any]]:

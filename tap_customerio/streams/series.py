@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tap_customerio import problems
 from tap_customerio.reader import seconds
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.sends import last_send
+from tap_customerio.streams.sends import SENDERS, last_send
+from tap_customerio.streams.slices import attempted
 from tap_customerio.windows import (
     BEGINNING,
     DAY,
@@ -23,12 +25,12 @@ from tap_customerio.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Record
 
     from tap_customerio.answers import Answer
-    from tap_customerio.streams.base import Rows
+    from tap_customerio.streams.base import ListStream, Rows
 
 _STRETCH = 3_600 * DAY
 _FEWEST_STEPS = 2
@@ -40,6 +42,8 @@ _WORD = re.compile(r"[A-Za-z0-9_+/-]+")
 _WORDS_OF_TIME = (3, 4)
 
 Series = dict[str, list[Any]]
+Version = Literal["1", "2", "journeys"]
+Counted = tuple[str, dict[str, Any], Version]
 
 
 class Source(NamedTuple):
@@ -48,7 +52,7 @@ class Source(NamedTuple):
     path: str
     window: Window
     names: dict[str, Any]
-    version: Literal["1", "2", "journeys"]
+    version: Version
 
     @property
     def place(self) -> str:
@@ -70,31 +74,28 @@ class TimeSeries(CustomerioStream):
     zoned: ClassVar[bool] = False
     """Whether campaigns are cut in metrics_timezone."""
 
-    def sources(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], str]]:
-        """Path, row of the sender, names, and version of each thing that counts."""
+    senders: ClassVar[Mapping[str, type[ListStream]]] = SENDERS
+    """Lists of what sends, by source_type."""
+
+    def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
+        """Path, names, and version of each thing that counts for one sender."""
         raise NotImplementedError
 
     def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """What more names the counts at a place, and the counts, the oldest bucket first."""
         raise NotImplementedError
 
-    def slices(self) -> Iterator[Source]:
+    def slices(self) -> Iterator[Source | problems.Problem]:
         """One per source, and per ten years, the most that the API gives at once."""
         self._end = min(self.settings.end or self.client.present, self.client.present)
         self._start = self._first_instant()
         self._warned = False
-        for path, sender, names, version in self.sources():
-            created = seconds(sender, "created") or seconds(sender, "created_at") or BEGINNING
-            start, end = (self._border(moment, version) for moment in (self._start, self._end))
-            start = max(start, created)
-            stretches: Iterable[Window]
-            if version == "1":
-                stretches = [Window(self._within_reach(start), end)]
-            else:
-                stretches = self._stretches(Window(start, end))
-            for window in stretches:
-                if window.start < min(window.end, last_send(sender)):
-                    yield Source(path, window, names, version)  # type: ignore[arg-type]
+        for kind, senders in self.senders.items():
+            for found in attempted(partial(self._listed, senders)):
+                if isinstance(found, problems.Problem):
+                    yield found
+                else:
+                    yield from self._sources(kind, *found)
 
     def shortfall(self) -> str | None:
         """Version 1 counts back from now, and not far."""
@@ -153,6 +154,23 @@ class TimeSeries(CustomerioStream):
             self.logger.warning("%s", told)
         else:
             self.logger.info("The state does not say how buckets were cut: reading all again.")
+
+    def _listed(self, senders: type[ListStream]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        yield from self.with_ids(senders.listing(self.client), senders.name)
+
+    def _sources(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Source]:
+        created = seconds(row, "created") or seconds(row, "created_at") or BEGINNING
+        for path, names, version in self.counted_of(kind, number, row):
+            start, end = (self._border(moment, version) for moment in (self._start, self._end))
+            start = max(start, created)
+            stretches: Iterable[Window]
+            if version == "1":
+                stretches = [Window(self._within_reach(start), end)]
+            else:
+                stretches = self._stretches(Window(start, end))
+            for window in stretches:
+                if window.start < min(window.end, last_send(row)):
+                    yield Source(path, window, names, version)
 
     def _border(self, moment: int, version: str) -> int:
         """Where another run goes on, the bucket belongs to the one in which it begins."""
