@@ -313,8 +313,7 @@ class Client:
         wait, reason = reply.retry_after(), f"status {reply.status}"
         throttled = reply.status == requests.codes.too_many_requests
         if wait is not None and wait > self.give_up_after:
-            others = self._base and self.health.answers_others(time.monotonic(), question.path)
-            if others and not throttled:
+            if self._base and not throttled and self._answers_others(question):
                 raise problems.KeepsFailing(question.told, reason, 0)
             raise problems.told_to_wait(question.told, wait)
         if throttled:
@@ -335,20 +334,23 @@ class Client:
             self._clock(reply)
             return self._other_region or problems.forbidden(request, status)
         if reply.redirects:
-            return self._explain_redirect(request, status)
+            return self._explain_redirect(question, status)
         is_filtered = self._settings.customers_filter and request == "POST /v1/customers"
         return problems.bad_filter(status) if is_filtered else problems.Refused(request, status)
 
-    def _explain_redirect(self, request: str, status: int) -> problems.Problem:
-        if self.health.has_answered:
-            return problems.redirected_alone(request, status)
-        return self._other_region or problems.redirected(request, status)
+    def _explain_redirect(self, question: Question, status: int) -> problems.Problem:
+        if self._answers_others(question):
+            return problems.redirected_alone(question.told, status)
+        return self._other_region or problems.redirected(question.told, status)
 
     def _explain_unauthorized(self, question: Question) -> problems.Problem:
         """A key that is good for other requests is refused for this one alone."""
-        if self.health.has_answered and self.health.answers_others(time.monotonic(), question.path):
+        if self._answers_others(question):
             return problems.forbidden(question.told, requests.codes.unauthorized)
         return self._other_region or problems.unauthorized(self._where())
+
+    def _answers_others(self, question: Question) -> bool:
+        return self.health.answers_others(time.monotonic(), question.path)
 
     def explain_absent(self, reason: str, seconds: float) -> problems.Problem:
         """What to say where no server answers as this API does."""
