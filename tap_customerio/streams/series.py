@@ -95,7 +95,7 @@ class TimeSeries(CustomerioStream):
                 if isinstance(found, problems.Problem):
                     yield found
                 else:
-                    yield from self._sources(kind, *found)
+                    yield from attempted(partial(self._sources, kind, *found))
 
     def shortfall(self) -> str | None:
         """Version 1 counts back from now, and not far."""
