@@ -8,10 +8,11 @@ import json
 import stat
 from typing import TYPE_CHECKING, Any
 
-from harness import NOW, SINCE
+from harness import NOW
 from terminal import config_file, typed
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,8 @@ class Desk:
         self, folder: Path, workspace: dict[str, Any] | None = None, **options: Any
     ) -> None:
         """Prepare a workspace of some 20 people."""
-        space = Workspace(**{"since": SINCE, "per_day": 6, "people": 20, **(workspace or {})})
+        size = {"since": (NOW // DAY - 250) * DAY, "per_day": 6, "activities_per_day": 12}
+        space = Workspace(**{**size, "people": 20, **(workspace or {})})
         self.clock = Clock(NOW)
         self.box = Sandbox(space, clock=self.clock, requests_per_second=None, **options)
         self.folder = folder

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.former import named_before
+from tap_customerio.privacy.history import (
+    MAYBE_CUT,
+    OLD,
+    UNBOUNDED,
+    backwards,
+    is_within,
+    keeps_old,
+)
 from tap_customerio.privacy.identity import profiles
-from tap_customerio.windows import BEGINNING, DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_customerio.client import Client
     from tap_customerio.privacy.identity import Person, Request
@@ -26,18 +35,25 @@ LISTS: dict[str, tuple[str, str, dict[str, int]]] = {
 }
 """What is held, by the report's names: its path and key in the API, and how to ask for it."""
 
+PARTS: dict[str, type] = {
+    "attributes": dict,
+    "timestamps": dict,
+    "unsubscribed": bool,
+    "devices": list,
+}
+"""What a profile holds, and of what shape."""
+
 KINDS = ("attributes", "devices", *LISTS, "messages")
 
 CAVEATS = (
     "Activities reach back 30 days for sure; older ones may be missing.",
-    "Messages are those that the API still lists, which for older than six months is not certain.",
+    "Messages are those that the API still lists.",
     "Bodies of messages are not included; each shows what was sent, when, and what became of it.",
+    "Identifiers a person had before, or who was merged into them: known of 30 days only.",
     "Not included: downloaded exports, collections, other workspaces of the account.",
     "Not included: copies that webhooks, integrations and warehouses hold.",
 )
 """What the reader of a report must know."""
-
-_HALF_A_YEAR = 180 * DAY  # wider windows are cut to six months without a word
 
 
 class Held:
@@ -50,19 +66,24 @@ class Held:
         self.people: list[dict[str, Any]] = []
         self.suppressions: list[dict[str, Any]] = []
         self.not_read: list[dict[str, str]] = []
+        self._is_unbounded = False
 
-    def read(self, request: Request, people: Iterable[Person]) -> None:
+    def read(
+        self, request: Request, people: Iterable[Person], also: Iterable[tuple[str, str]] = ()
+    ) -> None:
         """Read everything on everybody found, and what the e-mail provider has on the addresses.
 
         Raises:
             Problem: When the key is refused, or the API is gone.
         """
-        emails = {request.value.lower()} if request.kind == "email" else set()
+        emails = {value.lower() for kind, value in (request, *also) if kind == "email"}
         for person in people:
             held = self._read_person(person.cio_id)
             self.people.append(held)
             for named in (person.identifiers, held["attributes"] or {}):
                 emails.add(str(named.get("email") or "").lower())
+            former: list[dict[str, str]] = held["former_identifiers"] or []
+            emails |= {each["value"].lower() for each in former if each["type"] == "email"}
         for email in sorted(email for email in emails if "@" in email):
             self._read_suppressions(email)
 
@@ -78,18 +99,49 @@ class Held:
         def part(name: str, read: Callable[[str], T]) -> T | None:
             return self._tried(name, cio_id, lambda: self._at(cio_id, read))
 
-        profile = self._tried("attributes", cio_id, lambda: self._profile(cio_id)) or {}
+        profile = self._tried("profile", cio_id, lambda: self._profile(cio_id)) or {}
         held: dict[str, Any] = {
             "cio_id": cio_id,
             "identifiers": profile.get("identifiers") or {},
-            **{name: profile.get(name) for name in ("attributes", "timestamps", "unsubscribed")},
-            "devices": (profile.get("devices") or []) if profile else None,
+            **{name: self._part(profile, name, cio_id) for name in PARTS},
             "subscription_preferences": part("subscription_preferences", self._preferences),
         }
         for name, how in LISTS.items():
             held[name] = part(name, partial(self._rows, *how))
+        held["former_identifiers"] = named_before(held["activities"], held["identifiers"])
         held["messages"] = part("messages", self._messages)
+        self._judge(held)
         return held
+
+    def _part(self, profile: Mapping[str, Any], name: str, cio_id: str) -> Any:
+        """A part of a profile, if it is of the shape it should be of."""
+        value = profile.get(name)
+        if name == "devices" and value is None and profile:
+            return []
+        is_whole = isinstance(value, PARTS[name])
+        if name == "devices" and is_whole:
+            is_whole = all(isinstance(device, dict) for device in value or ())
+        is_unset = value is None and name == "timestamps"  # which the API may stop to send
+        if profile and not is_whole and not is_unset:
+            self._note(name, cio_id, _why(refusals.odd_shape(name)))
+        return value if is_whole else None
+
+    def _judge(self, held: Mapping[str, Any]) -> None:
+        """Note messages that may have been cut to six months."""
+        messages, oldest = held["messages"], self._client.present - OLD
+        if messages is None:
+            return
+        stamps = [at for at in (held["timestamps"] or {}).values() if type(at) is int and at > 0]
+        is_young = bool(stamps) and min(stamps) > oldest
+        has_old = any(
+            0 < row["created"] < oldest for row in messages if type(row.get("created")) is int
+        )
+        # Recent messages that came in their own window alone show that windows count.
+        is_shown = has_old or (bool(messages) and keeps_old(self._client))
+        if self._is_unbounded:
+            self._note("messages", held["cio_id"], UNBOUNDED)
+        elif not is_young and not is_shown:
+            self._note("messages", held["cio_id"], MAYBE_CUT)
 
     def _profile(self, cio_id: str) -> dict[str, Any]:
         found = profiles(self._client, [cio_id])
@@ -97,17 +149,22 @@ class Held:
             raise problems.Gone(f"{cio_id} in the list of profiles")
         return found[0]
 
-    def _preferences(self, base: str) -> dict[str, Any] | None:
+    def _preferences(self, base: str) -> dict[str, Any]:
         path = f"{base}/subscription_preferences"
-        found = self._client.fetch("GET", path, params={"id_type": "cio_id"}).get("customer")
-        return found if isinstance(found, dict) else None
+        answer = self._client.fetch("GET", path, params={"id_type": "cio_id"})
+        found = answer.object("customer")
+        if not isinstance(found.get("topics"), list | None):
+            raise refusals.odd_shape("subscription_preferences")
+        return found
 
     def _messages(self, base: str) -> list[dict[str, Any]]:
         """Deliveries of all time, newest first; window by window, as the API cuts what is wider."""
         found: dict[str, dict[str, Any]] = {}
-        for start, end in _backwards(self._client.present):
+        self._is_unbounded = False
+        for start, end in backwards(self._client.present):
             window = {"start_ts": start, "end_ts": end, "limit": 1000}
             for row in self._rows("messages", "messages", window, base):
+                self._is_unbounded |= not is_within(row, start, end)
                 found.setdefault(str(row.get("id")), row)
         return list(found.values())
 
@@ -137,8 +194,8 @@ class Held:
         def read() -> list[dict[str, Any]]:
             try:
                 path = f"/v1/esp/search_suppression/{quoted(email)}"
-                return list(self._client.fetch("GET", path).get("suppressions") or [])
-            except problems.Gone:  # on no list, probably: nobody has said which answer means that
+                return self._client.fetch("GET", path).objects("suppressions")
+            except problems.Gone:  # probably what an address on no list gets; undocumented
                 return []
 
         self.suppressions += self._tried("provider_suppressions", None, read) or []
@@ -150,18 +207,12 @@ class Held:
         except problems.Fatal:
             raise
         except problems.Problem as problem:
-            where = {"cio_id": cio_id} if cio_id else {}
-            self.not_read.append({"what": what, **where, "why": _why(problem)})
+            self._note(what, cio_id, _why(problem))
             return None
 
-
-def _backwards(present: int) -> Iterator[tuple[int, int]]:
-    """Windows from the present to the beginning, both ends inclusive, as the API's are."""
-    end = present
-    while end >= BEGINNING:
-        start = max(BEGINNING, end - _HALF_A_YEAR + 1)
-        yield start, end
-        end = start - 1
+    def _note(self, what: str, cio_id: str | None, why: str) -> None:
+        where = {"cio_id": cio_id} if cio_id else {}
+        self.not_read.append({"what": what, **where, "why": why})
 
 
 def _why(problem: problems.Problem) -> str:
@@ -173,4 +224,6 @@ def _why(problem: problems.Problem) -> str:
         return f"The API refused the question (status {problem.status})."
     if isinstance(problem, problems.KeepsFailing):
         return f"The API kept failing: {problem.brief}."
+    if isinstance(problem, refusals.OddShape):
+        return str(problem)
     return "The API's answer could not be understood."

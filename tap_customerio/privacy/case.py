@@ -43,7 +43,8 @@ class Case:
             "outcome": worst([]),
             "people": list(self._states.values()),
             "not_included": [digest(key, "cio_id", other.cio_id) for other in match.others],
-            "residue": list(RESIDUE),
+            "former_identifiers": [described(key, *named) for named in match.former],
+            "residue": [*RESIDUE, *match.notes],
         }
         self._keep_earlier()
         self._write_journal()
@@ -137,8 +138,9 @@ class Case:
             self._folder.write_json(name, earlier)
 
     def _write_journal(self) -> None:
-        journal = {"people": self._match.people, "others": self._match.others, "calls": self._calls}
-        self._folder.write_json(JOURNAL, journal)
+        match = self._match._asdict()
+        del match["request"]
+        self._folder.write_json(JOURNAL, {**match, "calls": self._calls})
 
     def _write(self) -> None:
         states = self._evidence["people"]

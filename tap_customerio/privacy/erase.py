@@ -18,13 +18,17 @@ from tap_customerio.privacy.evidence import (
     described,
     now,
 )
+from tap_customerio.privacy.former import with_also, with_former
 from tap_customerio.privacy.identity import Match, Person, look_up, profiles, resolve
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tap_customerio.client import Client
     from tap_customerio.privacy.evidence import Outcome
     from tap_customerio.privacy.folder import Folder
+    from tap_customerio.privacy.former import Named
     from tap_customerio.privacy.identity import Request
     from tap_customerio.track import Account, Action, Track
 
@@ -82,17 +86,20 @@ class Eraser:
         self._client.close()
         self._track.close()
 
-    def find(self, request: Request, folder: Folder) -> Match:
+    def find(self, request: Request, folder: Folder, also: Sequence[Named] = ()) -> Match:
         """Whom an interrupted run meant, or else whom the App API finds.
+
+        `also` are identifiers, by kind, that the people are known to have had before.
 
         Raises:
             Problem: When it cannot be found out.
         """
         left = folder.read_json(JOURNAL)
         if left is None:
-            return resolve(self._client, request)
+            return with_former(self._client, resolve(self._client, request), also)
         people, others = ([Person(*each) for each in left[part]] for part in ("people", "others"))
-        return Match(request, people, others)
+        former = [(kind, value) for kind, value in left["former"]]
+        return with_also(self._client, Match(request, people, others, former, left["notes"]), also)
 
     def erase(self, match: Match, folder: Folder) -> Outcome:
         """Erase everybody found, and leave evidence in the folder, whatever happens.

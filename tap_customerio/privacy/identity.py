@@ -90,6 +90,10 @@ class Match(NamedTuple):
     request: Request
     people: Sequence[Person]
     others: Sequence[Person] = ()
+    former: Sequence[tuple[str, str]] = ()
+    """Identifiers, by kind, that the people had before."""
+    notes: Sequence[str] = ()
+    """What is not known about those."""
 
 
 def masked(kind: str, text: str) -> str:

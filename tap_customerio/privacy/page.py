@@ -30,6 +30,7 @@ _SEGMENT = {"name": "name", "description": "description"}
 _DEVICE = {"platform": "platform", "id": "token", "last_used": "last used", "attributes": "details"}
 _OPT_OUT = {"channel": "channel", "from": "sender"}
 _RELATIONSHIP = {"object_type_id": "type", "identifiers": "object", "attributes": "details"}
+_FORMER = {"type": "kind", "value": "identifier"}
 _TOPIC = {"name": "topic", "description": "description", "subscribed": "subscribed"}
 _SUPPRESSION = {"email": "address", "created": "since", "reason": "reason", "status": "status"}
 _TIMES = {"created", "created_at", "timestamp", "last_used"}
@@ -66,6 +67,7 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
     parts = [
         f"<h2>Person {number}</h2>",
         f"<p>Customer.io id {_text(person['cio_id'])}. Unsubscribed from everything: {state}.</p>",
+        _table("Identifiers they had before", person["former_identifiers"], _FORMER),
         _table("Attributes", pairs, {"name": "name", "value": "value"}),
         _table("Devices", person["devices"], _DEVICE),
         _table("Segments", person["segments"], _SEGMENT),

@@ -5,6 +5,15 @@ from __future__ import annotations
 from tap_customerio.problems import Problem
 
 
+class OddShape(Problem):
+    """An answer of which a part was not as the contract says."""
+
+
+def odd_shape(what: str) -> OddShape:
+    """A list that is no list, and the like."""
+    return OddShape(f"The API's answer was of another shape than expected: {what}.")
+
+
 def no_identifier() -> Problem:
     """Nobody in particular; never to be sent."""
     return Problem("The identifier is empty: name the person by one that is not.")

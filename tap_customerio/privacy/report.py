@@ -20,7 +20,7 @@ from tap_customerio.privacy.page import page
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tap_customerio.client import Client
     from tap_customerio.privacy.folder import Folder
@@ -29,10 +29,18 @@ if TYPE_CHECKING:
 FILES = ("report.json", "report.html")
 
 
-def write_access(
-    client: Client, request: Request, folder: Folder, key: bytes, tell: Callable[[Match], None]
+def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the answer goes
+    client: Client,
+    request: Request,
+    folder: Folder,
+    key: bytes,
+    *,
+    tell: Callable[[Match], None],
+    also: Sequence[tuple[str, str]] = (),
 ) -> Outcome:
     """Read everything that is held, and write the package; `tell` is given who was found.
+
+    `also` are identifiers, by kind, that the people are known to have had before.
 
     Raises:
         Problem: When nobody can be looked up, or nothing can be written.
@@ -41,7 +49,7 @@ def write_access(
     match = resolve(client, request)
     tell(match)
     held = Held(client)
-    held.read(request, match.people)
+    held.read(request, match.people, also)
     outcome = INCOMPLETE if held.not_read else COMPLETE if match.people else NOT_FOUND
     report = _report(request, held)
     folder.write_json("report.json", report)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from tap_customerio.personal import is_personal
+from tap_customerio.privacy.dialects import OTHER, stage
 from tap_customerio.privacy.folder import append
 from tap_customerio.streams import all_streams
 
@@ -28,7 +30,7 @@ class Table(NamedTuple):
     keys: Mapping[str, str]
     personal: tuple[str, ...]
 
-    def statement(self, schema: str, values: Mapping[str, list[str]]) -> str | None:
+    def statement(self, values: Mapping[str, list[str]], prefix: str = "") -> str | None:
         """What removes the people with these identifiers, if the table has any of them."""
         where = [
             f"{column} = {value}" if kind != "email" else f"lower({column}) = lower({value})"
@@ -37,11 +39,16 @@ class Table(NamedTuple):
         ]
         if not where:
             return None
-        words = ["DELETE FROM", f"{schema}.{self.name}" if schema else self.name]
+        words = ["DELETE FROM", f"{prefix}{self.name}"]
         if self.name in COUNTED:
             nulls = ", ".join(f"{column} = NULL" for column in self.personal)
             words = ["UPDATE", words[1], "SET", nulls]
         return " ".join(words) + "\n WHERE " + "\n    OR ".join(where) + ";"
+
+    def empty(self) -> str:
+        """What makes an empty table of this name, in a schema to be filled in."""
+        columns = dict.fromkeys((*self.keys.values(), *self.personal))
+        return f"CREATE TABLE {{spare}}.{self.name} ({' VARCHAR, '.join(columns)} VARCHAR);"
 
 
 def tables() -> Iterator[Table]:
@@ -57,7 +64,7 @@ def tables() -> Iterator[Table]:
             yield Table(kind.name, keys, personal)
 
 
-def statements(match: Match, schema: str = "") -> str:
+def statements(match: Match, schema: str = "", dialect: str = OTHER) -> str:
     """What handles the copies of everybody found, or of whoever had the identifier."""
     named: dict[str, list[str]] = {}
     shared = {other.identifiers.get("email", "").lower() for other in match.others}
@@ -66,19 +73,29 @@ def statements(match: Match, schema: str = "") -> str:
             named.setdefault(kind, []).append(value)
     values = {kind: [_literal(text) for text in texts] for kind, texts in named.items()}
     known = {kind: [text for text in texts if text] for kind, texts in values.items()}
-    lines = [table.statement(schema, known) for table in tables()]
+    notes = list(match.notes)
     if known != values:
-        lines.append("-- An identifier with a backslash is left out: handle it by hand.")
-    return "\n".join(filter(None, lines)) + "\n"
+        notes.append("An identifier with a backslash is left out: handle it by hand.")
+    lines = [f"-- {note}" for note in notes]
+    prefix = f"{schema}." if schema and dialect == OTHER else ""
+    made = [(table, table.statement(known, prefix)) for table in tables()]
+    used = [table for table, statement in made if statement]
+    lines += [statement for _, statement in made if statement]
+    if dialect == OTHER or not used:
+        return "\n".join(lines) + "\n"
+    names, empty = [table.name for table in used], [table.empty() for table in used]
+    before, after = stage(dialect, schema, names, empty)
+    return "\n".join([*before, *lines, *after]) + "\n"
 
 
 class Script:
     """Statements that are added to a file, or printed."""
 
-    def __init__(self, path: Path | None, schema: str) -> None:
+    def __init__(self, path: Path | None, schema: str, dialect: str) -> None:
         """Without a path they go nowhere, and with - they are printed."""
         self.is_printed = str(path) == "-"
-        self._path, self._schema = path, schema
+        self.path = path
+        self._schema, self._dialect = schema, dialect
 
     def add(self, match: Match) -> None:
         """Add what handles the copies of everybody found.
@@ -86,10 +103,11 @@ class Script:
         Raises:
             Problem: When they cannot be written.
         """
+        text = statements(match, self._schema, self._dialect)
         if self.is_printed:
-            click.echo(statements(match, self._schema), nl=False)
-        elif self._path:
-            append(self._path, statements(match, self._schema))
+            click.echo(text, nl=False)
+        elif self.path:
+            append(self.path, text)
 
 
 def table_prefix(_ctx: click.Context, _param: click.Parameter, schema: str) -> str:
@@ -109,11 +127,13 @@ def _identifiers(match: Match) -> Iterator[tuple[str, str]]:
     for person in match.people:
         yield "cio_id", person.cio_id
         yield from person.identifiers.items()
+    yield from match.former
 
 
 def _literal(text: str) -> str:
     """A text in quotes; empty with a backslash, which databases read in different ways."""
-    return "" if "\\" in text or not text.isprintable() else "'" + text.replace("'", "''") + "'"
+    is_plain = not any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text)
+    return "" if "\\" in text or not is_plain else "'" + text.replace("'", "''") + "'"
 
 
 def _has_personal(kind: Any, name: str) -> bool:

@@ -64,7 +64,7 @@ def test_the_package_holds_all_that_is_known_of_a_person(desk: Desk) -> None:
     assert profile is not None
     for part in ("identifiers", "attributes", "timestamps", "unsubscribed", "devices"):
         assert held[part] == profile[part]
-    sent = space.deliveries(NOW - 200 * DAY, NOW + 1, now=NOW)
+    sent = space.deliveries(NOW - 500 * DAY, NOW + 1, now=NOW)
     assert held["messages"] == [row for row in sent if row["customer_id"] == names["id"]][::-1]
     assert len(held["messages"]) > 2
     about = {row["customer_identifiers"]["cio_id"] for row in held["activities"]}
@@ -213,6 +213,94 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_there(open_desk: Callable[.
     assert held["messages"]
     page = Words((desk.folder / "out" / "report.html").read_text()).text
     assert page.count("Could not be read.") == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("attributes", None),
+        ("attributes", ["a"]),
+        ("unsubscribed", "no"),
+        ("devices", {"id": "tok"}),
+        ("devices", ["tok"]),
+        ("timestamps", []),
+    ],
+)
+def test_a_part_of_a_profile_of_another_shape_is_not_read(
+    desk: Desk, part: str, value: Any
+) -> None:
+    cio_id = desk.add(id="ada")
+    profile = {**desk.box.workspace.find("cio_id", cio_id, NOW), part: value}  # type: ignore[dict-item]
+    found = {"customers": [{"identifiers": profile["identifiers"]}]}
+    desk.box.fail(status=200, body=found, path=PEOPLE)
+    desk.box.fail(status=200, body={"customers": [profile]}, path=PEOPLE)
+    screen = desk.ask("access", "--cio-id", cio_id)
+    assert screen.code == 3
+    report = desk.read("report.json")
+    # Without a time of creation, messages of more than six months ago may exist.
+    wanted = [part, "messages"] if part == "timestamps" else [part]
+    assert [each["what"] for each in report["not_read"]] == wanted
+    assert "of another shape" in report["not_read"][0]["why"]
+    assert report["people"][0][part] is None
+
+
+def test_preferences_of_another_shape_are_not_read(desk: Desk) -> None:
+    cio_id = desk.add(id="ada")
+    path = "/v1/customers/*/subscription_preferences"
+    desk.box.fail(status=200, body={"customer": {"topics": "all"}}, times=9, path=path)
+    assert desk.ask("access", "--cio-id", cio_id).code == 3
+    assert [each["what"] for each in desk.read("report.json")["not_read"]] == [
+        "subscription_preferences"
+    ]
+
+
+def test_messages_that_may_be_cut_to_six_months_are_told(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(quirks=Quirks(forgets_old=True))
+    names = desk.known()
+    assert desk.ask("access", "--cio-id", names["cio_id"]).code == 3
+    report = desk.read("report.json")
+    assert [each["what"] for each in report["not_read"]] == ["messages"]
+    assert "No message older than six months is listed" in report["not_read"][0]["why"]
+    assert report["people"][0]["messages"]
+    newcomer = desk.add(id="newcomer")
+    assert desk.ask("access", "--cio-id", newcomer, to="out/young").code == 0
+
+
+def test_a_person_without_old_messages_is_complete_where_others_have_some(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk()
+    names, edge = desk.known(), NOW - 180 * DAY
+    sent = desk.box.workspace.deliveries(edge, NOW + 1, now=NOW)
+    recent = [row for row in sent if row["customer_id"] == names["id"]][::-1]
+    path = f"/v1/customers/{names['cio_id']}/messages"
+    for rows in (recent, *[[] for _ in range(40)]):
+        desk.box.fail(status=200, body={"messages": rows, "next": ""}, path=path)
+    assert desk.ask("access", "--cio-id", names["cio_id"]).code == 0
+
+
+def test_periods_that_the_api_does_not_keep_to_are_told(desk: Desk) -> None:
+    names = desk.known()
+    [row] = [{"id": "dg1", "created": NOW - 10, "type": "email"}]
+    path = f"/v1/customers/{names['cio_id']}/messages"
+    desk.box.fail(status=200, body={"messages": [row], "next": ""}, times=99, path=path)
+    assert desk.ask("access", "--cio-id", names["cio_id"]).code == 3
+    report = desk.read("report.json")
+    assert "did not keep to the periods" in report["not_read"][0]["why"]
+    assert len(report["people"][0]["messages"]) == 1
+
+
+def test_former_identifiers_are_in_the_report(desk: Desk) -> None:
+    person = desk.add(id="old", email="old@example.com")
+    desk.register.change(person, {"id": "new", "email": "new@example.com"}, at=NOW)
+    words = ("--also-email", "older@example.com")
+    desk.ask("access", "--cio-id", person, *words)
+    report = desk.read("report.json")
+    former = [(each["type"], each["value"]) for each in report["people"][0]["former_identifiers"]]
+    assert sorted(former) == [("email", "old@example.com"), ("id", "old")]
+    asked = {call.path.rpartition("/")[2] for call in desk.box.calls if "/esp/" in call.path}
+    assert asked == {"old@example.com", "new@example.com", "older@example.com"}
+    assert "old@example.com" in (desk.folder / "out" / "report.html").read_text()
 
 
 def test_nobody_is_an_answer_too(desk: Desk) -> None:

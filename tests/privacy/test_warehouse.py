@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from harness import config_for, run_tap
+from harness import NOW, SINCE, config_for, run_tap
 
 from tap_customerio.privacy.identity import Match, Person, Request
 from tap_customerio.privacy.warehouse import statements, tables
+from tap_customerio.sandbox import Quirks
 from tap_customerio.streams import all_streams
+from tap_customerio.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from desk import Desk
 
+DUCKDB = ("--warehouse-dialect", "duckdb")
 NAMES = [table.name for table in tables()]
 
 
@@ -55,13 +58,13 @@ def test_every_table_with_people_is_known() -> None:
 
 
 def test_copies_of_a_person_go_and_others_stay(open_desk: Callable[..., Desk]) -> None:
-    size = {"people": 12, "objects_per_type": 4, "activities_per_day": 6}
+    size = {"since": SINCE, "people": 12, "objects_per_type": 4, "activities_per_day": 6}
     desk = open_desk(size)
     names = desk.known()
     warehouse = load(desk)
     before = {name: content(warehouse, name) for name in NAMES}
     script = desk.folder / "erase.sql"
-    words = ("--warehouse-sql", str(script), "--warehouse-schema", "raw")
+    words = ("--warehouse-sql", str(script), "--warehouse-schema", "raw", *DUCKDB)
     assert desk.erase("--id", names["id"], *words).code == 0
     assert script.stat().st_mode & 0o777 == 0o600
     warehouse.execute(script.read_text())
@@ -81,8 +84,9 @@ def test_copies_of_a_person_go_and_others_stay(open_desk: Callable[..., Desk]) -
 def test_statements_are_printed_alone(desk: Desk) -> None:
     names = desk.known()
     screen = desk.ask("erase", "--dry-run", "--id", names["id"], "--warehouse-sql", "-")
-    assert screen.out.startswith("DELETE FROM activities\n WHERE cio_id = ")
-    assert screen.out.rstrip().endswith(";")
+    assert screen.out.startswith("BEGIN;\n")
+    assert "DELETE FROM activities\n WHERE cio_id = " in screen.out
+    assert screen.out.endswith("COMMIT;\n")
     assert "1 person" in screen.err
     assert desk.has(names["cio_id"])
 
@@ -121,7 +125,138 @@ def test_people_who_are_gone_already_are_found_by_what_was_asked() -> None:
     assert "lower(recipient) = lower('ada@example.com')" in script
 
 
+def ada(**more: Any) -> Match:
+    """A person with an id and an address."""
+    return Match(
+        Request("id", "u-1"), [Person("abc", {"id": "u-1", "email": "ada@example.com"})], **more
+    )
+
+
+@pytest.mark.parametrize("schema", ["raw", "Raw", "", "lake.raw"])
+@pytest.mark.parametrize("loaded", [["customers"], ["activities", "messages"], NAMES[-1:]])
+def test_it_runs_on_any_subset_of_tables(schema: str, loaded: list[str]) -> None:
+    warehouse = duckdb.connect()
+    warehouse.execute("ATTACH ':memory:' AS lake; CREATE SCHEMA lake.raw; CREATE SCHEMA raw")
+    place = schema or "main"
+    for table in tables():
+        if table.name in loaded:
+            columns = dict.fromkeys(("cio_id", *table.keys.values(), *table.personal))
+            text = " TEXT, ".join(columns)
+            warehouse.execute(f"CREATE TABLE {place}.{table.name} ({text} TEXT)")
+            insert = f"INSERT INTO {place}.{table.name} (cio_id) VALUES ('abc'), ('other')"
+            warehouse.execute(insert)
+    before = existing(warehouse)
+    warehouse.execute(statements(ada(), schema, "duckdb"))
+    assert existing(warehouse) == before
+    for name in loaded:
+        found = warehouse.execute(f"SELECT cio_id FROM {place}.{name} ORDER BY 1").fetchall()
+        assert found == ([("other",), (None,)] if name == "messages" else [("other",)])
+    assert warehouse.execute("SELECT current_schema()").fetchall() == [("main",)]
+
+
+def existing(warehouse: duckdb.DuckDBPyConnection) -> list[Any]:
+    """Everything there is."""
+    names = "SELECT database_name, schema_name FROM duckdb_schemas() ORDER BY ALL"
+    tables = "SELECT database_name, schema_name, table_name FROM duckdb_tables() ORDER BY ALL"
+    return [*warehouse.execute(names).fetchall(), *warehouse.execute(tables).fetchall()]
+
+
+@pytest.mark.parametrize("schema", ["", "wrong"])
+def test_a_schema_without_the_tables_is_an_error_and_no_success(schema: str) -> None:
+    warehouse = duckdb.connect()
+    warehouse.execute("CREATE SCHEMA raw; CREATE TABLE raw.customers (cio_id TEXT)")
+    with pytest.raises(duckdb.Error, match="None of the tables is in this schema"):
+        warehouse.execute(statements(ada(), schema, "duckdb"))
+
+
+def test_what_fails_half_way_changes_nothing() -> None:
+    warehouse = duckdb.connect()
+    warehouse.execute(
+        "CREATE TABLE activities (cio_id TEXT, customer_id TEXT); CREATE TABLE customers (x TEXT);"
+        "INSERT INTO activities VALUES ('abc', 'u-1')"
+    )
+    with pytest.raises(duckdb.Error):
+        warehouse.execute(statements(ada(), "", "duckdb"))
+    warehouse.execute("ROLLBACK")
+    assert warehouse.execute("SELECT count(*) FROM activities").fetchall() == [(1,)]
+
+
+def test_rows_under_former_identifiers_go_too(desk: Desk) -> None:
+    person = desk.add(id="new", email="new@example.com")
+    changed = {"id": "newer", "email": "newer@example.com"}
+    desk.register.change(person, changed, at=NOW)
+    loser = desk.add(id="loser", email="loser@example.com")
+    taken = desk.add(id="taken", email="taken@example.com")
+    desk.register.merge(person, loser, at=NOW)
+    words = ("--also-email", "loser@example.com", "--also-id", "loser", "--also-id", "taken")
+    screen = desk.erase("--cio-id", person, *words, "--warehouse-sql", "-", *DUCKDB)
+    assert screen.code == 0
+    assert desk.has(taken)
+    for value in ("new", "newer", "loser"):
+        assert f"= '{value}'" in screen.out
+        assert f"lower(recipient) = lower('{value}@example.com')" in screen.out
+    assert "'taken'" not in screen.out
+    assert "-- An identifier that they had before is left out: another person has it" in screen.out
+    assert "-- People were merged into them, and the log does not say which" in screen.out
+    assert "30 days of the activity log only" in screen.out
+    evidence = desk.read("evidence.json")
+    assert sorted(each["type"] for each in evidence["former_identifiers"]) == [
+        *("email", "email", "id", "id"),
+    ]
+    assert any("30 days of the activity log only" in each for each in evidence["residue"])
+
+
+def test_whom_a_merge_names_is_a_former_identifier(desk: Desk) -> None:
+    person = desk.add(id="ada")
+    data = {"secondary": {"cio_id": "cio_dead01", "identifiers": [{"email": "old@example.com"}]}}
+    row = {"id": "1", "type": "profile_merge", "timestamp": NOW, "data": data}
+    desk.box.fail(status=200, body={"activities": [row], "next": ""}, path="/v1/activities")
+    screen = desk.ask("erase", "--dry-run", "--cio-id", person, "--warehouse-sql", "-")
+    assert "cio_id = 'dead01'" in screen.out
+    assert "lower('old@example.com')" in screen.out
+    assert "does not say which" not in screen.out
+
+
+def test_a_log_that_cannot_be_read_is_said_in_the_script(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(quirks=Quirks(without=frozenset({"/v1/activities"})))
+    person = desk.add(id="ada")
+    screen = desk.ask("erase", "--dry-run", "--cio-id", person, "--warehouse-sql", "-")
+    assert screen.code == 0
+    assert "-- The activity log could not be read" in screen.out
+
+
+def test_former_identifiers_survive_an_interruption(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = desk.add(id="old")
+    desk.register.change(person, {"id": "new"}, at=NOW)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Track, "act", killed)
+        desk.erase("--cio-id", person)
+    screen = desk.erase("--cio-id", person, "--warehouse-sql", "-")
+    assert screen.code == 0
+    assert "customer_id = 'old'" in screen.out
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_the_terminal_says_that_copies_remain(desk: Desk, *, written: bool) -> None:
+    path = desk.folder / "copies.sql"
+    words = ("--warehouse-sql", str(path)) if written else ()
+    screen = desk.ask("erase", "--id", desk.known()["id"], *words, answers=["y"])
+    text = screen.words()
+    if written:
+        assert f"Copies in warehouses remain until {path} is run there." in text
+    else:
+        assert "privacy erase --dry-run --warehouse-sql FILE' writes the SQL" in text
+        assert "Add --warehouse-sql FILE now" in " ".join(screen.err.split())
+
+
 def test_a_schema_is_a_name(desk: Desk) -> None:
     screen = desk.erase("--id", "u-7", "--warehouse-schema", "x; DROP")
     assert screen.code == 2
     assert "is no name of a schema" in screen.err
+    assert desk.erase("--id", "u-7", "--warehouse-schema", "db.raw").code == 2

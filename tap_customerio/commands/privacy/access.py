@@ -1,0 +1,39 @@
+"""The command that writes down what is held on a person."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio.commands.privacy.job import Job, also_options, asked_for
+from tap_customerio.privacy.report import write_access
+
+if TYPE_CHECKING:
+    from tap_customerio.privacy.evidence import Outcome
+    from tap_customerio.privacy.identity import Request
+    from tap_customerio.privacy.run import Line
+
+
+@click.command()
+@asked_for
+@also_options
+def access(**asked: Any) -> None:
+    """Write down everything that is held on a person.
+
+    The folder gets report.html to read, report.json for machines, and manifest.json with counts,
+    times, hashes, and what could not be read.
+
+    Example: tap-customerio privacy access --email ada@example.com --output ada
+    """
+    job = Job({"command": "access"}, **asked)
+
+    def work(line: Line, request: Request) -> Outcome:
+        place = job.run.place(line)
+        found = partial(job.name, line)
+        return write_access(job.client, request, place, job.key, tell=found, also=job.also)
+
+    for line, result in job.run.each(job.run.todo, work, workers=job.settings.concurrency):
+        job.record(line, result)
+    job.end()

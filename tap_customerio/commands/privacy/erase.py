@@ -1,0 +1,192 @@
+"""The command that erases a person."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio.commands.privacy.job import Job, also_options, asked_for, workspace_option
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.case import JOURNAL
+from tap_customerio.privacy.dialects import DIALECTS, OTHER
+from tap_customerio.privacy.erase import Eraser
+from tap_customerio.privacy.evidence import (
+    COMPLETE,
+    EXIT_CODES,
+    FAILED,
+    NOT_FOUND,
+    Outcome,
+    worst,
+)
+from tap_customerio.privacy.identity import Match, Request
+from tap_customerio.privacy.warehouse import Script, table_prefix
+from tap_customerio.track import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_customerio.privacy.run import Line
+    from tap_customerio.track import Account
+
+
+NO_SQL = (
+    "Copies in warehouses remain. Add --warehouse-sql FILE now for the SQL that removes them: "
+    "afterwards Customer.io no longer knows the person's other identifiers."
+)
+
+
+@click.command()
+@asked_for
+@also_options
+@click.option(
+    "--mode",
+    type=click.Choice(["suppress", "delete"]),
+    default="suppress",
+    show_default=True,
+    help="suppress: erase, and block the identifiers from coming back; delete: erase only.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--dry-run", is_flag=True, help="Show who would be erased, and erase nobody.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to look whether a person is gone.",
+)
+@workspace_option
+@click.option(
+    "--warehouse-sql",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Add SQL for the copies in a warehouse to this file, or - to print it; it is never run.",
+)
+@click.option(
+    "--warehouse-schema",
+    default="",
+    metavar="NAME",
+    callback=table_prefix,
+    help="Schema of the warehouse's tables, for --warehouse-sql.",
+)
+@click.option(
+    "--warehouse-dialect",
+    type=click.Choice([*DIALECTS, OTHER]),
+    default="postgres",
+    show_default=True,
+    help="Database of the warehouse; other: plain statements, for tables that are all there.",
+)
+def erase(  # noqa: PLR0913 - each is an option
+    *,
+    mode: Any,
+    yes: bool,
+    dry_run: bool,
+    wait: float,
+    workspace: int | None,
+    warehouse_sql: Path | None,
+    warehouse_schema: str,
+    warehouse_dialect: str,
+    **asked: Any,
+) -> None:
+    """Erase a person, and look whether they are gone.
+
+    The folder gets evidence.json, which names nobody. Needs site_id and track_api_key.
+
+    Example: tap-customerio privacy erase --email ada@example.com --output ada --dry-run
+    """
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise refusals.unconfirmed()
+    if warehouse_dialect == "postgres" and "." in warehouse_schema:
+        raise click.UsageError("--warehouse-schema of postgres is a name without a dot.")
+    job = Job({"command": "erase", "mode": mode}, **asked)
+    script = Script(warehouse_sql, warehouse_schema, warehouse_dialect)
+    job.to_stderr = script.is_printed
+    track, account = connect(job.settings, job.client, workspace)
+    eraser = Eraser(job.client, track, account, action=mode, key=job.key, wait=wait)
+    matches, failures = _find(job, eraser)
+    if dry_run:
+        _rehearse(job, matches, failures, script)
+    for line, failure in failures:
+        job.record(line, failure)
+    if not yes:
+        _confirm(mode, matches, account, script)
+
+    def work(line: Line, _: Request) -> Outcome:
+        return eraser.erase(matches[line], job.run.place(line))
+
+    workers = job.settings.concurrency
+    for line, result in job.run.each(list(matches), work, workers=workers, stop=eraser.stop):
+        if result.outcome != FAILED:
+            script.add(matches[line])
+        job.record(line, result)
+        if result.is_settled:
+            job.run.place(line).remove(JOURNAL)
+    job.say(_copies(script))
+    job.end()
+
+
+def _copies(script: Script) -> str:
+    """What remains in a warehouse, and what to do about it."""
+    if script.is_printed:
+        return "Copies in warehouses remain until the statements above are run there."
+    if script.path:
+        return f"Copies in warehouses remain until {script.path} is run there."
+    return (
+        "Copies in warehouses remain. 'tap-customerio privacy erase --dry-run --warehouse-sql "
+        "FILE' writes the SQL that removes them, with the same identifier, another --output, and "
+        "--also-id and --also-email for whatever else the person was known by."
+    )
+
+
+def _find(job: Job, eraser: Eraser) -> tuple[dict[Line, Match], list[tuple[Line, Outcome]]]:
+    """Look everybody up and name them; those who cannot be looked up come apart."""
+    matches: dict[Line, Match] = {}
+    failures = []
+
+    def work(line: Line, request: Request) -> Match:
+        return eraser.find(request, job.run.place(line), job.also)
+
+    for line, found in job.run.each(job.run.todo, work, workers=job.settings.concurrency):
+        if isinstance(found, Match):
+            job.name(line, found)
+            matches[line] = found
+        else:
+            failures.append((line, found))
+    return matches, failures
+
+
+def _rehearse(
+    job: Job,
+    matches: Mapping[Line, Match],
+    failures: Sequence[tuple[Line, Outcome]],
+    script: Script,
+) -> None:
+    """End without having erased anybody."""
+    for line, failure in failures:
+        job.say(f"{line.masked}: {failure.reason}")
+    for match in matches.values():
+        script.add(match)
+    found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]
+    job.say("Nobody was erased: this is a dry run.")
+    click.get_current_context().exit(EXIT_CODES[worst([*found, *(FAILED for _ in failures)])])
+
+
+def _confirm(mode: str, matches: Mapping[Line, Match], account: Account, script: Script) -> None:
+    count = sum(len(match.people) for match in matches.values())
+    if not count:
+        return
+    people = "this person" if count == 1 else f"these {count} people"
+    place = f"Workspace {account.workspace_id} ({account.workspace}), region {account.region}"
+    unproven = (
+        f" The account has {account.workspaces} workspaces, and the API does not say which of them "
+        "app_api_key is of: make sure that it is this one, and say so with --workspace "
+        f"{account.workspace_id}. Without it nothing is blocked by id or e-mail address, and "
+        "nothing can be proven."
+    )
+    click.echo(f"{place}.{'' if account.is_proven else unproven}", err=True)
+    if not script.path:
+        click.echo(NO_SQL, err=True)
+    click.confirm(f"Erase {people} ({mode})? That cannot be undone", abort=True, err=True)

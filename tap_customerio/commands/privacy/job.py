@@ -1,0 +1,147 @@
+"""What the privacy commands have in common: who is asked about, and where results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio.client import Client
+from tap_customerio.commands.account import config_option
+from tap_customerio.privacy.case import JOURNAL
+from tap_customerio.privacy.evidence import EXIT_CODES, Outcome, digest
+from tap_customerio.privacy.folder import Folder, secret
+from tap_customerio.privacy.identity import KINDS, Match, Request
+from tap_customerio.privacy.run import Line, Run, read_lines
+from tap_customerio.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+def asked_for(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its --config, and the options that say who is meant and where to write."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    options: list[Callable[[Callable[..., None]], Callable[..., None]]] = [
+        config_option,
+        click.option("--email", metavar="ADDRESS", help="Everybody with this e-mail address."),
+        click.option("--id", metavar="ID", help="Your own id of the person."),
+        click.option("--cio-id", metavar="ID", help="Customer.io's permanent id of the person."),
+        click.option("--phone", metavar="NUMBER", help="Phone number, with the country code."),
+        click.option(
+            "--input",
+            "input_file",
+            type=file,
+            metavar="FILE",
+            help="Many requests: a CSV file with type,value on each line, types as above "
+            "(email, id, cio_id, phone).",
+        ),
+        click.option(
+            "--output",
+            required=True,
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="DIR",
+            help="New or empty folder for the results, or that of an interrupted run.",
+        ),
+        click.option(
+            "--key-file",
+            type=file,
+            metavar="FILE",
+            envvar="TAP_CUSTOMERIO_EVIDENCE_KEY_FILE",
+            help="Key of the hashes in evidence, made if the file is not there.  "
+            "[default: evidence.key in DIR]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def also_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options for identifiers that a person had before."""
+    for kind, what in (("email", "E-mail address"), ("id", "Own id")):
+        option = click.option(
+            f"--also-{kind}",
+            multiple=True,
+            help=f"{what} that the person had before, for instance before a merge; repeatable.",
+        )
+        command = option(command)
+    return command
+
+
+workspace_option = click.option(
+    "--workspace",
+    type=int,
+    metavar="ID",
+    help="Workspace that all keys are of; needed for proof if the account has several.",
+)
+
+
+class Job:
+    """What the commands have in common: who is asked about, and where results go."""
+
+    def __init__(  # noqa: PLR0913 - each is an option
+        self,
+        purpose: Mapping[str, Any],
+        *,
+        config: Mapping[str, Any],
+        input_file: Path | None,
+        output: Path,
+        key_file: Path | None,
+        also_email: Sequence[str] = (),
+        also_id: Sequence[str] = (),
+        **named: str | None,
+    ) -> None:
+        """Take the options of `asked_for` and `also_options`, and prepare the folder."""
+        if input_file and (also_email or also_id):
+            raise click.UsageError("--also-email and --also-id go with one person, not --input.")
+        also = [*(("email", value) for value in also_email), *(("id", value) for value in also_id)]
+        self.also = [Request.of(*named_before) for named_before in also]
+        lines = _lines(input_file, named)
+        self.settings = Settings.of(config)
+        self.client = Client(self.settings)
+        self.present = self.client.present  # ask with the key before anything is written
+        self.folder = Folder.of_a_run(output)
+        self.key = secret(key_file or output / "evidence.key")
+        asked = "input" if input_file else digest(self.key, *lines[0].request or ("", ""))
+        self.folder.claim({**purpose, "requests": asked})
+        self.run = Run(self.folder, self.key, lines, is_batch=input_file is not None)
+        self.to_stderr = False
+        for line in self.run.finished:
+            self.run.place(line).remove(JOURNAL)  # if it was killed just before it did so itself
+        if self.run.finished:
+            self.say(f"Requests that an earlier run has finished: {len(self.run.finished)}.")
+
+    def say(self, text: str) -> None:
+        """Tell the terminal."""
+        click.echo(text, err=self.to_stderr)
+
+    def name(self, line: Line, match: Match) -> None:
+        """Tell who was found, and who was not meant."""
+        count = len(match.people)
+        found = "1 person" if count == 1 else f"{count or 'no'} people"
+        people = [f"  {person.masked()}" for person in match.people]
+        others = [f"  not included, only alike: {person.masked()}" for person in match.others]
+        self.say("\n".join([f"{line.masked}: {found}", *people, *others]))
+
+    def record(self, line: Line, result: Outcome) -> None:
+        """Record an outcome, and tell it."""
+        self.run.record(line, result)
+        self.say(f"{line.masked}: {result.outcome}{f' ({result.reason})' if result.reason else ''}")
+
+    def end(self) -> None:
+        """Leave with the exit code of the worst outcome."""
+        self.say(f"Results are in {self.folder.path}.")
+        click.get_current_context().exit(EXIT_CODES[self.run.outcome])
+
+
+def _lines(input_file: Path | None, named: Mapping[str, str | None]) -> list[Line]:
+    given = {kind: named[kind] for kind in KINDS if named[kind] is not None}
+    if len(given) + (input_file is not None) != 1:
+        raise click.UsageError(
+            "Say who is meant by one of --email, --id, --cio-id, --phone, --input."
+        )
+    if input_file:
+        return read_lines(input_file)
+    return [Line(1, Request.of(kind, value or "")) for kind, value in given.items()]

@@ -1,0 +1,42 @@
+"""The command that frees identifiers that were blocked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio import problems
+from tap_customerio.commands.privacy.job import Job, asked_for
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.evidence import UNSUPPRESSED, Outcome
+from tap_customerio.track import connect
+
+if TYPE_CHECKING:
+    from tap_customerio.privacy.identity import Request
+    from tap_customerio.privacy.run import Line
+
+
+@click.command()
+@asked_for
+def unsuppress(**asked: Any) -> None:
+    """Let identifiers be used again that were blocked by mistake.
+
+    Neither the profile nor its history comes back. Id and e-mail address are freed one by one.
+    Needs site_id and track_api_key; the API does not say whether anything was blocked.
+
+    Example: tap-customerio privacy unsuppress --email ada@example.com --output ada-again
+    """
+    job = Job({"command": "unsuppress"}, **asked)
+    track, _ = connect(job.settings, job.client)
+
+    def work(_: Line, request: Request) -> Outcome:
+        try:
+            track.act("unsuppress", *request)
+        except problems.Refused:
+            raise refusals.no_such_identifier(request.kind) from None
+        return Outcome(UNSUPPRESSED)
+
+    for line, result in job.run.each(job.run.todo, work, workers=job.settings.concurrency):
+        job.record(line, result)
+    job.end()

@@ -1,0 +1,129 @@
+"""Identifiers that a person had before, as far as the activity log tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.privacy.identity import look_up, profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tap_customerio.client import Client
+    from tap_customerio.privacy.identity import Match
+
+Named = tuple[str, str]
+"""A kind of identifier, and its value."""
+
+KINDS = ("cio_id", "id", "email")
+LIMITS = (
+    "Identifiers that the people had before are known from 30 days of the activity log only: name "
+    "older ones with --also-id and --also-email."
+)
+MERGED = (
+    "People were merged into them, and the log does not say which: name their ids and addresses "
+    "with --also-id and --also-email."
+)
+UNREAD = "The activity log could not be read: identifiers they had before are unknown."
+TAKEN = "An identifier that they had before is left out: another person has it now."
+
+
+def named_before(
+    activities: Iterable[Mapping[str, Any]] | None, now: Mapping[str, Any]
+) -> list[dict[str, str]] | None:
+    """Identifiers in a person's activities that are not those of today; None if unread."""
+    if activities is None:
+        return None
+    known = {(kind, _same(kind, str(now[kind]))) for kind in KINDS if now.get(kind)}
+    found = dict.fromkeys(named for row in activities for named in _named(row))
+    return [
+        {"type": kind, "value": value}
+        for kind, value in found
+        if (kind, _same(kind, value)) not in known
+    ]
+
+
+def with_former(client: Client, match: Match, also: Sequence[Named]) -> Match:
+    """A match with what its people were called before, if no other person has it today.
+
+    Raises:
+        Problem: When the API is gone.
+    """
+    found, notes = list(also), [LIMITS] if match.people else []
+    for person in match.people:
+        try:
+            rows = _activities(client, person.cio_id)
+        except problems.Fatal:
+            raise
+        except problems.Problem:
+            notes.append(UNREAD)
+            continue
+        today = {"cio_id": person.cio_id, **person.identifiers}
+        found += [(each["type"], each["value"]) for each in named_before(rows, today) or ()]
+        merges = [row for row in rows if row.get("type") == "profile_merge"]
+        if any(not list(_within(row.get("data"))) for row in merges):
+            notes.append(MERGED)
+    return _with(client, match, found, notes)
+
+
+def with_also(client: Client, match: Match, also: Sequence[Named]) -> Match:
+    """A match with more of what its people were called before."""
+    return _with(client, match, [*match.former, *also], match.notes)
+
+
+def _with(client: Client, match: Match, found: Sequence[Named], notes: Sequence[str]) -> Match:
+    meant = {person.cio_id for person in match.people}
+    unique = list(dict.fromkeys(found))
+    free = [named for named in unique if not _has_another(client, named, meant)]
+    taken = [TAKEN] if len(free) < len(unique) else []
+    return match._replace(former=free, notes=list(dict.fromkeys([*notes, *taken])))
+
+
+def _activities(client: Client, cio_id: str) -> list[dict[str, Any]]:
+    params = {"customer_id": f"cio_{cio_id}", "id_type": "cio_id", "limit": 100, "deleted": "true"}
+    pages = client.pages("/v1/activities", "activities", params=params)
+    return [row for page in pages for row in page if isinstance(row, dict)]
+
+
+def _has_another(client: Client, named: Named, meant: set[str]) -> bool:
+    """Whether someone else has an identifier today; a kind that identifies nobody counts as not."""
+    kind, value = named
+    try:
+        if kind == "cio_id":
+            return bool(profiles(client, [value])) and value not in meant
+        found = look_up(client, kind, value, must_state=False)
+    except problems.Fatal:
+        raise
+    except problems.Problem:
+        return True
+    return bool({person.cio_id for person in found} - meant)
+
+
+def _named(row: Mapping[str, Any]) -> Iterator[Named]:
+    """Identifiers that an activity names: of its person, before a change, or of whom it merged."""
+    yield from _within(row.get("customer_identifiers"))
+    data = row.get("data")
+    if row.get("type") == "attribute_change" and isinstance(data, dict):
+        changed = {kind: data[kind] for kind in KINDS if isinstance(data.get(kind), dict)}
+        yield from _within({kind: change.get("from") for kind, change in changed.items()})
+    if row.get("type") == "profile_merge":
+        yield from _within(data)
+
+
+def _within(data: Any) -> Iterator[Named]:
+    """Identifiers at any depth: how a merge names people is documented nowhere."""
+    if isinstance(data, list):
+        for item in data:
+            yield from _within(item)
+    elif isinstance(data, dict):
+        for name, value in data.items():
+            if name in KINDS and isinstance(value, str | int) and str(value):
+                text = str(value)
+                yield name, text.removeprefix("cio_") if name == "cio_id" else text
+            else:
+                yield from _within(value)
+
+
+def _same(kind: str, value: str) -> str:
+    return value.casefold() if kind == "email" else value

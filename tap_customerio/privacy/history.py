@@ -1,0 +1,56 @@
+"""Whether the API still lists messages that are older than six months."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio import problems
+from tap_customerio.windows import BEGINNING, DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_customerio.client import Client
+
+HALF_A_YEAR = 180 * DAY
+"""Wider windows are cut to six months without a word."""
+
+OLD = 190 * DAY
+"""Six months and some days: what is older was not cut to six months."""
+
+MAYBE_CUT = (
+    "No message older than six months is listed: there may be none, or the API may keep or show "
+    "no older ones."
+)
+UNBOUNDED = "The API did not keep to the periods asked for: it may have cut the list to six months."
+
+
+def backwards(end: int) -> Iterator[tuple[int, int]]:
+    """Windows from a moment to the beginning, both ends inclusive, as the API's are."""
+    while end >= BEGINNING:
+        start = max(BEGINNING, end - HALF_A_YEAR + 1)
+        yield start, end
+        end = start - 1
+
+
+def keeps_old(client: Client) -> bool:
+    """Whether the workspace's list has any message older than six months; looked up once a run."""
+
+    def read() -> list[int]:
+        for start, end in backwards(client.present - OLD):
+            params = {"start_ts": start, "end_ts": end, "limit": 1}
+            found = client.fetch("GET", "/v1/messages", params=params).get("messages")
+            if isinstance(found, list) and found and is_within(found[0], start, end):
+                return [start]
+        return []
+
+    try:
+        return bool(client.once("messages older than six months", read))
+    except problems.Problem:
+        return False
+
+
+def is_within(row: object, start: int, end: int) -> bool:
+    """Whether a message was created within a window."""
+    created = row.get("created") if isinstance(row, dict) else None
+    return type(created) is int and start <= created <= end
