@@ -167,6 +167,49 @@ def test_auto_with_a_key_of_nowhere_says_so(regions: dict[str, Sandbox]) -> None
         client.fetch("GET", "/v1/campaigns")
 
 
+WRONG = {"errors": [{"detail": "wrong datacenter", "status": "301"}]}
+
+
+@pytest.mark.parametrize("body", [WRONG, "<html>moved</html>"], ids=["words", "HTML"])
+@pytest.mark.parametrize("status", [301, 302, 307, 403])
+def test_a_region_that_sends_the_key_away_does_not_decide(
+    regions: dict[str, Sandbox], status: int, body: Any
+) -> None:
+    regions["us"].fail(status=status, times=1000, body=body)
+    auto = make_client(regions["eu"], api_url=None, region="auto")
+    assert auto.fetch("GET", "/v1/campaigns").get("campaigns")
+    assert auto.region == "eu"
+    us = make_client(regions["eu"], api_url=None, region="us")
+    with pytest.raises(Problem, match="belongs to 'eu': set region to 'eu'"):
+        us.fetch("GET", "/v1/campaigns")
+    assert {call.path for call in regions["eu"].calls} == {"/v1/workspaces", "/v1/campaigns"}
+
+
+def test_a_region_that_forbids_the_probe_is_the_one_if_the_other_refuses_the_key(
+    regions: dict[str, Sandbox],
+) -> None:
+    regions["eu"].fail(status=403, times=1000, path="/v1/workspaces")
+    client = make_client(regions["eu"], api_url=None, region="auto")
+    assert client.fetch("GET", "/v1/campaigns").get("campaigns")
+    assert client.region == "eu"
+
+
+def test_regions_that_both_forbid_the_probe_decide_nothing(regions: dict[str, Sandbox]) -> None:
+    for box in regions.values():
+        box.fail(status=403, times=1000)
+    client = make_client(regions["eu"], api_url=None, region="auto")
+    with pytest.raises(Problem, match=r"region is 'auto', but .* set region to 'us' or 'eu'"):
+        client.fetch("GET", "/v1/campaigns")
+
+
+@pytest.mark.usefixtures("fast_retries")
+def test_a_region_that_is_down_does_not_hide_the_right_one(regions: dict[str, Sandbox]) -> None:
+    regions["us"].fail(status=503, times=1000)
+    client = make_client(regions["eu"], api_url=None, region="auto")
+    assert client.fetch("GET", "/v1/campaigns").get("campaigns")
+    regions["us"].gate.failures.clear()
+
+
 @pytest.mark.parametrize(("region", "other"), [("us", "eu"), ("eu", "us")])
 def test_a_key_of_the_other_region_is_told_its_region(
     regions: dict[str, Sandbox], region: str, other: str

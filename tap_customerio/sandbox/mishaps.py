@@ -296,6 +296,7 @@ MISHAPS: dict[str, Mishap] = {
     "redirect": _instead(302, location="https://elsewhere.example.org/"),
     "proxy_login": _instead(407, b"<html>Who are you?</html>"),
     "bad_request": _instead(400),
+    "unprocessable": _instead(422),
     "unauthorized": _instead(401),
     "forbidden": _instead(403),
     "gone": _instead(404),
