@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_customerio.personal import HIDDEN, is_personal
-from tap_customerio.schema import MOST
+from tap_customerio.schema import MOST, json_type
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Reader:
         properties = schema["properties"]
         self._fields = {name: self._field(name, kind) for name, kind in properties.items()}
         self._blank = dict.fromkeys(properties)
-        self._lists = [name for name, kind in properties.items() if "array" in kind["type"]]
+        self._lists = [name for name, kind in properties.items() if json_type(kind) == "array"]
 
     def __call__(self, raw: dict[str, Any]) -> dict[str, Any] | None:
         """Read one object; members it lacks are null, lists empty. None if it cannot arrive."""
@@ -186,20 +186,20 @@ class Reader:
 
     def _field(self, path: str, kind: Schema) -> Field:
         convert = self._converter(path, kind)
-        is_text = "string" in kind["type"] and "format" not in kind
+        is_text = json_type(kind) == "string" and "format" not in kind
         return str if is_text else None, convert
 
     def _converter(self, path: str, kind: Schema) -> Callable[[Any], Any]:
-        types = kind["type"]
-        if "object" in types:
+        plain = json_type(kind)
+        if plain == "object":
             return self._object(path, kind)
-        if "array" in types:
+        if plain == "array":
             return self._array(path, kind)
         if kind.get("format") == "date-time":
             return self._time(path)
-        if "string" in types:
+        if plain == "string":
             return self._checked(path, _key if path in self._keys else _text)
-        if "integer" in types:
+        if plain == "integer":
             return self._integer(path)
         return self._checked(path, _boolean)
 

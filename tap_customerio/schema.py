@@ -6,7 +6,7 @@ Fields are named by position, or by keyword where the name needs explaining:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,51 +24,60 @@ def record(*fields: Schema, key: Iterable[str] = ("id",)) -> Schema:
     """A record's JSON schema; the fields named in `key` are never null."""
     properties = _merge(fields)
     for name in key:
-        kinds = [kind for kind in properties[name]["type"] if kind != "null"]
-        properties[name] = {**properties[name], "type": kinds}
+        properties[name] = {**properties[name], "type": json_type(properties[name])}
     return {"type": "object", "properties": properties, "required": list(key)}
 
 
 def text(*names: str, **described: str) -> Schema:
     """Strings; any other JSON value the API sends becomes its JSON text."""
-    return _fields({"type": ["string", "null"]}, names, described)
+    return _fields({"type": ["null", "string"]}, names, described)
 
 
 def integer(*names: str, **described: str) -> Schema:
     """Whole numbers of 64 bits; without the maximum, some targets choose an exotic type."""
-    return _fields({"type": ["integer", "null"], "maximum": MOST}, names, described)
+    return _fields({"type": ["null", "integer"], "maximum": MOST}, names, described)
 
 
 def boolean(*names: str, **described: str) -> Schema:
     """Booleans."""
-    return _fields({"type": ["boolean", "null"]}, names, described)
+    return _fields({"type": ["null", "boolean"]}, names, described)
 
 
 def timestamp(*names: str, **described: str) -> Schema:
     """RFC 3339 instants in UTC, from unix seconds; 0 and null both mean "not set"."""
-    return _fields({"type": ["string", "null"], "format": "date-time"}, names, described)
+    return _fields({"type": ["null", "string"], "format": "date-time"}, names, described)
 
 
 def array_of(items: Schema, *names: str, **described: str) -> Schema:
     """Lists of `items` (one unnamed kind: `text("")`, or `nested(...)`); null is an empty list."""
     kind = items.get("", items)
-    return _fields({"type": ["array", "null"], "items": kind}, names, described)
+    return _fields({"type": ["null", "array"], "items": kind}, names, described)
 
 
-def nested(*fields: Schema, extra: Schema | Literal[True] | None = None) -> Schema:
-    """An object for `object_of` and `array_of`.
+def nested(*fields: Schema) -> Schema:
+    """An object of known members, for `object_of` and `array_of`."""
+    return {"type": ["null", "object"], "properties": _merge(fields)}
 
-    `extra` is the kind of all undeclared members; True lets them pass as they are.
+
+def mapping_of(kind: Schema | None = None) -> Schema:
+    """An object whose members have any name and one (unnamed) kind, or pass as they are.
+
+    It must not have `properties`: flattening would look for columns there, and find none. Members
+    with known names belong into an object of their own, for the same reason.
     """
-    schema: Schema = {"type": ["object", "null"], "properties": _merge(fields)}
-    if extra is not None:
-        schema["additionalProperties"] = extra if extra is True else extra.get("", extra)
-    return schema
+    extra = True if kind is None else kind.get("", kind)
+    return {"type": ["null", "object"], "additionalProperties": extra}
 
 
 def object_of(kind: Schema, *names: str, **described: str) -> Schema:
-    """Objects of one `nested` kind."""
+    """Objects of one kind, `nested(...)` or `mapping_of(...)`."""
     return _fields(kind, names, described)
+
+
+def json_type(schema: Schema) -> str:
+    """The type of a value that is not null."""
+    kinds = schema["type"]
+    return str(kinds if isinstance(kinds, str) else next(kind for kind in kinds if kind != "null"))
 
 
 def canonical(schema: Schema) -> Schema:

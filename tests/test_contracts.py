@@ -25,6 +25,7 @@ from harness import run_tap
 
 from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader
+from tap_customerio.schema import json_type
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class Contract:
     other_value: Mapping[str, str] = field(default_factory=dict)
     """Fields whose values are changed on the way."""
 
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Objects whose further members have a field of their own."""
+
     keys_too: Mapping[str, str] = field(default_factory=dict)
     """Primary keys that the contract does not promise."""
 
@@ -141,7 +145,11 @@ CONTRACTS: dict[str, Contract] = {
         added={
             **_PERSON,
             "updated": Field("time", "The last change, taken from deduplicate_id."),
+            "links": Field("array", "The links of metrics."),
+            "other_metrics": Field("object", "What else metrics may hold."),
         },
+        rare=frozenset({"other_metrics"}),
+        elsewhere={"metrics": "Flattening loses members that the schema does not name."},
     ),
     "campaigns": Contract(("Campaign",), _lists("campaigns", "/v1/campaigns")),
     "campaign_actions": Contract(
@@ -500,7 +508,7 @@ def told_fields(contract: Contract) -> dict[str, Told]:
             counts = contract.per_bucket and "array" in member.kinds
             told = member.items if counts and member.items else member
             assert name not in found or found[name].kinds == told.kinds, name
-            found[name] = told
+            found[name] = replace(told, rest=None) if name in contract.elsewhere else told
     return found
 
 
@@ -525,8 +533,7 @@ def our_kind(kind: Schema) -> str:
     """The kind of a field in a stream's schema."""
     if kind.get("format") == "date-time":
         return "time"
-    [name] = {"anything"} if kind is ANYTHING else set(kind["type"]) - {"null"}
-    return str(name)
+    return "anything" if kind is ANYTHING else json_type(kind)
 
 
 ANYTHING: Schema = {}
@@ -535,7 +542,9 @@ ANYTHING: Schema = {}
 def member_kind(kind: Schema, name: str) -> Schema | None:
     """A member of an object in a stream's schema; None if it would be left out."""
     extra: Schema | bool | None = kind.get("additionalProperties")
-    found: Schema | None = kind["properties"].get(name, ANYTHING if extra is True else extra)
+    found: Schema | None = kind.get("properties", {}).get(
+        name, ANYTHING if extra is True else extra
+    )
     return found
 
 
@@ -583,7 +592,7 @@ def differences(told: Told, kind: Schema | None, path: str, contract: Contract) 
 def _member_differences(told: Told, kind: Schema, path: str, contract: Contract) -> Iterator[str]:
     for name, member in _inside(told).items():
         yield from differences(member, member_kind(kind, name), f"{path}.{name}", contract)
-    for name in kind["properties"].keys() - told.members.keys():
+    for name in kind.get("properties", {}).keys() - told.members.keys():
         if told.rest is None:
             yield f"{path}.{name}: known to the stream, not to the contract"
         else:
@@ -635,7 +644,7 @@ def samples(told: Told, kind: Schema | None) -> Iterator[Any]:
             yield []
             yield list(samples(told.items, items)) if told.items else [1, "a", {"b": None}]
         else:
-            inner = kind if kind and "properties" in kind else {"properties": {}}
+            inner = kind if kind and our_kind(kind) == "object" else {}
             yield {}
             for member, within in {**told.members, **_open(told)}.items():
                 for sample in samples(within, member_kind(inner, member)):
@@ -746,6 +755,9 @@ def rows_of(answer: Any, place: str) -> list[Any]:
 def expected_records(contract: Contract, row: Any, schema: Schema) -> Iterator[dict[str, Any]]:
     """What the records of one row must hold at least."""
     members = {contract.whole: row} if contract.whole else row
+    for name in contract.elsewhere:
+        known = schema["properties"][name]["properties"]
+        members = {**members, name: {n: v for n, v in members[name].items() if n in known}}
     values = {
         name: value
         for name, value in laid_out(contract, members, lambda value: value or {})
@@ -805,14 +817,19 @@ def test_every_exception_is_needed(name: str) -> None:
     known, properties = told_fields(contract), schema["properties"]
     for exceptions in (
         *(contract.left_out, contract.renamed, contract.added, contract.other_kind),
-        *(contract.other_value, contract.keys_too, dict.fromkeys(contract.lifted, " ")),
+        *(
+            contract.other_value,
+            contract.elsewhere,
+            contract.keys_too,
+            dict.fromkeys(contract.lifted, " "),
+        ),
     ):
         assert all(exceptions.values())
     assert contract.added.keys() <= properties.keys() - known.keys()
     assert contract.other_value.keys() <= properties.keys() & known.keys()
     assert contract.keys_too.keys() <= set(schema["required"]) - promised(contract)
     plain = complaints(name, schema)
-    for part in ("lifted", "renamed", "left_out", "other_kind"):
+    for part in ("lifted", "renamed", "left_out", "other_kind", "elsewhere"):
         exceptions = getattr(contract, part)
         for each in exceptions:
             fewer: Any = (
@@ -831,10 +848,10 @@ def test_a_mistake_would_be_noticed(name: str) -> None:
     plain = complaints(name, schema)
     known = told_fields(CONTRACTS[name])
     wrong: dict[str, Schema] = {
-        "time": {"type": ["string", "null"], "format": "date-time"},
-        "object": {"type": ["object", "null"], "properties": {}},
-        "array": {"type": ["array", "null"], "items": {"type": ["string", "null"]}},
-        **{kind: {"type": [kind, "null"]} for kind in ("boolean", "integer", "number", "string")},
+        "time": {"type": ["null", "string"], "format": "date-time"},
+        "object": {"type": ["null", "object"], "properties": {}},
+        "array": {"type": ["null", "array"], "items": {"type": ["null", "string"]}},
+        **{kind: {"type": ["null", kind]} for kind in ("boolean", "integer", "number", "string")},
     }
     for field_, kind in schema["properties"].items():
         rest = {key: value for key, value in schema["properties"].items() if key != field_}

@@ -9,6 +9,7 @@ import pytest
 from harness import NOW, config_for, run_tap, small
 
 from tap_customerio.personal import HIDDEN, is_personal, mask
+from tap_customerio.schema import json_type
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ def texts(schema: dict[str, Any], path: str) -> Iterator[str]:
         field = f"{path}.{name}"
         if kind.get("additionalProperties") is True:
             yield field
-        if "string" in kind["type"] and not kind.get("format"):
+        if json_type(kind) == "string" and not kind.get("format"):
             yield field
         item = kind.get("items", {})
-        if "string" in item.get("type", ()):
+        if item and json_type(item) == "string":
             yield field
         yield from texts(item, field)
         yield from texts(kind, field)

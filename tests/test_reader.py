@@ -16,6 +16,7 @@ from tap_customerio.schema import (
     array_of,
     boolean,
     integer,
+    mapping_of,
     nested,
     object_of,
     record,
@@ -32,9 +33,9 @@ SCHEMA = record(
     array_of(integer(""), "numbers"),
     array_of(nested(integer("id"), text("kind")), "actions"),
     object_of(nested(text("email"), timestamp("seen")), "person"),
-    object_of(nested(extra=text("")), "attributes"),
-    object_of(nested(extra=timestamp("")), "times"),
-    object_of(nested(extra=True), "data"),
+    object_of(mapping_of(text("")), "attributes"),
+    object_of(mapping_of(timestamp("")), "times"),
+    object_of(mapping_of(), "data"),
 )
 
 

@@ -9,6 +9,6 @@ SCHEMA = record(integer("id", count="How many."), text("name"))
 
 def test_keys_are_required_and_everything_else_may_be_null() -> None:
     assert SCHEMA["required"] == ["id"]
-    assert SCHEMA["properties"]["id"]["type"] == ["integer"]
-    assert SCHEMA["properties"]["name"]["type"] == ["string", "null"]
+    assert SCHEMA["properties"]["id"]["type"] == "integer"
+    assert SCHEMA["properties"]["name"]["type"] == ["null", "string"]
     assert SCHEMA["properties"]["count"]["description"] == "How many."

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tap_customerio import problems
 from tap_customerio.commands.screen import table
+from tap_customerio.schema import json_type
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import bucket_after, bucket_start, buckets, parse, rfc3339
@@ -53,7 +54,7 @@ def show_chart(
     if not isinstance(stream, TimeSeries):
         raise problems.no_chart(stream.name)
     kinds = stream.schema["properties"].items()
-    known = [name for name, kind in kinds if "integer" in kind["type"] and name[-3:] != "_id"]
+    known = [name for name, kind in kinds if json_type(kind) == "integer" and name[-3:] != "_id"]
     for name in counts:
         if name not in known:
             where = f"'tap-customerio fields {stream.name}'"

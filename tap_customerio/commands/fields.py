@@ -13,6 +13,7 @@ from tap_customerio.commands import selection
 from tap_customerio.commands.account import stream_names
 from tap_customerio.commands.screen import screen
 from tap_customerio.personal import is_personal
+from tap_customerio.schema import json_type
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
@@ -141,8 +142,7 @@ def _fields(
 
 
 def _type(kind: dict[str, Any]) -> str:
-    [name] = {*kind["type"]} - {"null"}
-    return "time" if kind.get("format") else str(name)
+    return "time" if kind.get("format") else json_type(kind)
 
 
 def _alike(word: str) -> set[str]:

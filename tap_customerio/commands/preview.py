@@ -14,6 +14,7 @@ from tap_customerio.commands.account import Account, config_option, moment, stre
 from tap_customerio.commands.glimpse import Glimpse, newest_first, pages_of
 from tap_customerio.commands.screen import fitting, one_line, screen, table
 from tap_customerio.personal import HIDDEN, mask
+from tap_customerio.schema import json_type
 from tap_customerio.settings import Settings
 from tap_customerio.streams.series import TimeSeries
 
@@ -189,5 +190,5 @@ def _columns(
 
 def _says_little(kinds: Mapping[str, Any], name: str, cells: Sequence[str]) -> bool:
     """Whether a column is better left to --fields: long, masked throughout, or a technicality."""
-    nested = not {"array", "object"}.isdisjoint(kinds[name]["type"])
+    nested = json_type(kinds[name]) in {"array", "object"}
     return nested or {*cells} <= {"", HIDDEN} or name == "deduplicate_id"

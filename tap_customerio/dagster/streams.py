@@ -8,6 +8,7 @@ import dagster as dg
 
 from tap_customerio import problems
 from tap_customerio.dagster.coordinator import GROUP
+from tap_customerio.schema import json_type
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
@@ -54,6 +55,6 @@ def spec(kind: type[CustomerioStream]) -> dg.AssetSpec:
 
 def _columns(kind: type[CustomerioStream]) -> list[dg.TableColumn]:
     return [
-        dg.TableColumn(name, column["type"][0], column.get("description"))
+        dg.TableColumn(name, json_type(column), column.get("description"))
         for name, column in kind.schema["properties"].items()
     ]

@@ -12,6 +12,7 @@ from tap_customerio.schema import (
     array_of,
     boolean,
     integer,
+    mapping_of,
     nested,
     object_of,
     record,
@@ -48,9 +49,7 @@ class Segments(ListStream):
         ),
         timestamp("created_at", updated_at="Last change of the definition, not of the members."),
         array_of(text(""), "tags"),
-        object_of(
-            nested(extra=True), conditions="Rules of a dynamic segment, as the API has them."
-        ),
+        object_of(mapping_of(), conditions="Rules of a dynamic segment, as the API has them."),
     )
 
 
@@ -116,7 +115,7 @@ class Activities(CustomerioStream):
         timestamp(timestamp="When it happened, which may lie well before it was recorded."),
         text(cio_id="Permanent id of the person.", customer_id="The workspace's own id, if any."),
         object_of(nested(IDENTIFIERS), customer_identifiers="The person, by each identifier."),
-        object_of(nested(extra=True), data="Depends on the type."),
+        object_of(mapping_of(), data="Depends on the type."),
     )
 
     serial = True

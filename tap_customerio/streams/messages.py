@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,17 @@ from tap_customerio import problems
 from tap_customerio.engine import Split
 from tap_customerio.reader import seconds, within
 from tap_customerio.rescans import Cursors, Rescans
-from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
+from tap_customerio.schema import (
+    array_of,
+    boolean,
+    integer,
+    mapping_of,
+    nested,
+    object_of,
+    record,
+    text,
+    timestamp,
+)
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.merges import Merges
 from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
@@ -23,6 +34,31 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import Rows
 
 _BEGAN, _MERGES = "rescans_began", "merges"
+
+
+_STATES = {
+    "attempted",
+    "bounced",
+    "clicked",
+    "converted",
+    "created",
+    "delivered",
+    "drafted",
+    "dropped",
+    "failed",
+    "human_clicked",
+    "human_opened",
+    "opened",
+    "prefetch_clicked",
+    "prefetch_opened",
+    "replied",
+    "sent",
+    "spammed",
+    "undeliverable",
+    "unsubscribed",
+}
+_LINK = re.compile(r"(\w*)link:(.+)")
+"""What the API calls the first click on the n-th link of a message: `link:2`, `human_link:2`."""
 
 
 class Messages(CustomerioStream):
@@ -66,37 +102,27 @@ class Messages(CustomerioStream):
         ),
         text(trigger_event_id="Event that triggered it."),
         object_of(
+            nested(timestamp(*sorted(_STATES))),
+            metrics="When each state was first reached; a missing member has not happened.",
+        ),
+        array_of(
             nested(
-                timestamp(
-                    "attempted",
-                    "bounced",
-                    "clicked",
-                    "converted",
-                    "created",
-                    "delivered",
-                    "drafted",
-                    "dropped",
-                    "failed",
-                    "human_clicked",
-                    "human_opened",
-                    "opened",
-                    "prefetch_clicked",
-                    "prefetch_opened",
-                    "replied",
-                    "sent",
-                    "spammed",
-                    "undeliverable",
-                    "unsubscribed",
+                text(
+                    link_id="As in link_metrics.",
+                    state="clicked, or human_clicked without the clicks of machines.",
                 ),
-                extra=timestamp(""),
+                timestamp(at="When that was first."),
             ),
-            metrics="When each state was first reached, also per link (`link:<n>`); a missing "
-            "member has not happened.",
+            links="Links that were clicked.",
+        ),
+        object_of(
+            mapping_of(timestamp("")),
+            other_metrics="When states that have no place in metrics were first reached.",
         ),
         text("failure_message"),
         boolean(forgotten="Whether its content was not kept or was erased."),
         object_of(
-            nested(extra=nested(integer("id"), timestamp(ts="When the person answered."))),
+            mapping_of(nested(integer("id"), timestamp(ts="When the person answered."))),
             tracked_responses="Answers to an in-app message, by the response's name.",
         ),
     )
@@ -170,6 +196,7 @@ class Messages(CustomerioStream):
         changed = seconds({"stamp": stamp}, "stamp") if stamp.isdecimal() else None
         raw["updated"] = changed or raw.get("created")
         raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
+        _place_metrics(raw)
         row = self.read(raw)
         created = row and row["created"]
         if piece.end <= self._read and self._rescans and changed and created:
@@ -222,3 +249,20 @@ class Messages(CustomerioStream):
         """What the state keeps beside the bookmark."""
         facts = {_BEGAN: rfc3339(self._began), **self._cursors.as_state(cursors)}
         return facts if self._merges.until is None else {**facts, _MERGES: self._merges.as_state()}
+
+
+def _place_metrics(raw: dict[str, Any]) -> None:
+    """Give links, and states without a name in the schema, a place of their own in a delivery.
+
+    An object that has both known and unknown members loses the unknown ones when it is flattened.
+    """
+    found, links, rest = raw.get("metrics"), [], {}
+    metrics = found if isinstance(found, dict) else {}
+    for name in sorted(metrics.keys() - _STATES):
+        moment = metrics.pop(name)
+        if link := _LINK.fullmatch(name):
+            state = f"{link[1]}clicked"
+            links.append({"link_id": link[2], "state": state, "at": moment})
+        else:
+            rest[name] = moment
+    raw["links"], raw["other_metrics"] = links, rest or None

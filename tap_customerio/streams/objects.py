@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio.client import quoted
 from tap_customerio.reader import within
-from tap_customerio.schema import boolean, integer, nested, object_of, record, text, timestamp
+from tap_customerio.schema import (
+    boolean,
+    integer,
+    mapping_of,
+    object_of,
+    record,
+    text,
+    timestamp,
+)
 from tap_customerio.streams.base import CustomerioStream, ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone
 from tap_customerio.streams.slices import attempted
@@ -22,8 +30,8 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import Rows
 
 _ATTRIBUTES = (
-    object_of(nested(extra=text("")), "attributes"),
-    object_of(nested(extra=timestamp("")), timestamps="When each attribute was last set."),
+    object_of(mapping_of(text("")), "attributes"),
+    object_of(mapping_of(timestamp("")), timestamps="When each attribute was last set."),
 )
 _OBJECT = (
     integer("object_type_id"),

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
 from tap_customerio.reader import identifier, seconds, within
-from tap_customerio.schema import array_of, boolean, nested, object_of, record, text, timestamp
+from tap_customerio.schema import (
+    array_of,
+    boolean,
+    mapping_of,
+    nested,
+    object_of,
+    record,
+    text,
+    timestamp,
+)
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.windows import DAY, parse, rfc3339
 
@@ -156,11 +165,11 @@ class Customers(CustomerioStream):
         IDENTIFIERS,
         object_of(nested(IDENTIFIERS), identifiers="The person, by each identifier."),
         object_of(
-            nested(extra=text("")),
+            mapping_of(text("")),
             attributes="Everything known of the person; the API keeps every value as text.",
         ),
         object_of(
-            nested(extra=timestamp("")),
+            mapping_of(timestamp("")),
             timestamps="When each attribute was last set; deprecated by the vendor.",
         ),
         boolean(unsubscribed="Opted out of every channel."),
@@ -168,7 +177,7 @@ class Customers(CustomerioStream):
             nested(
                 text(id="Push token.", platform="ios or android."),
                 timestamp(last_used="When the device was last identified."),
-                object_of(nested(extra=text("")), "attributes"),
+                object_of(mapping_of(text("")), "attributes"),
             ),
             "devices",
         ),

@@ -10,7 +10,7 @@ from tap_customerio.schema import (
     array_of,
     boolean,
     integer,
-    nested,
+    mapping_of,
     object_of,
     record,
     text,
@@ -54,7 +54,7 @@ class CollectionContents(ChildStream):
     primary_keys = ("collection_id", "row_number")
     schema = record(
         integer("collection_id", row_number="Place in the collection, from 0."),
-        object_of(nested(extra=True), data="The row, as it was uploaded."),
+        object_of(mapping_of(), data="The row, as it was uploaded."),
         text(value="A row that is no object; as JSON, if it is no text either."),
         key=primary_keys,
     )

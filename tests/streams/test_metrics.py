@@ -103,7 +103,7 @@ def test_buckets_that_count_nothing_are_left_out(sandbox: Sandbox) -> None:
     counts = [
         name
         for name, kind in output.schemas["metrics"]["properties"].items()
-        if kind["type"] == ["integer", "null"]
+        if kind["type"] == ["null", "integer"]
     ]
     assert all(any(row[name] for name in counts) for row in output.records["metrics"])
 
