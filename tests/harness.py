@@ -138,6 +138,15 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     return output
 
 
+def metrics_of(delivery: Mapping[str, Any]) -> dict[str, str]:
+    """The metrics of a record of messages by the API's names."""
+    links = {
+        f"{link['state'].removesuffix('clicked')}link:{link['link_id']}": link["at"]
+        for link in delivery["links"]
+    }
+    return {**delivery["metrics"], **links, **(delivery["other_metrics"] or {})}
+
+
 def small() -> Workspace:
     """A workspace that is read whole in a second or two."""
     return Workspace(

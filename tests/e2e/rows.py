@@ -67,10 +67,19 @@ def _messages(workspace: Workspace, now: float) -> Iterator[Row]:
         person = raw["customer_identifiers"]
         raw["updated"] = int(raw["deduplicate_id"].rpartition(":")[2])
         raw["cio_id"] = person and person["cio_id"]
-        raw["metrics"] = {name: rfc3339(at) for name, at in raw["metrics"].items()}
+        metrics = {name: rfc3339(at) for name, at in raw["metrics"].items()}
+        raw["metrics"] = {name: at for name, at in metrics.items() if "link:" not in name}
+        raw["links"] = [
+            _link(name, metrics[name]) for name in sorted(metrics.keys() - raw["metrics"])
+        ]
         for answer in raw.get("tracked_responses", {}).values():
             answer["ts"] = rfc3339(answer["ts"])
         yield raw
+
+
+def _link(name: str, at: str | None) -> Row:
+    kind, _, number = name.partition("link:")
+    return {"link_id": number, "state": f"{kind}clicked", "at": at}
 
 
 def _activities(workspace: Workspace, now: float) -> Iterable[Row]:

@@ -85,6 +85,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "timestamp": "created updated",
         "boolean": "forgotten",
         "object": "customer_identifiers metrics tracked_responses",
+        "objects": "links",
     },
     "newsletter_test_groups": {
         "integer": "newsletter_id id",
