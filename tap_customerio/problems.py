@@ -393,6 +393,32 @@ def foreign_state(streams: list[str]) -> Fatal:
     )
 
 
+def bad_state_workspace() -> Fatal:
+    """The state's member is of another shape."""
+    return Fatal("The state's member 'workspace' is no object: restore it, or remove it to go on.")
+
+
+def other_workspace(known: Sequence[object], ids: Sequence[int]) -> Fatal:
+    """The state of another workspace, or perhaps of another."""
+    its, ours = (", ".join(map(str, found)) or "unknown" for found in (known, ids))
+    mend = "give this workspace's own state, or none to read everything"
+    if known and ids and set(known).isdisjoint(ids):
+        return Fatal(f"The state belongs to workspace {its}, the key to workspace {ours}: {mend}.")
+    return Fatal(
+        f"The state was written with another app_api_key (its workspaces: {its}; of this key: "
+        f"{ours}), so it may belong to another workspace: set workspace_id to the id of the key's "
+        f"workspace if it is the same, else {mend}."
+    )
+
+
+def no_workspace(wanted: int, listed: Sequence[int]) -> Fatal:
+    """The setting names none of the account's workspaces."""
+    return Fatal(
+        f"Setting workspace_id is {wanted}, which is no workspace of the key's account "
+        f"({', '.join(map(str, listed))}): correct it, or use the key of that workspace."
+    )
+
+
 def target_gone() -> Fatal:
     """Nobody reads what the tap writes any more."""
     return Fatal(

@@ -41,6 +41,13 @@ SETTINGS = th.PropertiesList(
         description="Data centre of the account; auto finds out which one takes the key.",
     ),
     th.Property(
+        "workspace_id",
+        th.IntegerType(minimum=1),
+        title="Workspace id",
+        description="Id of the key's workspace (see stream workspaces); needed to go on from a "
+        "state when the key was replaced and the account has several workspaces.",
+    ),
+    th.Property(
         "start_date",
         th.DateTimeType,
         title="Start date",
@@ -214,6 +221,7 @@ class Settings:
     concurrency: int
     request_timeout: float
     user_agent: str
+    workspace_id: int | None = None
     start_date: str | None = None
     end_date: str | None = None
     customers_filter: Mapping[str, Any] | None = None

@@ -23,6 +23,7 @@ from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
 from tap_customerio.inputs import environment
 from tap_customerio.progress import Progress, drawn
+from tap_customerio.provenance import MEMBER, claim
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
@@ -111,6 +112,7 @@ class TapCustomerio(Tap):
             sys.setswitchinterval(_SWITCH)
             if self._engine is not None:  # a second run: what the first has read is no longer true
                 self._client = None
+            self._claim_workspace()
             self._lanes = {s.name: s.lane() for s in self.streams.values() if s.selected}
             self._engine = self._start(self._lanes.values(), workers=self.settings.concurrency)
             if self.watched and (bars := drawn()):
@@ -158,6 +160,18 @@ class TapCustomerio(Tap):
         points.append(Point("timer", waited, round(self.client.pace.waited, 3)))
         for point in points:
             metrics.log(self.metrics_logger, point)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Also what the state says of its workspace."""
+        super().load_state(state)
+        if MEMBER in state:
+            cast("dict[str, Any]", self.state)[MEMBER] = state[MEMBER]
+
+    def _claim_workspace(self) -> None:
+        """Refuse the state of another workspace, and note whose this one is."""
+        state = cast("dict[str, Any]", self.state)
+        with self.client.acting("workspaces", ()):
+            state[MEMBER] = claim(state.get(MEMBER), self.client, self.settings)
 
     def discover_streams(self) -> list[CustomerioStream]:
         """One of each stream class."""

@@ -102,7 +102,7 @@ def test_rescans_that_the_state_garbles_are_told_and_nothing_is_read_anew(sandbo
 
 
 def test_whoever_changed_is_read_and_nobody_else() -> None:
-    with Story(streams=["customers"], churn=0.02, log_lag=HOUR) as story:
+    with Story(streams=["customers"], churn=0.02, log_lag=6 * HOUR) as story:
         everyone = story.sync()
         for _ in range(6):
             assert story.sync(9 * HOUR) < everyone + 5
@@ -110,7 +110,7 @@ def test_whoever_changed_is_read_and_nobody_else() -> None:
             rows, now, before = (
                 story.rows("customers"),
                 story.people(),
-                story.people(story.now - HOUR),
+                story.people(story.now - 6 * HOUR),
             )
             for key, person in now.items():
                 if before.get(key) == person:  # told by now

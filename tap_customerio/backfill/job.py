@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
+from tap_customerio.provenance import fingerprint
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import Window, rfc3339
 
@@ -68,13 +68,12 @@ class Job:
     @cached_property
     def identity(self) -> dict[str, str]:
         """What a state of this backfill is known by; `workspace` is a fingerprint of the key."""
-        key = str(self.config["app_api_key"]).encode()
         return {
             "from": rfc3339(self.whole.start),
             "to": rfc3339(self.whole.end),
             "streams": ", ".join(sorted(set(self.named))) or "all that have a range",
             "shard": f"{self.number}/{self.count}",
-            "workspace": hashlib.blake2b(key, digest_size=4).hexdigest(),
+            "workspace": fingerprint(str(self.config["app_api_key"])),
         }
 
     @property

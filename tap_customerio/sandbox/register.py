@@ -73,6 +73,14 @@ class Register:
             self._people.lives.note(Happening(at, number, "attribute_change", changes))
             self._noted(at // DAY)
 
+    def unsubscribe(self, cio_id: str, *, at: int, kind: str = "unsubscribed_email") -> None:
+        """Let a person unsubscribe by a link, which the log does not call a change."""
+        number = self._number(cio_id, at)
+        had = self._people.attributes(number, at).get("unsubscribed")
+        changes = {"unsubscribed": (had, "true")}
+        self._people.lives.note(Happening(at, number, kind, changes))
+        self._noted(at // DAY)
+
     def merge(self, winner: str, loser: str, *, at: int) -> None:
         """Merge one person into another, by their cio_ids."""
         self._people.merge(self._number(winner, at), self._number(loser, at), at)

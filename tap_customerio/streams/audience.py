@@ -20,6 +20,7 @@ from tap_customerio.schema import (
     timestamp,
 )
 from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
+from tap_customerio.streams.log import arrival
 from tap_customerio.streams.people import IDENTIFIERS, everyone
 from tap_customerio.windows import BEGINNING, DAY, rfc3339
 
@@ -142,15 +143,19 @@ class Activities(CustomerioStream):
         """Read on until a whole page is older than anything asked for."""
         params = {"limit": 100, "deleted": "true"}
         for page in self.client.pages("/v1/activities", "activities", params=params):
-            moments = [self._moment(row) for row in page]
+            arrived = [arrival(row, self.client.present, self._oldest) for row in page]
             yield page
-            if moments and max(moments) < self._oldest:
+            if arrived and max(arrived) < self._oldest:
                 return
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
-        """The activity, if it is asked for, with its person's permanent id at top level."""
-        moment, end = self._moment(raw), self.settings.end
-        if moment < self._oldest or (end and moment >= end):
+        """The activity, with its person's permanent id at top level.
+
+        None outside a range that has an end: other ranges send it. Without an end all that is on a
+        page is sent, since it may be dated back.
+        """
+        start, end = self.settings.start or BEGINNING, self.settings.end
+        if end and not start <= self._moment(raw) < end:
             return None
         raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
         return self.read(raw)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
 from tap_customerio.reader import seconds
-from tap_customerio.streams.log import LOG_LAG, LOGGED, entries
+from tap_customerio.streams.log import LOG_LAG, LOGGED, entries, named
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tap_customerio.client import Client
 
@@ -71,10 +71,10 @@ class Merges:
 
     def _note(self, entry: dict[str, Any], present: int) -> None:
         at = seconds(entry, "timestamp") or present
-        named = set(_named(entry))
-        if not named:
+        people = set(named(entry))
+        if not people:
             self._before = max(self._before, at)
-        for who in named:
+        for who in people:
             self._people[who] = max(at, self._people.get(who, 0))
 
     def _forget(self, before: int) -> None:
@@ -83,12 +83,3 @@ class Merges:
         if len(newest) > self.most:
             self._before = max(self._before, newest[self.most][1])
         self._people = {who: at for who, at in newest[: self.most] if at >= before}
-
-
-def _named(found: Any) -> Iterator[str]:
-    """Every cio_id in an entry: which of the two people it is booked on is not documented."""
-    if isinstance(found, dict):
-        if found.get("cio_id"):
-            yield str(found["cio_id"]).removeprefix("cio_")
-        for value in found.values():
-            yield from _named(value)

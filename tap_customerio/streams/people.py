@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
-from tap_customerio.reader import identifier, seconds, within
+from tap_customerio.provenance import fingerprint
+from tap_customerio.reader import identifier, within
 from tap_customerio.schema import (
     array_of,
     boolean,
@@ -19,6 +21,7 @@ from tap_customerio.schema import (
     timestamp,
 )
 from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.log import LOG_LAG, LOGGED, entries, named
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -38,13 +41,15 @@ IDENTIFIERS = text(
 """The person, at top level of a record or within one."""
 
 _EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
-_CHANGES = ("attribute_change", "device_change", "profile_create", "profile_merge", "anon_merge")
+_CHANGES = (
+    *("attribute_change", "device_change", "profile_create", "profile_merge", "anon_merge"),
+    *("topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"),
+)
 """Activities after which a profile is another; a deletion leaves no profile to read."""
 
 _DEPARTURES = ("profile_delete", "profile_merge")
 
-_LOGGED = 29 * DAY
-"""How far back the activity log reaches for sure, less a day."""
+_FILTER = "customers_filter"
 
 _SEARCHED = 1000
 _HYDRATED = 100
@@ -160,6 +165,7 @@ class Customers(CustomerioStream):
     name = "customers"
     searches = True
     primary_keys = ("cio_id",)
+    margin = LOG_LAG
     _changes: list[str] | None = None
     schema = record(
         IDENTIFIERS,
@@ -216,7 +222,12 @@ class Customers(CustomerioStream):
                 self._wanted,
             )
         now = rfc3339(self.client.present)
-        self.remember(changes_until=now, **({"full_at": now} if self._changes is None else {}))
+        facts: dict[str, Any] = {"changes_until": now}
+        if self._changes is None:
+            facts["full_at"] = now
+            if self._filter or _FILTER in self.last:
+                facts[_FILTER] = self._filter
+        self.remember(**facts)
 
     @property
     def version(self) -> int:
@@ -252,18 +263,28 @@ class Customers(CustomerioStream):
         for moment in (full_at, until):
             if self.client.is_future(moment):
                 raise problems.future_bookmark(self.name, rfc3339(moment))
+        if self.last.get(_FILTER) != self._filter:
+            self.logger.info("customers_filter changed: reading everyone.")
+            return None
         if present - full_at >= settings.customers_full_every_days * DAY:
             return None
-        if present - until > _LOGGED:
+        if present - until > LOGGED:
             self.logger.info("The activity log does not reach back far enough: reading everyone.")
             return None
         return until
 
+    @property
+    def _filter(self) -> str | None:
+        """What the state says of customers_filter."""
+        condition = self.settings.customers_filter
+        return fingerprint(json.dumps(condition, sort_keys=True)) if condition else None
+
     def _changed(self, since: int) -> list[str] | None:
         """Each person once whom an entry since then is about; None if it names one oddly."""
-        entries = (entry for kind in _CHANGES for entry in self._entries(kind, since))
+        logged = (entry for kind in _CHANGES for entry in entries(self.client, kind, since))
         changed: dict[str, None] = {}
-        for entry in entries:
+        for entry in logged:
+            changed |= dict.fromkeys(named(entry))
             who = entry.get("customer_identifiers")
             found = identifier(within(entry, "customer_identifiers"), "cio_id")
             if found is not None:
@@ -276,16 +297,6 @@ class Customers(CustomerioStream):
     def _anyone_left(self, since: int) -> bool:
         """Whether the log says so, or cannot be read."""
         try:
-            return any(True for kind in _DEPARTURES for _ in self._entries(kind, since))
+            return any(True for kind in _DEPARTURES for _ in entries(self.client, kind, since))
         except problems.Unread:
             return True
-
-    def _entries(self, kind: str, since: int) -> Iterator[dict[str, Any]]:
-        """What the activity log has of one type since then, the newest first."""
-        params = {"limit": 100, "deleted": "true", "type": kind}
-        for page in self.client.pages("/v1/activities", "activities", params=params):
-            moments = ((entry, seconds(entry, "timestamp")) for entry in page)
-            entries = [entry for entry, at in moments if (at or since) >= since]
-            yield from entries
-            if not entries:
-                return

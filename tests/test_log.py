@@ -1,0 +1,124 @@
+"""The activity log: back-dated entries, entries that arrive late, and what changes a profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from freshness import DAY, HOUR, Story
+from harness import NOW, config_for, run_tap
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_customerio.streams.log import arrival
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox import Sandbox
+
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+PRESENT = int(NOW)
+STATE = {"bookmarks": {"activities": {"replication_key_value": rfc3339(PRESENT - HOUR)}}}
+
+
+def ulid(moment: int, number: int = 0) -> str:
+    """An id that was made then."""
+    value = moment * 1000 << 80 | number
+    return "".join(DIGITS[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def entry(number: int, happened: int, arrived: int | None = None) -> dict[str, Any]:
+    """An event; without its arrival, its id tells nothing."""
+    name = f"id{number}" if arrived is None else ulid(arrived, number)
+    who = {"customer_id": None, "customer_identifiers": {"cio_id": "30e00001"}}
+    return {"id": name, "type": "event", "timestamp": happened, **who, "data": {}}
+
+
+def answer(box: Sandbox, *pages: list[dict[str, Any]]) -> list[str]:
+    """Let the log have these pages; gives the ids in it."""
+    for number, rows in enumerate(pages, 1):
+        following = "" if number == len(pages) else f"9{number:017d}"
+        box.fail(status=200, body={"activities": rows, "next": following}, path="/v1/activities")
+    return [row["id"] for rows in pages for row in rows]
+
+
+def read(box: Sandbox, **settings: Any) -> list[Any]:
+    """The ids of the activities that a sync sends."""
+    return run_tap(config_for(box, **settings), streams=["activities"], state=STATE).ids(
+        "activities"
+    )
+
+
+def test_a_back_dated_event_on_a_page_that_is_read_anyway_is_sent(sandbox: Sandbox) -> None:
+    rows = [entry(1, PRESENT - 60), entry(2, PRESENT - 9 * DAY), entry(3, PRESENT - 90)]
+    ids = answer(sandbox, rows)
+    assert read(sandbox, start_date=rfc3339(PRESENT - 8 * DAY)) == ids
+
+
+def test_the_log_is_read_on_behind_pages_of_events_that_were_dated_back(sandbox: Sandbox) -> None:
+    arrived = PRESENT - 600
+    imported = [entry(n, PRESENT - 20 * DAY - n, arrived - n) for n in range(100)]
+    ids = answer(sandbox, imported, [entry(200, arrived - 300, arrived - 300)])
+    assert read(sandbox) == ids
+
+
+@pytest.mark.parametrize("arrived", [None, PRESENT - 9 * DAY])
+def test_a_page_on_which_all_is_old_is_the_last(sandbox: Sandbox, arrived: int | None) -> None:
+    old = [entry(1, PRESENT - 9 * DAY, arrived)]
+    ids = answer(sandbox, old, [entry(2, PRESENT - 60)])
+    assert read(sandbox) == ids[:1]
+
+
+def test_a_range_with_an_end_sends_only_what_happened_in_it(sandbox: Sandbox) -> None:
+    days = (1, 2, 3, 4)
+    ids = answer(sandbox, [entry(day, PRESENT - day * DAY) for day in days])
+    bounds = {"start_date": rfc3339(PRESENT - 3 * DAY), "end_date": rfc3339(PRESENT - DAY)}
+    output = run_tap(config_for(sandbox, **bounds), streams=["activities"])
+    assert output.ids("activities") == ids[1:3]
+
+
+@given(st.integers(1, PRESENT), st.integers(1, PRESENT), st.integers(0, (1 << 80) - 1))
+def test_ids_tell_when_an_entry_arrived(happened: int, arrived: int, number: int) -> None:
+    row = {"id": ulid(arrived, number), "timestamp": happened}
+    assert arrival(row, PRESENT, 0) == max(happened, arrived)
+
+
+@pytest.mark.parametrize("name", [None, 7, "", "x" * 26, "8" + "Z" * 25, ulid(PRESENT + 2 * DAY)])
+def test_ids_that_hold_no_time_count_for_nothing(name: Any) -> None:
+    assert arrival({"id": name, "timestamp": 5}, PRESENT, 0) == 5
+    assert arrival({"id": name}, PRESENT, 9) == 9
+
+
+@pytest.mark.parametrize(("before", "is_read"), [(6 * HOUR, True), (DAY, True), (DAY + 1, False)])
+def test_a_change_that_is_logged_up_to_a_day_late_is_read(before: int, *, is_read: bool) -> None:
+    with Story(streams=["customers"], people=60) as story:
+        story.sync()
+        change = {**entry(1, story.now - before), "type": "attribute_change"}
+        answer(story.sandbox, [change])
+        story.sync(HOUR)
+        assert (("30e00001",) in _read(story)) is is_read
+
+
+def _read(story: Story) -> set[tuple[str]]:
+    return {(row["cio_id"],) for row in story.output.records["customers"]}
+
+
+KINDS = ["topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_unsubscribed_is_read(kind: str) -> None:
+    with Story(streams=["customers"], people=60) as story:
+        story.sync()
+        who = next(key for key, row in story.rows("customers").items() if not row["unsubscribed"])
+        story.workspace.register.unsubscribe(*who, at=story.now + 60, kind=kind)
+        story.sync(HOUR)
+        assert story.rows("customers")[who]["unsubscribed"] is True
+
+
+def test_everyone_is_read_if_the_log_refuses_a_type() -> None:
+    with Story(streams=["customers"], people=60) as story:
+        story.sync()
+        story.sandbox.fail(status=400, path="/v1/activities")
+        story.sync(HOUR)
+        assert len(story.output.records["customers"]) == len(story.people())

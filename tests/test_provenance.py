@@ -1,0 +1,136 @@
+"""A state goes on only with the workspace, and the restrictions, that it was read with."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from freshness import HOUR, Story
+from harness import config_for, run_tap, small
+
+from tap_customerio import inputs
+from tap_customerio.problems import Problem
+from tap_customerio.sandbox import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox import Sandbox
+
+KEY = "another-key"
+SIBLING = 1002
+
+
+def several() -> Workspace:
+    """A workspace of an account that has another one."""
+    return Workspace(since=1_767_225_600, per_day=3, people=9, siblings=[SIBLING])
+
+
+def synced(box: Sandbox, state: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    """The last state of a sync."""
+    config = {**config_for(box), **settings}
+    return run_tap(config, streams=["messages"], state=state).states[-1]
+
+
+def test_the_state_holds_the_workspace_and_asks_for_it_once(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=small())
+    state = synced(box)
+    assert state["workspace"]["ids"] == [1001]
+    assert box.app_api_key not in json.dumps(state)
+    box.forget()
+    state = run_tap(config_for(box), streams=["segments"], state=state).states[-1]
+    assert state["workspace"]["ids"] == [1001]
+    assert [call.path for call in box.calls] == ["/v1/segments"]
+
+
+def test_the_state_of_another_workspace_is_refused_before_anything_is_read(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=small())
+    state = synced(box)
+    state["workspace"] = {"ids": [7], "key": "00000000"}
+    box.forget()
+    sentence = "The state belongs to workspace 7, the key to workspace 1001: give this"
+    with pytest.raises(Problem, match=sentence):
+        synced(box, state)
+    assert {call.path for call in box.calls} == {"/v1/workspaces"}
+
+
+def test_a_new_key_of_the_only_workspace_goes_on(make_sandbox: Callable[..., Sandbox]) -> None:
+    before = synced(make_sandbox(workspace=small()))
+    state = synced(make_sandbox(workspace=small(), app_api_key=KEY), before)
+    assert state["workspace"]["ids"] == [1001]
+    assert state["workspace"]["key"] != before["workspace"]["key"]
+
+
+def test_a_new_key_where_there_are_several_workspaces_needs_workspace_id(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=several())
+    before = synced(box)
+    assert before["workspace"]["ids"] == [1001, SIBLING]
+    assert synced(box, before)["workspace"] == before["workspace"]
+    box = make_sandbox(workspace=several(), app_api_key=KEY)
+    with pytest.raises(Problem, match="may belong to another workspace: set workspace_id"):
+        synced(box, before)
+    state = synced(box, before, workspace_id=1001)
+    assert state["workspace"]["ids"] == [1001]
+    assert synced(box, state)["workspace"] == state["workspace"]
+    with pytest.raises(Problem, match="belongs to workspace 1001, the key to workspace 1002"):
+        synced(box, state, workspace_id=SIBLING)
+    with pytest.raises(Problem, match="workspace_id is 5, which is no workspace of the key's"):
+        synced(box, state, workspace_id=5)
+
+
+def test_a_key_that_may_not_list_workspaces_is_known_by_itself(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=small())
+    box.fail(status=403, times=99, path="/v1/workspaces")
+    state = synced(box)
+    assert state["workspace"]["ids"] == []
+    state = synced(box, state)
+    box = make_sandbox(workspace=small(), app_api_key=KEY)
+    box.fail(status=403, times=99, path="/v1/workspaces")
+    with pytest.raises(Problem, match="may belong to another workspace"):
+        synced(box, state)
+
+
+def test_a_state_without_a_workspace_goes_on_and_gets_one(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=small())
+    state = synced(box)
+    del state["workspace"]
+    assert synced(box, state)["workspace"]["ids"] == [1001]
+    with pytest.raises(Problem, match="member 'workspace' is no object"):
+        synced(box, {**state, "workspace": 7})
+
+
+def test_a_checked_state_keeps_its_workspace() -> None:
+    text = json.dumps({"bookmarks": {}, "workspace": {"ids": [1], "key": "x"}})
+    checked = inputs.checked_state(io.StringIO(text), {})
+    assert checked is not None
+    assert json.loads(checked.read()) == json.loads(text)
+
+
+@pytest.mark.parametrize("new", [None, "Europe"])
+def test_everyone_is_read_once_customers_filter_has_changed(new: str | None) -> None:
+    with Story(streams=["customers"], people=60) as story:
+        story.sync(customers_filter=_only("Asia"))
+        few = len(story.output.records["customers"])
+        story.sync(HOUR, **({"customers_filter": _only(new)} if new else {}))
+        people = story.people().values()
+        wanted = [p for p in people if new in {None, p["attributes"]["region"]}]
+        assert len(story.output.records["customers"]) == len(wanted) > few
+        if new is None:
+            assert story.sync(HOUR) < 12
+            assert len(story.output.records["customers"]) < len(people)
+
+
+def _only(region: str) -> dict[str, Any]:
+    return {"attribute": {"field": "region", "operator": "eq", "value": region}}
