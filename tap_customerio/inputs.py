@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, Any
@@ -64,6 +65,22 @@ def environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     texts = {"properties": {name: {"type": "string"} for name in schema["properties"]}}
     found: dict[str, Any] = parse_environment_config(texts, prefix)
     return {name: _typed(text, schema["properties"][name]) for name, text in found.items()}
+
+
+def with_numbers(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings, but numbers for digits where the schema wants numbers.
+
+    Meltano hands decimals over as text.
+    """
+    found = dict(config)
+    for name, value in config.items():
+        kinds = schema["properties"].get(name, {}).get("type", ())
+        if isinstance(value, str) and {"integer", "number"}.intersection(kinds):
+            with suppress(ValueError):
+                number = json.loads(value)
+                if type(number) in {int, float} and math.isfinite(number):
+                    found[name] = number
+    return found
 
 
 def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:

@@ -21,7 +21,7 @@ from tap_customerio.answers import pack, weight
 from tap_customerio.catalog import emitted_schema
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
-from tap_customerio.inputs import environment
+from tap_customerio.inputs import environment, with_numbers
 from tap_customerio.progress import Progress, drawn
 from tap_customerio.provenance import MEMBER, claim
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
@@ -226,6 +226,7 @@ class TapCustomerio(Tap):
         return environment(self.config_jsonschema, "TAP_CUSTOMERIO_")
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        self._config = with_numbers(self._config, self.config_jsonschema)
         errors = faults(self._config) or mapping.faults(
             self._config.get("stream_maps"), {kind.name: kind.schema for kind in all_streams()}
         )

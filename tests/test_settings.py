@@ -11,6 +11,7 @@ import pytest
 from harness import config_for
 from singer_sdk.exceptions import ConfigValidationError
 
+from tap_customerio.inputs import with_numbers
 from tap_customerio.settings import SETTINGS, Settings, faults
 from tap_customerio.tap import TapCustomerio
 
@@ -70,6 +71,15 @@ def test_a_bad_setting_is_named_with_its_value_and_the_mend(
         assert word in found[0]
     assert "12345" not in found[0]
     assert KEY not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("2.5", 2.5), ("5", 5), ("1e1", 10.0), ("NaN", "NaN"), ("1e999", "1e999")]
+)
+def test_numbers_may_come_as_text(text: str, number: object) -> None:
+    config = {"app_api_key": "2", "requests_per_second": text, "new": "1"}
+    expected = {"app_api_key": "2", "requests_per_second": number, "new": "1"}
+    assert with_numbers(config, SETTINGS) == expected
 
 
 def test_a_missing_key_is_said_to_be_missing() -> None:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio.commands.account import Account
+from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
 def meltano(selection: Mapping[str, Sequence[str]]) -> str:
-    """The `select` of an extractor in meltano.yml, from names of top-level fields by stream."""
-    rules = [f"{stream}.{name}" for stream, names in selection.items() for name in names]
+    """The `select` of an extractor in meltano.yml, from names of top-level fields by stream.
+
+    Meltano selects an object without its members, so they get a line of their own.
+    """
+    kinds = {kind.name: kind for kind in all_streams()}
+    rules = []
+    for stream, names in selection.items():
+        for name in names:
+            rules.append(f"{stream}.{name}")
+            if kinds[stream].schema["properties"].get(name, {}).get("properties"):
+                rules.append(f"{stream}.{name}.*")
     return "\n".join(
         ["select:", *(f'- "{rule}"' if "*" in rule else f"- {rule}" for rule in rules)]
     )

@@ -75,7 +75,7 @@ def test_nothing_found_is_a_problem_with_a_way_on() -> None:
 
 def test_the_lines_for_meltano_are_yaml_without_repetition() -> None:
     lines = yaml.safe_load(typed("fields", "messages", "opened", "--select", "meltano").out)
-    assert lines == {"select": ["messages.metrics"]}
+    assert lines == {"select": ["messages.metrics", "messages.metrics.*"]}
     lines = yaml.safe_load(typed("fields", "spelling", "--select", "meltano").out)
     assert lines == {
         "select": ["broadcast_actions.request_method", "campaign_actions.request_method"]

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+import yaml
 from e2e import truth
-from e2e.processes import end, environment, installed, wait_until
+from e2e.processes import end, environment, installed, run, wait_until
 from e2e.project import selection, settings
-from harness import CORE
+from harness import CORE, Output
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.settings import SETTINGS
+from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -98,6 +100,10 @@ def test_meltano_knows_every_setting_and_keeps_the_key_to_itself(project: Projec
         "TAP_CUSTOMERIO_CUSTOMERS_FILTER": '{"and": []}',
         "TAP_CUSTOMERIO_INCLUDE_DRAFTS": "true",
         "TAP_CUSTOMERIO_REQUEST_TIMEOUT": "5",
+        "TAP_CUSTOMERIO_REQUESTS_PER_SECOND": "2.5",
+        "TAP_CUSTOMERIO_FLATTENING_SEPARATOR": "_",
+        "TAP_CUSTOMERIO_FLATTENING_MAX_KEY_LENGTH": "30",
+        "TAP_CUSTOMERIO_FAKER_CONFIG": '{"seed": 7}',
     }
     listed = project.meltano("config", "list", "--all", "tap-customerio", **variables)
     for name in SETTINGS["properties"]:
@@ -110,7 +116,14 @@ def test_meltano_knows_every_setting_and_keeps_the_key_to_itself(project: Projec
     assert values["rescan_ages"] == [2]
     assert values["customers_filter"] == {"and": []}
     assert values["include_drafts"] is True
-    assert values["request_timeout"] == 5
+    assert values["request_timeout"] == "5"
+    assert values["requests_per_second"] == "2.5"
+    assert values["flattening_separator"] == "_"
+    assert values["flattening_max_key_length"] == 30
+    assert values["faker_config"] == {"seed": 7}
+    tap = TapCustomerio(config=values | {"app_api_key": key})
+    assert tap.settings.request_timeout == 5
+    assert tap.settings.requests_per_second == 2.5
 
 
 def test_meltano_selects_every_field_of_every_stream_but_those_to_be_asked_for(
@@ -124,6 +137,19 @@ def test_meltano_selects_every_field_of_every_stream_but_those_to_be_asked_for(
     for field, how in fields.items():
         left_out = field.split(".")[0] in truth.ON_REQUEST
         assert how in ({"excluded"} if left_out else {"automatic", "selected"}), field
+
+
+def test_the_selection_that_fields_prints_has_whole_objects(project: Project, box: Sandbox) -> None:
+    fields = [installed("tap-customerio"), "fields", "messages", "opened", "--select", "meltano"]
+    printed = yaml.safe_load(run(fields, env=environment()).printed)["select"]
+    variables = settings(box, ()) | {"TAP_CUSTOMERIO__SELECT": json.dumps(printed)}
+    lines = project.meltano("invoke", "tap-customerio", **variables).splitlines()
+    records = Output.of(line.encode() for line in lines if line.startswith("{")).records
+    assert records.keys() == {"messages"}
+    opened = {row["id"] for row in records["messages"] if row["metrics"].get("opened")}
+    deliveries = box.workspace.deliveries(SINCE, NOW, now=NOW)
+    assert opened == {row["id"] for row in deliveries if row["metrics"].get("opened")}
+    assert opened
 
 
 def test_meltano_calls_neither_its_hub_nor_its_statistics(project: Project) -> None:

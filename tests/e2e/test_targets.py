@@ -1,0 +1,45 @@
+"""The targets that most people use: all streams, each key once, newest values, our state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from e2e.targets import KINDS, USUAL, Runs, differences, load, lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def runs() -> Runs:
+    """Two runs of the tap, for all targets."""
+    return Runs.of_sandbox()
+
+
+@pytest.fixture
+def database(postgres: str, request: pytest.FixtureRequest) -> str:
+    """An empty PostgreSQL database of its own, by its URI."""
+    name = f"t{abs(hash(request.node.name))}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+    return postgres.replace("/postgres?", f"/{name}?")
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_a_target_gets_everything_and_keeps_the_newest(
+    runs: Runs,
+    database: str,
+    make_venv: Callable[[str], Path],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    kind = KINDS[name]
+    found, state, _ = load(kind, runs, database, make_venv, tmp_path)
+    assert len(runs.outputs[0].keys) == len(found.keys() & runs.outputs[0].keys.keys()) == 44
+    assert [*differences(kind, runs, found, state)] == []
+    assert lost(runs, found) == []
