@@ -137,3 +137,7 @@ def test_the_query_counts_what_was_sent(sandbox: Sandbox) -> None:
 def test_warehouses_are_whole_plugins() -> None:
     for loader in WAREHOUSES["loaders"]:
         assert loader.keys() == {"name", "namespace", "pip_url", "config"}
+        assert "==" in loader["pip_url"]
+    [bigquery] = [one for one in WAREHOUSES["loaders"] if one["name"] == "target-bigquery"]
+    assert {"setuptools<81", "protobuf<5"} <= {*bigquery["pip_url"].split()}  # or it does not start
+    assert bigquery["config"]["method"] == "batch_job"  # others refuse objects without members
