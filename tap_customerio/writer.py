@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,8 @@ with suppress(ImportError):  # Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from singer_sdk.helpers.types import Record
 
 
 class BufferedWriter(GenericSingerWriter[bytes, Message]):
@@ -65,12 +68,27 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             Problem: When nobody reads any more, or there is no room.
             SystemExit: From `watch`, when the run is to stop.
         """
-        line = self.serialize_message(message)
-        self._lines.append(line)
-        self._bytes += len(line)
+        self._append(self.serialize_message(message))
         if message.type is not SingerMessageType.RECORD:
             self._flush(is_urgent=True)
-        elif self._bytes >= self.buffer_bytes:
+
+    def write_record(self, stream: str, record: Record, version: int | None) -> None:
+        """Write the same line as for a RecordMessage of now, at a third of its cost.
+
+        Raises:
+            Problem: As `write_message`.
+            SystemExit: As `write_message`.
+        """
+        said: dict[str, object] = {"type": "RECORD", "stream": stream, "record": record}
+        if version is not None:
+            said["version"] = version
+        said["time_extracted"] = datetime.now(timezone.utc).isoformat()
+        self._append(self._encode(said) + b"\n")
+
+    def _append(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._bytes += len(line)
+        if self._bytes >= self.buffer_bytes:
             self._flush(is_urgent=False)
 
     def check(self) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_sdk import Stream
 from singer_sdk.exceptions import SyncLifecycleSignal
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import StateMessage
 
 from tap_customerio import problems
 from tap_customerio.batches import batch_messages
-from tap_customerio.catalog import complete
+from tap_customerio.catalog import complete, deselector
 from tap_customerio.outcome import ReadOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -72,6 +73,34 @@ class SdkStream(Stream):
         handled = isinstance(sys.exc_info()[1], problems.Problem | SyncLifecycleSignal)
         if level != logging.ERROR or not handled:
             super().log(message, *args, level=level, **options)
+
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, Any, Any]:
+        """Write each record by itself, unless the SDK has something to do for it.
+
+        The SDK's way costs three times as much a record as all that this tap does.
+        """
+        if not write_messages or self.ABORT_AT_RECORD_COUNT is not None or not self._is_plain:
+            yield from super()._sync_records(context, write_messages=write_messages)
+            return
+        write, deselect = self.tap.message_writer.write_record, deselector(self.mask)
+        name = self.stream_maps[0].stream_alias
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for record in cast("Iterator[Record]", self.get_records(context)):
+                deselect(record)
+                write(name, record, self._stream_version)
+                counter.increment()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether records go out as they are, under one name."""
+        maps = self.stream_maps
+        return (
+            len(maps) == 1
+            and type(maps[0]) is SameRecordTransform
+            and not maps[0].flattening_enabled
+        )
 
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         """What the record becomes; nothing if its stream map fails, which the outcome counts."""

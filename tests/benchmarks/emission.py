@@ -1,6 +1,9 @@
-"""What a core can do: deliveries a second from page bytes to Singer lines, and the time to start.
+"""What a core can do: records a second from page bytes to Singer lines, and the time to start.
 
-    python tests/benchmarks/emission.py [--deliveries 20000] [--rounds 5]
+    python tests/benchmarks/emission.py [--deliveries 20000] [--people 10000] [--rounds 5]
+
+Each is measured with the catalogue that `--discover` writes, which every orchestrator hands over,
+and once more with some fields deselected.
 
 The same pages go through the stream and through one written with the SDK's defaults, in turn, so
 that what else the machine does falls on both; the best round counts.
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import datetime as dt
 import os
 import subprocess
@@ -25,14 +29,14 @@ from singer_sdk import Stream, Tap
 from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.sandbox import Workspace
 from tap_customerio.streams.messages import Messages
+from tap_customerio.streams.people import Customers
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 NOW = parse("2026-04-01")
-SIZE = 1000
 CONFIG = {"app_api_key": "unused"}
 _TIMES = [
     name
@@ -45,36 +49,58 @@ def _moment(seconds: int) -> str:
     return dt.datetime.fromtimestamp(seconds, dt.timezone.utc).isoformat()
 
 
-class PlainMessages(Stream):
-    """The stream as one would write it first."""
+class Plain(Stream):
+    """A stream as one would write it first."""
+
+    replication_key = None
+    pages: ClassVar[list[bytes]] = []
+    rows: ClassVar[str]
+
+    def get_records(self, context: object) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+        """All rows of all pages."""
+        for page in self.pages:
+            for row in simplejson.loads(page)[self.rows]:
+                yield self.record(row)
+
+    def record(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row with its times as text."""
+        raise NotImplementedError
+
+
+class PlainMessages(Plain):
+    """Deliveries."""
 
     name = "messages"
     schema: ClassVar[dict[str, Any]] = Messages.schema
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
     replication_key = "created"
-    pages: ClassVar[list[bytes]] = []
+    rows = "messages"
 
-    def get_records(self, context: object) -> Iterator[dict[str, Any]]:  # noqa: ARG002
-        """All rows of all pages."""
-        for page in self.pages:
-            for row in simplejson.loads(page)["messages"]:
-                row["updated"] = int(row["deduplicate_id"].rpartition(":")[2])
-                row["cio_id"] = row["customer_identifiers"]["cio_id"]
-                for name in _TIMES:
-                    row[name] = _moment(row[name])
-                row["metrics"] = {name: _moment(at) for name, at in row["metrics"].items()}
-                yield row
+    def record(self, row: dict[str, Any]) -> dict[str, Any]:
+        """With its last change and its person at top level."""
+        row["updated"] = int(row["deduplicate_id"].rpartition(":")[2])
+        row["cio_id"] = row["customer_identifiers"]["cio_id"]
+        for name in _TIMES:
+            row[name] = _moment(row[name])
+        row["metrics"] = {name: _moment(at) for name, at in row["metrics"].items()}
+        return row
 
 
-class PlainTap(Tap):
-    """A tap as the SDK makes it."""
+class PlainCustomers(Plain):
+    """People."""
 
-    name = "tap-plain"
-    config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": {}}
+    name = "customers"
+    schema: ClassVar[dict[str, Any]] = Customers.schema
+    primary_keys: ClassVar[tuple[str, ...]] = ("cio_id",)
+    rows = "customers"
 
-    def discover_streams(self) -> list[Stream]:
-        """The one stream."""
-        return [PlainMessages(self)]
+    def record(self, row: dict[str, Any]) -> dict[str, Any]:
+        """With the identifiers at top level."""
+        row |= row["identifiers"]
+        row["timestamps"] = {name: _moment(at) for name, at in row["timestamps"].items()}
+        for device in row["devices"] or ():
+            device["last_used"] = _moment(device["last_used"])
+        return row
 
 
 class OurMessages(Messages):
@@ -84,6 +110,7 @@ class OurMessages(Messages):
 
     def slices(self) -> Iterator[Window]:
         """All at once."""
+        self._read = NOW
         yield Window(0, NOW)
 
     def pages(self, piece: Window) -> Iterator[Page]:  # noqa: ARG002
@@ -92,12 +119,58 @@ class OurMessages(Messages):
             yield Page(Answer(decode(page), NOW, "GET /v1/messages"), "messages", more=True)
 
 
+class OurCustomers(Customers):
+    """The stream without a network: its pages are here."""
+
+    raw: ClassVar[list[bytes]] = []
+
+    def slices(self) -> Iterator[list[str]]:
+        """All at once."""
+        self._wanted = self._found = 0
+        self._changes = None
+        yield []
+
+    def pages(self, piece: list[str]) -> Iterator[Page]:  # noqa: ARG002
+        """Decoded as the client does."""
+        for page in self.raw:
+            answer = Answer(decode(page), NOW, "POST /v1/customers/attributes")
+            yield Page(answer, "customers", more=True)
+
+
+class PlainTap(Tap):
+    """A tap as the SDK makes it."""
+
+    name = "tap-plain"
+    config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": {}}
+
+    def discover_streams(self) -> list[Stream]:
+        """Both streams."""
+        return [PlainMessages(self), PlainCustomers(self)]
+
+
 class OurTap(TapCustomerio):
-    """The tap with this one stream."""
+    """The tap with these streams."""
 
     def discover_streams(self) -> list[Any]:
-        """The one stream."""
-        return [OurMessages(self)]
+        """Both streams; nothing may ask a server what the present is."""
+        self.client._present = NOW  # noqa: SLF001
+        return [OurMessages(self), OurCustomers(self)]
+
+
+DESELECTED = {
+    "messages": [("subject",), ("customer_identifiers", "email"), ("metrics",)],
+    "customers": [("devices",), ("identifiers", "email"), ("timestamps",)],
+}
+
+
+def _catalog(tap: type[Tap], stream: str, deselected: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+    """As `--discover` writes it, of one stream, without some fields."""
+    catalog: dict[str, Any] = tap(config=CONFIG).catalog_dict
+    catalog["streams"] = [one for one in catalog["streams"] if one["tap_stream_id"] == stream]
+    unwanted = [[part for name in path for part in ("properties", name)] for path in deselected]
+    for item in catalog["streams"][0]["metadata"]:
+        item["metadata"]["selected"] = item["breadcrumb"] not in unwanted
+    return catalog
 
 
 def _seconds(work: Callable[[], None]) -> float:
@@ -107,22 +180,34 @@ def _seconds(work: Callable[[], None]) -> float:
         return time.process_time() - began
 
 
-def _emission(count: int, rounds: int) -> None:
-    workspace = Workspace(since=NOW - 30 * DAY, per_day=count // 20)
-    rows = list(workspace.deliveries(NOW - 30 * DAY, NOW, now=NOW))[:count]
-    pages = [
-        msgspec.json.encode({"messages": rows[first : first + SIZE], "next": ""})
-        for first in range(0, count, SIZE)
+def _pages(rows: list[dict[str, Any]], member: str, size: int) -> list[bytes]:
+    return [
+        msgspec.json.encode({member: rows[first : first + size], "next": ""})
+        for first in range(0, len(rows), size)
     ]
-    PlainMessages.pages = OurMessages.raw = pages
-    best = {"SDK defaults": float("inf"), "this tap": float("inf")}
-    for _ in range(rounds):
-        for name, kind in zip(best, (PlainTap, OurTap), strict=True):
-            taken = _seconds(lambda kind=kind: kind(config=CONFIG).streams["messages"].sync())  # type: ignore[misc]
-            best[name] = min(best[name], taken)
-    for name, taken in best.items():
-        print(f"deliveries a second, {name:<20}{count / taken:>10,.0f}")
-    print(f"times as many{'':<28}{best['SDK defaults'] / best['this tap']:>10.2f}")
+
+
+def _emission(stream: str, count: int, rounds: int) -> None:
+    """Both taps in turn, with everything and without some fields."""
+    for deselected in ((), DESELECTED[stream]):
+        title = f"{stream}, {'some fields deselected' if deselected else 'all fields'}"
+        best = {"SDK defaults": float("inf"), "this tap": float("inf")}
+        catalogs = [_catalog(tap, stream, deselected) for tap in (PlainTap, OurTap)]
+        for _ in range(rounds):
+            for name, tap, catalog in zip(best, (PlainTap, OurTap), catalogs, strict=True):
+                fresh = tap(config=CONFIG, catalog=copy.deepcopy(catalog))
+                best[name] = min(best[name], _seconds(fresh.streams[stream].sync))
+        for name, taken in best.items():
+            print(f"{title}: {name:<14}{count / taken:>10,.0f} a second")
+        print(f"{title}: {best['SDK defaults'] / best['this tap']:.2f} times as many")
+
+
+def _fill(deliveries: int, people: int) -> None:
+    workspace = Workspace(since=NOW - 30 * DAY, per_day=deliveries // 20, people=people)
+    rows = list(workspace.deliveries(NOW - 30 * DAY, NOW, now=NOW))[:deliveries]
+    PlainMessages.pages = OurMessages.raw = _pages(rows, "messages", 1000)
+    profiles = [workspace.people.profile(number, NOW) for number in range(people)]
+    PlainCustomers.pages = OurCustomers.raw = _pages(profiles, "customers", 100)
 
 
 def _start_up(rounds: int) -> None:
@@ -146,9 +231,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deliveries", type=int, default=20_000)
+    parser.add_argument("--people", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    _emission(options.deliveries, options.rounds)
+    _fill(options.deliveries, options.people)
+    _emission("messages", options.deliveries, options.rounds)
+    _emission("customers", options.people, options.rounds)
     _start_up(options.rounds)
 
 
