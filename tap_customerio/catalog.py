@@ -12,9 +12,8 @@ from singer_sdk.singerlib.catalog import Metadata
 from tap_customerio.schema import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib.catalog import CatalogEntry, MetadataMapping, SelectionMask
 
 
@@ -64,23 +63,9 @@ def fields(schema: Kind, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, An
         yield from fields(kind, place)
 
 
-def deselector(mask: SelectionMask) -> Callable[[Record], None]:
-    """What takes deselected fields, and deselected members of objects, out of a record."""
-    paths = [path[1::2] for path, chosen in mask.items() if path and not chosen and mask[path[:-2]]]
-    names = [path[0] for path in paths if len(path) == 1]
-    nested = [path for path in paths if len(path) > 1]
-
-    def deselect(record: Record) -> None:
-        for name in names:
-            record.pop(name, None)
-        for *parents, last in nested:
-            member: Any = record
-            for name in parents:
-                member = member.get(name) if isinstance(member, dict) else None
-            if isinstance(member, dict):
-                member.pop(last, None)
-
-    return deselect
+def deselected(mask: SelectionMask) -> set[Breadcrumb]:
+    """Names of fields that are not selected, and of such members of objects that are, as paths."""
+    return {path[1::2] for path, chosen in mask.items() if path and not chosen and mask[path[:-2]]}
 
 
 def _missing(schema: Kind, known: Kind, path: Breadcrumb = ()) -> Iterator[Breadcrumb]:

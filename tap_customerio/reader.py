@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_customerio.personal import HIDDEN, is_personal
@@ -121,15 +121,25 @@ class Reader:
     """
 
     def __init__(
-        self, stream: str, schema: Schema, outcome: ReadOutcome, bookmark: str | None = None
+        self,
+        stream: str,
+        schema: Schema,
+        outcome: ReadOutcome,
+        bookmark: str | None = None,
+        deselected: Collection[tuple[str, ...]] = (),
     ) -> None:
-        """Compile the schema once; reading is called per record."""
+        """Compile the schema once; reading is called per record.
+
+        Fields and members of objects whose path is `deselected` are left out.
+        """
         self.dropped: set[str] = set()
         self._outcome = outcome
         self._bookmark = bookmark
         self._keys = schema["required"]
         self._hidden = {key for key in self._keys if is_personal(f"{stream}.{key}")}
         self._row: dict[str, Any] = {}
+        self._deselected = {".".join(path) for path in deselected}
+        self._left_out = [path[0] for path in deselected if len(path) == 1]
         properties = schema["properties"]
         self._fields = {name: self._field(name, kind) for name, kind in properties.items()}
         self._blank = dict.fromkeys(properties)
@@ -144,11 +154,11 @@ class Reader:
         fields = self._fields
         try:
             for name, value in raw.items():
-                if name not in fields:
+                field = fields.get(name)
+                if field is None:
                     self.dropped.add(name)
                 elif value is not None:
-                    exact, convert = fields[name]
-                    result[name] = value if type(value) is exact else convert(value)
+                    result[name] = value if type(value) is field[0] else field[1](value)
         except _LostRow as lost:
             self._lose(str(lost))
             return None
@@ -156,6 +166,8 @@ class Reader:
             if (found := result[key]) is None or found == "":
                 self._lose(key)
                 return None
+        for name in self._left_out:
+            result.pop(name, None)
         return result
 
     def id_of(self, raw: dict[str, Any]) -> str:
@@ -185,9 +197,12 @@ class Reader:
         return None
 
     def _field(self, path: str, kind: Schema) -> Field:
+        if path in self._deselected:
+            return None, _nothing
         convert = self._converter(path, kind)
-        is_text = json_type(kind) == "string" and "format" not in kind
-        return str if is_text else None, convert
+        if json_type(kind) == "string" and "format" not in kind:
+            return str, convert
+        return bool if json_type(kind) == "boolean" else None, convert
 
     def _converter(self, path: str, kind: Schema) -> Callable[[Any], Any]:
         plain = json_type(kind)
@@ -242,20 +257,42 @@ class Reader:
         return array
 
     def _object(self, path: str, kind: Schema) -> Callable[[Any], Any]:
-        known = {
-            name: self._field(f"{path}.{name}", member)
-            for name, member in kind.get("properties", {}).items()
-        }
+        declared = kind.get("properties", {}).items()
+        known = {name: self._field(f"{path}.{name}", member) for name, member in declared}
         extra = kind.get("additionalProperties")
-        other = (
-            (None, self._open(f"{path}.*"))
-            if extra is True
-            else extra and self._field(f"{path}.*", extra)
-        )
+        other: Field | None = None
+        if extra:
+            is_open = extra is True
+            other = (None, self._open(f"{path}.*")) if is_open else self._field(f"{path}.*", extra)
+        read = self._uniform(other) if other and not known else self._mixed(path, known, other)
+        left_out = [
+            name.removeprefix(f"{path}.")
+            for name in self._deselected
+            if name.startswith(f"{path}.")
+        ]
 
         def members(value: Any) -> dict[str, Any] | None:
             if not isinstance(value, dict):
                 return None if value in ("", []) else self._give_up(path)
+            result = read(value)
+            for name in left_out:
+                result.pop(name, None)
+            return result
+
+        return members
+
+    def _uniform(self, field: Field) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """Members that are all of one kind, such as the attributes of people."""
+        exact, convert = field
+        return lambda value: {
+            name: member if member is None or type(member) is exact else convert(member)
+            for name, member in value.items()
+        }
+
+    def _mixed(
+        self, path: str, known: dict[str, Field], other: Field | None
+    ) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def read(value: dict[str, Any]) -> dict[str, Any]:
             result = {}
             for name, member in value.items():
                 field = known.get(name, other)
@@ -267,7 +304,7 @@ class Reader:
                     result[name] = field[1](member)
             return result
 
-        return members
+        return read
 
     def _open(self, path: str) -> Callable[[Any], Any]:
         """Values of any kind, but for numbers that targets cannot take."""
@@ -304,6 +341,10 @@ def _fits(value: Any, depth: int = 0) -> bool:
     if isinstance(value, int):
         return _LEAST <= value <= MOST
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _nothing(_: Any) -> None:
+    """What becomes of a deselected field, which is left out in the end."""
 
 
 def _key(value: Any) -> str:

@@ -56,6 +56,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         self._deadline = 0.0
         self._lines: list[bytes] = []
         self._bytes = 0
+        self._now = ""  # when the first of these records was written
 
     def serialize_message(self, message: Message) -> bytes:
         """One line of JSON."""
@@ -82,7 +83,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         said: dict[str, object] = {"type": "RECORD", "stream": stream, "record": record}
         if version is not None:
             said["version"] = version
-        said["time_extracted"] = datetime.now(timezone.utc).isoformat()
+        said["time_extracted"] = self._now = self._now or datetime.now(timezone.utc).isoformat()
         self._append(self._encode(said) + b"\n")
 
     def _append(self, line: bytes) -> None:
@@ -102,7 +103,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
 
     def _flush(self, *, is_urgent: bool) -> None:
         """Write all that waits. A stopped run drops it unless it is urgent: no state covers it."""
-        lines, self._lines, self._bytes = self._lines, [], 0
+        lines, self._lines, self._bytes, self._now = self._lines, [], 0, ""
         try:
             self._open()
             if self._poll is None:

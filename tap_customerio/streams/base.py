@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_customerio import problems
+from tap_customerio.catalog import deselected
 from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
 from tap_customerio.outcome import ReadOutcome
@@ -71,7 +72,11 @@ class CustomerioStream(SdkStream):
         """Makes records of rows; compiled for streams that are read, since it takes its time."""
         full = self.replication_method == REPLICATION_FULL_TABLE
         return Reader(
-            self.name, self.schema, self.outcome, bookmark=None if full else self.replication_key
+            self.name,
+            self.schema,
+            self.outcome,
+            bookmark=None if full else self.replication_key,
+            deselected=deselected(self.mask),
         )
 
     @classmethod

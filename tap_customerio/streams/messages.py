@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from tap_customerio.answers import Page
     from tap_customerio.streams.base import Rows
 
+_LONGEST_STAMP = 18
 _BEGAN, _MERGES = "rescans_began", "merges"
-
 
 _STATES = {
     "attempted",
@@ -193,7 +193,8 @@ class Messages(CustomerioStream):
         None when it is read again and cannot have changed since the last time.
         """
         stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
-        changed = seconds({"stamp": stamp}, "stamp") if stamp.isdecimal() else None
+        known = stamp.isdecimal() and len(stamp) <= _LONGEST_STAMP
+        changed = seconds({"stamp": int(stamp)}, "stamp") if known else None
         raw["updated"] = changed or raw.get("created")
         raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
         _place_metrics(raw)

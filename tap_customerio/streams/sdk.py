@@ -15,7 +15,7 @@ from singer_sdk.singerlib import StateMessage
 
 from tap_customerio import problems
 from tap_customerio.batches import batch_messages
-from tap_customerio.catalog import complete, deselector
+from tap_customerio.catalog import complete
 from tap_customerio.outcome import ReadOutcome
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.catalog import Catalog
 
     from tap_customerio.tap import TapCustomerio
+
+
+_COUNTED = 1000
+"""Records after which the metric of records goes up."""
 
 
 class SdkStream(Stream):
@@ -84,13 +88,18 @@ class SdkStream(Stream):
         if not write_messages or self.ABORT_AT_RECORD_COUNT is not None or not self._is_plain:
             yield from super()._sync_records(context, write_messages=write_messages)
             return
-        write, deselect = self.tap.message_writer.write_record, deselector(self.mask)
-        name = self.stream_maps[0].stream_alias
+        write, name = self.tap.message_writer.write_record, self.stream_maps[0].stream_alias
         with self.get_record_counter() as counter, self.get_sync_timer():
-            for record in cast("Iterator[Record]", self.get_records(context)):
-                deselect(record)
-                write(name, record, self._stream_version)
-                counter.increment()
+            records, written = cast("Iterator[Record]", self.get_records(context)), 0
+            try:
+                for record in records:
+                    write(name, record, self._stream_version)
+                    written += 1
+                    if written == _COUNTED:
+                        counter.increment(written)
+                        written = 0
+            finally:
+                counter.increment(written)
 
     @property
     def _is_plain(self) -> bool:

@@ -52,7 +52,6 @@ def _moment(seconds: int) -> str:
 class Plain(Stream):
     """A stream as one would write it first."""
 
-    replication_key = None
     pages: ClassVar[list[bytes]] = []
     rows: ClassVar[str]
 
