@@ -14,7 +14,7 @@ from singer_sdk.singerlib.catalog import SelectionMask
 from tap_customerio.catalog import deselected, fields
 from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader
-from tap_customerio.schema import array_of, integer, nested, object_of, record, text
+from tap_customerio.schema import array_of, integer, mapping_of, nested, object_of, record, text
 
 if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
@@ -24,7 +24,7 @@ SCHEMA = record(
     text("name"),
     array_of(text(""), "tags"),
     object_of(nested(text("city"), object_of(nested(text("zip"), integer("n")), "at")), "place"),
-    object_of(nested(extra=text("")), "attributes"),
+    object_of(mapping_of(text("")), "attributes"),
 )
 PATHS = [path for path, _ in fields(SCHEMA) if path != ("properties", "id")]
 PATHS.append(("properties", "attributes", "properties", "plan"))
