@@ -183,10 +183,11 @@ class TapCustomerio(Tap):
         Raises:
             Problem: When they cannot be used.
         """
-        if maps := self._config.get("stream_maps"):  # the SDK takes `__else__` out of them
-            self._config = {**self._config, "stream_maps": dict(maps)}
+        config = self._config
+        self._config = copy.deepcopy(config)  # the SDK takes `__else__` out of what it is given
         try:
             PluginBase.setup_mapper(self)  # the SDK's Tap adds the fields of selected streams only
+            self._config = config
             for name, stream in self.streams.items():
                 schema = emitted_schema(name, stream.effective_schema, stream.metadata)
                 self.mapper.register_raw_stream_schema(name, schema, stream.primary_keys)
