@@ -18,6 +18,8 @@ from tap_customerio.reader import seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tap_customerio.transport import Question
+
 _utf_8 = codecs.getincrementaldecoder("utf-8")
 _BIT = 1 << 16
 _NUL = b"\\u0000"
@@ -113,8 +115,9 @@ class Page:
     _stamps = msgspec.json.Decoder(list[_Stamp])
     _names = msgspec.json.Decoder(list[_Named])
 
-    def __init__(self, answer: Answer, key: str, *, more: bool) -> None:
+    def __init__(self, answer: Answer, key: str, asked: Question, *, more: bool) -> None:
         """Keep the JSON of a list, or null, and whether the API has a page after it."""
+        self.asked = asked
         self._rows: msgspec.Raw | bytes = answer.members[key]
         self._name, self._request = key, answer.request
         self._packed = False
@@ -148,15 +151,20 @@ class Page:
         """Whether it has no rows."""
         return bytes(memoryview(self._unpacked())[:5]) in _EMPTY
 
+    def names(self) -> list[int]:
+        """A number for each row, which rows of other names do not have."""
+        found: list[Any] = []
+        with suppress(msgspec.DecodeError):
+            for row in self._names.decode(self._unpacked()):
+                named = (row.id, row.cio_id, row.identifiers, row.email)
+                found.append(tuple(bytes(memoryview(name)).strip(b'"') for name in named))
+        if not any(map(any, found)):
+            found = [repr(row) for row in self]
+        return [hash(row) for row in found]
+
     def mark(self) -> int:
         """A number that pages of other rows do not have."""
-        names: list[bytes] = []
-        rows = self._unpacked()
-        with suppress(msgspec.DecodeError):
-            for row in self._names.decode(rows):
-                named = (row.id, row.cio_id, row.identifiers, row.email)
-                names += [bytes(memoryview(name)).strip(b'"') for name in named]
-        return hash(tuple(names) if any(names) else bytes(memoryview(rows)))
+        return hash(tuple(self.names()))
 
     def created(self) -> list[int]:
         """When the rows were created, in unix seconds; empty if one of them does not say."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import Counter
@@ -20,17 +21,20 @@ from tap_customerio.budget import budget_of
 from tap_customerio.pace import Pace
 from tap_customerio.patience import Health, OddAnswer, Patience, log_delay
 from tap_customerio.regions import find_region
+from tap_customerio.steady import Listing
 from tap_customerio.transport import Bearer, PassingFault, Question, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from requests.auth import AuthBase
+    from typing_extensions import Self
 
     from tap_customerio.settings import Settings
     from tap_customerio.transport import Reply
 
 T = TypeVar("T")
+Rows = TypeVar("Rows", bound=list[Any])
 
 HOSTS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
 """Base addresses of the App API by region."""
@@ -92,7 +96,7 @@ class Client:
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._present: int | None = None
         self._now = 0
-        self._listings: dict[str, Future[list[Any]]] = {}
+        self._listings: dict[str, Future[Any]] = {}
         self._shared: dict[type, object] = {}
         self._lock = threading.RLock()
         self._mine = threading.local()
@@ -193,14 +197,15 @@ class Client:
                 raise OddAnswer(problems.missing_rows(answer.request, key))
             if not isinstance(token, str | None):
                 raise OddAnswer(problems.odd_member(answer.request, "next", "page token"))
-            page = Page(answer, place, more=bool(token))
+            page = Page(answer, place, question, more=bool(token))
             fresh = ([] if page.empty else [page.mark()]) + ([token] if token else [])
             if not seen.isdisjoint(fresh):
                 raise OddAnswer(problems.cursor_loop(answer.request))
             seen.update(fresh)
             return page, answer
 
-        return self._ask(Question(method, path, params, body), read)
+        question = Question(method, path, dict(params or {}), body)
+        return self._ask(question, read)
 
     def pages(
         self,
@@ -236,16 +241,16 @@ class Client:
         method: str = "GET",
         params: dict[str, Any] | None = None,
         body: Any = None,
-    ) -> list[Any]:
+    ) -> Listing:
         """All rows of a list that fits in memory, read once per run however many ask for it."""
 
-        def read() -> list[Any]:
+        def read() -> Listing:
             pages = self.pages(path, key, method=method, params=params, body=body)
-            return [row for page in pages for row in page]
+            return Listing.of(self, key, pages)
 
         return self.once(repr((path, params, body)), read)
 
-    def once(self, question: str, read: Callable[[], list[Any]]) -> list[Any]:
+    def once(self, question: str, read: Callable[[], Rows]) -> Rows:
         """Answer a question by reading once, whoever asks it and on whatever thread."""
         with self._lock:
             first = question not in self._listings
@@ -256,7 +261,13 @@ class Client:
             except BaseException as error:
                 listing.set_exception(error)
                 raise
-        return listing.result()
+        return cast("Rows", listing.result())
+
+    def afresh(self) -> Self:
+        """The same client, which has read no list yet."""
+        again = copy.copy(self)
+        again._listings, again._shared = {}, {}  # noqa: SLF001 - its own
+        return again
 
     def shared(self, kind: type[T], make: Callable[[], T]) -> T:
         """The one object of its kind in this run, made when it is first asked for."""

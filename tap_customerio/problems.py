@@ -447,6 +447,25 @@ def missing_extra(command: str, extra: str) -> Problem:
     return Problem(_needs_extra(f"'tap-customerio {command}'", extra))
 
 
+def not_deleted(requests: Sequence[str]) -> Problem:
+    """404s of what belongs to something that still exists."""
+    return Problem(
+        f"The API knows nothing at {requests[0]} (404), nor at {len(requests) - 1:,} more, though "
+        "what they belong to still exists: nothing was deleted for it, and bookmarks stay. Run "
+        "again; if it stays so, the account's plan may not include it: ask Customer.io, or "
+        "deselect the stream."
+    )
+
+
+def suspiciously_few(stream: str, found: str, known: int) -> str:
+    """A mirror came back empty, or with less than half of its rows."""
+    return (
+        f"Stream {stream!r}: {found}, where the last complete read had {known:,}, and nothing in "
+        "the API confirms that the others were deleted. The target keeps them until the next sync "
+        "sees the same."
+    )
+
+
 def not_on_plan(request: str) -> Problem:
     """A 404 for a whole list."""
     return Problem(

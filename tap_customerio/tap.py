@@ -119,6 +119,10 @@ class TapCustomerio(Tap):
                 self.progress = self._shows.enter_context(bars(self, keep=False))
         return self._engine, self._lanes.pop(stream.name)
 
+    def engine_for(self, lane: Lane[Any, Any]) -> Engine[Any, Any]:
+        """An engine of its own, for what is asked after the streams' own work."""
+        return self._start([lane], workers=self.settings.concurrency)
+
     def stop(self) -> None:
         """Ask for nothing more."""
         if self._engine is not None:  # else a test of one stream, and others follow

@@ -15,6 +15,7 @@ from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.client import Client
 from tap_customerio.problems import Forbidden, Gone, Problem
 from tap_customerio.settings import SETTINGS, Settings
+from tap_customerio.transport import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -326,7 +327,7 @@ def test_requests_introduce_themselves(sandbox: Sandbox) -> None:
 def test_a_packed_page_holds_the_same_rows_in_less_memory() -> None:
     rows = [{"id": number, "name": "Anna"} for number in range(100)]
     answer = Answer(decode(msgspec.json.encode({"rows": rows})), 0, "GET /v1/rows")
-    page = Page(answer, "rows", more=False)
+    page = Page(answer, "rows", Question("GET", "/"), more=False)
     size = page.size
     page.pack()
     assert page.size < size / 2

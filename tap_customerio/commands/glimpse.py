@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.answers import Page
     from tap_customerio.settings import Settings
+    from tap_customerio.steady import Listing
     from tap_customerio.streams.base import CustomerioStream, Rows
 
 WIDEST = 180 * DAY
@@ -62,7 +63,7 @@ class Glimpse(Client):
             if not self._follow:
                 return
 
-    def listing(self, path: str, key: str, **question: Any) -> list[Any]:
+    def listing(self, path: str, key: str, **question: Any) -> Listing:
         """The rows of a list's first page, or all, read once however many ask for them."""
         self._note(path)
         return super().listing(path, key, **question)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
+from tap_customerio.person_paths import person_paths
 from tap_customerio.privacy import refusals
 from tap_customerio.privacy.former import named_before
 from tap_customerio.privacy.history import (
@@ -62,7 +63,7 @@ class Held:
     def __init__(self, client: Client) -> None:
         """Nothing is read yet."""
         self._client = client
-        self._prefixes = ["", "cio_"]  # which of them paths want is documented nowhere
+        self._paths = person_paths(client)
         self.people: list[dict[str, Any]] = []
         self.suppressions: list[dict[str, Any]] = []
         self.not_read: list[dict[str, str]] = []
@@ -97,7 +98,7 @@ class Held:
 
     def _read_person(self, cio_id: str) -> dict[str, Any]:
         def part(name: str, read: Callable[[str], T]) -> T | None:
-            return self._tried(name, cio_id, lambda: self._at(cio_id, read))
+            return self._tried(name, cio_id, lambda: self._paths.read(name, cio_id, read))
 
         profile = self._tried("profile", cio_id, lambda: self._profile(cio_id)) or {}
         held: dict[str, Any] = {
@@ -177,18 +178,6 @@ class Held:
         if not all(rows):
             raise problems.odd_member(f"GET {base}/{path}", key, "list of objects")
         return rows
-
-    def _at(self, cio_id: str, read: Callable[[str], T]) -> T:
-        """Read below a person's path, with the cio_id spelled as the API wants it there."""
-        for prefix in self._prefixes:
-            try:
-                found = read(f"/v1/customers/{prefix}{quoted(cio_id)}")
-            except problems.Gone as error:
-                gone = error
-                continue
-            self._prefixes = [prefix]
-            return found
-        raise gone
 
     def _read_suppressions(self, email: str) -> None:
         def read() -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ class Faults:
         """The application with mishaps."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            body = await _read(receive)
+            body = await read_body(receive)
             query, place = scope["query_string"].decode(), token(scope)
             question = (scope["method"], scope["path"], query, body.decode())
             pages = self._pages[
@@ -67,7 +67,7 @@ class Faults:
             ]
 
             async def right() -> Response:
-                response = await _answer_of(app, scope, body)
+                response = await answer_of(app, scope, body)
                 pages[place] = bytes(response.body)
                 return response
 
@@ -109,7 +109,7 @@ class Faults:
         return () if lucky else [*self._kinds[chosen:], *self._kinds[:chosen]]
 
 
-async def _read(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """The body of a call."""
     body, more = b"", True
     while more:
@@ -119,7 +119,7 @@ async def _read(receive: Receive) -> bytes:
     return body
 
 
-async def _answer_of(app: ASGIApp, scope: Scope, body: bytes) -> Response:
+async def answer_of(app: ASGIApp, scope: Scope, body: bytes) -> Response:
     """The right answer."""
     sent: list[Message] = []
 

@@ -21,6 +21,7 @@ from tap_customerio.sandbox.hosts import Hosts, WrongRegion, port_of, url_of
 from tap_customerio.sandbox.quirks import Quirks
 from tap_customerio.sandbox.routes.ask import Pair
 from tap_customerio.sandbox.routes.workspace import WORKSPACE
+from tap_customerio.sandbox.shifting import Shifting
 from tap_customerio.sandbox.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tap_customerio.sandbox.faults import Faults
+    from tap_customerio.sandbox.shifting import Shift
 
 HALF_A_YEAR = 180 * DAY
 _TURNS = 5
@@ -76,7 +78,7 @@ class Sandbox:
         self._ports = [port, 0, 0]
         self._pair = Pair(region, track_workspace, track_workspace == WORKSPACE)
         self._backend = Backend(self.workspace, self.clock, quirks or Quirks(), self._pair)
-        app = self._backend.app
+        app = self._shifting = Shifting(self._backend.app)
         self.gate = Gate(
             app if faults is None else faults.around(app, self.clock),
             self.clock,
@@ -140,6 +142,10 @@ class Sandbox:
         gate = self.track_gate if path and path.startswith("/api") else self.gate
         gate.failures.append(Failure(status, times, path, headers or {}, body))
 
+    def shift(self, shift: Shift) -> None:
+        """Let rows leave a list, or change places, while it is read."""
+        self._shifting.shifts.append(shift)
+
     def busiest(self, seconds: float = 1.0) -> int:
         """The most calls that arrived within any so many seconds, those refused included."""
         arrived = [call.arrived for call in self.calls]
@@ -153,8 +159,8 @@ class Sandbox:
         return Counter(call.path for call in self.calls)
 
     def forget(self) -> None:
-        """Forget the calls so far."""
-        for calls in (self.calls, self.track_calls, self.stray_calls):
+        """Forget the calls so far, and what was to happen to lists."""
+        for calls in (self.calls, self.track_calls, self.stray_calls, self._shifting.shifts):
             calls.clear()
 
 

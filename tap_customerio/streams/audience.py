@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import problems
 from tap_customerio.client import quoted
+from tap_customerio.person_paths import person_paths
 from tap_customerio.reader import seconds, within
 from tap_customerio.schema import (
     array_of,
@@ -21,14 +22,15 @@ from tap_customerio.schema import (
 )
 from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
 from tap_customerio.streams.log import arrival
-from tap_customerio.streams.people import IDENTIFIERS, everyone
+from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people
 from tap_customerio.windows import BEGINNING, DAY, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from singer_sdk.helpers.types import Record
 
+    from tap_customerio.answers import Answer
     from tap_customerio.streams.base import Rows
 
 
@@ -102,6 +104,12 @@ class SegmentMemberships(ChildStream):
     parent_key = "segment_id"
     primary_keys = ("segment_id", "cio_id")
     schema = record(integer("segment_id"), IDENTIFIERS, key=primary_keys)
+
+    def count_otherwise(self) -> int:
+        """The sum of what the API counts in each segment."""
+        paths = (f"{Segments.path}/{quoted(piece)}/customer_count" for piece in self.slices())
+        answers = (self.client.fetch("GET", path, expect="count") for path in paths)
+        return sum(int(answer.get("count") or 0) for answer in answers)
 
 
 class Activities(CustomerioStream):
@@ -188,7 +196,7 @@ class OptOuts(CustomerioStream):
 
     def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
         """The register, page by page."""
-        return self.client.pages("/v1/optouts", "optouts", params={"limit": 1000})
+        return self.steady("/v1/optouts", "optouts", params={"limit": 1000})
 
     def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
         """The person's opt-outs; here alone, the API may spell cio_id with a prefix."""
@@ -247,10 +255,17 @@ class SubscriptionPreferences(CustomerioStream):
 
     def pages(self, piece: str) -> Iterator[Rows]:
         """One person's preferences."""
-        path = f"/v1/customers/{quoted(piece)}/subscription_preferences"
-        params = {"id_type": "cio_id"}
-        answer = self.client.fetch("GET", path, params=params, expect="customer")
+
+        def read(base: str) -> Answer:
+            path, params = f"{base}/subscription_preferences", {"id_type": "cio_id"}
+            return self.client.fetch("GET", path, params=params, expect="customer")
+
+        answer = person_paths(self.client).read("subscription_preferences", piece, read)
         yield [answer.object("customer")]
+
+    def existing(self, pieces: list[str]) -> Callable[[str], bool]:
+        """Tells which people still have a profile."""
+        return known_people(self.client, pieces).__contains__
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:
         """The preferences, by permanent id."""
@@ -258,6 +273,11 @@ class SubscriptionPreferences(CustomerioStream):
         raw |= {**self.within(raw, "identifiers"), "cio_id": piece}
         raw.pop("identifiers", None)
         return self.read(raw)
+
+
+_SUPPRESSED = 1000
+_OVERLAP = 20
+_PASSES = 3
 
 
 class Suppressed(NamedTuple):
@@ -294,7 +314,7 @@ class EspSuppressions(CustomerioStream):
         """One list: by page tokens for a domain, by offset for the whole workspace."""
         if piece.domain:
             path = f"/v1/esp/domains/{quoted(piece.domain)}/suppression/{piece.type}"
-            return self.client.pages(path, "suppressions", params={"limit": 1000})
+            return self.steady(path, "suppressions", params={"limit": _SUPPRESSED})
         return self._by_offset(f"/v1/esp/suppression/{piece.type}")
 
     def record(self, raw: dict[str, Any], piece: Suppressed) -> Record | None:
@@ -302,13 +322,24 @@ class EspSuppressions(CustomerioStream):
         return self.read({**raw, "suppression_type": piece.type, "domain": piece.domain or "*"})
 
     def _by_offset(self, path: str) -> Iterator[Rows]:
+        """The whole list; again from its beginning when it moved further than pages overlap."""
+        for _ in range(_PASSES):
+            if (yield from self._overlapping(path)):
+                return
+        self.moved()
+
+    def _overlapping(self, path: str) -> Generator[Rows, None, bool]:
+        """Pages that share rows; whether all do, so that none moved up unseen between two."""
         seen: set[object] = set()
+        before: list[int] = []
         offset = 0
         while True:
-            params = {"limit": 1000, "offset": offset}
+            params = {"limit": _SUPPRESSED, "offset": offset}
             page, _ = self.client.page(path, "suppressions", seen, params=params)
-            rows = list(page)
-            yield rows
-            if len(rows) < params["limit"]:
-                return
-            offset += len(rows)
+            names = page.names()
+            yield page
+            if before and set(before).isdisjoint(names):
+                return False
+            if len(names) < _SUPPRESSED:
+                return True
+            before, offset = names, offset + _SUPPRESSED - _OVERLAP

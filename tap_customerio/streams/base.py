@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
@@ -15,23 +15,26 @@ from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
 from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader, identifier, seconds, within
+from tap_customerio.steady import Listing, steady
+from tap_customerio.streams.proof import Proof
 from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_customerio.answers import Answer
+    from tap_customerio.answers import Answer, Page
     from tap_customerio.client import Client
-    from tap_customerio.engine import Split
+    from tap_customerio.engine import Engine, Split
     from tap_customerio.schema import Schema
     from tap_customerio.settings import Settings
     from tap_customerio.tap import TapCustomerio
 
 Rows = Iterable[dict[str, Any]]
+T = TypeVar("T")
 
 
 class CustomerioStream(SdkStream):
@@ -63,6 +66,8 @@ class CustomerioStream(SdkStream):
     def __init__(self, tap: TapCustomerio) -> None:
         """Share the tap's client and settings."""
         super().__init__(tap)
+        self.proof = Proof(self)
+        self._fresh: Client | None = None
         self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
         self._newest = 0
@@ -86,8 +91,13 @@ class CustomerioStream(SdkStream):
 
     @property
     def client(self) -> Client:
-        """The App API, shared by all streams."""
-        return self.tap.client
+        """The App API, shared by all streams, unless something is to be asked again."""
+        return self._fresh or self.tap.client
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other stream reads along: in a test, or when something is asked again."""
+        return self.ABORT_AT_RECORD_COUNT is not None or self._fresh is not None
 
     @property
     def settings(self) -> Settings:
@@ -162,7 +172,7 @@ class CustomerioStream(SdkStream):
             Problem: When the state holds something else than a bookmark.
         """
         self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
-        self.outcome = ReadOutcome()
+        self.outcome, self.proof = ReadOutcome(), Proof(self)
         vars(self).pop("read", None)  # it counts for the outcome of its own run
         if self.settings.end is not None:
             self.outcome.doubts.append("end_date restricts the read")
@@ -171,13 +181,39 @@ class CustomerioStream(SdkStream):
         self._unmapped.clear()
         bookmark = self.bookmark(self.last)
         self._since = None if bookmark is None else bookmark - self.margin
+        return self._lane(self.slices, self._present, serial=self.serial)
+
+    def _lane(self, slices: Any, read: Any, *, serial: bool = False) -> Lane[Any, Any]:
         around = partial(self.client.acting, self.name)
-        return Lane(self.slices, self._present, serial=self.serial, around=around)
+        return Lane(slices, read, serial=serial, around=around)
 
     def _run(self) -> Iterator[Record]:
-        """Run the slices through the engine; code after a yield runs once it has been written."""
+        """Read all slices; twice, if the first read looks wrong, so that no target deletes rows."""
         engine, lane = self.tap.work(self)
         self.tap.progress.begin(self.name)
+        yield from self._read_through(engine, lane)
+        if self.activates and self.proof.is_suspicious():
+            yield from self._read_again()
+        if self.outcome.is_complete:
+            self.finish_all()
+        if self.activates and self.proof.settle():
+            self._write_activate_version_message(self.client.present)
+        self.tap.progress.end(self.name, done=self._is_range_done())
+        self.report_unmapped()
+
+    def _read_again(self) -> Iterator[Record]:
+        """Read all slices once more, with nothing remembered of the first time."""
+        first, self._fresh = self.proof.rows, self.tap.client.afresh()
+        try:
+            lane = self._lane(self.slices, self._present)
+            yield from self._read_through(self.tap.engine_for(lane), lane)
+        finally:
+            self._fresh = None
+        self.proof.judge_second_read(first)
+
+    def _read_through(self, engine: Engine[Any, Rows], lane: Lane[Any, Rows]) -> Iterator[Record]:
+        """Run the slices through the engine; code after a yield runs once it has been written."""
+        self.proof.rows = 0
         with closing(engine.parts(lane)) as parts:
             for part, pages in parts:
                 self.outcome.slices += 1
@@ -188,12 +224,40 @@ class CustomerioStream(SdkStream):
                     self.tap.progress.slice(self.name, part.piece)
         self.report_unmapped()
         self.outcome.check()
-        if self.outcome.is_complete:
-            self.finish_all()
-        if self.activates and self.outcome.proves_absence:
-            self._write_activate_version_message(self.client.present)
-        self.tap.progress.end(self.name, done=self._is_range_done())
-        self.report_unmapped()
+        self.proof.confirm_not_found()
+
+    def aside(self, work: Callable[[], T]) -> T:
+        """Ask for something beside the slices, with no list remembered, on a worker thread."""
+        self._fresh = self.tap.client.afresh()
+        try:
+            lane = self._lane(lambda: (None,), lambda _: ([work()],))
+            parts = self.tap.engine_for(lane).parts(lane)
+            [found] = [found for _, pages in parts for page in pages for found in page]
+        finally:
+            self._fresh = None
+        return cast("T", found)
+
+    def existing(self, pieces: list[Any]) -> Callable[[Any], bool]:  # noqa: ARG002
+        """Tells which of these slices belong to something that still exists."""
+        return {checked(piece) for piece in self.slices()}.__contains__
+
+    def count_otherwise(self) -> int | None:
+        """How many rows there are, as another part of the API counts them; None if none does."""
+
+    def moved(self) -> None:
+        """A list did not stand still while it was read."""
+        self.outcome.doubts.append("a list moved while it was read")
+
+    def listed(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows of a shared list; doubts if it did not stand still."""
+        if isinstance(rows, Listing) and rows.moved:
+            self.moved()
+        return rows
+
+    def steady(self, path: str, key: str, **question: Any) -> Iterator[Page]:
+        """The pages of a list that ought to stand still, if rows may be deleted that it lacks."""
+        pages = self.client.pages(path, key, **question)
+        return steady(self.client, key, pages, self.moved) if self.activates else pages
 
     def _is_range_done(self) -> bool:
         """Whether nothing of the range asked for is left to read, now or later."""
@@ -215,6 +279,7 @@ class CustomerioStream(SdkStream):
                     if (row := self.record(raw, piece)) is not None:
                         written += 1
                         yield row
+                self.proof.rows += written
                 self.tap.progress.page(self.name, written)
         except problems.Fatal:
             raise
@@ -249,13 +314,13 @@ class CustomerioStream(SdkStream):
                 yield found, row
 
     def _present(self, piece: Any) -> Iterator[Rows | Split[Any]]:
-        """The pages of a slice; none, with a warning, of one that has vanished."""
+        """The pages of a slice; none of one that is not found, which is to be confirmed."""
         try:
             yield from self.pages(checked(piece))
         except problems.Gone as gone:
             if not self.vanishing:
                 raise
-            self.logger.warning("%s was deleted meanwhile; left out.", gone.request)
+            self.proof.not_found.append((piece, gone.request))
 
     def log_sync_costs(self) -> None:
         """Called once for each stream after all have run; the last one speaks for all."""
@@ -308,7 +373,7 @@ class ListStream(CustomerioStream):
 
     def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
         """The list, shared with every other stream that needs it."""
-        yield self.listing(self.client)
+        yield self.listed(self.listing(self.client))
 
     @classmethod
     def listing(cls, client: Client) -> list[dict[str, Any]]:
@@ -331,15 +396,15 @@ class ChildStream(CustomerioStream):
 
     def slices(self) -> Iterable[Any]:
         """The parents' ids."""
-        parents = self.with_ids(self.parent.listing(self.client), self.parent.name)
-        return (number for number, _ in parents)
+        rows = self.listed(self.parent.listing(self.client))
+        return dict.fromkeys(number for number, _ in self.with_ids(rows, self.parent.name))
 
     def pages(self, piece: Any) -> Iterator[Rows]:
         """One parent's rows, page by page."""
         path = f"{self.parent.path}/{quoted(piece)}/{self.path}"
         params = {"limit": self.page_size}
         if self.records_key is not None:
-            yield from self.client.pages(path, self.records_key, params=params)
+            yield from self.steady(path, self.records_key, params=params)
         else:
             expected = self.single_key or self.expected
             yield self.rows(self.client.fetch("GET", path, expect=expected))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_customerio.reader import identifier, within
+from tap_customerio.steady import Listing, steady
 from tap_customerio.streams.base import CustomerioStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from tap_customerio.answers import Page
     from tap_customerio.client import Client
     from tap_customerio.streams.base import Rows
 
@@ -28,16 +30,26 @@ class FolderStream(CustomerioStream):
 
     def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
         """All of them."""
-        yield self.listing(self.client)
+        yield self.listed(self.listing(self.client))
 
     @classmethod
     def listing(cls, client: Client) -> list[dict[str, Any]]:
         """All rows, read once per run."""
-        return client.once(cls.path, lambda: list(cls._walk(client)))
+        return client.once(cls.path, lambda: cls._walked(client))
 
     @classmethod
-    def _walk(cls, client: Client) -> Iterator[dict[str, Any]]:
-        top = list(cls._numbered(client))
+    def _walked(cls, client: Client) -> Listing:
+        found = Listing()
+        found.extend(cls._walk(client, found.move))
+        return found
+
+    @classmethod
+    def _walk(cls, client: Client, moved: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        def rows_in(**folder: Any) -> Iterator[dict[str, Any]]:
+            pages = cls._numbered(client, **folder)
+            return chain.from_iterable(steady(client, cls.records_key, pages, moved))
+
+        top = list(rows_in())
         yield from top
         if any(row.get("parent_folder_id") for row in top):
             return
@@ -51,25 +63,23 @@ class FolderStream(CustomerioStream):
             if folder in asked:
                 continue
             asked.add(folder)
-            rows = [
-                (identifier(row), row) for row in cls._numbered(client, parent_folder_id=folder)
-            ]
+            rows = [(identifier(row), row) for row in rows_in(parent_folder_id=folder)]
             yield from (row for found, row in rows if found is None or found not in seen)
             ids = [found for found, _ in rows]
             waiting += [] if cls.folders else ids
             seen |= {*ids}
 
     @classmethod
-    def _numbered(cls, client: Client, **folder: Any) -> Iterator[dict[str, Any]]:
+    def _numbered(cls, client: Client, **folder: Any) -> Iterator[Page]:
         """Pages are numbered from 1; one that is not full is the last."""
         direct = {"direct_descendants_only": "true"} if folder else {}
         seen: set[object] = set()
         for number in count(1):
             params = {"page": number, "limit": 10_000, **folder, **direct}
             page, answer = client.page(cls.path, cls.records_key, seen, params=params)
-            rows = list(page)
-            yield from rows
+            rows = len(page.names())
+            yield page
             pagination = within({"meta": answer.get("meta")}, "meta")
             limit = within(pagination, "pagination").get("limit", 1)
-            if not rows or not isinstance(limit, int) or len(rows) < limit:
+            if not rows or not isinstance(limit, int) or rows < limit:
                 return

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio.client import quoted
+from tap_customerio.person_paths import person_paths
 from tap_customerio.reader import within
 from tap_customerio.schema import (
     boolean,
@@ -18,14 +19,15 @@ from tap_customerio.schema import (
     timestamp,
 )
 from tap_customerio.streams.base import CustomerioStream, ListStream
-from tap_customerio.streams.people import IDENTIFIERS, everyone
+from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people, workspace_count
 from tap_customerio.streams.slices import attempted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from singer_sdk.helpers.types import Record
 
+    from tap_customerio.answers import Page
     from tap_customerio.problems import Problem
     from tap_customerio.streams.base import Rows
 
@@ -66,7 +68,7 @@ class Object(NamedTuple):
 
 def all_objects(stream: CustomerioStream) -> Iterator[Object | Problem]:
     """Every object of every type, from one search a type, shared by all who need it."""
-    types = stream.with_ids(ObjectTypes.listing(stream.client), ObjectTypes.name)
+    types = stream.with_ids(stream.listed(ObjectTypes.listing(stream.client)), ObjectTypes.name)
     for number, _ in types:
         yield from attempted(partial(_objects_of, stream, number))
 
@@ -78,7 +80,8 @@ def _objects_of(stream: CustomerioStream, number: int | str) -> Iterator[Object]
         "filter": {"and": [{"object_attribute": condition}]},
     }
     rows = stream.client.listing("/v1/objects", "identifiers", method="POST", body=body)
-    for permanent, _ in stream.with_ids(rows, Objects.name, "cio_object_id"):
+    found = stream.with_ids(stream.listed(rows), Objects.name, "cio_object_id")
+    for permanent in dict.fromkeys(permanent for permanent, _ in found):
         yield Object(number, str(permanent))
 
 
@@ -99,6 +102,10 @@ class Objects(CustomerioStream):
         params = {"id_type": "cio_object_id"}
         path = f"{piece.path}/attributes"
         yield [self.client.fetch("GET", path, params=params, expect="object").object("object")]
+
+    def count_otherwise(self) -> int | None:
+        """The workspace's own count."""
+        return workspace_count(self.client, "objects")
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The object, with its identifiers at top level."""
@@ -129,7 +136,7 @@ class ObjectRelationships(CustomerioStream):
     def pages(self, piece: Object) -> Iterator[Rows]:
         """The object's people."""
         path, params = f"{piece.path}/relationships", {"id_type": "cio_object_id"}
-        yield from self.client.pages(path, "cio_relationships", params=params)
+        yield from self.steady(path, "cio_relationships", params=params)
 
     def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
         """The pair, with the person's identifiers at top level."""
@@ -155,8 +162,19 @@ class CustomerRelationships(CustomerioStream):
 
     def pages(self, piece: str) -> Iterator[Rows]:
         """One person's objects."""
-        path = f"/v1/customers/{quoted(piece)}/relationships"
-        yield from self.client.pages(path, "cio_relationships", params={"id_type": "cio_id"})
+        params = {"id_type": "cio_id"}
+
+        def read(base: str) -> tuple[Page, Iterator[Page]]:
+            pages = self.steady(f"{base}/relationships", "cio_relationships", params=params)
+            return next(pages), pages
+
+        first, others = person_paths(self.client).read("relationships", piece, read)
+        yield first
+        yield from others
+
+    def existing(self, pieces: list[str]) -> Callable[[str], bool]:
+        """Tells which people still have a profile."""
+        return known_people(self.client, pieces).__contains__
 
     def record(self, raw: dict[str, Any], piece: str) -> Record | None:
         """The pair, with the object's identifiers at top level."""

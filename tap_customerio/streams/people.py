@@ -20,6 +20,7 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
+from tap_customerio.steady import steady
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.log import LOG_LAG, LOGGED, entries, named
 from tap_customerio.windows import DAY, parse, rfc3339
@@ -72,6 +73,9 @@ class Search:
             body={"filter": condition or _EVERYONE},
         )
         self._client = client
+        self._doubt: str | None = "" if condition else None
+        if condition:  # any change of an attribute may take a person out, and no log tells so
+            pages = steady(client, "identifiers", pages, self._move)
         self._copies = list(tee(map(self._joined, pages), readers))
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
@@ -85,6 +89,20 @@ class Search:
         copy = self._copies.pop()
         while (ids := self._next(copy)) is not None:
             yield ids.split("\n")[:-1]
+
+    def doubt(self) -> str:
+        """Why the search, at its end, may have missed people; empty if it has not.
+
+        When a person leaves, the places of all who come later move up.
+        """
+        with self._lock:
+            if self._doubt is None:
+                left = _anyone_left(self._client, self._client.present)
+                self._doubt = "people were deleted or merged during the search" if left else ""
+            return self._doubt
+
+    def _move(self) -> None:
+        self._doubt = "people entered or left customers_filter during the search"
 
     def _next(self, copy: Iterator[str]) -> str | None:
         with self._lock:
@@ -109,7 +127,10 @@ class Search:
             else:
                 ids.append("")
         for kind, names in unknown.items():
-            ids += self._looked_up(kind, names)
+            found = list(self._looked_up(kind, names))
+            if len(found) < len(names):
+                self._doubt = "profiles of people whom the search found did not come"
+            ids += found
         return "".join(f"{cio_id}\n" for cio_id in ids)
 
     def _looked_up(self, kind: str, names: list[str]) -> Iterator[str]:
@@ -154,9 +175,35 @@ def _search(stream: CustomerioStream) -> Iterator[list[str]]:
     """The search that the streams of a run share."""
     readers = sum(other.selected and other.searches for other in stream.tap.streams.values())
     condition = stream.settings.customers_filter
-    if stream.ABORT_AT_RECORD_COUNT is not None:  # a test, of one stream at a time
-        return iter(Search(stream.client, condition, 1))
-    return iter(stream.client.shared(Search, lambda: Search(stream.client, condition, readers)))
+    if stream.is_alone:
+        search = Search(stream.client, condition, 1)
+    else:
+        search = stream.client.shared(Search, lambda: Search(stream.client, condition, readers))
+    yield from search
+    if doubt := search.doubt():
+        stream.outcome.doubts.append(doubt)
+
+
+def known_people(client: Client, cio_ids: list[str]) -> set[str]:
+    """Those of these people who still have a profile."""
+    parts = (cio_ids[first : first + _HYDRATED] for first in range(0, len(cio_ids), _HYDRATED))
+    pages = (page for part in parts for page in profiles(client, "cio_id", part))
+    return {str(_named(profile)["cio_id"]) for page in pages for profile in page}
+
+
+def workspace_count(client: Client, what: str) -> int | None:
+    """How many people or objects the workspace has, if the key shows only one workspace."""
+    rows = client.listing("/v1/workspaces", "workspaces", params={"limit": None})
+    count = rows[0].get(what) if len(rows) == 1 else None
+    return count if isinstance(count, int) else None
+
+
+def _anyone_left(client: Client, since: int) -> bool:
+    """Whether the log names a person who left since then, or cannot be read."""
+    try:
+        return any(True for kind in _DEPARTURES for _ in entries(client, kind, since))
+    except problems.Unread:
+        return True
 
 
 class Customers(CustomerioStream):
@@ -200,9 +247,6 @@ class Customers(CustomerioStream):
                 yield ids[first : first + _HYDRATED]
         if self._changes is not None:
             self.outcome.doubts.append("only people who changed were read")
-        elif self._anyone_left(self.client.present):
-            # The places of all who come later in the search move up, so that it may miss a person.
-            self.outcome.doubts.append("people were deleted or merged during the search")
 
     def pages(self, piece: list[str]) -> Iterable[Rows]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile."""
@@ -221,6 +265,7 @@ class Customers(CustomerioStream):
                 self._wanted - self._found,
                 self._wanted,
             )
+            self.outcome.doubts.append("profiles of people whom the search found did not come")
         now = rfc3339(self.client.present)
         facts: dict[str, Any] = {"changes_until": now}
         if self._changes is None:
@@ -228,6 +273,11 @@ class Customers(CustomerioStream):
             if self._filter or _FILTER in self.last:
                 facts[_FILTER] = self._filter
         self.remember(**facts)
+
+    def count_otherwise(self) -> int | None:
+        """The workspace's own count."""
+        everyone_counts = not self.settings.customers_filter
+        return workspace_count(self.client, "people") if everyone_counts else None
 
     @property
     def version(self) -> int:
@@ -293,10 +343,3 @@ class Customers(CustomerioStream):
                 self.logger.info("The activity log names a person oddly: reading everyone.")
                 return None
         return list(changed)
-
-    def _anyone_left(self, since: int) -> bool:
-        """Whether the log says so, or cannot be read."""
-        try:
-            return any(True for kind in _DEPARTURES for _ in entries(self.client, kind, since))
-        except problems.Unread:
-            return True

@@ -11,7 +11,7 @@ from tap_customerio import problems
 from tap_customerio.reader import seconds
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.sends import SENDERS, last_send
-from tap_customerio.streams.slices import attempted
+from tap_customerio.streams.slices import attempted, checked
 from tap_customerio.windows import (
     BEGINNING,
     DAY,
@@ -25,7 +25,7 @@ from tap_customerio.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Record
 
@@ -103,6 +103,11 @@ class TimeSeries(CustomerioStream):
             return None
         resolution = self.settings.metrics_resolution
         return problems.counted_back(self.counted_back, V1_REACH[resolution], resolution)
+
+    def existing(self, pieces: list[Source]) -> Callable[[Source], bool]:  # noqa: ARG002
+        """Tells which sources are still listed."""
+        paths = {checked(source).path for source in self.slices()}
+        return lambda piece: piece.path in paths
 
     def pages(self, piece: Source) -> Iterable[Rows]:
         """The rows of one source."""

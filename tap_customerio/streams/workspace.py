@@ -16,6 +16,7 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
+from tap_customerio.steady import Listing
 from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
 from tap_customerio.streams.folders import FolderStream
 
@@ -99,13 +100,15 @@ class SenderIdentities(ListStream):
     @classmethod
     def listing(cls, client: Client) -> list[dict[str, Any]]:
         """Visible and hidden ones: `hidden=true` leaves out the visible, whatever the docs say."""
-        found = {}
+        found, moved = {}, False
         for hidden in ("false", "true"):
             params = {"limit": cls.page_size, "hidden": hidden}
-            for row in client.listing(cls.path, cls.records_key, params=params):
+            rows = client.listing(cls.path, cls.records_key, params=params)
+            moved = moved or rows.moved
+            for row in rows:
                 number = identifier(row)
                 found[id(row) if number is None else str(number)] = row
-        return list(found.values())
+        return Listing(found.values(), moved=moved)
 
 
 class SenderUsage(ChildStream):

@@ -31,6 +31,7 @@ from tap_customerio.sandbox import Workspace
 from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.people import Customers
 from tap_customerio.tap import TapCustomerio
+from tap_customerio.transport import Question
 from tap_customerio.windows import DAY, Window, parse
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ class OurMessages(Messages):
     def pages(self, piece: Window) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as the client does."""
         for page in self.raw:
-            yield Page(Answer(decode(page), NOW, "GET /v1/messages"), "messages", more=True)
+            answer = Answer(decode(page), NOW, "GET /v1/messages")
+            yield Page(answer, "messages", Question("GET", "/v1/messages"), more=True)
 
 
 class OurCustomers(Customers):
@@ -133,7 +135,7 @@ class OurCustomers(Customers):
         """Decoded as the client does."""
         for page in self.raw:
             answer = Answer(decode(page), NOW, "POST /v1/customers/attributes")
-            yield Page(answer, "customers", more=True)
+            yield Page(answer, "customers", Question("POST", "/"), more=True)
 
 
 class PlainTap(Tap):

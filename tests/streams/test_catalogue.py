@@ -271,26 +271,6 @@ def test_a_folder_within_itself_is_no_endless_loop(sandbox: Sandbox) -> None:
     assert len([call for call in sandbox.calls if call.path == "/v1/assets/folders"]) == 2
 
 
-@pytest.mark.parametrize(
-    ("stream", "path"),
-    [
-        ("objects", "/v1/objects/*/attributes"),
-        ("object_relationships", "/v1/objects/*/relationships"),
-        ("customer_relationships", "/v1/customers/*/relationships"),
-        ("subscription_preferences", "/v1/customers/*/subscription_preferences"),
-        ("segment_usage", "/v1/segments/*/used_by"),
-    ],
-)
-def test_what_was_deleted_meanwhile_is_left_out_with_a_warning(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, stream: str, path: str
-) -> None:
-    whole = run_tap(config_for(sandbox), streams=[stream])
-    sandbox.fail(status=404, path=path)
-    output = run_tap(config_for(sandbox), streams=[stream])
-    assert len(set(whole.ids(stream))) - len(set(output.ids(stream))) in (0, 1)
-    assert caplog.text.count("was deleted meanwhile; left out") == 1
-
-
 def test_webhooks_lose_paths_and_credentials(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=["reporting_webhooks"])
     truth = sandbox.workspace.reporting_webhooks()

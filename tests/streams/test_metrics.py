@@ -181,16 +181,6 @@ def test_one_request_per_sender_and_none_of_their_lists_twice(sandbox: Sandbox) 
     assert sorted(lists) == ["/v1/broadcasts", "/v1/campaigns"]
 
 
-def test_a_sender_deleted_meanwhile_is_left_out_with_a_warning(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    gone = sandbox.workspace.campaigns(NOW)[0]["id"]
-    sandbox.fail(status=404, path=f"/v1/campaigns/{gone}/metrics")
-    output = run_tap(config_for(sandbox), streams=["metrics"])
-    assert f"/v1/campaigns/{gone}/metrics was deleted meanwhile" in caplog.text
-    assert {row["source_id"] for row in output.records["metrics"]} - {gone}
-
-
 def test_a_range_of_more_than_ten_years_is_asked_for_in_parts(
     sandbox: Sandbox,
 ) -> None:

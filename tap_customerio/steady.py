@@ -1,0 +1,97 @@
+"""Lists whose page tokens are positions, and that may move while they are read.
+
+When a row leaves, all rows after it move up, and the first row of the next page is skipped. So each
+page is asked for again after the one that follows it: what has moved into it is then seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from tap_customerio.answers import Page
+    from tap_customerio.client import Client
+
+_TRIES = 3
+
+
+class Listing(list[Any]):
+    """Rows of a list; `moved` if it did not stand still, so that some may be missing."""
+
+    def __init__(self, rows: Iterable[Any] = (), *, moved: bool = False) -> None:
+        """Hold the rows."""
+        super().__init__(rows)
+        self.moved = moved
+
+    @classmethod
+    def of(cls, client: Client, key: str, pages: Iterable[Page]) -> Listing:
+        """All rows of the pages; a row twice, perhaps, if it moved."""
+        found = cls()
+        for page in steady(client, key, pages, found.move):
+            found.extend(page)
+        return found
+
+    def move(self) -> None:
+        """Note that it moved."""
+        self.moved = True
+
+
+class _Place:
+    """A page as it was when it was read: where, and the names of its rows."""
+
+    def __init__(self, page: Page) -> None:
+        self.asked, self.more = page.asked, page.more
+        self.names = page.names()
+
+    def read_again(self, client: Client, key: str) -> Page:
+        question = self.asked
+        page, _ = client.page(
+            question.path,
+            key,
+            set(),
+            method=question.method,
+            params=question.params,
+            body=question.body,
+        )
+        return page
+
+    def bridges(self, before: _Place, following: _Place) -> bool:
+        """Whether it reaches from the rows of one page to those of the next, without a gap."""
+        names = set(self.names)
+        if names.isdisjoint(before.names):
+            return False
+        return following.names[0] in names if following.names else not self.more
+
+
+def steady(
+    client: Client, key: str, pages: Iterable[Page], moved: Callable[[], None]
+) -> Iterator[Page]:
+    """Pages of a list, and again those that moved; calls `moved` if it never stands still."""
+    before: _Place | None = None
+    for page in pages:
+        place = _Place(page)
+        yield page
+        if before is not None:
+            place = yield from _settle(client, key, before, place, moved)
+        before = place
+
+
+def _settle(
+    client: Client, key: str, before: _Place, place: _Place, moved: Callable[[], None]
+) -> Generator[Page, None, _Place]:
+    """Make sure that no row moved from the second place to the first unseen; the second place."""
+    for _ in range(_TRIES):
+        page = before.read_again(client, key)
+        again = _Place(page)
+        if again.names == before.names:
+            return place
+        yield page
+        if again.bridges(before, place):
+            return place
+        page = place.read_again(client, key)
+        before, place = again, _Place(page)
+        yield page
+    moved()
+    return place

@@ -1,0 +1,99 @@
+"""What a full read proves of the rows it did not see: a target drops those."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+
+if TYPE_CHECKING:
+    from tap_customerio.streams.base import CustomerioStream
+
+
+class Proof:
+    """Confirms 404s, and compares how many rows came with the last complete read.
+
+    The state keeps `rows`, the number of the last complete read, and `rows_seen`, that of a later
+    one that looked wrong: the next sync confirms it if it sees about as many.
+    """
+
+    def __init__(self, stream: CustomerioStream) -> None:
+        """Nothing has been read yet."""
+        self._stream = stream
+        self.rows = 0
+        self.not_found: list[tuple[Any, str]] = []
+        """Slices that answered 404, and their requests."""
+
+    def confirm_not_found(self) -> None:
+        """Let a 404 pass only if what the slice belongs to is gone, asked again at the end.
+
+        Raises:
+            Problem: When it is not, or that cannot be known.
+        """
+        stream, asked = self._stream, self.not_found
+        self.not_found = []
+        if not asked:
+            return
+        exists = stream.aside(lambda: stream.existing([piece for piece, _ in asked]))
+        wrong = [request for piece, request in asked if exists(piece)]
+        if len(wrong) < len(asked):
+            stream.logger.info("%d were deleted meanwhile; left out.", len(asked) - len(wrong))
+        if wrong:
+            raise problems.not_deleted(wrong)
+
+    def is_suspicious(self) -> bool:
+        """Whether much less came than in the last complete read, and the last sync did not say so.
+
+        Without an earlier read nothing is expected, but an empty list does not prove anything yet.
+        """
+        known, seen = self._number("rows"), self._number("rows_seen")
+        if not self._stream.outcome.proves_absence:
+            return False
+        if seen is not None and self.rows <= 2 * seen and seen <= 2 * self.rows:
+            return False
+        if known is None:
+            if not self.rows:
+                self._keep_rows("nothing came, and no earlier read says what to expect")
+            return False
+        return 2 * self.rows < known
+
+    def judge_second_read(self, first: int) -> None:
+        """Believe it only if it agrees with the first, and something else in the API as well."""
+        stream = self._stream
+        if not stream.outcome.proves_absence:
+            return
+        if self.rows != first:
+            self._keep_rows(f"two reads differ: {first:,} and {self.rows:,} rows")
+            return
+        try:
+            counted = stream.aside(stream.count_otherwise)
+        except problems.Fatal:
+            raise
+        except problems.Problem:
+            counted = None
+        if counted is None or abs(counted - self.rows) > max(counted, self.rows) // 10:
+            self._keep_rows(f"two reads found {self.rows:,} rows")
+
+    def _keep_rows(self, reason: str) -> None:
+        """Doubt, until the next sync sees the same."""
+        self._stream.outcome.doubts.append(reason)
+        self._stream.stream_state["rows_seen"] = self.rows
+        if (known := self._number("rows")) is not None:
+            told = problems.suspiciously_few(self._stream.name, reason, known)
+            self._stream.logger.warning("%s", told)
+
+    def settle(self) -> bool:
+        """Whether the target may drop what was not seen; then the number of rows is remembered."""
+        stream = self._stream
+        if stream.outcome.proves_absence:
+            stream.stream_state.pop("rows_seen", None)
+            stream.stream_state["rows"] = self.rows
+            return True
+        if stream.outcome.is_complete:
+            reasons = "; ".join(dict.fromkeys(stream.outcome.doubts))
+            stream.logger.info("The target keeps rows that did not come: %s.", reasons)
+        return False
+
+    def _number(self, name: str) -> int | None:
+        found = self._stream.last.get(name)
+        return found if isinstance(found, int) else None

@@ -1,0 +1,188 @@
+"""No target loses a row that the API still has: all mirrors, and all that may go wrong with one."""
+
+from __future__ import annotations
+
+import copy
+import io
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, Output, config_for, new_sandbox, run_tap, select, signals_kept, small
+
+from tap_customerio.backfill.job import Job
+from tap_customerio.progress import Progress
+from tap_customerio.sandbox.shifting import Shift
+from tap_customerio.streams import all_streams
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import DAY, Window, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+MIRRORS = sorted(kind.name for kind in all_streams() if kind.is_mirror)
+COUNTED = {"customers", "objects", "segment_memberships"}
+"""Those whose rows another part of the API counts."""
+
+
+def activated(output: Output) -> set[str]:
+    """Streams of which a target may drop rows."""
+    return {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """A sandbox that nothing changes in."""
+    with new_sandbox(workspace=small()) as sandbox:
+        yield sandbox
+
+
+def _sync(box: Sandbox, state: dict[str, Any] | None, **settings: Any) -> Output:
+    config = config_for(box, customers_sync="full", **settings)
+    kept = copy.deepcopy(state)
+    return run_tap(config, streams=MIRRORS, state=kept, full_table=MIRRORS, fails=None)
+
+
+@pytest.fixture(scope="module")
+def state(box: Sandbox) -> dict[str, Any]:
+    """That of a sync which read everything."""
+    return _sync(box, None).states[-1]
+
+
+def test_complete_reads_activate_every_mirror(box: Sandbox, state: dict[str, Any]) -> None:
+    assert activated(_sync(box, state)) == set(MIRRORS)
+
+
+def _with_an_end(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
+    return _sync(box, state, end_date=rfc3339(NOW))
+
+
+def _in_batches(box: Sandbox, state: dict[str, Any], folder: Path) -> Output:
+    storage = {"root": folder.as_uri()}
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    return _sync(box, state, batch_config={"encoding": encoding, "storage": storage})
+
+
+def _with_failures(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
+    box.forget()
+    _sync(box, state)
+    for path in {call.path for call in box.calls}:
+        box.fail(status=403, path=path)
+    output = _sync(box, state)
+    box.gate.failures.clear()
+    assert all(name in output.problem for name in MIRRORS)
+    return output
+
+
+def _run(tap: TapCustomerio, how: Callable[[], Any]) -> Output:
+    stdout = io.BytesIO()
+    with signals_kept(), redirect_stdout(io.TextIOWrapper(stdout, write_through=True)):
+        for name in MIRRORS:
+            tap.streams[name].forced_replication_method = "FULL_TABLE"
+        how()
+        tap.client.close()
+    return Output.of(stdout.getvalue().splitlines())
+
+
+def _in_a_test(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
+    tap = TapCustomerio(config=config_for(box), catalog=select(MIRRORS), state=state)
+    output = _run(tap, lambda: tap.run_sync_dry_run(1, [tap.streams[name] for name in MIRRORS]))
+    assert "RECORD" in output.types
+    return output
+
+
+def _in_a_shard(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
+    job = Job(config_for(box), select(MIRRORS), Window(NOW - DAY, NOW), MIRRORS, 1, 2)
+    tap = job.tap()
+    assert state
+    return _run(tap, tap.sync_all)
+
+
+@pytest.mark.parametrize(
+    "read", [_with_an_end, _in_batches, _with_failures, _in_a_test, _in_a_shard]
+)
+def test_nothing_less_than_a_complete_read_activates_any_mirror(
+    box: Sandbox,
+    state: dict[str, Any],
+    tmp_path: Path,
+    read: Callable[[Sandbox, dict[str, Any], Path], Output],
+) -> None:
+    output = read(box, copy.deepcopy(state), tmp_path)
+    assert {m["stream"] for m in output.messages if m["type"] == "SCHEMA"} == set(MIRRORS)
+    assert not activated(output)
+
+
+def test_a_stop_activates_no_mirror(
+    box: Sandbox, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(progress: Progress, stream: str, rows: int) -> None:  # noqa: ARG001
+        taps[-1]._signal = 15  # noqa: SLF001 - as a handler would
+
+    monkeypatch.setattr(Progress, "page", stop)
+    taps: list[TapCustomerio] = []
+    for name in MIRRORS:
+        kept, config = copy.deepcopy(state), config_for(box, customers_sync="full")
+        taps.append(TapCustomerio(config=config, catalog=select([name]), state=kept))
+
+        def stopped() -> None:
+            with pytest.raises(SystemExit, match="143"):
+                taps[-1].sync_all()
+
+        output = _run(taps[-1], stopped)
+        assert "SCHEMA" in output.types, name
+        assert not activated(output), name
+
+
+def test_less_than_half_is_believed_once_something_confirms_it(
+    box: Sandbox, state: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    state = copy.deepcopy(state)
+    once = _sync(box, state)
+    for facts in state["bookmarks"].values():
+        facts["rows"] = 3 * facts["rows"] + 1
+    output = _sync(box, state)
+    assert activated(output) == COUNTED
+    assert "'opt_outs': two reads found" in caplog.text
+    for name in MIRRORS:
+        assert len(output.records[name]) == 2 * len(once.records[name]), name
+        if name not in COUNTED:
+            assert output.states[-1]["bookmarks"][name]["rows"] > len(once.records[name])
+    again = _sync(box, output.states[-1])
+    assert activated(again) == set(MIRRORS)
+    assert {name: len(rows) for name, rows in again.records.items()} == {
+        name: len(rows) for name, rows in once.records.items()
+    }
+
+
+def test_an_empty_list_proves_nothing_until_it_is_empty_again(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=small())
+    box.shift(Shift("/v1/optouts", "optouts", {0: range(1000)}))
+    first = run_tap(config_for(box), streams=["opt_outs"])
+    assert not activated(first)
+    second = run_tap(config_for(box), streams=["opt_outs"], state=first.states[-1])
+    assert activated(second) == {"opt_outs"}
+    asked = box.requests_by_path()["/v1/optouts"]
+    assert asked == 2
+
+
+@pytest.mark.parametrize("times", [1, 99])
+@pytest.mark.parametrize("people", [None, []])
+def test_a_search_that_finds_nobody_drops_nobody(
+    make_sandbox: Callable[..., Sandbox], times: int, people: list[Any] | None
+) -> None:
+    box = make_sandbox(workspace=small())
+    config = config_for(box, customers_sync="full")
+    first = run_tap(config, streams=["customers"])
+    body = {"identifiers": people, "ids": people, "next": ""}
+    box.fail(status=200, times=times, body=body, path="/v1/customers")
+    second = run_tap(config, streams=["customers"], state=first.states[-1])
+    assert activated(first) == {"customers"}
+    assert not activated(second)
+    assert len(second.records["customers"]) == (
+        len(first.records["customers"]) if times == 1 else 0
+    )

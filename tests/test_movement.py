@@ -1,0 +1,102 @@
+"""Page tokens are places: when a row leaves, those after it move up, and none may be skipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from harness import Output, config_for, few_senders, run_tap
+
+from tap_customerio.sandbox.shifting import Shift
+from tap_customerio.streams import audience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox import Sandbox
+
+REGION = {"attribute": {"field": "region", "operator": "exists"}}
+DOMAIN = "mail.example.org"
+
+
+class Paged(NamedTuple):
+    """A mirror, a list that it reads, and how many rows of it come on a page here."""
+
+    stream: str
+    path: str
+    key: str
+    page: int = 10
+    settings: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+LISTS = [
+    Paged("segment_memberships", "/v1/segments/1/membership", "identifiers"),
+    Paged("opt_outs", "/v1/optouts", "optouts", 3),
+    Paged("objects", "/v1/objects", "identifiers", 4),
+    Paged("object_relationships", "/v1/objects", "identifiers", 4),
+    Paged("object_relationships", "/v1/objects/1/*/relationships", "cio_relationships", 2),
+    Paged("newsletters", "/v1/newsletters", "newsletters", 2),
+    Paged("newsletter_variants", "/v1/newsletters", "newsletters", 2),
+    Paged("sender_identities", "/v1/sender_identities", "sender_identities", 4),
+    Paged("campaign_actions", "/v1/campaigns/*/actions", "actions", 2),
+    Paged("assets", "/v1/assets", "assets", 10),
+    Paged("design_studio_emails", "/v1/design_studio/emails", "emails", 5),
+    Paged("customers", "/v1/customers", "identifiers", 20, {"customers_filter": REGION}),
+    Paged(
+        "subscription_preferences",
+        *("/v1/customers", "identifiers", 20, {"customers_filter": REGION}),
+    ),
+    Paged("esp_suppressions", "/v1/esp/suppression/bounces", "suppressions"),
+    Paged(
+        "esp_suppressions",
+        f"/v1/esp/domains/{DOMAIN}/suppression/bounces",
+        *("suppressions", 2, {"esp_suppression_domains": [DOMAIN]}),
+    ),
+]
+
+EACH_KIND = [
+    next(case for case in LISTS if case.stream == name)
+    for name in ("segment_memberships", "objects", "assets", "customers", "esp_suppressions")
+]
+"""One of pages of its own, of a shared list, of numbered pages, of a search, and by offset."""
+
+
+def _read(
+    make: Callable[..., Sandbox], case: Paged, **shift: Any
+) -> tuple[set[tuple[Any, ...]], Output, Sandbox]:
+    box = make(workspace=few_senders(people=120, newsletters=7, objects_per_type=11))
+    box.shift(Shift(case.path, case.key, page=case.page, **shift))
+    config = config_for(box, concurrency=1, customers_sync="full", **case.settings)
+    output = run_tap(config, streams=[case.stream], full_table=[case.stream])
+    keys = output.keys[case.stream]
+    rows = {tuple(row[key] for key in keys) for row in output.records[case.stream]}
+    return rows, output, box
+
+
+@pytest.fixture(autouse=True)
+def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience, "_SUPPRESSED", 10)
+    monkeypatch.setattr(audience, "_OVERLAP", 1)
+
+
+@pytest.mark.parametrize("case", LISTS, ids=lambda case: f"{case.stream} {case.path}")
+def test_no_row_is_skipped_when_one_before_it_leaves(
+    make_sandbox: Callable[..., Sandbox], case: Paged
+) -> None:
+    whole, quiet, box = _read(make_sandbox, case)
+    still, _, _ = _read(make_sandbox, case, leaving={0: [0]})
+    moved, output, _ = _read(make_sandbox, case, leaving={1: [0]})
+    assert len(still) < len(whole)
+    assert moved >= still
+    assert "ACTIVATE_VERSION" in quiet.types
+    assert "ACTIVATE_VERSION" in output.types
+    pages = [call for call in box.calls if call.path == case.path]
+    assert len(pages) != 1, "it has only one page"
+
+
+@pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")
+def test_a_list_that_never_stands_still_proves_nothing(
+    make_sandbox: Callable[..., Sandbox], case: Paged
+) -> None:
+    _, output, _ = _read(make_sandbox, case, turning=case.page + 1)
+    assert "ACTIVATE_VERSION" not in output.types

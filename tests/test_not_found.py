@@ -1,0 +1,96 @@
+"""A 404 is no deletion: it passes only if what it is about belongs to something that is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import Output, config_for, few_senders, run_tap, small
+
+from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox.shifting import Shift
+from tap_customerio.streams import all_streams
+from tap_customerio.streams.base import ChildStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox import Sandbox
+
+CHILDREN = {
+    kind.name: f"{kind.parent.path}/*/{kind.path}"
+    for kind in all_streams()
+    if issubclass(kind, ChildStream)
+}
+PEOPLE = {
+    "customer_relationships": "/v1/customers/*/relationships",
+    "subscription_preferences": "/v1/customers/*/subscription_preferences",
+}
+OTHERS = {
+    "objects": "/v1/objects/*/attributes",
+    "object_relationships": "/v1/objects/*/relationships",
+    "metrics": "/v1/*/metrics",
+    "action_metrics": "/v1/*/metrics",
+    "link_metrics": "/v1/*/metrics/links",
+    "journey_metrics": "/v1/*/journey_metrics",
+    **PEOPLE,
+}
+BELOW = {**CHILDREN, **OTHERS}
+
+
+def _activated(output: Output) -> set[str]:
+    return {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
+
+
+def test_404s_of_what_still_exists_fail_the_stream(make_sandbox: Callable[..., Sandbox]) -> None:
+    box = make_sandbox(workspace=small(), quirks=Quirks(lacking=frozenset(BELOW.values())))
+    output = run_tap(config_for(box), streams=BELOW, fails=True)
+    assert all(name in output.problem for name in BELOW), output.problem
+    assert not _activated(output)
+    assert not output.records
+    assert all(not state for state in output.states[-1]["bookmarks"].values())
+
+
+@pytest.mark.parametrize(
+    ("stream", "parents", "key"),
+    [
+        ("segment_memberships", "/v1/segments", "segments"),
+        ("campaign_actions", "/v1/campaigns", "campaigns"),
+        ("object_relationships", "/v1/objects", "identifiers"),
+        ("metrics", "/v1/campaigns", "campaigns"),
+        ("action_metrics", "/v1/campaigns", "campaigns"),
+    ],
+)
+def test_what_was_deleted_since_it_was_listed_is_left_out(
+    make_sandbox: Callable[..., Sandbox], stream: str, parents: str, key: str
+) -> None:
+    box = make_sandbox(workspace=few_senders(objects_per_type=4))
+    before = run_tap(config_for(box), streams=[stream])
+    box.shift(Shift(parents, key, {1: [0]}))
+    box.fail(status=404, path=BELOW[stream], times=1)
+    after = run_tap(config_for(box, concurrency=1), streams=[stream])
+    assert 0 < len(after.records[stream]) < len(before.records[stream])
+    assert _activated(after) == _activated(before)
+
+
+def test_people_who_left_since_they_were_found_are_left_out(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=small())
+    box.shift(Shift("/v1/customers/attributes", "customers", {0: range(1000)}))
+    for stream, path in PEOPLE.items():
+        box.fail(status=404, path=path, times=2)
+        assert len(run_tap(config_for(box), streams=[stream]).records[stream]) > 20
+
+
+@pytest.mark.parametrize("stream", PEOPLE)
+def test_both_spellings_of_a_persons_id_are_tried_and_the_right_one_is_remembered(
+    make_sandbox: Callable[..., Sandbox], stream: str
+) -> None:
+    rows, asked = [], []
+    for is_prefixed in (False, True):
+        box = make_sandbox(workspace=small(), quirks=Quirks(prefixed_paths=is_prefixed))
+        rows.append(run_tap(config_for(box, concurrency=1), streams=[stream]).records[stream])
+        asked.append(len(box.calls))
+    assert rows[0] == rows[1]
+    assert asked[1] == asked[0] + 1
