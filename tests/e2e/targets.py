@@ -69,7 +69,7 @@ class Runs:
         """All streams of a small workspace."""
         lines: list[bytes] = []
         outputs: list[Output] = []
-        with new_sandbox(workspace=few_senders(per_day=6, people=12)) as box:
+        with new_sandbox(workspace=few_senders(per_day=3, people=10, activities_per_day=3)) as box:
             for _ in range(2):
                 state = outputs[-1].states[-1] if outputs else None
                 output = run_tap(config_for(box, customers_sync="full"), state=state)
@@ -191,15 +191,20 @@ def plain(value: Any) -> Any:
 
 
 def _read_jsonl(folder: Path, _: str) -> Rows:
-    return {
-        path.stem: [json.loads(line) for line in path.read_text().splitlines()]
-        for path in folder.glob("*.jsonl")
-    }
+    found: Rows = {}
+    for path in _by_time(folder.glob("*.jsonl")):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        found.setdefault(path.stem.partition("-")[0], []).extend(rows)
+    return found
+
+
+def _by_time(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: path.stat().st_mtime_ns)
 
 
 def _read_csv(folder: Path, _: str) -> Rows:
     found: Rows = {}
-    for path in sorted(folder.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns):
+    for path in _by_time(folder.glob("*.csv")):
         with path.open(newline="") as file:
             found.setdefault(path.stem.partition("-")[0], []).extend(csv.DictReader(file))
     return found
@@ -313,7 +318,7 @@ KINDS = {
             "local": True,
             "s3_bucket": "none",
             "work_dir": str(folder),
-            "path_template": "{stream}.jsonl",
+            "path_template": "{stream}-{uuid}.jsonl",
         },
         _read_jsonl,
         keeps_one=False,
