@@ -288,7 +288,7 @@ class TimeSeries(CustomerioStream):
                     name: values[index] for name, values in series.items() if index < len(values)
                 }
                 asked = bucket.end > source.window.start and bucket.start < source.window.end
-                if asked and any(count and count != "0" for count in counts.values()):
+                if asked and any(map(_counts, counts.values())):
                     yield {
                         **counts,
                         **source.names,
@@ -309,6 +309,11 @@ class TimeSeries(CustomerioStream):
             elif counts not in (None, "", "nil", {}) and column in self.schema["properties"]:
                 self.outcome.unreadable.add(column, place)
         return found
+
+
+def _counts(value: Any) -> bool:
+    """Whether a count, perhaps written as text, is anything but zero."""
+    return bool(value.strip("0. ") if isinstance(value, str) else value)
 
 
 def _filled(counts: list[int], length: int) -> list[int]:

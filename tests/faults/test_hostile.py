@@ -1,0 +1,141 @@
+"""Odd values, rows and lists at random places of every stream: each costs itself alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from harness import Output, config_for, few_senders, new_sandbox, run_tap
+from hostile import SECRET, Rows, Values, in_other_words, odd
+from test_contracts import CONTRACTS
+
+from tap_customerio import outcome
+from tap_customerio.personal import HIDDEN, is_personal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_customerio.sandbox import Sandbox
+
+SEED = 20261126
+DERIVED = {"cio_id": {"customer_identifiers"}, "updated": {"created", "deduplicate_id"}}
+"""Fields that are made from others, under whose name they are told."""
+
+IN_LISTS = [
+    name
+    for name, contract in CONTRACTS.items()
+    if name != "collection_contents"
+    and any(place.endswith("[]") for place in contract.answers.values())
+]
+FOLDERS = {name for name in IN_LISTS if name.startswith(("asset", "design_studio"))}
+"""What lies in a folder that is lost is lost with it."""
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    with new_sandbox(workspace=few_senders(per_day=12, people=40, objects_per_type=4)) as sandbox:
+        yield sandbox
+
+
+def read(box: Sandbox, **options: Any) -> Output:
+    settings = {"start_date": "2026-03-01", "metrics_resolution": "weeks"}
+    return run_tap(config_for(box, **settings), **options)
+
+
+@pytest.fixture(scope="module")
+def calm(box: Sandbox) -> Output:
+    return read(box)
+
+
+def by_id(output: Output, stream: str) -> dict[str, dict[str, Any]]:
+    """Records by their ids as the log shows them, where those that look the same are numbered."""
+    seen: Counter[str] = Counter()
+    found = {}
+    for record in output.records[stream]:
+        keys = output.keys[stream]
+        parts = [HIDDEN if is_personal(f"{stream}.{k}") else str(record[k]) for k in keys]
+        name = "/".join(part if len(part) <= 64 and "@" not in part else HIDDEN for part in parts)
+        seen[name] += 1
+        found[f"{name} #{seen[name]}"] = record
+    return found
+
+
+class Named(NamedTuple):
+    """How often the log names a field of a stream, and the ids of rows."""
+
+    times: int
+    rows: set[str]
+
+
+def named(texts: list[str], what: str) -> dict[str, dict[str, Named]]:
+    """What the log names, by stream and field."""
+    found: dict[str, dict[str, Named]] = {}
+    for text in texts:
+        if match := re.match(rf"Stream '(\w+)': {what}.*? ids(?: of rows)?: (.*)\. ", text):
+            fields = found.setdefault(match[1], {})
+            for part in match[2].split("; "):
+                field = re.match(r"[^:.[]+", part)[0]  # type: ignore[index]
+                count = int(re.search(r": ([\d,]+)", part)[1].replace(",", ""))  # type: ignore[index]
+                rows = part.partition(" (")[2].rstrip(")").split(", ")
+                before = fields.get(field, Named(0, set()))
+                fields[field] = Named(before.times + count, before.rows | {*rows})
+    return found
+
+
+def test_what_is_written_in_other_words_is_read_as_ever(
+    box: Sandbox, calm: Output, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hostile = Values(in_other_words, SEED, 0.3)
+    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    output = read(box)
+    assert hostile.changed.total() > 1000
+    assert output.records == calm.records
+    assert not named(caplog.messages, "values")
+
+
+def test_odd_values_become_null_are_named_and_cost_nothing_else(
+    box: Sandbox, calm: Output, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outcome, "_SHOWN", 10**6)
+    hostile = Values(odd, SEED, 0.03)
+    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    output = read(box)
+    told = named(caplog.messages, "values")
+    assert SECRET not in caplog.text
+    assert hostile.changed.total() > 300
+    for stream in CONTRACTS:
+        ours, theirs = by_id(output, stream), by_id(calm, stream)
+        assert ours.keys() == theirs.keys(), stream
+        for name, record in theirs.items():
+            for field, value in record.items():
+                if ours[name][field] != value:
+                    row, fields = name.partition(" #")[0], {field} | DERIVED.get(field, set())
+                    assert any(
+                        row in told[stream][each].rows for each in fields & told[stream].keys()
+                    )
+    assert told.keys() >= {stream for stream, count in hostile.changed.items() if count > 5}
+
+
+@pytest.mark.parametrize("stream", IN_LISTS)
+def test_odd_rows_cost_themselves_and_the_exit_code(
+    box: Sandbox,
+    calm: Output,
+    stream: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hostile = Rows(stream, SEED, 0.25)
+    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    output = read(box, streams=[stream], fails=True)
+    assert output.problem.startswith(f"Incomplete: {stream} ")
+    assert SECRET not in caplog.text
+    left = iter(calm.records[stream])
+    assert all(record in left for record in output.records[stream]), "in the same order"
+    lost = len(calm.records[stream]) - len(output.records[stream])
+    told = sum(field.times for field in named(caplog.messages, "rows")[stream].values())
+    changed = hostile.changed[stream]
+    assert 0 < changed <= lost if stream in FOLDERS | {"link_metrics"} else lost == changed > 0
+    assert told >= changed if stream in FOLDERS else told == changed
+    assert "ACTIVATE_VERSION" not in output.types

@@ -1,0 +1,192 @@
+"""A sandbox whose answers hold odd values at random places, which follow from a seed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from test_contracts import CONTRACTS, OPERATIONS, STREAMS, member_kind, our_kind, rows_of
+
+from tap_customerio.windows import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from test_contracts import Contract
+
+    from tap_customerio.schema import Schema
+
+SECRET = "ada.lovelace@junk.example"
+"""Stands in odd values, and must not come into any log."""
+
+ODD: dict[str, tuple[Any, ...]] = {
+    "integer": (SECRET, True, 2**64, 1.5, [SECRET], {SECRET: 1}, float("inf")),
+    "time": (SECRET, True, 10**20, [SECRET], {SECRET: 1}, float("inf")),
+    "boolean": (SECRET, 7, [SECRET], {SECRET: 1}),
+    "array": (SECRET, 7, {SECRET: 1}),
+    "object": (SECRET, 7, [SECRET]),
+    "string": (float("inf"), float("nan")),
+    "anything": (2**64, float("inf")),
+}
+"""What cannot be read, by the kind of the field."""
+
+USED = {
+    "campaigns": {"actions"},
+    "broadcasts": {"actions"},
+    "newsletters": {"content_ids"},
+    "customers": {"identifiers"},
+}
+"""Fields that other streams, or the key, depend on."""
+
+
+def in_other_words(value: Any, kind: str, chance: Random) -> Iterable[Any]:
+    """The same value as it could be written, too."""
+    if value is None:
+        return () if kind == "string" else ("",)
+    if kind == "time" and value:
+        text = rfc3339(value)
+        ways = (value * 1000 + chance.randrange(1000), str(value), str(value * 1000), text)
+        return (*ways, text.replace("Z", ".123456789Z"), float(value))
+    if kind == "integer" and type(value) is int:
+        return str(value), float(value), f"{value}.0"
+    if kind == "boolean":
+        return str(value), str(value).lower(), int(value), str(int(value))
+    return ()
+
+
+def odd(value: Any, kind: str, _: Random) -> Iterable[Any]:
+    """Values that cannot be read, in place of one that can."""
+    return ODD[kind] if value not in (None, 0, "", [], {}) or value is False else ()
+
+
+class Hostile:
+    """Changes what the answers of a sandbox hold; `changed` counts it by stream."""
+
+    def __init__(self, seed: int, rate: float) -> None:
+        """Change about so much of what can be changed; the same, if asked for again."""
+        self._seed, self._rate = seed, rate
+        self.changed: Counter[str] = Counter()
+
+    def change(self, stream: str, rows: list[Any], chance: Random) -> None:
+        """Change some of the rows of a stream in an answer."""
+        raise NotImplementedError
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """The application with odd values."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            sent: list[Message] = []
+
+            async def hold(message: Message) -> None:
+                sent.append(message)
+
+            await app(scope, receive, hold)
+            start, *rest = sent
+            body = b"".join(message.get("body", b"") for message in rest)
+            if start["status"] == 200:
+                body = self._body(scope, body)
+                size = b"%d" % len(body)
+                start["headers"] = [
+                    (name, size if name == b"content-length" else value)
+                    for name, value in start["headers"]
+                ]
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        return answer
+
+    def _body(self, scope: Scope, body: bytes) -> bytes:
+        answer, method, path = json.loads(body), scope["method"], scope["path"]
+        known = [
+            name
+            for name, operation in OPERATIONS.items()
+            if operation.method == method and operation.path.fullmatch(path)
+        ]
+        # A path without a parameter goes before one with.
+        operation = min(known, key=lambda name: name.count("{"), default="")
+        for stream, contract in CONTRACTS.items():
+            if operation in contract.answers:
+                rows = rows_of(answer, contract.answers[operation])
+                chance = Random(repr((self._seed, stream, path, scope["query_string"])))
+                self.change(stream, rows, chance)
+        return json.dumps(answer).encode()
+
+
+class Values(Hostile):
+    """Changes values within rows; `changes` gives what may come in place of one of a kind."""
+
+    def __init__(
+        self, changes: Callable[[Any, str, Random], Iterable[Any]], seed: int, rate: float
+    ) -> None:
+        """Change values of all streams."""
+        super().__init__(seed, rate)
+        self._changes = changes
+
+    def change(self, stream: str, rows: list[Any], chance: Random) -> None:
+        """Change some values of some rows."""
+        contract = CONTRACTS[stream]
+        for row in () if contract.whole else rows:
+            for holder, name, kind in _values(stream, contract, row):
+                ways = [*self._changes(holder[name], our_kind(kind), chance)]
+                if ways and chance.random() < self._rate:
+                    holder[name] = chance.choice(ways)
+                    self.changed[stream] += 1
+
+
+class Rows(Hostile):
+    """Puts something else in place of rows of one stream, or of their keys."""
+
+    def __init__(self, stream: str, seed: int, rate: float) -> None:
+        """Change at least one row of the stream."""
+        super().__init__(seed, rate)
+        self._stream = stream
+
+    def change(self, stream: str, rows: list[Any], chance: Random) -> None:
+        """Change some rows, where they stand in a list."""
+        for place, row in enumerate(rows if stream == self._stream else ()):
+            if chance.random() < self._rate or not self.changed[stream]:
+                key = STREAMS[stream].primary_keys[-1]  # earlier ones come from the path
+                if key in (row or ()) and chance.random() < 1 / 2:
+                    row[key] = chance.choice((None, "", True, {}, [SECRET], 2.5))
+                elif CONTRACTS[stream].whole:
+                    rows[place] = chance.choice((None, "", True, {}, [SECRET]))
+                else:
+                    rows[place] = chance.choice((None, "", True, {}, [SECRET], SECRET, 7))
+                self.changed[stream] += 1
+
+
+def _values(stream: str, contract: Contract, row: Any) -> Iterator[tuple[Any, Any, Schema]]:
+    """Each value of a row that stands for itself alone: what holds it, its place, its kind."""
+    schema = STREAMS[stream].schema
+    left = {*schema["required"], STREAMS[stream].replication_key, *USED.get(stream, ())}
+
+    def lifted(part: dict[str, Any], prefix: str) -> Iterator[tuple[Any, Any, Schema]]:
+        for name, value in list(part.items()):
+            path = f"{prefix}{name}"
+            field = contract.renamed[path].is_ if path in contract.renamed else name
+            if path in contract.lifted and isinstance(value, dict):
+                yield from lifted(value, f"{path}.")
+            elif field in schema["properties"] and field not in left:
+                kind = schema["properties"][field]
+                if contract.per_bucket and isinstance(value, list):
+                    yield from ((value, index, kind) for index in range(len(value)))
+                else:
+                    yield from _inside(part, name, kind)
+
+    yield from lifted(row, "")
+
+
+def _inside(holder: Any, name: Any, kind: Schema) -> Iterator[tuple[Any, Any, Schema]]:
+    value = holder[name]
+    if isinstance(value, dict) and our_kind(kind) == "object":
+        for member in list(value):
+            inner = member_kind(kind, member)
+            if inner:
+                yield from _inside(value, member, inner)
+    elif isinstance(value, list) and our_kind(kind) == "array":
+        for index in range(len(value)):
+            yield from _inside(value, index, kind["items"])
+    yield holder, name, kind
