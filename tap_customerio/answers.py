@@ -105,8 +105,8 @@ class Answer(NamedTuple):
     def whole(self) -> Any:
         """Decode all of it; the one member of an answer that is a list is its nameless one."""
         decoded = {name: _decoded(raw, self.request) for name, raw in self.members.items()}
-        rows = decoded.get("") if len(decoded) == 1 else None
-        return rows if isinstance(rows, list) else decoded
+        rows = decoded[""] if decoded.keys() == {""} else decoded
+        return rows or [] if isinstance(rows, list | None) else decoded
 
 
 class Page:
@@ -190,7 +190,9 @@ def weight(rows: Iterable[Any]) -> int:
 
 
 def decode(content: bytes) -> dict[str, msgspec.Raw]:
-    """Check and open a JSON object, or a list as its nameless member; make text safe for targets.
+    """Check and open a JSON object; make text safe for targets.
+
+    A list, or null in place of one, is the nameless member of an object.
 
     Half a surrogate pair and NUL crash them; both, and what is not UTF-8, take the slow way.
 
@@ -199,7 +201,7 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
         TypeError: When it is neither object nor list.
         RecursionError: When it nests too deeply.
     """
-    if content[:64].lstrip()[:1] == b"[":
+    if (start := content[:64].strip())[:1] == b"[" or start == b"null":
         content = b'{"":%b}' % content
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if _NUL not in content:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from fnmatch import fnmatchcase
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ class Hostile:
             start, *rest = sent
             body = b"".join(message.get("body", b"") for message in rest)
             if start["status"] == 200:
-                body = self._body(scope, body)
+                body = json.dumps(self.answer(scope, json.loads(body))).encode()
                 size = b"%d" % len(body)
                 start["headers"] = [
                     (name, size if name == b"content-length" else value)
@@ -98,21 +99,62 @@ class Hostile:
 
         return answer
 
-    def _body(self, scope: Scope, body: bytes) -> bytes:
-        answer, method, path = json.loads(body), scope["method"], scope["path"]
-        known = [
-            name
-            for name, operation in OPERATIONS.items()
-            if operation.method == method and operation.path.fullmatch(path)
-        ]
-        # A path without a parameter goes before one with.
-        operation = min(known, key=lambda name: name.count("{"), default="")
+    def answer(self, scope: Scope, answer: Any) -> Any:
+        """The changed answer."""
+        operation = operation_of(scope)
         for stream, contract in CONTRACTS.items():
             if operation in contract.answers:
                 rows = rows_of(answer, contract.answers[operation])
-                chance = Random(repr((self._seed, stream, path, scope["query_string"])))
-                self.change(stream, rows, chance)
-        return json.dumps(answer).encode()
+                question = self._seed, stream, scope["path"], scope["query_string"]
+                self.change(stream, rows, Random(repr(question)))
+        return answer
+
+
+def operation_of(scope: Scope) -> str:
+    """Which operation of the contracts is asked for."""
+    known = [
+        name
+        for name, operation in OPERATIONS.items()
+        if operation.method == scope["method"] and operation.path.fullmatch(scope["path"])
+    ]
+    # A path without a parameter goes before one with.
+    return min(known, key=lambda name: name.count("{"), default="")
+
+
+class Edited(Hostile):
+    """Changes the answers of some paths, a pattern with `*`, in one way."""
+
+    def __init__(self, path: str, edit: Callable[[Any], Any]) -> None:
+        """`edit` changes an answer in place, or gives another."""
+        super().__init__(seed=0, rate=1)
+        self._path, self._edit = path, edit
+
+    def answer(self, scope: Scope, answer: Any) -> Any:
+        """The changed answer."""
+        if not fnmatchcase(f"{scope['method']} {scope['path']}", self._path):
+            return answer
+        self.changed[scope["path"]] += 1
+        found = self._edit(answer)
+        return answer if found is None else found
+
+
+class NullLists(Hostile):
+    """Null in place of the list of rows of a stream."""
+
+    def __init__(self, stream: str) -> None:
+        """Change all of them."""
+        super().__init__(seed=0, rate=1)
+        self._stream = stream
+
+    def answer(self, scope: Scope, answer: Any) -> Any:
+        """The answer without its list."""
+        place = CONTRACTS[self._stream].answers.get(operation_of(scope), "")
+        if not place.endswith("[]"):
+            return answer
+        self.changed[self._stream] += 1
+        name = place.removesuffix("[]")
+        both = {"ids": None} if name == "identifiers" else {}
+        return {**answer, name: None, **both, "next": ""} if name else None
 
 
 class Values(Hostile):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from harness import Output, config_for, few_senders, new_sandbox, run_tap
-from hostile import SECRET, Rows, Values, in_other_words, odd
+from hostile import SECRET, NullLists, Rows, Values, in_other_words, odd
 from test_contracts import CONTRACTS
 
 from tap_customerio import outcome
@@ -139,3 +139,15 @@ def test_odd_rows_cost_themselves_and_the_exit_code(
     assert 0 < changed <= lost if stream in FOLDERS | {"link_metrics"} else lost == changed > 0
     assert told >= changed if stream in FOLDERS else told == changed
     assert "ACTIVATE_VERSION" not in output.types
+
+
+@pytest.mark.parametrize("stream", [*IN_LISTS, "collection_contents"])
+def test_null_in_place_of_any_list_of_rows_is_an_empty_list(
+    box: Sandbox, calm: Output, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = NullLists(stream)
+    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    output = read(box, streams=[stream])
+    assert hostile.changed[stream]
+    assert calm.records[stream]
+    assert not output.records[stream]

@@ -1,0 +1,302 @@
+"""Odd things that others are asked for by: they are named, and all else arrives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, Output, config_for, few_senders, new_sandbox, run_tap
+from hostile import Edited
+
+from tap_customerio.windows import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
+
+FOLDER = {"name": "odd", "created": 1, "updated": 1}
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    with new_sandbox(workspace=few_senders(per_day=12, people=40, objects_per_type=4)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def read(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
+    """Reads streams while the answers of a path are edited."""
+    app = box.gate.app
+
+    def run(*streams: str, edited: dict[str, Callable[[Any], Any]], **options: Any) -> Output:
+        changed = app
+        for path, edit in edited.items():
+            changed = Edited(path, edit).around(changed)
+        monkeypatch.setattr(box.gate, "app", changed)
+        settings = {"start_date": "2026-03-01", "metrics_resolution": "weeks"}
+        return run_tap(
+            config_for(box, **settings, **options.pop("settings", {})), streams=streams, **options
+        )
+
+    return run
+
+
+def parted(
+    output: Output, calm: Output, stream: str, field: str, value: Any
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What arrived, and what of the calm run should have: all that is not of the odd one."""
+    wanted = [record for record in calm.records[stream] if record[field] != value]
+    assert len(wanted) < len(calm.records[stream])
+    return output.records[stream], wanted
+
+
+def test_an_action_with_a_null_id_costs_its_metrics_alone(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: list[int] = []
+
+    def edit(answer: Any) -> None:
+        campaign = answer["campaigns"][0]
+        action = next(action for action in campaign["actions"] if action["type"] == "email")
+        lost[:] = [campaign["id"], action["id"]]
+        action["id"] = None
+
+    calm = read("action_metrics", "campaigns", edited={})
+    edited = {"GET /v1/campaigns": edit}
+    output = read("action_metrics", "campaigns", edited=edited, fails=True)
+    found, wanted = parted(output, calm, "action_metrics", "part_id", lost[1])
+    assert found == wanted
+    assert output.ids("campaigns") == calm.ids("campaigns")
+    assert output.problem.startswith("Incomplete: action_metrics could")
+    assert f"campaigns.actions[].id: 1 ({lost[0]})" in caplog.text
+
+
+@pytest.mark.parametrize("stream", ["segment_usage", "segment_counts", "segment_memberships"])
+def test_a_parent_without_an_id_costs_its_children_alone(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture, stream: str
+) -> None:
+    lost: list[int] = []
+
+    def edit(answer: Any) -> None:
+        lost.append(answer["segments"][1]["id"])
+        answer["segments"][1]["id"] = None
+
+    calm = read(stream, edited={})
+    output = read(stream, edited={"GET /v1/segments": edit}, fails=True)
+    found, wanted = parted(output, calm, stream, "segment_id", lost[0])
+    assert found == wanted
+    assert "segments.id: 1" in caplog.text
+
+
+@pytest.mark.parametrize("stream", ["metrics", "link_metrics", "journey_metrics"])
+def test_a_sender_without_an_id_costs_its_counts_alone(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture, stream: str
+) -> None:
+    lost: list[int] = []
+
+    def edit(answer: Any) -> None:
+        lost.append(answer["campaigns"][0].pop("id"))
+
+    calm = read(stream, edited={})
+    output = read(stream, edited={"GET /v1/campaigns": edit}, fails=True)
+    gone = [
+        record
+        for record in calm.records[stream]
+        if record.get("source_type", "campaign") == "campaign"
+        and record.get("source_id", record.get("campaign_id")) == lost[0]
+    ]
+    assert gone
+    assert output.records[stream] == [r for r in calm.records[stream] if r not in gone]
+    assert "campaigns.id: 1" in caplog.text
+
+
+PEOPLE = ("customers", "customer_relationships", "subscription_preferences")
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_people_whom_the_search_names_by_ids_only_are_looked_up(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture, *, missing: bool
+) -> None:
+    nameless: list[str] = []
+
+    def edit(answer: Any) -> None:
+        people = answer.pop("identifiers")
+        nameless[:] = [person["cio_id"] for person in people if not person.get("id")]
+        if not missing:
+            answer["identifiers"] = None
+
+    calm = read(*PEOPLE, edited={})
+    output = read(*PEOPLE, edited={"POST /v1/customers": edit}, fails=None)
+    assert bool(output.problem) == bool(nameless)
+    for stream in PEOPLE:
+        wanted = {repr(row) for row in calm.records[stream] if row["cio_id"] not in nameless}
+        assert {repr(row) for row in output.records[stream]} == wanted
+        assert wanted
+    if nameless:
+        assert caplog.text.count(f"cio_id: {len(nameless)}") == len(PEOPLE)
+
+
+def test_a_person_without_cio_id_is_looked_up_by_another_identifier_or_lost(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: list[str] = []
+
+    def edit(answer: Any) -> None:
+        by_id = [p for p in answer["identifiers"] if p.get("id")]
+        by_id[0]["cio_id"] = ""
+        by_email = next(p for p in answer["identifiers"] if p.get("email") and p not in by_id[:2])
+        by_email.update(cio_id=None, id="")
+        lost[:] = [by_id[1]["cio_id"]]
+        by_id[1].update(cio_id=None, id=None, email=None)
+
+    calm = read("customers", edited={})
+    output = read("customers", edited={"POST /v1/customers": edit}, fails=True)
+    assert {*output.ids("customers")} == {*calm.ids("customers")} - {*lost}
+    assert "cio_id: 1. Book" in caplog.text
+
+
+def test_an_object_without_its_permanent_id_costs_itself_alone(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: list[str] = []
+
+    def edit(answer: Any) -> None:
+        if answer["identifiers"]:
+            lost.append(answer["identifiers"][0].pop("cio_object_id"))
+
+    streams = "objects", "object_relationships"
+    calm = read(*streams, edited={})
+    output = read(*streams, edited={"POST /v1/objects": edit}, fails=True)
+    for stream in streams:
+        wanted = [r for r in calm.records[stream] if r["cio_object_id"] not in lost]
+        assert output.records[stream] == wanted
+    assert f"objects.cio_object_id: {len(lost)}" in caplog.text
+
+
+def test_rows_of_a_collection_may_be_anything(read: Callable[..., Output]) -> None:
+    stream = "collection_contents"
+    calm = read(stream, edited={})
+    first, second, *_ = dict.fromkeys(calm.ids(stream))
+    rows = ["text", 7, None, True, [1, {"a": 2}], {"a": 1}]
+    edited: dict[str, Callable[[Any], Any]] = {
+        f"GET /v1/collections/{first}/content": lambda _: rows,
+        f"GET /v1/collections/{second}/content": lambda _: {"a": {"b": [1]}},
+    }
+    output = read("collection_contents", edited=edited)
+    found = [
+        (row["row_number"], row["data"], row["value"])
+        for row in output.records["collection_contents"]
+        if row["collection_id"] == first
+    ]
+    texts = ["text", "7", None, "true", '[1,{"a":2}]', None]
+    assert found == [
+        (number, {"a": 1} if number == 5 else None, text) for number, text in enumerate(texts)
+    ]
+    [only] = [r for r in output.records["collection_contents"] if r["collection_id"] == second]
+    assert (only["data"], only["value"]) == ({"a": {"b": [1]}}, None)
+    others = [
+        r for r in calm.records["collection_contents"] if r["collection_id"] not in (first, second)
+    ]
+    assert others
+    assert all(row in output.records["collection_contents"] for row in others)
+
+
+def test_a_delivery_without_a_time_holds_the_bookmark_back_until_it_arrives(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: list[tuple[str, int]] = []
+
+    def edit(answer: Any) -> None:
+        for row in answer["messages"] or ():
+            if not lost and row["created"] > parse("2026-03-10"):
+                lost.append((row["id"], row["created"]))
+            if lost and row["id"] == lost[0][0]:
+                row["created"] = "just now"
+
+    calm = read("messages", edited={})
+    output = read("messages", edited={"GET /v1/messages": edit}, fails=True)
+    assert {*output.ids("messages")} == {*calm.ids("messages")} - {lost[0][0]}
+    assert parse(output.bookmark("messages")) <= lost[0][1]
+    assert f"created: 1 ({lost[0][0]})" in caplog.text
+    after = read("messages", edited={}, state=output.states[-1])
+    assert lost[0][0] in after.ids("messages")
+    assert after.bookmark("messages") == calm.bookmark("messages")
+
+
+def test_what_lies_in_a_folder_without_an_id_is_named(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    def edit(answer: Any) -> None:
+        answer["folders"].append(dict(FOLDER))
+
+    def without_folders(answer: Any) -> None:
+        for asset in answer["assets"]:
+            asset["parent_folder_id"] = None
+
+    edited = {"GET /v1/assets/folders": edit, "GET /v1/assets": without_folders}
+    output = read("assets", edited=edited, fails=True)
+    assert output.records["assets"]
+    assert "id: 1" in caplog.text
+
+
+def test_counts_that_cannot_be_read_cost_their_sender_or_column_alone(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    def without_series(answer: Any) -> None:
+        answer["metric"]["series"] = "none"
+
+    def odd_column(answer: Any) -> None:
+        answer["metric"]["series"]["sent"] = "none"
+
+    calm = read("metrics", edited={})
+    numbers = [r["source_id"] for r in calm.records["metrics"] if r["source_type"] == "campaign"]
+    first, second = [*dict.fromkeys(numbers)][:2]
+    edited = {
+        f"GET /v1/campaigns/{first}/metrics": without_series,
+        f"GET /v1/campaigns/{second}/metrics": odd_column,
+    }
+    output = read("metrics", edited=edited, fails=True)
+    assert f"sent: 1 (campaign/{second})" in caplog.text
+    assert "'series' that is no object" in caplog.text
+    wanted = []
+    for row in calm.records["metrics"]:
+        if row["source_type"] == "campaign" and row["source_id"] == second:
+            wanted.append({**row, "sent": None})
+        elif row["source_type"] != "campaign" or row["source_id"] != first:
+            wanted.append(row)
+    assert output.records["metrics"] == wanted
+
+
+def test_a_link_without_an_id_costs_itself_alone(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    def edit(answer: Any) -> None:
+        answer["links"][:0] = [{"link": {}, "metric": {}}, 7, {"link": {"id": 99}, "metric": 5}]
+
+    calm = read("link_metrics", edited={})
+    number = next(
+        r["source_id"] for r in calm.records["link_metrics"] if r["source_type"] == "campaign"
+    )
+    output = read(
+        "link_metrics", edited={f"GET /v1/campaigns/{number}/metrics/links": edit}, fails=True
+    )
+    assert output.records["link_metrics"] == calm.records["link_metrics"]
+    assert f"link_id: 2 (campaign/{number}); series: 1 (campaign/{number}/99)" in caplog.text
+
+
+def test_a_log_that_names_people_oddly_lets_everyone_be_read(
+    read: Callable[..., Output],
+) -> None:
+    def edit(answer: Any) -> None:
+        who = {"cio_id": {"new": "form"}}
+        answer["activities"] = [{"id": "a", "timestamp": NOW, "customer_identifiers": who}]
+        answer["next"] = ""
+
+    settings = {"customers_sync": "changes"}
+    calm = read("customers", edited={}, settings=settings)
+    state = calm.states[-1]
+    output = read("customers", edited={"GET /v1/activities": edit}, settings=settings, state=state)
+    assert {*output.ids("customers")} == {*calm.ids("customers")}
