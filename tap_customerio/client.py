@@ -305,7 +305,7 @@ class Client:
         if not requests.codes.ok <= reply.status < requests.codes.multiple_choices:
             raise self._explain(reply, question)
         try:
-            members = decode(reply.content)
+            members = {} if reply.status == requests.codes.no_content else decode(reply.content)
         except RecursionError:
             raise OddAnswer(problems.unreadable_answer(request)) from None
         except (TypeError, ValueError):

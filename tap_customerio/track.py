@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from requests.auth import HTTPBasicAuth
 
@@ -12,6 +12,8 @@ from tap_customerio.client import PROBE, Client, quoted
 from tap_customerio.pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tap_customerio.settings import Settings
     from tap_customerio.transport import Question
 
@@ -76,6 +78,17 @@ class Track(Client):
         else:  # version 1 would guess the kind: an id with an @ would be somebody's address
             body = {"type": "person", "action": action, "identifiers": {kind: value}}
             self.fetch("POST", "/api/v2/entity", body=body)
+
+    def change(self, cio_id: str, attributes: Mapping[str, Any]) -> None:
+        """Set attributes of a person who is there; accepted also if they are not.
+
+        Raises:
+            ValueError: When the identifier is empty; nothing is sent.
+        """
+        if not cio_id:
+            raise ValueError("an empty identifier could mean anybody")
+        body = {"_update": True, **attributes}  # which keeps the API from making a new person
+        self.fetch("PUT", f"/api/v1/customers/cio_{quoted(cio_id)}", body=body)
 
     def _explain_unauthorized(self, _: Question) -> problems.Problem:
         return problems.track_unauthorized(self.place)

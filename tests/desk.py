@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import NOW
@@ -16,11 +18,21 @@ from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from terminal import Screen
 
 PEOPLE = "/v1/customers/attributes"
+
+
+DOCS = (Path(__file__).parents[1] / "docs" / "privacy.md").read_text()
+
+
+def schema(name: str) -> dict[str, Any]:
+    """A JSON Schema of the documentation."""
+    shown = re.search(rf"### `{re.escape(name)}`.*?```json\n(.*?)```", DOCS, re.DOTALL)
+    assert shown is not None
+    found: dict[str, Any] = json.loads(shown[1])
+    return found
 
 
 class Desk:

@@ -26,6 +26,14 @@ EVIDENCE = "evidence.json"
 JOURNAL = "unfinished.json"
 
 
+def keep_earlier(folder: Folder) -> None:
+    """Put the evidence of an earlier, finished attempt aside."""
+    earlier: Mapping[str, Any] = folder.read_json(EVIDENCE) or {}
+    if earlier.get("finished_at"):
+        name = f"evidence-{earlier['finished_at'].replace(':', '')}.json"
+        folder.write_json(name, earlier)
+
+
 class Case:
     """Evidence that is true at any moment, and a journal to go on by until all is settled."""
 
@@ -46,7 +54,7 @@ class Case:
             "former_identifiers": [described(key, *named) for named in match.former],
             "residue": [*RESIDUE, *match.notes],
         }
-        self._keep_earlier()
+        keep_earlier(folder)
         self._write_journal()
         self._write()
 
@@ -129,13 +137,6 @@ class Case:
             "accepted_at": call.get("accepted_at"),
             "verified_at": None,
         }
-
-    def _keep_earlier(self) -> None:
-        """Put the evidence of an earlier, finished attempt aside."""
-        earlier: Mapping[str, Any] = self._folder.read_json(EVIDENCE) or {}
-        if earlier.get("finished_at"):
-            name = f"evidence-{earlier['finished_at'].replace(':', '')}.json"
-            self._folder.write_json(name, earlier)
 
     def _write_journal(self) -> None:
         match = self._match._asdict()

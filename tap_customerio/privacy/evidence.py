@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 COMPLETE, INCOMPLETE = "complete", "incomplete"
 VERIFIED, UNPROVEN, UNVERIFIED = "erased_verified", "gone_unproven", "accepted_unverified"
+OPTED_OUT, OPTED_IN, OPT_UNPROVEN = "opted_out_verified", "opted_in_verified", "opt_unproven"
 UNSUPPRESSED = "unsuppress_accepted"
 NOT_FOUND, FAILED = "not_found", "failed"
 
@@ -21,15 +22,18 @@ EXIT_CODES = {
     COMPLETE: 0,
     VERIFIED: 0,
     UNSUPPRESSED: 0,
+    OPTED_OUT: 0,
+    OPTED_IN: 0,
     NOT_FOUND: 4,
     INCOMPLETE: 3,
     UNPROVEN: 3,
+    OPT_UNPROVEN: 3,
     UNVERIFIED: 3,
     FAILED: 1,
 }
 """Exit code by outcome, from the best outcome to the worst."""
 
-AGAIN = {FAILED, INCOMPLETE, UNPROVEN, UNVERIFIED}
+AGAIN = {FAILED, INCOMPLETE, UNPROVEN, OPT_UNPROVEN, UNVERIFIED}
 """Outcomes that another run may better."""
 
 RESIDUE = (

@@ -107,3 +107,41 @@ def unconfirmed() -> Problem:
         "Nobody can be asked whether to erase, as this is no terminal: look at what --dry-run "
         "shows, and add --yes."
     )
+
+
+def no_such_choice(word: str) -> Problem:
+    """A word of --from."""
+    return Problem(
+        f"--from {word} is none of everything, email, topic:ID, sms, whatsapp, sms:SENDER, "
+        "whatsapp:SENDER."
+    )
+
+
+def no_such_topic(text: str, ids: list[str]) -> Problem:
+    """Topics are the workspace's own."""
+    return Problem(
+        f"--from topic:{text} is no topic of this workspace: its topics are {', '.join(ids)}."
+        if ids
+        else f"--from topic:{text} is no topic of this workspace: it has none."
+    )
+
+
+def nothing_chosen(why: str) -> Problem:
+    """Words that came to no choice at all."""
+    return Problem(f"--from names nothing that this workspace lists. {why}")
+
+
+def no_opt_outs(path: str) -> Problem:
+    """What opt-in goes by."""
+    return Problem(
+        f"{path} holds no evidence of an opt-out with its key: name the --output folder of "
+        "'tap-customerio privacy opt-out' with --evidence, and its key with --evidence-key."
+    )
+
+
+def nothing_to_reverse() -> Problem:
+    """Evidence of others, or of what was so before."""
+    return Problem(
+        "The evidence says of nothing that it was changed for this person, with proof: look at the "
+        "person in Customer.io."
+    )

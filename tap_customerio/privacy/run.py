@@ -14,6 +14,7 @@ from tap_customerio.privacy.evidence import (
     AGAIN,
     EXIT_CODES,
     FAILED,
+    OPT_UNPROVEN,
     UNPROVEN,
     Outcome,
     digest,
@@ -161,7 +162,7 @@ class Run:
 
     def _is_done(self, line: Line, outcome: str) -> bool:
         """Whether another run could not better an outcome."""
-        if outcome == UNPROVEN:
+        if outcome in {UNPROVEN, OPT_UNPROVEN}:
             return self.place(line).read_json(JOURNAL) is None
         return outcome not in AGAIN
 

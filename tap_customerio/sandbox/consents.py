@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from tap_customerio.sandbox.people import COMPUTED, FIRST_NAMES, computed
+from tap_customerio.sandbox.people import COMPUTED, FIRST_NAMES, PREFERENCES, computed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,11 @@ class Consents:
         self._people = people
         self._since = since
         self._turns = turns
+        self._chosen: dict[int, list[tuple[float, Row]]] = {}
+
+    def choose(self, number: int, chosen: Row, at: float) -> None:
+        """Opt a person out of a sender, or in again, from `at` on."""
+        self._chosen.setdefault(number, []).append((at, chosen))
 
     def opt_outs(self, now: float) -> Iterator[Row]:
         """Who wants no text messages from which sender."""
@@ -48,6 +54,16 @@ class Consents:
 
     def opt_outs_of(self, number: int, now: float) -> list[Row]:
         """The same of one person."""
+        opted = {(row["channel"], row["from"]): row for row in self._drawn(number, now)}
+        for at, chosen in self._chosen.get(number, ()):
+            place = (chosen["channel"], chosen["from"])
+            if at <= now and chosen["optout"]:
+                opted[place] = {"channel": place[0], "from": place[1]}
+            elif at <= now:
+                opted.pop(place, None)
+        return list(opted.values())
+
+    def _drawn(self, number: int, now: float) -> list[Row]:
         turn = self._turns.turn(now, number * 7919)
         drawn = self._dice.throw("opted out", number, turn)[0] if turn else number
         if drawn % OPTED_OUT != 7:  # noqa: PLR2004 - any would do
@@ -87,6 +103,7 @@ class Consents:
         name, profile = self._people.name(number, now), self._people.profile(number, now)
         title, subtitle = HEADERS.get(language, ENGLISH)
         wants_first = profile["attributes"][COMPUTED] == computed(is_subscribed=True)
+        set_to = json.loads(profile["attributes"].get(PREFERENCES) or "{}").get("topics") or {}
         chosen = self._dice.throw("topics", number)
         return {
             "id": name.id,
@@ -98,7 +115,10 @@ class Consents:
                     "id": str(topic["id"]),
                     "name": topic["name"],
                     "description": topic["description"],
-                    "subscribed": wants_first if topic["id"] == 1 else chosen[topic["id"]] % 3 > 0,
+                    "subscribed": set_to.get(
+                        topic["identifier"],
+                        wants_first if topic["id"] == 1 else chosen[topic["id"]] % 3 > 0,
+                    ),
                 }
                 for topic in self.topics()
             ],

@@ -29,6 +29,7 @@ REGIONS = ("Europe", "North America", "Asia", "South America", "Africa", "Oceani
 REGION_LIMITS = (22_000, 41_000, 53_000, 59_500, 63_500)
 PLANS = ("free", "free", "free", "pro", "pro", "team", "enterprise")
 IDENTIFIERS = frozenset({"cio_id", "id", "email"})
+PREFERENCES = "cio_subscription_preferences"
 COMPUTED = "_cio_subscription_preferences_computed"
 LOST = 0.22
 """The share of all that happens by which people are lost."""

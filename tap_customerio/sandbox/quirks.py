@@ -20,6 +20,7 @@ class Quirks:
         hides_deleted: The log leaves out what is about deleted people unless `deleted` is true.
         listing_lag: Deliveries appear in lists up to so many seconds after their creation.
         erasure_takes: It takes so many seconds until somebody erased is gone from the App API.
+        changes_take: It takes so many seconds until a changed attribute or opt-out can be read.
         blocks_by_cio_id: Suppressing somebody by cio_id blocks their other identifiers as well.
         prefixed_paths: Paths of people take cio_ids only with their prefix, `cio_`.
         without: Paths, or patterns with `*`, that the key has no permission for: 403.
@@ -34,6 +35,7 @@ class Quirks:
     hides_deleted: bool = False
     listing_lag: int = 0
     erasure_takes: int = 0
+    changes_take: int = 0
     blocks_by_cio_id: bool = True
     prefixed_paths: bool = False
     without: frozenset[str] = frozenset()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from desk import PEOPLE
+from desk import PEOPLE, schema
 from harness import NOW
 
 from tap_customerio.sandbox import Quirks
@@ -22,16 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from desk import Desk
-
-DOCS = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text()
-
-
-def schema(name: str) -> dict[str, Any]:
-    """A JSON Schema of the documentation."""
-    shown = re.search(rf"### `{re.escape(name)}`.*?```json\n(.*?)```", DOCS, re.DOTALL)
-    assert shown is not None
-    found: dict[str, Any] = json.loads(shown[1])
-    return found
 
 
 class Words(HTMLParser):

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_customerio.commands.privacy.job import Job, also_options, asked_for, workspace_option
+from tap_customerio.commands.privacy.job import (
+    Job,
+    also_options,
+    asked_for,
+    wait_option,
+    workspace_option,
+)
 from tap_customerio.privacy import refusals
 from tap_customerio.privacy.case import JOURNAL
 from tap_customerio.privacy.dialects import DIALECTS, OTHER
@@ -50,14 +56,7 @@ NO_SQL = (
 )
 @click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
 @click.option("--dry-run", is_flag=True, help="Show who would be erased, and erase nobody.")
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0),
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to look whether a person is gone.",
-)
+@wait_option
 @workspace_option
 @click.option(
     "--warehouse-sql",

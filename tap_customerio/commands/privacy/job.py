@@ -70,6 +70,14 @@ def also_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+wait_option = click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to look whether it is done.",
+)
 workspace_option = click.option(
     "--workspace",
     type=int,

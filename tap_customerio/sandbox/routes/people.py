@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
 
 from tap_customerio.sandbox.routes.ask import (
     BAD_REQUEST,
@@ -96,6 +98,23 @@ def opt_outs_of(ask: Ask) -> Row:
     return {"optouts": ask.workspace.consents.opt_outs_of(person(ask), ask.now)}
 
 
+def choose_opt_outs(ask: Ask) -> Response:
+    """Opts a person out of senders, or in again; read answers may lag behind."""
+    chosen, number = ask.json().get("optouts"), person(ask)
+    if not isinstance(chosen, list) or not all(map(_is_choice, chosen)):
+        raise RefusalError(BAD_REQUEST)
+    for each in chosen:
+        row = {"channel": "sms", **each}
+        ask.workspace.consents.choose(number, row, ask.now + ask.quirks.changes_take)
+    return Response(status_code=204)
+
+
+def _is_choice(row: Any) -> bool:
+    if not isinstance(row, dict) or row.get("channel", "sms") not in {"sms", "whatsapp"}:
+        return False
+    return isinstance(row.get("from"), str) and isinstance(row.get("optout"), bool)
+
+
 ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "/v1/customers"): people_by_email,
     ("POST", "/v1/customers"): search_people,
@@ -105,6 +124,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "/v1/customers/{person}/relationships"): relationships_of,
     ("GET", "/v1/customers/{person}/subscription_preferences"): preferences_of,
     ("GET", "/v1/customers/{person}/optouts"): opt_outs_of,
+    ("PUT", "/v1/customers/{person}/optouts"): choose_opt_outs,
 }
 
 

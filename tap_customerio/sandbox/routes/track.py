@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_customerio.sandbox.gate import json
+from tap_customerio.sandbox.people import PREFERENCES
 
 if TYPE_CHECKING:
     from tap_customerio.sandbox.dice import Row
@@ -46,6 +47,33 @@ def version_1(action: str) -> Answer:
     return act
 
 
+def change(ask: Ask) -> Any:
+    """Sets attributes of a person named by cio_id; others are accepted and dropped.
+
+    As the documents say: it makes nobody with `_update`, a dotted name sets one member of an
+    attribute, and a cio_id that belongs to nobody is accepted.
+    """
+    body, text = _decoded(ask.body), ask.path["person"]
+    if not isinstance(body, dict):
+        return json({"meta": {"error": "malformed"}}, BAD_REQUEST)
+    register, now = ask.workspace.register, int(ask.now)
+    number = ask.workspace.directory.find("cio_id", text.removeprefix("cio_"), ask.now)
+    if ask.pair.is_ours and text.startswith("cio_") and number is not None:
+        values = {name: value for name, value in body.items() if name != "_update"}
+        held = ask.workspace.people.attributes(number, ask.now)
+        changes = {
+            name: _as_attribute(value)
+            for name, value in values.items()
+            if not name.startswith(PREFERENCES + ".")
+        }
+        dotted = {name: value for name, value in values.items() if name not in changes}
+        if dotted:
+            changes[PREFERENCES] = _with_topics(held.get(PREFERENCES), dotted)
+        at = now + ask.quirks.changes_take
+        register.change(text.removeprefix("cio_"), changes, at=at)
+    return {}
+
+
 def entity(ask: Ask) -> Any:
     """Erases one person by a named kind of identifier."""
     item = _decoded(ask.body)
@@ -72,12 +100,26 @@ def batch(ask: Ask) -> Any:
 
 ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", REGION): region,
+    ("PUT", "/api/v1/customers/{person}"): change,
     ("DELETE", "/api/v1/customers/{person}"): version_1("delete"),
     ("POST", "/api/v1/customers/{person}/suppress"): version_1("suppress"),
     ("POST", "/api/v1/customers/{person}/unsuppress"): version_1("unsuppress"),
     ("POST", "/api/v2/entity"): entity,
     ("POST", "/api/v2/batch"): batch,
 }
+
+
+def _as_attribute(value: Any) -> str:
+    """A value as profiles hold it: all of it text."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _with_topics(held: str | None, dotted: Row) -> str:
+    """The attribute of preferences with some topics set."""
+    chosen: Row = msgspec.json.decode(held) if held else {}
+    topics = dict(chosen.get("topics") or {})
+    topics |= {name.rpartition(".")[2]: value for name, value in dotted.items()}
+    return msgspec.json.encode({**chosen, "topics": topics}).decode()
 
 
 def _erase(ask: Ask, item: Row) -> None:

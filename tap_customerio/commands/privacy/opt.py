@@ -1,0 +1,155 @@
+"""The commands that opt people out, and in again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio.commands.privacy.job import Job, asked_for, wait_option, workspace_option
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.case import JOURNAL
+from tap_customerio.privacy.choices import chosen
+from tap_customerio.privacy.evidence import COMPLETE, EXIT_CODES, FAILED, NOT_FOUND, Outcome, worst
+from tap_customerio.privacy.identity import Match
+from tap_customerio.privacy.opt import Opter
+from tap_customerio.privacy.opted import Opted
+from tap_customerio.track import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tap_customerio.privacy.choices import Choice
+    from tap_customerio.privacy.identity import Person, Request
+    from tap_customerio.privacy.run import Line
+
+
+def _opting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that both have."""
+    dry = click.option("--dry-run", is_flag=True, help="Show who is meant, and change nothing.")
+    yes = click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+    for option in (workspace_option, wait_option, dry, yes):
+        command = option(command)
+    return command
+
+
+@click.command("opt-out")
+@asked_for
+@click.option(
+    "--from",
+    "words",
+    multiple=True,
+    default=("everything",),
+    show_default=True,
+    metavar="CHOICE",
+    help="everything; email (unsubscribed from all messages); topic:ID; sms or whatsapp for the "
+    "senders that are known; sms:SENDER, whatsapp:SENDER. Repeatable.",
+)
+@_opting
+def opt_out(*, words: Sequence[str], **rest: Any) -> None:
+    """Stop messages to a person, and read back whether they are stopped.
+
+    The folder gets evidence.json, which names nobody. Needs site_id and track_api_key.
+
+    Example: tap-customerio privacy opt-out --email ada@example.com --from topic:2 --output ada
+    """
+    _run({"command": "opt-out", "from": sorted(words)}, rest, wanted=False, words=words)
+
+
+@click.command("opt-in")
+@asked_for
+@click.option(
+    "--evidence",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Folder of the opt-out to be reversed.",
+)
+@click.option(
+    "--evidence-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Key of that evidence.  [default: evidence.key in it]",
+)
+@_opting
+def opt_in(*, evidence: Path, evidence_key: Path | None, **rest: Any) -> None:
+    """Reverse what the evidence of an opt-out says that it changed, and nothing else.
+
+    Ask the person first: only they can give consent. Needs site_id and track_api_key.
+
+    Example: tap-customerio privacy opt-in --email ada@example.com --evidence ada --output ada-in
+    """
+    opted = Opted(evidence, evidence_key or evidence / "evidence.key")
+    _run({"command": "opt-in"}, rest, wanted=True, opted=opted)
+
+
+def _run(
+    purpose: Mapping[str, Any],
+    rest: dict[str, Any],
+    *,
+    wanted: bool,
+    words: Sequence[str] = (),
+    opted: Opted | None = None,
+) -> None:
+    yes, dry_run, wait = (rest.pop(name) for name in ("yes", "dry_run", "wait"))
+    workspace = rest.pop("workspace")
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise refusals.unconfirmed()
+    job = Job(purpose, **rest)
+    track, account = connect(job.settings, job.client, workspace)
+    common = [] if opted else chosen(job.client, words)
+    opter = Opter(job.client, track, account, wanted=wanted, key=job.key, wait=wait)
+
+    def choices(person: Person) -> list[Choice]:
+        return opted.choices(person) if opted else common
+
+    matches = _find(job, opter, choices)
+    if dry_run:
+        _rehearse(job, matches)
+    elif not yes and any(match.people for match in matches.values()):
+        click.echo(f"Workspace {account.workspace_id} ({account.workspace}).", err=True)
+        doing = "Opt these people in again" if wanted else "Opt these people out"
+        click.confirm(f"{doing} in the ways named above?", abort=True, err=True)
+
+    def work(line: Line, _: Request) -> Outcome:
+        place = job.run.place(line)
+        match = matches[line]
+        if opted and match.people and not any(choices(p) for p in match.people):
+            return Outcome(FAILED, 0, str(refusals.nothing_to_reverse()))
+        return opter.apply(match, place, choices)
+
+    workers = job.settings.concurrency
+    for line, result in job.run.each(list(matches), work, workers=workers, stop=opter.stop):
+        job.record(line, result)
+        if result.is_settled:
+            job.run.place(line).remove(JOURNAL)
+    job.end()
+
+
+def _find(job: Job, opter: Opter, choices: Callable[[Person], list[Choice]]) -> dict[Line, Match]:
+    """Look everybody up, and name them and what would change; record who cannot be looked up."""
+    matches: dict[Line, Match] = {}
+
+    def work(line: Line, request: Request) -> Match:
+        return opter.find(request, job.run.place(line))
+
+    for line, found in job.run.each(job.run.todo, work, workers=job.settings.concurrency):
+        if isinstance(found, Match):
+            job.name(line, found)
+            for person in found.people:
+                labels = ", ".join(choice.label for choice in choices(person)) or "nothing"
+                job.say(f"  cio_id {person.cio_id}: {labels}")
+            matches[line] = found
+        else:
+            job.record(line, found)
+    return matches
+
+
+def _rehearse(job: Job, matches: Mapping[Line, Match]) -> None:
+    """End without having changed anything."""
+    job.say("Nothing was changed: this is a dry run.")
+    found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]
+    failed = [FAILED] if len(matches) < len(job.run.todo) else []
+    click.get_current_context().exit(EXIT_CODES[worst([*found, *failed])])

@@ -1,0 +1,190 @@
+"""What people can opt out of, and whether they have."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import problems
+from tap_customerio.person_paths import person_paths
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.identity import profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tap_customerio.client import Client
+    from tap_customerio.track import Track
+
+ALL, EMAIL, TOPIC = "everything", "email", "topic"
+CHANNELS = ("sms", "whatsapp")
+PREFERENCES = "cio_subscription_preferences"
+UNLISTED = (
+    "Senders of text messages that nobody has opted out of are listed by no API: name each with "
+    "--from sms:SENDER or --from whatsapp:SENDER."
+)
+
+
+class Choice(NamedTuple):
+    """One thing to opt out of: `email` for all messages, a topic by id, or a sender by channel."""
+
+    kind: str
+    of: str = ""
+
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return f"{self.kind}:{self.of}" if self.of else self.kind
+
+    @property
+    def attribute(self) -> str | None:
+        """The attribute of a profile that holds it; senders are kept elsewhere."""
+        if self.kind == EMAIL:
+            return "unsubscribed"
+        return f"{PREFERENCES}.topics.topic_{self.of}" if self.kind == TOPIC else None
+
+    def value(self, *, wanted: bool) -> bool:
+        """What the attribute must be for a person to be wanted to be contacted, or not."""
+        return wanted if self.kind == TOPIC else not wanted
+
+
+def chosen(client: Client, words: Sequence[str]) -> list[Choice]:
+    """The choices that words mean; what the workspace has is looked up.
+
+    Raises:
+        Problem: When there is no such choice, or it cannot be looked up.
+    """
+    found: list[Choice] = []
+    for word in words:
+        kind, _, of = word.partition(":")
+        if word == ALL:
+            found += [Choice(EMAIL), *_all_topics(client), *_senders(client, CHANNELS)]
+        elif word == EMAIL or (kind in CHANNELS and of):
+            found.append(Choice(kind, of))
+        elif word in CHANNELS:
+            found += _senders(client, [word])
+        elif kind == TOPIC:
+            found.append(_topic(client, of))
+        else:
+            raise refusals.no_such_choice(word)
+    if not found:
+        raise refusals.nothing_chosen(UNLISTED)
+    return list(dict.fromkeys(found))
+
+
+def _all_topics(client: Client) -> list[Choice]:
+    try:
+        rows = client.listing("/v1/subscription_topics", "topics")
+    except problems.Gone:  # where the plan has no subscription center
+        return []
+    return [Choice(TOPIC, str(row["id"])) for row in rows]
+
+
+def _topic(client: Client, text: str) -> Choice:
+    """A topic by its id or its name."""
+    rows = client.listing("/v1/subscription_topics", "topics")
+    named = [row for row in rows if text in {str(row["id"]), row.get("identifier")}]
+    named = named or [r for r in rows if str(r.get("name")).casefold() == text.casefold()]
+    if len(named) != 1:
+        raise refusals.no_such_topic(text, [str(row["id"]) for row in rows])
+    return Choice(TOPIC, str(named[0]["id"]))
+
+
+def _senders(client: Client, channels: Iterable[str]) -> list[Choice]:
+    """Senders that anybody has opted out of."""
+    rows = client.listing("/v1/optouts", "optouts", params={"limit": 1000})
+    pairs = ((o.get("channel"), o.get("from")) for r in rows for o in r.get("optouts") or ())
+    found = {Choice(str(channel), str(of)) for channel, of in pairs if channel in channels and of}
+    return sorted(found)
+
+
+class Consents:
+    """Reads and changes what people have opted out of."""
+
+    def __init__(self, client: Client, track: Track) -> None:
+        """Nothing is read yet."""
+        self._client, self._track = client, track
+        self._paths = person_paths(client)
+
+    def read(self, cio_id: str, choices: Iterable[Choice]) -> dict[Choice, bool | None] | None:
+        """Whether a person is contacted, by choice; None if unknown, and of nobody for all.
+
+        Raises:
+            Problem: When the person's profile or opt-outs cannot be read.
+        """
+        found = profiles(self._client, [cio_id])
+        if not found:
+            return None
+        kinds = {choice.kind for choice in choices}
+        topics = self._topics(cio_id, found[0]) if TOPIC in kinds else {}
+        opted = self._opted(cio_id) if kinds & {*CHANNELS} else set()
+        unsubscribed = found[0].get("unsubscribed")
+        is_mailed = not unsubscribed if isinstance(unsubscribed, bool) else None
+        states: dict[Choice, bool | None] = {}
+        for choice in choices:
+            if choice.kind == EMAIL:
+                states[choice] = is_mailed
+            elif choice.kind == TOPIC:
+                states[choice] = topics.get(choice.of)
+            else:
+                states[choice] = (choice.kind, choice.of) not in opted
+        return states
+
+    def change(self, cio_id: str, choices: Sequence[Choice], *, wanted: bool) -> None:
+        """Opt a person out of choices through the Track API, or in again.
+
+        Raises:
+            Problem: When it is refused.
+        """
+        values = {c.attribute: c.value(wanted=wanted) for c in choices if c.attribute}
+        self._track.change(cio_id, {name: value for name, value in values.items() if name})
+
+    def change_senders(self, cio_id: str, choices: Sequence[Choice], *, wanted: bool) -> None:
+        """Opt a person out of senders through the App API, or in again.
+
+        Raises:
+            Problem: When it is refused.
+        """
+        rows = [{"channel": c.kind, "from": c.of, "optout": not wanted} for c in choices]
+        params = {"id_type": "cio_id"}
+
+        def put(base: str) -> None:
+            path = f"{base}/optouts"
+            self._client.fetch("PUT", path, params=params, body={"optouts": rows})
+
+        self._paths.read("optouts", cio_id, put)
+
+    def _opted(self, cio_id: str) -> set[tuple[str, str]]:
+        def read(base: str) -> set[tuple[str, str]]:
+            path, params = f"{base}/optouts", {"id_type": "cio_id"}
+            rows = self._client.fetch("GET", path, params=params).objects("optouts")
+            return {(str(row.get("channel")), str(row.get("from"))) for row in rows}
+
+        return self._paths.read("optouts", cio_id, read)
+
+    def _topics(self, cio_id: str, profile: Mapping[str, Any]) -> dict[str, bool]:
+        """Topics by id, from the subscription center, or else from the profile's attribute."""
+
+        def read(base: str) -> dict[str, bool]:
+            path, params = f"{base}/subscription_preferences", {"id_type": "cio_id"}
+            rows = self._client.fetch("GET", path, params=params).object("customer").get("topics")
+            return {
+                str(row.get("id")): row["subscribed"]
+                for row in rows or ()
+                if isinstance(row, dict) and isinstance(row.get("subscribed"), bool)
+            }
+
+        try:
+            return self._paths.read("subscription_preferences", cio_id, read)
+        except (problems.Refused, problems.Gone):  # where the subscription center is off
+            return _from_attribute(profile)
+
+
+def _from_attribute(profile: Mapping[str, Any]) -> dict[str, bool]:
+    held = profile.get("attributes") or {}
+    try:
+        topics = json.loads(held.get(PREFERENCES) or "{}").get("topics") or {}
+    except (ValueError, AttributeError):
+        return {}
+    pairs = ((str(name).removeprefix("topic_"), value) for name, value in topics.items())
+    return {of: value for of, value in pairs if isinstance(value, bool)}

@@ -1,0 +1,163 @@
+"""Opting people out, or in again, and looking whether it is so."""
+
+from __future__ import annotations
+
+import threading
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.privacy.case import JOURNAL
+from tap_customerio.privacy.choices import Choice, Consents
+from tap_customerio.privacy.consent_record import ConsentRecord, Entry
+from tap_customerio.privacy.evidence import described, now
+from tap_customerio.privacy.identity import Match, Person, resolve
+from tap_customerio.settings import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_customerio.client import Client
+    from tap_customerio.privacy.evidence import Outcome
+    from tap_customerio.privacy.folder import Folder
+    from tap_customerio.privacy.identity import Request
+    from tap_customerio.track import Account, Track
+
+VANISHED = "Deleted, or merged into another person, after they were looked up; run it again."
+
+
+class Opter:
+    """Changes what people opted out of, by their permanent ids, and reads it back."""
+
+    interval = 5.0
+    """Seconds between two looks."""
+
+    def __init__(  # noqa: PLR0913 - what it works with, and three choices
+        self,
+        client: Client,
+        track: Track,
+        account: Account,
+        *,
+        wanted: bool,
+        key: bytes,
+        wait: float,
+    ) -> None:
+        """Change nothing yet; `wanted` is whether people want to be contacted."""
+        self._client, self._track, self._account = client, track, account
+        self._consents = Consents(client, track)
+        self._wanted, self._key, self._wait = wanted, key, wait
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Wait and ask no more: what is under way ends as it is."""
+        self._stopped.set()
+        self._client.close()
+        self._track.close()
+
+    def find(self, request: Request, folder: Folder) -> Match:
+        """Whom an interrupted run meant, or else whom the App API finds.
+
+        Raises:
+            Problem: When it cannot be found out.
+        """
+        left = folder.read_json(JOURNAL)
+        if left is None:
+            return resolve(self._client, request)
+        people, others = ([Person(*each) for each in left[part]] for part in ("people", "others"))
+        return Match(request, people, others)
+
+    def apply(
+        self, match: Match, folder: Folder, choices: Callable[[Person], Sequence[Choice]]
+    ) -> Outcome:
+        """Change the choices of everybody found, and leave evidence in the folder.
+
+        Raises:
+            Problem: When evidence cannot be written.
+        """
+        heading = self._heading(match.request)
+        record = ConsentRecord(folder, match, self._key, heading, wanted=self._wanted)
+        waiting = {p.cio_id: self._send(record, p, choices(p)) for p in match.people}
+        self._verify(record, waiting)
+        return record.close()
+
+    def _heading(self, request: Request) -> dict[str, Any]:
+        account = self._account
+        return {
+            "format": f"{NAME} privacy evidence 1",
+            "tap_version": version(NAME),
+            "action": "opt-in" if self._wanted else "opt-out",
+            "request": described(self._key, *request),
+            "track_host": self._track.place,
+            "region": account.region,
+            "workspace_id": account.workspace_id,
+            "workspace_stated": account.stated,
+            "same_workspace_proven": account.is_proven,
+            "started_at": now(),
+        }
+
+    def _send(
+        self, record: ConsentRecord, person: Person, choices: Sequence[Choice]
+    ) -> dict[Choice, Entry]:
+        """Change what is not so yet; returns what is to be looked at."""
+        entries: dict[Choice, Entry] = {}
+        try:
+            before = self._consents.read(person.cio_id, choices)
+            entries = {c: record.begin(person, c, before=(before or {}).get(c)) for c in choices}
+            if before is None:
+                record.fail(entries.values(), VANISHED)
+                return {}
+            todo = [choice for choice in choices if before[choice] is not self._wanted]
+            for change, part in (
+                (self._consents.change, [choice for choice in todo if choice.attribute]),
+                (self._consents.change_senders, [c for c in todo if not c.attribute]),
+            ):
+                if part:
+                    self._call(record, person, [(c, entries[c]) for c in part], change)
+        except problems.Problem as problem:
+            entries = entries or {c: record.begin(person, c, before=None) for c in choices}
+            unsent = [choice for choice, entry in entries.items() if not entry["accepted_at"]]
+            reason = str(problem).replace(person.cio_id, "***")
+            record.fail((entries.pop(choice) for choice in unsent), reason)
+        return {choice: entry for choice, entry in entries.items() if entry["sent_at"]}
+
+    def _call(
+        self,
+        record: ConsentRecord,
+        person: Person,
+        part: Sequence[tuple[Choice, Entry]],
+        change: Callable[..., None],
+    ) -> None:
+        entries = [entry for _, entry in part]
+        record.sending(entries)
+        change(person.cio_id, [choice for choice, _ in part], wanted=self._wanted)
+        record.accepted(entries)
+
+    def _verify(self, record: ConsentRecord, waiting: dict[str, dict[Choice, Entry]]) -> None:
+        """Look again and again until all is so, or time is over."""
+        deadline = time.monotonic() + self._wait
+        while True:
+            for cio_id, entries in waiting.items():
+                self._look(record, cio_id, entries)
+            rest = max(0.0, deadline - time.monotonic())
+            if not any(waiting.values()) or not rest:
+                return
+            if self._stopped.wait(min(self.interval, rest)):
+                return
+
+    def _look(self, record: ConsentRecord, cio_id: str, entries: dict[Choice, Entry]) -> None:
+        """Settle the choices that are so by now."""
+        if not entries:
+            return
+        try:
+            states = self._consents.read(cio_id, list(entries))
+        except problems.Problem as problem:
+            reason = f"Not seen to be so: {problem}".replace(cio_id, "***")
+            record.doubt(entries.values(), reason)
+            entries.clear()
+            return
+        for choice in list(entries):
+            if states is None:
+                record.doubt([entries.pop(choice)], VANISHED)
+            elif states[choice] is self._wanted:
+                record.verify(entries.pop(choice))

@@ -1,0 +1,46 @@
+"""What the evidence of earlier opt-outs says that they changed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.choices import Choice
+from tap_customerio.privacy.evidence import digest
+from tap_customerio.privacy.folder import secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_customerio.privacy.identity import Person
+
+
+class Opted:
+    """Choices by person, of all evidence in the folder of an opt-out."""
+
+    def __init__(self, folder: Path, key: Path) -> None:
+        """Read the evidence.
+
+        Raises:
+            Problem: When there is none, or no key.
+        """
+        if not key.is_file():
+            raise refusals.no_opt_outs(str(folder))
+        self._key = secret(key)
+        self._changed: dict[str, list[Choice]] = {}
+        found = [json.loads(path.read_bytes()) for path in sorted(folder.rglob("evidence*.json"))]
+        outs = [evidence for evidence in found if evidence.get("action") == "opt-out"]
+        if not outs:
+            raise refusals.no_opt_outs(str(folder))
+        for person in (person for evidence in outs for person in evidence["people"]):
+            self._changed.setdefault(person["hash"], []).extend(
+                Choice(each["choice"], each["of"])
+                for each in person["choices"]
+                if each["by_this_request"]
+            )
+
+    def choices(self, person: Person) -> list[Choice]:
+        """What was changed for a person, each once."""
+        known = self._changed.get(digest(self._key, "cio_id", person.cio_id), ())
+        return list(dict.fromkeys(known))
