@@ -115,6 +115,23 @@ def test_nothing_less_than_a_complete_read_activates_any_mirror(
     assert not activated(output)
 
 
+FILTERED = {"customers", "customer_relationships", "esp_suppressions", "subscription_preferences"}
+
+
+def test_a_changed_filter_activates_only_at_the_next_sync(
+    box: Sandbox, state: dict[str, Any]
+) -> None:
+    settings: dict[str, Any] = {
+        "customers_filter": {"attribute": {"field": "region", "operator": "eq", "value": "Asia"}},
+        "esp_suppression_domains": ["mail.example.org"],
+    }
+    output = _sync(box, state, **settings)
+    assert activated(output) == set(MIRRORS) - FILTERED
+    again = _sync(box, output.states[-1], **settings)
+    assert activated(again) == set(MIRRORS)
+    assert activated(_sync(box, again.states[-1])) == set(MIRRORS) - FILTERED
+
+
 def test_a_stop_activates_no_mirror(
     box: Sandbox, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -237,6 +237,7 @@ class SubscriptionPreferences(CustomerioStream):
     name = "subscription_preferences"
     vanishing = True
     searches = True
+    restricted_by = ("customers_filter",)
     selected_by_default = False
     primary_keys = ("cio_id",)
     schema = record(
@@ -291,6 +292,7 @@ class EspSuppressions(CustomerioStream):
     """ESP suppressions: addresses that the e-mail provider no longer delivers to, and why."""
 
     name = "esp_suppressions"
+    restricted_by = ("esp_suppression_domains",)
     primary_keys = ("suppression_type", "domain", "email")
     schema = record(
         text(

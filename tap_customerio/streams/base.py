@@ -57,6 +57,9 @@ class CustomerioStream(SdkStream):
     # Whether it goes through everyone whom the people search finds.
     searches: ClassVar[bool] = False
 
+    # Settings that restrict what a full read holds.
+    restricted_by: ClassVar[tuple[str, ...]] = ()
+
     # Whether it is one long chain of pages, each of which names the next.
     serial: ClassVar[bool] = False
 

@@ -152,6 +152,7 @@ class CustomerRelationships(CustomerioStream):
     name = "customer_relationships"
     vanishing = True
     searches = True
+    restricted_by = ("customers_filter",)
     selected_by_default = False
     primary_keys = ("cio_id", "object_type_id", "cio_object_id")
     schema = record(text("cio_id"), *_OBJECT, *_ATTRIBUTES, key=primary_keys)

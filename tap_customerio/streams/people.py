@@ -192,7 +192,7 @@ def known_people(client: Client, cio_ids: list[str]) -> set[str]:
 
 
 def workspace_count(client: Client, what: str) -> int | None:
-    """How many people or objects the workspace has, if the key shows only one workspace."""
+    """How many people or objects the workspace has, if the account has only one."""
     rows = client.listing("/v1/workspaces", "workspaces", params={"limit": None})
     count = rows[0].get(what) if len(rows) == 1 else None
     return count if isinstance(count, int) else None
@@ -211,6 +211,7 @@ class Customers(CustomerioStream):
 
     name = "customers"
     searches = True
+    restricted_by = ("customers_filter",)
     primary_keys = ("cio_id",)
     margin = LOG_LAG
     _changes: list[str] | None = None

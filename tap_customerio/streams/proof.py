@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
+from tap_customerio.provenance import fingerprint
 
 if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream
+
+_OTHER_FILTER = "a setting that restricts the read changed since the last sync"
 
 
 class Proof:
     """Confirms 404s, and compares how many rows came with the last complete read.
 
-    The state keeps `rows`, the number of the last complete read, and `rows_seen`, that of a later
-    one that looked wrong: the next sync confirms it if it sees about as many.
+    The state keeps `restricted`, a fingerprint of the settings that restrict the read, `rows`, the
+    number of the last complete read, and `rows_seen`, that of a later one that looked wrong: the
+    next sync confirms it if it sees about as many.
     """
 
     def __init__(self, stream: CustomerioStream) -> None:
@@ -48,6 +53,9 @@ class Proof:
         """
         known, seen = self._number("rows"), self._number("rows_seen")
         if not self._stream.outcome.proves_absence:
+            return False
+        if known is not None and self._stream.last.get("restricted") != self._restricted():
+            self._stream.outcome.doubts.append(_OTHER_FILTER)
             return False
         if seen is not None and self.rows <= 2 * seen and seen <= 2 * self.rows:
             return False
@@ -85,14 +93,23 @@ class Proof:
     def settle(self) -> bool:
         """Whether the target may drop what was not seen; then the number of rows is remembered."""
         stream = self._stream
-        if stream.outcome.proves_absence:
+        if stream.outcome.is_complete and set(stream.outcome.doubts) <= {_OTHER_FILTER}:
             stream.stream_state.pop("rows_seen", None)
             stream.stream_state["rows"] = self.rows
+            if restricted := self._restricted():
+                stream.stream_state["restricted"] = restricted
+            else:
+                stream.stream_state.pop("restricted", None)
+        if stream.outcome.proves_absence:
             return True
         if stream.outcome.is_complete:
             reasons = "; ".join(dict.fromkeys(stream.outcome.doubts))
             stream.logger.info("The target keeps rows that did not come: %s.", reasons)
         return False
+
+    def _restricted(self) -> str | None:
+        values = [self._stream.config.get(name) for name in self._stream.restricted_by]
+        return fingerprint(json.dumps(values, sort_keys=True)) if any(values) else None
 
     def _number(self, name: str) -> int | None:
         found = self._stream.last.get(name)
