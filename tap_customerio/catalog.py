@@ -12,7 +12,7 @@ from singer_sdk.singerlib.catalog import Metadata
 from tap_customerio.schema import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.singerlib.catalog import CatalogEntry, MetadataMapping, SelectionMask
 
@@ -29,6 +29,19 @@ def emitted_schema(name: str, schema: Kind, metadata: MetadataMapping) -> Kind:
     wanted = copy.deepcopy(metadata)
     wanted.root.selected = True
     return get_selected_schema(name, canonical(schema), wanted.resolve_selection())
+
+
+def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose entries have the replication method that their metadata choose.
+
+    The SDK reads only the entry's own, which discovery has filled in.
+    """
+    chosen: dict[str, Any] = copy.deepcopy(dict(catalog))
+    for entry in chosen.get("streams", ()):
+        for item in entry.get("metadata") or ():
+            if not item["breadcrumb"] and (method := item["metadata"].get("replication-method")):
+                entry["replication_method"] = method
+    return chosen
 
 
 def complete(entry: CatalogEntry, schema: Kind, keys: Iterable[str]) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Kinds = Mapping[str, type[CustomerioStream]]
 
 _TRUE = {"true", "1", "yes", "on"}
+_METHOD = {"enum": ["FULL_TABLE", "INCREMENTAL", None]}
 _CATALOG = {
     "type": "object",
     "required": ["streams"],
@@ -39,7 +40,7 @@ _CATALOG = {
                     "schema": {"type": "object"},
                     "key_properties": {"type": ["array", "null"], "items": {"type": "string"}},
                     "replication_key": {"type": ["string", "null"]},
-                    "replication_method": {"enum": ["FULL_TABLE", "INCREMENTAL", None]},
+                    "replication_method": _METHOD,
                     "metadata": {
                         "type": "array",
                         "items": {
@@ -47,7 +48,10 @@ _CATALOG = {
                             "required": ["breadcrumb", "metadata"],
                             "properties": {
                                 "breadcrumb": {"type": "array", "items": {"type": "string"}},
-                                "metadata": {"type": "object"},
+                                "metadata": {
+                                    "type": "object",
+                                    "properties": {"replication-method": _METHOD},
+                                },
                             },
                         },
                     },

@@ -18,7 +18,7 @@ from singer_sdk.plugin_base import PluginBase
 
 from tap_customerio import mapping, problems
 from tap_customerio.answers import pack, weight
-from tap_customerio.catalog import emitted_schema
+from tap_customerio.catalog import emitted_schema, with_chosen_methods
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
 from tap_customerio.inputs import environment, with_numbers
@@ -75,6 +75,8 @@ class TapCustomerio(Tap):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """As any tap; what is written is written with an ear for signals."""
+        if isinstance(catalog := options.get("catalog"), dict):
+            options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)
         self.message_writer.watch = self.watch
         self.progress = Progress()

@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
 from tap_customerio import problems
 from tap_customerio.catalog import deselected
@@ -122,7 +122,7 @@ class CustomerioStream(SdkStream):
         """What of the range asked for the API does not give, or may not, in a sentence."""
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
-        """One output record for a row, or None if it has not changed since the bookmark."""
+        """One output record for a row; None if only changes are wanted, and it has not changed."""
         changed = seconds(raw, self.replication_key) if self.replication_key else None
         if changed:
             self._newest = max(self._newest, changed)
@@ -154,6 +154,18 @@ class CustomerioStream(SdkStream):
         self.write_state()
 
     @property
+    def replication_method(self) -> str:
+        """What the catalogue chooses; by default only streams with a time range are incremental.
+
+        Lists come whole anyway. Their update stamps, by which they can be filtered, do not move
+        with every change, and say nothing of what was deleted or restored.
+        """
+        if self.replication_key is None:
+            return REPLICATION_FULL_TABLE
+        default = REPLICATION_FULL_TABLE if self.is_mirror else REPLICATION_INCREMENTAL
+        return self.forced_replication_method or default
+
+    @property
     def version(self) -> int | None:
         """Of each record of a mirror: once it is activated, a target drops those of another."""
         return self.client.present
@@ -182,8 +194,10 @@ class CustomerioStream(SdkStream):
         if self.ABORT_AT_RECORD_COUNT is not None:
             self.outcome.doubts.append("a test reads only the first records")
         self._unmapped.clear()
+        self._since = None
         bookmark = self.bookmark(self.last)
-        self._since = None if bookmark is None else bookmark - self.margin
+        if bookmark is not None and self.replication_method == REPLICATION_INCREMENTAL:
+            self._since = bookmark - self.margin
         return self._lane(self.slices, self._present, serial=self.serial)
 
     def _lane(self, slices: Any, read: Any, *, serial: bool = False) -> Lane[Any, Any]:
@@ -333,13 +347,18 @@ class CustomerioStream(SdkStream):
 
     # Bookmarks move per slice, not per record, and never by the local clock.
 
+    @property
+    def _keeps_bookmark(self) -> bool:
+        """A mirror does so however it is read, so that an incremental sync can go on from it."""
+        return self.is_mirror or self.replication_method == REPLICATION_INCREMENTAL
+
     def bookmark(self, state: dict[str, Any]) -> int | None:
-        """A state's bookmark in unix seconds; None at first, and for a full-table read.
+        """A state's bookmark in unix seconds; None at first, and where none is kept.
 
         Raises:
             Problem: When the state holds something else.
         """
-        if self.replication_method == REPLICATION_FULL_TABLE:
+        if not self._keeps_bookmark:
             return None
         value = state.get("replication_key_value")
         try:
@@ -352,7 +371,7 @@ class CustomerioStream(SdkStream):
 
     def advance(self, moment: int, **facts: Any) -> None:
         """Move the bookmark forward, never back nor past the present, and write the state."""
-        if self.replication_method == REPLICATION_FULL_TABLE:
+        if not self._keeps_bookmark:
             return
         moment = min(moment, self.client.present)
         current = self.bookmark(self.stream_state)
