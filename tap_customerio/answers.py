@@ -30,8 +30,11 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[dict[str, Any]] | None)
 
 
-class _Stamp(msgspec.Struct):
+class Stamp(msgspec.Struct):
+    """When a row was created, in unix seconds, and its id."""
+
     created: int
+    id: str = ""
 
 
 class _Named(msgspec.Struct):
@@ -112,7 +115,7 @@ class Answer(NamedTuple):
 class Page:
     """Rows as the API sent them, decoded only when they are iterated: waiting pages stay small."""
 
-    _stamps = msgspec.json.Decoder(list[_Stamp])
+    _stamps = msgspec.json.Decoder(list[Stamp])
     _names = msgspec.json.Decoder(list[_Named])
 
     def __init__(self, answer: Answer, key: str, asked: Question, *, more: bool) -> None:
@@ -166,13 +169,13 @@ class Page:
         """A number that pages of other rows do not have."""
         return hash(tuple(self.names()))
 
-    def created(self) -> list[int]:
-        """When the rows were created, in unix seconds; empty if one of them does not say."""
+    def stamps(self) -> list[Stamp]:
+        """When each row was created, in unix seconds; empty if one of them does not say."""
         try:
-            return [stamp.created for stamp in self._stamps.decode(self._unpacked())]
+            return self._stamps.decode(self._unpacked())
         except (msgspec.DecodeError, ValueError):
-            found = [seconds(row, "created") for row in self]
-            return [moment for moment in found if moment] if all(found) else []
+            found = [Stamp(seconds(row, "created") or 0, str(row.get("id"))) for row in self]
+            return found if all(stamp.created for stamp in found) else []
 
     def _unpacked(self) -> msgspec.Raw | bytes:
         return zlib.decompress(self._rows) if self._packed else self._rows

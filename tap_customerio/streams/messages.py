@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.answers import Page
     from tap_customerio.streams.base import Rows
+    from tap_customerio.tap import TapCustomerio
 
 _LONGEST_STAMP = 18
 _BEGAN, _MERGES = "rescans_began", "merges"
@@ -127,6 +128,12 @@ class Messages(CustomerioStream):
         ),
     )
 
+    def __init__(self, tap: TapCustomerio) -> None:
+        """Remember nothing of windows that were split."""
+        super().__init__(tap)
+        self._seams: dict[int, set[str]] = {}  # ids known of a window's last second, by its end
+        self._rest: set[Window] = set()  # windows that are left of others, drafts being read
+
     def slices(self) -> Iterator[Window]:
         """Windows from the bookmark, or start_date, to end_date or the API's present.
 
@@ -138,6 +145,8 @@ class Messages(CustomerioStream):
         self._read = max(first, self.bookmark(self.last) or BEGINNING)
         self._rescans = None if self.settings.end else self._open_rescans(first)
         self._plan = WindowPlan(self._read, end)
+        self._seams.clear()
+        self._rest.clear()
         yield from self._plan
         again = self._rescans.ranges() if self._rescans else []
         if self._rescans and any(map(self._rescans.may_withhold, again)):
@@ -154,7 +163,7 @@ class Messages(CustomerioStream):
     def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
         """A window's drafts, if they are wanted, and its deliveries."""
         if piece.width:
-            if self.settings.include_drafts:
+            if self.settings.include_drafts and piece not in self._rest:
                 yield from self._pages(piece, drafts="true")
             yield from self._sent(piece)
 
@@ -165,14 +174,20 @@ class Messages(CustomerioStream):
         one does not, the window is read on to its end.
         """
         rows, oldest, in_order = 0, window.end, True
+        last: set[str] = set()  # ids of the oldest second, which goes on after a split
         for number, page in enumerate(self._pages(window), start=1):
-            created = page.created()
+            stamps = page.stamps()
+            created = [stamp.created for stamp in stamps]
             yield page
             rows += len(created)
             edges = [oldest, *created, window.start]
             in_order &= bool(created) and all(newer >= older for newer, older in pairwise(edges))
-            oldest = min([oldest, *created])
+            if created and min(created) < oldest:
+                oldest, last = min(created), set()
+            last |= {stamp.id for stamp in stamps if stamp.created == oldest}
             if in_order and page.more and (rest := self._plan.rest(window, oldest, number)):
+                self._seams[oldest + 1] = last
+                self._rest.update(rest)
                 yield Split(rest)
                 return
         self._plan.learn(window, rows)
@@ -190,8 +205,10 @@ class Messages(CustomerioStream):
     def record(self, raw: dict[str, Any], piece: Window) -> Record | None:
         """The delivery, with its last change and its person's permanent id at top level.
 
-        None when it is read again and cannot have changed since the last time.
+        None when it came before a split, or is read again and cannot have changed since then.
         """
+        if (known := self._seams.get(piece.end)) and str(raw.get("id")) in known:
+            return None
         stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
         known = stamp.isdecimal() and len(stamp) <= _LONGEST_STAMP
         changed = seconds({"stamp": int(stamp)}, "stamp") if known else None
