@@ -207,7 +207,7 @@ class Messages(CustomerioStream):
 
         None when it came before a split, or is read again and cannot have changed since then.
         """
-        if (known := self._seams.get(piece.end)) and str(raw.get("id")) in known:
+        if (passed := self._seams.get(piece.end)) and str(raw.get("id")) in passed:
             return None
         stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
         known = stamp.isdecimal() and len(stamp) <= _LONGEST_STAMP
