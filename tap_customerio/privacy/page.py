@@ -12,14 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70em; margin: 2em auto;
-  padding: 0 1em; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 70em;
+  margin: 2em auto; padding: 0 1em; overflow-wrap: anywhere; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2em; border-bottom: 2px solid #ddd; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
-th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #eee;
+th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ddd;
   overflow-wrap: anywhere; }
-th { background: #f6f6f6; } .none { color: #777; } .missing { color: #a00; }
-@media print { body { max-width: none; margin: 0; } }
+th { background: #f6f6f6; } .none { color: #595959; } .missing { color: #a00000; }
+@media screen and (max-width: 40em) {
+  thead { position: absolute; left: -999em; }
+  table, tbody, tr, td { display: block; }
+  tr { padding: .5em 0; border-bottom: 2px solid #ddd; }
+  td { border: 0; padding: .1em 0; }
+  td::before { content: attr(data-label) ": "; color: #595959; }
+}
+@media print {
+  body { max-width: none; margin: 0; font-size: 10pt; }
+  h2, h3 { break-after: avoid; } tr { break-inside: avoid; } thead { display: table-header-group; }
+}
 """
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -45,17 +55,23 @@ def page(report: Mapping[str, Any]) -> str:
         f"<h1>What Customer.io holds on {_text(asked['value'])}</h1>",
         f"<p>Asked by {_text(asked['type'])} on {_text(report['created_at'])}. {found}</p>",
         *(_person(number, person) for number, person in enumerate(people, 1)),
-        _table("Blocked by the e-mail provider", report["provider_suppressions"], _SUPPRESSION),
-        _list("What could not be read", (_missing(each) for each in report["not_read"])),
-        _list("Good to know", report["caveats"]),
+        "<h2>E-mail provider</h2>",
+        table("Addresses that it blocks", report["provider_suppressions"], _SUPPRESSION),
+        items("What could not be read", (_missing(each) for each in report["not_read"])),
+        items("Good to know", report["caveats"]),
     ]
-    title = "Personal data held in Customer.io"
+    return document("Personal data held in Customer.io", parts)
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """A whole page, which needs nothing from elsewhere, for screens of any width and for paper."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(parts)
-        + "\n</body>\n</html>\n"
+        + "\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -67,15 +83,15 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
     parts = [
         f"<h2>Person {number}</h2>",
         f"<p>Customer.io id {_text(person['cio_id'])}. Unsubscribed from everything: {state}.</p>",
-        _table("Identifiers they had before", person["former_identifiers"], _FORMER),
-        _table("Attributes", pairs, {"name": "name", "value": "value"}),
-        _table("Devices", person["devices"], _DEVICE),
-        _table("Segments", person["segments"], _SEGMENT),
-        _table("Subscription preferences", chosen, _TOPIC),
-        _table("Opt-outs of text messages", person["opt_outs"], _OPT_OUT),
-        _table("Relationships", person["relationships"], _RELATIONSHIP),
-        _table("Messages", _told(person["messages"]), {**_MESSAGE, "became": "what became of it"}),
-        _table("Activities", person["activities"], _ACTIVITY),
+        table("Identifiers they had before", person["former_identifiers"], _FORMER),
+        table("Attributes", pairs, {"name": "name", "value": "value"}),
+        table("Devices", person["devices"], _DEVICE),
+        table("Segments", person["segments"], _SEGMENT),
+        table("Subscription preferences", chosen, _TOPIC),
+        table("Opt-outs of text messages", person["opt_outs"], _OPT_OUT),
+        table("Relationships", person["relationships"], _RELATIONSHIP),
+        table("Messages", _told(person["messages"]), {**_MESSAGE, "became": "what became of it"}),
+        table("Activities", person["activities"], _ACTIVITY),
     ]
     return "\n".join(parts)
 
@@ -99,23 +115,28 @@ def _word(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _table(title: str, rows: Sequence[Mapping[str, Any]] | None, columns: Mapping[str, str]) -> str:
+def table(title: str, rows: Sequence[Mapping[str, Any]] | None, columns: Mapping[str, str]) -> str:
+    """Rows below a heading of the third level; None is what could not be read."""
     heading = f"<h3>{title}</h3>"
     if rows is None:
         return f'{heading}<p class="missing">Could not be read.</p>'
     if not rows:
         return f'{heading}<p class="none">Nothing.</p>'
-    heads = "".join(f"<th>{label}</th>" for label in columns.values())
-    lines = (
-        "<tr>" + "".join(f"<td>{_cell(name, row.get(name))}</td>" for name in columns) + "</tr>"
-        for row in rows
-    )
-    return f"{heading}<table><tr>{heads}</tr>\n" + "\n".join(lines) + "</table>"
+    heads = "".join(f'<th scope="col">{label}</th>' for label in columns.values())
+    lines = ("<tr>" + "".join(_cells(row, columns)) + "</tr>" for row in rows)
+    body = "\n".join(lines)
+    return f"{heading}<table><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
-def _list(title: str, sentences: Iterable[str]) -> str:
-    items = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
-    return f"<h2>{title}</h2>\n<ul>{items or '<li>Nothing.</li>'}</ul>"
+def _cells(row: Mapping[str, Any], columns: Mapping[str, str]) -> Iterable[str]:
+    for name, label in columns.items():
+        yield f'<td data-label="{label}">{_cell(name, row.get(name))}</td>'
+
+
+def items(title: str, sentences: Iterable[str]) -> str:
+    """Sentences below a heading of the second level."""
+    lines = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
+    return f"<h2>{title}</h2>\n<ul>{lines or '<li>Nothing.</li>'}</ul>"
 
 
 def _missing(each: Mapping[str, str]) -> str:

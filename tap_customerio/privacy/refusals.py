@@ -145,3 +145,18 @@ def nothing_to_reverse() -> Problem:
         "The evidence says of nothing that it was changed for this person, with proof: look at the "
         "person in Customer.io."
     )
+
+
+def bad_corrections(path: str, reason: str) -> Problem:
+    """The file of --categories."""
+    return Problem(
+        f"Cannot read {path} ({reason}): name a CSV file with columns source, name and category "
+        "after --categories."
+    )
+
+
+def no_such_category(text: str, line: int, known: list[str]) -> Problem:
+    """A cell of that file."""
+    return Problem(
+        f"Line {line} of --categories has the category {text!r}: write one of {', '.join(known)}."
+    )

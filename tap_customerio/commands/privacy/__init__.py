@@ -6,6 +6,7 @@ import click
 
 from tap_customerio.commands.privacy.access import access
 from tap_customerio.commands.privacy.erase import erase
+from tap_customerio.commands.privacy.inventory import inventory
 from tap_customerio.commands.privacy.opt import opt_in, opt_out
 from tap_customerio.commands.privacy.unsuppress import unsuppress
 
@@ -21,5 +22,5 @@ def privacy() -> None:
     """
 
 
-for command in (access, erase, opt_in, opt_out, unsuppress):
+for command in (access, erase, inventory, opt_in, opt_out, unsuppress):
     privacy.add_command(command)

@@ -1,0 +1,234 @@
+"""What personal data a workspace holds: fields and their categories, never a value."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import problems
+from tap_customerio.personal import is_personal, mask
+from tap_customerio.privacy.categories import CATEGORIES, Guess, Shapes, guess
+from tap_customerio.privacy.history import backwards
+from tap_customerio.privacy.identity import profiles
+from tap_customerio.streams import all_streams
+from tap_customerio.streams.objects import Object, ObjectTypes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from tap_customerio.client import Client
+
+EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
+RESERVED = {"cio_id", "id", "email", "created_at", "unsubscribed", "cio_subscription_preferences"}
+YOURS = "your apps, imports and integrations"
+OURS = "Customer.io"
+_MOVED = {"metrics.link:*": "links", "metrics.human_link:*": "links"}
+_LINK = re.compile(r"(link):\d+$")
+_SEARCHED = 100  # pages of the people search, of 1,000 each
+
+Place = tuple[str, str]
+"""Where a field is found (person, event …), and its name."""
+
+
+class Field(NamedTuple):
+    """A field: how many of those looked at have it, its category, and where it ends up."""
+
+    source: str
+    name: str
+    have: int
+    of: int
+    guess: Guess
+    origin: str
+    stream: str
+    column: str
+
+    @property
+    def share(self) -> str:
+        """The share in words; fields that were not sampled have none."""
+        return f"{100 * self.have / self.of:.0f} %" if self.of else "not sampled"
+
+    def as_json(self) -> dict[str, Any]:
+        """The field for machines."""
+        row = {name: value for name, value in self._asdict().items() if name != "guess"}
+        share = round(self.have / self.of, 4) if self.of else None
+        return row | {"share": share, "category": self.guess.category, "guessed_by": self.guess.by}
+
+
+class Kind(NamedTuple):
+    """Things of one kind: what is looked at, where it comes from, and where it ends up."""
+
+    source: str
+    origin: str
+    stream: str
+    column: str
+
+
+class Inventory:
+    """Looks at a sample of everything, and counts; values are looked at and forgotten."""
+
+    def __init__(self, client: Client, sample: int) -> None:
+        """Nothing has been looked at."""
+        self._client, self._sample = client, sample
+        self._of: Counter[str] = Counter()
+        self._have: Counter[Place] = Counter()
+        self._shapes: dict[Place, Shapes] = {}
+        self._kinds: dict[str, Kind] = {}
+        self.sampled: list[dict[str, Any]] = []
+        self.not_read: list[dict[str, str]] = []
+
+    def read(self) -> None:
+        """Look at people, devices, objects, activities and deliveries.
+
+        Raises:
+            Problem: When the key is refused, or the API is gone.
+        """
+        self._try("people", self._people)
+        self._try("objects", self._objects)
+        self._try("activities", self._activities)
+        self._try("messages", self._messages)
+
+    def _try(self, what: str, look: Callable[[], tuple[int, str]]) -> None:
+        """Look at a kind of things, or note why not."""
+        try:
+            count, how = look()
+        except problems.Fatal:
+            raise
+        except problems.Problem as problem:
+            self.not_read.append({"what": what, "why": str(problem)})
+        else:
+            self.sampled.append({"what": what, "count": count, "how": how})
+
+    def fields(self, corrections: Mapping[Place, str]) -> list[Field]:
+        """All fields, the most sensitive first."""
+        order = list(CATEGORIES)
+        found = [*self._found(corrections), *_by_definition(corrections, self._kinds.values())]
+        return sorted(found, key=lambda f: (order.index(f.guess.category), f.source, f.name))
+
+    def _found(self, corrections: Mapping[Place, str]) -> Iterator[Field]:
+        for place, have in self._have.items():
+            source, name = place
+            kind = self._kinds[source]
+            guessed = _corrected(corrections, place, guess(name, self._shapes[place]))
+            is_own = kind.origin == YOURS and (name in RESERVED or name.startswith("_"))
+            origin = OURS if is_own and name not in {"id", "email"} else kind.origin
+            column = f"{kind.column}.{name}" if kind.column else _MOVED.get(name, name)
+            yield Field(source, name, have, self._of[source], guessed, origin, kind.stream, column)
+
+    def _see(self, kind: Kind, row: Mapping[str, Any]) -> None:
+        """Count the fields of one thing; a name that holds an address is masked."""
+        self._kinds[kind.source] = kind
+        self._of[kind.source] += 1
+        seen: set[str] = set()
+        for name, value in _flat(row):
+            place = kind.source, mask("inventory", name)
+            if place[1] not in seen:
+                self._have[place] += 1
+                seen.add(place[1])
+            self._shapes.setdefault(place, Shapes()).see(value)
+
+    def _people(self) -> tuple[int, str]:
+        ids: list[str] = []
+        pages = self._client.pages(
+            "/v1/customers",
+            "identifiers",
+            method="POST",
+            params={"limit": 1000},
+            body={"filter": EVERYONE},
+        )
+        for page in islice(pages, _SEARCHED):
+            ids += [str(row["cio_id"]) for row in page if row.get("cio_id")]
+        chosen = _spread(ids, self._sample)
+        person = Kind("person", YOURS, "customers", "attributes")
+        device = Kind("device", "your apps", "customers", "devices")
+        for profile in profiles(self._client, chosen):
+            self._see(person, profile.get("attributes") or {})
+            for row in profile.get("devices") or ():
+                self._see(device, row)
+        more = "at least " if len(ids) >= 1000 * _SEARCHED else ""
+        return len(chosen), f"spread evenly over {more}{len(ids)} people, in the search's order"
+
+    def _objects(self) -> tuple[int, str]:
+        every: list[tuple[str, Object]] = []
+        for kind in ObjectTypes.listing(self._client):
+            source = f"object: {kind.get('name') or kind['id']}"
+            every += [(source, thing) for thing in self._objects_of(str(kind["id"]))]
+        chosen = _spread(every, max(1, self._sample // 10))
+        for source, thing in chosen:
+            params = {"id_type": "cio_object_id"}
+            answer = self._client.fetch("GET", f"{thing.path}/attributes", params=params)
+            held = answer.object("object").get("attributes") or {}
+            self._see(Kind(source, YOURS, "objects", "attributes"), held)
+        return len(chosen), f"spread evenly over {len(every)} objects"
+
+    def _objects_of(self, kind: str) -> Iterator[Object]:
+        condition = {"field": "object_id", "operator": "exists", "type_id": kind}
+        body = {"object_type_id": kind, "filter": {"and": [{"object_attribute": condition}]}}
+        pages = self._client.pages("/v1/objects", "identifiers", method="POST", body=body)
+        for page in islice(pages, _SEARCHED):
+            yield from (Object(kind, str(row["cio_object_id"])) for row in page)
+
+    def _activities(self) -> tuple[int, str]:
+        params = {"limit": 100, "deleted": "true"}
+        pages = self._client.pages("/v1/activities", "activities", params=params)
+        rows = list(islice((row for page in pages for row in page), self._sample))
+        for row in rows:
+            kind, name = str(row.get("type")), row.get("name")
+            source = f"event: {name}" if kind == "event" else f"activity: {kind}"
+            is_sent = kind in {"event", "page", "screen"}
+            origin = "your apps and websites" if is_sent else OURS
+            data: dict[str, Any] = row["data"] if isinstance(row.get("data"), dict) else {}
+            if kind.endswith("attribute_change"):  # old and new values, under the attributes' names
+                data = {n: list(v.values()) if isinstance(v, dict) else v for n, v in data.items()}
+            source = mask("inventory", source)
+            self._see(Kind(source, origin, "activities", "data"), data)
+            if row.get("url"):
+                self._see(Kind(f"{source} (url)", origin, "activities", ""), {"url": row["url"]})
+        return len(rows), "the newest in the activity log, which reaches back 30 days"
+
+    def _messages(self) -> tuple[int, str]:
+        start, end = next(backwards(self._client.present))
+        params = {"start_ts": start, "end_ts": end, "limit": min(1000, self._sample)}
+        pages = self._client.pages("/v1/messages", "messages", params=params)
+        rows = list(islice((row for page in pages for row in page), self._sample))
+        for row in rows:
+            metrics = row.pop("metrics", None) or {}
+            metrics = {_LINK.sub(r"\1:*", name): at for name, at in metrics.items()}
+            self._see(Kind("delivery", OURS, "messages", ""), {**row, "metrics": metrics})
+        return len(rows), "the newest of the last 180 days"
+
+
+def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Fields with a value, those within others by dotted names; of lists, what is in them."""
+    for key, value in row.items():
+        name = f"{above}{key}"
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                yield from _flat(item, f"{name}.")
+            elif item is not None and item != "":
+                yield name, item
+
+
+def _spread(items: list[Any], most: int) -> list[Any]:
+    """Up to so many of them, evenly spread."""
+    step = max(1, -(-len(items) // most))
+    return items[::step]
+
+
+def _corrected(corrections: Mapping[Place, str], place: Place, guessed: Guess) -> Guess:
+    wanted = corrections.get(place, guessed.category)
+    return guessed if wanted == guessed.category else Guess(wanted, "you")
+
+
+def _by_definition(corrections: Mapping[Place, str], seen: Iterable[Kind]) -> Iterator[Field]:
+    """Personal columns of streams that were not sampled."""
+    sampled = {kind.stream for kind in seen}
+    for stream in sorted(all_streams(), key=lambda stream: stream.name):
+        if stream.name in sampled:
+            continue
+        for column in stream.schema["properties"]:
+            if column == "cio_id" or is_personal(f"{stream.name}.{column}"):
+                place = f"stream: {stream.name}", column
+                guessed = _corrected(corrections, place, guess(column, Shapes()))
+                yield Field(*place, 0, 0, guessed, OURS, stream.name, column)

@@ -1,0 +1,189 @@
+"""What a workspace holds, by fields; never a value."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_customerio.privacy.categories import (
+    CATEGORIES,
+    Shapes,
+    by_name,
+    guarded,
+    guess,
+    unguarded,
+)
+from tap_customerio.sandbox import Quirks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from desk import Desk
+    from terminal import Screen
+
+
+def take(desk: Desk, *words: str, to: str = "out") -> Screen:
+    """Take the inventory."""
+    return desk.ask("inventory", *words, to=to)
+
+
+def fields(desk: Desk, folder: str = "out") -> dict[tuple[str, str], dict[str, Any]]:
+    """The fields of an inventory by source and name."""
+    found = json.loads((desk.folder / folder / "inventory.json").read_bytes())
+    return {(each["source"], each["name"]): each for each in found["fields"]}
+
+
+def test_every_field_has_a_share_a_category_an_origin_and_a_place(desk: Desk) -> None:
+    desk.register.identify(
+        {"id": "ada"}, at=NOW, attributes={"allergies": "nuts", "homeAddress": "Main St 1"}
+    )
+    screen = take(desk)
+    assert screen.code == 0
+    found = fields(desk)
+    people = sum(1 for _ in desk.box.workspace.everyone(NOW))
+    allergies = found["person", "allergies"]
+    assert (allergies["have"], allergies["of"]) == (1, people)
+    assert allergies["share"] == round(1 / people, 4)
+    assert (allergies["category"], allergies["guessed_by"]) == ("special", "name")
+    assert allergies["origin"] == "your apps, imports and integrations"
+    assert (allergies["stream"], allergies["column"]) == ("customers", "attributes.allergies")
+    assert found["person", "cio_id"]["share"] == 1
+    assert found["person", "cio_id"]["origin"] == "Customer.io"
+    assert found["person", "homeAddress"]["category"] == "contact"
+    assert found["person", "email"]["guessed_by"] == "name and values"
+    assert found["device", "id"]["stream"] == "customers"
+    assert found["delivery", "recipient"]["category"] == "contact"
+    assert any(source.startswith("event: ") for source, _ in found)
+    link = found["delivery", "metrics.link:*"]
+    assert (link["category"], link["column"]) == ("behaviour", "links")
+    assert not any(source.endswith("attribute_change") and "." in name for source, name in found)
+    assert any(source.startswith("object: ") for source, _ in found)
+    suppressed = found["stream: esp_suppressions", "email"]
+    assert (suppressed["category"], suppressed["share"]) == ("contact", None)
+    assert "people: spread evenly over" in screen.out
+
+
+def test_no_file_holds_a_value(desk: Desk) -> None:
+    secret = {"note": "met her at the clinic on Main Street", "score_eve@example.com": "47114711"}
+    desk.register.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)
+    screen = take(desk)
+    text = desk.all_text() + screen.out + screen.err
+    assert "score_" not in text or "score_eve" not in text
+    values = {"xyzzy-1", *secret.values()}
+    for profile in desk.box.workspace.everyone(NOW):
+        held = profile["attributes"]
+        personal = ("first_name", "email", "id", "cio_id", "phone")
+        values |= {held[name] for name in personal if name in held}
+    assert not [value for value in values if re.search(rf"\b{re.escape(value)}\b", text)]
+    assert desk.modes() == {"d700", "f600"}
+
+
+def test_a_person_can_correct_categories(desk: Desk) -> None:
+    desk.register.identify({"id": "ada"}, at=NOW, attributes={"=plan": "pro", "lunch": "vegan"})
+    take(desk)
+    assert fields(desk)["person", "lunch"]["category"] == "other"
+    path = desk.folder / "out" / "inventory.csv"
+    rows = list(csv.DictReader(io.StringIO(path.read_text())))
+    assert {row["name"] for row in rows if row["source"] == "person"} >= {"'=plan", "lunch"}
+    for row in rows:
+        if row["name"] in {"lunch", "'=plan"}:
+            row["category"] = "special"
+    mine = io.StringIO()
+    writer = csv.DictWriter(mine, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    (desk.folder / "mine.csv").write_text(mine.getvalue())
+    assert take(desk, "--categories", str(desk.folder / "mine.csv"), to="again").code == 0
+    found = fields(desk, "again")
+    for name in ("lunch", "=plan"):
+        each = found["person", name]
+        assert (each["category"], each["guessed_by"]) == ("special", "you")
+    assert found["person", "email"]["guessed_by"] == "name and values"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("source,name,category\nperson,plan,secret\n", "Line 2 of --categories"),
+        ("a,b\n1,2\n", "no columns source, name and category"),
+        (None, "Cannot read"),
+    ],
+)
+def test_a_wrong_file_of_categories_is_told(desk: Desk, text: str | None, reason: str) -> None:
+    path = desk.folder / "mine.csv"
+    if text:
+        path.write_text(text)
+    screen = take(desk, "--categories", str(path))
+    assert screen.code == 1
+    assert reason in " ".join(screen.err.split())
+    assert not (desk.folder / "out").exists()
+
+
+def test_samples_are_stated_and_kept_to(desk: Desk) -> None:
+    assert take(desk, "--sample", "7").code == 0
+    found = json.loads((desk.folder / "out" / "inventory.json").read_bytes())
+    counts = {each["what"]: each["count"] for each in found["sampled"]}
+    assert counts["people"] <= 7
+    assert counts["activities"] == counts["messages"] == 7
+    assert counts["objects"] == 1
+    assert max(each["of"] for each in found["fields"]) <= 7
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_there(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(quirks=Quirks(without=frozenset({"/v1/activities", "/v1/object_types"})))
+    screen = take(desk)
+    assert screen.code == 3
+    found = json.loads((desk.folder / "out" / "inventory.json").read_bytes())
+    assert {each["what"] for each in found["not_read"]} == {"activities", "objects"}
+    assert ("person", "email") in fields(desk)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("x", ["ada@example.com", "bob@example.com"], ("contact", "values")),
+        ("x", ["+358 40 1234567"], ("contact", "values")),
+        ("x", ["192.0.2.10", "2001:db8::1"], ("device", "values")),
+        ("x", ["60.1699, 24.9384"], ("location", "values")),
+        ("x", ["8c5d7f4e-0f64-4f0e-9d3a-0f0f0f0f0f0f"], ("identifier", "values")),
+        ("x", ["She said that she wants to be called back"], ("free text", "values")),
+        ("x", ["1698000000"], ("behaviour", "values")),
+        ("x", ["pro", "free"], ("other", "neither")),
+        ("x", ["pro", "free", "ada@example.com"], ("other", "neither")),
+        ("favouriteColour", ["red"], ("other", "neither")),
+        ("firstName", ["Ada"], ("name", "name")),
+        ("last_ip", ["192.0.2.10"], ("device", "name and values")),
+        ("notes", ["ada@example.com"], ("contact", "values")),
+        ("religion", ["ada@example.com"], ("special", "name")),
+        ("Health Status", ["ok"], ("special", "name")),
+        ("birthday", ["1990-01-01"], ("demographic", "name")),
+        ("zip", ["00100"], ("location", "name")),
+        ("iban", ["FI21"], ("financial", "name")),
+        ("reply_to", [], ("contact", "name")),
+        ("from", [], ("contact", "name")),
+        ("from_app", [], ("other", "neither")),
+        ("created_by", [], ("identifier", "name")),
+    ],
+)
+def test_categories_go_by_name_and_shape(
+    name: str, values: list[str], expected: tuple[str, str]
+) -> None:
+    shapes = Shapes()
+    for value in values:
+        shapes.see(value)
+    assert guess(name, shapes) == expected
+
+
+@given(st.text())
+def test_names_of_any_kind_have_a_category_or_none(name: str) -> None:
+    assert by_name(name) in {None, *CATEGORIES}
+    assert unguarded(guarded(name)) == name or name.startswith("'")
+    assert guarded(name)[:1] not in {"=", "+", "-", "@"}
