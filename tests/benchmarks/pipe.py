@@ -1,0 +1,192 @@
+"""Deliveries a second into a database: whole processes, from start to end, beside rivals.
+
+    python tests/benchmarks/pipe.py [--deliveries 60000] [--rounds 3] [--rivals FOLDER] [--paced]
+
+The sandbox answers at once and from memory, so that what is measured is the pipe; with `--paced`
+it answers 10 requests a second after 250 ± 100 ms. `--rivals` installs ingestr 0.14 and
+target-duckdb 0.8.0 into environments in that folder, and measures them in the same rounds. The
+figures are of this machine, and of what else it does meanwhile: compare them within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from pace import NOW, command
+
+from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.windows import DAY, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DAYS = 30
+INGESTR = """
+import sys
+import ingestr.src.customer_io.helpers as helpers
+from ingestr.main import main
+helpers.BASE_URLS["us"] = sys.argv.pop(1)
+main()
+"""
+
+
+class Remembered:
+    """An app that answers the same request with the same bytes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Start with nothing."""
+        self._app = app
+        self._answers: dict[tuple[object, ...], list[Message]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer from memory, or remember the answer."""
+        key = (scope["method"], scope["path"], scope["query_string"])
+        if scope["method"] != "GET" or key not in self._answers:
+            said: list[Message] = []
+
+            async def listen(message: Message) -> None:
+                said.append(message)
+                await send(message)
+
+            await self._app(scope, receive, listen)
+            self._answers[key] = said
+            return
+        for message in self._answers[key]:
+            await send(message)
+
+
+class Pipes:
+    """The pipes to compare, each of which loads the same deliveries into an empty database."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, rivals: Path | None, rate: int) -> None:
+        """Write the configurations."""
+        self.folder, self.rivals, self.sandbox = folder, rivals, sandbox
+        config = {
+            "app_api_key": sandbox.app_api_key,
+            "api_url": sandbox.url,
+            "start_date": rfc3339(NOW - DAYS * DAY),
+            "requests_per_second": rate,
+        }
+        self.tap = command(folder, config, ["messages"])
+        self.database = folder / "warehouse.duckdb"
+        self.target = folder / "target.json"
+        settings = {"path": str(self.database), "default_target_schema": "main"}
+        self.target.write_text(json.dumps({**settings, "batch_size_rows": 50_000}))
+
+    def all(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Their names, and how to run them."""
+        yield "tap alone, with a catalogue", lambda: self._pipe(["cat"])
+        loader = [sys.executable, "-m", "tap_customerio.duckdb_target"]
+        yield "tap | target-duckdb (ours)", lambda: self._pipe([*loader, "--config", self._target])
+        if self.rivals:
+            old = str(_environment(self.rivals, "target-duckdb==0.8.0") / "target-duckdb")
+            yield "tap | target-duckdb 0.8.0", lambda: self._pipe([old, "--config", self._target])
+            python = str(_environment(self.rivals, "ingestr>=0.14,<0.15") / "python")
+            yield "ingestr 0.14", lambda: self._ingestr(python)
+
+    @property
+    def _target(self) -> str:
+        return str(self.target)
+
+    def _pipe(self, target: list[str]) -> None:
+        with (
+            (self.folder / "log").open("wb") as log,
+            subprocess.Popen(self.tap, stdout=subprocess.PIPE, stderr=log) as tap,
+            subprocess.Popen(
+                target, stdin=tap.stdout, stdout=subprocess.DEVNULL, stderr=log
+            ) as loader,
+        ):
+            assert tap.stdout is not None
+            tap.stdout.close()
+        assert (tap.returncode, loader.returncode) == (0, 0), (self.folder / "log").read_text()
+
+    def _ingestr(self, python: str) -> None:
+        source = f"customerio://?api_key={self.sandbox.app_api_key}&region=us"
+        words = ["ingest", "--yes", "--source-uri", source, "--source-table", "messages"]
+        words += ["--dest-uri", f"duckdb:///{self.database}", "--dest-table", "main.messages"]
+        words += ["--interval-start", rfc3339(NOW - DAYS * DAY)[:19], "--progress", "log"]
+        environment = {**os.environ, "DISABLE_TELEMETRY": "true", "INGESTR_DISABLE_TELEMETRY": "1"}
+        subprocess.run(
+            [python, "-c", INGESTR, self.sandbox.url, *words],
+            check=True,
+            capture_output=True,
+            env=environment,
+        )
+
+    def rows(self) -> int:
+        """How many deliveries the database has."""
+        with duckdb.connect(str(self.database), read_only=True) as database:
+            ((count,),) = database.execute("select count(*) from main.messages").fetchall()
+            return int(count)
+
+
+def _environment(folder: Path, requirement: str) -> Path:
+    place = folder.resolve() / requirement.split("=", maxsplit=1)[0].strip("<>")
+    if not place.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-q"]
+        subprocess.run([*pip, requirement], check=True)
+    return place / "bin"
+
+
+def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, tuple[float, int]]:
+    """The best seconds of each pipe, and its requests; the first round only fills memories."""
+    best: dict[str, tuple[float, int]] = {}
+    for number in range(rounds + 1):
+        for name, run in pipes.all():
+            pipes.database.unlink(missing_ok=True)
+            pipes.sandbox.calls.clear()
+            began = time.monotonic()
+            run()
+            taken = time.monotonic() - began
+            if "alone" not in name:
+                assert pipes.rows() >= deliveries * 0.99, (name, pipes.rows())
+            if number:
+                best[name] = min(best.get(name, (taken, 0)), (taken, len(pipes.sandbox.calls)))
+    return best
+
+
+def _show(sandbox: Sandbox, best: dict[str, tuple[float, int]], deliveries: int) -> None:
+    print(f"{'':<30}{'seconds':>9}{'rows/s':>9}{'requests':>10}")
+    for name, (taken, requests) in best.items():
+        print(f"{name:<30}{taken:>9.1f}{deliveries / taken:>9,.0f}{requests:>10,}")
+    ours = best.get("tap | target-duckdb (ours)", (0, 0))[0]
+    for name, (taken, _) in best.items():
+        if "alone" not in name and "ours" not in name:
+            print(f"rows a second of ours against {name}: {taken / ours:.2f} times")
+    print(f"429s of the last pipe: {sum(call.status == 429 for call in sandbox.calls)}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--deliveries", type=int, default=60_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rivals", type=Path)
+    parser.add_argument("--paced", action="store_true")
+    options = parser.parse_args()
+    workspace = Workspace(since=NOW - DAYS * DAY, per_day=options.deliveries // DAYS)
+    paced: dict[str, Any] = {"latency_ms": 250, "jitter_ms": 100, "requests_per_second": 10}
+    free: dict[str, Any] = {"requests_per_second": None}
+    sandbox = Sandbox(workspace, clock=Clock(NOW), **(paced if options.paced else free))
+    sandbox.gate.app = Remembered(sandbox.gate.app)
+    deliveries = sum(1 for _ in workspace.deliveries(NOW - DAYS * DAY, NOW, now=NOW))
+    with sandbox, tempfile.TemporaryDirectory() as folder:
+        rate = 10 if options.paced else 10_000
+        pipes = Pipes(sandbox, Path(folder), options.rivals, rate)
+        _show(sandbox, _measure(pipes, deliveries, options.rounds), deliveries)
+
+
+if __name__ == "__main__":
+    main()
