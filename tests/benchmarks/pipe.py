@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from pace import NOW, command
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.pace import NOW, command
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 from tap_customerio.windows import DAY, rfc3339
@@ -153,7 +156,8 @@ def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, tuple[floa
             if "alone" not in name:
                 assert pipes.rows() >= deliveries * 0.99, (name, pipes.rows())
             if number:
-                best[name] = min(best.get(name, (taken, 0)), (taken, len(pipes.sandbox.calls)))
+                found = taken, len(pipes.sandbox.calls)
+                best[name] = min(best.get(name, found), found)
     return best
 
 
