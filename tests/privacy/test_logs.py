@@ -38,9 +38,12 @@ def test_no_log_line_names_anybody(open_desk: Callable[..., Desk], fault: str) -
     desk = open_desk(size, faults=faults, app_api_key="canary-key-5e1f")
     names = desk.known()
     log = ""
-    for command in (("access",), ("erase", "--yes", "--wait", "0.05"), ("unsuppress",)):
+    now = ("--yes", "--wait", "0.05")
+    for command in (("access",), ("opt-out", *now), ("erase", *now), ("unsuppress",)):
         screen = desk.ask(*command, "--email", names["email"], to=command[0])
         log += screen.out + screen.err
+    screen = desk.ask("inventory", "--sample", "9", to="inventory")
+    log += screen.out + screen.err
     assert faults.injected
     assert "urllib3.connectionpool" in log
     assert ADDRESS.findall(log) == []
