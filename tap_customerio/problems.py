@@ -449,11 +449,11 @@ def missing_extra(command: str, extra: str) -> Problem:
 
 def not_deleted(requests: Sequence[str]) -> Problem:
     """404s of what belongs to something that still exists."""
+    more = f", nor at {len(requests) - 1:,} more" if len(requests) > 1 else ""
     return Problem(
-        f"The API knows nothing at {requests[0]} (404), nor at {len(requests) - 1:,} more, though "
-        "what they belong to still exists: nothing was deleted for it, and bookmarks stay. Run "
-        "again; if it stays so, the account's plan may not include it: ask Customer.io, or "
-        "deselect the stream."
+        f"The API knows nothing at {requests[0]} (404){more}, though what it belongs to still "
+        "exists: nothing is deleted for it, and the bookmark stays. Run again; if it stays so, the "
+        "account's plan may not include it: ask Customer.io, or deselect the stream."
     )
 
 

@@ -142,15 +142,16 @@ def test_people_deleted_between_search_and_profile_are_counted(
     assert f"{gone} of {people} people were deleted or merged" in caplog.text
 
 
-def test_parents_deleted_between_list_and_child_are_left_out_and_named(
+def test_a_404_of_what_is_still_listed_costs_its_stream_and_is_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with faulty("gone", path="/v1/segments/3/*") as (box, _):
-        output = run_tap(config_for(box), streams=["segment_usage", "segments"])
+        output = run_tap(config_for(box), streams=["segment_usage", "segments"], fails=True)
     assert {row["id"] for row in output.records["segments"]} - {
         row["segment_id"] for row in output.records["segment_usage"]
     } == {3}
-    assert "GET /v1/segments/3/used_by was deleted meanwhile; left out." in caplog.text
+    assert output.problem.startswith("Incomplete: segment_usage")
+    assert "nothing at GET /v1/segments/3/used_by (404)" in caplog.text
 
 
 @pytest.mark.parametrize("seconds", ["86400", formatdate(NOW + DAY, usegmt=True), "1e400"])
