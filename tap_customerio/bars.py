@@ -18,8 +18,7 @@ from tap_customerio.progress import Progress, Tally
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from tap_customerio.client import Client
-    from tap_customerio.tap import TapCustomerio
+    from tap_customerio.progress import Meter
 
 
 class Bars(Progress):
@@ -27,12 +26,10 @@ class Bars(Progress):
 
     draws = True
 
-    def __init__(
-        self, tap: TapCustomerio, console: Console | None = None, *, keep: bool = True
-    ) -> None:
+    def __init__(self, meter: Meter, console: Console | None = None, *, keep: bool = True) -> None:
         """Draw on stderr; streams that have ended stay in sight, or not."""
         super().__init__()
-        self._tap = tap
+        self._meter = meter
         self._keep = keep
         self._tallies: dict[str, Tally] = {}
         self._tasks: dict[str, progress.TaskID] = {}
@@ -42,7 +39,7 @@ class Bars(Progress):
             progress.TextColumn("{task.fields[slices]:,} slices", justify="right"),
             progress.TextColumn("{task.fields[rows]:,} rows", justify="right"),
             progress.TimeRemainingColumn(compact=True),
-            _Speed(tap.client, Column(no_wrap=True)),
+            _Speed(meter, Column(no_wrap=True)),
             console=console or Console(stderr=True),
         )
         self._handlers = [
@@ -87,9 +84,7 @@ class Bars(Progress):
         tally.slice(piece)
         self._bars.update(task, slices=tally.slices)
         if tally.walked is not None:
-            present = self._tap.client.present
-            end = min(self._tap.settings.end or present, present)
-            total = end - tally.walked.start
+            total = self._meter.end(stream) - tally.walked.start
             self._bars.update(task, total=total, completed=tally.walked.width)
 
     def end(self, stream: str, *, done: bool = True) -> None:
@@ -107,20 +102,20 @@ class _Speed(progress.ProgressColumn):
 
     span = 5.0
 
-    def __init__(self, client: Client, column: Column) -> None:
+    def __init__(self, meter: Meter, column: Column) -> None:
         super().__init__(column)
-        self._client = client
+        self._meter = meter
         self._marks: deque[tuple[float, int]] = deque()
 
     def render(self, task: progress.Task) -> Text:
         if task.finished:
             return Text("done")
-        if (pause := self._client.pace.pause) > 0:
+        if (pause := self._meter.pause) > 0:
             return Text(f"the API asks to wait {pause:.0f} s", style="yellow")
         now = time.monotonic()
-        self._marks.append((now, self._client.requests.total()))
+        self._marks.append((now, self._meter.requests))
         while now - self._marks[0][0] > self.span:
             self._marks.popleft()
         (since, before), (_, requests) = self._marks[0], self._marks[-1]
         speed = (requests - before) / max(now - since, 1.0)
-        return Text(f"{speed:.1f} of {self._client.pace.rate:.1f} requests/s")
+        return Text(f"{speed:.1f} of {self._meter.rate:.1f} requests/s")

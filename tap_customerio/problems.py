@@ -699,6 +699,28 @@ def target_failed(code: int) -> Problem:
     )
 
 
+def one_share(path: str, jobs: int) -> str:
+    """A backfill that one pipe has begun cannot be divided any more."""
+    return (
+        f"State file {path!r} was begun with one job, and goes on with one: --restart begins again "
+        f"with {jobs}."
+    )
+
+
+def job_failed(job: str, code: int) -> str:
+    """One pipe of several failed, at the moment that happens."""
+    return f"Job {job} ended with {code}."
+
+
+def jobs_failed(codes: Mapping[str, int]) -> Problem:
+    """Some pipes failed; all have ended."""
+    jobs = ", ".join(f"{job} (exit code {code})" for job, code in codes.items())
+    return Problem(
+        f"Not all jobs finished their share: {jobs}. The log says why; the same command goes on "
+        "from the states that their targets confirmed."
+    )
+
+
 def unconfirmed(streams: Sequence[str]) -> Problem:
     """The target ended well, but not all it was given is accounted for."""
     return Problem(

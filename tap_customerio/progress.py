@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_customerio.windows import Window, rfc3339
 
@@ -59,6 +59,53 @@ def drawn() -> type[Bars] | None:
     return Bars
 
 
+class Meter(Protocol):
+    """The figures that a display shows beside the streams."""
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far."""
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that are allowed at present."""
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which the API wants no request."""
+
+    def end(self, stream: str) -> int:
+        """The end of the range that is read of a stream, in unix seconds."""
+
+
+class TapMeter:
+    """Those of one tap."""
+
+    def __init__(self, tap: TapCustomerio) -> None:
+        """Nothing is asked yet."""
+        self._tap = tap
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far."""
+        return self._tap.client.requests.total()
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that are allowed at present."""
+        return self._tap.client.pace.rate
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which the API wants no request."""
+        return self._tap.client.pace.pause
+
+    def end(self, stream: str) -> int:  # noqa: ARG002 - the same for all
+        """The end of the range, or the present if that comes first."""
+        present = self._tap.client.present
+        return min(self._tap.settings.end or present, present)
+
+
 class Tally:
     """What has been done of one stream; of one that is read by windows, from when until when."""
 
@@ -81,15 +128,16 @@ class Tally:
 
 
 class LogProgress(Progress):
-    """A line now and then, and one at the end of each stream."""
+    """A line now and then for the streams that have come further, and one at the end of each."""
 
     every = 10.0
 
-    def __init__(self, tap: TapCustomerio) -> None:
+    def __init__(self, meter: Meter) -> None:
         """Speak of the pace, too."""
         super().__init__()
-        self._client = tap.client
+        self._meter = meter
         self._tallies: dict[str, Tally] = {}
+        self._moved: set[str] = set()
         self._said = self._measured = time.monotonic()
         self._requests = 0
 
@@ -100,8 +148,10 @@ class LogProgress(Progress):
     def page(self, stream: str, rows: int) -> None:
         """Count, and speak if it is time."""
         self._tallies[stream].rows += rows
+        self._moved.add(stream)
         if time.monotonic() - self._said >= self.every:
-            self._say(stream, "")
+            self._say("; ".join(f"{name}: {self._tallies[name]}" for name in sorted(self._moved)))
+            self._moved.clear()
 
     def slice(self, stream: str, piece: Any) -> None:
         """Count, and speak if it is time."""
@@ -111,14 +161,13 @@ class LogProgress(Progress):
     def end(self, stream: str, *, done: bool = True) -> None:
         """Log it."""
         super().end(stream, done=done)
-        self._say(stream, "finished, " if done else "not finished, ")
+        finished = "finished" if done else "not finished"
+        self._say(f"{stream}: {finished}, {self._tallies[stream]}")
+        self._moved.discard(stream)
 
-    def _say(self, stream: str, prefix: str) -> None:
-        now, requests = time.monotonic(), self._client.requests.total()
+    def _say(self, what: str) -> None:
+        now, requests = time.monotonic(), self._meter.requests
         speed = (requests - self._requests) / max(now - self._measured, 1e-9)
-        logger.info(
-            "%s: %s%s; %.1f requests/s of %.1f, %d in all",
-            *(stream, prefix, self._tallies[stream]),
-            *(speed, self._client.pace.rate, requests),
-        )
+        rate = self._meter.rate
+        logger.info("%s; %.1f requests/s of %.1f, %d in all", what, speed, rate, requests)
         self._said, self._measured, self._requests = now, now, requests

@@ -22,7 +22,7 @@ from tap_customerio.catalog import emitted_schema, with_chosen_methods
 from tap_customerio.client import Client
 from tap_customerio.engine import Engine, Lane
 from tap_customerio.inputs import environment, with_numbers
-from tap_customerio.progress import Progress, drawn
+from tap_customerio.progress import Progress, TapMeter, drawn
 from tap_customerio.provenance import MEMBER, claim
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
@@ -118,7 +118,7 @@ class TapCustomerio(Tap):
             self._lanes = {s.name: s.lane() for s in self.streams.values() if s.selected}
             self._engine = self._start(self._lanes.values(), workers=self.settings.concurrency)
             if self.watched and (bars := drawn()):
-                self.progress = self._shows.enter_context(bars(self, keep=False))
+                self.progress = self._shows.enter_context(bars(TapMeter(self), keep=False))
         return self._engine, self._lanes.pop(stream.name)
 
     def engine_for(self, lane: Lane[Any, Any]) -> Engine[Any, Any]:

@@ -18,7 +18,7 @@ from harness import SINCE, Output, config_for, select, small
 from rich.console import Console
 
 from tap_customerio.bars import Bars
-from tap_customerio.progress import LogProgress, Progress
+from tap_customerio.progress import LogProgress, Progress, TapMeter
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import Window, rfc3339
 
@@ -57,7 +57,7 @@ def test_a_log_tells_of_every_stream_at_its_end(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        progress, output = sync(sandbox, LogProgress)
+        progress, output = sync(sandbox, lambda tap: LogProgress(TapMeter(tap)))
     said = [one.getMessage() for one in caplog.records if one.name == "tap-customerio.progress"]
     assert len(said) == 2
     campaigns, messages = said
@@ -74,7 +74,7 @@ def test_a_log_tells_now_and_then_on_the_way(
 ) -> None:
     monkeypatch.setattr(LogProgress, "every", 0.0)
     with caplog.at_level(logging.INFO):
-        sync(sandbox, LogProgress)
+        sync(sandbox, lambda tap: LogProgress(TapMeter(tap)))
     said = [one.getMessage() for one in caplog.records if one.name == "tap-customerio.progress"]
     assert len([line for line in said if line.startswith("messages: ")]) > 5
 
@@ -89,7 +89,7 @@ def drawn(bars: Bars) -> list[list[str]]:
 
 def test_bars_show_slices_rows_and_the_end(sandbox: Sandbox) -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=120)
-    progress, output = sync(sandbox, lambda tap: Bars(tap, screen))
+    progress, output = sync(sandbox, lambda tap: Bars(TapMeter(tap), screen))
     assert isinstance(progress, Bars)
     campaigns, messages = drawn(progress)
     slices = len([state for state in output.states if state["bookmarks"].get("messages")])
@@ -106,7 +106,7 @@ def test_bars_show_slices_rows_and_the_end(sandbox: Sandbox) -> None:
 
 def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox) -> None:
     tap = TapCustomerio(config=config_for(sandbox, end_date=rfc3339(SINCE + 100)))
-    bars = Bars(tap, Console(file=io.StringIO()))
+    bars = Bars(TapMeter(tap), Console(file=io.StringIO()))
     bars.begin("messages")
     [[_, idle, *_]] = drawn(bars)
     bars.slice("messages", Window(SINCE, SINCE + 20))
@@ -128,7 +128,7 @@ def test_only_warnings_stand_between_bars(
     root.setLevel(logging.INFO)
     try:
         tap = TapCustomerio(config=config_for(sandbox))
-        with Bars(tap, Console(stderr=True)):
+        with Bars(TapMeter(tap), Console(stderr=True)):
             root.info("an aside")
             root.warning("a warning")
         root.info("a word")

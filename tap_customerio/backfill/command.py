@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tap_customerio import problems
-from tap_customerio.backfill.job import MEMBER, Job
+from tap_customerio.backfill.job import Job
+from tap_customerio.backfill.jobs import Jobs, one_budget
+from tap_customerio.backfill.pipe import make_tables, run_pipe
 from tap_customerio.backfill.plan import Plan
+from tap_customerio.backfill.shares import Shares
 from tap_customerio.backfill.states import StateFile
-from tap_customerio.backfill.target import Target
 from tap_customerio.commands.account import config_option, stream_names
-from tap_customerio.progress import LogProgress, Progress, drawn
+from tap_customerio.progress import LogProgress, TapMeter, drawn
 from tap_customerio.settings import NAME
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, parse
@@ -29,8 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_customerio.backfill.job import State
+    from tap_customerio.progress import Meter, Progress
 
 logger = logging.getLogger("tap-customerio.backfill")
+
+_MOST_JOBS = 32
+_NOTHING_LEFT = "Nothing is left to read of this backfill; --restart begins anew."
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -57,6 +63,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="State file to go on from: written with --target (default: a name made of the range), "
     "else appended to by you.",
 )
+@click.option(
+    "--jobs",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Run N pipes into the target side by side, within one rate limit; not for targets that "
+    "lock one file, such as DuckDB.",
+)
 @click.option("--restart", is_flag=True, help="Forget the state and begin anew.")
 @click.option("--shard", default="1/1", metavar="K/N", help="Read the K-th of N shares.")
 @click.option("--plan", "planning", is_flag=True, help="Only say what it would take.")
@@ -69,6 +83,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     catalog: Path | None,
     target: str | None,
     state: Path | None,
+    jobs: int,
     restart: bool,  # noqa: FBT001
     shard: str,
     planning: bool,  # noqa: FBT001
@@ -82,27 +97,47 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     logging.getLogger(NAME).setLevel(logging.NOTSET)  # this is a sync, which other commands hush
     wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
     job = Job(config, wanted, _range(start, end), streams, *_share(shard))
+    _check_jobs(jobs, job, target, planning=planning or as_json)
     file = StateFile(state or Path(job.file_name)) if state or target else None
     held = None if file is None or restart else file.read()
+    is_able = job.count == 1 and (target is not None or planning or as_json)
+    shares = Shares.of(job, held, jobs) if is_able else Shares(job, [held])
     if file is not None and held is not None:
-        job.check(held, str(file.path))
+        shares.check(held, str(file.path))
     if planning or as_json:
-        _show_plan(job, held, as_json=as_json)
+        _show_plan(shares, as_json=as_json)
         return
     if file is not None and restart:
         file.forget()
+    if file is not None and target is not None and shares.count > 1:
+        sys.exit(_run_jobs(shares, file, target, jobs))
+    if jobs > 1 and file is not None:
+        logger.warning("%s", problems.one_share(str(file.path), jobs))
     sys.exit(_run(job, held, file, target))
 
 
+def _run_jobs(shares: Shares, file: StateFile, target: str, most: int) -> int:
+    if not shares.left:
+        logger.info(_NOTHING_LEFT)
+        return 0
+    logger.info("Reading %s, in %d shares.", ", ".join(shares.job.streams), shares.count)
+    logger.info("State file: %s", file.path)
+    if code := make_tables(target, shares.job.tap()):
+        return code
+    with one_budget(shares.job) as budget:
+        return Jobs(shares, target, file.write, most, budget).run(_display())
+
+
 def _run(job: Job, held: State | None, file: StateFile | None, target: str | None) -> int:
-    tap = job.tap(held, _watching())
+    tap = job.tap(held, lambda tap: _display()(TapMeter(tap)))
     left = [name for name in job.streams if name not in tap.progress.done]
     if not left:
-        logger.info("Nothing is left to read of this backfill; --restart begins anew.")
+        logger.info(_NOTHING_LEFT)
         return 0
     logger.info("Reading %s, shard %s/%s.", ", ".join(left), job.number, job.count)
     if file is not None and target is not None:
-        return _run_into(target, tap, file, left)
+        logger.info("State file: %s", file.path)
+        return run_pipe(target, tap, left, file.write)
     if file is None:
         logger.warning("Without --state or --target, this backfill cannot be resumed.")
     with tap.progress:
@@ -110,37 +145,12 @@ def _run(job: Job, held: State | None, file: StateFile | None, target: str | Non
     return 0
 
 
-def _run_into(command: str, tap: TapCustomerio, file: StateFile, left: Sequence[str]) -> int:
-    """Run `tap | target`; gives the tap's exit code, or complains of the target."""
-    logger.info("State file: %s", file.path)
-    code = 0
-    with Target(command, file.write, relay=tap.progress.draws) as target, tap.progress:
-        try:
-            file.write(dict(tap.state))
-            target.feed(tap)
-        except problems.Problem as problem:
-            if target.signal is None:  # else what is wrong with the target is our doing
-                logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
-            code = 1 if target.signal is None else 128 + target.signal
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    logger.info("The tap ended with %d, the target with %d.", code, target.code)
-    if code:
-        return code
-    if target.code:
-        raise problems.target_failed(target.code)
-    done = (file.read() or {}).get(MEMBER, {}).get("done", ())
-    # Streams whose range ends after the present are not done, and have said so.
-    if unconfirmed := [n for n in left if n in tap.progress.done and n not in done]:
-        raise problems.unconfirmed(unconfirmed)
-    return 0
-
-
-def _show_plan(job: Job, held: State | None, *, as_json: bool) -> None:
-    tap = job.tap(held)
+def _show_plan(shares: Shares, *, as_json: bool) -> None:
+    taps = [shares.jobs[place].tap(shares.states[place]) for place in shares.left or [0]]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    plan = Plan.of(tap, job)
+    jobs = (shares.jobs[place] for place in shares.left or [0])
+    plan = Plan.of_all(shares.job, [Plan.of(tap, job) for tap, job in zip(taps, jobs, strict=True)])
     if as_json:
         click.echo(json.dumps(plan.as_json(), indent=2))
         return
@@ -149,9 +159,21 @@ def _show_plan(job: Job, held: State | None, *, as_json: bool) -> None:
     show(plan)
 
 
-def _watching() -> Callable[[TapCustomerio], Progress]:
+def _display() -> Callable[[Meter], Progress]:
     """Bars on a terminal, else log lines."""
     return drawn() or LogProgress
+
+
+def _check_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> None:
+    wrong = None
+    if not 1 <= jobs <= _MOST_JOBS:
+        wrong = f"give a number from 1 to {_MOST_JOBS}"
+    elif jobs > 1 and job.count > 1:
+        wrong = "it divides the range itself; leave out --shard"
+    elif jobs > 1 and target is None and not planning:
+        wrong = "each job runs a target of its own; name it with --target"
+    if wrong is not None:
+        raise problems.bad_option("--jobs", str(jobs), wrong)
 
 
 def _read(catalog: Path) -> dict[str, Any]:

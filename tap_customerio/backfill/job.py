@@ -116,9 +116,18 @@ class Job:
         Raises:
             Problem: When it does not.
         """
-        found = state.get(MEMBER) or {}
-        if any(found.get(name) != value for name, value in self.identity.items()):
-            raise problems.other_backfill(path, _words(found), _words(self.identity))
+        check(state, self.identity, path)
+
+
+def check(state: State, identity: Mapping[str, str], path: str) -> None:
+    """Make sure that a state is known by this identity.
+
+    Raises:
+        Problem: When it is not.
+    """
+    found = state.get(MEMBER) or {}
+    if any(found.get(name) != value for name, value in identity.items()):
+        raise problems.other_backfill(path, _words(found), _words(identity))
 
 
 def _words(identity: Mapping[str, Any]) -> str:

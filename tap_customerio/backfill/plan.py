@@ -41,6 +41,17 @@ class Estimate:
     rows: int | None = None
     notes: list[str] = field(default_factory=list)
 
+    def add(self, other: Estimate) -> None:
+        """Add what another share of it would take."""
+        self.slices = _sum(self.slices, other.slices)
+        self.requests = _sum(self.requests, other.requests)
+        self.rows = _sum(self.rows, other.rows)
+        self.notes += [note for note in other.notes if note not in self.notes]
+
+
+def _sum(one: int | None, two: int | None) -> int | None:
+    return None if one is None or two is None else one + two
+
 
 @dataclass
 class Plan:
@@ -72,6 +83,15 @@ class Plan:
         found |= {stream.name: _estimated(stream) for stream in probing}
         estimates = [found[name] for name in names]
         return cls(job, estimates, client.pace.rate, shared, client.requests.total() - shared)
+
+    @classmethod
+    def of_all(cls, job: Job, plans: Sequence[Plan]) -> Plan:
+        """That of a backfill in shares; lists that they share are asked for by each of them."""
+        found: dict[str, Estimate] = {}
+        for estimate in (estimate for plan in plans for estimate in plan.estimates):
+            found.setdefault(estimate.stream, Estimate(estimate.stream, 0, 0, 0)).add(estimate)
+        shared, probes = (sum(getattr(p, name) for p in plans) for name in ("shared", "probes"))
+        return cls(job, list(found.values()), plans[0].pace, shared, probes)
 
     @property
     def requests(self) -> int:

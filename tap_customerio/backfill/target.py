@@ -72,7 +72,7 @@ class Target:
         except (OSError, ValueError, IndexError):
             wanted = "it cannot be started; install it, or give its path"
             raise problems.bad_option("--target", self._command, wanted) from None
-        readers = ((self.process.stdout, self._confirm), (self.process.stderr, _copy_log))
+        readers = ((self.process.stdout, self._confirm), (self.process.stderr, copy_log))
         self._threads = [
             threading.Thread(target=read, args=[stream], daemon=True)
             for stream, read in readers
@@ -106,8 +106,8 @@ class Target:
         """The exit code, once it has ended."""
         return exit_code(self.process)
 
-    def feed(self, tap: TapCustomerio) -> None:
-        """Let the tap write all it reads into the target.
+    def feed(self, tap: TapCustomerio, write: Callable[[], None]) -> None:
+        """Let what the tap writes go into the target.
 
         Raises:
             Problem: When the target reads no more, or a stream failed.
@@ -124,7 +124,7 @@ class Target:
 
         tap.message_writer.watch = watch
         with io.TextIOWrapper(self.process.stdin) as inlet, contextlib.redirect_stdout(inlet):
-            tap.sync_all()
+            write()
 
     def _pass_signals(self) -> None:
         taps = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -153,7 +153,15 @@ class Target:
                         self._failure = error
 
 
-def _copy_log(log: IO[bytes]) -> None:
+def piped(stream: IO[bytes] | None) -> IO[bytes]:
+    """One end of a pipe to a process that was started with it."""
+    if stream is None:
+        raise ValueError("no pipe")
+    return stream
+
+
+def copy_log(log: IO[bytes]) -> None:
+    """Copy a process's stderr to ours, which may be a display's."""
     with log:
         for line in log:
             sys.stderr.write(line.decode(errors="replace"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from tap_customerio import problems
-from tap_customerio.backfill.target import Target, exit_code
+from tap_customerio.backfill.target import Target, exit_code, piped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ class Pipe:
         )
         # The kernel watches the thread that starts them, so that must be the one that waits.
         self._tap = _start(tap, tap_env, stdin=subprocess.DEVNULL)
-        with _piped(self._tap.stdout) as between:
+        with piped(self._tap.stdout) as between:
             try:
                 self._target = _start(target, target_env, stdin=between)
             except OSError:
@@ -108,7 +108,7 @@ class Pipe:
 
     def _listen(self, source: Source, stream: IO[bytes] | None) -> None:
         def read() -> None:
-            with _piped(stream) as lines:
+            with piped(stream) as lines:
                 for line in lines:
                     self._lines.put((source, line.decode(errors="replace").rstrip()))
             self._lines.put((source, None))
@@ -128,9 +128,3 @@ def _start(
         start_new_session=True,
         **streams,
     )
-
-
-def _piped(stream: IO[bytes] | None) -> IO[bytes]:
-    if stream is None:
-        raise ValueError("no pipe")
-    return stream

@@ -204,6 +204,10 @@ class CustomerioStream(SdkStream):
         around = partial(self.client.acting, self.name)
         return Lane(slices, read, serial=serial, around=around)
 
+    def write_schema(self) -> None:
+        """Let the target know the schema, and nothing else."""
+        self._write_schema_message()
+
     def _run(self) -> Iterator[Record]:
         """Read all slices; twice, if the first read looks wrong, so that no target deletes rows."""
         engine, lane = self.tap.work(self)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from e2e import rows, truth
 from e2e.processes import (
@@ -130,6 +131,71 @@ def what_was_confirmed_is_there(box: Sandbox, warehouse: Warehouse, folder: Path
             query = f"select count(*) from {SCHEMA}.messages where created < '{mark[:-1]}'"
             expected = box.workspace.count_deliveries(SINCE, parse(mark), now=NOW)
             assert warehouse.ask(query) == [(expected,)]
+
+
+def test_three_jobs_killed_and_run_again_load_what_one_job_loads(
+    box: Sandbox,
+    make_warehouse: Callable[..., Warehouse],
+    target_command: Callable[..., list[str]],
+    tmp_path: Path,
+) -> None:
+    tables = []
+    for name in ("one", "three"):
+        folder = tmp_path / name
+        folder.mkdir()
+        warehouse = make_warehouse("postgres", folder)
+        backfill = command(box, folder, target_command(warehouse, folder), STREAMS)
+        if name == "three":
+            backfill += ["--jobs", "3"]
+            kill_jobs(box, backfill, Random(18).randint(CALLS // 3, CALLS))
+            marks = marks_of_shares(folder, warehouse, box)
+            box.forget()
+        run(backfill, env=environment())
+        tables.append([counted(warehouse.table(stream)) for stream in STREAMS])
+        assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
+    assert tables[0] == tables[1]
+    starts = {call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"}
+    assert {str(mark) for mark in marks} <= starts
+
+
+def counted(table: dict[truth.Key, rows.Row]) -> dict[truth.Key, rows.Row]:
+    """Without zeros: of what is zero throughout a range, the API says nothing."""
+    return {
+        key: {name: value for name, value in row.items() if value} for key, row in table.items()
+    }
+
+
+def kill_jobs(box: Sandbox, backfill: Sequence[str], calls: int) -> None:
+    """Kill the process that runs the jobs; all that it has started must end by itself."""
+    box.forget()
+    with subprocess.Popen(backfill, env=environment()) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or len(box.calls) >= calls, "calls")
+            descendants = psutil.Process(process.pid).children(recursive=True)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert len(descendants) >= 3
+    wait_until(lambda: not any(child.is_running() for child in descendants), "the end of all jobs")
+
+
+def marks_of_shares(folder: Path, warehouse: Warehouse, box: Sandbox) -> list[int]:
+    """Where the shares of messages that are not done go on; no delivery before that is missing."""
+    marks = []
+    shares = json.loads((folder / "state.json").read_text())["backfill"]["shares"]
+    for place, state in enumerate(shares):
+        bookmark = ((state or {}).get("bookmarks") or {}).get("messages") or {}
+        if "replication_key_value" not in bookmark:
+            continue
+        start, mark = SINCE + 60 * DAY * place // 3, parse(bookmark["replication_key_value"])
+        query = (
+            f"select count(*) from {SCHEMA}.messages where created >= '{rfc3339(start)[:-1]}' "
+            f"and created < '{rfc3339(mark)[:-1]}'"
+        )
+        assert warehouse.ask(query) == [(box.workspace.count_deliveries(start, mark, now=NOW),)]
+        if "messages" not in state["backfill"]["done"]:
+            marks.append(mark)
+    return marks
 
 
 def test_restating_replaces_rows_and_brings_late_opens(

@@ -183,7 +183,7 @@ KEYS = {
 
 KEY_KINDS = {
     "text": "cio_id cio_object_id domain email ip_address link_id name resolution source_type "
-    "suppression_type",
+    "suppression_type timezone",
     "timestamp": "observed_at period_start",
 }
 """The kinds of columns in keys that are no integers, besides `id`."""

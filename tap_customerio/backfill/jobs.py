@@ -1,0 +1,230 @@
+"""Shares of a backfill side by side, each as `tap | target` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tap_customerio import problems
+from tap_customerio.backfill.target import Target, copy_log, exit_code, piped
+from tap_customerio.settings import NAME
+from tap_customerio.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from tap_customerio.backfill.job import Job, State
+    from tap_customerio.backfill.shares import Shares
+    from tap_customerio.progress import Meter, Progress
+
+_WORKER = [sys.executable, "-m", "tap_customerio.backfill.worker"]
+
+logger = logging.getLogger("tap-customerio.backfill")
+
+
+@contextmanager
+def one_budget(job: Job) -> Iterator[str]:
+    """The `rate_limit_url` of all jobs: the user's, or a file of their own."""
+    if url := job.config.get("rate_limit_url"):
+        yield str(url)
+        return
+    with tempfile.TemporaryDirectory(prefix=NAME) as folder:
+        yield f"file:{quote(folder)}"
+
+
+class JobsMeter:
+    """The figures of all jobs, as they last reported them."""
+
+    def __init__(self) -> None:
+        """Nothing has been reported."""
+        self._requests: dict[int, int] = {}
+        self._resume = 0.0
+        self.ends: dict[str, int] = {}
+        self.rate = 0.0
+
+    def update(self, place: int, requests: int, rate: float, pause: float) -> None:
+        """Note what one of them reports."""
+        self._requests[place] = requests
+        self.rate = rate
+        self._resume = max(self._resume, time.monotonic() + pause)
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far."""
+        return sum(self._requests.values())
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which the API wants no request."""
+        return max(0.0, self._resume - time.monotonic())
+
+    def end(self, stream: str) -> int:
+        """The end of the range that is read of a stream."""
+        return self.ends[stream]
+
+
+class Jobs:
+    """Runs the shares that have something left, `most` of them at a time.
+
+    A signal goes to all jobs, which heed it as a single pipe does. A job ends with the process
+    that has started it, however that ends: it reads the end of its stdin.
+    """
+
+    def __init__(
+        self, shares: Shares, target: str, keep: Callable[[State], None], most: int, budget: str
+    ) -> None:
+        """Prepare; `keep` is given the state of all whenever one has changed."""
+        self._shares = shares
+        self._target = target
+        self._keep = keep
+        self._most = most
+        self._budget = budget
+        self._meter = JobsMeter()
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._failed: dict[int, int] = {}
+        self._threads: list[threading.Thread] = []
+        self._said: set[str] = set()
+        self._signal: int | None = None
+        self._lines: queue.SimpleQueue[tuple[int, bytes | None]] = queue.SimpleQueue()
+
+    def run(self, display: Callable[[Meter], Progress]) -> int:
+        """Run them to their end; gives the exit code.
+
+        Raises:
+            Problem: When one of them failed, once all have ended.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._pass_signal)
+        with display(self._meter) as progress:
+            try:
+                self._keep(self._shares.state)
+                self._run_all(progress)
+            finally:
+                self._end_all()
+        if self._signal is not None:
+            return 128 + self._signal
+        if self._failed:
+            raise problems.jobs_failed(
+                {self._label(place): code for place, code in sorted(self._failed.items())}
+            )
+        return 0
+
+    def _run_all(self, progress: Progress) -> None:
+        waiting = deque(self._shares.left)
+        while self._running or (waiting and self._signal is None):
+            if waiting and len(self._running) < self._most and self._signal is None:
+                self._start(waiting.popleft(), draws=progress.draws)
+                continue
+            place, line = self._lines.get()
+            if line is None:
+                self._conclude(place)
+            else:
+                with suppress(ValueError):  # the last line of a job that was killed may be torn
+                    self._handle(place, json.loads(line), progress)
+
+    def _start(self, place: int, *, draws: bool) -> None:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            _WORKER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if draws else None,
+            start_new_session=True,  # Ctrl+C is for this process, which passes it on
+        )
+        self._running[place] = process
+        if self._signal is not None:  # it came meanwhile
+            process.terminate()
+        self._listen(self._converse, place, process)
+        if process.stderr is not None:
+            self._listen(copy_log, process.stderr)
+
+    def _listen(self, listen: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=listen, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _converse(self, place: int, process: subprocess.Popen[bytes]) -> None:
+        """Give the order, and queue what is reported; None at the end."""
+        job = self._shares.jobs[place]
+        order = {
+            "job": {**asdict(job), "config": {**job.config, "rate_limit_url": self._budget}},
+            "state": self._shares.states[place],
+            "target": self._target,
+            "level": logging.getLogger(NAME).getEffectiveLevel(),
+        }
+        with piped(process.stdout) as lines:
+            with suppress(OSError):  # it has ended already
+                inlet = piped(process.stdin)
+                inlet.write(json.dumps(order).encode() + b"\n")
+                inlet.flush()
+            for line in lines:
+                self._lines.put((place, line))
+        self._lines.put((place, None))
+
+    def _handle(self, place: int, report: dict[str, Any], progress: Progress) -> None:
+        if "state" in report:
+            self._shares.states[place] = report["state"]
+            self._keep(self._shares.state)
+        elif "log" in report:
+            self._log(place, *report["log"])
+        elif "event" in report:
+            self._meter.update(place, *report["meter"])
+            self._show(progress, place, *report["event"])
+
+    def _log(self, place: int, name: str, level: int, text: str) -> None:
+        """Log it under the job's name; a warning that several jobs give only once."""
+        if level < logging.WARNING or text not in self._said:
+            logging.getLogger(name).log(level, "%s: %s", self._label(place), text)
+        self._said.add(text)
+
+    def _show(self, progress: Progress, place: int, event: str, stream: str, value: Any) -> None:
+        name = f"{stream} {self._label(place)}"
+        if event == "begin":
+            self._meter.ends[name] = self._shares.jobs[place].range.end
+            progress.begin(name)
+        elif event == "page":
+            progress.page(name, value)
+        elif event == "slice":
+            progress.slice(name, value and Window(*value))
+        else:
+            progress.end(name, done=value)
+
+    def _label(self, place: int) -> str:
+        return f"{place + 1}/{self._shares.count}"
+
+    def _conclude(self, place: int) -> None:
+        code = exit_code(self._running[place])
+        self._close(self._running.pop(place))
+        if code and self._signal is None:
+            self._failed[place] = code
+            logger.error("%s", problems.job_failed(self._label(place), code))
+
+    def _end_all(self) -> None:
+        for process in self._running.values():
+            self._close(process)
+        for process in self._running.values():
+            process.wait()
+        deadline = time.monotonic() + Target.linger
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _close(self, process: subprocess.Popen[bytes]) -> None:
+        with suppress(OSError):
+            piped(process.stdin).close()
+
+    def _pass_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signal = number
+        for process in list(self._running.values()):
+            process.terminate()

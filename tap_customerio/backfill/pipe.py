@@ -1,0 +1,92 @@
+"""`tap | target` for what is left of a backfill."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tap_customerio import problems
+from tap_customerio.backfill.job import MEMBER
+from tap_customerio.backfill.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_customerio.backfill.job import State
+    from tap_customerio.tap import TapCustomerio
+
+logger = logging.getLogger("tap-customerio.backfill")
+
+
+def run_pipe(
+    command: str, tap: TapCustomerio, left: Sequence[str], keep: Callable[[State], None]
+) -> int:
+    """Run it to its end and keep each state that the target confirms; gives the tap's exit code.
+
+    Raises:
+        Problem: When the target failed, or has not confirmed all that it was sent.
+    """
+    confirmed: State = {}
+
+    def confirm(state: State) -> None:
+        nonlocal confirmed
+        keep(state)
+        confirmed = state
+
+    def write() -> None:
+        keep(dict(tap.state))
+        tap.sync_all()
+
+    code, _ = _run(command, tap, confirm, write)
+    if code:
+        return code
+    done = confirmed.get(MEMBER, {}).get("done", ())
+    # Streams whose range ends after the present are not done, and have said so.
+    if unconfirmed := [n for n in left if n in tap.progress.done and n not in done]:
+        raise problems.unconfirmed(unconfirmed)
+    return 0
+
+
+def make_tables(command: str, tap: TapCustomerio) -> int:
+    """Send schemas alone, or several targets might make the same table at once, and fail.
+
+    Gives the exit code.
+
+    Raises:
+        Problem: When the target failed.
+    """
+
+    def write() -> None:
+        for stream in tap.streams.values():
+            if stream.selected:
+                stream.write_schema()
+
+    code, number = _run(command, tap, lambda _: None, write)
+    return code or (0 if number is None else 128 + number)
+
+
+def _run(
+    command: str,
+    tap: TapCustomerio,
+    keep: Callable[[State], None],
+    write: Callable[[], None],
+) -> tuple[int, int | None]:
+    """The tap's exit code, and the number of a signal that came.
+
+    Raises:
+        Problem: When the target failed.
+    """
+    code = 0
+    with Target(command, keep, relay=tap.progress.draws) as target, tap.progress:
+        try:
+            target.feed(tap, write)
+        except problems.Problem as problem:
+            if target.signal is None:  # else what is wrong with the target is our doing
+                logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
+            code = 1 if target.signal is None else 128 + target.signal
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    logger.info("The tap ended with %d, the target with %d.", code, target.code)
+    if target.code and not code:
+        raise problems.target_failed(target.code)
+    return code, target.signal

@@ -1,0 +1,82 @@
+"""The shares of one backfill, whose states one file holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tap_customerio.backfill.job import MEMBER, check
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tap_customerio.backfill.job import Job, State
+
+_STATES = "shares"
+"""Where the state of all says what that of each is, within MEMBER."""
+
+
+@dataclass
+class Shares:
+    """A backfill in shares; a single one is the backfill itself.
+
+    Attributes:
+        job: The whole.
+        states: What is known of each share; None if it has not begun.
+    """
+
+    job: Job
+    states: list[State | None]
+
+    @classmethod
+    def of(cls, job: Job, held: State | None, count: int) -> Self:
+        """As many as a state holds, whatever is asked for, else `count`."""
+        if held is None:
+            return cls(job, [None] * count)
+        states = (held.get(MEMBER) or {}).get(_STATES)
+        return cls(job, states if isinstance(states, list) else [held])
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.states)
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """What each of them reads."""
+        if self.count == 1:
+            return [self.job]
+        numbers = range(1, self.count + 1)
+        return [replace(self.job, number=number, count=self.count) for number in numbers]
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a state of all of them is known by; no single share takes it for its own."""
+        identity = self.job.identity
+        return identity if self.count == 1 else {**identity, "shard": f"all of {self.count}"}
+
+    @property
+    def state(self) -> State:
+        """That of all of them."""
+        return {"bookmarks": {}, MEMBER: {**self.identity, _STATES: self.states}}
+
+    def check(self, held: State, path: str) -> None:
+        """Make sure that a state belongs to this backfill.
+
+        Raises:
+            Problem: When it does not.
+        """
+        check(held, self.identity, path)
+        for job, state in zip(self.jobs, self.states, strict=True):
+            if state is not None:
+                job.check(state, path)
+
+    @cached_property
+    def left(self) -> list[int]:
+        """Places, from 0, of those that have something left to read."""
+        return [
+            place
+            for place, (job, state) in enumerate(zip(self.jobs, self.states, strict=True))
+            if set(job.streams) - set((state or {}).get(MEMBER, {}).get("done", ()))
+        ]

@@ -1,0 +1,125 @@
+"""One job of `backfill --jobs`: a share of it in a process of its own, run by `jobs.py`.
+
+It reads an order, one line of JSON, from stdin, and writes states, log and progress to stdout, a
+line each. It ends once stdin does, which is at the latest when the process that runs it dies.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from tap_customerio import problems
+from tap_customerio.backfill.job import Job
+from tap_customerio.backfill.pipe import run_pipe
+from tap_customerio.progress import Progress, TapMeter
+from tap_customerio.settings import NAME
+from tap_customerio.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_customerio.tap import TapCustomerio
+
+
+class Reports:
+    """Writes reports, from any thread; they are dropped once they cannot be read any more."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        """Write to this stream."""
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, **report: Any) -> None:
+        """Write one line."""
+        line = json.dumps(report).encode() + b"\n"
+        with self._lock, suppress(OSError):
+            self._stream.write(line)
+            self._stream.flush()
+
+
+class LogReports(logging.Handler):
+    """Reports the log, which the parent writes."""
+
+    def __init__(self, reports: Reports) -> None:
+        """Report everything."""
+        super().__init__()
+        self._reports = reports
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report one record, but not the SDK's words on each stream that is not read."""
+        if not str(record.msg).startswith("Skipping "):
+            self._reports.send(log=[record.name, record.levelno, self.format(record)])
+
+
+class ReportedProgress(Progress):
+    """Reports each event, and the figures that a display shows beside it."""
+
+    def __init__(self, tap: TapCustomerio, reports: Reports) -> None:
+        """Report on this tap."""
+        super().__init__()
+        self._meter = TapMeter(tap)
+        self._reports = reports
+
+    def begin(self, stream: str) -> None:
+        """A stream begins."""
+        self._send("begin", stream)
+
+    def page(self, stream: str, rows: int) -> None:
+        """So many records of a page have been written."""
+        self._send("page", stream, rows)
+
+    def slice(self, stream: str, piece: Any) -> None:
+        """All records of a slice have been written."""
+        self._send("slice", stream, piece if isinstance(piece, Window) else None)
+
+    def end(self, stream: str, *, done: bool = True) -> None:
+        """A stream ends."""
+        super().end(stream, done=done)
+        self._send("end", stream, done)
+
+    def _send(self, event: str, stream: str, value: Any = None) -> None:
+        meter = [self._meter.requests, self._meter.rate, self._meter.pause]
+        self._reports.send(event=[event, stream, value], meter=meter)
+
+
+def main() -> None:
+    """Run the job; the exit code is that of the pipe."""
+    line = sys.stdin.buffer.readline()
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    order = json.loads(line or b"null")
+    reports = Reports(sys.stdout.buffer)
+    root = logging.getLogger()
+    root.addHandler(LogReports(reports))
+    root.setLevel(order["level"])
+    try:
+        code = _run(order, reports)
+    except Exception as error:
+        debug = bool(os.environ.get("TAP_CUSTOMERIO_DEBUG"))
+        sentence = problems.told(error)
+        logging.getLogger(NAME).error("%s", sentence, exc_info=debug)  # noqa: TRY400
+        code = 1
+    sys.exit(code)
+
+
+def _run(order: Mapping[str, Any], reports: Reports) -> int:
+    job = Job(**{**order["job"], "whole": Window(*order["job"]["whole"])})
+    tap = job.tap(order["state"], lambda tap: ReportedProgress(tap, reports))
+    left = [name for name in job.streams if name not in tap.progress.done]
+    return run_pipe(order["target"], tap, left, lambda state: reports.send(state=state))
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""A backfill in several pipes: together they read what one reads, and one state goes on."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import signal
+import tempfile
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from backfill.backfilling import TARGET, Backfill, keys
+from harness import SINCE, Output, config_for, select
+from rich.console import Console
+
+from tap_customerio.backfill import command
+from tap_customerio.backfill.job import Job
+from tap_customerio.backfill.shares import Shares
+from tap_customerio.bars import Bars
+from tap_customerio.windows import Window, parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tap_customerio.sandbox.gate import Call
+
+pytestmark = pytest.mark.slow
+
+END = parse("2026-03-20")
+RANGE = ("--from", rfc3339(SINCE), "--to", rfc3339(END))
+OPTIONS = (*RANGE, "--stream", "messages", "--stream", "segments")
+THREE = (*OPTIONS, "--jobs", "3")
+
+EACH = TARGET.replace("sys.argv[1]", "f'{sys.argv[1]}.{os.getpid()}'").replace("sys", "os, sys", 1)
+"""A target that keeps a file of its own for each process."""
+
+ONE_DIES = EACH.replace("for line", "alive = True\nfor line", 1).replace(
+    "    if line",
+    """
+    if alive and '"type":"RECORD"' in line:
+        try: pathlib.Path(sys.argv[1] + '.died').touch(exist_ok=False)
+        except FileExistsError: alive = False
+        else: sys.exit(3)
+    if line""",
+)
+"""Of several, the one that is first to get a record ends with 3."""
+
+
+@pytest.fixture(autouse=True)
+def no_child_is_left(backfill: Backfill) -> Iterator[None]:
+    """Every job and target has ended, and the sandbox calls no test any more."""
+    yield
+    backfill.box.gate.answered = None
+    assert not psutil.Process().children(recursive=True)
+
+
+def received(backfill: Backfill) -> list[Output]:
+    """What each target was given, in the order of their ends."""
+    paths = backfill.folder.glob("kept.jsonl.*[0-9]")
+    ended = sorted(paths, key=lambda path: path.stat().st_mtime_ns)
+    return [Output.of(path.read_bytes().splitlines()) for path in ended]
+
+
+def all_keys(backfill: Backfill) -> Counter[tuple[Any, ...]]:
+    """Stream and key of every record that any target was given."""
+    return sum(map(keys, received(backfill)), Counter())
+
+
+def states(backfill: Backfill) -> list[dict[str, Any] | None]:
+    """What the state file says of each share."""
+    held: list[dict[str, Any] | None] = json.loads(backfill.state.read_text())["backfill"]["shares"]
+    return held
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_three_jobs_read_what_one_reads_and_nothing_twice_within_one_budget(
+    backfill: Backfill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = keys(backfill.run(*OPTIONS).output)
+    private = backfill.folder / "private"
+    private.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(private))
+    budgets: set[Path] = set()
+    backfill.box.gate.answered = lambda _: budgets.update(private.glob("tap-customerio*/*"))
+    with caplog.at_level(logging.INFO):
+        assert backfill.run(*THREE, *backfill.target(EACH)) == (0, "", None)
+    assert all_keys(backfill) == whole
+    first, *outputs = received(backfill)
+    assert len(outputs) == 3
+    assert first.types == ["SCHEMA", "SCHEMA"]  # so that no two targets make the same table
+    assert all(output.schemas.items() <= first.schemas.items() for output in outputs)
+    assert all(output.records["messages"] for output in outputs)
+    assert [bool(output.records["segments"]) for output in outputs].count(True) == 1
+    assert len(budgets) == 1
+    assert list(private.iterdir()) == []
+    ends = [line for line in logged(caplog) if " finished, " in line]
+    assert {line.partition(":")[0] for line in ends} == {
+        *("messages 1/3", "messages 2/3", "messages 3/3", "segments 1/3")
+    }
+    assert sorted(map(str, states(backfill))) == sorted(str(out.states[-1]) for out in outputs)
+
+    caplog.clear()
+    backfill.box.forget()
+    with caplog.at_level(logging.INFO):
+        assert backfill.run(*THREE, *backfill.target(EACH)) == (0, "", None)
+    assert "Nothing is left to read" in caplog.text
+    assert not backfill.box.calls
+
+
+def test_one_failing_pipe_fails_the_command_and_the_others_finish(
+    backfill: Backfill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = keys(backfill.run(*OPTIONS).output)
+    url = f"file:{backfill.folder}/budget"
+    ran = backfill.run(*THREE, *backfill.target(ONE_DIES), rate_limit_url=url)
+    assert ran.code == 1
+    done = ["messages" in (state or {})["backfill"]["done"] for state in states(backfill)]
+    assert done.count(True) == 2
+    failed = f"{done.index(False) + 1}/3"
+    assert f"Not all jobs finished their share: {failed} (exit code 1)." in str(ran.problem)
+    assert f"Job {failed} ended with 1." in caplog.text
+    assert f"{failed}: The target stopped reading" in caplog.text
+    assert len(list((backfill.folder / "budget").iterdir())) == 1
+
+    # With fewer jobs at a time it goes on with the shares that there are.
+    screen = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(command, "_display", lambda: lambda meter: Bars(meter, screen))
+    before = len(received(backfill))
+    assert backfill.run(*THREE, "--jobs", "2", *backfill.target(EACH)).code == 0
+    assert len(received(backfill)) == before + 2
+    assert all_keys(backfill).keys() == whole.keys()
+    assert isinstance(screen.file, io.StringIO)
+    assert f"messages {failed}" in screen.file.getvalue()
+
+
+def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(
+    backfill: Backfill, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = keys(backfill.run(*OPTIONS).output)
+    begun: set[int] = set()
+
+    def answered(call: Call) -> None:
+        if call.path == "/v1/messages" and len(begun) < 3:
+            begun.add((int(call.query["start_ts"]) - SINCE) * 3 // (END - SINCE))
+            if len(begun) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    backfill.box.gate.answered = answered
+    with caplog.at_level(logging.WARNING):
+        assert backfill.run(*THREE, *backfill.target(EACH), requests_per_second=5).code == 143
+    assert "ended with" not in caplog.text
+    assert all_keys(backfill).keys() < whole.keys()
+    unfinished = [
+        state for state in states(backfill) if state and "messages" not in state["backfill"]["done"]
+    ]
+    assert unfinished
+    backfill.box.forget()
+    assert backfill.run(*THREE, *backfill.target(EACH)).code == 0
+    assert all_keys(backfill).keys() == whole.keys()
+    starts = {query["start_ts"] for query in backfill.asked()}
+    assert {str(parse(mark(state))) for state in unfinished if mark(state)} <= starts
+
+
+def mark(state: dict[str, Any]) -> str:
+    """Where messages go on; empty at their beginning."""
+    bookmark = state["bookmarks"].get("messages") or {}
+    return str(bookmark.get("replication_key_value", ""))
+
+
+def test_a_state_that_cannot_be_kept_ends_all_jobs(backfill: Backfill) -> None:
+    folder = backfill.folder / "states"
+    folder.mkdir()
+    backfill.state = folder / "state.json"
+
+    def answered(_call: Call) -> None:
+        if folder.exists():
+            folder.rename(f"{folder}-away")
+
+    backfill.box.gate.answered = answered
+    ran = backfill.run(*THREE, *backfill.target(EACH))
+    assert ran.code == 1
+    assert str(ran.problem).startswith(f"--state is '{backfill.state}': it cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (None, "--target is 'no-such-target': it cannot be started"),
+        ("import sys; sys.stdin.read(); sys.exit(4)", "The target ended with 4: its own log"),
+    ],
+)
+def test_a_target_that_cannot_make_its_tables_fails_before_any_job(
+    backfill: Backfill, target: str | None, sentence: str
+) -> None:
+    state = ("--target", "no-such-target", "--state", str(backfill.state))
+    ran = backfill.run(*THREE, *(backfill.target(target) if target else state))
+    assert ran.code == 1
+    assert str(ran.problem).startswith(sentence)
+    assert not backfill.box.calls
+
+
+def test_an_error_of_all_jobs_is_logged_once(
+    backfill: Backfill, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = (*RANGE, "--stream", "messages", "--jobs", "2", *backfill.target(EACH))
+    ran = backfill.run(*options, app_api_key="wrong")
+    assert "1/2 (exit code 1), 2/2 (exit code 1)" in str(ran.problem)
+    assert len([line for line in logged(caplog) if "app_api_key" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--jobs", "0", "--target", "cat"), "--jobs is '0': give a number from 1 to 32."),
+        (("--jobs", "33", "--target", "cat"), "--jobs is '33': give a number from 1 to 32."),
+        (("--jobs", "2"), "--jobs is '2': each job runs a target of its own; name it with"),
+        (("--jobs", "2", "--target", "cat", "--shard", "2/3"), "--jobs is '2': it divides the"),
+    ],
+)
+def test_jobs_that_cannot_be_meant_are_refused_in_a_sentence(
+    backfill: Backfill, options: tuple[str, ...], sentence: str
+) -> None:
+    ran = backfill.run(*OPTIONS, *options)
+    assert ran.code == 1
+    assert str(ran.problem).startswith(sentence)
+    assert not backfill.box.calls
+
+
+def test_the_state_of_jobs_serves_neither_a_shard_nor_a_pipe_of_ones_own(
+    backfill: Backfill,
+) -> None:
+    job = Job(config_for(backfill.box), select(), Window(SINCE, END), ["messages", "segments"])
+    state = json.dumps(Shares.of(job, None, 3).state)
+    backfill.state.write_text(state)
+    target = ("--jobs", "3", *backfill.target(EACH))
+    for other in (("--shard", "1/3"), (), ("--stream", "metrics", *target)):
+        refused = backfill.run(*OPTIONS, "--state", str(backfill.state), *other)
+        assert "shard all of 3" in str(refused.problem)
+        assert refused.printed == ""
+    assert backfill.state.read_text() == state
+
+
+def test_what_one_job_has_begun_goes_on_with_one(
+    backfill: Backfill, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = (*RANGE, "--stream", "messages", *backfill.target())
+    begun = backfill.run(*RANGE, "--stream", "messages").output.states[2]
+    backfill.state.write_text(json.dumps(begun))
+    backfill.box.forget()
+    assert backfill.run(*options, "--jobs", "3").code == 0
+    assert "was begun with one job, and goes on with one" in caplog.text
+    assert min(int(query["start_ts"]) for query in backfill.asked()) == parse(mark(begun))
+
+
+def test_the_plan_of_jobs_is_one_and_adds_up(backfill: Backfill) -> None:
+    options = (*OPTIONS, "--plan", "--json")
+    plan = json.loads(backfill.run(*options, "--jobs", "3").printed)
+    shards = [json.loads(backfill.run(*options, "--shard", f"{n}/3").printed) for n in (1, 2, 3)]
+    assert plan["requests"] == sum(shard["requests"] for shard in shards)
+    assert [stream["stream"] for stream in plan["streams"]] == ["messages", "segments"]
+    messages = plan["streams"][0]
+    assert messages["rows"] == sum(shard["streams"][0]["rows"] for shard in shards)
+    assert (plan["from"], plan["to"]) == (rfc3339(SINCE), rfc3339(END))
