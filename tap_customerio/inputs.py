@@ -117,8 +117,9 @@ def check_selection(variables: Mapping[str, str], kinds: Kinds) -> None:
     for extra in ("SELECT", "SELECT_FILTER"):
         with suppress(ValueError):
             rules = json.loads(variables.get(f"MELTANO_EXTRACT__{extra}", "[]"))
-            for rule in rules if isinstance(rules, list) else ():
-                _check_rule(str(rule), kinds)
+            texts = [str(rule) for rule in rules] if isinstance(rules, list) else []
+            for rule in texts:
+                _check_rule(rule, texts, kinds)
 
 
 def checked_state(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
@@ -209,13 +210,18 @@ def _check_fields(entry: dict[str, Any], kind: type[CustomerioStream]) -> None:
             raise problems.unknown_field("catalogue", kind.name, ".".join(path[1::2]), names)
 
 
-def _check_rule(rule: str, kinds: Kinds) -> None:
+def _check_rule(rule: str, rules: list[str], kinds: Kinds) -> None:
     stream, _, field = rule.lstrip("!~").strip().partition(".")
     found = [kind for name, kind in kinds.items() if fnmatchcase(name, stream)]
     if not found:
         raise problems.unknown_selection(rule, stream, kinds)
     names = {".".join(path[1::2]) for kind in found for path, _ in fields(kind.schema)}
     if field and not any(fnmatchcase(name, field) for name in names):
+        whole = rule.removesuffix(".*")  # of what has no declared members, and so is whole as it is
+        if not rule.startswith("!") and any(
+            fnmatchcase(whole, other) for other in {*rules} - {rule}
+        ):
+            return
         raise problems.unknown_field("rule of select", stream, field, sorted(names))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from fnmatch import fnmatch
 from importlib.util import find_spec
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import simpleeval
@@ -16,10 +18,11 @@ from singer_sdk.mapper import (
     MAPPER_SOURCE_OPTION,
     NULL_STRING,
     CustomStreamMap,
+    RemoveRecordTransform,
 )
 
 from tap_customerio import problems
-from tap_customerio.schema import canonical
+from tap_customerio.schema import canonical, json_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -107,10 +110,10 @@ class _Rules:
                 raise self._bad(name, "give an expression as text, or null to drop the field")
 
     def _check_option(self, name: str, rule: Any) -> None:
-        if name not in _OPTIONS or (
-            name == MAPPER_ALIAS_OPTION and MAPPER_SOURCE_OPTION in self._rules
-        ):
+        if name not in _OPTIONS:
             raise self._bad(name, problems.no_such("option", name, _OPTIONS))
+        if name == MAPPER_ALIAS_OPTION and MAPPER_SOURCE_OPTION in self._rules:
+            raise self._bad(name, "with __source__ the stream's name here is the alias already")
         if name == MAPPER_ELSE_OPTION:
             self._check_else(rule)
         if name == MAPPER_FILTER_OPTION and rule is not None:
@@ -123,8 +126,10 @@ class _Rules:
     def _check_else(self, rule: Any) -> None:
         if rule not in _NOTHING:
             raise self._bad(MAPPER_ELSE_OPTION, "it can only be null")
-        keys = set() if MAPPER_KEY_PROPERTIES_OPTION in self._rules else self._keys
-        for key in sorted(keys - self._rules.keys()):
+        keys = self._rules.get(MAPPER_KEY_PROPERTIES_OPTION, sorted(self._keys))
+        for key in keys if isinstance(keys, list) else ():
+            if key in self._rules:
+                continue
             raise self._bad(MAPPER_ELSE_OPTION, f"it drops the key {key!r}: add '{key}: {key}'")
 
     def _check_keys(self, keys: Any) -> None:
@@ -153,14 +158,16 @@ class _Rules:
         self._check_nested(name)
         others = [field for field in self._fields if field not in self._rules]
         for field in problems.alike(name, others, _ALIKE):
-            if field not in name:
-                raise self._bad(name, problems.no_such("field", name, [field]))
+            uses = re.search(rf"\b{re.escape(field)}\b", self._rules[name])
+            if field not in name and (uses or _is_slip(name, field)):
+                reason = problems.no_such("field", name, [field])
+                raise self._bad(name, f"{reason} For both, add '{field}: {field}'")
 
     def _check_nested(self, name: str) -> None:
         for separator in ("__", "."):
-            field, found, member = name.partition(separator)
-            inner = self._fields.get(field, {})
-            if found and member and inner.get("properties"):
+            field, _, member = name.partition(separator)
+            members = self._fields.get(field, {}).get("properties", {})
+            if any(_is_slip(member.partition(separator)[0], known) for known in members):
                 raise self._bad(
                     name, f"maps see records before they are flattened: name the whole {field!r}"
                 )
@@ -197,6 +204,22 @@ class _Rules:
         return problems.bad_map(self._stream, field, reason)
 
 
+def _is_slip(name: str, meant: str) -> bool:
+    """Whether a name is another, but for one letter missing, added, changed or out of turn."""
+    start = _shared(name, meant)
+    name, meant = name[start:], meant[start:]
+    end = _shared(name[::-1], meant[::-1])
+    name, meant = name[: len(name) - end], meant[: len(meant) - end]
+    longest = max(len(name), len(meant))
+    return longest <= 1 or (longest == 2 and name == meant[::-1])  # noqa: PLR2004 - two letters
+
+
+def _shared(one: str, other: str) -> int:
+    """With how many of the same letters both begin."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
+
+
 def _functions() -> Mapping[str, Any]:
     """What expressions may call."""
     return CustomStreamMap("", {}, {}, {"properties": {}}, None, {}, None).functions
@@ -207,10 +230,26 @@ def finish(mapper: PluginMapper) -> None:
     for stream, stream_maps in mapper.stream_maps.items():
         for each in stream_maps:
             each.transformed_schema = canonical(each.transformed_schema)
+            if not isinstance(each, RemoveRecordTransform):
+                _finish_keys(stream, each)
             if isinstance(each, CustomStreamMap):
                 each._eval = _explained(stream, each._eval)  # type: ignore[method-assign]  # noqa: SLF001
             if each.flattening_enabled:
                 each.flatten_record = _within_schema(stream, each)  # type: ignore[assignment,method-assign]
+
+
+def _finish_keys(stream: str, stream_map: StreamMap) -> None:
+    """The SDK takes mapped keys for nullable, and shortens a key's name but not its mention."""
+    schema, own = stream_map.transformed_schema, stream_map.raw_key_properties or ()
+    keys = list(stream_map.transformed_key_properties or ())
+    stream_map.transformed_key_properties = keys  # None would leave it out of the message
+    for key in keys:
+        if key not in schema["properties"]:
+            raise problems.short_key(stream, key)
+        if key in own:
+            kind = schema["properties"][key]
+            schema["properties"][key] = {**kind, "type": json_type(kind)}
+    schema["required"] = [key for key in own if key in schema["properties"]]
 
 
 def _explained(stream: str, evaluate: Callable[..., Any]) -> Callable[..., Any]:

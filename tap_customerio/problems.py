@@ -499,7 +499,7 @@ def no_json(path: str, reason: str) -> Problem:
 
 def alike(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     """The names that this one may have been meant as, the likeliest first."""
-    return get_close_matches(name, known, n=3, cutoff=cutoff)
+    return get_close_matches(name.lower(), known, n=3, cutoff=cutoff)
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str) -> Problem:
@@ -528,6 +528,23 @@ def unusable_map(error: Exception) -> Problem:
     return Problem(
         f"Setting stream_maps or flattening cannot be used ({type(error).__name__}): see "
         "https://sdk.meltano.com/en/latest/stream_maps.html."
+    )
+
+
+def same_column(stream: str) -> Problem:
+    """Flattening would put two members into one column."""
+    return Problem(
+        f"Stream {stream!r}: flattening gives two of its columns the same name: raise "
+        "flattening_max_key_length, set another flattening_separator, or rename the field that "
+        "stream_maps adds."
+    )
+
+
+def short_key(stream: str, key: str) -> Problem:
+    """Flattening would rename a key in records, but not where keys are declared."""
+    return Problem(
+        f"Stream {stream!r}: flattening_max_key_length would shorten its key {key!r}: set more "
+        f"than {len(key)}."
     )
 
 

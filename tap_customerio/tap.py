@@ -29,7 +29,7 @@ from tap_customerio.streams import all_streams
 from tap_customerio.writer import BufferedWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
     from singer_sdk.about import AboutInfo
@@ -196,10 +196,16 @@ class TapCustomerio(Tap):
             self._config = config
             for name, stream in self.streams.items():
                 schema = emitted_schema(name, stream.effective_schema, stream.metadata)
-                self.mapper.register_raw_stream_schema(name, schema, stream.primary_keys)
+                self._map(name, schema, stream.primary_keys)
         except (LookupError, MappingError, NotImplementedError, TypeError, ValueError) as error:
             raise problems.unusable_map(error) from error
         mapping.finish(self.mapper)
+
+    def _map(self, name: str, schema: dict[str, Any], keys: Sequence[str]) -> None:
+        try:
+            self.mapper.register_raw_stream_schema(name, schema, keys)
+        except ValueError:  # the SDK's, of flattening alone
+            raise problems.same_column(name) from None
 
     def watch(self) -> None:
         """Leave once a signal has come or the target has gone; called between pages.

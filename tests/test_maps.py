@@ -65,6 +65,17 @@ def records(screen: Screen) -> dict[str, list[dict[str, Any]]]:
         ({"customers": {"__filter__": "emial"}}, "field '__filter__': there is no field 'emial'"),
         ({"customers": {"__fliter__": "email"}}, "no option '__fliter__': did you mean '__filter_"),
         ({"customers": {"__else__": None}}, "it drops the key 'cio_id': add 'cio_id: cio_id'."),
+        (
+            {"customers": {"__else__": None, "id": "id", "__key_properties__": ["email"]}},
+            "it drops the key 'email': add 'email: email'.",
+        ),
+        ({"customers": {"e_mail": "email"}}, "mean 'email'? For both, add 'email: email'."),
+        ({"customers": {"identifiers__emial": "'x'"}}, "before they are flattened: name the who"),
+        ({"CUSTOMERS": {}}, "there is no stream 'CUSTOMERS': did you mean 'customers'?"),
+        (
+            {"people": {"__source__": "customers", "__alias__": "x"}},
+            "field '__alias__': with __source__ the stream's name here is the alias already.",
+        ),
         ({"customers": {"__else__": "email"}}, "field '__else__': it can only be null."),
         ({"customers": {"__key_properties__": ["ido"]}}, "'__key_properties__': there is no field"),
         ({"customers": {"__key_properties__": "id"}}, "give a list of fields, or null"),
@@ -105,11 +116,60 @@ def test_a_map_that_cannot_work_is_named_before_anything_is_asked(
         {"customers": {"cio_id": None, "key": "cio_id", "__key_properties__": ["key"]}},
         {"customers": {"__alias__": "'people'"}, "*_metrics": {"__alias__": "__stream_name__"}},
         {"customers": {"email": None, "emial": "email"}},
+        {"customers": {"email": "email", "e_mail": "email"}},
+        {"customers": {"identifiers__email_hash": "md5(email) if email else None"}},
+        {"messages": {"metrics__open_rate": "1 if metrics['opened'] else 0"}},
+        {"campaigns": {"created_by": "'tap'", "updated_by": "'tap'"}},
+        {"sender_identities": {"nickname": "name"}},
         {"people": {"__source__": "customers", "email": None}},
     ],
 )
 def test_a_good_map_has_no_faults(maps: Any) -> None:
     assert mapping.faults(maps, SCHEMAS) == []
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize(
+    ("rules", "keys", "required"),
+    [
+        ({"cio_id": "md5(cio_id)"}, ["cio_id"], ["cio_id"]),
+        ({"__else__": None, "cio_id": "md5(cio_id)"}, ["cio_id"], ["cio_id"]),
+        ({"__else__": None, "email": "email", "__key_properties__": None}, [], []),
+        ({"__key_properties__": ["email"]}, ["email"], ["cio_id"]),
+        ({"cio_id": None, "__key_properties__": []}, [], []),
+    ],
+)
+def test_keys_stay_keys_when_they_are_mapped(
+    sandbox: Sandbox, rules: dict[str, Any], keys: list[str], required: list[str], depth: int
+) -> None:
+    flat = {"flattening_enabled": True, "flattening_max_depth": depth}
+    config = config_for(sandbox, stream_maps={"customers": rules}, **flat)
+    output = run_tap(config, streams=["customers"])
+    schema = output.schemas["customers"]
+    assert output.keys["customers"] == keys
+    assert schema["required"] == required
+    assert all(schema["properties"][key]["type"] == "string" for key in required if key in keys)
+    assert output.records["customers"]
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (19, None),
+        (18, "shorten its key 'sender_identity_id': set more than 18."),
+        (4, "flattening gives two of its columns the same name: raise flattening_max_key_length"),
+    ],
+)
+def test_names_of_columns_are_not_cut_so_short_that_keys_or_columns_are_lost(
+    sandbox: Sandbox, tmp_path: Path, length: int, said: str | None
+) -> None:
+    flat = {"flattening_enabled": True, "flattening_max_depth": 1}
+    catalog = select(["sender_usage", "snippets"])
+    screen = sync(sandbox, tmp_path, catalog, **flat, flattening_max_key_length=length)
+    assert screen.code == (0 if said is None else 1)
+    if said is not None:
+        assert said in screen.err
+        assert sandbox.calls == []
 
 
 RULES = st.none() | st.integers() | st.text(max_size=9) | st.lists(st.text(max_size=4), max_size=2)
@@ -262,6 +322,8 @@ def test_a_second_run_keeps_to_unmapped_streams_being_dropped(sandbox: Sandbox) 
         (["*.*", "!customers.emial"], "names field 'emial' of stream 'customers', which has none"),
         (["*.*", "!customers.emial"], "did you mean 'email'?"),
         (["customers.attributes.plan"], "did you mean 'attributes'?"),
+        (["customers.attributes.*"], "names field 'attributes.*' of stream 'customers'"),
+        (["customers.*", "!customers.attributes.*"], "names field 'attributes.*' of stream 'cus"),
         (["messages.metrics.opend"], "did you mean 'metrics'?"),
     ],
 )
@@ -277,6 +339,7 @@ def test_a_rule_of_meltano_that_fits_nothing_is_named(
 
 def test_rules_of_meltano_that_fit_are_no_problem(sandbox: Sandbox, tmp_path: Path) -> None:
     rules = ["snippets.*", "!*.email", "~customer*.identifiers.*", "*", "messages.metrics.opened"]
+    rules += ["customers.attributes", "customers.attributes.*", "messages.links.*", "messages.*"]
     environment = {
         "MELTANO_EXTRACT__SELECT": json.dumps(rules),
         "MELTANO_EXTRACT__SELECT_FILTER": '["!messages"]',

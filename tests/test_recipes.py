@@ -70,7 +70,11 @@ def test_the_readme_keeps_the_state_of_a_run_that_had_none(
     state = kept.read_text()
     assert "messages" in json.loads(state)["bookmarks"]
     sh(again, "")
-    assert not (tmp_path / "states.jsonl").read_text()
+    states = tmp_path / "states.jsonl"
+    assert not states.read_text()
+    sh(keep, "")
+    assert kept.read_text() == state
+    states.write_text('{"bookmarks": {"messages": {}')  # of a target that was killed
     sh(keep, "")
     assert kept.read_text() == state
     box.clock.advance(DAY)
