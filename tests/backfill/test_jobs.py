@@ -51,6 +51,15 @@ ONE_DIES = EACH.replace("for line", "alive = True\nfor line", 1).replace(
 """Of several, the one that is first to get a record ends with 3."""
 
 
+ALONE = EACH.replace(
+    "for line",
+    "lock = pathlib.Path(sys.argv[1] + '.lock')\nlock.touch(exist_ok=False)\nfor line",
+    1,
+)
+ALONE += "lock.unlink()\n"
+"""A target that fails beside another."""
+
+
 @pytest.fixture(autouse=True)
 def no_child_is_left(backfill: Backfill) -> Iterator[None]:
     """Every job and target has ended, and the sandbox calls no test any more."""
@@ -145,12 +154,12 @@ def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(
     backfill: Backfill, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = keys(backfill.run(*OPTIONS).output)
-    begun: set[int] = set()
+    thirds: set[int] = set()
 
     def answered(call: Call) -> None:
-        if call.path == "/v1/messages" and len(begun) < 3:
-            begun.add((int(call.query["start_ts"]) - SINCE) * 3 // (END - SINCE))
-            if len(begun) == 3:
+        if call.path == "/v1/messages" and len(thirds) < 3:
+            thirds.add((int(call.query["start_ts"]) - SINCE) * 3 // (END - SINCE))
+            if len(thirds) == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     backfill.box.gate.answered = answered
@@ -237,15 +246,27 @@ def test_jobs_that_cannot_be_meant_are_refused_in_a_sentence(
 def test_the_state_of_jobs_serves_neither_a_shard_nor_a_pipe_of_ones_own(
     backfill: Backfill,
 ) -> None:
-    job = Job(config_for(backfill.box), select(), Window(SINCE, END), ["messages", "segments"])
-    state = json.dumps(Shares.of(job, None, 3).state)
-    backfill.state.write_text(state)
+    state = begun(backfill)
     target = ("--jobs", "3", *backfill.target(EACH))
     for other in (("--shard", "1/3"), (), ("--stream", "metrics", *target)):
         refused = backfill.run(*OPTIONS, "--state", str(backfill.state), *other)
         assert "shard all of 3" in str(refused.problem)
         assert refused.printed == ""
     assert backfill.state.read_text() == state
+
+
+def begun(backfill: Backfill) -> str:
+    """Write the state of three jobs that have read nothing."""
+    job = Job(config_for(backfill.box), select(), Window(SINCE, END), ["messages", "segments"])
+    backfill.state.write_text(json.dumps(Shares.of(job, None, 3).state))
+    return backfill.state.read_text()
+
+
+def test_no_more_jobs_run_at_a_time_than_are_wanted(backfill: Backfill) -> None:
+    whole = keys(backfill.run(*OPTIONS).output)
+    begun(backfill)
+    assert backfill.run(*OPTIONS, "--jobs", "1", *backfill.target(ALONE)).code == 0
+    assert all_keys(backfill) == whole
 
 
 def test_what_one_job_has_begun_goes_on_with_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs
 
 from harness import select
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
     from typing_extensions import Self
 
     from tap_customerio.sandbox import Sandbox
@@ -190,3 +193,15 @@ def _tail(text: str) -> str:
 
 def _shown(command: Sequence[str]) -> str:
     return " ".join([Path(command[0]).name, *command[1:]])
+
+
+def holding_back(answering: ASGIApp, after: int) -> ASGIApp:
+    """Never answer about deliveries after a moment, so that messages cannot end."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        query = parse_qs(scope["query_string"].decode())
+        if int(query.get("end_ts", ["0"])[0]) >= after:
+            await asyncio.sleep(PATIENCE)
+        await answering(scope, receive, send)
+
+    return answer

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from random import Random
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 import pytest
 from e2e import truth
-from e2e.processes import PATIENCE, Pipe, State, sync, tap_command, wait_until
+from e2e.processes import Pipe, State, holding_back, sync, tap_command, wait_until
 from harness import CORE
 
 from tap_customerio.sandbox import Workspace
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from e2e.warehouse import Warehouse
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from tap_customerio.sandbox import Sandbox
 
@@ -68,18 +65,6 @@ def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
     starts = [int(call.query["start_ts"]) for call in box.calls if call.path == "/v1/messages"]
     assert min(starts) == resumed[-1]
     assert warehouse.keys(CORE) == truth.keys(box, CORE)
-
-
-def holding_back(answering: ASGIApp, after: int) -> ASGIApp:
-    """Never answer about deliveries after a moment, so that messages do not end before the kill."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        query = parse_qs(scope["query_string"].decode())
-        if int(query.get("end_ts", ["0"])[0]) >= after:
-            await asyncio.sleep(PATIENCE)
-        await answering(scope, receive, send)
-
-    return answer
 
 
 def kill_in_the_middle_of_messages(pipe: Pipe, victims: tuple[str, ...], batches: int) -> None:
