@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 OVERRIDDEN: dict[str, tuple[type, str]] = {
     "_generate_record_messages": (SdkStream, "A record that a map cannot take is counted."),
     "_increment_stream_state": (SdkStream, "Bookmarks move per slice, not per record."),
+    "_sync_records": (SdkStream, "Records that no map changes are written without the SDK's work."),
     "_sync_batches": (SdkStream, "Batch files hold what is selected and mapped."),
     "_write_starting_replication_value": (SdkStream, "The state holds bookmarks only."),
     "_env_var_config": (TapCustomerio, "Variables are read as their settings' types say."),
@@ -51,7 +52,7 @@ USED = {
     "_eval": "An expression that fails is explained.",
     "_stream_version": "Records of mirrors carry the API's present.",
     "_streams": "Streams are put into another order.",
-    "_sync_records": "Batch files are made of it.",
+    "_write_schema_message": "A table exists, though its stream fails before the first record.",
     "_write_activate_version_message": "Sent once all records have come.",
 }
 """Members of the SDK's that the tap reads, sets or calls, and why."""
@@ -136,12 +137,16 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], list[str]
     assert any(module.startswith("singer_sdk") for module in called), "the SDK no longer calls it"
 
 
+MAPPED = {"stream_maps": {"segments": {"name": "name"}}}
+"""With a map, records take the SDK's way."""
+
+
 @pytest.mark.parametrize("name", ["_generate_record_messages", "_increment_stream_state"])
 def test_the_sdk_calls_it_for_each_record(
     sandbox: Sandbox, calls: Callable[[str], list[str]], name: str
 ) -> None:
     called = calls(name)
-    output = run_tap(config_for(sandbox), streams=["segments"])
+    output = run_tap(config_for(sandbox, **MAPPED), streams=["segments"])
     assert len(called) == len(output.records["segments"])
 
 
@@ -149,8 +154,16 @@ def test_the_sdk_writes_its_starting_value_through_us(
     sandbox: Sandbox, calls: Callable[[str], list[str]]
 ) -> None:
     calls("_write_starting_replication_value")
-    output = run_tap(config_for(sandbox), streams=["segments"])
+    output = run_tap(config_for(sandbox, **MAPPED), streams=["segments"])
     assert all("starting_replication_value" not in str(state) for state in output.states)
+
+
+def test_the_sdk_has_records_written_by_us(
+    sandbox: Sandbox, calls: Callable[[str], list[str]]
+) -> None:
+    called = calls("_sync_records")
+    assert run_tap(config_for(sandbox), streams=["segments"]).records["segments"]
+    assert len(called) == 1
 
 
 def test_the_sdk_has_batches_written_by_us(
