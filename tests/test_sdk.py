@@ -52,7 +52,7 @@ USED = {
     "_eval": "An expression that fails is explained.",
     "_stream_version": "Records of mirrors carry the API's present.",
     "_streams": "Streams are put into another order.",
-    "_write_schema_message": "A table exists, though its stream fails before the first record.",
+    "_write_schema_message": "A backfill in several pipes makes each table once.",
     "_write_activate_version_message": "Sent once all records have come.",
 }
 """Members of the SDK's that the tap reads, sets or calls, and why."""
