@@ -13,7 +13,8 @@ PERSONAL = (
     *("*.attributes", "*.data", "*.conditions", "*_filters", "*_triggers", "*.filter_*_attributes"),
     *("messages.subject", "*.failure_message", "esp_suppressions.reason", "activities.url"),
     *("sender_identities.name", "*.from", "*.reply_to", "*.cc", "*.bcc"),
-    *("newsletters.recipient_file_error", "*_actions.headers", "*_variants.headers"),
+    *("collection_contents.value", "newsletters.recipient_file_error"),
+    *("*_actions.headers", "*_variants.headers"),
     "*_actions.url",  # of a webhook: may hold credentials
 )
 """Fields as `stream.field.member`, with `*` for anything; all that lies within them counts too."""

@@ -129,7 +129,7 @@ def test_a_wrong_key_is_told_and_no_stream_is_asked_for(sandbox: Sandbox, tmp_pa
     assert screen.code == 1
     assert "app_api_key was refused by" in screen.words()
     assert "canary" not in screen.out + screen.err
-    assert len(sandbox.calls) == 1
+    assert [call.path for call in sandbox.calls] == ["/v1/workspaces", "/v1/newsletters"]
 
 
 @pytest.fixture
