@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_customerio import inputs, problems
 from tap_customerio.commands.account import read_config
@@ -111,6 +112,8 @@ def command() -> CustomerioCommand:
     for param in tap.params:
         if param.name == "config":
             param.callback = read_config
+        if param.name == "test":  # else a misspelt one is taken for none, and all is read
+            param.type = click.Choice([option.value for option in CliTestOptionValue])
     explain = "Show where an error came from; TAP_CUSTOMERIO_DEBUG=1 does the same."
     debug = click.Option([DEBUG], is_flag=True, help=explain)
     return CustomerioCommand(

@@ -427,6 +427,13 @@ def test_a_test_that_passes_logs_no_error_and_keeps_to_its_schemas(
             assert row.keys() <= output.schemas[stream]["properties"].keys()
 
 
+def test_a_misspelt_test_reads_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    screen = typed("--config", config_file(sandbox, tmp_path), "--test=shema")
+    assert screen.code != 0
+    assert "'shema' is not one of 'all', 'schema'" in screen.err
+    assert sandbox.calls == []
+
+
 def test_an_error_with_a_sentence_is_not_called_unhandled(sandbox: Sandbox, tmp_path: Path) -> None:
     screen = sync(sandbox, tmp_path, app_api_key="wrong")
     assert screen.code == 1

@@ -43,7 +43,6 @@ class Kind:
         read: The rows that it has written there.
         keeps_one: It replaces rows by key; else the last of a key counts.
         drops: It knows ACTIVATE_VERSION.
-        dies_of_versions: It must not get ACTIVATE_VERSION.
         is_old: It needs Python 3.9, or what that had.
     """
 
@@ -53,7 +52,6 @@ class Kind:
     read: Callable[[Path, str], Rows]
     keeps_one: bool = True
     drops: bool = False
-    dies_of_versions: bool = False
     is_old: bool = False
 
 
@@ -105,10 +103,9 @@ def load(
     config = write(folder / "config.json", kind.settings(output, database))
     state = log = ""
     for lines in runs.lines:
-        given = without_versions(lines) if kind.dies_of_versions else lines
         ran = subprocess.run(
             [program, "--config", config],
-            input=given,
+            input=lines,
             capture_output=True,
             env=environment(),
             cwd=folder,
@@ -118,17 +115,6 @@ def load(
         assert ran.returncode == 0, log[-3000:]
         state = (ran.stdout.decode().splitlines() or ["null"])[-1]
     return kind.read(output, database), state, log
-
-
-def without_versions(lines: bytes) -> bytes:
-    """The same with `emit_activate_version_messages: false`."""
-    kept = []
-    for line in lines.splitlines():
-        message = json.loads(line)
-        message.pop("version", None)
-        if message["type"] != "ACTIVATE_VERSION":
-            kept.append(json.dumps(message).encode() + b"\n")
-    return b"".join(kept)
 
 
 def differences(kind: Kind, runs: Runs, found: Rows, state: str) -> Iterator[str]:
