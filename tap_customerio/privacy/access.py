@@ -18,7 +18,7 @@ from tap_customerio.privacy.history import (
     is_within,
     keeps_old,
 )
-from tap_customerio.privacy.identity import profiles
+from tap_customerio.privacy.identity import is_of, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -132,8 +132,10 @@ class Held:
         messages, oldest = held["messages"], self._client.present - OLD
         if messages is None:
             return
-        stamps = [at for at in (held["timestamps"] or {}).values() if type(at) is int and at > 0]
-        is_young = bool(stamps) and min(stamps) > oldest
+        stamps = held["timestamps"] or {}
+        known = [at for at in stamps.values() if type(at) is int and at > 0]
+        # That of cio_id is the creation; those of attributes may all be of a late change.
+        is_young = "cio_id" in stamps and bool(known) and min(known) > oldest
         has_old = any(
             0 < row["created"] < oldest for row in messages if type(row.get("created")) is int
         )
@@ -148,13 +150,16 @@ class Held:
         found = profiles(self._client, [cio_id])
         if not found:
             raise problems.Gone(f"{cio_id} in the list of profiles")
+        if not is_of(found[0], cio_id):
+            raise refusals.another_person("cio_id")
         return found[0]
 
     def _preferences(self, base: str) -> dict[str, Any]:
         path = f"{base}/subscription_preferences"
         answer = self._client.fetch("GET", path, params={"id_type": "cio_id"})
         found = answer.object("customer")
-        if not isinstance(found.get("topics"), list | None):
+        topics = found.get("topics") or []
+        if not isinstance(topics, list) or not all(isinstance(topic, dict) for topic in topics):
             raise refusals.odd_shape("subscription_preferences")
         return found
 

@@ -15,6 +15,7 @@ from tap_customerio.privacy.evidence import (
     now,
     worst,
 )
+from tap_customerio.privacy.identity import is_same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,6 @@ class Case:
     def __init__(self, folder: Folder, match: Match, key: bytes, heading: dict[str, Any]) -> None:
         """Begin, or go on where an interrupted run has left a journal."""
         self._folder, self._match = folder, match
-        self.known = {person.cio_id for person in (*match.people, *match.others)}
         self._workspace = heading["workspace_id"]
         self._calls: dict[str, Any] = (folder.read_json(JOURNAL) or {}).get("calls", {})
         self._states = {p.cio_id: self._begun(key, p) for p in match.people}
@@ -57,6 +57,15 @@ class Case:
         keep_earlier(folder)
         self._write_journal()
         self._write()
+
+    def shared(self, person: Person) -> set[tuple[str, str]]:
+        """Who had the same identifiers from the start, by cio_id and kind."""
+        return {
+            (other.cio_id, kind)
+            for other in (*self._match.people, *self._match.others)
+            for kind, value in person.identifiers.items()
+            if is_same(kind, other.identifiers.get(kind, ""), value)
+        }
 
     def was_sent(self, person: Person) -> bool:
         """Whether the call was made, if only by a run that did not live to see the answer."""
@@ -121,7 +130,11 @@ class Case:
         reasons = [state["reason"] for state in states if state["outcome"] == outcome]
         self._evidence["finished_at"] = now()
         self._write()
-        return Outcome(outcome, len(states), reasons[0] if reasons else "", not self._open)
+        untouched = frozenset(
+            cio_id for cio_id, state in self._states.items() if state["outcome"] == FAILED
+        )
+        reason = reasons[0] if reasons else ""
+        return Outcome(outcome, len(states), reason, not self._open, untouched)
 
     def _begun(self, key: bytes, person: Person) -> dict[str, Any]:
         call = self._calls.get(person.cio_id, {})

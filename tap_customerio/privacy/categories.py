@@ -111,6 +111,12 @@ def guess(name: str, shapes: Shapes) -> Guess:
     return Guess(weak, "values") if weak else Guess("other", "neither")
 
 
+def is_value(name: str) -> bool:
+    """Whether a name is itself a value, such as a phone number that keys an object."""
+    shapes = (_SHAPES[category] for category in ("contact", "device", "location", "identifier"))
+    return any(shape.fullmatch(name.strip()) for shape in shapes)
+
+
 def by_name(name: str) -> str | None:
     """The category that a name speaks for; camelCase and dots are words, too."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)

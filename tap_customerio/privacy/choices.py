@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tap_customerio import problems
 from tap_customerio.person_paths import person_paths
 from tap_customerio.privacy import refusals
-from tap_customerio.privacy.identity import profiles
+from tap_customerio.privacy.identity import is_of, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,6 +115,8 @@ class Consents:
         found = profiles(self._client, [cio_id])
         if not found:
             return None
+        if not is_of(found[0], cio_id):
+            raise refusals.another_person("cio_id")
         kinds = {choice.kind for choice in choices}
         topics = self._topics(cio_id, found[0]) if TOPIC in kinds else {}
         opted = self._opted(cio_id) if kinds & {*CHANNELS} else set()

@@ -132,7 +132,7 @@ class Eraser:
         cio_id = person.cio_id
         try:
             with self._locks[cio_id]:  # of those whom several requests ask for
-                if profiles(self._client, [cio_id]):
+                if look_up(self._client, "cio_id", cio_id):
                     case.sending(person)
                     self._track.act(self._action, "cio_id", cio_id)
                     self._accepted[cio_id] = now()
@@ -164,13 +164,13 @@ class Eraser:
         if profiles(self._client, [person.cio_id]):
             return
         found = {
-            other.cio_id
+            (other.cio_id, kind)
             for kind, value in person.identifiers.items()
             for other in look_up(self._client, kind, value, must_state=False)
         }
-        if person.cio_id in found:
+        if any(cio_id == person.cio_id for cio_id, _ in found):
             return
-        if found - case.known:
+        if found - case.shared(person):
             case.note(person, UNVERIFIED, BACK, is_settled=True)
         elif not self._account.is_proven:
             case.note(person, UNPROVEN, KEYS.format(self._account.workspace_id))

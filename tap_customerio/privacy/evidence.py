@@ -55,6 +55,8 @@ class Outcome(NamedTuple):
     people: int = 0
     reason: str = ""
     is_settled: bool = True
+    untouched: frozenset[str] = frozenset()
+    """Permanent ids of those whose erasure failed."""
 
 
 def worst(outcomes: Iterable[str]) -> str:

@@ -163,10 +163,16 @@ def stated(profile: Mapping[str, Any]) -> dict[str, Any]:
     return {**extra, **{kind: value for kind, value in named.items() if value}}
 
 
+def is_of(profile: Mapping[str, Any], cio_id: str) -> bool:
+    """Whether a profile states that it is this person's."""
+    named = profile.get("identifiers")
+    return isinstance(named, dict) and named.get("cio_id") == cio_id
+
+
 def _check(kind: str, value: str, cio_id: str, row: Mapping[str, Any]) -> None:
     if not row.get(kind) and kind == "phone":
         raise refusals.unstated_phone(cio_id)
-    if not row.get(kind) or not _is_same(kind, str(row[kind]), value):
+    if not row.get(kind) or not is_same(kind, str(row[kind]), value):
         raise refusals.another_person(kind)
 
 
@@ -202,7 +208,8 @@ def _spellings(email: str) -> Iterable[str]:
     return dict.fromkeys((email, composed, composed.lower()))
 
 
-def _is_same(kind: str, one: str, other: str) -> bool:
+def is_same(kind: str, one: str, other: str) -> bool:
+    """Whether two spellings mean the same identifier."""
     if kind == "email":
         one, other = (unicodedata.normalize("NFC", text).casefold() for text in (one, other))
     elif kind == "phone":

@@ -8,15 +8,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import problems
-from tap_customerio.personal import is_personal, mask
-from tap_customerio.privacy.categories import CATEGORIES, Guess, Shapes, guess
+from tap_customerio.personal import HIDDEN, mask
+from tap_customerio.privacy import refusals
+from tap_customerio.privacy.categories import CATEGORIES, Guess, Shapes, guess, is_value
 from tap_customerio.privacy.history import backwards
 from tap_customerio.privacy.identity import profiles
+from tap_customerio.privacy.warehouse import has_personal
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.objects import Object, ObjectTypes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tap_customerio.client import Client
 
@@ -103,7 +105,9 @@ class Inventory:
     def fields(self, corrections: Mapping[Place, str]) -> list[Field]:
         """All fields, the most sensitive first."""
         order = list(CATEGORIES)
-        found = [*self._found(corrections), *_by_definition(corrections, self._kinds.values())]
+        looked_at = list(self._found(corrections))
+        covered = {(field.stream, field.column.partition(".")[0]) for field in looked_at}
+        found = [*looked_at, *_by_definition(corrections, covered)]
         return sorted(found, key=lambda f: (order.index(f.guess.category), f.source, f.name))
 
     def _found(self, corrections: Mapping[Place, str]) -> Iterator[Field]:
@@ -115,6 +119,15 @@ class Inventory:
             origin = OURS if is_own and name not in {"id", "email"} else kind.origin
             column = f"{kind.column}.{name}" if kind.column else _MOVED.get(name, name)
             yield Field(source, name, have, self._of[source], guessed, origin, kind.stream, column)
+
+    def _object(self, what: str, value: Any) -> dict[str, Any]:
+        """A part that should be an object; one of another shape is noted once."""
+        if isinstance(value, dict):
+            return value
+        note = {"what": what, "why": str(refusals.odd_shape(what))}
+        if value is not None and note not in self.not_read:
+            self.not_read.append(note)
+        return {}
 
     def _see(self, kind: Kind, row: Mapping[str, Any]) -> None:
         """Count the fields of one thing; a name that holds an address is masked."""
@@ -143,9 +156,10 @@ class Inventory:
         person = Kind("person", YOURS, "customers", "attributes")
         device = Kind("device", "your apps", "customers", "devices")
         for profile in profiles(self._client, chosen):
-            self._see(person, profile.get("attributes") or {})
-            for row in profile.get("devices") or ():
-                self._see(device, row)
+            self._see(person, self._object("attributes", profile.get("attributes")))
+            devices = profile.get("devices")
+            for row in devices if isinstance(devices, list) else [devices]:
+                self._see(device, self._object("devices", row))
         more = "at least " if len(ids) >= 1000 * _SEARCHED else ""
         return len(chosen), f"spread evenly over {more}{len(ids)} people, in the search's order"
 
@@ -157,8 +171,11 @@ class Inventory:
         chosen = _spread(every, max(1, self._sample // 10))
         for source, thing in chosen:
             params = {"id_type": "cio_object_id"}
-            answer = self._client.fetch("GET", f"{thing.path}/attributes", params=params)
-            held = answer.object("object").get("attributes") or {}
+            try:
+                answer = self._client.fetch("GET", f"{thing.path}/attributes", params=params)
+            except problems.Gone:  # deleted since it was listed
+                continue
+            held = self._object("attributes", answer.object("object").get("attributes"))
             self._see(Kind(source, YOURS, "objects", "attributes"), held)
         return len(chosen), f"spread evenly over {len(every)} objects"
 
@@ -193,7 +210,7 @@ class Inventory:
         pages = self._client.pages("/v1/messages", "messages", params=params)
         rows = list(islice((row for page in pages for row in page), self._sample))
         for row in rows:
-            metrics = row.pop("metrics", None) or {}
+            metrics = self._object("metrics", row.pop("metrics", None))
             metrics = {_LINK.sub(r"\1:*", name): at for name, at in metrics.items()}
             self._see(Kind("delivery", OURS, "messages", ""), {**row, "metrics": metrics})
         return len(rows), "the newest of the last 180 days"
@@ -202,7 +219,7 @@ class Inventory:
 def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Fields with a value, those within others by dotted names; of lists, what is in them."""
     for key, value in row.items():
-        name = f"{above}{key}"
+        name = f"{above}{HIDDEN if is_value(key) else key}"
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
                 yield from _flat(item, f"{name}.")
@@ -221,14 +238,13 @@ def _corrected(corrections: Mapping[Place, str], place: Place, guessed: Guess) -
     return guessed if wanted == guessed.category else Guess(wanted, "you")
 
 
-def _by_definition(corrections: Mapping[Place, str], seen: Iterable[Kind]) -> Iterator[Field]:
-    """Personal columns of streams that were not sampled."""
-    sampled = {kind.stream for kind in seen}
+def _by_definition(corrections: Mapping[Place, str], covered: set[Place]) -> Iterator[Field]:
+    """Personal columns of streams that no sampled field covers."""
     for stream in sorted(all_streams(), key=lambda stream: stream.name):
-        if stream.name in sampled:
-            continue
         for column in stream.schema["properties"]:
-            if column == "cio_id" or is_personal(f"{stream.name}.{column}"):
+            if (stream.name, column) in covered:
+                continue
+            if column == "cio_id" or has_personal(stream, column):
                 place = f"stream: {stream.name}", column
                 guessed = _corrected(corrections, place, guess(column, Shapes()))
                 yield Field(*place, 0, 0, guessed, OURS, stream.name, column)

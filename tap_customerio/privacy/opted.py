@@ -29,16 +29,24 @@ class Opted:
             raise refusals.no_opt_outs(str(folder))
         self._key = secret(key)
         self._changed: dict[str, list[Choice]] = {}
-        found = [json.loads(path.read_bytes()) for path in sorted(folder.rglob("evidence*.json"))]
-        outs = [evidence for evidence in found if evidence.get("action") == "opt-out"]
-        if not outs:
+        found = [self._read(path) for path in sorted(folder.rglob("evidence*.json"))]
+        if not any(found):
             raise refusals.no_opt_outs(str(folder))
-        for person in (person for evidence in outs for person in evidence["people"]):
-            self._changed.setdefault(person["hash"], []).extend(
-                Choice(each["choice"], each["of"])
-                for each in person["choices"]
-                if each["by_this_request"]
-            )
+
+    def _read(self, path: Path) -> bool:
+        """Take what an opt-out changed; returns whether it is the evidence of one."""
+        try:
+            evidence = json.loads(path.read_bytes())
+            is_opt_out: bool = evidence.get("action") == "opt-out"
+            for person in evidence["people"] if is_opt_out else ():
+                self._changed.setdefault(person["hash"], []).extend(
+                    Choice(each["choice"], each["of"])
+                    for each in person["choices"]
+                    if each["by_this_request"] is True
+                )
+        except (AttributeError, KeyError, OSError, TypeError, ValueError):
+            raise refusals.unreadable_evidence(str(path)) from None
+        return is_opt_out
 
     def choices(self, person: Person) -> list[Choice]:
         """What was changed for a person, each once."""

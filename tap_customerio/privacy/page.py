@@ -18,7 +18,8 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2em; border-bottom: 2px solid #ddd
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ddd;
   overflow-wrap: anywhere; }
-th { background: #f6f6f6; } .none { color: #595959; } .missing { color: #a00000; }
+th { background: #f6f6f6; overflow-wrap: break-word; }
+.none { color: #595959; } .missing { color: #a00000; }
 @media screen and (max-width: 40em) {
   thead { position: absolute; left: -999em; }
   table, tbody, tr, td { display: block; }
@@ -100,15 +101,15 @@ def _told(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] 
     """Messages with the times of what became of them in words."""
     if messages is None:
         return None
-    return [
-        {**message, "became": ", ".join(f"{_word(n)} {_time(at)}" for n, at in _steps(message))}
-        for message in messages
-    ]
+    return [{**message, "became": _steps(message.get("metrics"))} for message in messages]
 
 
-def _steps(message: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    metrics = message.get("metrics") or {}
-    return sorted(metrics.items(), key=lambda step: (str(step[1]), step[0]))
+def _steps(metrics: Any) -> Any:
+    """What became of a message, in order; of another shape, as it is."""
+    if not isinstance(metrics, dict):
+        return metrics
+    steps = sorted(metrics.items(), key=lambda step: (str(step[1]), step[0]))
+    return ", ".join(f"{_word(name)} {_time(at)}" for name, at in steps)
 
 
 def _word(name: str) -> str:

@@ -139,6 +139,14 @@ def no_opt_outs(path: str) -> Problem:
     )
 
 
+def unreadable_evidence(path: str) -> Problem:
+    """A file that was cut off or edited."""
+    return Problem(
+        f"{path} is not the evidence of a privacy command: restore it from a copy, or move it out "
+        "of the folder."
+    )
+
+
 def nothing_to_reverse() -> Problem:
     """Evidence of others, or of what was so before."""
     return Problem(

@@ -60,7 +60,7 @@ def tables() -> Iterator[Table]:
         named = {"cio_id": "cio_id", "id": own, "email": address}
         keys = {kind: column for kind, column in named.items() if column in columns}
         if "cio_id" in keys or kind.name == "esp_suppressions":
-            personal = ("cio_id", *(name for name in columns if _has_personal(kind, name)))
+            personal = ("cio_id", *(name for name in columns if has_personal(kind, name)))
             yield Table(kind.name, keys, personal)
 
 
@@ -136,7 +136,9 @@ def _literal(text: str) -> str:
     return "" if "\\" in text or not is_plain else "'" + text.replace("'", "''") + "'"
 
 
-def _has_personal(kind: Any, name: str) -> bool:
+def has_personal(kind: Any, name: str) -> bool:
+    """Whether a stream's column, or anything in it, is personal."""
+
     def within(field: str, schema: Mapping[str, Any]) -> bool:
         members = schema.get("properties") or {}
         return is_personal(field) or any(within(f"{field}.{m}", s) for m, s in members.items())

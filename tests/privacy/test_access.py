@@ -232,14 +232,47 @@ def test_a_part_of_a_profile_of_another_shape_is_not_read(
     assert report["people"][0][part] is None
 
 
-def test_preferences_of_another_shape_are_not_read(desk: Desk) -> None:
+@pytest.mark.parametrize("topics", ["all", ["all"]])
+def test_preferences_of_another_shape_are_not_read(desk: Desk, topics: Any) -> None:
     cio_id = desk.add(id="ada")
     path = "/v1/customers/*/subscription_preferences"
-    desk.box.fail(status=200, body={"customer": {"topics": "all"}}, times=9, path=path)
+    desk.box.fail(status=200, body={"customer": {"topics": topics}}, times=9, path=path)
     assert desk.ask("access", "--cio-id", cio_id).code == 3
     assert [each["what"] for each in desk.read("report.json")["not_read"]] == [
         "subscription_preferences"
     ]
+
+
+def test_a_profile_of_another_person_is_not_read(desk: Desk) -> None:
+    ada, bob = desk.add(id="ada"), desk.add(id="bob", email="bob@example.com")
+    hers, his = (desk.box.workspace.find("cio_id", cio_id, NOW) for cio_id in (ada, bob))
+    desk.box.fail(status=200, body={"customers": [hers]}, path=PEOPLE)
+    desk.box.fail(status=200, body={"customers": [his]}, path=PEOPLE)
+    assert desk.ask("access", "--cio-id", ada).code == 3
+    assert "profile" in [each["what"] for each in desk.read("report.json")["not_read"]]
+    assert "bob@example.com" not in desk.all_text()
+
+
+@pytest.mark.parametrize("metrics", ["sent", ["sent"]])
+def test_messages_of_another_shape_are_shown_as_they_are(desk: Desk, metrics: Any) -> None:
+    cio_id = desk.add(id="ada")
+    row = {"id": "dg1", "created": NOW - 10, "type": "email", "metrics": metrics}
+    path = f"/v1/customers/{cio_id}/messages"
+    desk.box.fail(status=200, body={"messages": [row], "next": ""}, path=path)
+    assert desk.ask("access", "--cio-id", cio_id).code == 0
+    assert desk.read("report.json")["people"][0]["messages"] == [row]
+    assert "sent" in Words((desk.folder / "out" / "report.html").read_text()).text
+
+
+def test_a_late_change_of_attributes_is_no_time_of_creation(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk(quirks=Quirks(forgets_old=True))
+    cio_id = desk.add(id="ada")
+    profile = {**desk.box.workspace.find("cio_id", cio_id, NOW), "timestamps": {"id": NOW}}  # type: ignore[dict-item]
+    desk.box.fail(status=200, body={"customers": [profile]}, times=2, path=PEOPLE)
+    assert desk.ask("access", "--cio-id", cio_id).code == 3
+    assert [each["what"] for each in desk.read("report.json")["not_read"]] == ["messages"]
 
 
 def test_messages_that_may_be_cut_to_six_months_are_told(open_desk: Callable[..., Desk]) -> None:

@@ -11,6 +11,7 @@ from tap_customerio.privacy import erase as erase_module
 from tap_customerio.privacy.case import Case
 from tap_customerio.privacy.identity import Person, look_up, profiles
 from tap_customerio.sandbox import Quirks
+from tap_customerio.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from terminal import Screen
 
     from tap_customerio.client import Client
+    from tap_customerio.track import Action
 
 REGION = "/api/v1/accounts/region"
 ENTITY = "/api/v2/entity"
@@ -391,7 +393,39 @@ def test_nobody_is_erased_while_any_identifier_still_finds_them(
     assert not desk.has(names["cio_id"])
     assert desk.read("evidence.json")["outcome"] == "accepted_unverified"
     assert blocked(desk) == {None}
-    assert set(asked) == {"id", "email"}
+    assert set(asked) == {"cio_id", "id", "email"}
+
+
+def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk({"identified_by": ["id"]})
+    ada, bob = (desk.add(id=name, email="family@example.com") for name in ("ada", "bob"))
+    act = Track.act
+
+    def acted(track: Track, action: Action, kind: str, value: str) -> None:
+        act(track, action, kind, value)
+        desk.register.change(bob, {"id": "ada"}, at=NOW)
+
+    monkeypatch.setattr(Track, "act", acted)
+    screen = desk.erase("--cio-id", ada, "--wait", "0.05")
+    assert screen.code == 3
+    [person] = desk.read("evidence.json")["people"]
+    assert person["outcome"] == "accepted_unverified"
+    assert "somebody new has an identifier of theirs" in person["reason"]
+    assert blocked(desk) == {None}
+
+
+def test_nothing_is_sent_where_the_answer_states_another_cio_id(desk: Desk) -> None:
+    ada, bob = desk.add(id="ada"), desk.add(id="bob")
+
+    def answer(cio_id: str) -> dict[str, Any]:
+        return {"customers": [{"identifiers": {"cio_id": cio_id}, "attributes": {}}]}
+
+    desk.box.fail(status=200, body=answer(ada), path="/v1/customers/attributes")
+    desk.box.fail(status=200, body=answer(bob), times=9, path="/v1/customers/attributes")
+    assert desk.erase("--cio-id", ada, "--wait", "0").code == 1
+    assert acts(desk) == []
 
 
 def test_several_workspaces_are_told_when_it_asks(open_desk: Callable[..., Desk]) -> None:

@@ -71,6 +71,51 @@ def test_every_field_has_a_share_a_category_an_origin_and_a_place(desk: Desk) ->
     assert "people: spread evenly over" in screen.out
 
 
+def test_columns_that_no_sampled_field_covers_are_listed(desk: Desk) -> None:
+    take(desk)
+    found = fields(desk)
+    for stream, column in (
+        *(("customers", "email"), ("customers", "identifiers"), ("activities", "customer_id")),
+        ("activities", "customer_identifiers"),
+    ):
+        assert found[f"stream: {stream}", column]["column"] == column
+    assert ("stream: messages", "recipient") not in found
+
+
+@pytest.mark.parametrize(
+    "part", [{"attributes": ["eve"]}, {"devices": "eve"}, {"devices": ["eve"]}, {"metrics": "eve"}]
+)
+def test_a_part_of_another_shape_costs_that_part_alone(desk: Desk, part: dict[str, Any]) -> None:
+    [name] = part
+    if name == "metrics":
+        row = {"id": "dg1", "created": NOW - 10, "recipient": "eve@example.com", **part}
+        desk.box.fail(status=200, body={"messages": [row], "next": ""}, path="/v1/messages")
+    else:
+        cio_id = desk.add(id="ada", email="ada@example.com")
+        profile = {**(desk.box.workspace.find("cio_id", cio_id, NOW) or {}), **part}
+        body = {"customers": [profile]}
+        desk.box.fail(status=200, body=body, path="/v1/customers/attributes")
+    assert take(desk).code == 3
+    found = json.loads((desk.folder / "out" / "inventory.json").read_bytes())
+    assert [each["what"] for each in found["not_read"]] == [name]
+    assert ("delivery", "recipient") in fields(desk)
+    assert "eve" not in {word for place in fields(desk) for word in place}
+
+
+def test_an_object_deleted_while_it_is_read_costs_no_other(desk: Desk) -> None:
+    desk.box.fail(status=404, path="/v1/objects/*/*/attributes")
+    assert take(desk).code == 0
+    assert any(source.startswith("object: ") for source, _ in fields(desk))
+
+
+def test_names_that_are_values_are_masked(desk: Desk) -> None:
+    names = ("+358401234567", "10.1.2.3", "0b7a2f0e-6f0a-4a43-9a51-1f5a6f0c7d11")
+    desk.register.identify({"id": "ada"}, at=NOW, attributes=dict.fromkeys(names, "1"))
+    take(desk)
+    assert not [name for name in names if name in desk.all_text()]
+    assert ("person", "***") in fields(desk)
+
+
 def test_no_file_holds_a_value(desk: Desk) -> None:
     secret = {"note": "met her at the clinic on Main Street", "score_eve@example.com": "47114711"}
     desk.register.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)

@@ -182,6 +182,33 @@ def test_opt_in_knows_nobody_without_evidence(desk: Desk) -> None:
     assert state(desk, bob)[0] is True
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"action": "opt-out"}'])
+def test_evidence_that_cannot_be_read_is_told(desk: Desk, text: str) -> None:
+    desk.add(id="ada")
+    opt_out(desk, "--id", "ada", "--from", "email")
+    (desk.folder / "out" / "evidence-1.json").write_text(text)
+    screen = opt_in(desk, "--id", "ada")
+    assert screen.code == 1
+    assert "evidence-1.json is not the evidence of a privacy command" in " ".join(
+        screen.err.split()
+    )
+
+
+def test_nothing_is_changed_where_the_answer_states_another_cio_id(desk: Desk) -> None:
+    ada, bob = desk.add(id="ada"), desk.add(id="bob")
+
+    def answer(cio_id: str) -> dict[str, Any]:
+        identifiers = {"cio_id": cio_id, "id": "ada"}
+        profile = {"identifiers": identifiers, "attributes": {}, "unsubscribed": False}
+        return {"customers": [profile]}
+
+    path = "/v1/customers/attributes"
+    desk.box.fail(status=200, body=answer(ada), path=path)
+    desk.box.fail(status=200, body=answer(bob), times=9, path=path)
+    assert opt_out(desk, "--id", "ada", "--from", "email").code == 1
+    assert not [call for call in desk.box.track_calls if call.method == "PUT"]
+
+
 def test_who_is_meant_is_named_and_asked_about(desk: Desk) -> None:
     ada = desk.add(id="ada")
     words = ("opt-out", "--id", "ada", "--from", "email")

@@ -181,6 +181,24 @@ def test_what_fails_half_way_changes_nothing() -> None:
     assert warehouse.execute("SELECT count(*) FROM activities").fetchall() == [(1,)]
 
 
+def test_sql_for_the_erased_is_written_where_another_vanished(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk({"identified_by": ["id"]})
+    ada, bob = (desk.add(id=name, email="family@example.com") for name in ("ada", "bob"))
+
+    def confirm(*_: Any, **__: Any) -> None:
+        desk.register.delete("id", "bob", at=NOW)
+
+    monkeypatch.setattr("click.confirm", confirm)
+    script = desk.folder / "copies.sql"
+    words = ("--email", "family@example.com", "--warehouse-sql", str(script))
+    assert desk.ask("erase", *words, answers=["y"]).code == 1
+    assert f"cio_id = '{ada}'" in script.read_text()
+    assert bob not in script.read_text()
+    assert "family@example.com" not in script.read_text()
+
+
 def test_rows_under_former_identifiers_go_too(desk: Desk) -> None:
     person = desk.add(id="new", email="new@example.com")
     changed = {"id": "newer", "email": "newer@example.com"}

@@ -118,13 +118,23 @@ def erase(  # noqa: PLR0913 - each is an option
 
     workers = job.settings.concurrency
     for line, result in job.run.each(list(matches), work, workers=workers, stop=eraser.stop):
-        if result.outcome != FAILED:
-            script.add(matches[line])
+        _add_copies(script, matches[line], result)
         job.record(line, result)
         if result.is_settled:
             job.run.place(line).remove(JOURNAL)
     job.say(_copies(script))
     job.end()
+
+
+def _add_copies(script: Script, match: Match, result: Outcome) -> None:
+    """Add SQL once no later run will: for all, or without those who vanished untouched."""
+    if result.outcome != FAILED:
+        script.add(match)
+    elif result.is_settled:
+        erased = [person for person in match.people if person.cio_id not in result.untouched]
+        gone = [person for person in match.people if person.cio_id in result.untouched]
+        if erased:
+            script.add(match._replace(people=erased, others=[*match.others, *gone]))
 
 
 def _copies(script: Script) -> str:
