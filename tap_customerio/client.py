@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections import Counter
 from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 import backoff
@@ -18,6 +17,7 @@ import requests
 from tap_customerio import problems
 from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.budget import budget_of
+from tap_customerio.explaining import HOSTS, PROBE, PROBES, Explaining
 from tap_customerio.pace import Pace
 from tap_customerio.patience import Health, OddAnswer, Patience, log_delay
 from tap_customerio.regions import find_region
@@ -36,15 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Rows = TypeVar("Rows", bound=list[Any])
 
-HOSTS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
-"""Base addresses of the App API by region."""
-
-PROBE = "/v1/workspaces"
-"""A small answer that every key may ask for."""
-
-PROBES = (Question("GET", PROBE), Question("GET", "/v1/newsletters", {"limit": 1}))
-"""Small answers that show whether the API answers at all; the second if the first is in doubt."""
-
 
 def quoted(identifier: object) -> str:
     """An identifier as one segment of a path, whatever it holds.
@@ -57,7 +48,7 @@ def quoted(identifier: object) -> str:
     return quote(str(identifier), safe="")
 
 
-class Client:
+class Client(Explaining):
     """The App API of one workspace, for any number of threads at one common pace."""
 
     give_up_after = 900.0
@@ -83,8 +74,6 @@ class Client:
 
     budget_patience = 120.0
     """Seconds for which whatever keeps a shared budget may be away."""
-
-    probes: ClassVar[tuple[Question, ...]] = PROBES
 
     def __init__(
         self, settings: Settings, auth: AuthBase | None = None, pace: Pace | None = None
@@ -310,7 +299,7 @@ class Client:
             raise OddAnswer(problems.unreadable_answer(request)) from None
         except (TypeError, ValueError):
             raise PassingFault("an answer that is no JSON object", absent=True) from None
-        found = read(Answer(members, self._clock(reply), request))
+        found = read(Answer(members, self._clock(reply, question), request))
         self.health.answer()
         return found
 
@@ -333,66 +322,6 @@ class Client:
             wait = None if wait is None else 0.0
         raise PassingFault(reason, wait, throttled=throttled)
 
-    def _explain(self, reply: Reply, question: Question) -> problems.Problem:
-        status, request = reply.status, question.told
-        if status == requests.codes.not_found:
-            return problems.Gone(request)
-        if status == requests.codes.proxy_authentication_required:
-            return problems.proxy_login(self._where())
-        if status == requests.codes.unauthorized:
-            return self._explain_unauthorized(question)
-        if status == requests.codes.forbidden:
-            self._clock(reply)
-            return self._other_region or problems.forbidden(request, status)
-        if reply.redirects:
-            return self._explain_redirect(question, status)
-        is_filtered = self._settings.customers_filter and request == "POST /v1/customers"
-        return problems.bad_filter(status) if is_filtered else problems.Refused(request, status)
-
-    def _explain_redirect(self, question: Question, status: int) -> problems.Problem:
-        if self._answers_others(question):
-            return problems.redirected_alone(question.told, status)
-        return self._other_region or problems.redirected(question.told, status)
-
-    def _explain_unauthorized(self, question: Question) -> problems.Problem:
-        """A key that is good for other requests is refused for this one alone."""
-        if self._answers_others(question):
-            return problems.forbidden(question.told, requests.codes.unauthorized)
-        return self._other_region or problems.unauthorized(self._where())
-
-    def _answers_others(self, question: Question) -> bool:
-        return self.health.answers_others(time.monotonic(), question.path)
-
-    def explain_absent(self, reason: str, seconds: float) -> problems.Problem:
-        """What to say where no server answers as this API does."""
-        return problems.absent(self._where(), reason, seconds)
-
-    @cached_property
-    def _other_region(self) -> problems.Problem | None:
-        """What to say if it is another region that takes the key; asked for once."""
-        others = {} if self._settings.api_url or self.health.has_answered else HOSTS
-        for region, base in others.items():
-            if base != self._base and self._takes_key(base, PROBES[0]):
-                return problems.other_region(self._settings.region, region)
-        return None
-
-    def _answers(self, path: str) -> bool:
-        """Whether anything but this path is answered; a key may read too little for the probe."""
-        probe = next((probe for probe in self.probes if probe.path != path), None)
-        if probe is None or self._base is None:
-            return False
-        return self._takes_key(self._base, probe) is not False
-
-    def _takes_key(self, base: str, probe: Question) -> bool | None:
-        """Whether the probe is answered; None if the key may not read it."""
-        try:
-            reply = self._send(base, probe)
-            if reply.status == requests.codes.forbidden:
-                return None
-            return reply.ok and decode(reply.content) is not None
-        except (PassingFault, problems.Problem, TypeError, ValueError, RecursionError):
-            return False
-
     def _find_base(self) -> str:
         """The base address; for region `auto`, that of the region that takes the key."""
         if self._base is None:
@@ -406,22 +335,22 @@ class Client:
             self._slow_down(reply, PROBES[0])
         return reply
 
-    def _clock(self, reply: Reply) -> int:
+    def _clock(self, reply: Reply, question: Question) -> int:
         """Seconds of the answer's Date header; the first becomes the present of this run.
 
         Only answers of the API itself count, not what a proxy says in its place. A clock that goes
         back would let bookmarks pass what the API has not shown yet.
         """
         date = reply.date()
-        if date is None:
-            raise problems.no_date(self._where())
         with self._lock:
-            if self._present is None:
+            if self._present is None and date is not None:
                 self._present = int(date)
-            self._now = max(self._now, int(date))
-        if date < self._present - self.clocks_differ:
-            raise OddAnswer(problems.clock_went_back(self._where()))
+            self._now = max(self._now, int(date or 0))
+        if date is None or not self._is_timely(reply):
+            raise OddAnswer(self._explain_clock(question, date))
         return int(date)
 
-    def _where(self) -> str:
-        return self._base or " and ".join(HOSTS.values())
+    def _is_timely(self, reply: Reply) -> bool:
+        """Whether an answer is of now, as far as it is known."""
+        date = reply.date()
+        return date is not None and date >= (self._present or 0) - self.clocks_differ

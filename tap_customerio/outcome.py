@@ -6,11 +6,16 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tap_customerio.problems import Refused
+
 if TYPE_CHECKING:
     from tap_customerio.problems import Problem
 
 _HANDFUL = 5
 """Slices that fail, and nothing that is read, before a stream is given up."""
+
+_REFUSED = 50
+"""The same, where each may be refused for a reason of its own."""
 
 _SHOWN = 3
 """Rows named for each field, and slices for each stream."""
@@ -93,7 +98,7 @@ class ReadOutcome:
         """
         self._first = self._first or error
         self.missing.append(error.brief)
-        if len(self.missing) >= _HANDFUL:
+        if len(self.missing) >= (_REFUSED if isinstance(error, Refused) else _HANDFUL):
             self.check()
 
     def check(self) -> None:

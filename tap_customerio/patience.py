@@ -93,9 +93,9 @@ class Patience:
             self._since = None
             return False
         self._since = now if self._since is None else self._since
-        if now - self._since < self._bound(fault):
+        if now + (fault.wait or 0) - self._since < self._bound(fault):
             return False
-        if self._is_absent(fault) or self._is_alone():
+        if self._is_absent(fault) or self._is_alone(now if fault.wait else self._before):
             return True
         self._since = now  # nothing is answered, which says nothing about this request
         return False
@@ -107,7 +107,7 @@ class Patience:
             return fault.problem
         if self._is_absent(fault):
             return self._client.explain_absent(str(fault), seconds)
-        if not self._is_alone():
+        if not self._is_alone(self._before):
             return problems.gave_up(request, str(fault), seconds)
         self._client.health.given_up[self._stream] += bool(self._stream)
         return problems.KeepsFailing(request, str(fault), seconds)
@@ -127,9 +127,9 @@ class Patience:
         """Whether there never was a server."""
         return fault.absent and not self._client.health.is_there
 
-    def _is_alone(self) -> bool:
-        """Whether the API has answered others since the last fault but one."""
-        return self._client.health.answers_others(self._before, self._question.path)
+    def _is_alone(self, since: float) -> bool:
+        """Whether the API has answered others since then."""
+        return self._client.health.answers_others(since, self._question.path)
 
     def _bound(self, fault: PassingFault) -> float:
         """Seconds; the more a stream has given up, the less its next request is waited for."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from typing_extensions import Self
+
 
 class Problem(Exception):  # noqa: N818 - it is a problem of the user's, told to the user
     """Ends the run with one sentence and no traceback."""
@@ -39,6 +41,11 @@ class Unread(Problem):
     def brief(self) -> str:
         """The request and what came of it."""
         return f"{self.request} ({self._reason})"
+
+    def about(self, row: str) -> Self:
+        """The same, which names in short the one row that was asked for."""
+        self._reason = f"{row}: {self._reason}"
+        return self
 
 
 class Gone(Unread):
@@ -244,6 +251,16 @@ def clock_went_back(place: str) -> Fatal:
     return Fatal(
         f"The clock of {place} went back by more than a minute during the run, or a proxy answers "
         "from a cache: run again when that has passed, to go on from the last bookmark."
+    )
+
+
+def wrong_clock(request: str) -> Unread:
+    """One address whose answers have no Date or an old one, perhaps from a cache."""
+    return Unread(
+        f"The answers to {request} have no Date of now, while others have: perhaps a proxy answers "
+        "from a cache. Run again when that has passed.",
+        request,
+        "an answer without a Date of now",
     )
 
 

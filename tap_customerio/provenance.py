@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
-from tap_customerio.client import PROBE
+from tap_customerio.explaining import PROBE
 
 if TYPE_CHECKING:
     from tap_customerio.client import Client

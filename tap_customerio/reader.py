@@ -109,6 +109,14 @@ def whole_number(value: Any) -> int | None:
     return whole
 
 
+def number(value: Any) -> int | None:
+    """A whole number; None if it is not set or cannot be read."""
+    try:
+        return whole_number(value)
+    except _MISFITS:
+        return None
+
+
 class _LostRow(Exception):  # noqa: N818 - never leaves this module
     """The row cannot arrive, because of this field."""
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from requests.auth import HTTPBasicAuth
 
 from tap_customerio import problems
-from tap_customerio.client import PROBE, Client, quoted
+from tap_customerio.client import Client, quoted
+from tap_customerio.explaining import PROBE
 from tap_customerio.pace import Pace
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from harness import NOW, config_for
 
-from tap_customerio import client as client_module
 from tap_customerio.answers import Answer, Page, decode
 from tap_customerio.client import Client
+from tap_customerio.explaining import HOSTS
 from tap_customerio.problems import Forbidden, Gone, Problem
 from tap_customerio.settings import SETTINGS, Settings
 from tap_customerio.transport import Question
@@ -150,7 +150,8 @@ def regions(
     make_sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Sandbox]:
     found = {region: make_sandbox(app_api_key=f"key-of-{region}") for region in ("us", "eu")}
-    monkeypatch.setattr(client_module, "HOSTS", {name: box.url for name, box in found.items()})
+    for name, box in found.items():
+        monkeypatch.setitem(HOSTS, name, box.url)
     return found
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from tap_customerio import problems, track
-from tap_customerio.client import PROBE
 from tap_customerio.commands.account import Account, config_option, stream_names
 from tap_customerio.commands.glimpse import Glimpse, Look, look
 from tap_customerio.commands.screen import screen, table
+from tap_customerio.explaining import PROBE
 from tap_customerio.settings import Settings
 
 if TYPE_CHECKING:

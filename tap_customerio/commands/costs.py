@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
-from tap_customerio.client import PROBE
+from tap_customerio.explaining import PROBE
 from tap_customerio.pace import Pace
 from tap_customerio.reader import seconds
 from tap_customerio.streams.sends import SENDERS

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from tap_customerio import problems
-from tap_customerio.client import HOSTS
 from tap_customerio.commands import selection
 from tap_customerio.commands.account import Account, moment
 from tap_customerio.commands.check import check_streams
 from tap_customerio.commands.costs import Costs, duration
 from tap_customerio.commands.glimpse import Glimpse
 from tap_customerio.commands.screen import screen, table
+from tap_customerio.explaining import HOSTS
 from tap_customerio.settings import Settings
 from tap_customerio.windows import DAY, parse, rfc3339
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tap_customerio import problems
 from tap_customerio.client import quoted
 from tap_customerio.person_paths import person_paths
-from tap_customerio.reader import seconds, within
+from tap_customerio.reader import number, seconds, within
 from tap_customerio.schema import (
     array_of,
     boolean,
@@ -105,11 +105,12 @@ class SegmentMemberships(ChildStream):
     primary_keys = ("segment_id", "cio_id")
     schema = record(integer("segment_id"), IDENTIFIERS, key=primary_keys)
 
-    def count_otherwise(self) -> int:
-        """The sum of what the API counts in each segment."""
+    def count_otherwise(self) -> int | None:
+        """The sum of what the API counts in each segment, if it counts them all."""
         paths = (f"{Segments.path}/{quoted(piece)}/customer_count" for piece in self.slices())
         answers = (self.client.fetch("GET", path, expect="count") for path in paths)
-        return sum(int(answer.get("count") or 0) for answer in answers)
+        counts = [number(answer.get("count")) for answer in answers]
+        return None if None in counts else sum(filter(None, counts))
 
 
 class Activities(CustomerioStream):

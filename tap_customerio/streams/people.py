@@ -8,8 +8,9 @@ from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
+from tap_customerio.engine import Split
 from tap_customerio.provenance import fingerprint
-from tap_customerio.reader import identifier, within
+from tap_customerio.reader import identifier, number, within
 from tap_customerio.schema import (
     array_of,
     boolean,
@@ -194,8 +195,7 @@ def known_people(client: Client, cio_ids: list[str]) -> set[str]:
 def workspace_count(client: Client, what: str) -> int | None:
     """How many people or objects the workspace has, if the account has only one."""
     rows = client.listing("/v1/workspaces", "workspaces", params={"limit": None})
-    count = rows[0].get(what) if len(rows) == 1 else None
-    return count if isinstance(count, int) else None
+    return number(rows[0].get(what)) if len(rows) == 1 else None
 
 
 def _anyone_left(client: Client, since: int) -> bool:
@@ -249,9 +249,18 @@ class Customers(CustomerioStream):
         if self._changes is not None:
             self.outcome.doubts.append("only people who changed were read")
 
-    def pages(self, piece: list[str]) -> Iterable[Rows]:
-        """The profiles behind the ids; the API leaves out who was deleted meanwhile."""
-        yield from profiles(self.client, "cio_id", piece)
+    def pages(self, piece: list[str]) -> Iterator[Rows | Split[list[str]]]:
+        """The profiles behind the ids; the API leaves out who was deleted meanwhile.
+
+        If some cannot be had together, each half is asked for alone: it may be because of one.
+        """
+        try:
+            yield from profiles(self.client, "cio_id", piece)
+        except (problems.KeepsFailing, problems.Refused) as problem:
+            if len(piece) == 1:
+                raise problem.about(self.read.id_of({"cio_id": piece[0]})) from None
+            half = len(piece) // 2
+            yield Split([piece[:half], piece[half:]])
 
     def record(self, raw: dict[str, Any], piece: list[str]) -> Record | None:  # noqa: ARG002
         """The profile, with its identifiers at top level."""

@@ -165,6 +165,8 @@ class TimeSeries(CustomerioStream):
 
     def _sources(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Source]:
         created = seconds(row, "created") or seconds(row, "created_at") or BEGINNING
+        if created > self.client.present:  # which cannot be
+            created = BEGINNING
         for path, names, version in self.counted_of(kind, number, row):
             start, end = (self._border(moment, version) for moment in (self._start, self._end))
             start = max(start, created)

@@ -13,8 +13,8 @@ import time_machine
 from harness import NOW
 from terminal import config_file, typed
 
-from tap_customerio.client import HOSTS
 from tap_customerio.commands.glimpse import Glimpse
+from tap_customerio.explaining import HOSTS
 from tap_customerio.sandbox import Quirks
 from tap_customerio.streams import all_streams
 

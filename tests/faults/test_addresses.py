@@ -91,7 +91,7 @@ def test_when_nothing_is_answered_the_run_waits_longer_and_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Client, "give_up_after", 0.5)
-    with failing("unavailable", "*", after=1) as box:
+    with failing("unavailable", "*", after=2) as box:
         config = config_for(box, concurrency=1)
         output = run_tap(config, streams=["collections", "snippets", "workspaces"], fails=True)
     assert "Gave up on GET /v1/snippets" in output.problem

@@ -1,0 +1,136 @@
+"""One person, parent, clock or wait that is odd costs itself alone."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW, config_for, few_senders, new_sandbox, run_tap
+from hostile import Edited
+from starlette.responses import Response
+
+from tap_customerio.client import Client
+from tap_customerio.patience import Health, Patience
+from tap_customerio.sandbox import Faults
+from tap_customerio.sandbox.faults import answer_of, read_body
+from tap_customerio.settings import SETTINGS, Settings
+from tap_customerio.transport import PassingFault, Question
+from tap_customerio.windows import DAY, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[Sandbox]:
+    with new_sandbox(workspace=few_senders(per_day=12, people=120)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def box(one: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    monkeypatch.setattr(Client, "give_up_alone_after", 0.05)
+    monkeypatch.setattr(one.gate, "app", one.gate.app)  # so that what a test puts there goes
+    return one
+
+
+def breaking(app: ASGIApp, status: int, word: bytes) -> ASGIApp:
+    """Answers with an error where a body holds a word."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(receive)
+        right = await answer_of(app, scope, body)
+        await (Response(b"{}", status) if word in body else right)(scope, receive, send)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_person_whose_profile_cannot_be_read_costs_nobody_else(
+    box: Sandbox, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    calm = run_tap(config_for(box), streams=["customers"])
+    lost = calm.ids("customers")[37]
+    box.gate.app = breaking(box.gate.app, status, lost.encode())
+    output = run_tap(config_for(box), streams=["customers"], fails=True)
+    assert {*output.ids("customers")} == {*calm.ids("customers")} - {lost}
+    assert f"POST /v1/customers/attributes ({lost}: status {status})" in caplog.text
+    assert not output.states[-1]["bookmarks"]["customers"]
+
+
+def test_parents_are_read_though_the_first_ones_are_refused(box: Sandbox) -> None:
+    faults = Faults("bad_request", path="/v1/segments/[1-7]/used_by", rate=1, in_a_row=10**9)
+    calm = run_tap(config_for(box), streams=["segment_usage"])
+    box.gate.app = faults.around(box.gate.app, box.clock)
+    output = run_tap(config_for(box), streams=["segment_usage"], fails=True)
+    assert {*output.ids("segment_usage")} == {*calm.ids("segment_usage")} - {*range(1, 8)} != set()
+
+
+def _with(change: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    return {**answer, **change}
+
+
+@pytest.mark.parametrize("count", [None, "many", {}, [1], ""])
+def test_counts_that_cannot_be_read_confirm_no_deletion(box: Sandbox, count: Any) -> None:
+    stream = "segment_memberships"
+    calm = run_tap(config_for(box), streams=[stream])
+    right = box.gate.app
+    changes: dict[str, dict[str, Any]] = {
+        "GET /v1/segments/*/membership": {"identifiers": None, "ids": None, "next": ""},
+        "GET /v1/segments/*/customer_count": {"count": count},
+    }
+    for path, change in changes.items():
+        box.gate.app = Edited(path, partial(_with, change)).around(box.gate.app)
+    output = run_tap(config_for(box), streams=[stream], state=copy.deepcopy(calm.states[-1]))
+    box.gate.app = right
+    assert calm.records[stream]
+    assert not output.records[stream]
+    assert "ACTIVATE_VERSION" in calm.types
+    assert "ACTIVATE_VERSION" not in output.types
+
+
+@pytest.mark.parametrize("date", ["yesterday", "Wed, 01 Apr 2020 12:00:00 GMT"])
+def test_an_address_whose_clock_is_odd_costs_its_stream_alone(
+    box: Sandbox, caplog: pytest.LogCaptureFixture, date: str
+) -> None:
+    body: dict[str, Any] = {"snippets": []}
+    box.fail(status=200, times=4, body=body, headers={"date": date}, path="/v1/snippets")
+    output = run_tap(config_for(box), streams=["collections", "messages", "snippets"], fails=True)
+    assert output.problem.startswith("Incomplete: snippets could not be read")
+    assert "The answers to GET /v1/snippets have no Date of now" in caplog.text
+    assert output.bookmark("messages") == rfc3339(NOW)
+    assert output.records["collections"]
+
+
+@pytest.mark.parametrize("created", [NOW + DAY, "2999-01-01", 32_503_680_000])
+def test_a_sender_created_in_the_future_is_counted_all_the_same(box: Sandbox, created: Any) -> None:
+    def edit(answer: Any) -> None:
+        for row in answer["campaigns"]:
+            row["created"] = created
+
+    calm = run_tap(config_for(box), streams=["journey_metrics"])
+    box.gate.app = Edited("GET /v1/campaigns", edit).around(box.gate.app)
+    output = run_tap(config_for(box), streams=["journey_metrics"])
+    assert calm.records["journey_metrics"]
+    assert output.records["journey_metrics"] == calm.records["journey_metrics"]
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_an_address_that_asks_for_a_long_wait_is_given_up_at_once_if_others_answer(
+    *, others: bool
+) -> None:
+    defaults = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
+    settings = {**defaults, "app_api_key": "none", "api_url": "https://api.test"}
+    client = Client(Settings.of(settings))
+    client.health = Health(lambda _: others)
+    tries = Patience(client, Question("GET", "/v1/messages"), "messages")
+    assert not tries.is_over(PassingFault("status 503", 60.0))
+    assert tries.is_over(PassingFault("status 503", 600.0)) == others
