@@ -483,6 +483,14 @@ def suspiciously_few(stream: str, found: str, known: int) -> str:
     )
 
 
+def rows_kept(stream: str, reasons: str) -> str:
+    """A mirror was read, but the read does not prove what is gone."""
+    return (
+        f"Stream {stream!r}: {reasons}. So the target keeps rows that did not come, which may be "
+        "deleted ones; they leave with the next complete sync that is not disturbed."
+    )
+
+
 def not_on_plan(request: str) -> Problem:
     """A 404 for a whole list."""
     return Problem(

@@ -1,7 +1,9 @@
 """Lists whose page tokens are positions, and that may move while they are read.
 
 When a row leaves, all rows after it move up, and the first row of the next page is skipped. So each
-page is asked for again after the one that follows it: what has moved into it is then seen.
+page is asked for again after the one that follows it: what has moved into it is then seen. When a
+row enters before the place that is being read, all later rows move down and come twice. The row may
+come from a page that is still to be read, and then it is not seen at all: the list counts as moved.
 """
 
 from __future__ import annotations
@@ -57,6 +59,10 @@ class _Place:
         )
         return page
 
+    def repeats(self, before: _Place) -> bool:
+        """Whether rows of an earlier page have moved down into this one."""
+        return not set(self.names).isdisjoint(before.names)
+
     def bridges(self, before: _Place, following: _Place) -> bool:
         """Whether it reaches from the rows of one page to those of the next, without a gap."""
         names = set(self.names)
@@ -74,6 +80,8 @@ def steady(
         place = _Place(page)
         yield page
         if before is not None:
+            if place.repeats(before):
+                moved()
             place = yield from _settle(client, key, before, place, moved)
         before = place
 

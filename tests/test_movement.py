@@ -62,10 +62,10 @@ EACH_KIND = [
 
 
 def _read(
-    make: Callable[..., Sandbox], case: Paged, **shift: Any
+    make: Callable[..., Sandbox], case: Paged, kind: type[Shift] = Shift, **shift: Any
 ) -> tuple[set[tuple[Any, ...]], Output, Sandbox]:
     box = make(workspace=few_senders(people=120, newsletters=7, objects_per_type=11))
-    box.shift(Shift(case.path, case.key, page=case.page, **shift))
+    box.shift(kind(case.path, case.key, page=case.page, **shift))
     config = config_for(box, concurrency=1, customers_sync="full", **case.settings)
     output = run_tap(config, streams=[case.stream], full_table=[case.stream])
     keys = output.keys[case.stream]
@@ -92,6 +92,26 @@ def test_no_row_is_skipped_when_one_before_it_leaves(
     assert "ACTIVATE_VERSION" in output.types
     pages = [call for call in box.calls if call.path == case.path]
     assert len(pages) != 1, "it has only one page"
+
+
+class _Jump(Shift):
+    """The last row of the list moves to its front once some pages have been read."""
+
+    def left(self, rows: list[Any]) -> list[Any]:
+        return rows[-1:] + rows[:-1] if self.read >= 3 else rows  # noqa: PLR2004 - two, and one again
+
+
+@pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")
+def test_a_row_that_moves_to_pages_already_read_is_not_taken_for_gone(
+    make_sandbox: Callable[..., Sandbox], case: Paged, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, _, _ = _read(make_sandbox, case)
+    found, output, _ = _read(make_sandbox, case, kind=_Jump)
+    assert found == whole or "ACTIVATE_VERSION" not in output.types
+    warnings = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+    told = [line for line in warnings if "moved while it was read" in line or "during" in line]
+    assert len(told) == (found != whole)
+    assert all(f"Stream '{case.stream}'" in line for line in told)
 
 
 @pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")

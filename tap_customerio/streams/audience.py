@@ -282,6 +282,14 @@ _OVERLAP = 20
 _PASSES = 3
 
 
+def _follows(names: list[int], before: list[int]) -> bool:
+    """Whether a page begins among the last rows of the one before, which it should overlap.
+
+    If it begins earlier a row has entered before it, perhaps from a page that is still to be read.
+    """
+    return bool(names) and names[0] in before[-_OVERLAP:]
+
+
 class Suppressed(NamedTuple):
     """One list of the e-mail provider: its type, and the sending domain if one is asked for."""
 
@@ -332,7 +340,7 @@ class EspSuppressions(CustomerioStream):
         self.moved()
 
     def _overlapping(self, path: str) -> Generator[Rows, None, bool]:
-        """Pages that share rows; whether all do, so that none moved up unseen between two."""
+        """Pages that share rows; whether all share the same, so that none moved unseen."""
         seen: set[object] = set()
         before: list[int] = []
         offset = 0
@@ -341,7 +349,7 @@ class EspSuppressions(CustomerioStream):
             page, _ = self.client.page(path, "suppressions", seen, params=params)
             names = page.names()
             yield page
-            if before and set(before).isdisjoint(names):
+            if before and not _follows(names, before):
                 return False
             if len(names) < _SUPPRESSED:
                 return True

@@ -16,7 +16,7 @@ from tap_customerio.engine import Lane
 from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader, identifier, seconds, within
 from tap_customerio.steady import Listing, steady
-from tap_customerio.streams.proof import Proof
+from tap_customerio.streams.proof import END, TEST, Proof
 from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import HOUR, parse, rfc3339
@@ -190,9 +190,9 @@ class CustomerioStream(SdkStream):
         self.outcome, self.proof = ReadOutcome(), Proof(self)
         vars(self).pop("read", None)  # it counts for the outcome of its own run
         if self.settings.end is not None:
-            self.outcome.doubts.append("end_date restricts the read")
+            self.outcome.doubts.append(END)
         if self.ABORT_AT_RECORD_COUNT is not None:
-            self.outcome.doubts.append("a test reads only the first records")
+            self.outcome.doubts.append(TEST)
         self._unmapped.clear()
         self._since = None
         bookmark = self.bookmark(self.last)

@@ -24,6 +24,7 @@ from tap_customerio.schema import (
 from tap_customerio.steady import steady
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.log import LOG_LAG, LOGGED, entries, named
+from tap_customerio.streams.proof import CHANGES
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ class Customers(CustomerioStream):
             for first in range(0, len(ids), _HYDRATED):
                 yield ids[first : first + _HYDRATED]
         if self._changes is not None:
-            self.outcome.doubts.append("only people who changed were read")
+            self.outcome.doubts.append(CHANGES)
 
     def pages(self, piece: list[str]) -> Iterator[Rows | Split[list[str]]]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import problems
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream
 
 _OTHER_FILTER = "a setting that restricts the read changed since the last sync"
+
+_FIRST_EMPTY = "nothing came, and no earlier read says what to expect"
+END, TEST, CHANGES = (
+    "end_date restricts the read",
+    "a test reads only the first records",
+    "only people who changed were read",
+)
+_EXPECTED = frozenset({_OTHER_FILTER, _FIRST_EMPTY, END, TEST, CHANGES})
+"""Doubts that follow from what was asked for; all others are worth a warning."""
 
 
 class Proof:
@@ -61,7 +71,7 @@ class Proof:
             return False
         if known is None:
             if not self.rows:
-                self._keep_rows("nothing came, and no earlier read says what to expect")
+                self._keep_rows(_FIRST_EMPTY)
             return False
         return 2 * self.rows < known
 
@@ -103,8 +113,10 @@ class Proof:
         if stream.outcome.proves_absence:
             return True
         if stream.outcome.is_complete:
-            reasons = "; ".join(dict.fromkeys(stream.outcome.doubts))
-            stream.logger.info("The target keeps rows that did not come: %s.", reasons)
+            reasons = dict.fromkeys(stream.outcome.doubts)
+            level = logging.INFO if reasons.keys() <= _EXPECTED else logging.WARNING
+            kept = problems.rows_kept(stream.name, "; ".join(reasons))
+            stream.logger.log(level, "%s", kept)
         return False
 
     def _restricted(self) -> str | None:
