@@ -483,6 +483,14 @@ def suspiciously_few(stream: str, found: str, known: int) -> str:
     )
 
 
+def counted_more(stream: str, found: str, counted: int) -> str:
+    """A mirror came back with less than half of what another part of the API counts."""
+    return (
+        f"Stream {stream!r}: {found}, but another part of the API counts {counted:,}. The target "
+        "keeps all rows until both agree."
+    )
+
+
 def rows_kept(stream: str, reasons: str) -> str:
     """A mirror was read, but the read does not prove what is gone."""
     return (

@@ -203,3 +203,31 @@ def test_a_search_that_finds_nobody_drops_nobody(
     assert len(second.records["customers"]) == (
         len(first.records["customers"]) if times == 1 else 0
     )
+
+
+def test_what_the_workspace_counts_outweighs_searches_that_keep_finding_nobody(
+    make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    box = make_sandbox(workspace=small())
+    config = config_for(box, customers_sync="full")
+    output = run_tap(config, streams=["customers"])
+    body = {"identifiers": None, "ids": None, "next": ""}
+    box.fail(status=200, times=99, body=body, path="/v1/customers")
+    for _ in range(3):
+        output = run_tap(config, streams=["customers"], state=output.states[-1])
+        assert not activated(output)
+        assert "another part of the API counts" in caplog.text
+        caplog.clear()
+
+
+@pytest.mark.parametrize("left_out", [range(6), range(100)])
+def test_segments_that_are_not_listed_do_not_take_their_members_along(
+    make_sandbox: Callable[..., Sandbox], left_out: range
+) -> None:
+    box = make_sandbox(workspace=small())
+    first = run_tap(config_for(box), streams=["segment_memberships"])
+    box.shift(Shift("/v1/segments", "segments", {0: left_out}))
+    second = run_tap(config_for(box), streams=["segment_memberships"], state=first.states[-1])
+    assert not activated(second)
+    third = run_tap(config_for(box), streams=["segment_memberships"], state=second.states[-1])
+    assert activated(third) == {"segment_memberships"}

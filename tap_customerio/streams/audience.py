@@ -93,6 +93,10 @@ class SegmentUsage(ChildStream):
     )
 
 
+_SEGMENTS = "segments"
+"""In the state of the memberships: how many segments there were."""
+
+
 class SegmentMemberships(ChildStream):
     """Segment memberships: the people in each segment."""
 
@@ -106,11 +110,21 @@ class SegmentMemberships(ChildStream):
     schema = record(integer("segment_id"), IDENTIFIERS, key=primary_keys)
 
     def count_otherwise(self) -> int | None:
-        """The sum of what the API counts in each segment, if it counts them all."""
-        paths = (f"{Segments.path}/{quoted(piece)}/customer_count" for piece in self.slices())
+        """The sum of what the API counts in each segment, if all are listed and counted."""
+        listed = self.slices()
+        known = self.last.get(_SEGMENTS)
+        if not isinstance(known, int) or len(listed) < known:
+            return None
+        paths = (f"{Segments.path}/{quoted(piece)}/customer_count" for piece in listed)
         answers = (self.client.fetch("GET", path, expect="count") for path in paths)
         counts = [number(answer.get("count")) for answer in answers]
         return None if None in counts else sum(filter(None, counts))
+
+    def finish_all(self) -> None:
+        """All records have been written; the state keeps how many segments they belong to."""
+        super().finish_all()
+        if self.outcome.proves_absence:
+            self.remember(**{_SEGMENTS: len(self.slices())})
 
 
 class Activities(CustomerioStream):

@@ -420,7 +420,7 @@ class ChildStream(CustomerioStream):
     parent_key: ClassVar[str]
     page_size: ClassVar[int | None] = None
 
-    def slices(self) -> Iterable[Any]:
+    def slices(self) -> dict[Any, None]:
         """The parents' ids."""
         rows = self.listed(self.parent.listing(self.client))
         return dict.fromkeys(number for number, _ in self.with_ids(rows, self.parent.name))

@@ -89,13 +89,20 @@ class Proof:
             raise
         except problems.Problem:
             counted = None
-        if counted is None or abs(counted - self.rows) > max(counted, self.rows) // 10:
+        if counted is not None and 2 * self.rows < counted:
+            self._keep_rows(f"two reads found {self.rows:,} rows", counted)
+        elif counted is None or abs(counted - self.rows) > max(counted, self.rows) // 10:
             self._keep_rows(f"two reads found {self.rows:,} rows")
 
-    def _keep_rows(self, reason: str) -> None:
-        """Doubt, until the next sync sees the same."""
+    def _keep_rows(self, reason: str, counted: int | None = None) -> None:
+        """Doubt, until the next sync sees the same; or as long as the API itself counts more."""
         self._stream.outcome.doubts.append(reason)
         self._stream.stream_state["rows_seen"] = self.rows
+        if counted is not None:
+            self._stream.stream_state.pop("rows_seen")
+            told = problems.counted_more(self._stream.name, reason, counted)
+            self._stream.logger.warning("%s", told)
+            return
         if (known := self._number("rows")) is not None:
             told = problems.suspiciously_few(self._stream.name, reason, known)
             self._stream.logger.warning("%s", told)
