@@ -98,7 +98,7 @@ class _Jump(Shift):
     """The last row of the list moves to its front once some pages have been read."""
 
     def left(self, rows: list[Any]) -> list[Any]:
-        return rows[-1:] + rows[:-1] if self.read >= 3 else rows  # noqa: PLR2004 - two, and one again
+        return rows[-1:] + rows[:-1] if self.read >= 3 else rows
 
 
 @pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")
