@@ -155,6 +155,14 @@ def nothing_to_reverse() -> Problem:
     )
 
 
+def unproven_workspace(workspace: int) -> Problem:
+    """Another workspace may have blocked the same identifiers for good reason."""
+    return Problem(
+        f"site_id and track_api_key belong to workspace {workspace}, and the account has several: "
+        f"nothing was freed. If that is where to free identifiers, add --workspace {workspace}."
+    )
+
+
 def bad_corrections(path: str, reason: str) -> Problem:
     """The file of --categories."""
     return Problem(

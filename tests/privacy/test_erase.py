@@ -456,6 +456,14 @@ def test_unsuppressed_identifiers_can_be_used_again(desk: Desk) -> None:
     assert again not in {None, names["cio_id"]}
 
 
+def test_nothing_is_freed_in_a_workspace_that_was_not_named(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk({"siblings": [1002]})
+    screen = desk.ask("unsuppress", "--id", "u-7")
+    refused(screen, desk, "add --workspace 1001")
+    assert desk.ask("unsuppress", "--id", "u-7", "--workspace", "1001", to="b").code == 0
+    assert len(acts(desk)) == 1
+
+
 def test_a_kind_that_nothing_can_be_blocked_by_cannot_be_freed(desk: Desk) -> None:
     screen = desk.ask("unsuppress", "--phone", "+358401234567")
     assert screen.code == 1

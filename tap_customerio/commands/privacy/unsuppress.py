@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tap_customerio import problems
-from tap_customerio.commands.privacy.job import Job, asked_for
+from tap_customerio.commands.privacy.job import Job, asked_for, workspace_option
 from tap_customerio.privacy import refusals
 from tap_customerio.privacy.evidence import UNSUPPRESSED, Outcome
 from tap_customerio.track import connect
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @asked_for
-def unsuppress(**asked: Any) -> None:
+@workspace_option
+def unsuppress(*, workspace: int | None, **asked: Any) -> None:
     """Let identifiers be used again that were blocked by mistake.
 
     Neither the profile nor its history comes back. Id and e-mail address are freed one by one.
@@ -28,7 +29,9 @@ def unsuppress(**asked: Any) -> None:
     Example: tap-customerio privacy unsuppress --email ada@example.com --output ada-again
     """
     job = Job({"command": "unsuppress"}, **asked)
-    track, _ = connect(job.settings, job.client)
+    track, account = connect(job.settings, job.client, workspace)
+    if not account.is_proven:
+        raise refusals.unproven_workspace(account.workspace_id)
 
     def work(_: Line, request: Request) -> Outcome:
         try:
