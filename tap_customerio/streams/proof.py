@@ -36,6 +36,7 @@ class Proof:
         """Nothing has been read yet."""
         self._stream = stream
         self.rows = 0
+        self._has_warned = False
         self.not_found: list[tuple[Any, str]] = []
         """Slices that answered 404, and their requests."""
 
@@ -99,11 +100,13 @@ class Proof:
         self._stream.outcome.doubts.append(reason)
         self._stream.stream_state["rows_seen"] = self.rows
         if counted is not None:
+            self._has_warned = True
             self._stream.stream_state.pop("rows_seen")
             told = problems.counted_more(self._stream.name, reason, counted)
             self._stream.logger.warning("%s", told)
             return
         if (known := self._number("rows")) is not None:
+            self._has_warned = True
             told = problems.suspiciously_few(self._stream.name, reason, known)
             self._stream.logger.warning("%s", told)
 
@@ -121,7 +124,8 @@ class Proof:
             return True
         if stream.outcome.is_complete:
             reasons = dict.fromkeys(stream.outcome.doubts)
-            level = logging.INFO if reasons.keys() <= _EXPECTED else logging.WARNING
+            is_known = self._has_warned or reasons.keys() <= _EXPECTED
+            level = logging.INFO if is_known else logging.WARNING
             kept = problems.rows_kept(stream.name, "; ".join(reasons))
             stream.logger.log(level, "%s", kept)
         return False
