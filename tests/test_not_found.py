@@ -10,7 +10,7 @@ from harness import Output, config_for, few_senders, run_tap, small
 from tap_customerio.sandbox import Quirks
 from tap_customerio.sandbox.shifting import Shift
 from tap_customerio.streams import all_streams
-from tap_customerio.streams.base import ChildStream
+from tap_customerio.streams.lists import ChildStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

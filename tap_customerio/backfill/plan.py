@@ -12,8 +12,8 @@ from tap_customerio import problems
 from tap_customerio.backfill.deliveries import Count, Curve, counts
 from tap_customerio.reader import seconds
 from tap_customerio.streams.audience import Activities
-from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
 from tap_customerio.streams.folders import FolderStream
+from tap_customerio.streams.lists import ChildStream, ListStream
 from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.streams.slices import checked
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.backfill.job import Job
     from tap_customerio.client import Client
+    from tap_customerio.streams.base import CustomerioStream
     from tap_customerio.tap import TapCustomerio
 
 _PAGE = 1000

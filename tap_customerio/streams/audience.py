@@ -20,7 +20,8 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
+from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.lists import ChildStream, ListStream
 from tap_customerio.streams.log import arrival
 from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people
 from tap_customerio.windows import BEGINNING, DAY, rfc3339

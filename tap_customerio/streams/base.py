@@ -11,7 +11,6 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 
 from tap_customerio import problems
 from tap_customerio.catalog import deselected
-from tap_customerio.client import quoted
 from tap_customerio.engine import Lane
 from tap_customerio.outcome import ReadOutcome
 from tap_customerio.reader import Reader, identifier, seconds, within
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_customerio.answers import Answer, Page
+    from tap_customerio.answers import Page
     from tap_customerio.client import Client
     from tap_customerio.engine import Engine, Split
     from tap_customerio.schema import Schema
@@ -388,57 +387,3 @@ class CustomerioStream(SdkStream):
         """Keep what the next run has to know, and write the state."""
         self.stream_state.update(facts)
         self.write_state()
-
-
-class ListStream(CustomerioStream):
-    """A list that the API always gives whole."""
-
-    path: ClassVar[str]
-    records_key: ClassVar[str]
-    page_size: ClassVar[int | None] = None
-
-    def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
-        """The list, shared with every other stream that needs it."""
-        yield self.listed(self.listing(self.client))
-
-    @classmethod
-    def listing(cls, client: Client) -> list[dict[str, Any]]:
-        """All rows of the list, read once per run."""
-        return client.listing(cls.path, cls.records_key, params={"limit": cls.page_size})
-
-
-class ChildStream(CustomerioStream):
-    """A list of its own for each row of another list; a parent deleted meanwhile has none."""
-
-    vanishing = True
-    parent: ClassVar[type[ListStream]]
-    path: ClassVar[str]
-    records_key: ClassVar[str | None] = None
-    single_key: ClassVar[str | None] = None
-    expected: ClassVar[str | None] = None
-    """A member without which an answer that is no list cannot be right."""
-    parent_key: ClassVar[str]
-    page_size: ClassVar[int | None] = None
-
-    def slices(self) -> dict[Any, None]:
-        """The parents' ids."""
-        rows = self.listed(self.parent.listing(self.client))
-        return dict.fromkeys(number for number, _ in self.with_ids(rows, self.parent.name))
-
-    def pages(self, piece: Any) -> Iterator[Rows]:
-        """One parent's rows, page by page."""
-        path = f"{self.parent.path}/{quoted(piece)}/{self.path}"
-        params = {"limit": self.page_size}
-        if self.records_key is not None:
-            yield from self.steady(path, self.records_key, params=params)
-        else:
-            expected = self.single_key or self.expected
-            yield self.rows(self.client.fetch("GET", path, expect=expected))
-
-    def rows(self, answer: Answer) -> Rows:
-        """The one row of an answer that is no list: its member `single_key`, or the whole."""
-        return [answer.object(self.single_key) if self.single_key else answer.whole()]
-
-    def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
-        """The row, with its parent's id."""
-        return super().record({**raw, self.parent_key: piece}, piece)

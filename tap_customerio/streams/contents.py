@@ -6,7 +6,7 @@ Bodies are large: most of these streams are deselected by default.
 from __future__ import annotations
 
 from tap_customerio.schema import Schema, array_of, boolean, integer, record, text, timestamp
-from tap_customerio.streams.base import ChildStream
+from tap_customerio.streams.lists import ChildStream
 from tap_customerio.streams.sends import (
     Broadcasts,
     Campaigns,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.answers import Answer
     from tap_customerio.schema import Schema
-    from tap_customerio.streams.base import ListStream
+    from tap_customerio.streams.lists import ListStream
     from tap_customerio.streams.series import Counted, Series
 
 _CUT = ("resolution", "timezone", "period_start")

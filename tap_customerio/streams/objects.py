@@ -18,7 +18,8 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.base import CustomerioStream, ListStream
+from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.lists import ListStream
 from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people, workspace_count
 from tap_customerio.streams.slices import attempted
 

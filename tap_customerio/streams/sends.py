@@ -16,7 +16,7 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.base import ListStream
+from tap_customerio.streams.lists import ListStream
 from tap_customerio.windows import BEGINNING, DAY
 
 if TYPE_CHECKING:

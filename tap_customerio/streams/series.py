@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_customerio.answers import Answer
-    from tap_customerio.streams.base import ListStream, Rows
+    from tap_customerio.streams.base import Rows
+    from tap_customerio.streams.lists import ListStream
 
 _STRETCH = 3_600 * DAY
 _FEWEST_STEPS = 2

@@ -17,8 +17,9 @@ from tap_customerio.schema import (
     timestamp,
 )
 from tap_customerio.steady import Listing
-from tap_customerio.streams.base import ChildStream, CustomerioStream, ListStream
+from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.folders import FolderStream
+from tap_customerio.streams.lists import ChildStream, ListStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

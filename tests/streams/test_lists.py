@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_customerio.streams import all_streams
-from tap_customerio.streams.base import ChildStream
+from tap_customerio.streams.lists import ChildStream
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, parse
 
