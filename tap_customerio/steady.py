@@ -8,6 +8,7 @@ come from a page that is still to be read, and then it is not seen at all: the l
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,23 +42,12 @@ class Listing(list[Any]):
 
 
 class _Place:
-    """A page as it was when it was read: where, and the names of its rows."""
+    """A page as it was when it was read: where, and the names and contents of its rows."""
 
     def __init__(self, page: Page) -> None:
         self.asked, self.more = page.asked, page.more
         self.names = page.names()
-
-    def read_again(self, client: Client, key: str) -> Page:
-        question = self.asked
-        page, _ = client.page(
-            question.path,
-            key,
-            set(),
-            method=question.method,
-            params=question.params,
-            body=question.body,
-        )
-        return page
+        self.rows = page.contents()
 
     def repeats(self, before: _Place) -> bool:
         """Whether rows of an earlier page have moved down into this one."""
@@ -74,7 +64,8 @@ class _Place:
 def steady(
     client: Client, key: str, pages: Iterable[Page], moved: Callable[[], None]
 ) -> Iterator[Page]:
-    """Pages of a list, and again those that moved; calls `moved` if it never stands still."""
+    """Pages of a list, and what moved into them; calls `moved` if it never stands still."""
+    walk = _Walk(client, key, moved)
     before: _Place | None = None
     for page in pages:
         place = _Place(page)
@@ -82,24 +73,51 @@ def steady(
         if before is not None:
             if place.repeats(before):
                 moved()
-            place = yield from _settle(client, key, before, place, moved)
+            place = yield from walk.settle(before, place)
         before = place
 
 
-def _settle(
-    client: Client, key: str, before: _Place, place: _Place, moved: Callable[[], None]
-) -> Generator[Page, None, _Place]:
-    """Make sure that no row moved from the second place to the first unseen; the second place."""
-    for _ in range(_TRIES):
-        page = before.read_again(client, key)
-        again = _Place(page)
-        if again.names == before.names:
-            return place
-        yield page
-        if again.bridges(before, place):
-            return place
-        page = place.read_again(client, key)
-        before, place = again, _Place(page)
-        yield page
-    moved()
-    return place
+class _Walk:
+    """Through one list; what its last pages had is not given on again."""
+
+    def __init__(self, client: Client, key: str, moved: Callable[[], None]) -> None:
+        self._client, self._key, self._moved = client, key, moved
+        self._recent: deque[set[int]] = deque(maxlen=2)  # rows of the last places
+
+    def settle(self, before: _Place, place: _Place) -> Generator[Page, None, _Place]:
+        """Make sure that no row moved from the second place to the first unseen; the second place.
+
+        Gives pages of what has not been seen there.
+        """
+        own = before.rows | place.rows
+        for _ in range(_TRIES):
+            page = self._read_again(before)
+            again = _Place(page)
+            if again.names == before.names:
+                break
+            page.leave_out(own.union(*self._recent))
+            own |= again.rows
+            yield page
+            if again.bridges(before, place):
+                break
+            page = self._read_again(place)
+            before, place = again, _Place(page)
+            page.leave_out(own.union(*self._recent))
+            own |= place.rows
+            yield page
+        else:
+            self._moved()
+        self._recent.append(own)
+        return place
+
+    def _read_again(self, place: _Place) -> Page:
+        question = place.asked
+        page, _ = self._client.page(
+            question.path,
+            self._key,
+            set(),
+            method=question.method,
+            params=question.params,
+            body=question.body,
+        )
+        return page

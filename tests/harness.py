@@ -109,6 +109,7 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     catalog: Mapping[str, Any] | None = None,
     state: dict[str, Any] | None = None,
     full_table: Iterable[str] = (),
+    incremental: Iterable[str] = (),
     stdout: io.BytesIO | None = None,
     fails: bool | None = False,
 ) -> Output:
@@ -123,6 +124,8 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
         tap = TapCustomerio(config=dict(config), state=state, catalog=catalog or select(streams))
         for name in full_table:
             tap.streams[name].forced_replication_method = "FULL_TABLE"
+        for name in incremental:
+            tap.streams[name].forced_replication_method = "INCREMENTAL"
         try:
             tap.sync_all()
         except Problem as why:

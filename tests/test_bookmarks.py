@@ -32,7 +32,9 @@ def test_an_incremental_list_is_read_again_from_an_hour_before_its_bookmark(
 ) -> None:
     campaign = sandbox.workspace.campaigns(NOW)[0]
     state = state_at("campaigns", campaign["updated"] + ahead)
-    output = run_tap(config_for(sandbox), streams=["campaigns"], state=state)
+    output = run_tap(
+        config_for(sandbox), streams=["campaigns"], incremental=["campaigns"], state=state
+    )
     assert (campaign["id"] in output.ids("campaigns")) is is_sent
 
 

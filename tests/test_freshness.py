@@ -198,8 +198,9 @@ def test_a_read_cut_short_removes_nothing(sandbox: Sandbox, stream: str, path: s
 
 
 def test_what_adds_rows_or_reads_a_range_drops_nothing(sandbox: Sandbox) -> None:
-    streams = ["activities", "campaigns", "messages", "metrics", "segment_counts"]
+    streams = ["activities", "messages", "metrics", "segment_counts"]
     output = run_tap(config_for(sandbox, start_date=rfc3339(BEGUN)), streams=streams)
+    assert all(output.records[stream] for stream in streams)
     assert "ACTIVATE_VERSION" not in output.types
     assert all(message.get("version") is None for message in output.messages)
 

@@ -14,7 +14,7 @@ from tap_customerio.client import Client
 from tap_customerio.sandbox import Faults, Workspace
 from tap_customerio.sandbox.mishaps import HARMLESS, PASSING
 from tap_customerio.settings import SETTINGS, Settings
-from tap_customerio.windows import DAY, parse
+from tap_customerio.windows import DAY, HOUR, parse
 
 if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
@@ -130,8 +130,14 @@ def test_deliveries_made_while_a_window_is_read_come_once_now_or_next_time() -> 
         config = config_for(box, start_date="2026-02-01")
         first = run_tap(config, streams=["messages"])
         second = run_tap(config, streams=["messages"], state=first.states[-1])
-        end = parse(second.bookmark("messages"))
-        truth = [row["id"] for row in size.deliveries(SINCE, end, now=box.clock.now())]
+        now = box.clock.now()
+    middle, end = (parse(output.bookmark("messages")) for output in (first, second))
+
+    def made(start: int, end: int) -> list[str]:
+        return [row["id"] for row in size.deliveries(start, end, now=now)]
+
     assert faults.injected["time_passes"] >= 5
-    assert second.ids("messages")
-    assert sorted(first.ids("messages") + second.ids("messages")) == sorted(truth)
+    assert sorted(first.ids("messages")) == sorted(made(SINCE, middle))
+    an_hour_old = made(middle - HOUR, end - HOUR)  # which are read again, as any later sync does
+    assert made(middle, end)
+    assert sorted(second.ids("messages")) == sorted(made(middle, end) + an_hour_old)
