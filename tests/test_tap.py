@@ -89,7 +89,7 @@ def test_the_last_message_is_a_state_with_every_stream(sandbox: Sandbox) -> None
     assert first.states[-1]["bookmarks"].keys() == first.schemas.keys()
 
 
-def test_states_hold_bookmarks_and_nothing_else(sandbox: Sandbox) -> None:
+def test_states_hold_bookmarks_and_counts_and_nothing_else(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=CORE)
     kept = {
         name
@@ -100,6 +100,7 @@ def test_states_hold_bookmarks_and_nothing_else(sandbox: Sandbox) -> None:
     assert kept == {
         *("replication_key", "replication_key_value", "resolution", "timezone"),
         *("rescans", "rescans_began", "full_at", "changes_until"),
+        "rows",  # of the last complete read, to notice when much less comes
     }
 
 
@@ -202,4 +203,12 @@ def test_nothing_is_asked_for_twice_in_a_run_and_no_field_is_left_out(
         if call.path not in ("/v1/objects", "/v1/customers", "/v1/customers/attributes")
     )
     assert len(asked) > 200
-    assert [question for question, times in asked.items() if times > 1] == []
+    # Targets delete what a mirror lacks: the first of two pages is asked for again at the end.
+    followed = {
+        (method, path, tuple(pair for pair in query if pair[0] != "start"))
+        for method, path, query in asked
+        if "start" in dict(query) and path not in ("/v1/activities", "/v1/messages")
+    }
+    followed &= asked.keys()
+    assert {question for question, times in asked.items() if times > 1} == followed
+    assert {asked[question] for question in followed} == {2}
