@@ -70,6 +70,7 @@ class Hostile:
         """Change about so much of what can be changed; the same, if asked for again."""
         self._seed, self._rate = seed, rate
         self.changed: Counter[str] = Counter()
+        self._answers: dict[tuple[Any, ...], Any] = {}
 
     def change(self, stream: str, rows: list[Any], chance: Random) -> None:
         """Change some of the rows of a stream in an answer."""
@@ -88,7 +89,10 @@ class Hostile:
             start, *rest = sent
             body = b"".join(message.get("body", b"") for message in rest)
             if start["status"] == 200:
-                body = json.dumps(self.answer(scope, json.loads(body))).encode()
+                question = scope["method"], scope["path"], scope["query_string"]
+                if scope["method"] != "GET" or question not in self._answers:
+                    self._answers[question] = self.answer(scope, json.loads(body))
+                body = json.dumps(self._answers[question]).encode()
                 size = b"%d" % len(body)
                 start["headers"] = [
                     (name, size if name == b"content-length" else value)
