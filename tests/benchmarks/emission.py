@@ -27,7 +27,7 @@ import simplejson  # type: ignore[import-untyped]  # as the SDK does
 from singer_sdk import Stream, Tap
 
 from tap_customerio.answers import Answer, Page, decode
-from tap_customerio.sandbox import Workspace
+from tap_customerio.sandbox import Clock, Sandbox, Workspace
 from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.people import Customers
 from tap_customerio.tap import TapCustomerio
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 NOW = parse("2026-04-01")
-CONFIG = {"app_api_key": "unused"}
+CONFIG: dict[str, object] = {"app_api_key": "unused"}
 _TIMES = [
     name
     for name, kind in Messages.schema["properties"].items()
@@ -236,8 +236,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     _fill(options.deliveries, options.people)
-    _emission("messages", options.deliveries, options.rounds)
-    _emission("customers", options.people, options.rounds)
+    # It answers what a run asks besides: whose key it is, and who left.
+    with Sandbox(Workspace(per_day=1, people=1), clock=Clock(NOW)) as sandbox:
+        CONFIG.update(app_api_key=sandbox.app_api_key, api_url=sandbox.url)
+        _emission("messages", options.deliveries, options.rounds)
+        _emission("customers", options.people, options.rounds)
     _start_up(options.rounds)
 
 
