@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -21,6 +22,15 @@ hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def levels_kept() -> Iterator[None]:
+    """A command that lowers the level of the tap's log does so in its own test only."""
+    logger = logging.getLogger("tap-customerio")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture
