@@ -1,0 +1,127 @@
+"""What a release needs: metadata, workflows, a definition for Meltano Hub, examples."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hub_definition
+import yaml
+from dotenv import dotenv_values
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
+from packaging.specifiers import SpecifierSet
+from terminal import typed
+
+from tap_customerio.settings import SETTINGS
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tap_customerio.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = {
+    path.stem: yaml.safe_load(path.read_text())
+    for path in (ROOT / ".github" / "workflows").glob("*.yml")
+}
+PARTS = set(re.findall(r"^      (\w+)\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
+
+
+def metadata() -> Any:
+    """The core metadata as a build has them."""
+    return ProjectMetadata(str(ROOT), PluginManager()).core
+
+
+def steps(workflow: str) -> list[dict[str, Any]]:
+    """All steps of a workflow."""
+    return [step for job in WORKFLOWS[workflow]["jobs"].values() for step in job.get("steps", ())]
+
+
+def test_the_hub_definition_is_generated_from_about() -> None:
+    assert hub_definition.FILE.read_text() == hub_definition.definition(), (
+        "run: python tests/hub_definition.py"
+    )
+
+
+def test_a_release_links_to_the_repository_that_it_is_made_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("REPOSITORY_URL", raising=False)
+    assert metadata().urls == {}
+    monkeypatch.setenv("REPOSITORY_URL", "https://git.example/acme/tap-customerio/")
+    urls = metadata().urls
+    assert urls["Changelog"] == "https://git.example/acme/tap-customerio/blob/main/CHANGELOG.md"
+    assert urls["Issues"] == "https://git.example/acme/tap-customerio/issues"
+    for workflow in WORKFLOWS.values():
+        assert workflow["env"]["REPOSITORY_URL"].endswith("/${{ github.repository }}")
+
+
+def test_a_release_says_who_made_it_and_what_it_runs_on() -> None:
+    core = metadata()
+    assert core.authors
+    pythons = [
+        name.rpartition(" ")[2]
+        for name in core.classifiers
+        if re.fullmatch(r"Programming Language :: Python :: 3\.\d+", name)
+    ]
+    assert pythons == WORKFLOWS["ci"]["jobs"]["tests"]["strategy"]["matrix"]["python"]
+    supported = SpecifierSet(core.requires_python)
+    assert [python in supported for python in ("3.9", *pythons)] == [False, *[True] * len(pythons)]
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    files = (ROOT / "tap_customerio").rglob("*.py")
+    imported = {
+        name
+        for path in files
+        for name in re.findall(r"^ *(?:import|from) (\w+)", path.read_text(), re.MULTILINE)
+    }
+    declared = {re.split(r"[^\w-]", name)[0] for name in metadata().dependencies}
+    assert "jsonschema" in imported
+    assert "jsonschema" in declared  # target-jsonl pins an old one: pip says so at once
+
+
+def test_workflows_run_the_parts_that_there_are() -> None:
+    matrix = WORKFLOWS["ci"]["jobs"]["checks"]["strategy"]["matrix"]["part"]
+    assert set(matrix) == PARTS - {"tests", "fast"}  # which is in tests
+    calls = [step["run"] for name in WORKFLOWS for step in steps(name) if ".ci/run" in str(step)]
+    named = {call.removeprefix(".ci/run ") for call in calls}
+    assert named - {"${{ matrix.part }}"} <= PARTS
+    assert "tests" in named
+
+
+def test_a_release_is_tested_built_checked_and_published_without_a_password() -> None:
+    jobs = WORKFLOWS["release"]["jobs"]
+    assert jobs["ci"]["uses"].endswith("/ci.yml")
+    assert jobs["build"]["needs"] == "ci"
+    assert any(step.get("run") == ".ci/run package" for step in jobs["build"]["steps"])
+    assert "twine check --strict" in (ROOT / ".ci" / "run").read_text()
+    assert jobs["publish"]["needs"] == "build"
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert "with" not in jobs["publish"]["steps"][-1]
+    assert "secrets." not in str(WORKFLOWS)
+
+
+def test_the_example_of_an_environment_names_settings_and_works(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    example = (ROOT / ".env.example").read_text()
+    named = {
+        name.lower() for name in re.findall(r"^(?:# )?TAP_CUSTOMERIO_(\w+)=", example, re.MULTILINE)
+    }
+    secret = {name for name, schema in SETTINGS["properties"].items() if schema.get("secret")}
+    assert secret <= named <= SETTINGS["properties"].keys()
+    (tmp_path / ".env").write_text(example.replace("REGION=auto", "REGION=us"))
+    filled = {name: value or "" for name, value in dotenv_values(tmp_path / ".env").items()}
+    place = {"TAP_CUSTOMERIO_API_URL": sandbox.url}
+    key = {"TAP_CUSTOMERIO_APP_API_KEY": sandbox.app_api_key}
+    words = ("preview", "--config", "ENV", "campaigns")
+    assert "app_api_key" in typed(*words, environment={**filled, **place}).err
+    screen = typed(*words, environment={**filled, **place, **key})
+    assert screen.code == 0, screen.err
+
+
+def test_files_that_hold_keys_are_not_for_git() -> None:
+    assert ".env" in (ROOT / ".gitignore").read_text().split()
