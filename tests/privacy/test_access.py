@@ -412,7 +412,7 @@ def test_a_key_that_is_refused_leaves_nothing_behind(desk: Desk) -> None:
 def test_an_answer_about_another_person_is_not_acted_on(
     desk: Desk, kind: str, email: str | None
 ) -> None:
-    bob = desk.known()
+    bob: dict[str, Any] = desk.known()
     row = bob if email == "stated" else {**bob, kind: email}
     if kind == "email":
         desk.box.fail(status=200, body={"results": [row]}, times=9, path="/v1/customers")

@@ -1,0 +1,62 @@
+"""Warehouses that the models are built in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from harness import config_for, few_senders, new_sandbox, run_tap
+from transform.dbt_run import Built
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness import Output
+
+    from tap_customerio.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def make_built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Built]:
+    """Makes an empty warehouse of a kind, duckdb or postgres."""
+
+    def make(kind: str) -> Built:
+        folder = tmp_path_factory.mktemp(kind)
+        if kind == "duckdb":
+            return Built(folder)
+        server: str = request.getfixturevalue("postgres")
+        name = folder.name
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"create database {name}".encode())
+        return Built(folder, server.replace("/postgres?", f"/{name}?"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def modelled_sandbox() -> Iterator[Sandbox]:
+    """The workspace that is modelled."""
+    with new_sandbox(workspace=few_senders(per_day=15, people=40)) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def modelled_output(modelled_sandbox: Sandbox) -> Output:
+    """What the tap writes of all streams."""
+    return run_tap(config_for(modelled_sandbox, customers_sync="full"))
+
+
+@pytest.fixture(scope="session", params=["duckdb", "postgres"])
+def modelled(
+    request: pytest.FixtureRequest,
+    modelled_output: Output,
+    make_built: Callable[[str], Built],
+) -> Built:
+    """All streams of the workspace, loaded and built once for all tests that only read."""
+    built = make_built(request.param)
+    built.load(modelled_output.messages)
+    built.dbt("build")
+    return built

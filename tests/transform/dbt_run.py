@@ -1,0 +1,115 @@
+"""The models, built by dbt on what the tap and a target have loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psycopg
+from harness import config_for, run_tap
+from psycopg.conninfo import conninfo_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness import Output
+
+    from tap_customerio.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent.parent
+TRANSFORM = ROOT / "transform"
+Row = dict[str, Any]
+QUIET = ("--no-use-colors", "--no-send-anonymous-usage-stats")
+
+
+@dataclass
+class Built:
+    """A warehouse that the tap fills and dbt models.
+
+    Attributes:
+        folder: Where the database (of DuckDB), and what dbt writes, are.
+        postgres: URI of a database of PostgreSQL; DuckDB is used without.
+    """
+
+    folder: Path
+    postgres: str = ""
+    state: dict[str, Any] | None = None
+    variables: Row = field(default_factory=dict)
+
+    def sync(
+        self,
+        sandbox: Sandbox,
+        streams: Iterable[str] | None = None,
+        schema: str = "customerio",
+        **settings: Any,
+    ) -> Output:
+        """Load what is new."""
+        config = config_for(sandbox, customers_sync="full", **settings)
+        output = run_tap(config, streams=streams, state=self.state)
+        self.state = output.states[-1]
+        self.load(output.messages, schema)
+        return output
+
+    def load(self, messages: Iterable[Row], schema: str = "customerio") -> None:
+        """Load Singer messages, as meltano.yml tells the targets."""
+        config = self.folder / "target.json"
+        settings: Row = {"default_target_schema": schema}
+        if self.postgres:
+            command = [sys.executable, "-c", "from target_postgres.target import TargetPostgres"]
+            command[-1] += "; TargetPostgres.cli()"
+            url = self.postgres.replace("postgresql:", "postgresql+psycopg:")
+            settings |= {"sqlalchemy_url": url, "use_copy": True, "validate_records": False}
+            settings |= {"hard_delete": True, "add_record_metadata": True}
+        else:
+            command = [sys.executable, "-m", "tap_customerio.duckdb_target"]
+            settings |= {"path": str(self.folder / "warehouse.duckdb")}
+        config.write_text(json.dumps(settings))
+        lines = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+        _run([*command, "--config", str(config)], input=lines)
+
+    def dbt(self, *arguments: str, succeeds: bool = True) -> str:
+        """Run a command of dbt; gives what it prints."""
+        profiles = self.folder / "profiles.yml"
+        profile = {"target": "it", "outputs": {"it": self._output()}}
+        profiles.write_text(json.dumps({"customerio": profile}))
+        options = ["--project-dir", str(TRANSFORM), "--profiles-dir", str(self.folder)]
+        options += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder)]
+        options += ["--vars", json.dumps(self.variables)]
+        command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *QUIET]
+        return _run([*command, *arguments, *options], succeeds=succeeds)
+
+    def ask(self, query: str) -> list[Row]:
+        """Rows of an answer; models are in the schema `analytics`."""
+        connection: Any
+        if self.postgres:
+            connection = psycopg.connect(self.postgres, options="-c search_path=analytics")
+        else:
+            connection = duckdb.connect(str(self.folder / "warehouse.duckdb"))
+            connection.execute("set schema = 'analytics'")
+        with connection:
+            cursor = connection.execute(query)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _output(self) -> Row:
+        """What a profile of dbt says of the database."""
+        if not self.postgres:
+            path = str(self.folder / "warehouse.duckdb")
+            return {"type": "duckdb", "path": path, "schema": "analytics", "threads": 2}
+        place = conninfo_to_dict(self.postgres)
+        named = {"host": "host", "user": "user", "password": "password", "dbname": "dbname"}
+        output = {name: place.get(given) or "" for name, given in named.items()}
+        port = int(place.get("port") or 5432)
+        return {"type": "postgres", "port": port, "schema": "analytics", "threads": 2, **output}
+
+
+def _run(command: list[str], *, input: bytes = b"", succeeds: bool = True) -> str:  # noqa: A002
+    ran = subprocess.run(command, input=input, capture_output=True, check=False)
+    text = ran.stdout.decode() + ran.stderr.decode()
+    assert (ran.returncode == 0) == succeeds, text[-4000:]
+    return text

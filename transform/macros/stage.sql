@@ -1,0 +1,77 @@
+{#- A stream as a view: columns renamed and typed, all workspaces together.
+
+Tables and columns that were not loaded become nulls, so that a stream or field that is not
+selected does no harm. Rows that a loader marks as deleted are left out.
+
+columns: name in the stream -> [type, name in the model]. -#}
+{%- macro stage(stream, columns) -%}
+  {%- set declared = source('customerio', stream) -%}
+  {%- for workspace, schema in customerio.workspaces().items() %}
+    {%- set relation = customerio.loaded_relation(declared, schema) %}
+    {%- set present = customerio.loaded_columns(relation) %}
+select
+    {{ dbt.string_literal(workspace) }} as workspace
+    {%- for name, (type, alias) in columns.items() %},
+    {{ customerio.typed(present.get(name), type) }} as {{ alias }}
+    {%- endfor %}
+    {%- if relation is none %}
+from (select 1 as nothing) as not_loaded
+where 1 = 0
+    {%- else %}
+from {{ relation }}
+      {%- if '_sdc_deleted_at' in present %}
+where {{ adapter.quote(present['_sdc_deleted_at'].name) }} is null
+      {%- endif %}
+    {%- endif %}
+    {%- if not loop.last %}
+union all
+    {%- endif %}
+  {%- endfor %}
+{%- endmacro %}
+
+{#- Schemas by the name of their workspace. -#}
+{%- macro workspaces() -%}
+  {%- set one = var('customerio_schema') -%}
+  {{ return(var('customerio_workspaces') or {one: one}) }}
+{%- endmacro %}
+
+{#- The stream's table in a schema, or none. -#}
+{%- macro loaded_relation(declared, schema) -%}
+  {%- set found = adapter.get_relation(
+      database=declared.database, schema=schema, identifier=declared.identifier
+  ) if execute else none -%}
+  {{ return(found) }}
+{%- endmacro %}
+
+{#- Columns of a relation by their name in small letters. -#}
+{%- macro loaded_columns(relation) -%}
+  {%- set found = {} -%}
+  {%- if relation is not none -%}
+    {%- for column in adapter.get_columns_in_relation(relation) -%}
+      {%- do found.update({column.name | lower: column}) -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {{ return(found) }}
+{%- endmacro %}
+
+{#- A column in a type of ours; null if there is no such column. -#}
+{%- macro typed(column, type) -%}
+  {%- if column is none -%}
+    cast(null as {{ customerio.type_of(type) }})
+  {%- elif type == 'json' -%}
+    {{ customerio.as_json(adapter.quote(column.name), column.dtype | lower) }}
+  {%- elif type == 'timestamp' -%}
+    {{ customerio.as_utc(adapter.quote(column.name), column.dtype | lower) }}
+  {%- else -%}
+    cast({{ adapter.quote(column.name) }} as {{ customerio.type_of(type) }})
+  {%- endif -%}
+{%- endmacro %}
+
+{%- macro type_of(type) -%}
+  {%- if type == 'json' -%}{{ customerio.type_json() }}
+  {%- elif type == 'integer' -%}{{ dbt.type_bigint() }}
+  {%- elif type == 'boolean' -%}{{ dbt.type_boolean() }}
+  {%- elif type == 'timestamp' -%}{{ dbt.type_timestamp() }}
+  {%- else -%}{{ dbt.type_string() }}
+  {%- endif -%}
+{%- endmacro %}
