@@ -11,9 +11,10 @@ import click
 from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_customerio import inputs, problems
-from tap_customerio.commands.account import read_config
+from tap_customerio import errors
+from tap_customerio.commands.command_tap import read_config
 from tap_customerio.streams import all_streams
+from tap_customerio.sync import validation
 from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 DEBUG = "--debug"
 
 _COMMANDS = {
-    "backfill": ("tap_customerio.backfill.command", None),
+    "backfill": ("tap_customerio.commands.backfill", None),
     "check": ("tap_customerio.commands.check", None),
     "completion": ("tap_customerio.commands.completion", None),
-    "demo": ("tap_customerio.demo", "demo"),
+    "demo": ("tap_customerio.commands.demo", "demo"),
     "fields": ("tap_customerio.commands.fields", None),
     "init": ("tap_customerio.commands.init", None),
     "preview": ("tap_customerio.commands.preview", None),
     "privacy": ("tap_customerio.commands.privacy", None),
-    "sandbox": ("tap_customerio.sandbox.command", "sandbox"),
+    "sandbox": ("tap_customerio.commands.sandbox", "sandbox"),
 }
 """Where each command lives, and the extra it needs, if any; imported when used, to start fast."""
 
@@ -66,21 +67,21 @@ class CustomerioCommand(SingerCommand, click.Group):
         except Exception as error:
             if self.debug:
                 raise
-            self.logger.error("%s", problems.told(error))  # noqa: TRY400 - no traceback
+            self.logger.error("%s", errors.format_error(error))  # noqa: TRY400 - no traceback
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; problems of a command are told without a log's dress."""
         try:
             return super().invoke(ctx)
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             if ctx.invoked_subcommand is None or self.debug:
                 raise
             raise click.ClickException(str(problem)) from None
 
 
 def _missing(name: str, extra: str) -> click.Command:
-    problem = str(problems.missing_extra(name, extra))
+    problem = str(errors.commands.missing_extra(name, extra))
 
     def tell(**_: Any) -> None:
         raise click.ClickException(problem)
@@ -103,9 +104,9 @@ def command() -> CustomerioCommand:
     @click.pass_context
     def run(ctx: click.Context, /, debug: bool, **options: Any) -> None:  # noqa: ARG001, FBT001
         if ctx.invoked_subcommand is None and tap.callback is not None:
-            inputs.check_selection(os.environ, kinds)
-            options["catalog"] = inputs.checked_catalog(options["catalog"], kinds)
-            options["state"] = inputs.checked_state(options["state"], kinds)
+            validation.check_selection(os.environ, kinds)
+            options["catalog"] = validation.checked_catalog(options["catalog"], kinds)
+            options["state"] = validation.checked_state(options["state"], kinds)
             TapCustomerio.watched = True
             tap.callback(**options)
 

@@ -16,17 +16,18 @@ from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.metrics import Metric, Point, Tag
 from singer_sdk.plugin_base import PluginBase
 
-from tap_customerio import mapping, problems
-from tap_customerio.answers import pack, weight
-from tap_customerio.catalog import emitted_schema, with_chosen_methods
-from tap_customerio.client import Client
-from tap_customerio.engine import Engine, Lane
-from tap_customerio.inputs import environment, with_numbers
-from tap_customerio.progress import Progress, TapMeter, drawn
-from tap_customerio.provenance import MEMBER, claim
+from tap_customerio import errors
+from tap_customerio.api.client import Client
+from tap_customerio.api.responses import pack, weight
 from tap_customerio.settings import NAME, SETTINGS, Settings, faults
 from tap_customerio.streams import all_streams
-from tap_customerio.writer import BufferedWriter
+from tap_customerio.sync import stream_maps
+from tap_customerio.sync.catalog import emitted_schema, with_chosen_methods
+from tap_customerio.sync.engine import Engine, StreamQueue
+from tap_customerio.sync.progress import Progress, TapMeter, drawn
+from tap_customerio.sync.provenance import MEMBER, claim
+from tap_customerio.sync.validation import environment, with_numbers
+from tap_customerio.sync.writer import BufferedWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +72,7 @@ class TapCustomerio(Tap):
     _client: Client | None = None
     _signal: int | None = None
     _engine: Engine[Any, Rows] | None = None
-    _lanes: dict[str, Lane[Any, Rows]]
+    _lanes: dict[str, StreamQueue[Any, Rows]]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """As any tap; what is written is written with an ear for signals."""
@@ -104,7 +105,7 @@ class TapCustomerio(Tap):
         info = super()._get_about_info()
         return dataclasses.replace(info, description=f"{info.description} {streams}")
 
-    def work(self, stream: CustomerioStream) -> tuple[Engine[Any, Rows], Lane[Any, Rows]]:
+    def work(self, stream: CustomerioStream) -> tuple[Engine[Any, Rows], StreamQueue[Any, Rows]]:
         """The engine that works on all selected streams at once, and this stream's lane of it."""
         if stream.ABORT_AT_RECORD_COUNT is not None:  # a test wants one record, and no more
             lane = stream.lane()
@@ -121,7 +122,7 @@ class TapCustomerio(Tap):
                 self.progress = self._shows.enter_context(bars(TapMeter(self), keep=False))
         return self._engine, self._lanes.pop(stream.name)
 
-    def engine_for(self, lane: Lane[Any, Any]) -> Engine[Any, Any]:
+    def engine_for(self, lane: StreamQueue[Any, Any]) -> Engine[Any, Any]:
         """An engine of its own, for what is asked after the streams' own work."""
         return self._start([lane], workers=self.settings.concurrency)
 
@@ -137,14 +138,14 @@ class TapCustomerio(Tap):
         """All streams by name, but those last that the engine begins first, and finishes late."""
         if self._streams is None:
             streams = cast("dict[str, CustomerioStream]", super().streams).values()
-            self._streams = {s.name: s for s in sorted(streams, key=lambda s: s.serial)}
+            self._streams = {s.name: s for s in sorted(streams, key=lambda s: s.sequential)}
         return cast("dict[str, CustomerioStream]", self._streams)
 
     def conclude(self) -> None:
         """Say what the run took.
 
         Raises:
-            Problem: When any stream failed: that must not pass for success.
+            TapError: When any stream failed: that must not pass for success.
         """
         self._shows.close()
         requests = self.client.requests
@@ -154,7 +155,7 @@ class TapCustomerio(Tap):
         if failed := [
             name for name, stream in self.streams.items() if not stream.outcome.is_complete
         ]:
-            raise problems.incomplete(failed)
+            raise errors.sync.incomplete(failed)
 
     def _measure(self) -> None:
         """As metrics: requests of each stream, and seconds for which 429s held them back."""
@@ -187,7 +188,7 @@ class TapCustomerio(Tap):
         """Tell the stream maps which fields are selected.
 
         Raises:
-            Problem: When they cannot be used.
+            TapError: When they cannot be used.
         """
         config = self._config
         self._config = copy.deepcopy(config)  # the SDK takes `__else__` out of what it is given
@@ -198,21 +199,21 @@ class TapCustomerio(Tap):
                 schema = emitted_schema(name, stream.effective_schema, stream.metadata)
                 self._map(name, schema, stream.primary_keys)
         except (LookupError, MappingError, NotImplementedError, TypeError, ValueError) as error:
-            raise problems.unusable_map(error) from error
-        mapping.finish(self.mapper)
+            raise errors.stream_maps.unusable_map(error) from error
+        stream_maps.finish(self.mapper)
 
     def _map(self, name: str, schema: dict[str, Any], keys: Sequence[str]) -> None:
         try:
             self.mapper.register_raw_stream_schema(name, schema, keys)
         except ValueError:  # the SDK's, of flattening alone
-            raise problems.same_column(name) from None
+            raise errors.stream_maps.same_column(name) from None
 
     def watch(self) -> None:
         """Leave once a signal has come or the target has gone; called between pages.
 
         Raises:
             SystemExit: With the conventional code, 128 + the signal's number.
-            Problem: When nobody reads what is written.
+            TapError: When nobody reads what is written.
         """
         if self._signal is not None:
             self.logger.warning("Stopped by signal %d; state is as of the last slice", self._signal)
@@ -224,7 +225,7 @@ class TapCustomerio(Tap):
         with suppress(AttributeError, OSError, TypeError):  # another C library
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)
 
-    def _start(self, lanes: Iterable[Lane[Any, Rows]], workers: int) -> Engine[Any, Rows]:
+    def _start(self, lanes: Iterable[StreamQueue[Any, Rows]], workers: int) -> Engine[Any, Rows]:
         return Engine(
             list(lanes), workers=workers, room=_ROOM, weigh=weight, pack=pack, watch=self.watch
         )
@@ -240,7 +241,7 @@ class TapCustomerio(Tap):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         self._config = with_numbers(self._config, self.config_jsonschema)
-        errors = faults(self._config) or mapping.faults(
+        errors = faults(self._config) or stream_maps.faults(
             self._config.get("stream_maps"), {kind.name: kind.schema for kind in all_streams()}
         )
         if errors and raise_errors:

@@ -14,7 +14,7 @@ import pytest
 import redis_server
 from harness import new_sandbox
 
-from tap_customerio.client import Client
+from tap_customerio.api.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

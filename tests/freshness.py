@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import Output, config_for, run_tap
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 from tap_customerio.windows import DAY, HOUR, parse
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ class Tables:
             del self.rows[stream][key], versions[key]
 
 
-class Story:
+class SyncScenario:
     """Syncs of one sandbox into the same tables, each with the state of the one before."""
 
     def __init__(
         self,
         *,
         start: int = SINCE + 30 * DAY,
-        quirks: Quirks | None = None,
+        behaviours: Behaviours | None = None,
         streams: Iterable[str] | None = None,
         settings: dict[str, Any] | None = None,
         **workspace: Any,
@@ -67,7 +67,7 @@ class Story:
         workspace = {"since": SINCE, "per_day": 20, "people": 150, **workspace}
         self.workspace = Workspace(**workspace)
         self.sandbox = Sandbox(
-            self.workspace, clock=Clock(start), requests_per_second=None, quirks=quirks
+            self.workspace, clock=Clock(start), requests_per_second=None, behaviours=behaviours
         )
         self.streams = None if streams is None else list(streams)
         self.settings = settings or {}
@@ -117,4 +117,4 @@ class Story:
         return {(person["identifiers"]["cio_id"],): person for person in everyone}
 
 
-__all__ = ["DAY", "HOUR", "SINCE", "Story", "Tables"]
+__all__ = ["DAY", "HOUR", "SINCE", "SyncScenario", "Tables"]

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_customerio.problems import Problem
+from tap_customerio.errors import TapError
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse
@@ -128,7 +128,7 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
             tap.streams[name].forced_replication_method = "INCREMENTAL"
         try:
             tap.sync_all()
-        except Problem as why:
+        except TapError as why:
             if fails is False:
                 raise
             problem = str(why)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from test_contracts import Contract
 
-    from tap_customerio.schema import Schema
+    from tap_customerio.streams.schema import Schema
 
 SECRET = "ada.lovelace@junk.example"
 """Stands in odd values, and must not come into any log."""

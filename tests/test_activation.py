@@ -33,7 +33,7 @@ def test_whether_a_stream_is_a_mirror_is_a_fact_of_its_class() -> None:
         *ADDING,
         "segment_counts",
     }
-    assert not any(kind.is_mirror for kind in all_streams() if kind.ranged)
+    assert not any(kind.is_mirror for kind in all_streams() if kind.has_time_range)
 
 
 def test_keys_that_the_catalogue_lacks_come_from_the_stream(sandbox: Sandbox) -> None:

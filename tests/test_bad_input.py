@@ -10,10 +10,10 @@ import pytest
 from harness import NOW, config_for, run_tap, select
 from terminal import typed
 
-from tap_customerio import inputs
-from tap_customerio.problems import Problem
+from tap_customerio.errors import TapError
 from tap_customerio.settings import faults
 from tap_customerio.streams import all_streams
+from tap_customerio.sync import validation
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import rfc3339
 
@@ -56,8 +56,8 @@ def messages(**bookmark: Any) -> dict[str, Any]:
     ],
 )
 def test_a_state_that_cannot_be_gone_on_from_is_told(text: str, said: str) -> None:
-    with pytest.raises(Problem, match=said):
-        inputs.checked_state(io.StringIO(text), KINDS)
+    with pytest.raises(TapError, match=said):
+        validation.checked_state(io.StringIO(text), KINDS)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_state_that_cannot_be_gone_on_from_is_told(text: str, said: str) -> No
     ],
 )
 def test_a_good_state_passes_as_it_is(state: dict[str, Any]) -> None:
-    file = inputs.checked_state(io.StringIO(json.dumps(state)), KINDS)
+    file = validation.checked_state(io.StringIO(json.dumps(state)), KINDS)
     assert file is not None
     assert json.load(file) == state
 
@@ -79,7 +79,9 @@ def test_a_good_state_passes_as_it_is(state: dict[str, Any]) -> None:
 def test_bookmarks_of_unknown_streams_beside_known_ones_are_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    inputs.checked_state(io.StringIO('{"bookmarks": {"messages": {}, "deliveries": {}}}'), KINDS)
+    validation.checked_state(
+        io.StringIO('{"bookmarks": {"messages": {}, "deliveries": {}}}'), KINDS
+    )
     assert "bookmarks of streams that are unknown: ['deliveries']" in caplog.text
 
 
@@ -136,17 +138,17 @@ def test_people_known_until_the_future_stop_the_run(sandbox: Sandbox, name: str)
     ],
 )
 def test_a_catalogue_that_is_none_is_told(catalog: Any, said: str) -> None:
-    with pytest.raises(Problem, match=said):
-        inputs.checked_catalog(io.StringIO(json.dumps(catalog)), KINDS)
+    with pytest.raises(TapError, match=said):
+        validation.checked_catalog(io.StringIO(json.dumps(catalog)), KINDS)
 
 
 def test_a_catalogue_that_selects_nothing_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    assert inputs.checked_catalog(io.StringIO(json.dumps(select([]))), KINDS)
+    assert validation.checked_catalog(io.StringIO(json.dumps(select([]))), KINDS)
     assert "selects no stream" in caplog.text
 
 
 def test_the_catalogue_of_discovery_passes(caplog: pytest.LogCaptureFixture) -> None:
-    assert inputs.checked_catalog(io.StringIO(json.dumps(select())), KINDS)
+    assert validation.checked_catalog(io.StringIO(json.dumps(select())), KINDS)
     assert "selects" not in caplog.text
 
 

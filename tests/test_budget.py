@@ -21,11 +21,12 @@ from harness import config_for, run_tap
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_customerio import budget, problems, redis_budget
-from tap_customerio.budget import Budget, Course, FileBudget, budget_of
-from tap_customerio.client import Client
-from tap_customerio.pace import Pace
-from tap_customerio.redis_budget import RedisBudget
+from tap_customerio import errors
+from tap_customerio.api.client import Client
+from tap_customerio.ratelimit import budget, redis_budget
+from tap_customerio.ratelimit.budget import Budget, FileBudget, LimiterState, budget_of
+from tap_customerio.ratelimit.limiter import RateLimiter
+from tap_customerio.ratelimit.redis_budget import RedisBudget
 from tap_customerio.settings import Settings
 from tap_customerio.tap import TapCustomerio
 
@@ -73,7 +74,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Budget]
 def test_turns_keep_their_distance_whatever_the_clock_does(
     steps: list[tuple[float, float, bool]],
 ) -> None:
-    course, now, last = Course(), 1000.0, float("-inf")
+    course, now, last = LimiterState(), 1000.0, float("-inf")
     for passed, space, unused in steps:
         before = course
         back = max(0.0, course.seen - (now + passed))
@@ -91,7 +92,7 @@ def test_turns_keep_their_distance_whatever_the_clock_does(
 def test_there_is_no_turn_in_a_pause_and_a_shorter_one_does_not_end_it(
     first: float, second: float, passed: float
 ) -> None:
-    course = Course().at(1000).slow(5, first).at(1000 + passed).slow(5, second)
+    course = LimiterState().at(1000).slow(5, first).at(1000 + passed).slow(5, second)
     turn = course.turn(0.1, None).last
     assert turn >= max(1000 + first, 1000 + passed + second)
 
@@ -108,7 +109,7 @@ def test_there_is_no_turn_in_a_pause_and_a_shorter_one_does_not_end_it(
 )
 def test_redis_does_the_same_as_is_done_here(redis_url: str, steps: list[tuple[str, ...]]) -> None:
     shared = RedisBudget(redis_url, uuid.uuid4().hex, 5)
-    course = Course()
+    course = LimiterState()
     for kind, number, more in steps:
         before = course.last
         shared.lead = 0.0  # so that a turn may be at once
@@ -141,7 +142,7 @@ def test_a_turn_that_was_not_used_is_given_again_unless_somebody_comes_after_it(
 
 
 def test_a_429_of_one_slows_all(make: Callable[[], Budget]) -> None:
-    mine, other = Pace(10, make()), Pace(10, make())
+    mine, other = RateLimiter(10, make()), RateLimiter(10, make())
     full = other.rate
     mine.give_way(0.2)
     assert mine.rate == pytest.approx(0.75 * full, rel=0.01)
@@ -153,10 +154,10 @@ def test_a_429_of_one_slows_all(make: Callable[[], Budget]) -> None:
 
 
 def test_threads_and_processes_share_one_pace(make: Callable[[], Budget]) -> None:
-    paces = [Pace(100, make()) for _ in range(3)]
+    paces = [RateLimiter(100, make()) for _ in range(3)]
     granted: list[float] = []
 
-    def take(pace: Pace) -> None:
+    def take(pace: RateLimiter) -> None:
         for _ in range(10):
             pace.wait()
             granted.append(time.monotonic())
@@ -182,7 +183,7 @@ def test_a_machine_that_was_started_again_does_not_wait_for_the_old_clock(
 def test_a_process_that_is_killed_takes_no_budget_with_it(tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"
-        "from tap_customerio.budget import FileBudget\n"
+        "from tap_customerio.ratelimit.budget import FileBudget\n"
         "budget = FileBudget(pathlib.Path(sys.argv[1]))\n"
         "with budget._held():\n"
         "    print(flush=True)\n"
@@ -247,7 +248,7 @@ def test_windows_has_no_budget_in_a_folder(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(budget, "os", SimpleNamespace(name="nt"))
-    with pytest.raises(problems.Problem, match="not on Windows"):
+    with pytest.raises(errors.TapError, match="not on Windows"):
         run_tap(config_for(sandbox, rate_limit_url=f"file:{tmp_path}"), streams=["segments"])
 
 
@@ -260,7 +261,7 @@ def test_each_key_has_a_budget_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_track_api_does_not_draw_on_it(tmp_path: Path, sandbox: Sandbox) -> None:
-    from tap_customerio.track import Track  # noqa: PLC0415
+    from tap_customerio.api.track import Track  # noqa: PLC0415
 
     config = TapCustomerio(config=config_for(sandbox, rate_limit_url=f"file:{tmp_path}")).config
     Track(Settings.of(config), "us").pace.wait()
@@ -350,7 +351,7 @@ def test_an_address_that_redis_does_not_understand_is_named(
     sandbox: Sandbox, scheme: str, rest: str, said: str
 ) -> None:
     url = f"{scheme}://:secret-canary@localhost:1{rest}"
-    with pytest.raises(problems.Problem) as raised:
+    with pytest.raises(errors.TapError) as raised:
         run_tap(config_for(sandbox, rate_limit_url=url), streams=["segments"])
     problem = str(raised.value)
     assert f"{scheme}://localhost:1" in problem
@@ -401,7 +402,7 @@ def test_a_missing_certificate_is_not_waited_for(
 
 
 def test_without_the_extra_it_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tap_customerio.redis_budget", None)
+    monkeypatch.setitem(sys.modules, "tap_customerio.ratelimit.redis_budget", None)
     config = config_for(sandbox, rate_limit_url="redis://127.0.0.1:1")
-    with pytest.raises(problems.Problem, match=r"pip install '\.\[redis\]'"):
+    with pytest.raises(errors.TapError, match=r"pip install '\.\[redis\]'"):
         run_tap(config, streams=["segments"])

@@ -260,8 +260,14 @@ def test_keys_are_declared_required_and_never_null(stream: str) -> None:
 def test_a_replication_key_is_a_time_of_the_record(stream: str) -> None:
     entry = CATALOG[stream]
     key = entry["replication_key"]
-    ranged = {"messages", "activities", *(name for name in CATALOG if name.endswith("metrics"))}
-    assert entry["replication_method"] == ("INCREMENTAL" if stream in ranged else "FULL_TABLE")
+    has_time_range = {
+        "messages",
+        "activities",
+        *(name for name in CATALOG if name.endswith("metrics")),
+    }
+    assert entry["replication_method"] == (
+        "INCREMENTAL" if stream in has_time_range else "FULL_TABLE"
+    )
     if key:
         assert entry["fields"][key].endswith(" date-time")
 

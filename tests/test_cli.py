@@ -15,8 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from terminal import config_file, typed
 
-from tap_customerio import demo
-from tap_customerio.problems import Problem
+from tap_customerio.commands import demo
+from tap_customerio.errors import TapError
 from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
 
@@ -231,9 +231,9 @@ def test_debug_may_stand_anywhere_and_in_the_environment(tmp_path: Path) -> None
     words = ("preview", "messages", "--config", str(tmp_path / "none.json"))
     assert typed(*words).code == 1
     for given in ((*words, "--debug"), ("--debug", *words)):
-        with pytest.raises(Problem):
+        with pytest.raises(TapError):
             typed(*given)
-    with pytest.raises(Problem):
+    with pytest.raises(TapError):
         typed(*words, environment={"TAP_CUSTOMERIO_DEBUG": "1"})
 
 

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from harness import NOW, config_for
 
-from tap_customerio.answers import Answer, Page, decode
-from tap_customerio.client import Client
-from tap_customerio.explaining import HOSTS
-from tap_customerio.problems import Forbidden, Gone, Problem
+from tap_customerio.api.client import Client
+from tap_customerio.api.diagnosis import HOSTS
+from tap_customerio.api.responses import Page, ParsedResponse, decode
+from tap_customerio.api.transport import RequestSpec
+from tap_customerio.errors import ForbiddenError, NotFoundError, TapError
 from tap_customerio.settings import SETTINGS, Settings
-from tap_customerio.transport import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def test_a_slow_answer_is_tried_again(make_sandbox: Callable[..., Sandbox]) -> N
     slow = make_sandbox(latency_ms=200)
     client = make_client(slow, request_timeout=0.05)
     client.give_up_after = 0.2
-    with pytest.raises(Problem, match="no whole answer within request_timeout"):
+    with pytest.raises(TapError, match="no whole answer within request_timeout"):
         client.fetch("GET", "/v1/campaigns")
     assert len(slow.calls) >= 2
 
@@ -112,7 +112,7 @@ def test_giving_up_names_the_request_and_the_fault(sandbox: Sandbox) -> None:
     sandbox.fail(status=503, times=1000, path="/v1/campaigns")
     client = make_client(sandbox)
     client.give_up_after = 0.01
-    with pytest.raises(Problem, match=r"GET /v1/campaigns after .* status 503"):
+    with pytest.raises(TapError, match=r"GET /v1/campaigns after .* status 503"):
         client.fetch("GET", "/v1/campaigns")
     sandbox.gate.failures.clear()
 
@@ -120,14 +120,14 @@ def test_giving_up_names_the_request_and_the_fault(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "said"),
     [
-        (400, Problem, "status 400"),
-        (403, Forbidden, "role or scope"),
-        (404, Gone, "404"),
-        (301, Problem, "redirected"),
+        (400, TapError, "status 400"),
+        (403, ForbiddenError, "role or scope"),
+        (404, NotFoundError, "404"),
+        (301, TapError, "redirected"),
     ],
 )
 def test_lasting_failures_stop_at_once_without_quoting_the_answer(
-    sandbox: Sandbox, status: int, kind: type[Problem], said: str
+    sandbox: Sandbox, status: int, kind: type[TapError], said: str
 ) -> None:
     headers = {"location": "https://elsewhere.example.org/"}
     sandbox.fail(status=status, body=CANARY, headers=headers, path="/v1/campaigns")
@@ -140,7 +140,7 @@ def test_lasting_failures_stop_at_once_without_quoting_the_answer(
 
 
 def test_a_refused_key_names_what_can_be_wrong_and_not_the_key(sandbox: Sandbox) -> None:
-    with pytest.raises(Problem, match=r"App API key.*Track API key.*allow-list") as problem:
+    with pytest.raises(TapError, match=r"App API key.*Track API key.*allow-list") as problem:
         make_client(sandbox, app_api_key="wrong-canary").fetch("GET", "/v1/campaigns")
     assert "wrong-canary" not in str(problem.value)
 
@@ -167,7 +167,7 @@ def test_auto_finds_the_region_once(regions: dict[str, Sandbox], region: str) ->
 
 def test_auto_with_a_key_of_nowhere_says_so(regions: dict[str, Sandbox]) -> None:
     client = make_client(regions["us"], api_url=None, region="auto", app_api_key="nobody's")
-    with pytest.raises(Problem, match="refused by"):
+    with pytest.raises(TapError, match="refused by"):
         client.fetch("GET", "/v1/campaigns")
 
 
@@ -184,7 +184,7 @@ def test_a_region_that_sends_the_key_away_does_not_decide(
     assert auto.fetch("GET", "/v1/campaigns").get("campaigns")
     assert auto.region == "eu"
     us = make_client(regions["eu"], api_url=None, region="us")
-    with pytest.raises(Problem, match="belongs to 'eu': set region to 'eu'"):
+    with pytest.raises(TapError, match="belongs to 'eu': set region to 'eu'"):
         us.fetch("GET", "/v1/campaigns")
     assert {call.path for call in regions["eu"].calls} == {"/v1/workspaces", "/v1/campaigns"}
 
@@ -202,7 +202,7 @@ def test_regions_that_both_forbid_the_probe_decide_nothing(regions: dict[str, Sa
     for box in regions.values():
         box.fail(status=403, times=1000)
     client = make_client(regions["eu"], api_url=None, region="auto")
-    with pytest.raises(Problem, match=r"region is 'auto', but .* set region to 'us' or 'eu'"):
+    with pytest.raises(TapError, match=r"region is 'auto', but .* set region to 'us' or 'eu'"):
         client.fetch("GET", "/v1/campaigns")
 
 
@@ -219,13 +219,13 @@ def test_a_key_of_the_other_region_is_told_its_region(
     regions: dict[str, Sandbox], region: str, other: str
 ) -> None:
     client = make_client(regions[other], api_url=None, region=region)
-    with pytest.raises(Problem, match=f"belongs to '{other}': set region to '{other}'"):
+    with pytest.raises(TapError, match=f"belongs to '{other}': set region to '{other}'"):
         client.fetch("GET", "/v1/campaigns")
     assert len(regions[other].calls) == 1
 
 
 def test_a_key_refused_by_api_url_goes_to_no_other_host(regions: dict[str, Sandbox]) -> None:
-    with pytest.raises(Problem, match="refused by"):
+    with pytest.raises(TapError, match="refused by"):
         make_client(regions["us"], app_api_key=regions["eu"].app_api_key).fetch("GET", "/v1/x")
     assert regions["eu"].calls == []
 
@@ -251,7 +251,7 @@ def test_pages_follow_tokens_to_the_end(sandbox: Sandbox) -> None:
 def test_a_token_that_comes_twice_is_a_problem_and_never_a_loop(sandbox: Sandbox) -> None:
     body = {"messages": [{"id": "1"}], "next": "djIwOjE="}
     sandbox.fail(status=200, times=10, body=body, path="/v1/messages")
-    with pytest.raises(Problem, match="page token twice"):
+    with pytest.raises(TapError, match="page token twice"):
         list(make_client(sandbox).pages("/v1/messages", "messages"))
     sandbox.gate.failures.clear()
     assert len(sandbox.calls) == 1 + Client.odd_answers
@@ -275,7 +275,7 @@ def test_an_empty_page_with_a_token_is_not_the_end(sandbox: Sandbox) -> None:
 @pytest.mark.usefixtures("fast_retries")
 def test_an_envelope_without_its_rows_is_a_problem(sandbox: Sandbox) -> None:
     sandbox.fail(status=200, times=4, body={"deliveries": []}, path="/v1/messages")
-    with pytest.raises(Problem, match="has no 'messages'"):
+    with pytest.raises(TapError, match="has no 'messages'"):
         list(make_client(sandbox).pages("/v1/messages", "messages"))
 
 
@@ -329,8 +329,8 @@ def test_requests_introduce_themselves(sandbox: Sandbox) -> None:
 
 def test_a_packed_page_holds_the_same_rows_in_less_memory() -> None:
     rows = [{"id": number, "name": "Anna"} for number in range(100)]
-    answer = Answer(decode(msgspec.json.encode({"rows": rows})), 0, "GET /v1/rows")
-    page = Page(answer, "rows", Question("GET", "/"), more=False)
+    answer = ParsedResponse(decode(msgspec.json.encode({"rows": rows})), 0, "GET /v1/rows")
+    page = Page(answer, "rows", RequestSpec("GET", "/"), more=False)
     size = page.size
     page.pack()
     assert page.size < size / 2

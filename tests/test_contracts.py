@@ -23,17 +23,17 @@ import requests
 import yaml
 from harness import run_tap
 
-from tap_customerio.outcome import ReadOutcome
-from tap_customerio.reader import Reader
-from tap_customerio.schema import json_type
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.reader import Reader
+from tap_customerio.streams.schema import json_type
+from tap_customerio.sync.outcome import ReadOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from harness import Output
 
-    from tap_customerio.schema import Schema
+    from tap_customerio.streams.schema import Schema
 
 KINDS = {"array", "boolean", "integer", "number", "object", "string"}
 PRESENT = datetime(2026, 9, 12, tzinfo=timezone.utc)

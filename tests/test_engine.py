@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_customerio.engine import Engine, Lane, Split
+from tap_customerio.sync.engine import Engine, Split, StreamQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_customerio.engine import Part
+    from tap_customerio.sync.engine import SliceJob
 
 
 def _run(
@@ -27,9 +27,9 @@ def _run(
     workers: int,
     room: int = 12,
     watch: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[Part[Any, Any], Iterator[Any]]]:
+) -> Iterator[tuple[SliceJob[Any, Any], Iterator[Any]]]:
     """One lane by itself."""
-    lane: Lane[Any, Any] = Lane(lambda: slices, read)
+    lane: StreamQueue[Any, Any] = StreamQueue(lambda: slices, read)
     return Engine([lane], workers=workers, room=room, watch=watch).parts(lane)
 
 
@@ -176,9 +176,11 @@ def test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finishe
 def test_many_lanes_all_come_whole_and_in_order_however_little_room_there_is(
     sizes: list[tuple[list[int], bool]], workers: int, room: int
 ) -> None:
-    lanes: list[Lane[Any, Any]] = [
-        Lane(partial(enumerate, pieces), lambda piece: range(piece[1]), serial=serial)
-        for pieces, serial in sizes
+    lanes: list[StreamQueue[Any, Any]] = [
+        StreamQueue(
+            partial(enumerate, pieces), lambda piece: range(piece[1]), sequential=sequential
+        )
+        for pieces, sequential in sizes
     ]
     engine = Engine(lanes, workers=workers, room=room)
     for lane, (pieces, _) in zip(lanes, sizes, strict=True):
@@ -186,18 +188,20 @@ def test_many_lanes_all_come_whole_and_in_order_however_little_room_there_is(
         assert got == [list(range(size)) for size in pieces]
 
 
-def _lane(name: str, size: int, log: list[str], *, serial: bool = False) -> Lane[int, int]:
+def _lane(
+    name: str, size: int, log: list[str], *, sequential: bool = False
+) -> StreamQueue[int, int]:
     def read(piece: int) -> Iterator[int]:
         log.append(f"{name}{piece}")
         yield piece
 
-    return Lane(lambda: range(size), read, serial=serial)
+    return StreamQueue(lambda: range(size), read, sequential=sequential)
 
 
 def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
     released = threading.Event()
     log: list[str] = []
-    slow: Lane[int, Any] = Lane(lambda: [0], lambda _: [released.wait(5)])
+    slow: StreamQueue[int, Any] = StreamQueue(lambda: [0], lambda _: [released.wait(5)])
     lanes = [slow, _lane("b", 3, log), _lane("c", 30, log)]
     engine = Engine(lanes, workers=2, room=10)
     parts = engine.parts(lanes[0])
@@ -217,7 +221,9 @@ def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
 
 def test_serial_lanes_go_first_but_never_keep_the_others_from_going_on() -> None:
     log: list[str] = []
-    chain: Lane[int, int] = Lane(lambda: [0], lambda _: iter(range(1000)), serial=True)
+    chain: StreamQueue[int, int] = StreamQueue(
+        lambda: [0], lambda _: iter(range(1000)), sequential=True
+    )
     lanes = [_lane("a", 5, log), chain]
     engine = Engine(lanes, workers=1, room=3)
     assert [part.piece for part, _ in engine.parts(lanes[0])] == list(range(5))
@@ -236,7 +242,7 @@ def test_steps_run_within_their_rank_which_follows_the_order_wanted() -> None:
     def read(piece: int) -> Iterator[Any]:
         yield Split([10, 11]) if piece == 1 else piece
 
-    lane: Lane[int, Any] = Lane(lambda: range(2), read, around=around)
+    lane: StreamQueue[int, Any] = StreamQueue(lambda: range(2), read, around=around)
     for _, pages in Engine([lane], workers=1, room=9).parts(lane):
         list(pages)
     assert sorted(set(ranks)) == [(0,), (0, 0), (0, 1), (0, 1, 0), (0, 1, 1)]

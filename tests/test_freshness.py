@@ -6,12 +6,12 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from freshness import DAY, HOUR, SINCE, Story
+from freshness import DAY, HOUR, SINCE, SyncScenario
 from harness import SINCE as BEGUN
 from harness import config_for, metrics_of, run_tap
 
-from tap_customerio.problems import Problem
-from tap_customerio.sandbox import Quirks
+from tap_customerio.errors import TapError
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 MIRRORS = ("esp_suppressions", "object_relationships", "opt_outs", "segment_memberships")
 
 
-def check_deliveries(story: Story, ages: list[int], lag: int = 0) -> int:
+def check_deliveries(story: SyncScenario, ages: list[int], lag: int = 0) -> int:
     """Each delivery shows all that became of it up to the last age that it has come to.
 
     Returns how many were checked at an age of theirs.
@@ -42,15 +42,17 @@ def check_deliveries(story: Story, ages: list[int], lag: int = 0) -> int:
     return checked
 
 
-def _due(story: Story, age: int) -> list[int]:
+def _due(story: SyncScenario, age: int) -> list[int]:
     """Times before which everything of this age must have been read again."""
     return [time - age * DAY // 50 for time in story.times]
 
 
 def test_deliveries_show_what_became_of_them_up_to_each_age() -> None:
     ages = [1, 3, 7]
-    quirks = Quirks(listing_lag=6 * HOUR)
-    with Story(streams=["messages"], settings={"rescan_ages": ages}, quirks=quirks) as story:
+    behaviours = Behaviours(listing_lag=6 * HOUR)
+    with SyncScenario(
+        streams=["messages"], settings={"rescan_ages": ages}, behaviours=behaviours
+    ) as story:
         for after in (0, HOUR, 5 * HOUR, DAY, DAY, 3 * DAY, 9 * DAY, HOUR, DAY, DAY, 2 * DAY):
             story.sync(after)
             assert check_deliveries(story, ages, lag=6 * HOUR) > 100
@@ -62,7 +64,7 @@ def test_deliveries_show_what_became_of_them_up_to_each_age() -> None:
 
 
 def test_without_rescans_deliveries_stay_as_they_were_first_read() -> None:
-    with Story(streams=["messages"], settings={"rescan_ages": []}) as story:
+    with SyncScenario(streams=["messages"], settings={"rescan_ages": []}) as story:
         story.sync()
         story.sync(HOUR)
         story.sync(3 * DAY)
@@ -74,7 +76,7 @@ def test_without_rescans_deliveries_stay_as_they_were_first_read() -> None:
 
 
 def test_ages_are_read_to_the_end_of_a_longer_list_when_it_grows() -> None:
-    with Story(streams=["messages"], settings={"rescan_ages": [1]}) as story:
+    with SyncScenario(streams=["messages"], settings={"rescan_ages": [1]}) as story:
         for _ in range(12):
             story.sync(DAY)
         story.settings = {"rescan_ages": [1, 7]}
@@ -84,7 +86,7 @@ def test_ages_are_read_to_the_end_of_a_longer_list_when_it_grows() -> None:
 
 
 def test_a_range_with_an_end_reads_nothing_again() -> None:
-    with Story(streams=["messages"]) as story:
+    with SyncScenario(streams=["messages"]) as story:
         story.sync()
         cursors = (story.state or {})["bookmarks"]["messages"]["rescans"]
         story.sync(10 * DAY, end_date=rfc3339(story.now + 5 * DAY))
@@ -97,12 +99,12 @@ def test_a_range_with_an_end_reads_nothing_again() -> None:
 def test_rescans_that_the_state_garbles_are_told_and_nothing_is_read_anew(sandbox: Sandbox) -> None:
     for garbled in ({"rescans": {"x": "2026-03-01"}}, {"rescans": [1]}, {"rescans_began": 7}):
         state = {"bookmarks": {"messages": {"replication_key_value": "2026-03-01", **garbled}}}
-        with pytest.raises(Problem, match="bookmark of stream 'messages'"):
+        with pytest.raises(TapError, match="bookmark of stream 'messages'"):
             run_tap(config_for(sandbox), streams=["messages"], state=state)
 
 
 def test_whoever_changed_is_read_and_nobody_else() -> None:
-    with Story(streams=["customers"], churn=0.02, log_lag=6 * HOUR) as story:
+    with SyncScenario(streams=["customers"], churn=0.02, log_lag=6 * HOUR) as story:
         everyone = story.sync()
         for _ in range(6):
             assert story.sync(9 * HOUR) < everyone + 5
@@ -120,7 +122,7 @@ def test_whoever_changed_is_read_and_nobody_else() -> None:
 
 def test_everyone_is_read_every_so_many_days_and_who_left_then_leaves_the_table() -> None:
     settings = {"customers_full_every_days": 3}
-    with Story(streams=["customers"], churn=0.05, settings=settings) as story:
+    with SyncScenario(streams=["customers"], churn=0.05, settings=settings) as story:
         story.sync()
         story.sync(DAY)
         story.sync(DAY)
@@ -135,7 +137,7 @@ def test_everyone_is_read_every_so_many_days_and_who_left_then_leaves_the_table(
 
 def test_everyone_is_read_when_the_log_cannot_tell_who_changed() -> None:
     settings = {"customers_full_every_days": 100}
-    with Story(streams=["customers"], churn=0.01, settings=settings) as story:
+    with SyncScenario(streams=["customers"], churn=0.01, settings=settings) as story:
         story.sync()
         story.sync(30 * DAY)
         assert story.rows("customers").keys() == story.people().keys()
@@ -154,7 +156,7 @@ def test_everyone_is_read_when_the_log_cannot_tell_who_changed() -> None:
 
 
 def test_nobody_is_dropped_when_somebody_left_while_everyone_was_read() -> None:
-    with Story(streams=["customers"]) as story:
+    with SyncScenario(streams=["customers"]) as story:
         left = {"type": "profile_delete", "timestamp": story.now + 1, "id": "x", "data": {}}
         body = {"activities": [{**left, "customer_identifiers": {"cio_id": "x"}}], "next": ""}
         story.sandbox.fail(status=200, body=body, path="/v1/activities")
@@ -163,7 +165,7 @@ def test_nobody_is_dropped_when_somebody_left_while_everyone_was_read() -> None:
 
 
 def test_what_vanished_leaves_the_tables_of_mirrors() -> None:
-    with Story(streams=MIRRORS, churn=0.2, people=400, objects_per_type=5) as story:
+    with SyncScenario(streams=MIRRORS, churn=0.2, people=400, objects_per_type=5) as story:
         story.sync()
         before = {name: set(story.rows(name)) for name in MIRRORS}
         story.sync(20 * DAY)
@@ -172,7 +174,7 @@ def test_what_vanished_leaves_the_tables_of_mirrors() -> None:
             assert story.rows(name).keys() == set(_read_anew(story, name)), name
 
 
-def _read_anew(story: Story, name: str) -> list[tuple[Any, ...]]:
+def _read_anew(story: SyncScenario, name: str) -> list[tuple[Any, ...]]:
     output = run_tap(config_for(story.sandbox), streams=[name])
     return [tuple(row[key] for key in output.keys[name]) for row in output.records[name]]
 
@@ -189,7 +191,7 @@ def _read_anew(story: Story, name: str) -> list[tuple[Any, ...]]:
 def test_a_read_cut_short_removes_nothing(sandbox: Sandbox, stream: str, path: str) -> None:
     sandbox.fail(status=403, path=path)
     written = io.BytesIO()
-    with pytest.raises(Problem, match="Incomplete"):
+    with pytest.raises(TapError, match="Incomplete"):
         run_tap(config_for(sandbox), streams=[stream], stdout=written)
     assert b'"SCHEMA"' in written.getvalue()
     assert b"ACTIVATE_VERSION" not in written.getvalue()

@@ -14,7 +14,7 @@ from harness import run_tap
 from hypothesis import strategies as st
 from test_contracts import UNTOLD, Api, validator
 
-from tap_customerio.client import Client
+from tap_customerio.api.client import Client
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ COMPONENTS = {
 """The one answer that the contracts have no example of."""
 
 
-class Mutant(Api):
+class FuzzedApi(Api):
     """Answers with the contract's examples, changed here and there, the same way every time."""
 
     def __init__(self, seed: int) -> None:
@@ -95,7 +95,7 @@ def test_any_answer_becomes_valid_records_or_a_clear_error(stream: str, seed: in
         "esp_suppression_domains": ["example.org"] if seed % 3 else [],
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests.adapters.HTTPAdapter, "send", Mutant(seed).method())
+        patch.setattr(requests.adapters.HTTPAdapter, "send", FuzzedApi(seed).method())
         output = run_tap(config, streams=[stream], fails=None)
     check = validator(output.schemas[stream])
     for record in output.records[stream]:

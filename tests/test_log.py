@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from freshness import DAY, HOUR, Story
+from freshness import DAY, HOUR, SyncScenario
 from harness import NOW, config_for, run_tap
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_customerio.streams.log import arrival
+from tap_customerio.streams.activities import arrival
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_ids_that_hold_no_time_count_for_nothing(name: Any) -> None:
 
 @pytest.mark.parametrize(("before", "is_read"), [(6 * HOUR, True), (DAY, True), (DAY + 1, False)])
 def test_a_change_that_is_logged_up_to_a_day_late_is_read(before: int, *, is_read: bool) -> None:
-    with Story(streams=["customers"], people=60) as story:
+    with SyncScenario(streams=["customers"], people=60) as story:
         story.sync()
         change = {**entry(1, story.now - before), "type": "attribute_change"}
         answer(story.sandbox, [change])
@@ -99,7 +99,7 @@ def test_a_change_that_is_logged_up_to_a_day_late_is_read(before: int, *, is_rea
         assert (("30e00001",) in _read(story)) is is_read
 
 
-def _read(story: Story) -> set[tuple[str]]:
+def _read(story: SyncScenario) -> set[tuple[str]]:
     return {(row["cio_id"],) for row in story.output.records["customers"]}
 
 
@@ -108,7 +108,7 @@ KINDS = ["topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_unsubscribed_is_read(kind: str) -> None:
-    with Story(streams=["customers"], people=60) as story:
+    with SyncScenario(streams=["customers"], people=60) as story:
         story.sync()
         who = next(key for key, row in story.rows("customers").items() if not row["unsubscribed"])
         story.workspace.register.unsubscribe(*who, at=story.now + 60, kind=kind)
@@ -117,7 +117,7 @@ def test_who_unsubscribed_is_read(kind: str) -> None:
 
 
 def test_everyone_is_read_if_the_log_refuses_a_type() -> None:
-    with Story(streams=["customers"], people=60) as story:
+    with SyncScenario(streams=["customers"], people=60) as story:
         story.sync()
         story.sandbox.fail(status=400, path="/v1/activities")
         story.sync(HOUR)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terminal import Screen, config_file, typed
 
-from tap_customerio import mapping
 from tap_customerio.streams import all_streams
+from tap_customerio.sync import stream_maps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +125,7 @@ def test_a_map_that_cannot_work_is_named_before_anything_is_asked(
     ],
 )
 def test_a_good_map_has_no_faults(maps: Any) -> None:
-    assert mapping.faults(maps, SCHEMAS) == []
+    assert stream_maps.faults(maps, SCHEMAS) == []
 
 
 @pytest.mark.parametrize("depth", [0, 1])
@@ -183,7 +183,7 @@ FIELDS = st.sampled_from(["email", "emial", "cio_id", "__else__", "__filter__", 
     )
 )
 def test_any_map_is_judged_in_sentences(maps: dict[str, Any]) -> None:
-    for sentence in mapping.faults(maps, SCHEMAS):
+    for sentence in stream_maps.faults(maps, SCHEMAS):
         assert sentence.startswith("Setting stream_maps, stream ")
         assert sentence[-1] in ".?"
 

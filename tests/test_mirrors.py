@@ -11,9 +11,9 @@ import pytest
 from harness import NOW, Output, config_for, new_sandbox, run_tap, select, signals_kept, small
 
 from tap_customerio.backfill.job import Job
-from tap_customerio.progress import Progress
-from tap_customerio.sandbox.shifting import Shift
+from tap_customerio.sandbox.server.shifting import Shift
 from tap_customerio.streams import all_streams
+from tap_customerio.sync.progress import Progress
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, rfc3339
 

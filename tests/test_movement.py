@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from harness import Output, config_for, few_senders, run_tap
 
-from tap_customerio.sandbox.shifting import Shift
-from tap_customerio.streams import audience
+from tap_customerio.sandbox.server.shifting import Shift
+from tap_customerio.streams import segments_and_consents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +75,8 @@ def _read(
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audience, "_SUPPRESSED", 10)
-    monkeypatch.setattr(audience, "_OVERLAP", 1)
+    monkeypatch.setattr(segments_and_consents, "_SUPPRESSED", 10)
+    monkeypatch.setattr(segments_and_consents, "_OVERLAP", 1)
 
 
 @pytest.mark.parametrize("case", LISTS, ids=lambda case: f"{case.stream} {case.path}")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import Output, config_for, few_senders, run_tap, small
 
-from tap_customerio.sandbox import Quirks
-from tap_customerio.sandbox.shifting import Shift
+from tap_customerio.sandbox import Behaviours
+from tap_customerio.sandbox.server.shifting import Shift
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.lists import ChildStream
 
@@ -43,7 +43,7 @@ def _activated(output: Output) -> set[str]:
 
 
 def test_404s_of_what_still_exists_fail_the_stream(make_sandbox: Callable[..., Sandbox]) -> None:
-    box = make_sandbox(workspace=small(), quirks=Quirks(lacking=frozenset(BELOW.values())))
+    box = make_sandbox(workspace=small(), behaviours=Behaviours(lacking=frozenset(BELOW.values())))
     output = run_tap(config_for(box), streams=BELOW, fails=True)
     assert all(name in output.problem for name in BELOW), output.problem
     assert not _activated(output)
@@ -89,7 +89,7 @@ def test_both_spellings_of_a_persons_id_are_tried_and_the_right_one_is_remembere
 ) -> None:
     rows, asked = [], []
     for is_prefixed in (False, True):
-        box = make_sandbox(workspace=small(), quirks=Quirks(prefixed_paths=is_prefixed))
+        box = make_sandbox(workspace=small(), behaviours=Behaviours(prefixed_paths=is_prefixed))
         rows.append(run_tap(config_for(box, concurrency=1), streams=[stream]).records[stream])
         asked.append(len(box.calls))
     assert rows[0] == rows[1]

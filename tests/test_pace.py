@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from tap_customerio.pace import Pace
+from tap_customerio.ratelimit.limiter import RateLimiter
 
 
-def _grants(pace: Pace, count: int, threads: int = 8) -> list[float]:
+def _grants(pace: RateLimiter, count: int, threads: int = 8) -> list[float]:
     granted: list[float] = []
 
     def take() -> None:
@@ -27,14 +27,14 @@ def _grants(pace: Pace, count: int, threads: int = 8) -> list[float]:
 
 
 def test_grants_are_spaced_for_any_number_of_threads() -> None:
-    granted = _grants(Pace(100), 80)
+    granted = _grants(RateLimiter(100), 80)
     gaps = [later - earlier for earlier, later in zip(granted, granted[10:], strict=False)]
     assert min(gaps) > 10 * 0.0100  # ten grants never take less than ten spaces
     assert granted[-1] - granted[0] >= 79 * 0.0104 * 0.99
 
 
 def test_waiting_for_others_does_not_bunch_what_comes_after() -> None:
-    pace = Pace(50)
+    pace = RateLimiter(50)
     pace.wait()
     time.sleep(0.2)
     granted = []
@@ -58,8 +58,8 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
-    monkeypatch.setattr("tap_customerio.pace.time", watch)
-    monkeypatch.setattr("tap_customerio.budget.time", watch)
+    monkeypatch.setattr("tap_customerio.ratelimit.limiter.time", watch)
+    monkeypatch.setattr("tap_customerio.ratelimit.budget.time", watch)
     return watch
 
 
@@ -71,7 +71,7 @@ def test_the_pace_is_96_per_cent_of_the_limit(
         return True
 
     monkeypatch.setattr(threading.Condition, "wait", wait)
-    pace = Pace(10)
+    pace = RateLimiter(10)
     pace.wait()
     began = watch.now
     for _ in range(96):
@@ -80,7 +80,7 @@ def test_the_pace_is_96_per_cent_of_the_limit(
 
 
 def test_giving_way_holds_everyone_back() -> None:
-    pace = Pace(100)
+    pace = RateLimiter(100)
     before = time.monotonic()
     pace.give_way(0.3)
     pace.give_way(0.1)
@@ -89,7 +89,7 @@ def test_giving_way_holds_everyone_back() -> None:
 
 
 def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: Watch) -> None:
-    pace = Pace(10)
+    pace = RateLimiter(10)
     full = pace.rate
     for _ in range(5):
         pace.give_way(1)
@@ -102,7 +102,7 @@ def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: Watch) -> 
 
 
 def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(watch: Watch) -> None:
-    pace = Pace(10)
+    pace = RateLimiter(10)
     full = pace.rate
     for _ in range(3):
         pace.give_way(0)
@@ -121,7 +121,7 @@ def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(wat
 
 
 def test_many_waves_never_stop_the_pace_altogether(watch: Watch) -> None:
-    pace = Pace(10)
+    pace = RateLimiter(10)
     for _ in range(100):
         pace.give_way(0)
         watch.now += 1.1
@@ -137,11 +137,11 @@ def test_an_interpreter_that_is_always_late_gets_its_turn_all_the_same(
 
     monkeypatch.setattr(Watch, "monotonic", monotonic)
     assert watch.monotonic() < watch.monotonic()
-    Pace(1000).wait()
+    RateLimiter(1000).wait()
 
 
 def test_waiting_requests_of_lower_rank_go_first() -> None:
-    pace = Pace(20)
+    pace = RateLimiter(20)
     pace.give_way(0.2)
     granted: list[int] = []
 

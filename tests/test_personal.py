@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import NOW, config_for, run_tap, small
 
-from tap_customerio.personal import HIDDEN, is_personal, mask
-from tap_customerio.schema import json_type
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.pii import MASK, is_personal, mask
+from tap_customerio.streams.schema import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,11 +91,11 @@ def strings(value: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("field", "value", "shown"),
     [
-        ("customers.attributes", {"plan": "pro", "age": None}, {"plan": HIDDEN, "age": None}),
-        ("activities.data", {"items": [{"n": 1}]}, {"items": [{"n": HIDDEN}]}),
-        ("messages", {"id": "x", "recipient": "ann"}, {"id": "x", "recipient": HIDDEN}),
-        ("segments.description", "asked by ann@example.org!", f"asked by {HIDDEN}!"),
-        ("activities.name", "https://x.org/?e=ann%40example.org", f"https://x.org/?e={HIDDEN}"),
+        ("customers.attributes", {"plan": "pro", "age": None}, {"plan": MASK, "age": None}),
+        ("activities.data", {"items": [{"n": 1}]}, {"items": [{"n": MASK}]}),
+        ("messages", {"id": "x", "recipient": "ann"}, {"id": "x", "recipient": MASK}),
+        ("segments.description", "asked by ann@example.org!", f"asked by {MASK}!"),
+        ("activities.name", "https://x.org/?e=ann%40example.org", f"https://x.org/?e={MASK}"),
         ("messages.metrics", {"opened": "2026-01-01T00:00:00Z"}, None),
         ("metrics.opened", 3, None),
     ],

@@ -11,7 +11,7 @@ import pytest
 from harness import CORE, NOW, Output, Process, config_for, run_tap, select
 
 from tap_customerio.sandbox import Workspace
-from tap_customerio.sandbox.faults import Faults
+from tap_customerio.sandbox.faults.injection import Faults
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:

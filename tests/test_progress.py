@@ -17,8 +17,8 @@ import pytest
 from harness import SINCE, Output, config_for, select, small
 from rich.console import Console
 
-from tap_customerio.bars import Bars
-from tap_customerio.progress import LogProgress, Progress, TapMeter
+from tap_customerio.sync.progress import LogProgress, Progress, TapMeter
+from tap_customerio.sync.progress_bars import Bars
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import Window, rfc3339
 

@@ -7,12 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from freshness import HOUR, Story
+from freshness import HOUR, SyncScenario
 from harness import config_for, run_tap, small
 
-from tap_customerio import inputs
-from tap_customerio.problems import Problem
+from tap_customerio.errors import TapError
 from tap_customerio.sandbox import Workspace
+from tap_customerio.sync import validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_the_state_of_another_workspace_is_refused_before_anything_is_read(
     state["workspace"] = {"ids": [7], "key": "00000000"}
     box.forget()
     sentence = "The state belongs to workspace 7, the key to workspace 1001: give this"
-    with pytest.raises(Problem, match=sentence):
+    with pytest.raises(TapError, match=sentence):
         synced(box, state)
     assert {call.path for call in box.calls} == {"/v1/workspaces"}
 
@@ -75,14 +75,14 @@ def test_a_new_key_where_there_are_several_workspaces_needs_workspace_id(
     assert before["workspace"]["ids"] == [1001, SIBLING]
     assert synced(box, before)["workspace"] == before["workspace"]
     box = make_sandbox(workspace=several(), app_api_key=KEY)
-    with pytest.raises(Problem, match="may belong to another workspace: set workspace_id"):
+    with pytest.raises(TapError, match="may belong to another workspace: set workspace_id"):
         synced(box, before)
     state = synced(box, before, workspace_id=1001)
     assert state["workspace"]["ids"] == [1001]
     assert synced(box, state)["workspace"] == state["workspace"]
-    with pytest.raises(Problem, match="belongs to workspace 1001, the key to workspace 1002"):
+    with pytest.raises(TapError, match="belongs to workspace 1001, the key to workspace 1002"):
         synced(box, state, workspace_id=SIBLING)
-    with pytest.raises(Problem, match="workspace_id is 5, which is no workspace of the key's"):
+    with pytest.raises(TapError, match="workspace_id is 5, which is no workspace of the key's"):
         synced(box, state, workspace_id=5)
 
 
@@ -96,7 +96,7 @@ def test_a_key_that_may_not_list_workspaces_is_known_by_itself(
     state = synced(box, state)
     box = make_sandbox(workspace=small(), app_api_key=KEY)
     box.fail(status=403, times=99, path="/v1/workspaces")
-    with pytest.raises(Problem, match="may belong to another workspace"):
+    with pytest.raises(TapError, match="may belong to another workspace"):
         synced(box, state)
 
 
@@ -107,20 +107,20 @@ def test_a_state_without_a_workspace_goes_on_and_gets_one(
     state = synced(box)
     del state["workspace"]
     assert synced(box, state)["workspace"]["ids"] == [1001]
-    with pytest.raises(Problem, match="member 'workspace' is no object"):
+    with pytest.raises(TapError, match="member 'workspace' is no object"):
         synced(box, {**state, "workspace": 7})
 
 
 def test_a_checked_state_keeps_its_workspace() -> None:
     text = json.dumps({"bookmarks": {}, "workspace": {"ids": [1], "key": "x"}})
-    checked = inputs.checked_state(io.StringIO(text), {})
+    checked = validation.checked_state(io.StringIO(text), {})
     assert checked is not None
     assert json.loads(checked.read()) == json.loads(text)
 
 
 @pytest.mark.parametrize("new", [None, "Europe"])
 def test_everyone_is_read_once_customers_filter_has_changed(new: str | None) -> None:
-    with Story(streams=["customers"], people=60) as story:
+    with SyncScenario(streams=["customers"], people=60) as story:
         story.sync(customers_filter=_only("Asia"))
         few = len(story.output.records["customers"])
         story.sync(HOUR, **({"customers_filter": _only(new)} if new else {}))

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_customerio.outcome import ReadOutcome
-from tap_customerio.reader import Reader, identifier, seconds, time_of, whole_number, within
-from tap_customerio.schema import (
+from tap_customerio.streams.reader import Reader, identifier, seconds, time_of, whole_number, within
+from tap_customerio.streams.schema import (
     array_of,
     boolean,
     integer,
@@ -23,6 +22,7 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
+from tap_customerio.sync.outcome import ReadOutcome
 from tap_customerio.windows import rfc3339
 
 SCHEMA = record(

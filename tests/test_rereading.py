@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from freshness import DAY, HOUR, SINCE, Story
+from freshness import DAY, HOUR, SINCE, SyncScenario
 from test_freshness import check_deliveries
 
-from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams.merges import Merges
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
 pytestmark = pytest.mark.slow
 
 AGES = [1, 3, 7]
@@ -41,14 +41,14 @@ def merges_of(*entries: dict[str, Any], most: int = 9) -> Merges:
     return merges
 
 
-def story_of(start: int = SINCE + 10 * DAY, ages: Any = AGES, **options: Any) -> Story:
+def story_of(start: int = SINCE + 10 * DAY, ages: Any = AGES, **options: Any) -> SyncScenario:
     """Syncs of deliveries only."""
     options = {"per_day": 40, "people": 60, **options}
     settings = {"rescan_ages": ages}
-    return Story(start=start, streams=["messages"], settings=settings, **options)
+    return SyncScenario(start=start, streams=["messages"], settings=settings, **options)
 
 
-def bookmark(story: Story) -> dict[str, Any]:
+def bookmark(story: SyncScenario) -> dict[str, Any]:
     mark: dict[str, Any] = (story.state or {})["bookmarks"]["messages"]
     return mark
 
@@ -58,7 +58,7 @@ def test_what_is_listed_late_arrives_within_hours_whatever_the_ages(
     ages: list[int], lag: int
 ) -> None:
     start, per_day = SINCE + 2 * DAY, 1000
-    with story_of(start, ages, per_day=per_day, quirks=Quirks(listing_lag=lag)) as story:
+    with story_of(start, ages, per_day=per_day, behaviours=Behaviours(listing_lag=lag)) as story:
         story.sync()
         for _ in range(14):
             story.sync(HOUR)
@@ -92,7 +92,7 @@ def test_deliveries_of_merged_people_change_hands() -> None:
         assert loser in {row["customer_identifiers"]["cio_id"] for row in before}
 
 
-def _two_people(story: Story) -> list[str]:
+def _two_people(story: SyncScenario) -> list[str]:
     """Those who were sent the most during the last days."""
     rows = list(story.workspace.deliveries(story.now - 5 * DAY, story.now, now=story.now))
     people = [row["customer_identifiers"]["cio_id"] for row in rows]
@@ -129,7 +129,7 @@ def test_when_merges_are_not_known_all_that_is_read_again_is_sent() -> None:
         assert len(story.output.records["messages"]) < _asked_for(story)
 
 
-def _asked_for(story: Story) -> int:
+def _asked_for(story: SyncScenario) -> int:
     """How many deliveries the last sync was given."""
     asked = [call.query for call in story.sandbox.calls if call.path == "/v1/messages"]
     ranges = [(int(query["start_ts"]), int(query["end_ts"]) + 1) for query in asked]

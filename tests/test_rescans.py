@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_customerio.rescans import PATIENCE, Rescans
+from tap_customerio.streams.rescans import PATIENCE, Rescans
 from tap_customerio.windows import DAY, HOUR
 
 AGES = (1, 3, 7, 30)

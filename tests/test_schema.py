@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_customerio.schema import integer, record, text
+from tap_customerio.streams.schema import integer, record, text
 
 SCHEMA = record(integer("id", count="How many."), text("name"))
 

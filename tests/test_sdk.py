@@ -23,10 +23,10 @@ from singer_sdk.plugin_base import SingerCommand
 from terminal import config_file, typed
 
 import tap_customerio
-from tap_customerio.commands.account import Account
+from tap_customerio.commands.command_tap import Account
 from tap_customerio.streams.sdk import SdkStream
+from tap_customerio.sync.writer import BufferedWriter
 from tap_customerio.tap import TapCustomerio
-from tap_customerio.writer import BufferedWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,7 +234,7 @@ def test_streams_in_our_order_are_those_that_the_sdk_runs(sandbox: Sandbox) -> N
     with signals_kept():
         tap = TapCustomerio(config=config_for(sandbox), catalog=select(["segments"]))
     assert tap._streams is tap.streams  # noqa: SLF001
-    assert [stream.serial for stream in tap.streams.values()][-1]
+    assert [stream.sequential for stream in tap.streams.values()][-1]
     assert tap.streams["segments"].selected
 
 

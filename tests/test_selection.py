@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.singerlib.catalog import SelectionMask
 
-from tap_customerio.catalog import deselected, fields
-from tap_customerio.outcome import ReadOutcome
-from tap_customerio.reader import Reader
-from tap_customerio.schema import array_of, integer, mapping_of, nested, object_of, record, text
+from tap_customerio.streams.reader import Reader
+from tap_customerio.streams.schema import (
+    array_of,
+    integer,
+    mapping_of,
+    nested,
+    object_of,
+    record,
+    text,
+)
+from tap_customerio.sync.catalog import deselected, fields
+from tap_customerio.sync.outcome import ReadOutcome
 
 if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox

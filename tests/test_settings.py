@@ -11,8 +11,8 @@ import pytest
 from harness import config_for
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_customerio.inputs import with_numbers
 from tap_customerio.settings import SETTINGS, Settings, faults
+from tap_customerio.sync.validation import with_numbers
 from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:

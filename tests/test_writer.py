@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.singerlib import RecordMessage
 
-from tap_customerio import writer
-from tap_customerio.writer import BufferedWriter
+from tap_customerio.sync import writer
+from tap_customerio.sync.writer import BufferedWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,10 @@ from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_customerio import problems
-from tap_customerio.client import quoted
-from tap_customerio.reader import identifier, seconds, within
-from tap_customerio.streams.sends import SENDERS, last_send
+from tap_customerio import errors
+from tap_customerio.api.client import quoted
+from tap_customerio.streams.reader import identifier, seconds, within
+from tap_customerio.streams.senders import SENDER_STREAMS, last_send
 from tap_customerio.windows import (
     DAY,
     EASTERN,
@@ -28,7 +28,7 @@ from tap_customerio.windows import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
     from tap_customerio.windows import Resolution
 
 _MOST_ASKED = 100
@@ -89,7 +89,7 @@ def counts(client: Client, window: Window, workers: int) -> list[Count]:
     with ThreadPoolExecutor(workers) as pool:
         asked = [
             (weight, pool.submit(_counts_of, client, kind, row, window))
-            for kind, sender in SENDERS.items()
+            for kind, sender in SENDER_STREAMS.items()
             for weight, row in _sample(sender.listing(client), kind, window)
         ]
         return [
@@ -119,8 +119,8 @@ def _sample(
 
 
 def _counts_of(client: Client, kind: str, row: dict[str, Any], window: Window) -> list[Count]:
-    path = f"{SENDERS[kind].path}/{quoted(identifier(row))}/metrics"
-    with suppress(problems.Gone):
+    path = f"{SENDER_STREAMS[kind].path}/{quoted(identifier(row))}/metrics"
+    with suppress(errors.NotFoundError):
         if kind == "campaign":
             return list(_between_dates(client, path, window))
         found = list(_counted_back(client, path, window))

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.provenance import fingerprint
+from tap_customerio import errors
+from tap_customerio.sync.provenance import fingerprint
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import Window, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tap_customerio.progress import Progress
+    from tap_customerio.sync.progress import Progress
 
 State = dict[str, Any]
 
@@ -51,18 +51,18 @@ class Job:
         """The streams to read; those without a time range only in the first share.
 
         Raises:
-            Problem: When a stream is named that does not exist.
+            TapError: When a stream is named that does not exist.
         """
         tap = TapCustomerio(config=dict(self.config), catalog=dict(self.catalog))
         kinds: dict[str, Any] = dict(tap.streams)
         for name in self.named:
             if name not in kinds:
-                raise problems.unknown("stream", name, kinds, "'tap-customerio fields'")
+                raise errors.names.unknown("stream", name, kinds, "'tap-customerio fields'")
         return [
             name
             for name, stream in kinds.items()
-            if (name in self.named if self.named else stream.ranged and stream.selected)
-            and (self.range.width if stream.ranged else self.number == 1)
+            if (name in self.named if self.named else stream.has_time_range and stream.selected)
+            and (self.range.width if stream.has_time_range else self.number == 1)
         ]
 
     @cached_property
@@ -114,7 +114,7 @@ class Job:
         """Make sure that a state belongs to this backfill.
 
         Raises:
-            Problem: When it does not.
+            TapError: When it does not.
         """
         check(state, self.identity, path)
 
@@ -123,11 +123,11 @@ def check(state: State, identity: Mapping[str, str], path: str) -> None:
     """Make sure that a state is known by this identity.
 
     Raises:
-        Problem: When it is not.
+        TapError: When it is not.
     """
     found = state.get(MEMBER) or {}
     if any(found.get(name) != value for name, value in identity.items()):
-        raise problems.other_backfill(path, _words(found), _words(identity))
+        raise errors.backfill.other_backfill(path, _words(found), _words(identity))
 
 
 def _words(identity: Mapping[str, Any]) -> str:

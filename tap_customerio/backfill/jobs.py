@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.backfill.target import Target, copy_log, exit_code, piped
 from tap_customerio.settings import NAME
 from tap_customerio.windows import Window
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.backfill.job import Job, State
     from tap_customerio.backfill.shares import Shares
-    from tap_customerio.progress import Meter, Progress
+    from tap_customerio.sync.progress import Meter, Progress
 
 _WORKER = [sys.executable, "-m", "tap_customerio.backfill.worker"]
 
@@ -104,7 +104,7 @@ class Jobs:
         """Run them to their end; gives the exit code.
 
         Raises:
-            Problem: When one of them failed, once all have ended.
+            TapError: When one of them failed, once all have ended.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._pass_signal)
@@ -117,7 +117,7 @@ class Jobs:
         if self._signal is not None:
             return 128 + self._signal
         if self._failed:
-            raise problems.jobs_failed(
+            raise errors.backfill.jobs_failed(
                 {self._label(place): code for place, code in sorted(self._failed.items())}
             )
         return 0
@@ -209,7 +209,7 @@ class Jobs:
         self._close(self._running.pop(place))
         if code and self._signal is None:
             self._failed[place] = code
-            logger.error("%s", problems.job_failed(self._label(place), code))
+            logger.error("%s", errors.backfill.job_failed(self._label(place), code))
 
     def _end_all(self) -> None:
         for process in self._running.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.backfill.job import MEMBER
 from tap_customerio.backfill.target import Target
 
@@ -24,7 +24,7 @@ def run_pipe(
     """Run it to its end and keep each state that the target confirms; gives the tap's exit code.
 
     Raises:
-        Problem: When the target failed, or has not confirmed all that it was sent.
+        TapError: When the target failed, or has not confirmed all that it was sent.
     """
     confirmed: State = {}
 
@@ -43,7 +43,7 @@ def run_pipe(
     done = confirmed.get(MEMBER, {}).get("done", ())
     # Streams whose range ends after the present are not done, and have said so.
     if unconfirmed := [n for n in left if n in tap.progress.done and n not in done]:
-        raise problems.unconfirmed(unconfirmed)
+        raise errors.backfill.unconfirmed(unconfirmed)
     return 0
 
 
@@ -53,7 +53,7 @@ def make_tables(command: str, tap: TapCustomerio) -> int:
     Gives the exit code.
 
     Raises:
-        Problem: When the target failed.
+        TapError: When the target failed.
     """
 
     def write() -> None:
@@ -74,13 +74,13 @@ def _run(
     """The tap's exit code, and the number of a signal that came.
 
     Raises:
-        Problem: When the target failed.
+        TapError: When the target failed.
     """
     code = 0
     with Target(command, keep, relay=tap.progress.draws) as target, tap.progress:
         try:
             target.feed(tap, write)
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             if target.signal is None:  # else what is wrong with the target is our doing
                 logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
             code = 1 if target.signal is None else 128 + target.signal
@@ -88,5 +88,5 @@ def _run(
             code = int(stop.code or 0)
     logger.info("The tap ended with %d, the target with %d.", code, target.code)
     if target.code and not code:
-        raise problems.target_failed(target.code)
+        raise errors.backfill.target_failed(target.code)
     return code, target.signal

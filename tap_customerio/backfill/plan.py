@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.backfill.deliveries import Count, Curve, counts
-from tap_customerio.reader import seconds
-from tap_customerio.streams.audience import Activities
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ChildStream, ListStream
 from tap_customerio.streams.messages import Messages
+from tap_customerio.streams.reader import seconds
+from tap_customerio.streams.segments_and_consents import Activities
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import BEGINNING, DAY, Window, WindowPlan, rfc3339
@@ -22,8 +22,8 @@ from tap_customerio.windows import BEGINNING, DAY, Window, WindowPlan, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tap_customerio.api.client import Client
     from tap_customerio.backfill.job import Job
-    from tap_customerio.client import Client
     from tap_customerio.streams.base import CustomerioStream
     from tap_customerio.tap import TapCustomerio
 
@@ -69,12 +69,12 @@ class Plan:
         """Ask the API; what the run asks once for several streams counts as shared.
 
         Raises:
-            Problem: When nothing can be known, such as with a wrong key.
+            TapError: When nothing can be known, such as with a wrong key.
         """
         names = [name for name in job.streams if name not in tap.progress.done]
         streams: list[Any] = [tap.streams[name] for name in names]
         client = tap.client
-        if any(stream.ranged or stream.replication_key is None for stream in streams):
+        if any(stream.has_time_range or stream.replication_key is None for stream in streams):
             _ = client.present
         # What probes ask for is no part of the run, unless the run asks for it as well.
         streams.sort(key=lambda stream: isinstance(stream, Messages | Activities))
@@ -125,9 +125,9 @@ def _estimated(stream: CustomerioStream) -> Estimate:
     try:
         estimate = _estimate(stream)
         shortfall = stream.shortfall()
-    except problems.Fatal:
+    except errors.FatalError:
         raise
-    except problems.Problem as problem:
+    except errors.TapError as problem:
         return Estimate(stream.name, notes=[str(problem)])
     estimate.notes += [] if shortfall is None else [shortfall]
     return estimate
@@ -183,7 +183,7 @@ def _(stream: Messages) -> Estimate:
     recent, notes = client.present - WindowPlan.widest, []
     if not _still_there(client, counted, Window(window.start, min(window.end, recent))):
         counted = [count for count in counted if count.window.start >= recent]
-        notes = [problems.too_old(rfc3339(recent))]
+        notes = [errors.sync.too_old(rfc3339(recent))]
     curve = Curve(counted)
     ahead = 1 if settings.concurrency == 1 else settings.concurrency + 2
     slices, requests = _walked(curve, window, ahead)

@@ -65,7 +65,7 @@ class Shares:
         """Make sure that a state belongs to this backfill.
 
         Raises:
-            Problem: When it does not.
+            TapError: When it does not.
         """
         check(held, self.identity, path)
         for job, state in zip(self.jobs, self.states, strict=True):

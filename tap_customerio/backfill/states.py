@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
+from tap_customerio import errors
 
 if TYPE_CHECKING:
     from tap_customerio.backfill.job import State
@@ -35,7 +35,7 @@ class StateFile:
         """The last state; None if there is none.
 
         Raises:
-            Problem: When the file is there, but cannot be read.
+            TapError: When the file is there, but cannot be read.
         """
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
@@ -52,7 +52,7 @@ class StateFile:
         """Replace what the file holds in one step; only its owner may read it.
 
         Raises:
-            Problem: When that is not possible.
+            TapError: When that is not possible.
         """
         try:
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
@@ -72,7 +72,7 @@ class StateFile:
         """Empty the file in place: a shell may be about to append to it.
 
         Raises:
-            Problem: When that is not possible.
+            TapError: When that is not possible.
         """
         try:
             with suppress(FileNotFoundError):
@@ -80,6 +80,8 @@ class StateFile:
         except OSError as error:
             raise self._unusable(error) from None
 
-    def _unusable(self, error: OSError) -> problems.Problem:
+    def _unusable(self, error: OSError) -> errors.TapError:
         reason = error.strerror or "it is no file"
-        return problems.bad_option("--state", str(self.path), f"it cannot be used ({reason})")
+        return errors.commands.bad_option(
+            "--state", str(self.path), f"it cannot be used ({reason})"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from tap_customerio.commands.screen import screen, table
+from tap_customerio.commands.console import screen, table
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.backfill.states import parsed
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Target:
         """Start the target, in a session of its own: Ctrl+C is for the tap, which passes it on.
 
         Raises:
-            Problem: When it cannot be started.
+            TapError: When it cannot be started.
         """
         try:
             self.process = subprocess.Popen(  # noqa: S603 - the user's own command
@@ -71,7 +71,7 @@ class Target:
             )
         except (OSError, ValueError, IndexError):
             wanted = "it cannot be started; install it, or give its path"
-            raise problems.bad_option("--target", self._command, wanted) from None
+            raise errors.commands.bad_option("--target", self._command, wanted) from None
         readers = ((self.process.stdout, self._confirm), (self.process.stderr, copy_log))
         self._threads = [
             threading.Thread(target=read, args=[stream], daemon=True)
@@ -97,7 +97,7 @@ class Target:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads):
-            logger.warning("%s", problems.HELD_OUTPUT)
+            logger.warning("%s", errors.backfill.HELD_OUTPUT)
         if self._failure is not None:
             raise self._failure
 
@@ -110,7 +110,7 @@ class Target:
         """Let what the tap writes go into the target.
 
         Raises:
-            Problem: When the target reads no more, or a stream failed.
+            TapError: When the target reads no more, or a stream failed.
             SystemExit: When a signal stopped the tap.
         """
         if self.process.stdin is None:
@@ -120,7 +120,7 @@ class Target:
         def watch() -> None:
             tap.watch()
             if self.process.poll() is not None:  # though something may hold its input open
-                raise problems.target_gone()
+                raise errors.sync.target_gone()
 
         tap.message_writer.watch = watch
         with io.TextIOWrapper(self.process.stdin) as inlet, contextlib.redirect_stdout(inlet):

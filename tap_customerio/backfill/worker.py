@@ -15,11 +15,11 @@ import threading
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.backfill.job import Job
 from tap_customerio.backfill.pipe import run_pipe
-from tap_customerio.progress import Progress, TapMeter
 from tap_customerio.settings import NAME
+from tap_customerio.sync.progress import Progress, TapMeter
 from tap_customerio.windows import Window
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def main() -> None:
         code = _run(order, reports)
     except Exception as error:
         debug = bool(os.environ.get("TAP_CUSTOMERIO_DEBUG"))
-        sentence = problems.told(error)
+        sentence = errors.format_error(error)
         logging.getLogger(NAME).error("%s", sentence, exc_info=debug)  # noqa: TRY400
         code = 1
     sys.exit(code)

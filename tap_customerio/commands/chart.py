@@ -13,9 +13,9 @@ import click
 from rich.bar import Bar
 from rich.text import Text
 
-from tap_customerio import problems
-from tap_customerio.commands.screen import table
-from tap_customerio.schema import json_type
+from tap_customerio import errors
+from tap_customerio.commands.console import table
+from tap_customerio.streams.schema import json_type
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import bucket_after, bucket_start, buckets, parse, rfc3339
@@ -49,16 +49,16 @@ def show_chart(
     """Draw sums over all that the stream counts, a line a bucket.
 
     Raises:
-        Problem: When the stream or one of the counts is none.
+        TapError: When the stream or one of the counts is none.
     """
     if not isinstance(stream, TimeSeries):
-        raise problems.no_chart(stream.name)
+        raise errors.commands.no_chart(stream.name)
     kinds = stream.schema["properties"].items()
     known = [name for name, kind in kinds if json_type(kind) == "integer" and name[-3:] != "_id"]
     for name in counts:
         if name not in known:
             where = f"'tap-customerio fields {stream.name}'"
-            raise problems.unknown(f"count in {stream.name}", name, known, where)
+            raise errors.names.unknown(f"count in {stream.name}", name, known, where)
     sums = _empty(stream.settings, stream.client.present)
     with show.status(f"Reading {stream.name} …") as status:
         for done, rows in enumerate(_series(stream), start=1):
@@ -79,7 +79,7 @@ def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
     def read(piece: Any) -> list[dict[str, Any]]:
         try:
             found = [stream.record(row, piece) for rows in stream.pages(piece) for row in rows]
-        except problems.Gone:  # deleted since it was listed
+        except errors.NotFoundError:  # deleted since it was listed
             return []
         return [dict(record) for record in found if record is not None]
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tap_customerio import problems, track
-from tap_customerio.commands.account import Account, config_option, stream_names
-from tap_customerio.commands.glimpse import Glimpse, Look, look
-from tap_customerio.commands.screen import screen, table
-from tap_customerio.explaining import PROBE
+from tap_customerio import errors
+from tap_customerio.api import track
+from tap_customerio.api.diagnosis import PROBE
+from tap_customerio.commands.command_tap import Account, config_option, stream_names
+from tap_customerio.commands.console import screen, table
+from tap_customerio.commands.sampling import Glimpse, RowCount, look
 from tap_customerio.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Finding(NamedTuple):
     name: str
     status: str
     problem: str | None = None
-    look: Look | None = None
+    look: RowCount | None = None
     matters: bool = True
 
     @property
@@ -92,7 +93,7 @@ def _check_account(client: Glimpse, settings: Settings) -> Iterator[Finding]:
     before = time.time()
     try:
         present = client.present
-    except problems.Problem as problem:
+    except errors.TapError as problem:
         yield Finding("App API key", "refused or unreachable", str(problem))
         return
     place = f"region {client.region}" if client.region else f"at {settings.api_url}"
@@ -106,7 +107,7 @@ def _check_clock(before: float, present: int, after: float) -> Finding:
     ahead = round(min(max(present, before), after) - present)
     if abs(ahead) <= _SKEW:
         return Finding("clock", "ok")
-    problem = str(problems.clock_wrong(ahead))
+    problem = str(errors.api.clock_wrong(ahead))
     return Finding("clock", "wrong", problem, matters=False)
 
 
@@ -114,7 +115,7 @@ def _check_track(client: Glimpse, settings: Settings) -> Finding:
     """Whose the Track API's credentials are; which workspace the App API key is of, nobody says."""
     try:
         _, found = track.connect(settings, client)
-    except problems.Problem as problem:
+    except errors.TapError as problem:
         return Finding("Track API key", "wrong", str(problem))
     told = f"ok, workspace {found.workspace_id} ({found.workspace})"
     unsaid = (
@@ -140,11 +141,11 @@ def check_streams(
 def _check_stream(stream: CustomerioStream, client: Glimpse) -> Finding:
     try:
         found = look(stream, client)
-    except problems.Forbidden as problem:
+    except errors.ForbiddenError as problem:
         return Finding(stream.name, "no permission", str(problem))
-    except problems.Gone as gone:
-        return Finding(stream.name, "not on your plan", str(problems.not_on_plan(gone.request)))
-    except problems.Problem as problem:
+    except errors.NotFoundError as gone:
+        return Finding(stream.name, "not on your plan", str(errors.api.not_on_plan(gone.request)))
+    except errors.TapError as problem:
         return Finding(stream.name, "problem", str(problem))
     counted = _COUNTED.get(stream.name)
     if found.more and counted:
@@ -152,13 +153,13 @@ def _check_stream(stream: CustomerioStream, client: Glimpse) -> Finding:
     return Finding(stream.name, "ok" if found.rows or found.more else "empty", look=found)
 
 
-def _counted(client: Glimpse, what: str) -> Look | None:
+def _counted(client: Glimpse, what: str) -> RowCount | None:
     """The workspace's own count, if the account has but one workspace."""
     try:
         workspaces = client.listing(PROBE, "workspaces", params={"limit": None})
-    except problems.Problem:
+    except errors.TapError:
         return None
-    return Look(workspaces[0].get(what) or 0, more=False) if len(workspaces) == 1 else None
+    return RowCount(workspaces[0].get(what) or 0, more=False) if len(workspaces) == 1 else None
 
 
 def _tell(

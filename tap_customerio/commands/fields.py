@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from rich.table import Table
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.commands import selection
-from tap_customerio.commands.account import stream_names
-from tap_customerio.commands.screen import screen
-from tap_customerio.personal import is_personal
-from tap_customerio.schema import json_type
+from tap_customerio.commands.command_tap import stream_names
+from tap_customerio.commands.console import screen
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.pii import is_personal
+from tap_customerio.streams.schema import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -105,7 +105,7 @@ def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
     """  # noqa: D301 - \b is click's, for lines to be kept
     found = search(words)
     if not found.streams and not found.fields:
-        raise problems.nothing_found(" ".join(words))
+        raise errors.commands.nothing_found(" ".join(words))
     if form == "catalog":
         click.echo(json.dumps(selection.catalogue(found.selection()), indent=2))
     elif form == "meltano":

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tap_customerio import problems
+from tap_customerio import errors
+from tap_customerio.api.diagnosis import HOSTS
 from tap_customerio.commands import selection
-from tap_customerio.commands.account import Account, moment
 from tap_customerio.commands.check import check_streams
-from tap_customerio.commands.costs import Costs, duration
-from tap_customerio.commands.glimpse import Glimpse
-from tap_customerio.commands.screen import screen, table
-from tap_customerio.explaining import HOSTS
+from tap_customerio.commands.command_tap import Account, moment
+from tap_customerio.commands.console import screen, table
+from tap_customerio.commands.estimate import Costs, duration
+from tap_customerio.commands.sampling import Glimpse
 from tap_customerio.settings import Settings
 from tap_customerio.windows import DAY, parse, rfc3339
 
@@ -70,7 +70,7 @@ def init(output: Path | None, api_url: str | None, *, meltano: bool) -> None:
     Example: tap-customerio init
     """
     if not sys.stdin.isatty():
-        raise problems.no_terminal("tap-customerio init")
+        raise errors.commands.no_terminal("tap-customerio init")
     show = screen()
     found = _connect(show, api_url)
     start = _ask_start(show, found)
@@ -107,7 +107,7 @@ def _connect(show: Console, api_url: str | None) -> Found:
             place = {"region": click.prompt("Region", type=regions, default="auto")}
         try:
             return _look_around(show, {"app_api_key": key, **place})
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             show.print(f"\n{problem}\n", style="red")
 
 
@@ -188,7 +188,7 @@ def _ask_streams(show: Console, found: Found, start: str | None) -> set[str]:
         try:
             names = [name.strip() for name in text.split(",")]
             return {stream.name for stream in found.account.choose(names)}
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             raise click.BadParameter(str(problem)) from None
 
     ask = f"Streams (recommended, {_EVERYTHING}, or names with commas between)"
@@ -220,7 +220,9 @@ def _write(path: Path, text: str) -> None:
             file.write(text)
         Path(file.name).replace(path)
     except OSError as error:
-        raise problems.unwritable(str(path), error.strerror or type(error).__name__) from None
+        raise errors.commands.unwritable(
+            str(path), error.strerror or type(error).__name__
+        ) from None
     click.echo(f"Wrote {path}; only you can read it.")
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.commands import chart
-from tap_customerio.commands.account import Account, config_option, moment, stream_names
-from tap_customerio.commands.glimpse import Glimpse, newest_first, pages_of
-from tap_customerio.commands.screen import fitting, one_line, screen, table
-from tap_customerio.personal import HIDDEN, mask
-from tap_customerio.schema import json_type
+from tap_customerio.commands.command_tap import Account, config_option, moment, stream_names
+from tap_customerio.commands.console import fitting, one_line, screen, table
+from tap_customerio.commands.sampling import Glimpse, newest_first, pages_of
 from tap_customerio.settings import Settings
+from tap_customerio.streams.pii import MASK, mask
+from tap_customerio.streams.schema import json_type
 from tap_customerio.streams.series import TimeSeries
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _range(
     """Whether a record lies within the dates; most lists come whole, whatever they are asked."""
     key = stream.replication_key
     if (start or end) and not key:
-        raise problems.dateless(stream.name)
+        raise errors.commands.dateless(stream.name)
     if key is None or isinstance(stream, TimeSeries):
         return lambda _record: True
     return lambda record: (start or "") <= (record[key] or "") < (end or "9999")
@@ -120,8 +120,8 @@ def _records(
     try:
         for piece, page in pages_of(stream, islice(newest_first(stream), _MOST_SLICES)):
             yield from filter(within, _newest(stream, page, piece))
-    except problems.Gone as gone:
-        raise problems.not_on_plan(gone.request) from None
+    except errors.NotFoundError as gone:
+        raise errors.api.not_on_plan(gone.request) from None
 
 
 def _newest(stream: CustomerioStream, page: Rows, piece: Any) -> Records:
@@ -135,7 +135,7 @@ def _check_fields(stream: CustomerioStream, fields: Sequence[str]) -> None:
     known = stream.schema["properties"]
     for name in fields:
         if name.split(".")[0] not in known:
-            raise problems.unknown(
+            raise errors.names.unknown(
                 f"field of {stream.name}", name, known, f"'tap-customerio fields {stream.name}'"
             )
 
@@ -191,4 +191,4 @@ def _columns(
 def _says_little(kinds: Mapping[str, Any], name: str, cells: Sequence[str]) -> bool:
     """Whether a column is better left to --fields: long, masked throughout, or a technicality."""
     nested = json_type(kinds[name]) in {"array", "object"}
-    return nested or {*cells} <= {"", HIDDEN} or name == "deduplicate_id"
+    return nested or {*cells} <= {"", MASK} or name == "deduplicate_id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.commands.account import Account
+from tap_customerio.commands.command_tap import Account
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:

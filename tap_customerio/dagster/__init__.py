@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_customerio import problems
+from tap_customerio import errors
 
 try:
     from tap_customerio.dagster.definitions import build_definitions
@@ -10,6 +10,6 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "dagster":
         raise
-    raise ModuleNotFoundError(problems.no_dagster(), name=error.name) from None
+    raise ModuleNotFoundError(errors.dagster.no_dagster(), name=error.name) from None
 
 __all__ = ["Workspace", "build_definitions"]

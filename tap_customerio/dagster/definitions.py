@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.dagster.coordinator import GROUP
 from tap_customerio.dagster.history import assets
 from tap_customerio.dagster.streams import chosen
@@ -42,7 +42,7 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
     by default. A run that fails is tried again by the `retry_policy`.
 
     Raises:
-        Problem: When a stream does not exist, a date is none, or workspaces share a name.
+        TapError: When a stream does not exist, a date is none, or workspaces share a name.
     """
     by_name = _by_name(workspaces)
     months = dg.MonthlyPartitionsDefinition(
@@ -51,8 +51,8 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
     )
     kinds = chosen(streams)
     parts = {
-        "history": [kind for kind in kinds.values() if kind.ranged],
-        "lists": [kind for kind in kinds.values() if not kind.ranged],
+        "history": [kind for kind in kinds.values() if kind.has_time_range],
+        "lists": [kind for kind in kinds.values() if not kind.has_time_range],
     }
     made = {
         name: assets(name, some, by_name, months, retry_policy)
@@ -76,7 +76,7 @@ def _by_name(workspaces: Iterable[Workspace]) -> dict[str, Workspace]:
     found: dict[str, Workspace] = {}
     for workspace in workspaces:
         if workspace.name in found:
-            raise problems.bad_workspace(workspace.name, "another one has that name, too.")
+            raise errors.dagster.bad_workspace(workspace.name, "another one has that name, too.")
         found[workspace.name] = workspace
     return found
 
@@ -88,4 +88,4 @@ def _month(option: str, text: str) -> dt.datetime:
             day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.timezone.utc
         )
     except ValueError:
-        raise problems.bad_option(option, text, "write a date such as 2024-01-01") from None
+        raise errors.commands.bad_option(option, text, "write a date such as 2024-01-01") from None

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 
 from tap_customerio.backfill.job import MEMBER
-from tap_customerio.dagster.attempt import Attempt
-from tap_customerio.dagster.kept import Kept
+from tap_customerio.dagster.pipeline_run import Attempt
+from tap_customerio.dagster.state_store import StateStore
 from tap_customerio.dagster.streams import asset_key, spec
 from tap_customerio.dagster.workspace import Workspace
 from tap_customerio.streams.base import CustomerioStream
@@ -25,13 +25,13 @@ def assets(
 ) -> dg.AssetsDefinition:
     """Assets that one run reads together, or some of them; by month if they have a time range."""
     keys = dg.StaticPartitionsDefinition(list(workspaces))
-    ranged = any(kind.ranged for kind in kinds)
+    has_time_range = any(kind.has_time_range for kind in kinds)
 
     @dg.multi_asset(
         name=name,
         specs=[spec(kind) for kind in kinds],
         partitions_def=dg.MultiPartitionsDefinition({WORKSPACE: keys, MONTH: months})
-        if ranged
+        if has_time_range
         else keys,
         can_subset=True,
         retry_policy=retry_policy,
@@ -57,7 +57,7 @@ def _read(
     names = sorted(asset.path[-1] for asset in context.selected_asset_keys)
     # A retry has the same root; materialised again later, the partition is read anew.
     root = context.run.root_run_id or context.run.run_id
-    kept = Kept.of(context.instance, f"{name}/{key}", root)
+    kept = StateStore.of(context.instance, f"{name}/{key}", root)
     if kept.state is not None:  # a retry may be of fewer streams
         kept.state[MEMBER]["streams"] = ", ".join(names)
     attempt = Attempt(context.op_execution_context, workspaces[workspace], kept)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.backfill.target import Target, exit_code, piped
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Pipe:
     def _leave_target(self, hear: Hear) -> None:
         """Go on without what a target that has ended has left with its pipes."""
         if self._open & {"state", "target"}:
-            hear("target", problems.HELD_OUTPUT)
+            hear("target", errors.backfill.HELD_OUTPUT)
         self._open &= {"tap"}
         if self._open:  # its input may be held, too
             self._tap.terminate()

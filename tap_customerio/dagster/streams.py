@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.dagster.coordinator import GROUP
-from tap_customerio.schema import json_type
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.schema import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +23,12 @@ def chosen(names: Sequence[str] | None) -> Kinds:
     """The streams of these names, or those that are selected by default.
 
     Raises:
-        Problem: When there is no such stream.
+        TapError: When there is no such stream.
     """
     kinds = {kind.name: kind for kind in sorted(all_streams(), key=lambda kind: kind.name)}
     for name in names or ():
         if name not in kinds:
-            raise problems.unknown("stream", name, kinds, "'tap-customerio fields'")
+            raise errors.names.unknown("stream", name, kinds, "'tap-customerio fields'")
     return {
         name: kind
         for name, kind in kinds.items()

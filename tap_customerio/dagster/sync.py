@@ -7,10 +7,10 @@ import dagster as dg
 from pydantic import Field
 
 from tap_customerio.backfill.job import State, selecting
-from tap_customerio.dagster.attempt import Attempt
 from tap_customerio.dagster.coordinator import SYNC_JOB, SYNC_TAG, WORKSPACE_TAG
 from tap_customerio.dagster.history import MONTH, WORKSPACE
-from tap_customerio.dagster.kept import Kept
+from tap_customerio.dagster.pipeline_run import Attempt
+from tap_customerio.dagster.state_store import StateStore
 from tap_customerio.dagster.streams import Kinds, asset_key
 from tap_customerio.dagster.workspace import Workspace
 from tap_customerio.streams.series import TimeSeries
@@ -75,7 +75,7 @@ def _sync(
     restart: bool,
 ) -> Iterator[_Event]:
     """Go on from the last sync, or begin anew, and tell what was read."""
-    kept = Kept.of(context.instance, f"sync/{workspace.name}")
+    kept = StateStore.of(context.instance, f"sync/{workspace.name}")
     first_try = context.run.parent_run_id is None and not context.retry_number
     if restart and first_try:
         kept.state = None
@@ -129,7 +129,7 @@ def _from_history(
     last = months.get_last_partition_window()
     edge = rfc3339(int((last.end if last else months.start).timestamp()))
     for name, kind in kinds.items():
-        if kind.ranged and not state["bookmarks"].get(name):
+        if kind.has_time_range and not state["bookmarks"].get(name):
             mark = {"replication_key": kind.replication_key, "replication_key_value": edge}
             if issubclass(kind, TimeSeries):
                 mark["resolution"] = tap.settings.metrics_resolution
@@ -144,7 +144,7 @@ def _events(attempt: Attempt, workspace: Workspace, kinds: Kinds) -> Iterator[_E
         return
     for name in sorted(attempt.whole & kinds.keys()):
         about: dict[str, Any] = {"workspace": workspace.name, **attempt.metadata(name)}
-        if kinds[name].ranged:
+        if kinds[name].has_time_range:
             yield dg.AssetObservation(asset_key(name), metadata=about)
         else:
             yield dg.AssetMaterialization(asset_key(name), partition=workspace.name, metadata=about)
@@ -163,7 +163,7 @@ def _months_read(
         for month in months.get_partition_keys()
     }
     for stream, kind in kinds.items():
-        if not kind.ranged:
+        if not kind.has_time_range:
             continue
         first, last = (
             parse(state["bookmarks"][stream]["replication_key_value"]) for state in (before, after)

@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.settings import SETTINGS, faults
 from tap_customerio.tap import TapCustomerio
 
@@ -42,33 +42,35 @@ class Workspace:
         """Check what can be checked before anything runs.
 
         Raises:
-            Problem: When it cannot be meant so.
+            TapError: When it cannot be meant so.
         """
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
-            raise problems.bad_workspace(self.name, "call it by letters, digits, '.', '_' and '-'.")
+            raise errors.dagster.bad_workspace(
+                self.name, "call it by letters, digits, '.', '_' and '-'."
+            )
         TapCustomerio.append_builtin_config(TapCustomerio.config_jsonschema)
         known = TapCustomerio.config_jsonschema["properties"]
         for name in self.settings:
             if name not in known:
-                raise problems.unknown("setting", name, known, "'tap-customerio --about'")
+                raise errors.names.unknown("setting", name, known, "'tap-customerio --about'")
         if wrong := faults({**self.settings, "region": self.region, "app_api_key": "unknown"}):
-            raise problems.bad_workspace(self.name, " ".join(wrong))
+            raise errors.dagster.bad_workspace(self.name, " ".join(wrong))
         try:
             words = shlex.split(self.target)
         except ValueError:
             words = []
         if not words:
-            raise problems.bad_workspace(self.name, f"target is {self.target!r}, no command.")
+            raise errors.dagster.bad_workspace(self.name, f"target is {self.target!r}, no command.")
 
     def environment(self) -> dict[str, str]:
         """The environment of a tap that reads it.
 
         Raises:
-            Problem: When this machine does not know the key.
+            TapError: When this machine does not know the key.
         """
         key = os.environ.get(self.app_api_key_env)
         if not key:
-            raise problems.no_workspace_key(self.name, self.app_api_key_env)
+            raise errors.dagster.no_workspace_key(self.name, self.app_api_key_env)
         return {**os.environ, **self._variables(self.settings), f"{PREFIX}APP_API_KEY": key}
 
     def shown(self) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tap_customerio import problems
-from tap_customerio.client import quoted
-from tap_customerio.person_paths import person_paths
-from tap_customerio.privacy import refusals
+from tap_customerio import errors
+from tap_customerio.api.client import quoted
+from tap_customerio.api.person_paths import person_paths
 from tap_customerio.privacy.former import named_before
 from tap_customerio.privacy.history import (
     MAYBE_CUT,
@@ -23,7 +22,7 @@ from tap_customerio.privacy.identity import is_of, profiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
     from tap_customerio.privacy.identity import Person, Request
 
 T = TypeVar("T")
@@ -57,7 +56,7 @@ CAVEATS = (
 """What the reader of a report must know."""
 
 
-class Held:
+class PersonalData:
     """What is held on the people of a request, and what of it could not be read."""
 
     def __init__(self, client: Client) -> None:
@@ -75,7 +74,7 @@ class Held:
         """Read everything on everybody found, and what the e-mail provider has on the addresses.
 
         Raises:
-            Problem: When the key is refused, or the API is gone.
+            TapError: When the key is refused, or the API is gone.
         """
         emails = {value.lower() for kind, value in (request, *also) if kind == "email"}
         for person in people:
@@ -124,7 +123,7 @@ class Held:
             is_whole = all(isinstance(device, dict) for device in value or ())
         is_unset = value is None and name == "timestamps"  # which the API may stop to send
         if profile and not is_whole and not is_unset:
-            self._note(name, cio_id, _why(refusals.odd_shape(name)))
+            self._note(name, cio_id, _why(errors.privacy.odd_shape(name)))
         return value if is_whole else None
 
     def _judge(self, held: Mapping[str, Any]) -> None:
@@ -149,9 +148,9 @@ class Held:
     def _profile(self, cio_id: str) -> dict[str, Any]:
         found = profiles(self._client, [cio_id])
         if not found:
-            raise problems.Gone(f"{cio_id} in the list of profiles")
+            raise errors.NotFoundError(f"{cio_id} in the list of profiles")
         if not is_of(found[0], cio_id):
-            raise refusals.another_person("cio_id")
+            raise errors.privacy.another_person("cio_id")
         return found[0]
 
     def _preferences(self, base: str) -> dict[str, Any]:
@@ -160,7 +159,7 @@ class Held:
         found = answer.object("customer")
         topics = found.get("topics") or []
         if not isinstance(topics, list) or not all(isinstance(topic, dict) for topic in topics):
-            raise refusals.odd_shape("subscription_preferences")
+            raise errors.privacy.odd_shape("subscription_preferences")
         return found
 
     def _messages(self, base: str) -> list[dict[str, Any]]:
@@ -181,7 +180,7 @@ class Held:
         pages = self._client.pages(f"{base}/{path}", key, params=query)
         rows = [row for page in pages for row in page]
         if not all(rows):
-            raise problems.odd_member(f"GET {base}/{path}", key, "list of objects")
+            raise errors.api.odd_member(f"GET {base}/{path}", key, "list of objects")
         return rows
 
     def _read_suppressions(self, email: str) -> None:
@@ -189,7 +188,7 @@ class Held:
             try:
                 path = f"/v1/esp/search_suppression/{quoted(email)}"
                 return self._client.fetch("GET", path).objects("suppressions")
-            except problems.Gone:  # probably what an address on no list gets; undocumented
+            except errors.NotFoundError:  # probably what an address on no list gets; undocumented
                 return []
 
         self.suppressions += self._tried("provider_suppressions", None, read) or []
@@ -198,9 +197,9 @@ class Held:
         """Read, or note why not, unless nothing else would fare better."""
         try:
             return read()
-        except problems.Fatal:
+        except errors.FatalError:
             raise
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             self._note(what, cio_id, _why(problem))
             return None
 
@@ -209,15 +208,15 @@ class Held:
         self.not_read.append({"what": what, **where, "why": why})
 
 
-def _why(problem: problems.Problem) -> str:
-    if isinstance(problem, problems.Forbidden):
+def _why(problem: errors.TapError) -> str:
+    if isinstance(problem, errors.ForbiddenError):
         return "The App API key may not read it (403)."
-    if isinstance(problem, problems.Gone):
+    if isinstance(problem, errors.NotFoundError):
         return "The API knows nothing of it (404): not part of the plan, or just deleted."
-    if isinstance(problem, problems.Refused):
+    if isinstance(problem, errors.BadRequestError):
         return f"The API refused the question (status {problem.status})."
-    if isinstance(problem, problems.KeepsFailing):
+    if isinstance(problem, errors.RetriesExhaustedError):
         return f"The API kept failing: {problem.brief}."
-    if isinstance(problem, refusals.OddShape):
+    if isinstance(problem, errors.privacy.InvalidShapeError):
         return str(problem)
     return "The API's answer could not be understood."

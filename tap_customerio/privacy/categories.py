@@ -7,8 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_customerio import problems
-from tap_customerio.privacy import refusals
+from tap_customerio import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,23 +129,23 @@ def read_corrections(path: Path) -> dict[tuple[str, str], str]:
     """Categories that a person has set, by source and name of the field.
 
     Raises:
-        Problem: When the file cannot be read, or names a category that there is not.
+        TapError: When the file cannot be read, or names a category that there is not.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise problems.not_utf8(str(path)) from None
+        raise errors.commands.not_utf8(str(path)) from None
     except OSError as error:
-        raise refusals.bad_corrections(str(path), error.strerror or "") from None
+        raise errors.privacy.bad_corrections(str(path), error.strerror or "") from None
     delimiter = next((sign for sign in text if sign in ",;"), ",")
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     if not {*_COLUMNS} <= {*(rows.fieldnames or ())}:
-        raise refusals.bad_corrections(str(path), "no columns source, name and category")
+        raise errors.privacy.bad_corrections(str(path), "no columns source, name and category")
     found = {}
     for row in rows:
         source, name, category = ((row[column] or "").strip() for column in _COLUMNS)
         if category not in CATEGORIES:
-            raise refusals.no_such_category(category, rows.line_num, list(CATEGORIES))
+            raise errors.privacy.no_such_category(category, rows.line_num, list(CATEGORIES))
         found[unguarded(source), unguarded(name)] = category
     return found
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_customerio import problems
-from tap_customerio.person_paths import person_paths
-from tap_customerio.privacy import refusals
+from tap_customerio import errors
+from tap_customerio.api.person_paths import person_paths
 from tap_customerio.privacy.identity import is_of, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tap_customerio.client import Client
-    from tap_customerio.track import Track
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.track import Track
 
 ALL, EMAIL, TOPIC = "everything", "email", "topic"
 CHANNELS = ("sms", "whatsapp")
@@ -52,7 +51,7 @@ def chosen(client: Client, words: Sequence[str]) -> list[Choice]:
     """The choices that words mean; what the workspace has is looked up.
 
     Raises:
-        Problem: When there is no such choice, or it cannot be looked up.
+        TapError: When there is no such choice, or it cannot be looked up.
     """
     found: list[Choice] = []
     for word in words:
@@ -66,16 +65,16 @@ def chosen(client: Client, words: Sequence[str]) -> list[Choice]:
         elif kind == TOPIC:
             found.append(_topic(client, of))
         else:
-            raise refusals.no_such_choice(word)
+            raise errors.privacy.no_such_choice(word)
     if not found:
-        raise refusals.nothing_chosen(UNLISTED)
+        raise errors.privacy.nothing_chosen(UNLISTED)
     return list(dict.fromkeys(found))
 
 
 def _all_topics(client: Client) -> list[Choice]:
     try:
         rows = client.listing("/v1/subscription_topics", "topics")
-    except problems.Gone:  # where the plan has no subscription center
+    except errors.NotFoundError:  # where the plan has no subscription center
         return []
     return [Choice(TOPIC, str(row["id"])) for row in rows]
 
@@ -86,7 +85,7 @@ def _topic(client: Client, text: str) -> Choice:
     named = [row for row in rows if text in {str(row["id"]), row.get("identifier")}]
     named = named or [r for r in rows if str(r.get("name")).casefold() == text.casefold()]
     if len(named) != 1:
-        raise refusals.no_such_topic(text, [str(row["id"]) for row in rows])
+        raise errors.privacy.no_such_topic(text, [str(row["id"]) for row in rows])
     return Choice(TOPIC, str(named[0]["id"]))
 
 
@@ -110,13 +109,13 @@ class Consents:
         """Whether a person is contacted, by choice; None if unknown, and of nobody for all.
 
         Raises:
-            Problem: When the person's profile or opt-outs cannot be read.
+            TapError: When the person's profile or opt-outs cannot be read.
         """
         found = profiles(self._client, [cio_id])
         if not found:
             return None
         if not is_of(found[0], cio_id):
-            raise refusals.another_person("cio_id")
+            raise errors.privacy.another_person("cio_id")
         kinds = {choice.kind for choice in choices}
         topics = self._topics(cio_id, found[0]) if TOPIC in kinds else {}
         opted = self._opted(cio_id) if kinds & {*CHANNELS} else set()
@@ -136,7 +135,7 @@ class Consents:
         """Opt a person out of choices through the Track API, or in again.
 
         Raises:
-            Problem: When it is refused.
+            TapError: When it is refused.
         """
         values = {c.attribute: c.value(wanted=wanted) for c in choices if c.attribute}
         self._track.change(cio_id, {name: value for name, value in values.items() if name})
@@ -145,7 +144,7 @@ class Consents:
         """Opt a person out of senders through the App API, or in again.
 
         Raises:
-            Problem: When it is refused.
+            TapError: When it is refused.
         """
         rows = [{"channel": c.kind, "from": c.of, "optout": not wanted} for c in choices]
         params = {"id_type": "cio_id"}
@@ -178,7 +177,10 @@ class Consents:
 
         try:
             return self._paths.read("subscription_preferences", cio_id, read)
-        except (problems.Refused, problems.Gone):  # where the subscription center is off
+        except (
+            errors.BadRequestError,
+            errors.NotFoundError,
+        ):  # where the subscription center is off
             return _from_attribute(profile)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.privacy.case import EVIDENCE, JOURNAL, keep_earlier
 from tap_customerio.privacy.choices import UNLISTED, Choice
+from tap_customerio.privacy.erasure_record import EVIDENCE, JOURNAL, keep_earlier
 from tap_customerio.privacy.evidence import (
     FAILED,
     OPT_UNPROVEN,

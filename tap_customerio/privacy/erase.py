@@ -8,8 +8,8 @@ from collections import defaultdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.privacy.case import JOURNAL, Case
+from tap_customerio import errors
+from tap_customerio.privacy.erasure_record import JOURNAL, Case
 from tap_customerio.privacy.evidence import (
     FAILED,
     UNPROVEN,
@@ -25,12 +25,12 @@ from tap_customerio.settings import NAME
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.track import Account, Action, Track
     from tap_customerio.privacy.evidence import Outcome
     from tap_customerio.privacy.folder import Folder
     from tap_customerio.privacy.former import Named
     from tap_customerio.privacy.identity import Request
-    from tap_customerio.track import Account, Action, Track
 
 BACK = (
     "Gone, but somebody new has an identifier of theirs: an event or import made them anew, or "
@@ -92,7 +92,7 @@ class Eraser:
         `also` are identifiers, by kind, that the people are known to have had before.
 
         Raises:
-            Problem: When it cannot be found out.
+            TapError: When it cannot be found out.
         """
         left = folder.read_json(JOURNAL)
         if left is None:
@@ -105,7 +105,7 @@ class Eraser:
         """Erase everybody found, and leave evidence in the folder, whatever happens.
 
         Raises:
-            Problem: When evidence cannot be written; nobody else is erased then.
+            TapError: When evidence cannot be written; nobody else is erased then.
         """
         case = Case(folder, match, self._key, self._heading(match.request))
         for person in match.people:
@@ -142,7 +142,7 @@ class Eraser:
                 case.note(person, UNVERIFIED, SLOW)
             else:
                 case.note(person, FAILED, VANISHED, is_settled=True)
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             case.note(person, FAILED, str(problem))
 
     def _verify(self, case: Case) -> None:
@@ -155,7 +155,7 @@ class Eraser:
                 rest = max(0.0, deadline - time.monotonic())
                 if case.waiting() and (not rest or self._stopped.wait(min(self.interval, rest))):
                     return
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             for person in case.waiting():
                 case.note(person, UNVERIFIED, f"Not seen to be gone: {problem}")
 
@@ -201,7 +201,7 @@ class Eraser:
                 continue
             try:
                 self._track.act("suppress", kind, value)
-            except problems.Refused:
+            except errors.BadRequestError:
                 case.block(person, kind, "no: it identifies nobody here")
             else:
                 case.block(person, kind, "yes")

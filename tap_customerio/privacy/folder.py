@@ -9,8 +9,7 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.privacy import refusals
+from tap_customerio import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +30,7 @@ class Folder:
         """A new or empty folder, or that of an earlier run.
 
         Raises:
-            Problem: When it holds anything else, or cannot be made.
+            TapError: When it holds anything else, or cannot be made.
         """
         folder = cls(path)
         with _explained(path):
@@ -39,20 +38,20 @@ class Folder:
             if not any(path.iterdir()):
                 path.chmod(0o700)
             elif folder.read_json(PURPOSE) is None:
-                raise refusals.taken(str(path))
+                raise errors.privacy.taken(str(path))
         return folder
 
     def claim(self, purpose: dict[str, Any]) -> None:
         """Take it for a purpose.
 
         Raises:
-            Problem: When it was taken for another.
+            TapError: When it was taken for another.
         """
         taken = self.read_json(PURPOSE)
         if taken is None:
             self.write_json(PURPOSE, purpose)
         elif taken != purpose:
-            raise refusals.taken(str(self.path))
+            raise errors.privacy.taken(str(self.path))
 
     def within(self, name: str) -> Folder:
         """A folder in this one."""
@@ -95,7 +94,7 @@ def append(path: Path, text: str) -> None:
     """Add lines to a file, on the disk before this returns.
 
     Raises:
-        Problem: When that cannot be done.
+        TapError: When that cannot be done.
     """
     with _explained(path):
         _put(path, text, os.O_APPEND)
@@ -105,7 +104,7 @@ def secret(path: Path) -> bytes:
     """The key in a file, as hexadecimal digits; a new one if there is no such file.
 
     Raises:
-        Problem: When it holds no key.
+        TapError: When it holds no key.
     """
     with _explained(path):
         if not path.exists():
@@ -116,7 +115,7 @@ def secret(path: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) < 16:  # noqa: PLR2004 - 128 bits cannot be guessed
-        raise refusals.no_key(str(path))
+        raise errors.privacy.no_key(str(path))
     return key
 
 
@@ -133,4 +132,4 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise problems.unwritable(str(path), reason) from None
+        raise errors.commands.unwritable(str(path), reason) from None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.privacy.identity import look_up, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
     from tap_customerio.privacy.identity import Match
 
 Named = tuple[str, str]
@@ -48,15 +48,15 @@ def with_former(client: Client, match: Match, also: Sequence[Named]) -> Match:
     """A match with what its people were called before, if no other person has it today.
 
     Raises:
-        Problem: When the API is gone.
+        TapError: When the API is gone.
     """
     found, notes = list(also), [LIMITS] if match.people else []
     for person in match.people:
         try:
             rows = _activities(client, person.cio_id)
-        except problems.Fatal:
+        except errors.FatalError:
             raise
-        except problems.Problem:
+        except errors.TapError:
             notes.append(UNREAD)
             continue
         today = {"cio_id": person.cio_id, **person.identifiers}
@@ -93,9 +93,9 @@ def _has_another(client: Client, named: Named, meant: set[str]) -> bool:
         if kind == "cio_id":
             return bool(profiles(client, [value])) and value not in meant
         found = look_up(client, kind, value, must_state=False)
-    except problems.Fatal:
+    except errors.FatalError:
         raise
-    except problems.Problem:
+    except errors.TapError:
         return True
     return bool({person.cio_id for person in found} - meant)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_customerio import problems
+from tap_customerio import errors
 from tap_customerio.windows import BEGINNING, DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
 
 HALF_A_YEAR = 180 * DAY
 """Wider windows are cut to six months without a word."""
@@ -46,7 +46,7 @@ def keeps_old(client: Client) -> bool:
 
     try:
         return bool(client.once("messages older than six months", read))
-    except problems.Problem:
+    except errors.TapError:
         return False
 
 

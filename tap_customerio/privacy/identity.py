@@ -6,13 +6,12 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_customerio import problems
-from tap_customerio.privacy import refusals
+from tap_customerio import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
 
 KINDS = ("email", "id", "cio_id", "phone")
 """Kinds of identifiers; `cio_id` is Customer.io's own, permanent, and on every person."""
@@ -39,17 +38,17 @@ class Request(NamedTuple):
         """Take an identifier as it was typed; an own id keeps every character.
 
         Raises:
-            Problem: When it is empty, or is not an identifier of this kind.
+            TapError: When it is empty, or is not an identifier of this kind.
         """
         if kind not in KINDS:
-            raise refusals.bad_kind()
+            raise errors.privacy.bad_kind()
         if not value.strip():
-            raise refusals.no_identifier()
+            raise errors.privacy.no_identifier()
         if any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in value):
-            raise refusals.control_character(kind)
+            raise errors.privacy.control_character(kind)
         text = value if kind == "id" else _spelled(kind, value.strip())
         if kind == "id" and len(text.encode()) > _LONGEST:
-            raise refusals.too_long(kind, _LONGEST)
+            raise errors.privacy.too_long(kind, _LONGEST)
         return cls(kind, text)
 
 
@@ -60,9 +59,9 @@ def _spelled(kind: str, text: str) -> str:
     elif kind == "phone":
         text = text.translate(_SEPARATORS)
     if "*" in text:
-        raise refusals.wildcard(kind)
+        raise errors.privacy.wildcard(kind)
     if not _SHAPES[kind].fullmatch(text):
-        raise refusals.unclear_identifier(kind)
+        raise errors.privacy.unclear_identifier(kind)
     return text
 
 
@@ -112,7 +111,7 @@ def resolve(client: Client, request: Request) -> Match:
     """Ask the App API who is meant.
 
     Raises:
-        Problem: When it does not look people up by this kind, or answers with somebody else.
+        TapError: When it does not look people up by this kind, or answers with somebody else.
     """
     people = look_up(client, *request)
     found = {person.cio_id for person in people}
@@ -132,7 +131,7 @@ def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -
     Without `must_state` also people whose identifier nothing states, but never of another one.
 
     Raises:
-        Problem: When the API does not look people up by this kind, or answers with a person
+        TapError: When the API does not look people up by this kind, or answers with a person
             whose identifier is another one, or is not stated.
     """
     if kind == "email":
@@ -141,7 +140,7 @@ def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -
         rows = [stated(profile) for profile in profiles(client, [value], kind)]
     people = {str(row.get("cio_id") or ""): row for row in rows}
     if "" in people:
-        raise refusals.another_person(kind)
+        raise errors.privacy.another_person(kind)
     unclear = [cio_id for cio_id, row in people.items() if not row.get(kind)]
     if kind == "email" and unclear:  # where addresses identify nobody, answers leave them out
         people |= {str(row.get("cio_id")): row for row in map(stated, profiles(client, unclear))}
@@ -158,7 +157,7 @@ def stated(profile: Mapping[str, Any]) -> dict[str, Any]:
     """The identifiers that a profile states, among its identifiers or as attributes."""
     named, held = profile.get("identifiers") or {}, profile.get("attributes") or {}
     if not isinstance(named, dict) or not isinstance(held, dict):
-        raise refusals.another_person("cio_id")
+        raise errors.privacy.another_person("cio_id")
     extra = {kind: held[kind] for kind in ("email", "phone") if held.get(kind)}
     return {**extra, **{kind: value for kind, value in named.items() if value}}
 
@@ -171,16 +170,16 @@ def is_of(profile: Mapping[str, Any], cio_id: str) -> bool:
 
 def _check(kind: str, value: str, cio_id: str, row: Mapping[str, Any]) -> None:
     if not row.get(kind) and kind == "phone":
-        raise refusals.unstated_phone(cio_id)
+        raise errors.privacy.unstated_phone(cio_id)
     if not row.get(kind) or not is_same(kind, str(row[kind]), value):
-        raise refusals.another_person(kind)
+        raise errors.privacy.another_person(kind)
 
 
 def profiles(client: Client, ids: Sequence[str], kind: str = "cio_id") -> list[dict[str, Any]]:
     """The profiles of those who are there.
 
     Raises:
-        Problem: When this kind identifies nobody in the workspace.
+        TapError: When this kind identifies nobody in the workspace.
     """
     found: list[dict[str, Any]] = []
     for first in range(0, len(ids), _MOST):
@@ -191,9 +190,9 @@ def profiles(client: Client, ids: Sequence[str], kind: str = "cio_id") -> list[d
             )
             found += [row.get("customer", row) for page in pages for row in page]
             if not all(isinstance(row, dict) and row for row in found):
-                raise problems.odd_member(f"POST {PROFILES}", "customers", "list of objects")
-        except problems.Refused:
-            raise refusals.no_such_identifier(kind) from None
+                raise errors.api.odd_member(f"POST {PROFILES}", "customers", "list of objects")
+        except errors.BadRequestError:
+            raise errors.privacy.no_such_identifier(kind) from None
     return found
 
 

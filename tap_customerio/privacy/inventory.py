@@ -7,20 +7,19 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_customerio import problems
-from tap_customerio.personal import HIDDEN, mask
-from tap_customerio.privacy import refusals
+from tap_customerio import errors
 from tap_customerio.privacy.categories import CATEGORIES, Guess, Shapes, guess, is_value
 from tap_customerio.privacy.history import backwards
 from tap_customerio.privacy.identity import profiles
 from tap_customerio.privacy.warehouse import has_personal
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.objects import Object, ObjectTypes
+from tap_customerio.streams.pii import MASK, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
 
 EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
 RESERVED = {"cio_id", "id", "email", "created_at", "unsubscribed", "cio_subscription_preferences"}
@@ -84,7 +83,7 @@ class Inventory:
         """Look at people, devices, objects, activities and deliveries.
 
         Raises:
-            Problem: When the key is refused, or the API is gone.
+            TapError: When the key is refused, or the API is gone.
         """
         self._try("people", self._people)
         self._try("objects", self._objects)
@@ -95,9 +94,9 @@ class Inventory:
         """Look at a kind of things, or note why not."""
         try:
             count, how = look()
-        except problems.Fatal:
+        except errors.FatalError:
             raise
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             self.not_read.append({"what": what, "why": str(problem)})
         else:
             self.sampled.append({"what": what, "count": count, "how": how})
@@ -124,7 +123,7 @@ class Inventory:
         """A part that should be an object; one of another shape is noted once."""
         if isinstance(value, dict):
             return value
-        note = {"what": what, "why": str(refusals.odd_shape(what))}
+        note = {"what": what, "why": str(errors.privacy.odd_shape(what))}
         if value is not None and note not in self.not_read:
             self.not_read.append(note)
         return {}
@@ -173,7 +172,7 @@ class Inventory:
             params = {"id_type": "cio_object_id"}
             try:
                 answer = self._client.fetch("GET", f"{thing.path}/attributes", params=params)
-            except problems.Gone:  # deleted since it was listed
+            except errors.NotFoundError:  # deleted since it was listed
                 continue
             held = self._object("attributes", answer.object("object").get("attributes"))
             self._see(Kind(source, YOURS, "objects", "attributes"), held)
@@ -219,7 +218,7 @@ class Inventory:
 def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Fields with a value, those within others by dotted names; of lists, what is in them."""
     for key, value in row.items():
-        name = f"{above}{HIDDEN if is_value(key) else key}"
+        name = f"{above}{MASK if is_value(key) else key}"
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
                 yield from _flat(item, f"{name}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio.privacy.categories import CATEGORIES, guarded
 from tap_customerio.privacy.evidence import now
-from tap_customerio.privacy.page import document, items, table
+from tap_customerio.privacy.html_report import document, items, table
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def write_inventory(folder: Folder, inventory: Inventory, fields: Sequence[Field
     """Write inventory.json, inventory.csv and inventory.html.
 
     Raises:
-        Problem: When they cannot be written.
+        TapError: When they cannot be written.
     """
     report: dict[str, Any] = {
         "format": f"{NAME} privacy inventory 1",

@@ -7,10 +7,10 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.privacy.case import JOURNAL
+from tap_customerio import errors
 from tap_customerio.privacy.choices import Choice, Consents
 from tap_customerio.privacy.consent_record import ConsentRecord, Entry
+from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import described, now
 from tap_customerio.privacy.identity import Match, Person, resolve
 from tap_customerio.settings import NAME
@@ -18,11 +18,11 @@ from tap_customerio.settings import NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.track import Account, Track
     from tap_customerio.privacy.evidence import Outcome
     from tap_customerio.privacy.folder import Folder
     from tap_customerio.privacy.identity import Request
-    from tap_customerio.track import Account, Track
 
 VANISHED = "Deleted, or merged into another person, after they were looked up; run it again."
 
@@ -59,7 +59,7 @@ class Opter:
         """Whom an interrupted run meant, or else whom the App API finds.
 
         Raises:
-            Problem: When it cannot be found out.
+            TapError: When it cannot be found out.
         """
         left = folder.read_json(JOURNAL)
         if left is None:
@@ -73,7 +73,7 @@ class Opter:
         """Change the choices of everybody found, and leave evidence in the folder.
 
         Raises:
-            Problem: When evidence cannot be written.
+            TapError: When evidence cannot be written.
         """
         heading = self._heading(match.request)
         record = ConsentRecord(folder, match, self._key, heading, wanted=self._wanted)
@@ -114,7 +114,7 @@ class Opter:
             ):
                 if part:
                     self._call(record, person, [(c, entries[c]) for c in part], change)
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             entries = entries or {c: record.begin(person, c, before=None) for c in choices}
             unsent = [choice for choice, entry in entries.items() if not entry["accepted_at"]]
             reason = str(problem).replace(person.cio_id, "***")
@@ -151,7 +151,7 @@ class Opter:
             return
         try:
             states = self._consents.read(cio_id, list(entries))
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             reason = f"Not seen to be so: {problem}".replace(cio_id, "***")
             record.doubt(entries.values(), reason)
             entries.clear()

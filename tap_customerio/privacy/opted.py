@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tap_customerio.privacy import refusals
+from tap_customerio import errors
 from tap_customerio.privacy.choices import Choice
 from tap_customerio.privacy.evidence import digest
 from tap_customerio.privacy.folder import secret
@@ -23,15 +23,15 @@ class Opted:
         """Read the evidence.
 
         Raises:
-            Problem: When there is none, or no key.
+            TapError: When there is none, or no key.
         """
         if not key.is_file():
-            raise refusals.no_opt_outs(str(folder))
+            raise errors.privacy.no_opt_outs(str(folder))
         self._key = secret(key)
         self._changed: dict[str, list[Choice]] = {}
         found = [self._read(path) for path in sorted(folder.rglob("evidence*.json"))]
         if not any(found):
-            raise refusals.no_opt_outs(str(folder))
+            raise errors.privacy.no_opt_outs(str(folder))
 
     def _read(self, path: Path) -> bool:
         """Take what an opt-out changed; returns whether it is the evidence of one."""
@@ -45,7 +45,7 @@ class Opted:
                     if each["by_this_request"] is True
                 )
         except (AttributeError, KeyError, OSError, TypeError, ValueError):
-            raise refusals.unreadable_evidence(str(path)) from None
+            raise errors.privacy.unreadable_evidence(str(path)) from None
         return is_opt_out
 
     def choices(self, person: Person) -> list[Choice]:

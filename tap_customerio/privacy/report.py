@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.privacy.access import CAVEATS, Held
+from tap_customerio.privacy.access import CAVEATS, PersonalData
 from tap_customerio.privacy.evidence import (
     COMPLETE,
     INCOMPLETE,
@@ -15,14 +15,14 @@ from tap_customerio.privacy.evidence import (
     digest,
     now,
 )
+from tap_customerio.privacy.html_report import page
 from tap_customerio.privacy.identity import resolve
-from tap_customerio.privacy.page import page
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
     from tap_customerio.privacy.folder import Folder
     from tap_customerio.privacy.identity import Match, Request
 
@@ -43,12 +43,12 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
     `also` are identifiers, by kind, that the people are known to have had before.
 
     Raises:
-        Problem: When nobody can be looked up, or nothing can be written.
+        TapError: When nobody can be looked up, or nothing can be written.
     """
     started = now()
     match = resolve(client, request)
     tell(match)
-    held = Held(client)
+    held = PersonalData(client)
     held.read(request, match.people, also)
     outcome = INCOMPLETE if held.not_read else COMPLETE if match.people else NOT_FOUND
     report = _report(request, held)
@@ -74,7 +74,7 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
     return Outcome(outcome, len(match.people), why)
 
 
-def _report(request: Request, held: Held) -> dict[str, Any]:
+def _report(request: Request, held: PersonalData) -> dict[str, Any]:
     return {
         "format": f"{NAME} privacy report 1",
         "created_at": now(),

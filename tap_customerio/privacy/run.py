@@ -7,9 +7,8 @@ import io
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from tap_customerio import problems
-from tap_customerio.privacy import refusals
-from tap_customerio.privacy.case import JOURNAL
+from tap_customerio import errors
+from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import (
     AGAIN,
     EXIT_CODES,
@@ -56,20 +55,20 @@ def read_lines(path: Path) -> list[Line]:
     """Requests of a CSV file with type and value on each line, a heading or none.
 
     Raises:
-        Problem: When the file cannot be read.
+        TapError: When the file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise problems.not_utf8(str(path)) from None
+        raise errors.commands.not_utf8(str(path)) from None
     except OSError as error:
-        raise refusals.unreadable_input(str(path), error.strerror or "") from None
+        raise errors.privacy.unreadable_input(str(path), error.strerror or "") from None
     delimiter = next((sign for sign in text if sign in ",;"), ",")
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise refusals.unreadable_input(str(path), str(error)) from None
+        raise errors.privacy.unreadable_input(str(path), str(error)) from None
     if rows and [cell.strip().lower() for cell in rows[0][1]] == ["type", "value"]:
         del rows[0]
     return [_line(number, row) for number, row in rows]
@@ -80,7 +79,7 @@ def _line(number: int, row: Sequence[str]) -> Line:
         return Line(number, None, f"Line {number} is not of the form type,value.")
     try:
         return Line(number, Request.of(row[0].strip().lower(), row[1]))
-    except problems.Problem as problem:
+    except errors.TapError as problem:
         return Line(number, None, f"Line {number}: {problem}")
 
 
@@ -185,4 +184,4 @@ def _try(work: Callable[[Line, Request], T], line: Line) -> T | Outcome:
     try:
         return work(line, line.request)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
-        return Outcome(FAILED, 0, problems.told(error), is_settled=False)
+        return Outcome(FAILED, 0, errors.format_error(error), is_settled=False)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tap_customerio.personal import is_personal
 from tap_customerio.privacy.dialects import OTHER, stage
 from tap_customerio.privacy.folder import append
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.pii import is_personal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -101,7 +101,7 @@ class Script:
         """Add what handles the copies of everybody found.
 
         Raises:
-            Problem: When they cannot be written.
+            TapError: When they cannot be written.
         """
         text = statements(match, self._schema, self._dialect)
         if self.is_printed:

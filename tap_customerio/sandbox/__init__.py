@@ -7,10 +7,10 @@ seen or is documented to do, not how it does it: no delivery has a body, and peo
 hand or in a workspace with churn.
 """
 
-from tap_customerio.sandbox.clock import Clock
-from tap_customerio.sandbox.faults import Faults
-from tap_customerio.sandbox.quirks import Quirks
-from tap_customerio.sandbox.server import Sandbox, serve
-from tap_customerio.sandbox.workspace import Workspace
+from tap_customerio.sandbox.faults.behaviours import Behaviours
+from tap_customerio.sandbox.faults.injection import Faults
+from tap_customerio.sandbox.server.app import Sandbox, serve
+from tap_customerio.sandbox.server.clock import Clock
+from tap_customerio.sandbox.world.workspace import Workspace
 
-__all__ = ["Clock", "Faults", "Quirks", "Sandbox", "Workspace", "serve"]
+__all__ = ["Behaviours", "Clock", "Faults", "Sandbox", "Workspace", "serve"]

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import TYPE_CHECKING
-
-from tap_customerio.streams import (
-    audience,
-    contents,
-    messages,
-    metrics,
-    objects,
-    people,
-    sends,
-    workspace,
-)
-from tap_customerio.streams.base import CustomerioStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "all_streams",
-    "audience",
-    "contents",
-    "messages",
-    "metrics",
-    "objects",
-    "people",
-    "sends",
-    "workspace",
-]
+    from tap_customerio.streams.base import CustomerioStream
 
 
-def all_streams(
-    base: type[CustomerioStream] = CustomerioStream,
-) -> Iterator[type[CustomerioStream]]:
-    """Every stream class there is."""
-    for kind in base.__subclasses__():
-        if "name" in vars(kind):
-            yield kind
-        yield from all_streams(kind)
+def all_streams() -> Iterator[type[CustomerioStream]]:
+    """Every stream class of every module here."""
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
+    base = importlib.import_module(f"{__name__}.base")
+    return _streams_below(base.CustomerioStream)
+
+
+def _streams_below(base: type[CustomerioStream]) -> Iterator[type[CustomerioStream]]:
+    for stream_class in base.__subclasses__():
+        if "name" in vars(stream_class):
+            yield stream_class
+        yield from _streams_below(stream_class)

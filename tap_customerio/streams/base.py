@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
-from tap_customerio import problems
-from tap_customerio.catalog import deselected
-from tap_customerio.engine import Lane
-from tap_customerio.outcome import ReadOutcome
-from tap_customerio.reader import Reader, identifier, seconds, within
-from tap_customerio.steady import Listing, steady
+from tap_customerio import errors
 from tap_customerio.streams.proof import END, TEST, Proof
+from tap_customerio.streams.reader import Reader, identifier, seconds, within
 from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.streams.slices import checked
+from tap_customerio.streams.steady import Listing, steady
+from tap_customerio.sync.catalog import deselected
+from tap_customerio.sync.engine import StreamQueue
+from tap_customerio.sync.outcome import ReadOutcome
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_customerio.answers import Page
-    from tap_customerio.client import Client
-    from tap_customerio.engine import Engine, Split
-    from tap_customerio.schema import Schema
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.responses import Page
     from tap_customerio.settings import Settings
+    from tap_customerio.streams.schema import Schema
+    from tap_customerio.sync.engine import Engine, Split
     from tap_customerio.tap import TapCustomerio
 
 Rows = Iterable[dict[str, Any]]
@@ -47,23 +47,23 @@ class CustomerioStream(SdkStream):
     margin = HOUR
 
     # Whether a slice stands for something that may be deleted between being listed and being read.
-    vanishing: ClassVar[bool] = False
+    skip_missing_parents: ClassVar[bool] = False
 
     # Whether a full read holds all there is, so that a row it lacks has been deleted. Streams with
     # a time range, and those that add dated rows at every sync, never do.
     is_mirror: ClassVar[bool] = True
 
     # Whether it goes through everyone whom the people search finds.
-    searches: ClassVar[bool] = False
+    reads_all_people: ClassVar[bool] = False
 
     # Settings that restrict what a full read holds.
     restricted_by: ClassVar[tuple[str, ...]] = ()
 
     # Whether it is one long chain of pages, each of which names the next.
-    serial: ClassVar[bool] = False
+    sequential: ClassVar[bool] = False
 
     # Whether start_date and end_date restrict it.
-    ranged: ClassVar[bool] = False
+    has_time_range: ClassVar[bool] = False
 
     def __init__(self, tap: TapCustomerio) -> None:
         """Share the tap's client and settings."""
@@ -142,7 +142,7 @@ class CustomerioStream(SdkStream):
         try:
             yield from self._run()
         except BaseException as error:
-            if not isinstance(error, problems.Problem) or isinstance(error, problems.Fatal):
+            if not isinstance(error, errors.TapError) or isinstance(error, errors.FatalError):
                 self.tap.stop()
                 raise
             self.outcome.failed = True
@@ -179,11 +179,11 @@ class CustomerioStream(SdkStream):
             and self.get_batch_config(self.config) is None  # whose files carry no version
         )
 
-    def lane(self) -> Lane[Any, Rows]:
+    def lane(self) -> StreamQueue[Any, Rows]:
         """The stream's work; called before any is done, for the state may not be read meanwhile.
 
         Raises:
-            Problem: When the state holds something else than a bookmark.
+            TapError: When the state holds something else than a bookmark.
         """
         self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
         self.outcome, self.proof = ReadOutcome(), Proof(self)
@@ -197,11 +197,11 @@ class CustomerioStream(SdkStream):
         bookmark = self.bookmark(self.last)
         if bookmark is not None and self.replication_method == REPLICATION_INCREMENTAL:
             self._since = bookmark - self.margin
-        return self._lane(self.slices, self._present, serial=self.serial)
+        return self._lane(self.slices, self._present, sequential=self.sequential)
 
-    def _lane(self, slices: Any, read: Any, *, serial: bool = False) -> Lane[Any, Any]:
+    def _lane(self, slices: Any, read: Any, *, sequential: bool = False) -> StreamQueue[Any, Any]:
         around = partial(self.client.acting, self.name)
-        return Lane(slices, read, serial=serial, around=around)
+        return StreamQueue(slices, read, sequential=sequential, around=around)
 
     def write_schema(self) -> None:
         """Let the target know the schema, and nothing else."""
@@ -231,7 +231,9 @@ class CustomerioStream(SdkStream):
             self._fresh = None
         self.proof.judge_second_read(first)
 
-    def _read_through(self, engine: Engine[Any, Rows], lane: Lane[Any, Rows]) -> Iterator[Record]:
+    def _read_through(
+        self, engine: Engine[Any, Rows], lane: StreamQueue[Any, Rows]
+    ) -> Iterator[Record]:
         """Run the slices through the engine; code after a yield runs once it has been written."""
         self.proof.rows = 0
         with closing(engine.parts(lane)) as parts:
@@ -282,9 +284,9 @@ class CustomerioStream(SdkStream):
     def _is_range_done(self) -> bool:
         """Whether nothing of the range asked for is left to read, now or later."""
         end = self.settings.end
-        if self.ranged and end and end > self.client.present:
+        if self.has_time_range and end and end > self.client.present:
             present = rfc3339(self.client.present)
-            self.logger.warning("%s", problems.range_cut(self.name, rfc3339(end), present))
+            self.logger.warning("%s", errors.sync.range_cut(self.name, rfc3339(end), present))
             return False
         return self.outcome.is_complete
 
@@ -301,9 +303,9 @@ class CustomerioStream(SdkStream):
                         yield row
                 self.proof.rows += written
                 self.tap.progress.page(self.name, written)
-        except problems.Fatal:
+        except errors.FatalError:
             raise
-        except problems.Problem as error:
+        except errors.TapError as error:
             self.outcome.miss(error)
 
     def _report_unread(self) -> None:
@@ -312,10 +314,10 @@ class CustomerioStream(SdkStream):
             self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
         if self.outcome.unreadable.total:
             self.logger.warning(
-                "%s", problems.unreadable_values(self.name, self.outcome.unreadable)
+                "%s", errors.sync.unreadable_values(self.name, self.outcome.unreadable)
             )
         if self.outcome.lost.total:
-            self.logger.error("%s", problems.rows_lost(self.name, self.outcome.lost))
+            self.logger.error("%s", errors.sync.rows_lost(self.name, self.outcome.lost))
 
     def within(self, raw: dict[str, Any], name: str) -> dict[str, Any]:
         """An object inside a row; empty if it is not set, or cannot be read, which is counted."""
@@ -337,8 +339,8 @@ class CustomerioStream(SdkStream):
         """The pages of a slice; none of one that is not found, which is to be confirmed."""
         try:
             yield from self.pages(checked(piece))
-        except problems.Gone as gone:
-            if not self.vanishing:
+        except errors.NotFoundError as gone:
+            if not self.skip_missing_parents:
                 raise
             self.proof.not_found.append((piece, gone.request))
 
@@ -359,7 +361,7 @@ class CustomerioStream(SdkStream):
         """A state's bookmark in unix seconds; None at first, and where none is kept.
 
         Raises:
-            Problem: When the state holds something else.
+            TapError: When the state holds something else.
         """
         if not self._keeps_bookmark:
             return None
@@ -367,9 +369,9 @@ class CustomerioStream(SdkStream):
         try:
             moment = None if value is None else parse(value)
         except (TypeError, ValueError):
-            raise problems.bad_bookmark(self.name) from None
+            raise errors.inputs.bad_bookmark(self.name) from None
         if moment is not None and self.client.is_future(moment):
-            raise problems.future_bookmark(self.name, rfc3339(moment))
+            raise errors.inputs.future_bookmark(self.name, rfc3339(moment))
         return moment
 
     def advance(self, moment: int, **facts: Any) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_customerio.reader import identifier, within
-from tap_customerio.steady import Listing, steady
 from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.reader import identifier, within
+from tap_customerio.streams.steady import Listing, steady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_customerio.answers import Page
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.responses import Page
     from tap_customerio.streams.base import Rows
 
 

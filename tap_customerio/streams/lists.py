@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_customerio.client import quoted
+from tap_customerio.api.client import quoted
 from tap_customerio.streams.base import CustomerioStream
 
 if TYPE_CHECKING:
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.answers import Answer
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.responses import ParsedResponse
     from tap_customerio.streams.base import Rows
 
 
@@ -37,7 +37,7 @@ class ListStream(CustomerioStream):
 class ChildStream(CustomerioStream):
     """A list of its own for each row of another list; a parent deleted meanwhile has none."""
 
-    vanishing = True
+    skip_missing_parents = True
     parent: ClassVar[type[ListStream]]
     path: ClassVar[str]
     records_key: ClassVar[str | None] = None
@@ -62,7 +62,7 @@ class ChildStream(CustomerioStream):
             expected = self.single_key or self.expected
             yield self.rows(self.client.fetch("GET", path, expect=expected))
 
-    def rows(self, answer: Answer) -> Rows:
+    def rows(self, answer: ParsedResponse) -> Rows:
         """The one row of an answer that is no list: its member `single_key`, or the whole."""
         return [answer.object(self.single_key) if self.single_key else answer.whole()]
 

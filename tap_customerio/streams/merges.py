@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.reader import seconds
-from tap_customerio.streams.log import LOG_LAG, LOGGED, entries, named
+from tap_customerio import errors
+from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
+from tap_customerio.streams.reader import seconds
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
 
 logger = logging.getLogger("tap-customerio.merges")
 
@@ -52,9 +52,9 @@ class Merges:
         try:
             for entry in entries(client, "profile_merge", since - LOG_LAG):
                 self._note(entry, present)
-        except problems.Fatal:
+        except errors.FatalError:
             raise
-        except problems.Problem as problem:
+        except errors.TapError as problem:
             logger.info("Merges are not known, so all deliveries read again are sent: %s", problem)
             self._before = present
         self.until = present

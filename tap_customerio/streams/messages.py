@@ -6,11 +6,12 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.engine import Split
-from tap_customerio.reader import seconds, within
-from tap_customerio.rescans import Cursors, Rescans
-from tap_customerio.schema import (
+from tap_customerio import errors
+from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.merges import Merges
+from tap_customerio.streams.reader import seconds, within
+from tap_customerio.streams.rescans import Cursors, Rescans
+from tap_customerio.streams.schema import (
     array_of,
     boolean,
     integer,
@@ -21,8 +22,7 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.merges import Merges
+from tap_customerio.sync.engine import Split
 from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.answers import Page
+    from tap_customerio.api.responses import Page
     from tap_customerio.streams.base import Rows
     from tap_customerio.tap import TapCustomerio
 
@@ -66,7 +66,7 @@ class Messages(CustomerioStream):
     """Messages: every delivery to a person, with the time of each thing that became of it."""
 
     name = "messages"
-    ranged = True
+    has_time_range = True
     is_mirror = False
     replication_key = "created"
     _read = BEGINNING  # up to where everything had been read when the run began
@@ -158,7 +158,7 @@ class Messages(CustomerioStream):
         """Deliveries older than six months are asked for all the same."""
         if (self.settings.start or BEGINNING) >= self.client.present - WindowPlan.widest:
             return None
-        return problems.perhaps_too_old()
+        return errors.sync.perhaps_too_old()
 
     def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
         """A window's drafts, if they are wanted, and its deliveries."""
@@ -243,7 +243,7 @@ class Messages(CustomerioStream):
         """Go on from the state's cursors.
 
         Raises:
-            Problem: When they are none.
+            TapError: When they are none.
         """
         self._began = self.client.present
         ages = self.settings.rescan_ages
@@ -253,7 +253,7 @@ class Messages(CustomerioStream):
             self._cursors = Cursors(self.last, ages, first)
             self._merges = Merges(self.last.get(_MERGES), ages)
         except (AttributeError, TypeError, ValueError):
-            raise problems.bad_bookmark(self.name) from None
+            raise errors.inputs.bad_bookmark(self.name) from None
         return Rescans(
             ages,
             self._cursors.current,

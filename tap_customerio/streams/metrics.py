@@ -6,19 +6,19 @@ import math
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_customerio import problems
-from tap_customerio.client import quoted
-from tap_customerio.reader import identifier, whole_number, within
-from tap_customerio.schema import boolean, integer, record, text, timestamp
-from tap_customerio.streams.sends import SENDERS, Campaigns, parts
+from tap_customerio import errors
+from tap_customerio.api.client import quoted
+from tap_customerio.streams.reader import identifier, whole_number, within
+from tap_customerio.streams.schema import boolean, integer, record, text, timestamp
+from tap_customerio.streams.senders import SENDER_STREAMS, Campaigns, parts
 from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tap_customerio.answers import Answer
-    from tap_customerio.schema import Schema
+    from tap_customerio.api.responses import ParsedResponse
     from tap_customerio.streams.lists import ListStream
+    from tap_customerio.streams.schema import Schema
     from tap_customerio.streams.series import Counted, Series
 
 _CUT = ("resolution", "timezone", "period_start")
@@ -55,12 +55,12 @@ class _Deliveries(TimeSeries):
     counted = "metric"
     zoned = True
 
-    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
         metric = answer.object(self.counted)
         counts = metric.get("series", "")
         if not isinstance(counts, dict | None):
-            raise problems.bad_value(self.name, "series", "object")
+            raise errors.sync.bad_value(self.name, "series", "object")
         yield {"channel": metric.get("type")}, self.columns(counts or {}, place)
 
 
@@ -86,7 +86,7 @@ class Metrics(_Deliveries):
         """The sender as a whole."""
         names = {"source_type": kind, "source_id": number}
         yield (
-            f"{SENDERS[kind].path}/{quoted(number)}/metrics",
+            f"{SENDER_STREAMS[kind].path}/{quoted(number)}/metrics",
             names,
             "2" if kind == "campaign" else "1",
         )
@@ -111,12 +111,12 @@ class ActionMetrics(_Deliveries):
     )
 
     senders: ClassVar[Mapping[str, type[ListStream]]] = {
-        kind: SENDERS[kind] for kind in ("campaign", "broadcast", "newsletter")
+        kind: SENDER_STREAMS[kind] for kind in ("campaign", "broadcast", "newsletter")
     }
 
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
         """The parts that the sender's own row names."""
-        sender = SENDERS[kind]
+        sender = SENDER_STREAMS[kind]
         for place, named in parts(row):
             part = identifier(named)
             if part is None:
@@ -145,9 +145,9 @@ class LinkMetrics(TimeSeries):
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:  # noqa: ARG002
         """The links of the sender."""
         names = {"source_type": kind, "source_id": number}
-        yield f"{SENDERS[kind].path}/{quoted(number)}/metrics/links", names, "1"
+        yield f"{SENDER_STREAMS[kind].path}/{quoted(number)}/metrics/links", names, "1"
 
-    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """One series per link; several entries with one id are added up."""
         links: dict[str, tuple[dict[str, Any], Series]] = {}
         for row in answer.objects(self.counted):
@@ -190,11 +190,11 @@ class JourneyMetrics(TimeSeries):
         path = f"{Campaigns.path}/{quoted(number)}/journey_metrics"
         yield path, {"campaign_id": number}, "journeys"
 
-    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""
         counts = answer.get(self.counted)
         if not isinstance(counts, dict | None):
-            raise problems.bad_value(self.name, self.counted, "object")
+            raise errors.sync.bad_value(self.name, self.counted, "object")
         yield {}, self.columns(counts or {}, place)
 
 

@@ -6,10 +6,13 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_customerio.client import quoted
-from tap_customerio.person_paths import person_paths
-from tap_customerio.reader import within
-from tap_customerio.schema import (
+from tap_customerio.api.client import quoted
+from tap_customerio.api.person_paths import person_paths
+from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.lists import ListStream
+from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people, workspace_count
+from tap_customerio.streams.reader import within
+from tap_customerio.streams.schema import (
     boolean,
     integer,
     mapping_of,
@@ -18,9 +21,6 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.lists import ListStream
-from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people, workspace_count
 from tap_customerio.streams.slices import attempted
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.answers import Page
-    from tap_customerio.problems import Problem
+    from tap_customerio.api.responses import Page
+    from tap_customerio.errors import TapError
     from tap_customerio.streams.base import Rows
 
 _ATTRIBUTES = (
@@ -67,7 +67,7 @@ class Object(NamedTuple):
         return f"/v1/objects/{quoted(self.type)}/{quoted(self.id)}"
 
 
-def all_objects(stream: CustomerioStream) -> Iterator[Object | Problem]:
+def all_objects(stream: CustomerioStream) -> Iterator[Object | TapError]:
     """Every object of every type, from one search a type, shared by all who need it."""
     types = stream.with_ids(stream.listed(ObjectTypes.listing(stream.client)), ObjectTypes.name)
     for number, _ in types:
@@ -90,11 +90,11 @@ class Objects(CustomerioStream):
     """Objects: companies, accounts and the like, with their attributes; one request an object."""
 
     name = "objects"
-    vanishing = True
+    skip_missing_parents = True
     primary_keys = ("object_type_id", "cio_object_id")
     schema = record(*_OBJECT, *_ATTRIBUTES, key=primary_keys)
 
-    def slices(self) -> Iterator[Object | Problem]:
+    def slices(self) -> Iterator[Object | TapError]:
         """One an object."""
         return all_objects(self)
 
@@ -120,7 +120,7 @@ class ObjectRelationships(CustomerioStream):
     """Object relationships: the people who belong to each object."""
 
     name = "object_relationships"
-    vanishing = True
+    skip_missing_parents = True
     primary_keys = ("object_type_id", "cio_object_id", "cio_id")
     schema = record(
         integer("object_type_id"),
@@ -130,7 +130,7 @@ class ObjectRelationships(CustomerioStream):
         key=primary_keys,
     )
 
-    def slices(self) -> Iterator[Object | Problem]:
+    def slices(self) -> Iterator[Object | TapError]:
         """One an object."""
         return all_objects(self)
 
@@ -151,8 +151,8 @@ class CustomerRelationships(CustomerioStream):
     """Customer relationships: the objects each person belongs to; one request a person."""
 
     name = "customer_relationships"
-    vanishing = True
-    searches = True
+    skip_missing_parents = True
+    reads_all_people = True
     restricted_by = ("customers_filter",)
     selected_by_default = False
     primary_keys = ("cio_id", "object_type_id", "cio_object_id")

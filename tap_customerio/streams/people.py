@@ -7,11 +7,12 @@ import threading
 from itertools import tee
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.engine import Split
-from tap_customerio.provenance import fingerprint
-from tap_customerio.reader import identifier, number, within
-from tap_customerio.schema import (
+from tap_customerio import errors
+from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
+from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.proof import CHANGES
+from tap_customerio.streams.reader import identifier, number, within
+from tap_customerio.streams.schema import (
     array_of,
     boolean,
     mapping_of,
@@ -21,10 +22,9 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.steady import steady
-from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.log import LOG_LAG, LOGGED, entries, named
-from tap_customerio.streams.proof import CHANGES
+from tap_customerio.streams.steady import steady
+from tap_customerio.sync.engine import Split
+from tap_customerio.sync.provenance import fingerprint
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.answers import Page
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.responses import Page
     from tap_customerio.streams.base import Rows
 
 IDENTIFIERS = text(
@@ -86,7 +86,7 @@ class Search:
         """Up to 1,000 ids at a time; empty ones stand for people whom no cio_id is known of.
 
         Raises:
-            Problem: When the search fails, to every stream.
+            TapError: When the search fails, to every stream.
         """
         copy = self._copies.pop()
         while (ids := self._next(copy)) is not None:
@@ -175,7 +175,9 @@ def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
 
 def _search(stream: CustomerioStream) -> Iterator[list[str]]:
     """The search that the streams of a run share."""
-    readers = sum(other.selected and other.searches for other in stream.tap.streams.values())
+    readers = sum(
+        other.selected and other.reads_all_people for other in stream.tap.streams.values()
+    )
     condition = stream.settings.customers_filter
     if stream.is_alone:
         search = Search(stream.client, condition, 1)
@@ -203,7 +205,7 @@ def _anyone_left(client: Client, since: int) -> bool:
     """Whether the log names a person who left since then, or cannot be read."""
     try:
         return any(True for kind in _DEPARTURES for _ in entries(client, kind, since))
-    except problems.Unread:
+    except errors.RequestError:
         return True
 
 
@@ -211,7 +213,7 @@ class Customers(CustomerioStream):
     """Customers: people with their identifiers, attributes, devices and subscription state."""
 
     name = "customers"
-    searches = True
+    reads_all_people = True
     restricted_by = ("customers_filter",)
     primary_keys = ("cio_id",)
     margin = LOG_LAG
@@ -257,7 +259,7 @@ class Customers(CustomerioStream):
         """
         try:
             yield from profiles(self.client, "cio_id", piece)
-        except (problems.KeepsFailing, problems.Refused) as problem:
+        except (errors.RetriesExhaustedError, errors.BadRequestError) as problem:
             if len(piece) == 1:
                 raise problem.about(self.read.id_of({"cio_id": piece[0]})) from None
             half = len(piece) // 2
@@ -302,7 +304,7 @@ class Customers(CustomerioStream):
             return None
         try:
             return self._changed(since - self.margin)
-        except problems.Unread:
+        except errors.RequestError:
             self.logger.info("The activity log cannot be read: reading everyone.")
             return None
 
@@ -310,7 +312,7 @@ class Customers(CustomerioStream):
         """Until when the last sync knew who changed; None when everyone is to be read.
 
         Raises:
-            Problem: When the state does not say so in times.
+            TapError: When the state does not say so in times.
         """
         settings, present = self.settings, self.client.present
         if settings.customers_sync == "full" or settings.customers_filter or settings.end:
@@ -320,10 +322,10 @@ class Customers(CustomerioStream):
         except KeyError:
             return None
         except (AttributeError, TypeError, ValueError):
-            raise problems.bad_bookmark(self.name) from None
+            raise errors.inputs.bad_bookmark(self.name) from None
         for moment in (full_at, until):
             if self.client.is_future(moment):
-                raise problems.future_bookmark(self.name, rfc3339(moment))
+                raise errors.inputs.future_bookmark(self.name, rfc3339(moment))
         if self.last.get(_FILTER) != self._filter:
             self.logger.info("customers_filter changed: reading everyone.")
             return None

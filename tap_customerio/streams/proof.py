@@ -6,8 +6,8 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio import problems
-from tap_customerio.provenance import fingerprint
+from tap_customerio import errors
+from tap_customerio.sync.provenance import fingerprint
 
 if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream
@@ -44,7 +44,7 @@ class Proof:
         """Let a 404 pass only if what the slice belongs to is gone, asked again at the end.
 
         Raises:
-            Problem: When it is not, or that cannot be known.
+            TapError: When it is not, or that cannot be known.
         """
         stream, asked = self._stream, self.not_found
         self.not_found = []
@@ -55,7 +55,7 @@ class Proof:
         if len(wrong) < len(asked):
             stream.logger.info("%d were deleted meanwhile; left out.", len(asked) - len(wrong))
         if wrong:
-            raise problems.not_deleted(wrong)
+            raise errors.sync.not_deleted(wrong)
 
     def is_suspicious(self) -> bool:
         """Whether much less came than in the last complete read, and the last sync did not say so.
@@ -86,9 +86,9 @@ class Proof:
             return
         try:
             counted = stream.aside(stream.count_otherwise)
-        except problems.Fatal:
+        except errors.FatalError:
             raise
-        except problems.Problem:
+        except errors.TapError:
             counted = None
         if counted is not None and 2 * self.rows < counted:
             self._keep_rows(f"two reads found {self.rows:,} rows", counted)
@@ -102,12 +102,12 @@ class Proof:
         if counted is not None:
             self._has_warned = True
             self._stream.stream_state.pop("rows_seen")
-            told = problems.counted_more(self._stream.name, reason, counted)
+            told = errors.sync.counted_more(self._stream.name, reason, counted)
             self._stream.logger.warning("%s", told)
             return
         if (known := self._number("rows")) is not None:
             self._has_warned = True
-            told = problems.suspiciously_few(self._stream.name, reason, known)
+            told = errors.sync.suspiciously_few(self._stream.name, reason, known)
             self._stream.logger.warning("%s", told)
 
     def settle(self) -> bool:
@@ -126,7 +126,7 @@ class Proof:
             reasons = dict.fromkeys(stream.outcome.doubts)
             is_known = self._has_warned or reasons.keys() <= _EXPECTED
             level = logging.INFO if is_known else logging.WARNING
-            kept = problems.rows_kept(stream.name, "; ".join(reasons))
+            kept = errors.sync.rows_kept(stream.name, "; ".join(reasons))
             stream.logger.log(level, "%s", kept)
         return False
 

@@ -13,10 +13,10 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import StateMessage
 
-from tap_customerio import problems
-from tap_customerio.batches import batch_messages
-from tap_customerio.catalog import complete
-from tap_customerio.outcome import ReadOutcome
+from tap_customerio import errors
+from tap_customerio.sync.batches import batch_messages
+from tap_customerio.sync.catalog import complete
+from tap_customerio.sync.outcome import ReadOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -74,7 +74,7 @@ class SdkStream(Stream):
 
     def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
         """As the SDK, which calls every exception unhandled, also those that it handles itself."""
-        handled = isinstance(sys.exc_info()[1], problems.Problem | SyncLifecycleSignal)
+        handled = isinstance(sys.exc_info()[1], errors.TapError | SyncLifecycleSignal)
         if level != logging.ERROR or not handled:
             super().log(message, *args, level=level, **options)
 
@@ -115,7 +115,7 @@ class SdkStream(Stream):
         """What the record becomes; nothing if its stream map fails, which the outcome counts."""
         try:
             messages = list(super()._generate_record_messages(record))
-        except problems.Problem as error:
+        except errors.TapError as error:
             sentence = str(error)
             if not self._unmapped[sentence]:
                 self.logger.error("Stream %s lacks a record: %s", self.name, sentence)  # noqa: TRY400

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tap_customerio import problems
-from tap_customerio.reader import seconds
+from tap_customerio import errors
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.sends import SENDERS, last_send
+from tap_customerio.streams.reader import seconds
+from tap_customerio.streams.senders import SENDER_STREAMS, last_send
 from tap_customerio.streams.slices import attempted, checked
 from tap_customerio.windows import (
     BEGINNING,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.answers import Answer
+    from tap_customerio.api.responses import ParsedResponse
     from tap_customerio.streams.base import Rows
     from tap_customerio.streams.lists import ListStream
 
@@ -64,8 +64,8 @@ class Source(NamedTuple):
 class TimeSeries(CustomerioStream):
     """Counts per source and time bucket; buckets that count nothing are left out."""
 
-    vanishing = True
-    ranged = True
+    skip_missing_parents = True
+    has_time_range = True
     is_mirror = False
     replication_key = "period_start"
     counted: ClassVar[str]
@@ -75,25 +75,25 @@ class TimeSeries(CustomerioStream):
     zoned: ClassVar[bool] = False
     """Whether campaigns are cut in metrics_timezone."""
 
-    senders: ClassVar[Mapping[str, type[ListStream]]] = SENDERS
+    senders: ClassVar[Mapping[str, type[ListStream]]] = SENDER_STREAMS
     """Lists of what sends, by source_type."""
 
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
         """Path, names, and version of each thing that counts for one sender."""
         raise NotImplementedError
 
-    def series(self, answer: Answer, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """What more names the counts at a place, and the counts, the oldest bucket first."""
         raise NotImplementedError
 
-    def slices(self) -> Iterator[Source | problems.Problem]:
+    def slices(self) -> Iterator[Source | errors.TapError]:
         """One per source, and per ten years, the most that the API gives at once."""
         self._end = min(self.settings.end or self.client.present, self.client.present)
         self._start = self._first_instant()
         self._warned = False
         for kind, senders in self.senders.items():
             for found in attempted(partial(self._listed, senders)):
-                if isinstance(found, problems.Problem):
+                if isinstance(found, errors.TapError):
                     yield found
                 else:
                     yield from attempted(partial(self._sources, kind, *found))
@@ -103,7 +103,7 @@ class TimeSeries(CustomerioStream):
         if not self.counted_back or (self.settings.start or BEGINNING) >= self._reach():
             return None
         resolution = self.settings.metrics_resolution
-        return problems.counted_back(self.counted_back, V1_REACH[resolution], resolution)
+        return errors.sync.counted_back(self.counted_back, V1_REACH[resolution], resolution)
 
     def existing(self, pieces: list[Source]) -> Callable[[Source], bool]:  # noqa: ARG002
         """Tells which sources are still listed."""
@@ -156,7 +156,7 @@ class TimeSeries(CustomerioStream):
     def _warn_of_former(self, former: dict[str, Any]) -> None:
         """Only words that can be settings go into SQL: a state may hold anything."""
         if all(_WORD.fullmatch(str(value)) for value in former.values()):
-            told = problems.former_buckets(self.name, former, self.counted_back)
+            told = errors.sync.former_buckets(self.name, former, self.counted_back)
             self.logger.warning("%s", told)
         else:
             self.logger.info("The state does not say how buckets were cut: reading all again.")
@@ -228,7 +228,7 @@ class TimeSeries(CustomerioStream):
         found = list(self.series(answer, source.place))
         length = max((len(counts) for _, each in found for counts in each.values()), default=0)
         if length > _MOST_BUCKETS:
-            raise problems.bad_value(self.name, "series", "list of what was asked for")
+            raise errors.sync.bad_value(self.name, "series", "list of what was asked for")
         running = bucket_start(answer.at, resolution, EASTERN)
         first = bucket_after(running, resolution, EASTERN, 1 - length)
         cut = list(buckets(first, answer.at + 1, resolution, EASTERN))
@@ -236,7 +236,7 @@ class TimeSeries(CustomerioStream):
             series.update({name: _filled(counts, length) for name, counts in series.items()})
         return list(self._rows(source, answer, found, cut))
 
-    def _count_back(self, source: Source) -> Answer:
+    def _count_back(self, source: Source) -> ParsedResponse:
         """Ask for as many buckets as are wanted; again when one ended while the API answered.
 
         Its counts may be from before or after that, and the answer does not say which.
@@ -253,11 +253,11 @@ class TimeSeries(CustomerioStream):
             if running <= bucket_start(asked, resolution, EASTERN):
                 return answer
 
-    def _stated_start(self, answer: Answer, asked: int, end: int, zone: ZoneInfo) -> int:
+    def _stated_start(self, answer: ParsedResponse, asked: int, end: int, zone: ZoneInfo) -> int:
         """Start of the first bucket: what the answer says if it says any, else what was asked for.
 
         Raises:
-            Problem: When it says something far from that.
+            TapError: When it says something far from that.
         """
         said = answer.get("start")
         if isinstance(said, str) and len(words := said.split()) in _WORDS_OF_TIME:
@@ -267,7 +267,7 @@ class TimeSeries(CustomerioStream):
         if first is None:
             return asked
         if not asked - _OFF_BY <= first < end:
-            raise problems.bad_value(self.name, "start", "time near the one asked for")
+            raise errors.sync.bad_value(self.name, "start", "time near the one asked for")
         # Which day weeks begin with is not documented: the answer's own counts.
         resolution = self.settings.metrics_resolution
         return bucket_start(first, "days" if resolution == "weeks" else resolution, zone)
@@ -280,7 +280,7 @@ class TimeSeries(CustomerioStream):
     def _rows(
         self,
         source: Source,
-        answer: Answer,
+        answer: ParsedResponse,
         found: Iterable[tuple[dict[str, Any], Series]],
         cut: list[Window],
     ) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from tap_customerio.problems import Fatal, Problem
+from tap_customerio.errors import FatalError, TapError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def attempted(read: Callable[[], Iterable[T]]) -> Iterator[T | Problem]:
+def attempted(read: Callable[[], Iterable[T]]) -> Iterator[T | TapError]:
     """What can be read; then, where that ends too early, the problem, as a slice that fails.
 
     Raises:
-        Fatal: When no other slice would fare better.
+        FatalError: When no other slice would fare better.
     """
     try:
         yield from read()
-    except Fatal:
+    except FatalError:
         raise
-    except Problem as problem:
+    except TapError as problem:
         yield problem
 
 
-def checked(piece: T | Problem) -> T:
+def checked(piece: T | TapError) -> T:
     """The slice.
 
     Raises:
-        Problem: When it could not be named.
+        TapError: When it could not be named.
     """
-    if isinstance(piece, Problem):
+    if isinstance(piece, TapError):
         raise piece
     return piece

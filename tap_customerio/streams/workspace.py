@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_customerio.reader import identifier
-from tap_customerio.schema import (
+from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.folders import FolderStream
+from tap_customerio.streams.lists import ChildStream, ListStream
+from tap_customerio.streams.reader import identifier
+from tap_customerio.streams.schema import (
     array_of,
     boolean,
     integer,
@@ -16,17 +19,14 @@ from tap_customerio.schema import (
     text,
     timestamp,
 )
-from tap_customerio.steady import Listing
-from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.folders import FolderStream
-from tap_customerio.streams.lists import ChildStream, ListStream
+from tap_customerio.streams.steady import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from singer_sdk.helpers.types import Record
 
-    from tap_customerio.client import Client
+    from tap_customerio.api.client import Client
     from tap_customerio.streams.base import Rows
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import Output, config_for
 
-from tap_customerio.backfill.command import backfill
-from tap_customerio.problems import Problem
+from tap_customerio.commands.backfill import backfill
+from tap_customerio.errors import TapError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ class Backfill:
                 backfill.main(["--config", str(config), *options], standalone_mode=False)
         except SystemExit as stop:
             code = int(stop.code or 0)
-        except Problem as told:
+        except TapError as told:
             code, problem = 1, str(told)
         finally:
             for number, handler in handlers.items():

@@ -17,17 +17,16 @@ from backfill.backfilling import TARGET, Backfill, keys
 from harness import SINCE, Output, config_for, select
 from rich.console import Console
 
-from tap_customerio.backfill import command
 from tap_customerio.backfill.job import Job
 from tap_customerio.backfill.shares import Shares
-from tap_customerio.bars import Bars
+from tap_customerio.sync.progress_bars import Bars
 from tap_customerio.windows import Window, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tap_customerio.sandbox.gate import Call
+    from tap_customerio.sandbox.server.middleware import Call
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +141,7 @@ def test_one_failing_pipe_fails_the_command_and_the_others_finish(
 
     # With fewer jobs at a time it goes on with the shares that there are.
     screen = Console(file=io.StringIO(), force_terminal=True, width=120)
-    monkeypatch.setattr(command, "_display", lambda: lambda meter: Bars(meter, screen))
+    monkeypatch.setattr(backfill, "_display", lambda: lambda meter: Bars(meter, screen))
     before = len(received(backfill))
     assert backfill.run(*THREE, "--jobs", "2", *backfill.target(EACH)).code == 0
     assert len(received(backfill)) == before + 2

@@ -9,7 +9,7 @@ import pytest
 from backfill.backfilling import Backfill
 from harness import NOW, SINCE
 
-from tap_customerio.sandbox import Quirks, Workspace
+from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def test_a_plan_notices_that_old_deliveries_are_gone(
 ) -> None:
     since = (int(NOW) - 400 * DAY) // DAY * DAY
     workspace = Workspace(since=since, per_day=60, people=50, campaigns=3, newsletters=3)
-    box = make_sandbox(workspace=workspace, quirks=Quirks(forgets_old=True))
+    box = make_sandbox(workspace=workspace, behaviours=Behaviours(forgets_old=True))
     options = ["--from", rfc3339(since), "--to", rfc3339(int(NOW) - 1), "--stream", "messages"]
     backfill = Backfill(box, tmp_path)
     plan = json.loads(backfill.run(*options, "--json", **ONE_AT_A_TIME).printed)
@@ -179,8 +179,8 @@ def test_a_wrong_key_is_told_in_a_sentence(backfill: Backfill) -> None:
 def test_what_the_key_may_not_count_is_no_estimate(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
-    quirks = Quirks(without=frozenset({"/v1/newsletters/*/metrics"}))
-    backfill = Backfill(make_sandbox(quirks=quirks), tmp_path)
+    behaviours = Behaviours(without=frozenset({"/v1/newsletters/*/metrics"}))
+    backfill = Backfill(make_sandbox(behaviours=behaviours), tmp_path)
     options = ["--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages", "--json"]
     [messages] = json.loads(backfill.run(*options).printed)["streams"]
     assert messages["requests"] is None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_customerio.sandbox import Sandbox
-    from tap_customerio.sandbox.gate import Call
+    from tap_customerio.sandbox.server.middleware import Call
 
 pytestmark = pytest.mark.slow
 

@@ -26,12 +26,12 @@ import msgspec
 import simplejson  # type: ignore[import-untyped]  # as the SDK does
 from singer_sdk import Stream, Tap
 
-from tap_customerio.answers import Answer, Page, decode
+from tap_customerio.api.responses import Page, ParsedResponse, decode
+from tap_customerio.api.transport import RequestSpec
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.people import Customers
 from tap_customerio.tap import TapCustomerio
-from tap_customerio.transport import Question
 from tap_customerio.windows import DAY, Window, parse
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ class OurMessages(Messages):
     def pages(self, piece: Window) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as the client does."""
         for page in self.raw:
-            answer = Answer(decode(page), NOW, "GET /v1/messages")
-            yield Page(answer, "messages", Question("GET", "/v1/messages"), more=True)
+            answer = ParsedResponse(decode(page), NOW, "GET /v1/messages")
+            yield Page(answer, "messages", RequestSpec("GET", "/v1/messages"), more=True)
 
 
 class OurCustomers(Customers):
@@ -134,8 +134,8 @@ class OurCustomers(Customers):
     def pages(self, piece: list[str]) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as the client does."""
         for page in self.raw:
-            answer = Answer(decode(page), NOW, "POST /v1/customers/attributes")
-            yield Page(answer, "customers", Question("POST", "/"), more=True)
+            answer = ParsedResponse(decode(page), NOW, "POST /v1/customers/attributes")
+            yield Page(answer, "customers", RequestSpec("POST", "/"), more=True)
 
 
 class PlainTap(Tap):

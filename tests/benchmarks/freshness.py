@@ -17,15 +17,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from freshness import DAY, HOUR, SINCE, Story
+from freshness import DAY, HOUR, SINCE, SyncScenario
 
 
-def _rival(story: Story, window: int = 30 * DAY) -> int:
+def _rival(story: SyncScenario, window: int = 30 * DAY) -> int:
     rows = story.workspace.count_deliveries(story.now - window, story.now, now=story.now)
     return max(1, math.ceil(rows / 1000))
 
 
-def _run(story: Story, stream: str, days: int, rival: int | None) -> None:
+def _run(story: SyncScenario, stream: str, days: int, rival: int | None) -> None:
     ours = theirs = 0
     for _ in range(days * 24):
         ours += story.sync(HOUR)
@@ -45,11 +45,13 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     start = SINCE + 35 * DAY
-    with Story(streams=["messages"], start=start, per_day=options.per_day) as story:
+    with SyncScenario(streams=["messages"], start=start, per_day=options.per_day) as story:
         story.sync()
         _run(story, "messages", options.days, None)
     people = options.people
-    with Story(streams=["customers"], start=start, per_day=10, people=people, churn=0.01) as story:
+    with SyncScenario(
+        streams=["customers"], start=start, per_day=10, people=people, churn=0.01
+    ) as story:
         story.sync()
         _run(story, "customers", options.days, math.ceil(people / 1000) * 11)
 

@@ -13,9 +13,9 @@ import time_machine
 from harness import NOW
 from terminal import config_file, typed
 
-from tap_customerio.commands.glimpse import Glimpse
-from tap_customerio.explaining import HOSTS
-from tap_customerio.sandbox import Quirks
+from tap_customerio.api.diagnosis import HOSTS
+from tap_customerio.commands.sampling import Glimpse
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def test_streams_can_be_named(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_what_the_key_and_the_plan_leave_out_is_told_with_the_mend(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
-    quirks = Quirks(
+    behaviours = Behaviours(
         without=frozenset({"/v1/exports", "/v1/segments/*/membership"}),
         lacking=frozenset({"/v1/objects*", "/v1/object_types"}),
     )
-    box = make_sandbox(quirks=quirks)
+    box = make_sandbox(behaviours=behaviours)
     screen = typed("check", "--config", config_file(box, tmp_path))
     assert screen.code == 3
     assert status(screen.out, "exports") == "no permission"
@@ -95,7 +95,7 @@ def test_what_the_key_and_the_plan_leave_out_is_told_with_the_mend(
 def test_only_streams_that_would_be_read_or_are_named_make_it_fail(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
-    box = make_sandbox(quirks=Quirks(without=frozenset({"/v1/reporting_webhooks"})))
+    box = make_sandbox(behaviours=Behaviours(without=frozenset({"/v1/reporting_webhooks"})))
     config = config_file(box, tmp_path)
     screen = typed("check", "--config", config)
     assert screen.code == 0
@@ -180,7 +180,7 @@ def test_a_clock_that_is_wrong_is_told_but_does_no_harm(
 
 
 def test_json_says_the_same(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
-    box = make_sandbox(quirks=Quirks(without=frozenset({"/v1/exports"})))
+    box = make_sandbox(behaviours=Behaviours(without=frozenset({"/v1/exports"})))
     screen = typed("check", "--json", "--config", config_file(box, tmp_path))
     assert screen.code == 3
     found = as_json(screen.out)

@@ -14,8 +14,8 @@ import pytest
 from harness import NOW, SINCE, config_for, run_tap, small
 from terminal import Screen, typed
 
-from tap_customerio.pace import Pace
-from tap_customerio.sandbox import Quirks
+from tap_customerio.ratelimit.limiter import RateLimiter
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
 from tap_customerio.windows import DAY, rfc3339
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 USUAL = {kind.name for kind in all_streams() if kind.selected_by_default}
 FAST = (
-    "from tap_customerio.pace import Pace; Pace.share = 100; "
+    "from tap_customerio.ratelimit.limiter import RateLimiter; RateLimiter.share = 100; "
     "from tap_customerio.cli import main; main()"
 )
 
@@ -37,7 +37,7 @@ FAST = (
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to be in, and no waiting."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Pace, "share", 100)
+    monkeypatch.setattr(RateLimiter, "share", 100)
     return tmp_path
 
 
@@ -170,8 +170,8 @@ def test_a_choice_of_streams_becomes_a_catalogue(sandbox: Sandbox) -> None:
 
 
 def test_what_the_key_may_not_read_is_left_out(make_sandbox: Callable[..., Sandbox]) -> None:
-    quirks = Quirks(without=frozenset({"/v1/exports"}), lacking=frozenset({"/v1/objects*"}))
-    screen = answer(make_sandbox(quirks=quirks), "", "")
+    behaviours = Behaviours(without=frozenset({"/v1/exports"}), lacking=frozenset({"/v1/objects*"}))
+    screen = answer(make_sandbox(behaviours=behaviours), "", "")
     assert screen.code == 0
     assert "It can read 41 of 44 streams" in screen.words()
     assert "exports: app_api_key may not read GET /v1/exports (403)" in screen.words()

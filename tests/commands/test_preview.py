@@ -9,7 +9,7 @@ import pytest
 from harness import NOW, SINCE, config_for, run_tap
 from terminal import Screen, config_file, typed
 
-from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
 from tap_customerio.windows import parse, rfc3339
 
@@ -175,14 +175,20 @@ def test_parents_deleted_meanwhile_are_passed_over(
 @pytest.mark.parametrize(
     ("quirks", "said"),
     [
-        (Quirks(without=frozenset({"/v1/campaigns/*"})), "may not read GET /v1/campaigns/1/act"),
-        (Quirks(lacking=frozenset({"/v1/campaigns/*"})), "the account's plan does probably not"),
+        (
+            Behaviours(without=frozenset({"/v1/campaigns/*"})),
+            "may not read GET /v1/campaigns/1/act",
+        ),
+        (
+            Behaviours(lacking=frozenset({"/v1/campaigns/*"})),
+            "the account's plan does probably not",
+        ),
     ],
 )
 def test_what_may_not_be_read_ends_with_the_mend(
-    make_sandbox: Callable[..., Sandbox], tmp_path: Path, quirks: Quirks, said: str
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, behaviours: Behaviours, said: str
 ) -> None:
-    box = make_sandbox(quirks=quirks)
+    box = make_sandbox(behaviours=behaviours)
     screen = typed("preview", "campaign_actions", "--config", config_file(box, tmp_path))
     assert screen.code == 1
     assert said in screen.err

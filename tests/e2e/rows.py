@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tap_customerio.sandbox import Workspace
-from tap_customerio.sandbox.library import IP_ADDRESSES
+from tap_customerio.sandbox.world.workspace_lists import IP_ADDRESSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +203,7 @@ def _day(at: float, zone: ZoneInfo) -> dt.datetime:
     return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
-SENDERS: dict[str, Rows] = {
+SENDER_STREAMS: dict[str, Rows] = {
     "campaign": Workspace.campaigns,
     "newsletter": Workspace.newsletters,
     "broadcast": Workspace.broadcasts,

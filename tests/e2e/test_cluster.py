@@ -81,7 +81,7 @@ class Hold:
 
 
 @dataclass
-class Story:
+class SyncScenario:
     """What there is when all is over.
 
     Attributes:
@@ -142,7 +142,7 @@ def story(
     postgres: str,
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Story:
+) -> SyncScenario:
     """A backfill of all partitions during which one fails, a child dies, and a machine."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create database dagster")
@@ -169,7 +169,7 @@ def story(
             with DagsterInstance.from_config(str(stack.home)) as instance:
                 runs, lost = happen(stack, instance, boxes)
     told = [stack.told(), in_database(storage), *(in_redis(f"{redis_url}/{n}") for n in (1, 2))]
-    return Story(boxes, warehouses, runs, lost, "\n".join(told))
+    return SyncScenario(boxes, warehouses, runs, lost, "\n".join(told))
 
 
 def listed(boxes: dict[str, Sandbox]) -> dict[str, Any]:
@@ -304,7 +304,7 @@ def time_of(record: RunRecord) -> tuple[float, float]:
     return record.start_time, record.end_time
 
 
-def test_every_partition_succeeds_though_runs_fail_and_die(story: Story) -> None:
+def test_every_partition_succeeds_though_runs_fail_and_die(story: SyncScenario) -> None:
     runs = [record.dagster_run for record in story.runs]
     succeeded = Counter(
         run.tags["dagster/partition"] for run in runs if run.status is DagsterRunStatus.SUCCESS
@@ -315,7 +315,7 @@ def test_every_partition_succeeds_though_runs_fail_and_die(story: Story) -> None
     assert "STEP_UP_FOR_RETRY" in story.told
 
 
-def test_the_tables_hold_what_the_workspaces_hold(story: Story) -> None:
+def test_the_tables_hold_what_the_workspaces_hold(story: SyncScenario) -> None:
     for name, box in story.boxes.items():
         warehouse = story.warehouses[name]
         assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
@@ -323,7 +323,7 @@ def test_the_tables_hold_what_the_workspaces_hold(story: Story) -> None:
 
 
 @pytest.mark.parametrize("name", WORKSPACES)
-def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(story: Story, name: str) -> None:
+def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(story: SyncScenario, name: str) -> None:
     tag = "customerio/workspace"
     times = [time_of(record) for record in story.runs if record.dagster_run.tags[tag] == name]
     edges = sorted(edge for start, end in times for edge in ((start, 1), (end, -1)))
@@ -331,7 +331,7 @@ def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(story: Story, name: 
 
 
 @pytest.mark.parametrize("name", WORKSPACES)
-def test_all_runs_of_a_workspace_share_its_budget(story: Story, name: str) -> None:
+def test_all_runs_of_a_workspace_share_its_budget(story: SyncScenario, name: str) -> None:
     box = story.boxes[name]
     told = f"{name}: {len(box.calls)} requests, {box.busiest()} in the busiest second\n"
     sys.stderr.write(told)
@@ -341,7 +341,7 @@ def test_all_runs_of_a_workspace_share_its_budget(story: Story, name: str) -> No
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_secrets_stay_with_the_processes_that_need_them(story: Story, secret: str) -> None:
+def test_secrets_stay_with_the_processes_that_need_them(story: SyncScenario, secret: str) -> None:
     assert "BORA_APP_API_KEY" in story.told
     assert secret not in story.told
 

@@ -8,7 +8,7 @@ import pytest
 from e2e.processes import Pipe, State, tap_command
 from harness import config_for, few_senders, new_sandbox, run_tap
 
-from tap_customerio.sandbox.shifting import Shift
+from tap_customerio.sandbox.server.shifting import Shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from e2e.warehouse import SCHEMA, TYPES, Warehouse
 from harness import new_sandbox
 
 from tap_customerio.sandbox import Workspace
-from tap_customerio.sandbox.records import EMPTIABLE
+from tap_customerio.sandbox.world.records import EMPTIABLE
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
 
 if TYPE_CHECKING:

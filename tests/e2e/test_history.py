@@ -6,10 +6,10 @@ import random
 
 import pytest
 from e2e.rows import ROWS
-from freshness import DAY, HOUR, Story
+from freshness import DAY, HOUR, SyncScenario
 from test_freshness import check_deliveries
 
-from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
 from tap_customerio.windows import parse
 
@@ -25,11 +25,11 @@ STREAMS = sorted(kind.name for kind in all_streams() if kind.selected_by_default
 
 
 @pytest.fixture(scope="module")
-def story() -> Story:
+def story() -> SyncScenario:
     """Syncs at odd times, the last of them soon after one that reads everyone."""
-    story = Story(
+    story = SyncScenario(
         streams=STREAMS,
-        quirks=Quirks(listing_lag=6 * HOUR),
+        behaviours=Behaviours(listing_lag=6 * HOUR),
         settings={"rescan_ages": AGES},
         churn=0.01,
         per_day=12,
@@ -50,7 +50,7 @@ def story() -> Story:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_every_table_is_as_the_truth(story: Story, stream: str) -> None:
+def test_every_table_is_as_the_truth(story: SyncScenario, stream: str) -> None:
     keys = story.output.keys[stream]
     times = {name for name in keys if name in {"period_start", "observed_at"}}
     held = {
@@ -71,10 +71,10 @@ def test_every_table_is_as_the_truth(story: Story, stream: str) -> None:
         assert held == truth
 
 
-def _young(story: Story) -> list[dict[str, str]]:
+def _young(story: SyncScenario) -> list[dict[str, str]]:
     now = story.now
     return list(story.workspace.deliveries(now - 2 * DAY, now, now=now))
 
 
-def test_deliveries_have_come_to_their_ages(story: Story) -> None:
+def test_deliveries_have_come_to_their_ages(story: SyncScenario) -> None:
     assert check_deliveries(story, AGES, lag=2 * DAY) > 1000

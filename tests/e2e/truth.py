@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from e2e.rows import ROWS, SENDERS, instant
+from e2e.rows import ROWS, SENDER_STREAMS, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -250,7 +250,9 @@ def deliveries(sandbox: Sandbox, start: int | None = None) -> int:
 def senders(sandbox: Sandbox) -> list[tuple[str, int]]:
     """Everything that sends: kind and id."""
     workspace, now = sandbox.workspace, sandbox.clock.now()
-    return [(kind, row["id"]) for kind, rows in SENDERS.items() for row in rows(workspace, now)]
+    return [
+        (kind, row["id"]) for kind, rows in SENDER_STREAMS.items() for row in rows(workspace, now)
+    ]
 
 
 def _rows(sandbox: Sandbox, stream: str) -> Iterable[Row]:

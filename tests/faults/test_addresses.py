@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import NOW, SINCE, config_for, new_sandbox, run_tap
 
-from tap_customerio import patience as patience_module
-from tap_customerio.client import Client
-from tap_customerio.patience import Health, Patience
-from tap_customerio.problems import Problem
+from tap_customerio.api import retrying as patience_module
+from tap_customerio.api.client import Client
+from tap_customerio.api.retrying import Health, Retrying
+from tap_customerio.api.transport import RequestSpec, TransientError
+from tap_customerio.errors import TapError
 from tap_customerio.sandbox import Faults, Workspace
 from tap_customerio.settings import SETTINGS, Settings
 from tap_customerio.streams import people
-from tap_customerio.transport import PassingFault, Question
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
@@ -235,10 +235,10 @@ def _time_spent(
     client = Client(Settings.of({**DEFAULTS, "app_api_key": "none", "api_url": "https://api.test"}))
     client.health = Health(probe)
     client.health.given_up["messages"] = given_up
-    tries = Patience(client, Question("GET", "/v1/messages"), "messages")
+    tries = Retrying(client, RequestSpec("GET", "/v1/messages"), "messages")
     delays = tries.delays()
     next(delays)
-    fault, began = PassingFault("status 500"), clock.now
+    fault, began = TransientError("status 500"), clock.now
     while not tries.is_over(fault) and clock.now - began <= 900:
         if others:
             client.health.answer()
@@ -252,11 +252,11 @@ def test_a_request_that_is_throttled_is_waited_for_however_many_others_are_answe
     clock = Clock()
     monkeypatch.setattr(patience_module, "time", clock)
     client = Client(Settings.of({**DEFAULTS, "app_api_key": "none", "api_url": "https://api.test"}))
-    tries = Patience(client, Question("GET", "/v1/messages"), "messages")
+    tries = Retrying(client, RequestSpec("GET", "/v1/messages"), "messages")
     for _ in range(100):
         client.health.answer()
         clock.now += 8
-        assert not tries.is_over(PassingFault("status 429", throttled=True))
+        assert not tries.is_over(TransientError("status 429", throttled=True))
 
 
 @contextmanager
@@ -308,7 +308,7 @@ def test_an_answer_that_drips_is_not_waited_for(where: str) -> None:
     chunks = drops if where == "head" else [head, *drops]
     with dripping(*chunks, every=0.2) as client:
         client.give_up_after = 0.1
-        with pytest.raises(Problem, match="no whole answer within request_timeout"):
+        with pytest.raises(TapError, match="no whole answer within request_timeout"):
             client.fetch("GET", "/v1/snippets")
 
 
@@ -331,7 +331,7 @@ def test_a_server_that_never_was_there_is_named_with_the_cause(
         config = {"app_api_key": "none", "api_url": address}
         output = run_tap(config, streams=["snippets"], fails=True)
         assert f"Nothing at {address} answers" in output.problem
-        with pytest.raises(Problem, match=cause):
+        with pytest.raises(TapError, match=cause):
             Client(Settings.of({**DEFAULTS, **config})).fetch("GET", "/")
         assert cause.replace("\\", "") in caplog.text
 

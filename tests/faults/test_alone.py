@@ -11,12 +11,12 @@ from harness import NOW, config_for, few_senders, new_sandbox, run_tap
 from hostile import Edited
 from starlette.responses import Response
 
-from tap_customerio.client import Client
-from tap_customerio.patience import Health, Patience
+from tap_customerio.api.client import Client
+from tap_customerio.api.retrying import Health, Retrying
+from tap_customerio.api.transport import RequestSpec, TransientError
 from tap_customerio.sandbox import Faults
-from tap_customerio.sandbox.faults import answer_of, read_body
+from tap_customerio.sandbox.faults.injection import answer_of, read_body
 from tap_customerio.settings import SETTINGS, Settings
-from tap_customerio.transport import PassingFault, Question
 from tap_customerio.windows import DAY, rfc3339
 
 if TYPE_CHECKING:
@@ -131,6 +131,6 @@ def test_an_address_that_asks_for_a_long_wait_is_given_up_at_once_if_others_answ
     settings = {**defaults, "app_api_key": "none", "api_url": "https://api.test"}
     client = Client(Settings.of(settings))
     client.health = Health(lambda _: others)
-    tries = Patience(client, Question("GET", "/v1/messages"), "messages")
-    assert not tries.is_over(PassingFault("status 503", 60.0))
-    assert tries.is_over(PassingFault("status 503", 600.0)) == others
+    tries = Retrying(client, RequestSpec("GET", "/v1/messages"), "messages")
+    assert not tries.is_over(TransientError("status 503", 60.0))
+    assert tries.is_over(TransientError("status 503", 600.0)) == others

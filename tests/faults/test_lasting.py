@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import NOW, SINCE, config_for, new_sandbox, run_tap
 
-from tap_customerio.client import Client
+from tap_customerio.api.client import Client
+from tap_customerio.api.transport import Transport
 from tap_customerio.sandbox import Faults, Workspace
-from tap_customerio.transport import Transport
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from harness import Output, config_for, few_senders, new_sandbox, run_tap
 from hostile import SECRET, NullLists, Rows, Values, in_other_words, odd
 from test_contracts import CONTRACTS
 
-from tap_customerio import outcome
-from tap_customerio.personal import HIDDEN, is_personal
+from tap_customerio.streams.pii import MASK, is_personal
+from tap_customerio.sync import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +59,8 @@ def by_id(output: Output, stream: str) -> dict[str, dict[str, Any]]:
     found = {}
     for record in output.records[stream]:
         keys = output.keys[stream]
-        parts = [HIDDEN if is_personal(f"{stream}.{k}") else str(record[k]) for k in keys]
-        name = "/".join(part if len(part) <= 64 and "@" not in part else HIDDEN for part in parts)
+        parts = [MASK if is_personal(f"{stream}.{k}") else str(record[k]) for k in keys]
+        name = "/".join(part if len(part) <= 64 and "@" not in part else MASK for part in parts)
         seen[name] += 1
         found[f"{name} #{seen[name]}"] = record
     return found

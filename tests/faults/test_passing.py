@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import NOW, SINCE, Output, config_for, new_sandbox, run_tap
 
-from tap_customerio.client import Client
+from tap_customerio.api.client import Client
 from tap_customerio.sandbox import Faults, Workspace
-from tap_customerio.sandbox.mishaps import HARMLESS, PASSING
+from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, PASSING
 from tap_customerio.settings import SETTINGS, Settings
 from tap_customerio.windows import DAY, HOUR, parse
 

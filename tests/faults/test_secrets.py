@@ -9,7 +9,7 @@ import pytest
 from harness import NOW, SINCE, config_for, new_sandbox, run_tap
 
 from tap_customerio.sandbox import Faults, Workspace
-from tap_customerio.sandbox.mishaps import PASSING
+from tap_customerio.sandbox.faults.fault_kinds import PASSING
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 KEY = "canary-key-5e1f"

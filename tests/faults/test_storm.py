@@ -8,7 +8,7 @@ import pytest
 from harness import NOW, SINCE, config_for, new_sandbox, run_tap
 
 from tap_customerio.sandbox import Faults, Workspace
-from tap_customerio.sandbox.mishaps import HARMLESS, PASSING
+from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, PASSING
 
 if TYPE_CHECKING:
     from harness import Output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 from harness import few_senders, new_sandbox
-from orchestration.orchestra import KEY, Orchestra
+from orchestration.orchestra import KEY, DagsterHarness
 
 from tap_customerio.windows import parse
 
@@ -31,10 +31,10 @@ def months() -> Iterator[Sandbox]:
 @pytest.fixture
 def orchestra(
     months: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Orchestra]:
+) -> Iterator[DagsterHarness]:
     """Runs against it; the key is in the environment."""
     months.forget()
     months.gate.failures.clear()
     monkeypatch.setenv(KEY, months.app_api_key)
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Orchestra(months, tmp_path, instance)
+        yield DagsterHarness(months, tmp_path, instance)

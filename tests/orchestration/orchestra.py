@@ -29,7 +29,7 @@ QUIET = {"telemetry": {"enabled": False}}
 
 
 @dataclass
-class Orchestra:
+class DagsterHarness:
     """A sandbox, a folder to load it into, and an instance of Dagster that lives in memory."""
 
     box: Sandbox

@@ -10,10 +10,10 @@ from typing import Any
 import dagster as dg
 import pytest
 from backfill.backfilling import TARGET, keys
-from orchestration.orchestra import KEY, QUIET, Orchestra, failure, materialized
+from orchestration.orchestra import KEY, QUIET, DagsterHarness, failure, materialized
 
 from tap_customerio.dagster import Workspace
-from tap_customerio.problems import Problem
+from tap_customerio.errors import TapError
 from tap_customerio.windows import parse
 
 pytestmark = pytest.mark.slow
@@ -26,18 +26,18 @@ DIES_AT_FIRST = TARGET.replace("for line", "fresh = not seen.tell()\nfor line").
 
 
 @pytest.fixture(autouse=True)
-def tried_once_more(orchestra: Orchestra) -> None:
+def tried_once_more(orchestra: DagsterHarness) -> None:
     """Without waiting."""
     orchestra.options["retry_policy"] = dg.RetryPolicy(max_retries=1)
 
 
-def starts(orchestra: Orchestra) -> list[int]:
+def starts(orchestra: DagsterHarness) -> list[int]:
     """From when on deliveries were asked for, call by call."""
     calls = [call for call in orchestra.box.calls if call.path == "/v1/messages"]
     return [int(call.query["start_ts"]) for call in calls]
 
 
-def kept(orchestra: Orchestra, what: str) -> dict[str, Any]:
+def kept(orchestra: DagsterHarness, what: str) -> dict[str, Any]:
     """What Dagster's database holds of a partition."""
     [text] = orchestra.instance.daemon_cursor_storage.get_cursor_values(
         {f"tap-customerio/{what}"}
@@ -46,7 +46,9 @@ def kept(orchestra: Orchestra, what: str) -> dict[str, Any]:
     return found
 
 
-def test_a_retry_goes_on_from_the_state_and_a_run_later_begins_anew(orchestra: Orchestra) -> None:
+def test_a_retry_goes_on_from_the_state_and_a_run_later_begins_anew(
+    orchestra: DagsterHarness,
+) -> None:
     acme = orchestra.workspace(target=orchestra.target(DIES_AT_FIRST))
     result = orchestra.run("history", MARCH, acme, streams=["messages"])
     assert result.success
@@ -65,7 +67,7 @@ def test_a_retry_goes_on_from_the_state_and_a_run_later_begins_anew(orchestra: O
 
 
 def test_what_was_read_whole_is_materialized_though_another_stream_is_forbidden(
-    orchestra: Orchestra,
+    orchestra: DagsterHarness,
 ) -> None:
     orchestra.box.fail(status=403, times=FOREVER, path="/v1/snippets")
     result = orchestra.run("lists", "acme", streams=["campaigns", "snippets"])
@@ -79,7 +81,9 @@ def test_what_was_read_whole_is_materialized_though_another_stream_is_forbidden(
     assert read["campaigns"]["rows"] == len(orchestra.received().records["campaigns"])
 
 
-def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(orchestra: Orchestra) -> None:
+def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
+    orchestra: DagsterHarness,
+) -> None:
     orchestra.options["retry_policy"] = None
     orchestra.box.fail(status=403, times=FOREVER, path="/v1/campaigns/*/metrics")
     assert not orchestra.run("history", MARCH, streams=["messages", "metrics"]).success
@@ -108,7 +112,7 @@ def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(orchestra: Or
     ids=["fails", "confirms nothing"],
 )
 def test_a_target_that_does_not_do_well_is_no_success(
-    orchestra: Orchestra, script: str, told: str
+    orchestra: DagsterHarness, script: str, told: str
 ) -> None:
     orchestra.options["retry_policy"] = None
     acme = orchestra.workspace(target=orchestra.target(script))
@@ -116,7 +120,7 @@ def test_a_target_that_does_not_do_well_is_no_success(
 
 
 def test_a_key_that_is_missing_is_told_by_its_variable_and_not_tried_again(
-    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+    orchestra: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(KEY)
     result = orchestra.run("lists", "acme")
@@ -128,7 +132,7 @@ def test_a_key_that_is_missing_is_told_by_its_variable_and_not_tried_again(
     assert orchestra.box.calls == []
 
 
-def test_a_target_that_is_not_installed_is_told_by_its_name(orchestra: Orchestra) -> None:
+def test_a_target_that_is_not_installed_is_told_by_its_name(orchestra: DagsterHarness) -> None:
     result = orchestra.run("lists", "acme", orchestra.workspace(target="target-nowhere --config x"))
     assert failure(result) == (
         "Workspace 'acme': target 'target-nowhere' is not on this machine: install it on every "
@@ -138,7 +142,7 @@ def test_a_target_that_is_not_installed_is_told_by_its_name(orchestra: Orchestra
 
 
 def test_the_key_is_nowhere_in_what_dagster_keeps(
-    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+    orchestra: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
     orchestra.options["streams"] = ["campaigns", "messages"]
@@ -169,7 +173,7 @@ def test_the_key_is_nowhere_in_what_dagster_keeps(
 )
 def test_a_workspace_is_checked_before_anything_runs(wrong: dict[str, Any], told: str) -> None:
     usual: dict[str, Any] = {"name": "acme", "app_api_key_env": KEY, "target": "target-jsonl"}
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(TapError) as caught:
         Workspace(**{**usual, **wrong})
     assert told in str(caught.value)
 
@@ -183,16 +187,16 @@ def test_a_workspace_is_checked_before_anything_runs(wrong: dict[str, Any], told
     ],
 )
 def test_definitions_are_checked_before_anything_runs(
-    orchestra: Orchestra, options: dict[str, Any], told: str
+    orchestra: DagsterHarness, options: dict[str, Any], told: str
 ) -> None:
     orchestra.options |= options
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(TapError) as caught:
         orchestra.definitions()
     assert told in str(caught.value)
 
 
-def test_two_workspaces_of_one_name_are_refused(orchestra: Orchestra) -> None:
-    with pytest.raises(Problem) as caught:
+def test_two_workspaces_of_one_name_are_refused(orchestra: DagsterHarness) -> None:
+    with pytest.raises(TapError) as caught:
         orchestra.definitions(orchestra.workspace(), orchestra.workspace())
     assert str(caught.value) == "Workspace 'acme': another one has that name, too."
 

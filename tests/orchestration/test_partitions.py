@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from e2e import truth
 from e2e.warehouse import SCHEMA
-from orchestration.orchestra import KEY, Orchestra, materialized
+from orchestration.orchestra import KEY, DagsterHarness, materialized
 
 from tap_customerio.dagster import Workspace
 
@@ -23,7 +23,7 @@ STREAMS = ("campaigns", "customers", "journey_metrics", "messages")
 
 
 def test_all_partitions_together_are_the_truth_and_running_them_again_changes_nothing(
-    orchestra: Orchestra,
+    orchestra: DagsterHarness,
 ) -> None:
     target, warehouse = orchestra.duckdb()
     acme = orchestra.workspace(target=target)
@@ -44,7 +44,7 @@ def test_all_partitions_together_are_the_truth_and_running_them_again_changes_no
 
 
 def test_each_workspace_has_its_own_key_target_and_partitions(
-    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+    orchestra: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, warehouse = orchestra.duckdb("other")
     monkeypatch.setenv("OTHER_KEY", orchestra.box.app_api_key)
@@ -61,7 +61,7 @@ def test_each_workspace_has_its_own_key_target_and_partitions(
     assert orchestra.received().types == []
 
 
-def test_a_subset_of_the_assets_reads_only_those_streams(orchestra: Orchestra) -> None:
+def test_a_subset_of_the_assets_reads_only_those_streams(orchestra: DagsterHarness) -> None:
     result = orchestra.run("history", MARCH, streams=["metrics", "messages"])
     assert materialized(result).keys() == {"metrics", "messages"}
     output = orchestra.received()
@@ -70,7 +70,7 @@ def test_a_subset_of_the_assets_reads_only_those_streams(orchestra: Orchestra) -
     assert months == {"2026-03"}
 
 
-def test_what_is_selected_by_default_can_be_replaced(orchestra: Orchestra) -> None:
+def test_what_is_selected_by_default_can_be_replaced(orchestra: DagsterHarness) -> None:
     orchestra.options["streams"] = ["collection_contents", "messages"]
     repository = orchestra.definitions().resolve_asset_graph()
     assert {key.to_user_string() for key in repository.get_all_asset_keys()} == {
@@ -79,7 +79,7 @@ def test_what_is_selected_by_default_can_be_replaced(orchestra: Orchestra) -> No
     }
 
 
-def test_metadata_says_what_was_read_by_whom_and_what_it_took(orchestra: Orchestra) -> None:
+def test_metadata_says_what_was_read_by_whom_and_what_it_took(orchestra: DagsterHarness) -> None:
     result = orchestra.run("history", MARCH, streams=["metrics", "messages"])
     about = materialized(result)["messages"]
     output = orchestra.received()
@@ -93,20 +93,20 @@ def test_metadata_says_what_was_read_by_whom_and_what_it_took(orchestra: Orchest
     assert about["rate_limit_seconds"] == 0
 
 
-def test_waiting_for_others_who_share_the_limit_is_told(orchestra: Orchestra) -> None:
+def test_waiting_for_others_who_share_the_limit_is_told(orchestra: DagsterHarness) -> None:
     orchestra.box.fail(status=429, headers={"Retry-After": "1"}, path="/v1/campaigns")
     result = orchestra.run("lists", "acme", streams=["campaigns"])
     assert 0 < materialized(result)["campaigns"]["rate_limit_seconds"] < 5
 
 
 def test_runs_that_a_person_starts_on_the_screen_have_no_children_of_dagsters_making(
-    orchestra: Orchestra,
+    orchestra: DagsterHarness,
 ) -> None:
     job = orchestra.definitions().resolve_implicit_global_asset_job_def()
     assert job.executor_def is dg.in_process_executor
 
 
-def test_the_log_begins_with_the_command_that_one_would_type(orchestra: Orchestra) -> None:
+def test_the_log_begins_with_the_command_that_one_would_type(orchestra: DagsterHarness) -> None:
     acme = orchestra.workspace(metrics_resolution="weeks")
     result = orchestra.run("history", MARCH, acme, streams=["metrics"])
     (level, first), *_ = orchestra.log(result)
@@ -120,7 +120,7 @@ def test_the_log_begins_with_the_command_that_one_would_type(orchestra: Orchestr
     )
 
 
-def test_lines_of_tap_and_target_come_at_their_levels(orchestra: Orchestra) -> None:
+def test_lines_of_tap_and_target_come_at_their_levels(orchestra: DagsterHarness) -> None:
     script = """
 import sys
 for line in sys.stdin:
@@ -141,7 +141,7 @@ print(state)
     assert not [text for _, text in log if "METRIC" in text or text.startswith("{")]
 
 
-def test_assets_are_described(orchestra: Orchestra) -> None:
+def test_assets_are_described(orchestra: DagsterHarness) -> None:
     graph = orchestra.definitions().resolve_asset_graph()
     node = graph.get(dg.AssetKey(["customerio", "messages"]))
     assert str(node.description).startswith("Every delivery to a person")
@@ -150,7 +150,7 @@ def test_assets_are_described(orchestra: Orchestra) -> None:
 
 
 def test_a_month_that_does_not_begin_on_its_first_day_is_whole_all_the_same(
-    orchestra: Orchestra,
+    orchestra: DagsterHarness,
 ) -> None:
     orchestra.options["start_date"] = "2026-02-15"
     job = orchestra.definitions().resolve_job_def("customerio_history")

@@ -17,7 +17,7 @@ from dagster._core.remote_origin import (
 )
 from e2e import truth
 from harness import new_sandbox
-from orchestration.orchestra import KEY, QUIET, Orchestra, materialized
+from orchestration.orchestra import KEY, QUIET, DagsterHarness, materialized
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
@@ -36,7 +36,7 @@ STREAMS = ["campaigns", "messages", "metrics"]
 
 
 @pytest.fixture
-def orchestra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Orchestra]:
+def orchestra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterHarness]:
     """A workspace whose clock moves on, and whose history ends a day ago."""
     workspace = Workspace(
         since=SINCE, per_day=30, people=60, campaigns=3, newsletters=3, broadcasts=1
@@ -47,10 +47,10 @@ def orchestra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Orche
     ):
         monkeypatch.setenv(KEY, box.app_api_key)
         options: dict[str, Any] = {"start_date": "2026-03-01", "streams": STREAMS}
-        yield Orchestra(box, tmp_path, instance, options)
+        yield DagsterHarness(box, tmp_path, instance, options)
 
 
-def bookmark(orchestra: Orchestra) -> str:
+def bookmark(orchestra: DagsterHarness) -> str:
     """How far deliveries have been read, as Dagster's database has it."""
     key = "tap-customerio/sync/acme"
     text = orchestra.instance.daemon_cursor_storage.get_cursor_values({key})[key]
@@ -59,7 +59,7 @@ def bookmark(orchestra: Orchestra) -> str:
 
 
 def test_syncs_go_on_from_each_other_and_with_the_months_make_the_truth(
-    orchestra: Orchestra,
+    orchestra: DagsterHarness,
 ) -> None:
     target, warehouse = orchestra.duckdb()
     acme = orchestra.workspace(target=target)
@@ -85,7 +85,7 @@ def test_syncs_go_on_from_each_other_and_with_the_months_make_the_truth(
 
 
 def test_the_first_sync_begins_where_the_months_end_but_looks_back_beyond(
-    orchestra: Orchestra,
+    orchestra: DagsterHarness,
 ) -> None:
     acme = orchestra.workspace(rescan_ages=[5])
     assert orchestra.run("sync", "acme", acme).success
@@ -95,7 +95,7 @@ def test_the_first_sync_begins_where_the_months_end_but_looks_back_beyond(
     assert all(m >= "2026-03-31T18:00:00Z" for m in created if m.startswith("2026-03-31"))
 
 
-def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(orchestra: Orchestra) -> None:
+def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(orchestra: DagsterHarness) -> None:
     acme = orchestra.workspace(start_date="2026-03-30")
     days = {"2026-03-30", "2026-03-31", "2026-04-01"}
     assert orchestra.run("sync", "acme", acme).success
@@ -107,7 +107,7 @@ def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(orchestra: Orch
     assert {row["created"][:10] for row in orchestra.received().records["messages"]} == days
 
 
-def test_months_that_syncs_have_read_are_not_missing(orchestra: Orchestra) -> None:
+def test_months_that_syncs_have_read_are_not_missing(orchestra: DagsterHarness) -> None:
     orchestra.options["end_date"] = "2026-03-01"
     orchestra.box.clock.advance(-3 * DAY)
     assert "messages" not in materialized(orchestra.run("sync", "acme"))
@@ -123,7 +123,7 @@ def test_months_that_syncs_have_read_are_not_missing(orchestra: Orchestra) -> No
     assert months == {("messages", march), ("metrics", march), ("campaigns", "acme")}
 
 
-def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(orchestra: Orchestra) -> None:
+def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(orchestra: DagsterHarness) -> None:
     orchestra.options["retry_policy"] = None
     orchestra.box.fail(status=403, times=10**6, path="/v1/messages")
     result = orchestra.run("sync", "acme")
@@ -137,7 +137,7 @@ def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(orchestra: Orche
     assert told == {"campaigns", "metrics"}
 
 
-def requests(orchestra: Orchestra, *names: str) -> dg.SensorExecutionData:
+def requests(orchestra: DagsterHarness, *names: str) -> dg.SensorExecutionData:
     """What the schedule wants at some hour."""
     definitions = orchestra.definitions(*map(orchestra.workspace, names))
     schedule = definitions.resolve_schedule_def("customerio_sync_schedule")
@@ -150,14 +150,14 @@ def requests(orchestra: Orchestra, *names: str) -> dg.SensorExecutionData:
 
 
 def test_the_schedule_asks_for_each_workspace_whose_last_sync_has_ended(
-    orchestra: Orchestra,
+    orchestra: DagsterHarness,
 ) -> None:
     with dg.DagsterInstance.local_temp(str(orchestra.folder), QUIET) as instance:
         orchestra.instance = instance
         check_schedule(orchestra)
 
 
-def check_schedule(orchestra: Orchestra) -> None:
+def check_schedule(orchestra: DagsterHarness) -> None:
     """With an instance that has a reference, which schedules are given."""
     wanted = requests(orchestra, "acme", "other").run_requests
     assert [run.partition_key for run in wanted] == ["acme", "other"]
@@ -181,7 +181,7 @@ def check_schedule(orchestra: Orchestra) -> None:
     assert nothing.skip_message == "The last syncs of all workspaces have not ended yet."
 
 
-def test_without_a_schedule_there_is_none(orchestra: Orchestra) -> None:
+def test_without_a_schedule_there_is_none(orchestra: DagsterHarness) -> None:
     orchestra.options["schedule"] = None
     assert orchestra.definitions().get_repository_def().schedule_defs == []
 

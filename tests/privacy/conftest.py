@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from desk import Desk
 
+from tap_customerio.api.track import Track
 from tap_customerio.privacy.erase import Eraser
-from tap_customerio.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ import pytest
 from desk import PEOPLE, schema
 from harness import NOW
 
-from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
@@ -180,14 +180,16 @@ def test_messages_of_all_time_are_walked_to(open_desk: Callable[..., Desk]) -> N
 def test_paths_are_asked_as_the_api_wants_them(
     open_desk: Callable[..., Desk], *, is_prefixed: bool
 ) -> None:
-    desk = open_desk(quirks=Quirks(prefixed_paths=is_prefixed))
+    desk = open_desk(behaviours=Behaviours(prefixed_paths=is_prefixed))
     assert desk.ask("access", "--email", desk.known()["email"]).code == 0
     assert desk.read("report.json")["people"][0]["messages"]
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_there(open_desk: Callable[..., Desk]) -> None:
     paths = ("/v1/customers/*/segments", "/v1/customers/*/relationships")
-    desk = open_desk(quirks=Quirks(without=frozenset(paths[:1]), lacking=frozenset(paths[1:])))
+    desk = open_desk(
+        behaviours=Behaviours(without=frozenset(paths[:1]), lacking=frozenset(paths[1:]))
+    )
     desk.box.fail(status=400, times=9, path="/v1/customers/*/subscription_preferences")
     screen = desk.ask("access", "--email", desk.known()["email"])
     assert screen.code == 3
@@ -267,7 +269,7 @@ def test_messages_of_another_shape_are_shown_as_they_are(desk: Desk, metrics: An
 def test_a_late_change_of_attributes_is_no_time_of_creation(
     open_desk: Callable[..., Desk],
 ) -> None:
-    desk = open_desk(quirks=Quirks(forgets_old=True))
+    desk = open_desk(behaviours=Behaviours(forgets_old=True))
     cio_id = desk.add(id="ada")
     profile = {**desk.box.workspace.find("cio_id", cio_id, NOW), "timestamps": {"id": NOW}}  # type: ignore[dict-item]
     desk.box.fail(status=200, body={"customers": [profile]}, times=2, path=PEOPLE)
@@ -276,7 +278,7 @@ def test_a_late_change_of_attributes_is_no_time_of_creation(
 
 
 def test_messages_that_may_be_cut_to_six_months_are_told(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(quirks=Quirks(forgets_old=True))
+    desk = open_desk(behaviours=Behaviours(forgets_old=True))
     names = desk.known()
     assert desk.ask("access", "--cio-id", names["cio_id"]).code == 3
     report = desk.read("report.json")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import NOW
 
+from tap_customerio.api.track import Track
 from tap_customerio.privacy.folder import Folder
-from tap_customerio.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable

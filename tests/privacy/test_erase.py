@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import NOW
 
+from tap_customerio.api.track import Track
 from tap_customerio.privacy import erase as erase_module
-from tap_customerio.privacy.case import Case
+from tap_customerio.privacy.erasure_record import Case
 from tap_customerio.privacy.identity import Person, look_up, profiles
-from tap_customerio.sandbox import Quirks
-from tap_customerio.track import Track
+from tap_customerio.sandbox import Behaviours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from desk import Desk
     from terminal import Screen
 
-    from tap_customerio.client import Client
-    from tap_customerio.track import Action
+    from tap_customerio.api.client import Client
+    from tap_customerio.api.track import Action
 
 REGION = "/api/v1/accounts/region"
 ENTITY = "/api/v2/entity"
@@ -140,7 +140,7 @@ def test_without_anybody_to_ask_it_needs_a_yes(desk: Desk) -> None:
 def test_suppressing_blocks_all_identifiers_even_if_the_api_does_not(
     open_desk: Callable[..., Desk],
 ) -> None:
-    desk = open_desk(quirks=Quirks(blocks_by_cio_id=False))
+    desk = open_desk(behaviours=Behaviours(blocks_by_cio_id=False))
     names = desk.known()
     assert desk.erase("--cio-id", names["cio_id"]).code == 0
     for kind in ("id", "email"):
@@ -207,7 +207,7 @@ def test_a_track_api_that_is_down_is_told_before_anything(desk: Desk) -> None:
 
 
 def test_what_is_not_seen_to_be_gone_is_not_called_erased(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(quirks=Quirks(erasure_takes=30))
+    desk = open_desk(behaviours=Behaviours(erasure_takes=30))
     names = desk.known()
     screen = desk.erase("--email", names["email"], "--wait", "0.05")
     assert screen.code == 3
@@ -226,7 +226,7 @@ def test_what_is_not_seen_to_be_gone_is_not_called_erased(open_desk: Callable[..
 def test_it_looks_until_they_are_gone(
     open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = open_desk(quirks=Quirks(erasure_takes=30))
+    desk = open_desk(behaviours=Behaviours(erasure_takes=30))
     looks = 0
 
     def look(client: Client, ids: Sequence[str]) -> list[dict[str, Any]]:

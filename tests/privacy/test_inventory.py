@@ -21,7 +21,7 @@ from tap_customerio.privacy.categories import (
     guess,
     unguarded,
 )
-from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox import Behaviours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +183,9 @@ def test_samples_are_stated_and_kept_to(desk: Desk) -> None:
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_there(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(quirks=Quirks(without=frozenset({"/v1/activities", "/v1/object_types"})))
+    desk = open_desk(
+        behaviours=Behaviours(without=frozenset({"/v1/activities", "/v1/object_types"}))
+    )
     screen = take(desk)
     assert screen.code == 3
     found = json.loads((desk.folder / "out" / "inventory.json").read_bytes())

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 from harness import NOW
 
-from tap_customerio.client import Client
+from tap_customerio.api.client import Client
 from tap_customerio.sandbox import Faults
-from tap_customerio.sandbox.mishaps import HARMLESS, MISHAPS, PASSING
+from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, MISHAPS, PASSING
 from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:

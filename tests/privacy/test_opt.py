@@ -10,9 +10,9 @@ import pytest
 from desk import schema
 from harness import NOW
 
+from tap_customerio.api.track import Track
 from tap_customerio.privacy.opt import Opter
-from tap_customerio.sandbox import Quirks
-from tap_customerio.track import Track
+from tap_customerio.sandbox import Behaviours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ def test_only_what_is_chosen_changes(
 
 
 def test_what_cannot_be_seen_is_not_called_opted_out(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(quirks=Quirks(changes_take=30))
+    desk = open_desk(behaviours=Behaviours(changes_take=30))
     ada = desk.add(id="ada")
     words = ("--id", "ada", "--from", "email", "--from", f"sms:{SENDER}")
     assert opt_out(desk, *words).code == 3
@@ -273,7 +273,7 @@ def test_topics_are_read_from_the_profile_where_there_is_no_center(
     open_desk: Callable[..., Desk],
 ) -> None:
     path = "/v1/customers/*/subscription_preferences"
-    desk = open_desk(quirks=Quirks(lacking=frozenset({path})))
+    desk = open_desk(behaviours=Behaviours(lacking=frozenset({path})))
     desk.add(id="ada")
     assert opt_out(desk, "--id", "ada", "--from", "topic:2").code == 0
     found = choices(desk)["topic:2"]
@@ -281,7 +281,7 @@ def test_topics_are_read_from_the_profile_where_there_is_no_center(
 
 
 def test_paths_are_spelled_as_the_api_wants_them(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(quirks=Quirks(prefixed_paths=True))
+    desk = open_desk(behaviours=Behaviours(prefixed_paths=True))
     ada = desk.add(id="ada")
     assert opt_out(desk, "--id", "ada", "--from", "topic:1", "--from", f"sms:{SENDER}").code == 0
     assert state(desk, ada)[1]["1"] is False

@@ -9,11 +9,11 @@ import duckdb
 import pytest
 from harness import NOW, SINCE, config_for, run_tap
 
+from tap_customerio.api.track import Track
 from tap_customerio.privacy.identity import Match, Person, Request
 from tap_customerio.privacy.warehouse import statements, tables
-from tap_customerio.sandbox import Quirks
+from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
-from tap_customerio.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,7 +236,7 @@ def test_whom_a_merge_names_is_a_former_identifier(desk: Desk) -> None:
 
 
 def test_a_log_that_cannot_be_read_is_said_in_the_script(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(quirks=Quirks(without=frozenset({"/v1/activities"})))
+    desk = open_desk(behaviours=Behaviours(without=frozenset({"/v1/activities"})))
     person = desk.add(id="ada")
     screen = desk.ask("erase", "--dry-run", "--cio-id", person, "--warehouse-sql", "-")
     assert screen.code == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,8 +208,8 @@ def test_what_is_left_of_deleted_people_in_the_log_is_their_permanent_id(api: Ca
 
 
 def test_entries_about_deleted_people_may_have_to_be_asked_for() -> None:
-    quirks = Quirks(hides_deleted=True)
-    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), quirks=quirks, requests_per_second=None)
+    behaviours = Behaviours(hides_deleted=True)
+    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours, requests_per_second=None)
     with sandbox, calling(sandbox) as api:
         every = api.rows(LOG, "activities", limit=100, deleted="true")
         some = api.rows(LOG, "activities", limit=100)

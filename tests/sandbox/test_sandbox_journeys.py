@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sandbox_caller import DAY
 
-from tap_customerio.sandbox.journeys import FAILURES, JOURNEYS
+from tap_customerio.sandbox.world.journeys import FAILURES, JOURNEYS
 
 CREATED = 1_770_000_000
 NEVER = ("unsubscribed", "spammed")

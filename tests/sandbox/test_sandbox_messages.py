@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox_caller import DAY, SINCE, Caller, calling, token
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def test_old_deliveries_come_back_through_a_narrow_window(api: Caller) -> None:
 
 
 def test_old_deliveries_may_be_gone() -> None:
-    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), quirks=Quirks(forgets_old=True))
+    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=Behaviours(forgets_old=True))
     with sandbox, calling(sandbox) as api:
         assert read(api, start_ts=SINCE, end_ts=SINCE + DAY) == []
         oldest = NOW - SIX_MONTHS
@@ -199,10 +199,10 @@ def test_any_window_gives_its_rows_once(api: Caller, start: int, length: int, li
 
 def test_deliveries_may_be_listed_hours_after_they_were_created() -> None:
     workspace, lag = Workspace(per_day=2000, people=50), 6 * 3600
-    clock, quirks = Clock(NOW), Quirks(listing_lag=lag)
+    clock, behaviours = Clock(NOW), Behaviours(listing_lag=lag)
     created = list(workspace.deliveries(NOW - DAY, NOW + 1, now=NOW))[::-1]
     since = {row["id"]: row["created"] for row in created}
-    sandbox = Sandbox(workspace, clock=clock, quirks=quirks, requests_per_second=None)
+    sandbox = Sandbox(workspace, clock=clock, behaviours=behaviours, requests_per_second=None)
     with sandbox, calling(sandbox) as api:
         seen: dict[str, int] = {}
         for hour in range(7):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sandbox_caller import DAY, SINCE, Caller, calling
 from sandbox_counting import Rows, bucket, counted, edge
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +43,9 @@ def api() -> Iterator[Caller]:
         yield caller
 
 
-def quirky(quirks: Quirks, **query: object) -> Any:
+def quirky(behaviours: Behaviours, **query: object) -> Any:
     """An answer about campaign 1 of a sandbox with other habits."""
-    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), quirks=quirks)
+    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours)
     with sandbox, calling(sandbox) as api:
         return api.json(CAMPAIGN, version=2, **query)
 
@@ -181,7 +181,7 @@ def test_an_empty_window_has_the_bucket_that_holds_it(api: Caller) -> None:
 def test_buckets_may_be_counted_from_the_start() -> None:
     start = unix("2026-03-27T10:20:30", "Europe/Rome")
     query = {"start": start, "end": start + 3 * DAY, "tz": "Europe/Rome"}
-    body = quirky(Quirks(aligned_buckets=False), res="days", **query)
+    body = quirky(Behaviours(aligned_buckets=False), res="days", **query)
     assert body["start"] == "2026-03-27 10:20:30 +0100 CET"
     # The clocks go forward on the 29th, so that three calendar days end an hour early.
     assert body["end"] == "2026-03-31 10:20:30 +0200 CEST"
@@ -192,7 +192,7 @@ def test_buckets_may_be_counted_from_the_start() -> None:
 
 def test_months_counted_from_the_31st_end_with_shorter_months() -> None:
     query = {"start": unix("2026-01-31"), "end": unix("2026-03-31")}
-    body = quirky(Quirks(aligned_buckets=False), res="months", **query)
+    body = quirky(Behaviours(aligned_buckets=False), res="months", **query)
     rows = [r for r in sent_by("campaign", 1) if r["created"] >= query["start"]]
     february = [row for row in rows if row["created"] < unix("2026-02-28")]
     assert bucket(body["metric"]["series"], 0) == counted(february)
@@ -200,16 +200,16 @@ def test_months_counted_from_the_31st_end_with_shorter_months() -> None:
 
 
 def test_the_bucket_that_begins_at_the_end_may_come_too() -> None:
-    quirks = Quirks(includes_end_bucket=True)
-    on_edge = quirky(quirks, res="days", start=SINCE, end=SINCE + 3 * DAY)
-    inside = quirky(quirks, res="days", start=SINCE, end=SINCE + 3 * DAY - 1)
+    behaviours = Behaviours(includes_end_bucket=True)
+    on_edge = quirky(behaviours, res="days", start=SINCE, end=SINCE + 3 * DAY)
+    inside = quirky(behaviours, res="days", start=SINCE, end=SINCE + 3 * DAY - 1)
     assert len(on_edge["metric"]["series"]["created"]) == 4
     assert len(inside["metric"]["series"]["created"]) == 3
 
 
 def test_the_window_of_the_question_may_be_echoed() -> None:
     query = {"start": SINCE + 5, "end": SINCE + DAY + 7}
-    body = quirky(Quirks(echoes_window=True), res="days", **query)
+    body = quirky(Behaviours(echoes_window=True), res="days", **query)
     assert body["start"] == "2026-01-01 00:00:05 +0000 UTC"
     assert body["end"] == "2026-01-02 00:00:07 +0000 UTC"
 
@@ -252,7 +252,7 @@ def test_counts_can_be_had_of_one_channel(api: Caller) -> None:
 def test_counts_of_one_channel_may_be_counted_from_the_start() -> None:
     start = next(r["created"] for r in sent_by("campaign", 4) if r["type"] == "webhook") - 1
     query = {"version": 2, "res": "hours", "start": start, "end": start + 90 * DAY}
-    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), quirks=Quirks(aligned_buckets=False))
+    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=Behaviours(aligned_buckets=False))
     with sandbox, calling(sandbox) as api:
         series = api.json(WEBHOOKS, type="webhook", **query)["metric"]["series"]
     rows = [r for r in sent_by("campaign", 4) if start <= r["created"] < query["end"]]

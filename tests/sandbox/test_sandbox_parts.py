@@ -9,7 +9,7 @@ import pytest
 from sandbox_caller import DAY, SINCE, Caller, calling
 from sandbox_counting import Rows, bucket, counted, edge
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -291,8 +291,11 @@ def test_buckets_of_journeys_have_the_same_habits_as_those_of_version_2(api: Cal
     start, end = SINCE + 5000, SINCE + 2 * DAY
     query = {"start": start, "end": end, "resolution": "days"}
     assert len(api.json(JOURNEYS, **query)["journey_metric"]["started"]) == 2
-    quirks = Quirks(aligned_buckets=False, includes_end_bucket=True)
-    with Sandbox(WORKSPACE, clock=Clock(NOW), quirks=quirks) as sandbox, calling(sandbox) as other:
+    behaviours = Behaviours(aligned_buckets=False, includes_end_bucket=True)
+    with (
+        Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours) as sandbox,
+        calling(sandbox) as other,
+    ):
         series = other.json(JOURNEYS, **query)["journey_metric"]
         first = WORKSPACE.journey_counts(1, start, start + DAY, NOW)
         assert bucket(series, 0) == +Counter(first)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from sandbox_caller import DAY, SINCE, Caller, calling
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,8 +97,8 @@ def test_people_who_are_not_there_are_not_found(api: Caller, what: str) -> None:
 
 @pytest.mark.parametrize("is_prefixed", [False, True])
 def test_paths_may_want_permanent_ids_with_their_prefix(*, is_prefixed: bool) -> None:
-    quirks = Quirks(prefixed_paths=is_prefixed)
-    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), quirks=quirks)
+    behaviours = Behaviours(prefixed_paths=is_prefixed)
+    sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours)
     with sandbox, calling(sandbox) as api:
         statuses = [
             api.get(f"/v1/customers/{prefix}{NAMES['cio_id']}/attributes", id_type="cio_id")

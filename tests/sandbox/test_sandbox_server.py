@@ -18,7 +18,7 @@ import pytest
 import requests
 from sandbox_caller import DAY, SINCE, Caller, calling
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,11 +158,11 @@ def test_calls_are_noted_with_the_agent_that_made_them(api: Caller) -> None:
 
 
 def test_a_key_may_lack_permissions_and_an_account_features() -> None:
-    quirks = Quirks(
+    behaviours = Behaviours(
         without=frozenset({"/v1/segments*", "/v1/objects/1/acme/0/*"}),
         lacking=frozenset({"/v1/design_studio/*", "/v1/segments"}),
     )
-    with small(quirks=quirks) as sandbox, calling(sandbox) as api:
+    with small(behaviours=behaviours) as sandbox, calling(sandbox) as api:
         assert refused(api, "/v1/segments", 403)
         assert refused(api, "/v1/segments/1/membership", 403)
         assert refused(api, "/v1/objects/1/acme%2F0/attributes", 403)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sandbox_caller import DAY, SINCE, Caller, calling
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,8 +136,11 @@ def test_folders_of_assets_work_the_same_and_0_is_the_root(api: Caller) -> None:
 
 @pytest.mark.parametrize("path", list(LISTS))
 def test_lists_may_hold_only_what_lies_in_no_folder(path: str) -> None:
-    quirks = Quirks(lists_root_only=True)
-    with Sandbox(WORKSPACE, clock=Clock(NOW), quirks=quirks) as sandbox, calling(sandbox) as api:
+    behaviours = Behaviours(lists_root_only=True)
+    with (
+        Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours) as sandbox,
+        calling(sandbox) as api,
+    ):
         at_root = [row for row in rows_of(path) if row["parent_folder_id"] is None]
         assert read(api, path) == at_root
         folder = FOLDERS["Product"] if path in DESIGNS else 4

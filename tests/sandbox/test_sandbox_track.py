@@ -9,7 +9,7 @@ import pytest
 import requests
 from sandbox_caller import DAY, SINCE, calling
 
-from tap_customerio.sandbox import Clock, Quirks, Sandbox, Workspace
+from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -232,7 +232,7 @@ def test_deleted_people_can_come_back_and_suppressed_ones_cannot(track: Track) -
 def test_suppressing_by_permanent_id_may_block_the_others(
     start: Callable[..., Track], *, blocks: bool
 ) -> None:
-    track = start(quirks=Quirks(blocks_by_cio_id=blocks))
+    track = start(behaviours=Behaviours(blocks_by_cio_id=blocks))
     track.entity("suppress", cio_id=PEOPLE["u-7"]["cio_id"])
     assert not track.has("id", "u-7")
     again = track.sandbox.workspace.register.identify({"id": "u-7"}, at=NOW)
@@ -240,7 +240,7 @@ def test_suppressing_by_permanent_id_may_block_the_others(
 
 
 def test_it_takes_a_while_until_the_app_api_knows(start: Callable[..., Track]) -> None:
-    track = start(quirks=Quirks(erasure_takes=30))
+    track = start(behaviours=Behaviours(erasure_takes=30))
     track.do("delete", "u-7")
     track.do("suppress", "u-8")
     for _ in range(2):

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from harness import NOW, SINCE, Output, config_for, run_tap
 
-from tap_customerio.sandbox import Quirks, Workspace
+from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.streams import all_streams
 from tap_customerio.windows import DAY, HOUR, rfc3339
 
@@ -220,16 +220,16 @@ def test_a_child_needs_no_selected_parent(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "quirks",
     [
-        Quirks(without=frozenset({"/v1/optouts", "/v1/collections"})),
-        Quirks(lacking=frozenset({"/v1/optouts", "/v1/collections"})),
+        Behaviours(without=frozenset({"/v1/optouts", "/v1/collections"})),
+        Behaviours(lacking=frozenset({"/v1/optouts", "/v1/collections"})),
     ],
     ids=["forbidden", "not in the plan"],
 )
 def test_a_stream_that_may_not_be_read_fails_alone_and_the_run_with_it(
-    make_sandbox: Callable[..., Sandbox], tmp_path: Path, quirks: Quirks
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, behaviours: Behaviours
 ) -> None:
     space = Workspace(since=SINCE, per_day=3, people=15, objects_per_type=4)
-    box = make_sandbox(workspace=space, quirks=quirks)
+    box = make_sandbox(workspace=space, behaviours=behaviours)
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config_for(box)))
     run = subprocess.run(
@@ -248,12 +248,12 @@ def test_a_stream_that_may_not_be_read_fails_alone_and_the_run_with_it(
     assert "replication_key_value" not in output.states[-1]["bookmarks"]["collections"]
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks(lists_root_only=True)])
+@pytest.mark.parametrize("quirks", [Behaviours(), Behaviours(lists_root_only=True)])
 @pytest.mark.parametrize("stream", FILES)
 def test_files_in_folders_are_found_whether_or_not_lists_go_down(
-    make_sandbox: Callable[..., Sandbox], quirks: Quirks, stream: str
+    make_sandbox: Callable[..., Sandbox], behaviours: Behaviours, stream: str
 ) -> None:
-    box = make_sandbox(quirks=quirks)
+    box = make_sandbox(behaviours=behaviours)
     output = run_tap(config_for(box), streams=[stream])
     truth = [row["id"] for row in box.workspace.files(stream)]
     assert sorted(map(str, output.ids(stream))) == sorted(map(str, truth))

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from harness import CORE, NOW, SINCE, config_for, run_tap, small
 
-from tap_customerio.sandbox import Quirks, Workspace
+from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness import Output
 
     from tap_customerio.sandbox import Sandbox
-    from tap_customerio.sandbox.gate import Call
+    from tap_customerio.sandbox.server.middleware import Call
     from tap_customerio.windows import Resolution
 
 pytestmark = pytest.mark.slow
@@ -66,19 +66,19 @@ def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
 @pytest.mark.parametrize(
     "quirks",
     [
-        Quirks(),
-        Quirks(includes_end_bucket=True),
-        Quirks(aligned_buckets=False),
-        Quirks(aligned_buckets=False, includes_end_bucket=True),
-        Quirks(echoes_window=True),
+        Behaviours(),
+        Behaviours(includes_end_bucket=True),
+        Behaviours(aligned_buckets=False),
+        Behaviours(aligned_buckets=False, includes_end_bucket=True),
+        Behaviours(echoes_window=True),
     ],
     ids=["aligned", "end included", "unaligned", "unaligned, end included", "echo"],
 )
 @pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
 def test_campaign_counts_are_right_however_the_api_cuts(
-    make_sandbox: Callable[..., Sandbox], quirks: Quirks, resolution: Resolution
+    make_sandbox: Callable[..., Sandbox], behaviours: Behaviours, resolution: Resolution
 ) -> None:
-    box = make_sandbox(quirks=quirks, workspace=small())
+    box = make_sandbox(behaviours=behaviours, workspace=small())
     zone = "Europe/Rome"
     settings = {"metrics_resolution": resolution, "metrics_timezone": zone}
     output = run_tap(config_for(box, **settings), streams=["metrics"])

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from harness import NOW, config_for, run_tap, small
 
-from tap_customerio.problems import Problem
+from tap_customerio.errors import TapError
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_streams_that_go_through_everyone_share_one_search(
 
 def test_a_search_that_fails_fails_all_who_share_it(sandbox: Sandbox) -> None:
     sandbox.fail(status=403, path="/v1/customers")
-    with pytest.raises(Problem, match=", ".join(sorted(SEARCHING))):
+    with pytest.raises(TapError, match=", ".join(sorted(SEARCHING))):
         run_tap(config_for(sandbox), streams=SEARCHING)
 
 
@@ -129,6 +129,6 @@ def test_a_filter_that_the_api_refuses_is_named(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = config_for(sandbox, customers_filter={"attribute": {"field": "plan"}})
-    with pytest.raises(Problem, match="Incomplete: customers"):
+    with pytest.raises(TapError, match="Incomplete: customers"):
         run_tap(config, streams=["customers"])
     assert "refused customers_filter with status 400" in caplog.text

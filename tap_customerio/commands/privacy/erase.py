@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tap_customerio import errors
+from tap_customerio.api.track import connect
 from tap_customerio.commands.privacy.job import (
     Job,
     also_options,
@@ -15,10 +17,9 @@ from tap_customerio.commands.privacy.job import (
     wait_option,
     workspace_option,
 )
-from tap_customerio.privacy import refusals
-from tap_customerio.privacy.case import JOURNAL
 from tap_customerio.privacy.dialects import DIALECTS, OTHER
 from tap_customerio.privacy.erase import Eraser
+from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import (
     COMPLETE,
     EXIT_CODES,
@@ -29,13 +30,12 @@ from tap_customerio.privacy.evidence import (
 )
 from tap_customerio.privacy.identity import Match, Request
 from tap_customerio.privacy.warehouse import Script, table_prefix
-from tap_customerio.track import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tap_customerio.api.track import Account
     from tap_customerio.privacy.run import Line
-    from tap_customerio.track import Account
 
 
 NO_SQL = (
@@ -97,7 +97,7 @@ def erase(  # noqa: PLR0913 - each is an option
     Example: tap-customerio privacy erase --email ada@example.com --output ada --dry-run
     """
     if not (yes or dry_run or sys.stdin.isatty()):
-        raise refusals.unconfirmed()
+        raise errors.privacy.unconfirmed()
     if warehouse_dialect == "postgres" and "." in warehouse_schema:
         raise click.UsageError("--warehouse-schema of postgres is a name without a dot.")
     job = Job({"command": "erase", "mode": mode}, **asked)

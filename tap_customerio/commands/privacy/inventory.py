@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from tap_customerio.client import Client
-from tap_customerio.commands.account import config_option
+from tap_customerio.api.client import Client
+from tap_customerio.commands.command_tap import config_option
 from tap_customerio.privacy.categories import CATEGORIES, read_corrections
 from tap_customerio.privacy.evidence import COMPLETE, EXIT_CODES, INCOMPLETE
 from tap_customerio.privacy.folder import Folder

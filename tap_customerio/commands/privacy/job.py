@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_customerio.client import Client
-from tap_customerio.commands.account import config_option
-from tap_customerio.privacy.case import JOURNAL
+from tap_customerio.api.client import Client
+from tap_customerio.commands.command_tap import config_option
+from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import EXIT_CODES, Outcome, digest
 from tap_customerio.privacy.folder import Folder, secret
 from tap_customerio.privacy.identity import KINDS, Match, Request

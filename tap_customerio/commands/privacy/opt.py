@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tap_customerio import errors
+from tap_customerio.api.track import connect
 from tap_customerio.commands.privacy.job import Job, asked_for, wait_option, workspace_option
-from tap_customerio.privacy import refusals
-from tap_customerio.privacy.case import JOURNAL
 from tap_customerio.privacy.choices import chosen
+from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import COMPLETE, EXIT_CODES, FAILED, NOT_FOUND, Outcome, worst
 from tap_customerio.privacy.identity import Match
 from tap_customerio.privacy.opt import Opter
 from tap_customerio.privacy.opted import Opted
-from tap_customerio.track import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +96,7 @@ def _run(
     yes, dry_run, wait = (rest.pop(name) for name in ("yes", "dry_run", "wait"))
     workspace = rest.pop("workspace")
     if not (yes or dry_run or sys.stdin.isatty()):
-        raise refusals.unconfirmed()
+        raise errors.privacy.unconfirmed()
     job = Job(purpose, **rest)
     track, account = connect(job.settings, job.client, workspace)
     common = [] if opted else chosen(job.client, words)
@@ -117,7 +117,7 @@ def _run(
         place = job.run.place(line)
         match = matches[line]
         if opted and match.people and not any(choices(p) for p in match.people):
-            return Outcome(FAILED, 0, str(refusals.nothing_to_reverse()))
+            return Outcome(FAILED, 0, str(errors.privacy.nothing_to_reverse()))
         return opter.apply(match, place, choices)
 
     workers = job.settings.concurrency

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_customerio import problems
+from tap_customerio import errors
+from tap_customerio.api.track import connect
 from tap_customerio.commands.privacy.job import Job, asked_for, workspace_option
-from tap_customerio.privacy import refusals
 from tap_customerio.privacy.evidence import UNSUPPRESSED, Outcome
-from tap_customerio.track import connect
 
 if TYPE_CHECKING:
     from tap_customerio.privacy.identity import Request
@@ -31,13 +30,13 @@ def unsuppress(*, workspace: int | None, **asked: Any) -> None:
     job = Job({"command": "unsuppress"}, **asked)
     track, account = connect(job.settings, job.client, workspace)
     if not account.is_proven:
-        raise refusals.unproven_workspace(account.workspace_id)
+        raise errors.privacy.unproven_workspace(account.workspace_id)
 
     def work(_: Line, request: Request) -> Outcome:
         try:
             track.act("unsuppress", *request)
-        except problems.Refused:
-            raise refusals.no_such_identifier(request.kind) from None
+        except errors.BadRequestError:
+            raise errors.privacy.no_such_identifier(request.kind) from None
         return Outcome(UNSUPPRESSED)
 
     for line, result in job.run.each(job.run.todo, work, workers=job.settings.concurrency):

@@ -1,0 +1,1 @@
+"""The App API and the Track API: requests, answers, retries, pages."""

@@ -1,0 +1,358 @@
+"""One request to the App API: host, key, pace, retries, and what its failures mean."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import quote
+
+import backoff
+import requests
+
+from tap_customerio import errors
+from tap_customerio.api.diagnosis import HOSTS, PROBE, PROBES, Diagnosis
+from tap_customerio.api.regions import find_region
+from tap_customerio.api.responses import Page, ParsedResponse, decode
+from tap_customerio.api.retrying import Health, InvalidResponseError, Retrying, log_delay
+from tap_customerio.api.transport import Bearer, RequestSpec, TransientError, Transport
+from tap_customerio.ratelimit.budget import budget_of
+from tap_customerio.ratelimit.limiter import RateLimiter
+from tap_customerio.streams.steady import Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from requests.auth import AuthBase
+    from typing_extensions import Self
+
+    from tap_customerio.api.transport import RawResponse
+    from tap_customerio.settings import Settings
+
+T = TypeVar("T")
+Rows = TypeVar("Rows", bound=list[Any])
+
+
+def quoted(identifier: object) -> str:
+    """An identifier as one segment of a path, whatever it holds.
+
+    Raises:
+        TapError: When it would lead elsewhere: dots are a segment's way up, encoded or not.
+    """
+    if not isinstance(identifier, str | int) or str(identifier) in {"", ".", ".."}:
+        raise errors.api.bad_identifier()
+    return quote(str(identifier), safe="")
+
+
+class Client(Diagnosis):
+    """The App API of one workspace, for any number of threads at one common pace."""
+
+    give_up_after = 900.0
+    """Seconds of passing faults after which a request is given up, and the run if all fail."""
+
+    give_up_alone_after = 120.0
+    """The same, of a request that fails while others are answered."""
+
+    give_up_absent_after = 10.0
+    """The same, where no server has answered yet."""
+
+    longest_delay = 60.0
+    """Seconds between two tries at most."""
+
+    odd_answers = 4
+    """Answers that cannot be right after which a request is given up."""
+
+    empty_pages = 1000
+    """Pages without rows, one after the other, after which a list is given up."""
+
+    clocks_differ = 60
+    """Seconds by which the clocks of the API's machines may differ."""
+
+    budget_patience = 120.0
+    """Seconds for which whatever keeps a shared budget may be away."""
+
+    def __init__(
+        self, settings: Settings, auth: AuthBase | None = None, pace: RateLimiter | None = None
+    ) -> None:
+        """Remember the settings; nothing is sent yet."""
+        self.pace = pace or self._shared_pace(settings)
+        self._settings = settings
+        self._transport = Transport(settings, self.pace, auth or Bearer(settings.app_api_key))
+        self._base = settings.api_url or HOSTS.get(settings.region)
+        self._present: int | None = None
+        self._now = 0
+        self._listings: dict[str, Future[Any]] = {}
+        self._shared: dict[type, object] = {}
+        self._lock = threading.RLock()
+        self._mine = threading.local()
+        self._closed = threading.Event()
+        self.health = Health(self._answers)
+        self.requests: Counter[str] = Counter()
+
+    def _shared_pace(self, settings: Settings) -> RateLimiter:
+        patience = min(self.budget_patience, self.give_up_after)
+        return RateLimiter(settings.requests_per_second, budget_of(settings, patience))
+
+    @contextmanager
+    def acting(self, stream: str, rank: tuple[int, ...]) -> Iterator[None]:
+        """Book what this thread asks for on a stream, and let lower ranks go first."""
+        self._mine.stream = stream
+        with self.pace.rank(*rank):
+            yield
+
+    def close(self) -> None:
+        """Ask no more: what waits to try again gives up."""
+        self._closed.set()
+
+    @property
+    def region(self) -> str | None:
+        """The region asked; None before `auto` has found it, and at an api_url of one's own."""
+        return next((name for name, base in HOSTS.items() if base == self._base), None)
+
+    @property
+    def present(self) -> int:
+        """The API's clock at its first answer: the end, exclusive, of all this run reads."""
+        asked = partial(self.listing, PROBE, "workspaces", params={"limit": None})  # as its stream
+        failures: list[errors.TapError] = []
+        for ask in (asked, partial(self._ask, PROBES[1], lambda answer: answer)):
+            if self._present is None:
+                try:
+                    ask()
+                except errors.FatalError:
+                    raise
+                except errors.TapError as problem:
+                    failures.append(problem)
+        if self._present is None:
+            raise failures[0] if failures else errors.api.no_date(self._where())
+        return self._present
+
+    @property
+    def now(self) -> int:
+        """The API's clock at its latest answer, or a second or so before."""
+        return max(self.present, self._now)
+
+    def is_future(self, moment: int) -> bool:
+        """Whether a moment is after the present, as far as that is known yet."""
+        return self._present is not None and moment > self._present + self.clocks_differ
+
+    def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+        expect: str | None = None,
+    ) -> ParsedResponse:
+        """Ask once, try again while faults pass, and read the answer as JSON.
+
+        Raises:
+            TapError: When it cannot be had, or has no member `expect`; `NotFoundError` for a 404.
+        """
+
+        def read(answer: ParsedResponse) -> ParsedResponse:
+            if expect is not None and expect not in answer.members:
+                raise InvalidResponseError(errors.api.missing_rows(answer.request, expect))
+            return answer
+
+        return self._ask(RequestSpec(method, path, params, body), read)
+
+    def page(  # noqa: PLR0913 - what is asked, and what came before
+        self,
+        path: str,
+        key: str,
+        seen: set[object],
+        *,
+        method: str = "GET",
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> tuple[Page, ParsedResponse]:
+        """One page of a list, and the answer it came in; the rows are those under `key`.
+
+        `seen` is what the list's earlier pages left there: no page and no page token may come
+        twice, or the API has lost its place and rows would be missed.
+
+        Raises:
+            TapError: When it has no rows, or comes again and again.
+        """
+
+        def read(answer: ParsedResponse) -> tuple[Page, ParsedResponse]:
+            place, token = answer.place_of(key), answer.get("next")
+            if place is None:
+                raise InvalidResponseError(errors.api.missing_rows(answer.request, key))
+            if not isinstance(token, str | None):
+                raise InvalidResponseError(
+                    errors.api.odd_member(answer.request, "next", "page token")
+                )
+            page = Page(answer, place, spec, more=bool(token))
+            fresh = ([] if page.empty else [page.mark()]) + ([token] if token else [])
+            if not seen.isdisjoint(fresh):
+                raise InvalidResponseError(errors.api.cursor_loop(answer.request))
+            seen.update(fresh)
+            return page, answer
+
+        spec = RequestSpec(method, path, dict(params or {}), body)
+        return self._ask(spec, read)
+
+    def pages(
+        self,
+        path: str,
+        key: str,
+        *,
+        method: str = "GET",
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> Iterator[Page]:
+        """Follow the page tokens of one list; yields the rows under `key`, page by page.
+
+        Raises:
+            TapError: Also when pages or tokens come twice, or never end.
+        """
+        seen: set[object] = set()
+        query, empty = dict(params or {}), 0
+        while True:
+            page, answer = self.page(path, key, seen, method=method, params=query, body=body)
+            yield page
+            if not page.more:
+                return
+            empty = empty + 1 if page.empty else 0
+            if empty >= self.empty_pages:
+                raise errors.api.cursor_loop(answer.request)
+            query["start"] = answer.get("next")
+
+    def listing(
+        self,
+        path: str,
+        key: str,
+        *,
+        method: str = "GET",
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> Listing:
+        """All rows of a list that fits in memory, read once per run however many ask for it."""
+
+        def read() -> Listing:
+            pages = self.pages(path, key, method=method, params=params, body=body)
+            return Listing.of(self, key, pages)
+
+        return self.once(repr((path, params, body)), read)
+
+    def once(self, spec: str, read: Callable[[], Rows]) -> Rows:
+        """Answer a question by reading once, whoever asks it and on whatever thread."""
+        with self._lock:
+            first = spec not in self._listings
+            listing = self._listings.setdefault(spec, Future())
+        if first:
+            try:
+                listing.set_result(read())
+            except BaseException as error:
+                listing.set_exception(error)
+                raise
+        return cast("Rows", listing.result())
+
+    def afresh(self) -> Self:
+        """The same client, which has read no list yet."""
+        again = copy.copy(self)
+        again._listings, again._shared = {}, {}  # noqa: SLF001 - its own
+        return again
+
+    def shared(self, kind: type[T], make: Callable[[], T]) -> T:
+        """The one object of its kind in this run, made when it is first asked for."""
+        with self._lock:
+            if kind not in self._shared:
+                self._shared[kind] = make()
+            return cast("T", self._shared[kind])
+
+    def _ask(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
+        """Ask, and try again while faults pass or the answer cannot be read."""
+        patience = Retrying(self, spec, getattr(self._mine, "stream", ""))
+        retrying = backoff.on_exception(
+            patience.delays,
+            TransientError,
+            max_time=self.give_up_after,
+            giveup=cast("Any", patience.is_over),
+            jitter=None,
+            logger=None,
+            on_backoff=log_delay(spec.safe_label),
+        )
+        try:
+            found: T = retrying(self._attempt)(spec, read)
+        except TransientError as fault:
+            raise patience.explain(fault) from None
+        return found
+
+    def _attempt(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
+        request = spec.safe_label
+        if self._closed.is_set():
+            raise errors.api.closed(request)
+        reply = self._send(self._find_base(), spec)
+        self.health.is_there |= not reply.ok
+        if reply.passes:
+            self._slow_down(reply, spec)
+        if not requests.codes.ok <= reply.status < requests.codes.multiple_choices:
+            raise self._explain(reply, spec)
+        try:
+            members = {} if reply.status == requests.codes.no_content else decode(reply.content)
+        except RecursionError:
+            raise InvalidResponseError(errors.api.unreadable_answer(request)) from None
+        except (TypeError, ValueError):
+            raise TransientError("an answer that is no JSON object", absent=True) from None
+        found = read(ParsedResponse(members, self._clock(reply, spec), request))
+        self.health.answer()
+        return found
+
+    def _send(self, base: str, spec: RequestSpec) -> RawResponse:
+        """Send one request, booked on the stream that this thread acts for."""
+        with self._lock:
+            self.requests[getattr(self._mine, "stream", "")] += 1
+        return self._transport.send(base, spec)
+
+    def _slow_down(self, reply: RawResponse, spec: RequestSpec) -> None:
+        wait, reason = reply.retry_after(), f"status {reply.status}"
+        throttled = reply.status == requests.codes.too_many_requests
+        if wait is not None and wait > self.give_up_after:
+            if self._base and not throttled and self._answers_others(spec):
+                raise errors.RetriesExhaustedError(spec.safe_label, reason, 0)
+            raise errors.api.told_to_wait(spec.safe_label, wait)
+        if throttled:
+            self.pace.give_way(wait or 0.0)
+            # The pace itself waits on behalf of everyone; without a hint this request backs off.
+            wait = None if wait is None else 0.0
+        raise TransientError(reason, wait, throttled=throttled)
+
+    def _find_base(self) -> str:
+        """The base address; for region `auto`, that of the region that takes the key."""
+        if self._base is None:
+            with self._lock:
+                self._base = self._base or find_region(HOSTS.values(), self._probe_region)
+        return self._base
+
+    def _probe_region(self, base: str) -> RawResponse:
+        reply = self._send(base, PROBES[0])
+        if reply.passes:
+            self._slow_down(reply, PROBES[0])
+        return reply
+
+    def _clock(self, reply: RawResponse, spec: RequestSpec) -> int:
+        """Seconds of the answer's Date header; the first becomes the present of this run.
+
+        Only answers of the API itself count, not what a proxy says in its place. A clock that goes
+        back would let bookmarks pass what the API has not shown yet.
+        """
+        date = reply.date()
+        with self._lock:
+            if self._present is None and date is not None:
+                self._present = int(date)
+            self._now = max(self._now, int(date or 0))
+        if date is None or not self._is_timely(reply):
+            raise InvalidResponseError(self._explain_clock(spec, date))
+        return int(date)
+
+    def _is_timely(self, reply: RawResponse) -> bool:
+        """Whether an answer is of now, as far as it is known."""
+        date = reply.date()
+        return date is not None and date >= (self._present or 0) - self.clocks_differ

@@ -1,0 +1,121 @@
+"""What it means that the App API does not answer a request, by what it says to others."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+import requests
+
+from tap_customerio import errors
+from tap_customerio.api.responses import decode
+from tap_customerio.api.transport import RequestSpec, TransientError
+
+if TYPE_CHECKING:
+    from tap_customerio.api.retrying import Health
+    from tap_customerio.api.transport import RawResponse
+    from tap_customerio.settings import Settings
+
+HOSTS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
+"""Base addresses of the App API by region."""
+
+PROBE = "/v1/workspaces"
+"""A small answer that every key may ask for."""
+
+PROBES = (RequestSpec("GET", PROBE), RequestSpec("GET", "/v1/newsletters", {"limit": 1}))
+"""Small answers that show whether the API answers at all; the second if the first is in doubt."""
+
+
+class Diagnosis:
+    """The part of a client that tells faults of one address from those of the key or the API."""
+
+    probes: ClassVar[tuple[RequestSpec, ...]] = PROBES
+    health: Health
+    _settings: Settings
+    _base: str | None
+
+    def _send(self, base: str, spec: RequestSpec) -> RawResponse:
+        """Send one request."""
+        raise NotImplementedError
+
+    def _clock(self, reply: RawResponse, spec: RequestSpec) -> int:
+        """The API's clock at an answer."""
+        raise NotImplementedError
+
+    def _is_timely(self, reply: RawResponse) -> bool:
+        """Whether an answer is of now."""
+        raise NotImplementedError
+
+    def _explain(self, reply: RawResponse, spec: RequestSpec) -> errors.TapError:
+        status, request = reply.status, spec.safe_label
+        if status == requests.codes.not_found:
+            return errors.NotFoundError(request)
+        if status == requests.codes.proxy_authentication_required:
+            return errors.api.proxy_login(self._where())
+        if status == requests.codes.unauthorized:
+            return self._explain_unauthorized(spec)
+        if status == requests.codes.forbidden:
+            self._clock(reply, spec)
+            return self._other_region or errors.api.forbidden(request, status)
+        if reply.redirects:
+            return self._explain_redirect(spec, status)
+        is_filtered = self._settings.customers_filter and request == "POST /v1/customers"
+        return (
+            errors.api.bad_filter(status)
+            if is_filtered
+            else errors.BadRequestError(request, status)
+        )
+
+    def _explain_redirect(self, spec: RequestSpec, status: int) -> errors.TapError:
+        if self._answers_others(spec):
+            return errors.api.redirected_alone(spec.safe_label, status)
+        return self._other_region or errors.api.redirected(spec.safe_label, status)
+
+    def _explain_unauthorized(self, spec: RequestSpec) -> errors.TapError:
+        """A key that is good for other requests is refused for this one alone."""
+        if self._answers_others(spec):
+            return errors.api.forbidden(spec.safe_label, requests.codes.unauthorized)
+        return self._other_region or errors.api.unauthorized(self._where())
+
+    def _explain_clock(self, spec: RequestSpec, date: float | None) -> errors.TapError:
+        if self._answers_others(spec):
+            return errors.api.wrong_clock(spec.safe_label)
+        where = self._where()
+        return errors.api.no_date(where) if date is None else errors.api.clock_went_back(where)
+
+    def _answers_others(self, spec: RequestSpec) -> bool:
+        return self.health.answers_others(time.monotonic(), spec.path)
+
+    def explain_absent(self, reason: str, seconds: float) -> errors.TapError:
+        """What to say where no server answers as this API does."""
+        return errors.api.absent(self._where(), reason, seconds)
+
+    @cached_property
+    def _other_region(self) -> errors.TapError | None:
+        """What to say if it is another region that takes the key; asked for once."""
+        others = {} if self._settings.api_url or self.health.has_answered else HOSTS
+        for region, base in others.items():
+            if base != self._base and self._takes_key(base, PROBES[0]):
+                return errors.api.other_region(self._settings.region, region)
+        return None
+
+    def _answers(self, path: str) -> bool:
+        """Whether anything but this path is answered; a key may read too little for the probe."""
+        probe = next((probe for probe in self.probes if probe.path != path), None)
+        if probe is None or self._base is None:
+            return False
+        return self._takes_key(self._base, probe) is not False
+
+    def _takes_key(self, base: str, probe: RequestSpec) -> bool | None:
+        """Whether the probe is answered; None if the key may not read it."""
+        try:
+            reply = self._send(base, probe)
+            if reply.status == requests.codes.forbidden:
+                return None
+            return reply.ok and self._is_timely(reply) and decode(reply.content) is not None
+        except (TransientError, errors.TapError, TypeError, ValueError, RecursionError):
+            return False
+
+    def _where(self) -> str:
+        return self._base or " and ".join(HOSTS.values())

@@ -1,0 +1,49 @@
+"""How the API wants a person's permanent id spelled in a path: documented nowhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from tap_customerio import errors
+from tap_customerio.api.client import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.api.client import Client
+
+T = TypeVar("T")
+
+_PREFIXES = ("", "cio_")
+
+
+class PersonPaths:
+    """Paths below a person, by cio_id; remembers for each kind of path which spelling works."""
+
+    def __init__(self) -> None:
+        """No spelling is known yet."""
+        self._working: dict[str, str] = {}
+
+    def read(self, what: str, cio_id: str, read: Callable[[str], T]) -> T:
+        """Read below the person's path; `what` names the kind of path.
+
+        Raises:
+            NotFoundError: When neither spelling is found, or not the one that has worked before.
+        """
+        known = self._working.get(what)
+        gone: errors.NotFoundError | None = None
+        for prefix in _PREFIXES if known is None else (known,):
+            try:
+                found = read(f"/v1/customers/{prefix}{quoted(cio_id)}")
+            except errors.NotFoundError as error:
+                gone = gone or error
+                continue
+            self._working[what] = prefix
+            return found
+        assert gone is not None  # noqa: S101 - there is a spelling to try
+        raise gone
+
+
+def person_paths(client: Client) -> PersonPaths:
+    """What is known in this run."""
+    return client.shared(PersonPaths, PersonPaths)

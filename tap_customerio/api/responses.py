@@ -1,0 +1,302 @@
+"""The JSON of answers: checked when it comes, decoded when it is used."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+import zlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from tap_customerio import errors
+from tap_customerio.streams.reader import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tap_customerio.api.transport import RequestSpec
+
+_utf_8 = codecs.getincrementaldecoder("utf-8")
+_BIT = 1 << 16
+_NUL = b"\\u0000"
+_DEEPEST, _LONGEST_NUMBER = 150, 400
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+_EMPTY = (b"null", b"[]", b'""')
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_objects = msgspec.json.Decoder(list[dict[str, Any]] | None)
+
+
+class Stamp(msgspec.Struct):
+    """When a row was created, in unix seconds, and its id."""
+
+    created: int
+    id: str = ""
+
+
+class _Named(msgspec.Struct):
+    """All that any row is known by; what else is in it may change from one moment to the next."""
+
+    id: msgspec.Raw = msgspec.Raw()
+    cio_id: msgspec.Raw = msgspec.Raw()
+    identifiers: msgspec.Raw = msgspec.Raw()
+    email: msgspec.Raw = msgspec.Raw()
+
+
+class ParsedResponse(NamedTuple):
+    """The members of an answer's JSON object, and the API's clock then, in unix seconds."""
+
+    members: dict[str, msgspec.Raw]
+    at: int
+    request: str
+
+    def get(self, name: str) -> Any:
+        """Decode one member; None if it is missing.
+
+        Raises:
+            TapError: When it nests too deeply, or a number is too long.
+        """
+        raw = self.members.get(name)
+        return None if raw is None else _decoded(raw, self.request)
+
+    def object(self, name: str) -> dict[str, Any]:
+        """Decode one member that must be an object.
+
+        Raises:
+            TapError: When it is missing, null, or something else.
+        """
+        found = self.get(name)
+        if not isinstance(found, dict):
+            raise errors.api.odd_member(self.request, name, "object")
+        return found
+
+    def rows(self, name: str) -> list[Any]:
+        """Decode one member that must be a list; the API writes some empty ones as null.
+
+        Raises:
+            TapError: When it is missing, or something else.
+        """
+        if name not in self.members:
+            raise errors.api.missing_rows(self.request, name)
+        found = self.get(name)
+        if not isinstance(found, list | None) and found != "":
+            raise errors.api.odd_member(self.request, name, "list")
+        return found or []
+
+    def place_of(self, key: str) -> str | None:
+        """The member that holds the rows of `key`, or an empty value instead; None if none does.
+
+        Lists of people have `ids` next to `identifiers`, which are used where they come alone.
+        """
+        names = [key, "ids"] if key == "identifiers" else [key]
+        held = {name: bytes(memoryview(self.members.get(name, b"-"))[:5]) for name in names}
+        empty = [name for name in names if held[name] in _EMPTY]
+        filled = [name for name in names if held[name][:1] == b"[" and name not in empty]
+        return next(iter(filled + empty), None)
+
+    def objects(self, name: str) -> list[dict[str, Any]]:
+        """Decode one member that must be a list; what is no object in it is an empty row.
+
+        Raises:
+            TapError: When it is no list.
+        """
+        return _rows_of(self.rows(name))
+
+    def whole(self) -> Any:
+        """Decode all of it; the one member of an answer that is a list is its nameless one."""
+        decoded = {name: _decoded(raw, self.request) for name, raw in self.members.items()}
+        rows = decoded[""] if decoded.keys() == {""} else decoded
+        return rows or [] if isinstance(rows, list | None) else decoded
+
+
+class Page:
+    """Rows as the API sent them, decoded only when they are iterated: waiting pages stay small."""
+
+    _stamps = msgspec.json.Decoder(list[Stamp])
+    _names = msgspec.json.Decoder(list[_Named])
+
+    def __init__(self, answer: ParsedResponse, key: str, asked: RequestSpec, *, more: bool) -> None:
+        """Keep the JSON of a list, or null, and whether the API has a page after it."""
+        self.asked = asked
+        self._rows: msgspec.Raw | bytes = answer.members[key]
+        self._name, self._request = key, answer.request
+        self._packed = False
+        self.more = more
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return len(memoryview(self._rows))
+
+    def pack(self) -> None:
+        """Take a quarter of the memory until it is iterated; worth it for a long wait."""
+        self._rows, self._packed = zlib.compress(self._rows, 1), True
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Decode all rows; what is no object is an empty row, which has no key.
+
+        An identifier alone, as lists of `ids` have them, is a row with this `id`.
+        """
+        rows = self._unpacked()
+        try:
+            return iter(_objects.decode(rows) or ())
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            found = _decoded(rows, self._request) or ()
+            if self._name == "ids":
+                found = [{"id": name} for name in found]
+            return iter(_rows_of(found))
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no rows."""
+        return bytes(memoryview(self._unpacked())[:5]) in _EMPTY
+
+    def names(self) -> list[int]:
+        """A number for each row, which rows of other names do not have."""
+        found: list[Any] = []
+        with suppress(msgspec.DecodeError):
+            for row in self._names.decode(self._unpacked()):
+                named = (row.id, row.cio_id, row.identifiers, row.email)
+                found.append(tuple(bytes(memoryview(name)).strip(b'"') for name in named))
+        if not any(map(any, found)):
+            found = [repr(row) for row in self]
+        return [hash(row) for row in found]
+
+    def contents(self) -> set[int]:
+        """A number for each row, which rows that differ in anything do not have."""
+        return {hash(row) for row in self._texts()}
+
+    def leave_out(self, known: set[int]) -> None:
+        """Drop the rows whose `contents` are known."""
+        rows = b",".join(row for row in self._texts() if hash(row) not in known)
+        self._rows, self._packed = b"[%b]" % rows, False
+
+    def mark(self) -> int:
+        """A number that pages of other rows do not have."""
+        return hash(tuple(self.names()))
+
+    def stamps(self) -> list[Stamp]:
+        """When each row was created, in unix seconds; empty if one of them does not say."""
+        try:
+            return self._stamps.decode(self._unpacked())
+        except (msgspec.DecodeError, ValueError):
+            found = [Stamp(seconds(row, "created") or 0, str(row.get("id"))) for row in self]
+            return found if all(stamp.created for stamp in found) else []
+
+    def _texts(self) -> list[bytes]:
+        return [msgspec.json.encode(row) for row in self]
+
+    def _unpacked(self) -> msgspec.Raw | bytes:
+        return zlib.decompress(self._rows) if self._packed else self._rows
+
+
+def pack(rows: Iterable[Any]) -> None:
+    """Make rows smaller that are to wait."""
+    if isinstance(rows, Page):
+        rows.pack()
+
+
+def weight(rows: Iterable[Any]) -> int:
+    """Bytes that rows take in memory, about."""
+    return rows.size if isinstance(rows, Page) else 1000 * len(list(rows))
+
+
+def decode(content: bytes) -> dict[str, msgspec.Raw]:
+    """Check and open a JSON object; make text safe for targets.
+
+    A list, or null in place of one, is the nameless member of an object.
+
+    Half a surrogate pair and NUL crash them; both, and what is not UTF-8, take the slow way.
+
+    Raises:
+        ValueError: When it is no JSON.
+        TypeError: When it is neither object nor list.
+        RecursionError: When it nests too deeply.
+    """
+    if (start := content[:64].strip())[:1] == b"[" or start == b"null":
+        content = b'{"":%b}' % content
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if _NUL not in content:
+            _check_utf_8(content)
+            return _members.decode(content)
+    try:
+        data = _loads(content, _safe)
+    except ValueError:
+        raise ValueError("an answer that is no JSON") from None
+    if not isinstance(data, dict):
+        raise TypeError("an answer that is no JSON object")
+    return {name: msgspec.Raw(json.dumps(member).encode()) for name, member in data.items()}
+
+
+def _decoded(raw: msgspec.Raw | bytes, request: str) -> Any:
+    """Decode a value, also one that holds what no target can take, which the reader finds."""
+    with suppress(msgspec.DecodeError, RecursionError, ValueError):
+        return msgspec.json.decode(raw)
+    try:
+        return _loads(bytes(memoryview(raw)))
+    except (RecursionError, ValueError):
+        raise errors.api.unreadable_answer(request) from None
+
+
+def _rows_of(found: Iterable[Any]) -> list[dict[str, Any]]:
+    return [row if isinstance(row, dict) else {} for row in found]
+
+
+def _loads(content: bytes, change: Callable[[Any], Any] = lambda data: data) -> Any:
+    """Decode JSON, also numbers of any length; what nests too deeply is an infinite number.
+
+    Raises:
+        ValueError: When it is no JSON.
+        RecursionError: When it nests too deeply and is no JSON.
+    """
+
+    def load(content: bytes) -> Any:
+        text = content.decode(errors="replace")
+        return change(json.loads(text, strict=False, parse_int=_integer))
+
+    try:
+        return load(content)
+    except RecursionError:
+        return load(_pruned(content))
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+
+
+def _pruned(content: bytes) -> bytes:
+    """JSON with an infinite number in place of what nests too deeply."""
+    kept, depth, start = [], 0, 0
+    for token in _TOKEN.finditer(content):
+        if token[0] in {b"[", b"{"}:
+            depth += 1
+            if depth == _DEEPEST:
+                kept.append(content[start : token.start()])
+        elif token[0] in {b"]", b"}"}:
+            if depth == _DEEPEST:
+                kept.append(b"1e999")
+                start = token.end()
+            depth -= 1
+    return b"".join([*kept, content[start:]])
+
+
+def _check_utf_8(content: bytes) -> None:
+    """Decode bit by bit, since the whole in memory may take five times as much."""
+    decoder = _utf_8()
+    for start in range(0, len(content), _BIT):
+        decoder.decode(content[start : start + _BIT])
+    decoder.decode(b"", final=True)
+
+
+def _safe(value: Any) -> Any:
+    """Remove NUL, and put U+FFFD for half of a surrogate pair, in every string."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_safe(item) for item in value]
+    if isinstance(value, dict):
+        return {_safe(name): _safe(member) for name, member in value.items()}
+    return value

@@ -1,0 +1,259 @@
+"""One HTTP exchange with the App API: its key, its pace, its bounds, and which faults pass."""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import os
+import re
+import socket
+import ssl
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+import urllib3
+
+from tap_customerio import errors
+from tap_customerio.api.deadline import BoundedAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_customerio.ratelimit.limiter import RateLimiter
+    from tap_customerio.settings import Settings
+
+_PASSING = {408, 425, 429}
+_CHUNK = 1 << 16
+_ADDRESS = re.compile(r"[^/\s]*%40[^/\s]*")
+_QUERY = re.compile(r"\?[^\s'\"]*")
+
+
+class _Masked(logging.Filter):
+    """Leaves queries and e-mail addresses out of what urllib3 logs, which prints whole URLs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask the record for every handler."""
+        record.msg = _ADDRESS.sub("***", _QUERY.sub("?***", record.getMessage()))
+        record.args = ()
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_Masked())
+
+
+class TransientError(Exception):
+    """A fault that goes away: the status or cause, and how long to wait if the API said.
+
+    It is `throttled` where the API only wants fewer requests, and `absent` where perhaps there is
+    no such API at all.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        wait: float | None = None,
+        *,
+        throttled: bool = False,
+        absent: bool = False,
+    ) -> None:
+        """Say what it was; `wait` is in seconds."""
+        super().__init__(reason)
+        self.wait = wait
+        self.throttled = throttled
+        self.absent = absent
+
+
+class RequestSpec(NamedTuple):
+    """A request without its host."""
+
+    method: str
+    path: str
+    params: dict[str, Any] | None = None
+    body: Any = None
+
+    @property
+    def safe_label(self) -> str:
+        """As logs and problems name it: an e-mail address in its path is left out."""
+        return f"{self.method} {_ADDRESS.sub('***', self.path)}"
+
+
+class RawResponse(NamedTuple):
+    """What came back, whole and decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is what was asked for."""
+        return bool(self.status == requests.codes.ok)
+
+    @property
+    def passes(self) -> bool:
+        """Whether trying again is worth while."""
+        return self.status in _PASSING or self.status >= requests.codes.internal_server_error
+
+    @property
+    def redirects(self) -> bool:
+        """Whether it points somewhere else."""
+        return bool(requests.codes.multiple_choices <= self.status < requests.codes.bad_request)
+
+    def date(self) -> float | None:
+        """The server's clock in unix seconds; None if it does not say."""
+        with suppress(TypeError, ValueError, OverflowError):
+            return email.utils.parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
+        return None
+
+    def retry_after(self) -> float | None:
+        """Seconds it asks to wait, from either form of Retry-After; a time is by its own clock."""
+        value = self.headers.get("Retry-After", "")
+        with suppress(ValueError):
+            return max(0.0, float(value))
+        with suppress(TypeError, ValueError, OverflowError):
+            until = email.utils.parsedate_to_datetime(value).timestamp()
+            return max(0.0, until - (self.date() or time.time()))
+        return None
+
+
+class Bearer(requests.auth.AuthBase):
+    """Sends the key; being `auth`, it also keeps requests from taking another from ~/.netrc."""
+
+    def __init__(self, key: str) -> None:
+        """Remember the key."""
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+class _PacedAdapter(BoundedAdapter):
+    """Waits for its turn at the last moment, so that turns and requests keep the same distance."""
+
+    def __init__(self, pace: RateLimiter) -> None:
+        super().__init__()
+        self._pace = pace
+
+    def send(self, *arguments: Any, **options: Any) -> requests.Response:
+        self._pace.wait()
+        return super().send(*arguments, **options)
+
+
+class Transport:
+    """Sends requests at a common pace, each on a session that no other thread is using."""
+
+    largest = 1 << 28
+    """Bytes, decompressed, beyond which an answer is refused."""
+
+    connects_within = 10.0
+    """Seconds for a connection at most, which takes no longer where there is a server."""
+
+    def __init__(self, settings: Settings, pace: RateLimiter, auth: requests.auth.AuthBase) -> None:
+        """Open nothing yet."""
+        self._settings = settings
+        self._pace = pace
+        self._auth = auth
+        self._idle: deque[requests.Session] = deque()
+
+    def send(self, base: str, spec: RequestSpec) -> RawResponse:
+        """Send one request, and read the answer to its end.
+
+        Raises:
+            TransientError: When there is no answer, or none that is whole.
+            TapError: When trying again would not change that.
+        """
+        timeout = self._settings.request_timeout
+        with self._session() as session, _faults(base):
+            response = session.request(
+                spec.method,
+                base + spec.path,
+                params=spec.params,
+                data=None if spec.body is None else msgspec.json.encode(spec.body),
+                auth=self._auth,
+                timeout=(min(timeout, self.connects_within), timeout),
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                content = self._read(response, spec.safe_label)
+            return RawResponse(response.status_code, response.headers, content)
+
+    def _read(self, response: requests.Response, request: str) -> bytes:
+        """The body, piece by piece: a few bytes can unpack into more than memory holds."""
+        content = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            content += chunk
+            if len(content) > self.largest:
+                raise errors.api.too_large(request, self.largest)
+        return bytes(content)
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = requests.Session()
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, _PacedAdapter(self._pace))
+            session.headers["User-Agent"] = self._settings.user_agent
+            session.headers["Content-Type"] = "application/json"
+        try:
+            yield session
+        finally:
+            self._idle.append(session)
+
+
+@contextmanager
+def _faults(base: str) -> Iterator[None]:
+    """Tell faults that pass from those that stay; neither may quote the request."""
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        if not _broke_off(error):
+            raise errors.api.untrusted(base) from None
+        raise TransientError("connection broken off") from None
+    except requests.exceptions.ProxyError as error:
+        if " 407 " in str(error):
+            raise errors.api.proxy_login(base) from None
+        raise TransientError("the proxy cannot be reached", absent=True) from None
+    except requests.exceptions.InvalidURL:
+        raise errors.api.bad_address(base) from None
+    except requests.exceptions.RequestException as error:
+        raise _named(error, urlsplit(base).netloc) from None
+
+
+def _named(error: requests.exceptions.RequestException, host: str) -> TransientError:
+    """The fault in words; what libraries say would quote the request."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return TransientError(f"there is no host {host}, or no name server says where", absent=True)
+    if any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes):
+        number = next((c.errno for c in causes if isinstance(c, OSError) and c.errno), None)
+        why = f" ({os.strerror(number)})" if number else ""
+        return TransientError(f"no connection to {host}{why}", absent=True)
+    if any(isinstance(cause, urllib3.exceptions.ConnectTimeoutError) for cause in causes):
+        return TransientError(f"no connection to {host} in time", absent=True)
+    if any(isinstance(cause, urllib3.exceptions.TimeoutError) for cause in causes):
+        return TransientError("no whole answer within request_timeout")
+    return TransientError(f"the connection broke off ({type(error).__name__})")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it came of; urllib3 keeps that as `reason`, requests as argument."""
+    while error is not None:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)
+
+
+def _broke_off(error: BaseException | None) -> bool:
+    """Whether TLS only ended too early, which says nothing about whom it was with."""
+    ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return any(isinstance(cause, ends) for cause in _causes(error))

@@ -1,0 +1,216 @@
+"""The command that reads a range of the past."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tap_customerio import errors
+from tap_customerio.backfill.job import Job
+from tap_customerio.backfill.jobs import Jobs, one_budget
+from tap_customerio.backfill.pipe import make_tables, run_pipe
+from tap_customerio.backfill.plan import Plan
+from tap_customerio.backfill.shares import Shares
+from tap_customerio.backfill.states import StateFile
+from tap_customerio.commands.command_tap import config_option, stream_names
+from tap_customerio.settings import NAME
+from tap_customerio.sync.progress import LogProgress, TapMeter, drawn
+from tap_customerio.tap import TapCustomerio
+from tap_customerio.windows import DAY, Window, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_customerio.backfill.job import State
+    from tap_customerio.sync.progress import Meter, Progress
+
+logger = logging.getLogger("tap-customerio.backfill")
+
+_MOST_JOBS = 32
+_NOTHING_LEFT = "Nothing is left to read of this backfill; --restart begins anew."
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@config_option
+@click.option("--from", "start", required=True, metavar="TIME", help="Start: a date, or RFC 3339.")
+@click.option("--to", "end", required=True, metavar="TIME", help="End, exclusive.")
+@click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=stream_names,
+    help="A stream to read, may be repeated; without it, all that have a time range.",
+)
+@click.option("--catalog", type=_FILE, help="Catalogue that selects streams and fields.")
+@click.option(
+    "--target", metavar="COMMAND", help="Run this target, and keep the state that it confirms."
+)
+@click.option(
+    "--state",
+    type=_FILE,
+    help="State file to go on from: written with --target (default: a name made of the range), "
+    "else appended to by you.",
+)
+@click.option(
+    "--jobs",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Run N pipes into the target side by side, within one rate limit; not for targets that "
+    "lock one file, such as DuckDB.",
+)
+@click.option("--restart", is_flag=True, help="Forget the state and begin anew.")
+@click.option("--shard", default="1/1", metavar="K/N", help="Read the K-th of N shares.")
+@click.option("--plan", "planning", is_flag=True, help="Only say what it would take.")
+@click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
+def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
+    config: dict[str, Any],
+    start: str,
+    end: str,
+    streams: Sequence[str],
+    catalog: Path | None,
+    target: str | None,
+    state: Path | None,
+    jobs: int,
+    restart: bool,  # noqa: FBT001
+    shard: str,
+    planning: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Read a range of the past, apart from the regular sync; run again, it goes on.
+
+    Example: tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01
+    --stream messages --target 'target-duckdb --config target.json'
+    """
+    logging.getLogger(NAME).setLevel(logging.NOTSET)  # this is a sync, which other commands hush
+    wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
+    job = Job(config, wanted, _range(start, end), streams, *_share(shard))
+    _check_jobs(jobs, job, target, planning=planning or as_json)
+    file = StateFile(state or Path(job.file_name)) if state or target else None
+    held = None if file is None or restart else file.read()
+    is_able = job.count == 1 and (target is not None or planning or as_json)
+    shares = Shares.of(job, held, jobs) if is_able else Shares(job, [held])
+    if file is not None and held is not None:
+        shares.check(held, str(file.path))
+    if planning or as_json:
+        _show_plan(shares, as_json=as_json)
+        return
+    if file is not None and restart:
+        file.forget()
+    if file is not None and target is not None and shares.count > 1:
+        sys.exit(_run_jobs(shares, file, target, jobs))
+    if jobs > 1 and file is not None:
+        logger.warning("%s", errors.backfill.one_share(str(file.path), jobs))
+    sys.exit(_run(job, held, file, target))
+
+
+def _run_jobs(shares: Shares, file: StateFile, target: str, most: int) -> int:
+    if not shares.left:
+        logger.info(_NOTHING_LEFT)
+        return 0
+    logger.info("Reading %s, in %d shares.", ", ".join(shares.job.streams), shares.count)
+    logger.info("State file: %s", file.path)
+    if code := make_tables(target, shares.job.tap()):
+        return code
+    with one_budget(shares.job) as budget:
+        return Jobs(shares, target, file.write, most, budget).run(_display())
+
+
+def _run(job: Job, held: State | None, file: StateFile | None, target: str | None) -> int:
+    tap = job.tap(held, lambda tap: _display()(TapMeter(tap)))
+    left = [name for name in job.streams if name not in tap.progress.done]
+    if not left:
+        logger.info(_NOTHING_LEFT)
+        return 0
+    logger.info("Reading %s, shard %s/%s.", ", ".join(left), job.number, job.count)
+    if file is not None and target is not None:
+        logger.info("State file: %s", file.path)
+        return run_pipe(target, tap, left, file.write)
+    if file is None:
+        logger.warning("Without --state or --target, this backfill cannot be resumed.")
+    with tap.progress:
+        tap.sync_all()
+    return 0
+
+
+def _show_plan(shares: Shares, *, as_json: bool) -> None:
+    taps = [shares.jobs[place].tap(shares.states[place]) for place in shares.left or [0]]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    jobs = (shares.jobs[place] for place in shares.left or [0])
+    plan = Plan.of_all(shares.job, [Plan.of(tap, job) for tap, job in zip(taps, jobs, strict=True)])
+    if as_json:
+        click.echo(json.dumps(plan.as_json(), indent=2))
+        return
+    from tap_customerio.backfill.table import show  # noqa: PLC0415 - the others start faster
+
+    show(plan)
+
+
+def _display() -> Callable[[Meter], Progress]:
+    """Bars on a terminal, else log lines."""
+    return drawn() or LogProgress
+
+
+def _check_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> None:
+    wrong = None
+    if not 1 <= jobs <= _MOST_JOBS:
+        wrong = f"give a number from 1 to {_MOST_JOBS}"
+    elif jobs > 1 and job.count > 1:
+        wrong = "it divides the range itself; leave out --shard"
+    elif jobs > 1 and target is None and not planning:
+        wrong = "each job runs a target of its own; name it with --target"
+    if wrong is not None:
+        raise errors.commands.bad_option("--jobs", str(jobs), wrong)
+
+
+def _read(catalog: Path) -> dict[str, Any]:
+    value = None
+    with suppress(OSError, ValueError):
+        value = json.loads(catalog.read_text(encoding="utf-8"))
+    if not isinstance(value, dict) or "streams" not in value:
+        raise errors.commands.bad_option(
+            "--catalog", str(catalog), "give one that --discover has written"
+        )
+    return value
+
+
+def _range(start: str, end: str) -> Window:
+    window = Window(_moment("--from", start), _moment("--to", end))
+    if window.width <= 0:
+        raise errors.commands.bad_option("--from", start, f"that is not before --to, {end!r}")
+    if window.end > time.time() + DAY:
+        raise errors.commands.bad_option(
+            "--to", end, "that is in the future; choose an earlier time"
+        )
+    return window
+
+
+def _moment(option: str, text: str) -> int:
+    try:
+        return parse(text)
+    except (ValueError, OverflowError):
+        wanted = "write a date such as 2024-01-31, or 2024-01-31T00:00:00Z"
+        raise errors.commands.bad_option(option, text, wanted) from None
+
+
+def _share(shard: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
+    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise errors.commands.bad_option(
+            "--shard", shard, "write 3/8 for the third of eight shares"
+        )
+    return number, count

@@ -1,0 +1,63 @@
+"""The command that serves the sandbox."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from tap_customerio.sandbox import Workspace
+from tap_customerio.sandbox.server.app import serve
+
+_DAY = 86_400
+
+
+@click.command()
+@click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1; 0 for any.")
+@click.option("--track-port", type=int, help="Port of the Track API; usually the next one.")
+@click.option("--latency-ms", default=0.0, show_default=True, help="Time each answer takes.")
+@click.option("--jitter-ms", default=0.0, show_default=True, help="How much that varies.")
+@click.option(
+    "--requests-per-second",
+    default=10,
+    show_default=True,
+    help="Answer 429 to more than this; 0 for no limit.",
+)
+@click.option("--days", default=180, show_default=True, help="Age of the workspace.")
+@click.option("--deliveries-per-day", default=280, show_default=True, help="On average.")
+@click.option("--people", default=2000, show_default=True, help="At first; some join every day.")
+@click.option("--seed", default=1, show_default=True, help="Another seed, another workspace.")
+def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
+    port: int,
+    track_port: int | None,
+    latency_ms: float,
+    jitter_ms: float,
+    requests_per_second: int,
+    days: int,
+    deliveries_per_day: int,
+    people: int,
+    seed: int,
+) -> None:
+    """Serve a made-up workspace on this machine, until Ctrl+C.
+
+    Example: tap-customerio sandbox --latency-ms 250
+    """
+    today = int(time.time()) // _DAY * _DAY
+    workspace = Workspace(
+        seed=seed, since=today - days * _DAY, per_day=deliveries_per_day, people=people
+    )
+    serve(
+        workspace,
+        port=port,
+        track_port=(port and port + 1) if track_port is None else track_port,
+        latency_ms=latency_ms,
+        jitter_ms=jitter_ms,
+        requests_per_second=requests_per_second or None,
+        started=_tell,
+    )
+
+
+def _tell(url: str, track_url: str) -> None:
+    click.echo(f"Sandbox at {url}, App API key sandbox-app-api-key. Stop with Ctrl+C.", err=True)
+    keys = "site id sandbox-site-id, Track API key sandbox-track-api-key"
+    click.echo(f"Its Track API at {track_url}, {keys}.", err=True)

@@ -1,0 +1,202 @@
+"""One attempt at `tap | target`, told to Dagster's log, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shlex
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from tap_customerio import errors
+from tap_customerio.backfill.states import parsed
+from tap_customerio.dagster.pipe import Pipe
+from tap_customerio.settings import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_customerio.dagster.pipe import Source
+    from tap_customerio.dagster.state_store import StateStore
+    from tap_customerio.dagster.workspace import Workspace
+
+_LOG_CONFIG = str(Path(__file__).with_name("log.json"))
+_LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
+_PLAIN_ERROR = "Error: "
+_IDLE = ("Skipping deselected stream", "Skipping parse of env var")
+"""What the SDK says of each stream that is not read, and for each plugin of its own."""
+
+
+class Attempt:
+    """Runs `tap | target` once; keeps each state that the target confirms.
+
+    Attributes:
+        rows: Records sent for each stream.
+        requests: Those made for each stream; of the run as a whole under "".
+        waited: Seconds for which 429s held requests back, once the tap has told.
+        whole: Streams that the tap has read to their end.
+        errors: What the tap complained of.
+        codes: Exit codes of tap and target.
+    """
+
+    def __init__(
+        self, context: dg.OpExecutionContext, workspace: Workspace, kept: StateStore
+    ) -> None:
+        """Nothing runs yet."""
+        self._context = context
+        self._workspace = workspace
+        self._kept = kept
+        self._failed: set[str] = set()
+        self._read: set[str] = set()
+        self.rows: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
+        self.waited: float | None = None
+        self.errors: list[str] = []
+        self.codes = (0, 0)
+        self.seconds = 0.0
+
+    @property
+    def whole(self) -> set[str]:
+        """Streams that the tap has read to their end."""
+        return self._read - self._failed
+
+    def run(self, *arguments: str, **files: Mapping[str, Any]) -> None:
+        """Run to the end; `files` become options, as --state.
+
+        Raises:
+            Failure: When this machine lacks the key or the target, or somebody terminates the run.
+        """
+        target = shlex.split(self._workspace.target)
+        try:
+            tap_env = self._workspace.environment()
+            if shutil.which(target[0]) is None:
+                raise errors.dagster.no_workspace_target(self._workspace.name, target[0])
+        except errors.TapError as problem:
+            raise dg.Failure(str(problem), allow_retries=False) from None
+        self._context.log.info(self._shown(*arguments, *_options(files, Path())))
+        begun = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory(prefix=NAME) as folder:
+                command = [*arguments, *_options(files, Path(folder), write=True)]
+                pipe = Pipe(
+                    [sys.executable, "-m", "tap_customerio", *command],
+                    target,
+                    tap_env={**tap_env, "SINGER_SDK_LOG_CONFIG": _LOG_CONFIG},
+                    target_env=os.environ,
+                )
+                self.codes = pipe.run(self._hear)
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            # Dagster would otherwise try again what somebody has just terminated.
+            raise dg.Failure(errors.dagster.TERMINATED, allow_retries=False) from None
+        finally:
+            self.seconds = time.monotonic() - begun
+            for stream, rows in self.rows.items():
+                self._kept.rows[stream] = self._kept.rows.get(stream, 0) + rows
+            self._kept.keep()
+
+    def metadata(self, stream: str | None = None) -> dict[str, Any]:
+        """What Dagster shows of it, or of a stream of it; requests only if the tap came to say."""
+        tap, target = self.codes
+        found: dict[str, Any] = {
+            "seconds": round(self.seconds, 1),
+            "attempt": self._context.retry_number + 1,
+            "worker": socket.gethostname(),
+            "tap_exit_code": tap,
+            "target_exit_code": target,
+        }
+        if stream is not None:
+            found["rows"] = found["dagster/row_count"] = self._kept.rows.get(stream, 0)
+        if self.waited is not None:
+            found["rate_limit_seconds"] = round(self.waited, 1)
+            found["run_requests"] = self.requests.total()
+            if stream is not None:
+                found["requests"] = self.requests[stream]
+        return found
+
+    def check(self, unconfirmed: Sequence[str] = ()) -> None:
+        """Let the run fail if anything has.
+
+        Raises:
+            Failure: With the sentences of the tap, or of what else is wrong.
+        """
+        tap, target = self.codes
+        wrong = [*self.errors] if tap else []
+        if tap and not wrong:
+            wrong.append(f"The tap ended with {tap}.")
+        if target:
+            wrong.append(str(errors.backfill.target_failed(target)))
+        if not wrong and unconfirmed:
+            wrong.append(str(errors.backfill.unconfirmed(unconfirmed)))
+        if wrong:
+            raise dg.Failure(" ".join(wrong), metadata=self.metadata())
+
+    def _shown(self, *arguments: str) -> str:
+        tap = shlex.join([NAME, *arguments])
+        return " ".join([*self._workspace.shown(), tap, "|", self._workspace.target])
+
+    def _hear(self, source: Source, line: str) -> None:
+        if source == "tap":
+            self._hear_tap(line)
+        elif source == "target":
+            level = _LEVEL.search(line)
+            self._context.log.log(logging.getLevelName(level[1]) if level else logging.INFO, line)
+        elif (state := parsed(line)) is not None:
+            self._kept.state = state
+            self._kept.keep()
+
+    def _hear_tap(self, line: str) -> None:
+        try:
+            said = json.loads(line)
+            level, text, logger = said["level"], said["message"], said["logger_name"]
+        except (ValueError, LookupError, TypeError):
+            self._hear_plain(line)
+            return
+        if "metric_info" in said:
+            self._measure(**said["metric_info"])
+            return
+        if text.startswith(_IDLE):
+            return
+        self._context.log.log(logging.getLevelName(level.upper()), text)
+        if level in {"error", "critical"}:
+            self.errors.append(text)
+            self._failed.add(logger.removeprefix(f"{NAME}."))
+
+    def _hear_plain(self, line: str) -> None:
+        if line.startswith(_PLAIN_ERROR):
+            self.errors.append(line.removeprefix(_PLAIN_ERROR))
+            self._context.log.error(line)
+        elif line:
+            self._context.log.info(line)
+
+    def _measure(self, metric: str, value: float, tags: dict[str, Any], **_: Any) -> None:
+        stream = tags.get("stream", "")
+        if metric == "record_count":
+            self.rows[stream] += int(value)
+        elif metric == "http_request_count":
+            self.requests[stream] += int(value)
+        elif metric == "rate_limit_wait":
+            self.waited = value
+        elif metric == "sync_duration" and tags.get("status") == "succeeded":
+            self._read.add(stream)
+
+
+def _options(
+    files: Mapping[str, Mapping[str, Any]], folder: Path, *, write: bool = False
+) -> list[str]:
+    options = []
+    for name, content in files.items():
+        path = folder / f"{name}.json"
+        if write:
+            path.write_text(json.dumps(content), encoding="utf-8")
+        options += [f"--{name}", str(path)]
+    return options

@@ -1,0 +1,100 @@
+"""The classes of errors, and one sentence for any of them."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class TapError(Exception):
+    """Ends the run with one sentence and no traceback."""
+
+    @property
+    def brief(self) -> str:
+        """The same in a list of several."""
+        return str(self)
+
+
+class FatalError(TapError):
+    """Concerns the whole run: no other stream would fare better."""
+
+
+class RequestError(TapError):
+    """One address cannot be read; others can."""
+
+    def __init__(self, sentence: str, request: str, reason: str) -> None:
+        """Remember what was asked for, and in short what came of it."""
+        super().__init__(sentence)
+        self.request = request
+        self._reason = reason
+
+    @property
+    def brief(self) -> str:
+        """The request and what came of it."""
+        return f"{self.request} ({self._reason})"
+
+    def about(self, row: str) -> Self:
+        """The same, which names in short the one row that was asked for."""
+        self._reason = f"{row}: {self._reason}"
+        return self
+
+
+class NotFoundError(RequestError):
+    """The API knows no such object (404): deleted, perhaps, since it was listed."""
+
+    def __init__(self, request: str) -> None:
+        """Remember what was asked for."""
+        super().__init__(
+            f"The API knows nothing at {request} (404): it was deleted meanwhile, or api_url is "
+            "wrong.",
+            request,
+            "status 404",
+        )
+
+
+class ForbiddenError(RequestError):
+    """The key may not read this (403)."""
+
+
+class BadRequestError(RequestError):
+    """The API does not take the question (400 and the like)."""
+
+    def __init__(self, request: str, status: int) -> None:
+        """Remember the status."""
+        super().__init__(
+            f"The API refused {request} with status {status}: this tap does not expect that, "
+            "please report it.",
+            request,
+            f"status {status}",
+        )
+        self.status = status
+
+
+class RetriesExhaustedError(RequestError):
+    """The API does not answer this, while it answers others."""
+
+    def __init__(self, request: str, reason: str, seconds: float) -> None:
+        """Say what the last failure was, and for how long it was tried."""
+        super().__init__(
+            f"Gave up on {request} after {seconds:.0f} seconds, while the API answered other "
+            f"requests: {reason}. The next run asks for it again; if it fails every time, please "
+            "report it to Customer.io.",
+            request,
+            reason,
+        )
+
+
+def format_error(error: Exception) -> str:
+    """The one sentence for anything that ends a run; data of the account is never in it."""
+    if isinstance(error, TapError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"Cannot use {error.filename or 'a file'}: {error.strerror}."
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"Unexpected {type(error).__name__} in {last.name}, line {last.lineno}: please report it, "
+        "with what --debug (or TAP_CUSTOMERIO_DEBUG=1) shows, once you have looked that over."
+    )

@@ -1,0 +1,82 @@
+"""Sentences about options, files and settings of commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio.errors.base import FatalError, TapError
+from tap_customerio.errors.extras import needs_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def missing_extra(command: str, extra: str) -> TapError:
+    """An optional part is not installed."""
+    return TapError(needs_extra(f"'tap-customerio {command}'", extra))
+
+
+def bad_settings(sentences: Iterable[str]) -> FatalError:
+    """Everything that is wrong with the configuration of a command."""
+    return FatalError(
+        f"{' '.join(sentences)} 'tap-customerio init' writes a configuration that works."
+    )
+
+
+def unreadable(path: str, reason: str) -> TapError:
+    """--config, or another option that names a file."""
+    return TapError(
+        f"Cannot read {path} ({reason}): name an existing file after --config, or write one with "
+        "'tap-customerio init'."
+    )
+
+
+def not_utf8(path: str) -> TapError:
+    """As some shells of Windows write files."""
+    return TapError(f"{path} is no UTF-8 text: save it again as UTF-8.")
+
+
+def no_json(path: str, reason: str) -> TapError:
+    """A file whose place and fault can be told."""
+    return TapError(f"{path} is no valid configuration ({reason}): correct it, or write a new one.")
+
+
+def dateless(stream: str) -> TapError:
+    """--from or --to, where records have no time that they could mean."""
+    return TapError(
+        f"Stream {stream!r} has no time to choose by: leave out --from and --to, the API gives "
+        "all of it."
+    )
+
+
+def no_chart(stream: str) -> TapError:
+    """--chart, where nothing is counted over time."""
+    return TapError(
+        f"Stream {stream!r} has no counts to draw: --chart goes with metrics, action_metrics, "
+        "link_metrics and journey_metrics."
+    )
+
+
+def nothing_found(words: str) -> TapError:
+    """No stream, no field."""
+    return TapError(
+        f"Nothing fits {words!r}: try fewer or shorter words, or 'tap-customerio fields' for all "
+        "streams."
+    )
+
+
+def unwritable(path: str, reason: str) -> TapError:
+    """A file that a command is to write."""
+    return TapError(f"Cannot write {path} ({reason}): choose another file with --output.")
+
+
+def no_terminal(command: str) -> TapError:
+    """Questions nobody could answer."""
+    return TapError(
+        f"'{command}' asks questions: run it in a terminal, or write config.json yourself."
+    )
+
+
+def bad_option(option: str, value: str, wanted: str) -> FatalError:
+    """An option of a command that cannot be meant so."""
+    return FatalError(f"{option} is {value!r}: {wanted}.")

@@ -1,0 +1,8 @@
+"""Parts that need an extra."""
+
+from __future__ import annotations
+
+
+def needs_extra(part: str, extra: str) -> str:
+    """As the first words of a sentence, or all of it."""
+    return f"{part} needs an extra: in the clone of the repository, pip install '.[{extra}]'."

@@ -1,0 +1,117 @@
+"""Sentences about the catalogue, the state and selection rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio.errors.base import FatalError
+from tap_customerio.errors.names import alike, no_such
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def bad_bookmark(stream: str) -> FatalError:
+    """The state given cannot be read."""
+    return FatalError(
+        f"The state's bookmark of stream {stream!r} is no RFC 3339 time: repair the state, "
+        "or remove this bookmark to read the stream from start_date."
+    )
+
+
+def future_bookmark(stream: str, bookmark: str) -> FatalError:
+    """Nothing would be read until then, and what came before it never."""
+    return FatalError(
+        f"The state's bookmark of stream {stream!r} is {bookmark}, in the future by the API's "
+        "clock: repair the state, or remove this bookmark to read the stream from start_date."
+    )
+
+
+def no_object(what: str, mend: str) -> FatalError:
+    """What it holds may be secret, so only the place is told."""
+    return FatalError(f"The {what} is no JSON object: {mend}.")
+
+
+def bad_catalog(place: str, expected: str) -> FatalError:
+    """It has another shape than discovery gives."""
+    return FatalError(
+        f"The catalogue is malformed at {place}, which must be {expected}: make a new one with "
+        "--discover."
+    )
+
+
+def unknown_stream(stream: str) -> FatalError:
+    """Selected, but there is none of that name."""
+    return FatalError(
+        f"The catalogue selects {stream!r}, which is no stream of this tap: deselect it, or make "
+        "a new catalogue with --discover."
+    )
+
+
+def unknown_selection(rule: str, stream: str, known: Iterable[str]) -> FatalError:
+    """A rule of Meltano that fits no stream."""
+    return FatalError(f"Rule {rule!r} of select fits nothing: {no_such('stream', stream, known)}.")
+
+
+def unknown_field(what: str, stream: str, field: str, known: Sequence[str]) -> FatalError:
+    """Selected or deselected, but the stream has none of that name."""
+    whole = field.rpartition(".")[0]
+    near = [whole] if whole in known else alike(field, known)
+    guess = f"did you mean {near[0]!r}?" if near else f"see 'tap-customerio fields {stream}'."
+    return FatalError(
+        f"A {what} names field {field!r} of stream {stream!r}, which has none: {guess}"
+    )
+
+
+def other_replication_key(what: str, stream: str, wanted: object, own: str | None) -> FatalError:
+    """It belongs to another version of the stream, or to another tap."""
+    return FatalError(
+        f"The {what} has replication key {wanted!r} for stream {stream!r}, which goes by "
+        f"{own or 'none'}: correct it, or remove the stream from the {what}."
+    )
+
+
+def bad_state() -> FatalError:
+    """No Singer state, or one still wrapped in something else."""
+    return FatalError(
+        "The state has no object 'bookmarks': give the value of the last STATE message, or no "
+        "state at all to read everything anew."
+    )
+
+
+def foreign_state(streams: list[str]) -> FatalError:
+    """The state of another tap."""
+    return FatalError(
+        f"The state has bookmarks only of streams that this tap does not have "
+        f"({', '.join(streams[:5])}): give this tap's own state, or none to read everything anew."
+    )
+
+
+def bad_state_workspace() -> FatalError:
+    """The state's member is of another shape."""
+    return FatalError(
+        "The state's member 'workspace' is no object: restore it, or remove it to go on."
+    )
+
+
+def other_workspace(known: Sequence[object], ids: Sequence[int]) -> FatalError:
+    """The state of another workspace, or perhaps of another."""
+    its, ours = (", ".join(map(str, found)) or "unknown" for found in (known, ids))
+    mend = "give this workspace's own state, or none to read everything"
+    if known and ids and set(known).isdisjoint(ids):
+        return FatalError(
+            f"The state belongs to workspace {its}, the key to workspace {ours}: {mend}."
+        )
+    return FatalError(
+        f"The state was written with another app_api_key (its workspaces: {its}; of this key: "
+        f"{ours}), so it may belong to another workspace: set workspace_id to the id of the key's "
+        f"workspace if it is the same, else {mend}."
+    )
+
+
+def no_workspace(wanted: int, listed: Sequence[int]) -> FatalError:
+    """The setting names none of the account's workspaces."""
+    return FatalError(
+        f"Setting workspace_id is {wanted}, which is no workspace of the key's account "
+        f"({', '.join(map(str, listed))}): correct it, or use the key of that workspace."
+    )

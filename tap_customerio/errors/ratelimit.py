@@ -1,0 +1,41 @@
+"""Sentences about sharing the budget of requests."""
+
+from __future__ import annotations
+
+from tap_customerio.errors.base import FatalError
+from tap_customerio.errors.extras import needs_extra
+
+
+def no_file_budget(path: str, reason: str) -> FatalError:
+    """Processes of this machine cannot share it."""
+    return FatalError(
+        f"The file {path}, by which rate_limit_url lets processes share the budget, cannot be used "
+        f"({reason}): name another folder, where all of them may write."
+    )
+
+
+def missing_redis() -> FatalError:
+    """An optional part is not installed, or not made for this system."""
+    return FatalError(needs_extra("rate_limit_url", "redis"))
+
+
+def odd_redis(place: str, option: str | None = None) -> FatalError:
+    """What follows the host."""
+    if option:
+        return FatalError(
+            f"rate_limit_url names {place} with an option {option} that cannot be used, or has a "
+            "value that cannot be: correct or remove it."
+        )
+    return FatalError(
+        f"rate_limit_url names {place}, but what follows is not understood: write "
+        "redis://host:6379/0."
+    )
+
+
+def no_redis(place: str, reason: str, seconds: float) -> FatalError:
+    """Without it nobody knows how many requests the others send."""
+    return FatalError(
+        f"The Redis of rate_limit_url at {place} cannot be used ({reason}), tried for up to "
+        f"{seconds:.0f} seconds: start it, or correct the setting, and run again to go on from "
+        "there. Nothing is asked without it, since others share the budget."
+    )

@@ -1,0 +1,149 @@
+"""Sentences about what a sync could not read or prove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio.errors.base import FatalError, TapError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def unreadable_values(stream: str, values: object) -> str:
+    """Some values became null; they are named by field and row only."""
+    return (
+        f"Stream {stream!r}: values that could not be read are null in its records, by field, "
+        f"count and ids of rows: {values}. Please report it if Customer.io shows them as usual."
+    )
+
+
+def rows_lost(stream: str, rows: object) -> str:
+    """Rows that could not become records."""
+    return (
+        f"Stream {stream!r}: rows without a key, or with a bookmark value that cannot be read, are "
+        f"missing, by field, count and ids: {rows}. Bookmarks do not pass them: please report it."
+    )
+
+
+def bad_value(stream: str, field: str, expected: str) -> TapError:
+    """An answer cannot be made to fit the schema."""
+    return TapError(
+        f"Stream {stream!r} got a {field!r} that is no {expected}: the API has changed, "
+        "please report it; deselecting the stream lets the others run."
+    )
+
+
+def not_deleted(requests: Sequence[str]) -> TapError:
+    """404s of what belongs to something that still exists."""
+    more = f", nor at {len(requests) - 1:,} more" if len(requests) > 1 else ""
+    return TapError(
+        f"The API knows nothing at {requests[0]} (404){more}, though what it belongs to still "
+        "exists: nothing is deleted for it, and the bookmark stays. Run again; if it stays so, the "
+        "account's plan may not include it: ask Customer.io, or deselect the stream."
+    )
+
+
+def suspiciously_few(stream: str, found: str, known: int) -> str:
+    """A mirror came back empty, or with less than half of its rows."""
+    return (
+        f"Stream {stream!r}: {found}, where the last complete read had {known:,}, and nothing in "
+        "the API confirms that the others were deleted. The target keeps them until the next sync "
+        "sees the same."
+    )
+
+
+def counted_more(stream: str, found: str, counted: int) -> str:
+    """A mirror came back with less than half of what another part of the API counts."""
+    return (
+        f"Stream {stream!r}: {found}, but another part of the API counts {counted:,}. The target "
+        "keeps all rows until both agree."
+    )
+
+
+def rows_kept(stream: str, reasons: str) -> str:
+    """A mirror was read, but the read does not prove what is gone."""
+    return (
+        f"Stream {stream!r}: {reasons}. So the target keeps rows that did not come, which may be "
+        "deleted ones; they leave with the next complete sync that is not disturbed."
+    )
+
+
+def incomplete(streams: list[str]) -> TapError:
+    """Some streams failed, and each has said why."""
+    return TapError(
+        f"Incomplete: {', '.join(streams)} could not be read, for the reasons above; the other "
+        "streams are complete."
+    )
+
+
+def target_gone() -> FatalError:
+    """Nobody reads what the tap writes any more."""
+    return FatalError(
+        "The target stopped reading: its own log says why. Run again with the last state it wrote."
+    )
+
+
+def cannot_write(reason: str | None) -> FatalError:
+    """Stdout takes nothing more."""
+    return FatalError(
+        f"Cannot write to stdout: {reason}. Run again with the last state that was written, once "
+        "there is somewhere to write to."
+    )
+
+
+def former_buckets(stream: str, former: Mapping[str, str], only_there: str) -> str:
+    """Rows that were cut by other settings, and how to remove them from the target."""
+    settings = " and ".join(f"metrics_{name} ({value})" for name, value in former.items())
+    resolution, zone = former.get("resolution"), former.get("timezone")
+    where = f"resolution = '{resolution}'"
+    if resolution is None:
+        where = f"source_type = 'campaign' AND timezone = '{zone}'"
+    kept = f" This also removes counts of {only_there} that the API no longer has." * bool(
+        resolution and only_there
+    )
+    statement = f"DELETE FROM {stream} WHERE {where};"  # noqa: S608 - to be read, not run
+    return (
+        f"Stream {stream} was last read with another {settings}: its range is read again. The "
+        "target's table still holds those rows, and sums over both count twice. Once this sync "
+        f"has succeeded, remove them with: {statement}{kept}"
+    )
+
+
+def counted_back(what: str, reach: int, resolution: str) -> str:
+    """Version 1 of the metrics reaches less far than asked."""
+    return (
+        f"Of {what} the API counts no more than the last {reach} {resolution}: earlier buckets of "
+        "the range cannot be had; a coarser metrics_resolution reaches further back."
+    )
+
+
+def log_too_short(oldest: str) -> str:
+    """Activities older than the log."""
+    return (
+        f"The API keeps activities for 30 days: those of the range before {oldest} cannot be had."
+    )
+
+
+def perhaps_too_old() -> str:
+    """Deliveries older than six months."""
+    return (
+        "Whether the API still gives deliveries older than six months is not known for sure: they "
+        "are asked for all the same."
+    )
+
+
+def too_old(oldest: str) -> str:
+    """Metrics count old deliveries that the list does not have."""
+    return (
+        "Metrics count deliveries older than six months, but the API no longer lists them: those "
+        f"of the range before {oldest} cannot be had."
+    )
+
+
+def range_cut(stream: str, end: str, present: str) -> str:
+    """The rest of the range does not exist yet."""
+    return (
+        f"Stream {stream!r}: the range ends at {end}, after the API's present. It was read up to "
+        f"{present} and is not done: run again after its end to read the rest."
+    )

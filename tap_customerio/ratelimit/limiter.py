@@ -1,0 +1,135 @@
+"""The pace of requests: evenly spaced, never above the limit, giving way when others need room."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tap_customerio.errors import TapError
+from tap_customerio.ratelimit.budget import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class RateLimiter:
+    """Grants requests one at a time, `requests_per_second` at most, to any number of threads.
+
+    Turns are spaced for 96 % of the limit, and one not used in time is given back: ten requests may
+    then lose 25 ms on the way before the server sees an eleventh in a rolling second. A 429 means
+    that others share the limit: the pace falls by a quarter, comes back to where that happened
+    within `regain` seconds, dwells there, and goes on ever faster as long as nobody minds (the
+    cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
+    """
+
+    share = 0.96
+    slowest = 0.05
+    late = 0.15
+    instant = 0.001
+    tries = 5
+    fall = 0.25
+    regain = 10.0
+
+    def __init__(self, requests_per_second: float, budget: Budget | None = None) -> None:
+        """Start at full pace."""
+        self._limit = requests_per_second * self.share
+        self._budget = budget or Budget()
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[tuple[int, ...], int]] = []
+        self._numbers = itertools.count()
+        self._mine = threading.local()
+        self._turn: float | None = None
+        self._failure: TapError | None = None
+        self.waited = 0.0
+        """Seconds for which 429s that this process was given let nothing be sent."""
+
+    @property
+    def rate(self) -> float:
+        """Requests a second at present, of all who share the budget."""
+        course = self._budget.course
+        since = max(0.0, self._budget.now() - max(course.resume, course.slowed))
+        regained = min(since / self.regain, 1e6) - 1
+        return min(self._limit, course.ceiling * (1 + self.fall * regained**3))
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which nothing is sent, since a 429 said so."""
+        return max(0.0, self._budget.course.resume - self._budget.now())
+
+    @contextmanager
+    def rank(self, *rank: int) -> Iterator[None]:
+        """Let this thread's requests go before those of any higher rank.
+
+        Where results are wanted in order, the first are so finished first, and fewer wait.
+        """
+        self._mine.rank = rank
+        try:
+            yield
+        finally:
+            self._mine.rank = ()
+
+    def wait(self) -> None:
+        """Block until the caller may send one request.
+
+        Raises:
+            TapError: When those who share the budget cannot be asked.
+        """
+        ticket = (getattr(self._mine, "rank", ()), next(self._numbers))
+        with self._changed:
+            heapq.heappush(self._waiting, ticket)
+            try:
+                while (delay := self._delay(ticket)) is None or delay > 0:
+                    self._changed.wait(delay)
+                self._turn = None
+            finally:
+                self._waiting.remove(ticket)
+                heapq.heapify(self._waiting)
+                self._changed.notify_all()
+
+    def give_way(self, seconds: float) -> None:
+        """Send nothing for that long, then go on more slowly (once per wave of 429s).
+
+        Raises:
+            TapError: When those who share the budget cannot be told.
+        """
+        with self._changed:
+            before = self.pause
+            with self._lasting():
+                self._budget.slow(max(self.rate, self._limit * self.slowest), seconds)
+            self._turn = None
+            self.waited += max(0.0, seconds - before)
+
+    def _delay(self, ticket: tuple[tuple[int, ...], int]) -> float | None:
+        """Seconds until the turn of whoever is first; one that is missed is given back.
+
+        None if somebody else is first.
+        """
+        if self._waiting[0] != ticket:
+            return None
+        if self._turn is None:
+            self._turn = self._next_turn(unused=False)
+        # Not for ever: an interpreter that is very busy might never be in time.
+        for _ in range(self.tries):
+            if time.monotonic() <= self._turn + max(self.late / self._limit, self.instant):
+                break
+            self._turn = self._next_turn(unused=True)
+        return self._turn - time.monotonic()
+
+    def _next_turn(self, *, unused: bool) -> float:
+        with self._lasting():
+            return self._budget.turn(1 / self.rate, unused=unused)
+
+    @contextmanager
+    def _lasting(self) -> Iterator[None]:
+        """A budget that was given up is not asked again, by whichever thread."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            yield
+        except TapError as problem:
+            self._failure = problem
+            raise

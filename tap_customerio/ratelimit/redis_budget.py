@@ -1,0 +1,193 @@
+"""A budget shared by processes of any number of machines, kept by Redis on its own clock."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import backoff
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tap_customerio import errors
+from tap_customerio.ratelimit.budget import BURST_WINDOW, FORM, Budget, LimiterState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
+
+    from redis.commands.core import Script
+
+_LASTING = (
+    redis.AuthenticationError,
+    redis.exceptions.AuthorizationError,
+    redis.exceptions.NoPermissionError,
+    FileNotFoundError,  # of a certificate
+    ssl.SSLCertVerificationError,
+)
+
+_OPTIONS = frozenset(
+    {
+        *("client_name", "db", "health_check_interval", "password", "protocol", "username"),
+        *("socket_connect_timeout", "socket_keepalive", "socket_timeout"),
+        *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile"),
+        *("ssl_check_hostname", "ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password"),
+    }
+)
+"""What a URL may say of the connection."""
+
+_UNUSED = frozenset({"decode_responses", "encoding", "encoding_errors"})
+"""What URLs say for other programs: how the client presents what it reads."""
+
+# What LimiterState does, in one go on the server, so that no two processes get the same turn.
+_LOAD = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local seen, last, resume, slowed, ceiling = now, -math.huge, -math.huge, -math.huge, math.huge
+local kept = redis.call('GET', KEYS[1])
+if kept then
+  seen, last, resume, slowed, ceiling = struct.unpack('<ddddd', kept)
+end
+local back = math.max(0, seen - now)
+last, resume, slowed = last - back, resume - back, slowed - back
+"""
+_STORE = """
+local course = struct.pack('<ddddd', now, last, resume, slowed, ceiling)
+redis.call('SET', KEYS[1], course, 'EX', 86400)
+return course
+"""
+_TURN = f"""{_LOAD}
+local space, lead, unused = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local earliest = last + space
+if last == unused then
+  earliest = now
+end
+last = math.max(now + lead, earliest, resume)
+{_STORE}"""
+_SLOW = f"""{_LOAD}
+local rate, seconds, calm = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if now > resume and now - slowed > calm then
+  slowed, ceiling = now, rate
+end
+resume = math.max(resume, now + seconds)
+{_STORE}"""
+
+logger = logging.getLogger("tap-customerio.budget")
+
+
+class RedisBudget(Budget):
+    """Turns are given as asked for, by process, so that the near do not starve the far."""
+
+    timeout = 5.0
+    """Seconds without an answer after which it is asked again."""
+
+    def __init__(self, url: str, name: str, patience: float) -> None:
+        """Connect later; `patience` is in seconds, for which it may be away.
+
+        Raises:
+            TapError: When the URL is none that Redis understands.
+        """
+        super().__init__()
+        parts = urlsplit(url)
+        self._place = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
+        server = _client(url, self._place, self.timeout)
+        self._keys = [name]
+        self._turn, self._slow = server.register_script(_TURN), server.register_script(_SLOW)
+        self._patience = patience
+        self._ahead = 0.0
+        self.lead = 0.0
+        """Seconds that an answer takes to arrive, so that it comes before the turn it tells of."""
+
+    def now(self) -> float:
+        """The server's time, as far as its answers told."""
+        return time.monotonic() + self._ahead
+
+    def turn(self, space: float, *, unused: bool) -> float:
+        """As any budget; the turn lies so far ahead that the answer comes before it."""
+        before = repr(self._given) if unused else "nan"
+        self._ask(self._turn, repr(space), repr(self.lead), before)
+        self._given = self.course.last
+        return self._given - self._ahead
+
+    def slow(self, rate: float, seconds: float) -> None:
+        """As any budget."""
+        self._ask(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
+
+    def _ask(self, script: Script, *words: str) -> None:
+        """Run a script, and go by the server's clock halfway between question and answer."""
+        retrying = backoff.on_exception(
+            backoff.expo,
+            redis.RedisError,
+            base=2,
+            factor=0.25,
+            max_value=10,
+            max_time=self._patience,
+            giveup=_lasts,
+            logger=None,
+            on_backoff=self._log,
+        )
+        try:
+            asked, kept, answered = retrying(self._run)(script, words)
+        except redis.RedisError as error:
+            raise errors.ratelimit.no_redis(self._place, _reason(error), self._patience) from None
+        self.course = LimiterState(*FORM.unpack(kept))
+        self._ahead = self.course.seen - (asked + answered) / 2
+        self.lead = (self.lead + (answered - asked) / 2) / 2
+
+    def _run(self, script: Script, words: tuple[str, ...]) -> tuple[float, bytes, float]:
+        asked = time.monotonic()
+        kept: bytes = script(keys=self._keys, args=words)
+        return asked, kept, time.monotonic()
+
+    def _log(self, details: Mapping[str, Any]) -> None:
+        reason, wait = _reason(details["exception"]), details["wait"]
+        logger.warning("%s: %s; trying again in %.1f s", self._place, reason, wait)
+
+
+def _client(url: str, place: str, timeout: float) -> redis.Redis:
+    """A client by the options of the URL, each of which is checked before anything connects."""
+    parts = urlsplit(url)
+    if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise errors.ratelimit.odd_redis(place)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if "ssl_cert_reqs" in options:  # written as for Celery, too
+        options["ssl_cert_reqs"] = options["ssl_cert_reqs"].lower().removeprefix("cert_")
+        if options["ssl_cert_reqs"] == "none":  # which releases differ on
+            options["ssl_check_hostname"] = "false"
+    options = {name: value for name, value in options.items() if name not in _UNUSED}
+    for name, value in options.items():
+        if name not in _OPTIONS or not _fits(parts, name, value, timeout):
+            raise errors.ratelimit.odd_redis(place, name if name.isidentifier() else None)
+    return _connect_later(parts, options, timeout)
+
+
+def _fits(parts: SplitResult, name: str, value: str, timeout: float) -> bool:
+    try:
+        _connect_later(parts, {name: value}, timeout).connection_pool.make_connection()
+    except (ValueError, TypeError, redis.RedisError):
+        return False
+    return True
+
+
+def _connect_later(parts: SplitResult, options: Mapping[str, str], timeout: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        parts._replace(query=urlencode(options)).geturl(),
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The kind of error; its text could hold more than a log should."""
+    return type(error).__name__
+
+
+def _lasts(error: Exception) -> bool:
+    """Whether trying again would not change it."""
+    causes = (error, error.__cause__, error.__context__)
+    return any(isinstance(cause, _LASTING) for cause in causes)

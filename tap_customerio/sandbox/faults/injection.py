@@ -1,0 +1,136 @@
+"""Calls that go wrong, by chance that follows from a seed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from tap_customerio.sandbox.faults.fault_kinds import MISHAPS, PASSING, Exchange, token
+from tap_customerio.sandbox.world.rng import Rng
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from tap_customerio.sandbox.server.clock import Clock
+
+Question = tuple[str, ...]
+
+
+class Faults:
+    """Lets some calls go wrong; which, and how, follows from the seed and what is asked.
+
+    `injected` counts what has gone wrong, by the names of `MISHAPS`.
+    """
+
+    def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
+        self,
+        *kinds: str,
+        seed: int = 1,
+        rate: float = 0.5,
+        path: str = "*",
+        in_a_row: int = 3,
+        most: float = float("inf"),
+        after: int = 0,
+        patience: float = 60.0,
+    ) -> None:
+        """Choose kinds of mishaps (all that pass, if none is named) and how often they happen.
+
+        Only to calls of a path or a pattern with `*`, not to the first ones if `after` says so, and
+        `most` in all; after so many `in_a_row` the same question gets its right answer. `patience`
+        is how many seconds a slow answer takes.
+        """
+        self.injected: Counter[str] = Counter()
+        self._kinds: Sequence[str] = kinds or PASSING
+        self._dice = Rng(seed)
+        self._rate, self._path = rate, path
+        self._in_a_row, self._most, self._after = in_a_row, most, after
+        self._patience = patience
+        self._asked: Counter[Question] = Counter()
+        self._failed: Counter[Question] = Counter()
+        self._pages: dict[Question, dict[str, bytes]] = defaultdict(dict)
+        self._calls = 0
+
+    def around(self, app: ASGIApp, clock: Clock) -> ASGIApp:
+        """The application with mishaps."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            body = await read_body(receive)
+            query, place = scope["query_string"].decode(), token(scope)
+            question = (scope["method"], scope["path"], query, body.decode())
+            pages = self._pages[
+                (*question[:2], query.partition("start=")[0].rstrip("&"), question[3])
+            ]
+
+            async def right() -> Response:
+                response = await answer_of(app, scope, body)
+                pages[place] = bytes(response.body)
+                return response
+
+            earlier = [page for asked, page in pages.items() if asked != place]
+            exchange = Exchange(scope, receive, send, right, earlier, clock, self._patience)
+            if not await self._goes_wrong(exchange, question):
+                await exchange.give(await right())
+
+        return answer
+
+    async def _goes_wrong(self, exchange: Exchange, question: Question) -> bool:
+        """Whether it did; the next kind takes the place of one that does not apply."""
+        for kind in self._kinds_for(question):
+            # Counted before, for the caller may look as soon as there is an answer.
+            self.injected[kind] += 1
+            self._failed[question] += 1
+            if await MISHAPS[kind](exchange):
+                return True
+            self.injected[kind] -= 1
+            self._failed[question] -= 1
+        self.injected += Counter()
+        self._failed[question] = 0
+        return False
+
+    def _kinds_for(self, question: Question) -> Sequence[str]:
+        """The kinds of mishaps that may happen now, from the chosen one on; none, with luck."""
+        if not fnmatchcase(question[1], self._path):
+            return ()
+        self._calls += 1
+        self._asked[question] += 1
+        words = self._dice.throw("fault", *question, self._asked[question])
+        lucky = (
+            words[0] >= self._rate * 65536
+            or self._calls <= self._after
+            or self._failed[question] >= self._in_a_row
+            or self.injected.total() >= self._most
+        )
+        chosen = words[1] % len(self._kinds)
+        return () if lucky else [*self._kinds[chosen:], *self._kinds[:chosen]]
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The body of a call."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+async def answer_of(app: ASGIApp, scope: Scope, body: bytes) -> Response:
+    """The right answer."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start, *rest = sent
+    response = Response(b"".join(message.get("body", b"") for message in rest), start["status"])
+    response.raw_headers = list(start["headers"])
+    return response

@@ -1,0 +1,267 @@
+"""The sandbox as a server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from bisect import bisect_right
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tap_customerio.sandbox.faults.behaviours import Behaviours
+from tap_customerio.sandbox.server.backend import Backend
+from tap_customerio.sandbox.server.clock import Clock
+from tap_customerio.sandbox.server.middleware import Call, Failure, Gate, RateLimit, track_gate
+from tap_customerio.sandbox.server.ports import Hosts, WrongRegion, port_of, url_of
+from tap_customerio.sandbox.server.routes.request import TrackCredentials
+from tap_customerio.sandbox.server.routes.workspace import WORKSPACE
+from tap_customerio.sandbox.server.shifting import Shifting
+from tap_customerio.sandbox.world.rng import DAY
+from tap_customerio.sandbox.world.workspace import Workspace
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from tap_customerio.sandbox.faults.injection import Faults
+    from tap_customerio.sandbox.server.shifting import Shift
+
+HALF_A_YEAR = 180 * DAY
+_TURNS = 5
+"""Of the event loop, in which a connection that was just accepted makes itself known."""
+
+
+class Sandbox:
+    """A Customer.io with a made-up workspace, for as long as the context lasts.
+
+    `url` is the address of its App API, `track_url` of its Track API, and `wrong_track_url` of the
+    Track API in the region it is not in. Entered again it comes back at the same addresses, as
+    after an outage.
+    """
+
+    def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
+        self,
+        workspace: Workspace | None = None,
+        *,
+        clock: Clock | None = None,
+        app_api_key: str = "sandbox-app-api-key",
+        site_id: str = "sandbox-site-id",
+        track_api_key: str = "sandbox-track-api-key",
+        region: str = "us",
+        track_workspace: int = WORKSPACE,
+        port: int = 0,
+        latency_ms: float = 0,
+        jitter_ms: float = 0,
+        requests_per_second: int | None = 10,
+        behaviours: Behaviours | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        """Prepare a server; without a workspace it gets one that is half a year old.
+
+        With another `track_workspace` the keys of the Track API are of a workspace that cannot be
+        seen here.
+        """
+        self.clock = clock or Clock()
+        self.workspace = workspace or half_a_year(self.clock)
+        self.app_api_key, self.site_id, self.track_api_key = app_api_key, site_id, track_api_key
+        self.calls: list[Call] = []
+        self.track_calls: list[Call] = []
+        self.stray_calls: list[Call] = []
+        self._ports = [port, 0, 0]
+        self._pair = TrackCredentials(region, track_workspace, track_workspace == WORKSPACE)
+        self._backend = Backend(self.workspace, self.clock, behaviours or Behaviours(), self._pair)
+        app = self._shifting = Shifting(self._backend.app)
+        self.gate = Gate(
+            app if faults is None else faults.around(app, self.clock),
+            self.clock,
+            f"Bearer {app_api_key}",
+            RateLimit(requests_per_second),
+            latency_ms,
+            jitter_ms,
+            self.calls,
+        )
+        keys = site_id, track_api_key
+        self.track_gate = track_gate(self._backend.track, self.clock, keys, self.track_calls)
+        stray = track_gate(
+            WrongRegion(self._backend.track, self._pair), self.clock, keys, self.stray_calls
+        )
+        self._hosts = Hosts(self.gate, self.track_gate, stray)
+
+    def __enter__(self) -> Self:
+        """Begin to answer."""
+        listeners = self._hosts.listen(*self._ports)
+        self._ports = [port_of(listener) for listener in listeners]
+        self.url, self.track_url, self.wrong_track_url = map(url_of, listeners)
+        self._pair.url = self.track_url
+        self._backend.open()
+        self._server = _Server(_config(self._hosts))
+        run = self._server.run
+        self._thread = threading.Thread(target=run, args=(listeners,), name="sandbox", daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("the sandbox did not start")
+            time.sleep(0.001)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop answering; calls that still wait are cut off."""
+        self._server.end()
+        self._thread.join()
+        self._backend.close()
+
+    def fail(
+        self,
+        *,
+        status: int,
+        times: int = 1,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        path: str | None = None,
+    ) -> None:
+        """Answer the next calls of a path (any path, or a pattern with `*`) like this instead.
+
+        Paths of the Track API begin with /api, those of the App API with /v1.
+
+        A body may be text, bytes, or anything JSON can hold. With a `content-length` greater than
+        the body's own the connection breaks in the middle of the answer.
+        """
+        gate = self.track_gate if path and path.startswith("/api") else self.gate
+        gate.failures.append(Failure(status, times, path, headers or {}, body))
+
+    def shift(self, shift: Shift) -> None:
+        """Let rows leave a list, or change places, while it is read."""
+        self._shifting.shifts.append(shift)
+
+    def busiest(self, seconds: float = 1.0) -> int:
+        """The most calls that arrived within any so many seconds, those refused included."""
+        arrived = [call.arrived for call in self.calls]
+        ends = enumerate(arrived)
+        return max(
+            (place + 1 - bisect_right(arrived, at - seconds) for place, at in ends), default=0
+        )
+
+    def requests_by_path(self) -> Counter[str]:
+        """How many calls arrived for each path."""
+        return Counter(call.path for call in self.calls)
+
+    def forget(self) -> None:
+        """Forget the calls so far, and what was to happen to lists."""
+        for calls in (self.calls, self.track_calls, self.stray_calls, self._shifting.shifts):
+            calls.clear()
+
+
+class _Protocol(H11Protocol):
+    """Lets an application see its connection, to break it off."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {"transport": transport}
+
+
+class _Server(uvicorn.Server):
+    """A server that ends when told to, and does not look every now and then whether it was."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A connection that is being accepted while its server closes would be left open by asyncio.
+        for listening in (one for server in self.servers for one in server.sockets):
+            self._loop.remove_reader(listening)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        for task in self.server_state.tasks:
+            task.cancel()
+        for _ in range(100):
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            if self.server_state.connections or self.server_state.tasks:
+                await asyncio.sleep(0.002)
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+
+
+def serve(  # noqa: PLR0913 - each has a default, and none depends on another
+    workspace: Workspace | None = None,
+    *,
+    port: int = 0,
+    track_port: int = 0,
+    clock: Clock | None = None,
+    app_api_key: str = "sandbox-app-api-key",
+    site_id: str = "sandbox-site-id",
+    track_api_key: str = "sandbox-track-api-key",
+    latency_ms: float = 0,
+    jitter_ms: float = 0,
+    requests_per_second: int | None = 10,
+    behaviours: Behaviours | None = None,
+    started: Callable[[str, str], None] | None = None,
+    answered: Callable[[Call], None] | None = None,
+) -> None:
+    """Answer in the foreground until Ctrl+C.
+
+    `started` is told the URLs of both APIs once the server listens, `answered` every call.
+    """
+    clock, pair = clock or Clock(), TrackCredentials("us", WORKSPACE)
+    backend = Backend(workspace or half_a_year(clock), clock, behaviours or Behaviours(), pair)
+    limit, key = RateLimit(requests_per_second), f"Bearer {app_api_key}"
+    gate = Gate(backend.app, clock, key, limit, latency_ms, jitter_ms, answered=answered)
+    track = track_gate(backend.track, clock, (site_id, track_api_key))
+    track.answered = answered
+    hosts = Hosts(gate, track)
+    backend.open()
+    listeners = hosts.listen(port, track_port)
+    pair.url = url_of(listeners[1])
+    if started is not None:
+        started(url_of(listeners[0]), pair.url)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(_config(hosts)).run(listeners)
+    for listener in listeners:
+        listener.close()
+    backend.close()
+
+
+def half_a_year(clock: Clock) -> Workspace:
+    """A workspace that began 180 days ago."""
+    return Workspace(since=int(clock.now()) // DAY * DAY - HALF_A_YEAR)
+
+
+def _config(hosts: Hosts) -> uvicorn.Config:
+    return uvicorn.Config(
+        hosts,
+        interface="asgi3",
+        loop="asyncio",
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=0,
+    )

@@ -1,0 +1,119 @@
+"""The routes, worked on beside the server's own thread."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, unquote_plus
+
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from tap_customerio.sandbox.server.middleware import FORBIDDEN, NOT_FOUND, error, json
+from tap_customerio.sandbox.server.routes import ROUTES, TRACK_ROUTES
+from tap_customerio.sandbox.server.routes.request import Ask, RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from tap_customerio.sandbox.faults.behaviours import Behaviours
+    from tap_customerio.sandbox.server.clock import Clock
+    from tap_customerio.sandbox.server.routes.request import Answer, TrackCredentials
+    from tap_customerio.sandbox.world.workspace import Workspace
+
+MINUTE = 60
+
+
+class Backend:
+    """The routes, worked on one at a time beside the server's own thread.
+
+    Calls are so noticed when they arrive, however long an answer takes to make.
+    """
+
+    def __init__(
+        self, workspace: Workspace, clock: Clock, behaviours: Behaviours, pair: TrackCredentials
+    ) -> None:
+        """Set up the routes."""
+        self._workspace = workspace
+        self._clock = clock
+        self._quirks = behaviours
+        self._pair = pair
+        self.app = self._routed(ROUTES)
+        """The App API."""
+        self.track = self._routed(TRACK_ROUTES)
+        """The Track API."""
+
+    def open(self) -> None:
+        """Begin to work."""
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="sandbox-worker")
+
+    def close(self) -> None:
+        """Wait for the answer in the making."""
+        self._worker.shutdown(cancel_futures=True)
+
+    def _routed(self, routes: Mapping[tuple[str, str], Answer]) -> ASGIApp:
+        """Finds the route by the address as it was sent: an encoded slash is part of an id."""
+        app = Starlette(
+            routes=[self._route(*place, make) for place, make in routes.items()],
+            exception_handlers={NOT_FOUND: _no_such_route, 405: _no_such_route},
+        )
+
+        async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "path": scope["raw_path"].decode("ascii")}, receive, send)
+
+        return routed
+
+    def _route(self, method: str, path: str, make: Answer) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if refusal := _refusal(self._quirks, unquote(request.url.path)):
+                return error(refusal)
+            ask = self._ask(request, await request.body())
+            return await asyncio.get_running_loop().run_in_executor(
+                self._worker, _answer, make, ask
+            )
+
+        return Route(path, endpoint, methods=[method])
+
+    def _ask(self, request: Request, body: bytes) -> Ask:
+        now = self._clock.now()
+        return Ask(
+            self._workspace,
+            self._quirks,
+            now,
+            now - now % MINUTE if self._clock.runs else now,
+            {name: _decoded(value) for name, value in request.path_params.items()},
+            dict(request.query_params),
+            body,
+            self._pair,
+        )
+
+
+def _refusal(behaviours: Behaviours, path: str) -> int | None:
+    """The status for addresses that the key or the account's plan does not include."""
+    if any(fnmatchcase(path, pattern) for pattern in behaviours.without):
+        return FORBIDDEN
+    return NOT_FOUND if any(fnmatchcase(path, pattern) for pattern in behaviours.lacking) else None
+
+
+def _decoded(value: Any) -> Any:
+    """A parameter of the path; a plus sign that was not encoded means a space."""
+    return unquote_plus(value) if isinstance(value, str) else value
+
+
+def _answer(make: Answer, ask: Ask) -> Response:
+    try:
+        made = make(ask)
+    except RefusalError as refusal:
+        return error(refusal.status, refusal.detail)
+    return made if isinstance(made, Response) else json(made)
+
+
+def _no_such_route(_request: Request, _error: Exception) -> Response:
+    """Unknown addresses are answered by something older than the API: in plain text."""
+    return PlainTextResponse("404 page not found", NOT_FOUND)

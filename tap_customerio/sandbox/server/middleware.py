@@ -1,0 +1,177 @@
+"""What stands before every route: the key, the rate limit, slowness, and failures to order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from base64 import b64encode
+from collections import deque
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from tap_customerio.sandbox.server.clock import Clock
+
+JSON = "application/json; charset=utf-8"
+SECOND = 1.0
+UNAUTHORIZED = 401
+FORBIDDEN = 403
+NOT_FOUND = 404
+TOO_MANY = 429
+UNAUTHORIZED_BODY = {"errors": [{"detail": "unauthorized", "status": "401"}]}
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_references = count(1)
+
+
+@dataclass
+class Call:
+    """A request that arrived; the status is 0 until it has been answered."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    arrived: float
+    status: int = 0
+    agent: str = ""
+
+
+@dataclass
+class Failure:
+    """An answer to give instead of the right one."""
+
+    status: int
+    times: int
+    path: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+    def answer(self) -> Response:
+        """The answer; without a body of its own it has the usual one of an error."""
+        if self.body is None:
+            answer = error(self.status)
+        elif isinstance(self.body, str | bytes):
+            answer = Response(self.body, self.status)
+        else:
+            answer = json(self.body, self.status)
+        answer.headers.update(self.headers)
+        return answer
+
+
+class RateLimit:
+    """So many calls in any second, not in each second of the clock."""
+
+    def __init__(self, per_second: int | None) -> None:
+        """None allows any number."""
+        self._per_second = per_second
+        self._admitted: deque[float] = deque()
+
+    def admits(self, arrived: float) -> bool:
+        """Whether one more call fits into the second before `arrived`."""
+        if self._per_second is None:
+            return True
+        while self._admitted and self._admitted[0] <= arrived - SECOND:
+            self._admitted.popleft()
+        if len(self._admitted) >= self._per_second:
+            return False
+        self._admitted.append(arrived)
+        return True
+
+    def answer(self) -> Response:
+        """What a call too many is told."""
+        detail = f"rate limited to {self._per_second} requests per 1s (reference {reference()})"
+        answer = json({"errors": [{"detail": detail, "status": "429"}]}, TOO_MANY)
+        answer.headers["retry-after"] = "1"
+        return answer
+
+
+@dataclass
+class Gate:
+    """An ASGI application around the routes."""
+
+    app: ASGIApp
+    clock: Clock
+    authorization: str
+    limit: RateLimit
+    latency_ms: float = 0
+    jitter_ms: float = 0
+    calls: list[Call] | None = None
+    answered: Callable[[Call], None] | None = None
+    failures: list[Failure] = field(default_factory=list)
+    unauthorized: Mapping[str, Any] = field(default_factory=lambda: UNAUTHORIZED_BODY)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note the call, wait as long as the network would, and let it through or not."""
+        query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+        agent = dict(scope["headers"]).get(b"user-agent", b"").decode("latin-1")
+        call = Call(scope["method"], scope["path"], query, time.monotonic(), agent=agent)
+        if self.calls is not None:
+            self.calls.append(call)
+        refusal = self._refusal(call, scope)
+        if self.latency_ms or self.jitter_ms:
+            jitter = random.uniform(-self.jitter_ms, self.jitter_ms)  # noqa: S311
+            await asyncio.sleep(max(0, self.latency_ms + jitter) / 1000)
+        await (refusal or self.app)(scope, receive, self._stamped(send, call))
+
+    def _refusal(self, call: Call, scope: Scope) -> Response | None:
+        """The answer of a call that does not get through."""
+        for failure in self.failures:
+            if failure.times > 0 and fnmatchcase(call.path, failure.path or "*"):
+                failure.times -= 1
+                return failure.answer()
+        if dict(scope["headers"]).get(b"authorization") != self.authorization.encode():
+            return json(self.unauthorized, UNAUTHORIZED)
+        return None if self.limit.admits(call.arrived) else self.limit.answer()
+
+    def _stamped(self, send: Send, call: Call) -> Send:
+        """Sends answers with the sandbox's date."""
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call.status = message["status"]
+                if not any(name == b"date" for name, _ in message["headers"]):
+                    message["headers"].append((b"date", self.clock.http_date().encode()))
+                if self.answered is not None:
+                    self.answered(call)
+            await send(message)
+
+        return stamped
+
+
+def track_gate(
+    app: ASGIApp, clock: Clock, keys: tuple[str, str], calls: list[Call] | None = None
+) -> Gate:
+    """What stands before the Track API: site id and key as a name and password, and no limit."""
+    word = b64encode(":".join(keys).encode()).decode()
+    refused = {"meta": {"error": "unauthorized"}}
+    return Gate(app, clock, f"Basic {word}", RateLimit(None), calls=calls, unauthorized=refused)
+
+
+def json(body: object, status: int = 200) -> Response:
+    """An answer in JSON."""
+    return Response(msgspec.json.encode(body), status, headers={"content-type": JSON})
+
+
+def error(status: int, detail: str | None = None) -> Response:
+    """An error: the status as text, and where nothing else is said a changing reference."""
+    if detail is not None:
+        return json({"errors": [{"detail": detail, "status": str(status)}]}, status)
+    reasons = {400: "bad request", 403: "forbidden", 404: "not found", 429: "rate limited"}
+    detail = f"{reasons.get(status, 'service unavailable')} (reference {reference()})"
+    return json({"errors": [{"detail": detail, "status": str(status)}]}, status)
+
+
+def reference() -> str:
+    """Something like a ULID, different each time."""
+    number = next(_references) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 120)
+    return "01" + "".join(_BASE32[number >> shift & 31] for shift in range(0, 120, 5))

@@ -1,0 +1,75 @@
+"""The hosts of the API, each on a port of its own."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from tap_customerio.sandbox.server.routes.track import REGION
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from tap_customerio.sandbox.server.routes.request import TrackCredentials
+
+ADDRESS = "127.0.0.1"
+ELSEWHERE = 307
+
+
+class Hosts:
+    """An ASGI application that has another one for every port."""
+
+    def __init__(self, *apps: ASGIApp) -> None:
+        """Take the applications in the order of their ports."""
+        self._apps = apps
+        self._by_port: dict[int, ASGIApp] = {}
+
+    def listen(self, *ports: int) -> list[socket.socket]:
+        """Sockets for the applications; a port that is 0 is any."""
+        listeners = [_listen(port) for port in ports]
+        self._by_port = dict(zip(map(port_of, listeners), self._apps, strict=True))
+        return listeners
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on."""
+        await self._by_port[scope["server"][1]](scope, receive, send)
+
+
+class WrongRegion:
+    """The Track API in the region that the workspace is not in: it only tells where that is."""
+
+    def __init__(self, track: ASGIApp, pair: TrackCredentials) -> None:
+        """Let `track` answer what can be asked anywhere."""
+        self._track = track
+        self._pair = pair
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Redirect, by when whoever listens here has seen the call."""
+        if scope["path"] == REGION:
+            await self._track(scope, receive, send)
+            return
+        location = self._pair.url + scope["raw_path"].decode("ascii")
+        await Response(status_code=ELSEWHERE, headers={"location": location})(scope, receive, send)
+
+
+def port_of(listener: socket.socket) -> int:
+    """Where a socket listens."""
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def url_of(listener: socket.socket) -> str:
+    """The base address of what listens on a socket."""
+    return f"http://{ADDRESS}:{port_of(listener)}"
+
+
+def _listen(port: int) -> socket.socket:
+    # asyncio sends small answers at once only on sockets that name their protocol; on others
+    # every call of a connection that is kept open takes 40 ms longer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((ADDRESS, port))
+    listener.listen(512)
+    return listener

@@ -1,0 +1,41 @@
+"""What each address answers, given a workspace and a moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.sandbox.server.routes import (
+    activities,
+    consents,
+    design_studio,
+    metrics,
+    objects,
+    people,
+    segments,
+    senders,
+    track,
+    workspace,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox.server.routes.request import Ask
+
+Route = tuple[str, str]
+"""A method and a path."""
+
+TRACK_ROUTES: dict[Route, Callable[[Ask], Any]] = track.ROUTES
+"""Those of the other host."""
+
+ROUTES: dict[Route, Callable[[Ask], Any]] = {
+    **senders.ROUTES,
+    **metrics.ROUTES,
+    **people.ROUTES,
+    **segments.ROUTES,
+    **activities.ROUTES,
+    **consents.ROUTES,
+    **objects.ROUTES,
+    **workspace.ROUTES,
+    **design_studio.ROUTES,
+}

@@ -1,0 +1,97 @@
+"""What people agreed to, and whom the e-mail provider refuses to write to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio.sandbox.server.routes.request import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    Answer,
+    Ask,
+    RefusalError,
+    token,
+)
+from tap_customerio.sandbox.world.consents import CATEGORIES, DOMAINS, SUPPRESSED
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.world.rng import Row
+
+
+def opt_outs(ask: Ask) -> Row:
+    """Who wants no text messages from whom; at the end there is no `next` at all."""
+    limit, offset, sender = ask.limit(1000, 100), ask.offset(""), ask.query.get("from")
+    rows = [
+        row
+        for row in ask.workspace.opt_outs(ask.now)
+        if not sender or any(opted["from"] == sender for opted in row["optouts"])
+    ]
+    page: Row = {"optouts": rows[offset : offset + limit]}
+    if offset + limit < len(rows):
+        page["next"] = token("", offset + limit)
+    return page
+
+
+def subscription_topics(ask: Ask) -> Row:
+    """All topics."""
+    return {"topics": ask.workspace.subscription_topics()}
+
+
+def subscription_channels(ask: Ask) -> Row:
+    """All channels."""
+    return {"channels": ask.workspace.subscription_channels()}
+
+
+def suppressions(ask: Ask) -> Row:
+    """Suppressed addresses by offset, without any sign where they end."""
+    kind, limit = _suppression_type(ask), ask.limit(1000, 100)
+    offset = max(ask.number("offset") or 0, 0)
+    rows = ask.workspace.suppressions(kind, ask.now, ask.query.get("domain") or None)
+    return _suppressed(kind, rows[offset : offset + limit])
+
+
+def suppressions_of_domain(ask: Ask) -> Row:
+    """The same of one domain, by page token, or of a single address."""
+    domain, address = ask.path["domain"], ask.query.get("email")
+    if domain not in DOMAINS:
+        raise RefusalError(NOT_FOUND)
+    kind, limit, offset = _suppression_type(ask), ask.limit(1000, 100), ask.offset("")
+    rows = ask.workspace.suppressions(kind, ask.now, domain)
+    if address:
+        return _suppressed(kind, [row for row in rows if row["email"] == address])
+    following = token("", offset + limit) if offset + limit < len(rows) else ""
+    return {**_suppressed(kind, rows[offset : offset + limit]), "next": following}
+
+
+def suppression_of(ask: Ask) -> Row:
+    """An address on any list: all its entries under the category of the first; else null."""
+    email: str = ask.path["email"].casefold()
+    found = {
+        kind: [r for r in ask.workspace.suppressions(kind, ask.now) if r["email"] == email]
+        for kind in SUPPRESSED
+    }
+    kinds = [kind for kind, rows in found.items() if rows]
+    return _suppressed(kinds[0] if kinds else "", [row for kind in kinds for row in found[kind]])
+
+
+ROUTES: dict[tuple[str, str], Answer] = {
+    ("GET", "/v1/optouts"): opt_outs,
+    ("GET", "/v1/subscription_topics"): subscription_topics,
+    ("GET", "/v1/subscription_channels"): subscription_channels,
+    ("GET", "/v1/esp/suppression/{type}"): suppressions,
+    ("GET", "/v1/esp/search_suppression/{email}"): suppression_of,
+    ("GET", "/v1/esp/domains/{domain}/suppression/{type}"): suppressions_of_domain,
+}
+
+
+def _suppression_type(ask: Ask) -> str:
+    kind: str = ask.path["type"]
+    if kind not in SUPPRESSED:
+        raise RefusalError(BAD_REQUEST, "type is invalid")
+    return kind
+
+
+def _suppressed(kind: str, rows: list[Row]) -> Row:
+    """A page of addresses: an empty one is null, and has no category either."""
+    answer: Row = {"suppressions": rows or None}
+    return answer | {"category": CATEGORIES[kind]} if rows and kind in CATEGORIES else answer

@@ -1,0 +1,150 @@
+"""A request as the routes see it, and the error answers they give."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_customerio.sandbox.faults.behaviours import Behaviours
+    from tap_customerio.sandbox.world.rng import Row
+    from tap_customerio.sandbox.world.workspace import Workspace
+
+BAD_REQUEST = 400
+NOT_FOUND = 404
+_Item = TypeVar("_Item")
+
+
+class RefusalError(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, detail: str | None = None) -> None:
+        """Refuse with this status, in the usual words or in some of its own."""
+        super().__init__(status)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass
+class TrackCredentials:
+    """Whose the two keys of the Track API are, and the address of its host in that region."""
+
+    region: str
+    workspace: int
+    is_ours: bool = True
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request, and the moment it is about."""
+
+    workspace: Workspace
+    behaviours: Behaviours
+    now: float
+    settled: float
+    """The moment metrics are counted for: the present, or the last minute of a running clock."""
+    path: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    pair: TrackCredentials = field(default_factory=lambda: TrackCredentials("us", 1001))
+
+    def number(self, name: str) -> int | None:
+        """A whole number of the query, if it is there."""
+        text = self.query.get(name, "")
+        if text and not re.fullmatch(r"-?\d{1,15}", text):
+            raise RefusalError(BAD_REQUEST)
+        return int(text) if text else None
+
+    def one_of(self, name: str, known: frozenset[str]) -> str | None:
+        """A word of the query, if it is there."""
+        text = self.query.get(name)
+        if text and text not in known:
+            raise RefusalError(BAD_REQUEST)
+        return text or None
+
+    def is_true(self, name: str) -> bool:
+        """Whether a flag of the query is set."""
+        return self.query.get(name) in {"true", "1"}
+
+    def limit(self, highest: int, default: int = 50) -> int:
+        """The size of a page; too much is cut without a word."""
+        limit = self.number("limit") or 0
+        return min(limit, highest) if limit > 0 else default
+
+    def token(self) -> str | None:
+        """The text inside a page token, if there is one."""
+        token = self.query.get("start")
+        if not token:
+            return None
+        try:
+            return b64decode(token, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise RefusalError(BAD_REQUEST) from None
+
+    def offset(self, prefix: str) -> int:
+        """The position in a page token."""
+        text = self.token()
+        if text is None:
+            return 0
+        if not re.fullmatch(re.escape(prefix) + r"\d{1,15}", text):
+            raise RefusalError(BAD_REQUEST)
+        return int(text.removeprefix(prefix))
+
+    def json(self) -> Row:
+        """The body, which must be an object."""
+        try:
+            return msgspec.json.decode(self.body, type=dict[str, Any])
+        except msgspec.MsgspecError:
+            raise RefusalError(BAD_REQUEST) from None
+
+    def sender(self, collection: str) -> int:
+        """The sender in the path, which must exist."""
+        sender: int = self.path["id"]
+        if sender not in self.workspace.ids(collection, self.now):
+            raise RefusalError(NOT_FOUND)
+        return sender
+
+
+Answer = Callable[[Ask], Any]
+"""What makes the body of an answer."""
+
+
+def token(prefix: str, offset: int) -> str:
+    """A page token: nothing but a position."""
+    return b64encode(f"{prefix}{offset}".encode()).decode()
+
+
+def sealed(offset: int, *where: object) -> str:
+    """A page token that is worth nothing anywhere else."""
+    seal = blake2b(repr((offset, *where)).encode(), digest_size=6).hexdigest()
+    return b64encode(f"{offset}:{seal}".encode()).decode()
+
+
+def unsealed(ask: Ask, *where: object) -> int:
+    """The position in a sealed page token; those made by hand or elsewhere are refused."""
+    text = ask.token()
+    if text is None:
+        return 0
+    offset = text.partition(":")[0]
+    known = offset.isascii() and offset.isdigit() and len(offset) < len(text)
+    if not known or ask.query["start"] != sealed(int(offset), *where):
+        raise RefusalError(BAD_REQUEST)
+    return int(offset)
+
+
+def found(rows: Sequence[_Item], matches: Callable[[_Item], bool]) -> _Item:
+    """The one that matches, or none is found."""
+    for row in rows:
+        if matches(row):
+            return row
+    raise RefusalError(NOT_FOUND)

@@ -1,0 +1,176 @@
+"""The Track API: which region and workspace its keys are of, and how people are erased."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_customerio.sandbox.server.middleware import json
+from tap_customerio.sandbox.world.people import PREFERENCES
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.server.routes.request import Answer, Ask
+    from tap_customerio.sandbox.world.rng import Row
+
+REGION = "/api/v1/accounts/region"
+LONGEST = 150
+ENTITY = 32 * 1024
+BATCH = 500 * 1024
+BAD_REQUEST = 400
+MULTI_STATUS = 207
+ACTIONS = ("delete", "suppress", "unsuppress")
+_PHONE = re.compile(r"\+\d{6,15}")
+
+
+def region(ask: Ask) -> Row:
+    """Where the workspace of the keys is, whichever region's host is asked."""
+    pair = ask.pair
+    return {"url": pair.url, "region": pair.region, "environment_id": pair.workspace}
+
+
+def version_1(action: str) -> Answer:
+    """Accepts whatever is named; what the name is of is guessed from its shape."""
+
+    def act(ask: Ask) -> Any:
+        text: str = ask.path["person"]
+        if len(text.encode()) > LONGEST:
+            return json({"meta": {"error": "id is too long"}}, BAD_REQUEST)
+        kinds = ask.workspace.directory.kinds
+        if text.startswith("cio_"):
+            _act(ask, action, "cio_id", text.removeprefix("cio_"))
+        else:
+            _act(ask, action, "email" if "@" in text and "email" in kinds else "id", text)
+        return {}
+
+    return act
+
+
+def change(ask: Ask) -> Any:
+    """Sets attributes of a person named by cio_id; others are accepted and dropped.
+
+    As the documents say: it makes nobody with `_update`, a dotted name sets one member of an
+    attribute, and a cio_id that belongs to nobody is accepted.
+    """
+    body, text = _decoded(ask.body), ask.path["person"]
+    if not isinstance(body, dict):
+        return json({"meta": {"error": "malformed"}}, BAD_REQUEST)
+    register, now = ask.workspace.register, int(ask.now)
+    number = ask.workspace.directory.find("cio_id", text.removeprefix("cio_"), ask.now)
+    if ask.pair.is_ours and text.startswith("cio_") and number is not None:
+        values = {name: value for name, value in body.items() if name != "_update"}
+        held = ask.workspace.people.attributes(number, ask.now)
+        changes = {
+            name: _as_attribute(value)
+            for name, value in values.items()
+            if not name.startswith(PREFERENCES + ".")
+        }
+        dotted = {name: value for name, value in values.items() if name not in changes}
+        if dotted:
+            changes[PREFERENCES] = _with_topics(held.get(PREFERENCES), dotted)
+        at = now + ask.behaviours.changes_take
+        register.change(text.removeprefix("cio_"), changes, at=at)
+    return {}
+
+
+def entity(ask: Ask) -> Any:
+    """Erases one person by a named kind of identifier."""
+    item = _decoded(ask.body)
+    fault = _fault(ask, item) if len(ask.body) <= ENTITY else _wrong("too_large", "body")
+    if fault:
+        return json({"errors": [fault]}, BAD_REQUEST)
+    _erase(ask, item)
+    return {}
+
+
+def batch(ask: Ask) -> Any:
+    """Erases many; those that are malformed are left out and named by their places."""
+    body = _decoded(ask.body)
+    items = body.get("batch") if isinstance(body, dict) else None
+    if not isinstance(items, list) or not items or len(ask.body) > BATCH:
+        return json({"errors": [_wrong("required", "batch")]}, BAD_REQUEST)
+    faults = [_fault(ask, item) for item in items]
+    for item, fault in zip(items, faults, strict=True):
+        if not fault:
+            _erase(ask, item)
+    named = [{"batch_index": place, **fault} for place, fault in enumerate(faults) if fault]
+    return json({"errors": named}, MULTI_STATUS) if named else {}
+
+
+ROUTES: dict[tuple[str, str], Answer] = {
+    ("GET", REGION): region,
+    ("PUT", "/api/v1/customers/{person}"): change,
+    ("DELETE", "/api/v1/customers/{person}"): version_1("delete"),
+    ("POST", "/api/v1/customers/{person}/suppress"): version_1("suppress"),
+    ("POST", "/api/v1/customers/{person}/unsuppress"): version_1("unsuppress"),
+    ("POST", "/api/v2/entity"): entity,
+    ("POST", "/api/v2/batch"): batch,
+}
+
+
+def _as_attribute(value: Any) -> str:
+    """A value as profiles hold it: all of it text."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _with_topics(held: str | None, dotted: Row) -> str:
+    """The attribute of preferences with some topics set."""
+    chosen: Row = msgspec.json.decode(held) if held else {}
+    topics = dict(chosen.get("topics") or {})
+    topics |= {name.rpartition(".")[2]: value for name, value in dotted.items()}
+    return msgspec.json.encode({**chosen, "topics": topics}).decode()
+
+
+def _erase(ask: Ask, item: Row) -> None:
+    ((kind, text),) = item["identifiers"].items()
+    _act(ask, item["action"], kind, text)
+
+
+def _act(ask: Ask, action: str, kind: str, text: str) -> None:
+    """Do it in the workspace that the keys are of; in another one nobody sees it."""
+    if not ask.pair.is_ours:
+        return
+    register, now, after = ask.workspace.register, int(ask.now), ask.behaviours.erasure_takes
+    if action == "delete":
+        register.delete(kind, text, at=now, after=after)
+    elif action == "suppress":
+        blocks = kind != "cio_id" or ask.behaviours.blocks_by_cio_id
+        register.suppress(kind, text, at=now, after=after, blocks_others=blocks)
+    else:
+        register.unsuppress(kind, text)
+
+
+def _fault(ask: Ask, item: Any) -> Row | None:
+    """What is wrong with one erasure of version 2."""
+    match item:
+        case {"type": "person", "action": action, "identifiers": {**named}} if action in ACTIONS:
+            if len(named) != 1:
+                return _wrong("required", "identifiers")
+            ((kind, text),) = named.items()
+            return _identifier_fault(ask, str(kind), text)
+        case {"type": "person", "identifiers": dict()}:
+            return _wrong("invalid", "action")
+        case {"type": "person"}:
+            return _wrong("required", "identifiers")
+    return _wrong("invalid", "type")
+
+
+def _identifier_fault(ask: Ask, kind: str, text: Any) -> Row | None:
+    field = f"identifiers.{kind}"
+    if kind not in ask.workspace.directory.kinds or not isinstance(text, str) or not text:
+        return _wrong("invalid", field)
+    if len(text.encode()) > LONGEST:
+        return _wrong("invalid", field, f"{kind} is too long")
+    return _wrong("invalid", field) if kind == "phone" and not _PHONE.fullmatch(text) else None
+
+
+def _wrong(reason: str, field: str, message: str | None = None) -> Row:
+    return {"reason": reason, "field": field, "message": message or f"{field} is {reason}"}
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        return None

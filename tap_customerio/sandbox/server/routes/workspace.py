@@ -1,0 +1,124 @@
+"""The workspace itself, and the lists somebody wrote by hand."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.sandbox.server.routes.request import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    Answer,
+    Ask,
+    RefusalError,
+    found,
+)
+from tap_customerio.sandbox.world.buckets import month_start
+from tap_customerio.sandbox.world.workspace_lists import IP_ADDRESSES
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.world.rng import Row
+
+WORKSPACE = 1001
+"""The id of the workspace."""
+
+
+def workspaces(ask: Ask) -> Row:
+    """The workspace, with counters that change all the time."""
+    month = month_start(int(ask.now))
+    sent = ask.workspace.count_deliveries(month, int(ask.now) + 1, now=ask.now)
+    types = ask.workspace.object_types()
+    row = {
+        "id": WORKSPACE,
+        "name": "Sandbox",
+        "messages_sent": sent,
+        "billable_messages_sent": sent,
+        "people": ask.workspace.count_people(ask.now),
+        "object_types": len(types),
+        "objects": sum(ask.workspace.count_objects(row["id"]) or 0 for row in types),
+    }
+    empty = dict.fromkeys(row, 0)
+    others = [empty | {"id": id_, "name": f"Sibling {id_}"} for id_ in ask.workspace.siblings]
+    return {"workspaces": [row, *others]}
+
+
+def ip_addresses(_ask: Ask) -> Row:
+    """Where calls of webhooks come from."""
+    return {"ip_addresses": list(IP_ADDRESSES)}
+
+
+def collections(ask: Ask) -> Row:
+    """All collections; null if there are none."""
+    return {"collections": ask.workspace.collections(ask.now) or None}
+
+
+def collection_content(ask: Ask) -> Any:
+    """The rows of a collection, without an envelope."""
+    found(ask.workspace.collections(ask.now), lambda row: row["id"] == ask.path["id"])
+    return ask.workspace.collection_content(ask.path["id"])
+
+
+def snippets(ask: Ask) -> Row:
+    """All snippets."""
+    return {"snippets": ask.workspace.snippets(ask.now)}
+
+
+def reporting_webhooks(ask: Ask) -> Row:
+    """All reporting webhooks; null if there are none."""
+    return {"reporting_webhooks": ask.workspace.reporting_webhooks() or None}
+
+
+def exports(ask: Ask) -> Row:
+    """The latest exports; null if there are none."""
+    return {"exports": ask.workspace.exports(ask.now) or None}
+
+
+def data_import(ask: Ask) -> Row:
+    """One import; they are in no list."""
+    row = ask.workspace.library.data_import(ask.path["id"])
+    if row is None:
+        raise RefusalError(NOT_FOUND)
+    return {"import": row}
+
+
+def sender_identities(ask: Ask) -> Row:
+    """Either the visible or the hidden senders; `next` is filled after the last one too."""
+    limit, after, hidden = ask.limit(100), _last_sender(ask), ask.is_true("hidden")
+    newest_first = ask.one_of("sort", frozenset({"asc", "desc"})) == "desc"
+    rows = [row for row in ask.workspace.sender_identities(ask.now) if row["hidden"] == hidden]
+    if newest_first:
+        rows.reverse()
+    if after is not None:
+        rows = [row for row in rows if (row["id"] < after if newest_first else row["id"] > after)]
+    page = rows[:limit]
+    last = b64encode(str(page[-1]["id"]).encode()).decode() if page else ""
+    return {"sender_identities": page, "next": last}
+
+
+def sender_usage(ask: Ask) -> Row:
+    """Where a sender is used, without an envelope."""
+    senders = ask.workspace.sender_identities(ask.now)
+    sender: int = found(senders, lambda row: row["id"] == ask.path["id"])["id"]
+    return ask.workspace.sender_usage(sender, ask.now)
+
+
+ROUTES: dict[tuple[str, str], Answer] = {
+    ("GET", "/v1/workspaces"): workspaces,
+    ("GET", "/v1/info/ip_addresses"): ip_addresses,
+    ("GET", "/v1/collections"): collections,
+    ("GET", "/v1/collections/{id:int}/content"): collection_content,
+    ("GET", "/v1/snippets"): snippets,
+    ("GET", "/v1/reporting_webhooks"): reporting_webhooks,
+    ("GET", "/v1/exports"): exports,
+    ("GET", "/v1/imports/{id:int}"): data_import,
+    ("GET", "/v1/sender_identities"): sender_identities,
+    ("GET", "/v1/sender_identities/{id:int}/used_by"): sender_usage,
+}
+
+
+def _last_sender(ask: Ask) -> int | None:
+    """The sender a page token names: the last one of the page before."""
+    text = ask.token()
+    if text is not None and not (text.isascii() and text.isdecimal()):
+        raise RefusalError(BAD_REQUEST)
+    return None if text is None else int(text)

@@ -1,0 +1,122 @@
+"""Lists that rows leave while they are read: those after them move up, for tokens are places."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode
+
+import msgspec
+
+from tap_customerio.sandbox.faults.injection import answer_of, read_body
+from tap_customerio.sandbox.server.middleware import json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from tap_customerio.sandbox.world.rng import Row
+
+OK = 200
+_ALL = 10_000
+
+
+@dataclass
+class Shift:
+    """What happens to a list.
+
+    Attributes:
+        path: Of the list, or a pattern with `*`.
+        key: Member that holds the rows.
+        leaving: Places of the rows that leave, by the number of pages read before that.
+        page: Most rows on a page, if fewer than usual.
+        turning: Places by which the list turns with each page read, the first rows to its end.
+    """
+
+    path: str
+    key: str
+    leaving: Mapping[int, Iterable[int]] = field(default_factory=dict)
+    page: int = _ALL
+    turning: int = 0
+    read: int = 0
+
+    def left(self, rows: list[Any]) -> list[Any]:
+        """The rows that are still there."""
+        gone = {
+            place for after, places in self.leaving.items() if self.read >= after
+            for place in places
+        }  # fmt: skip
+        turned = self.read * self.turning % max(1, len(rows))
+        left = [row for place, row in enumerate(rows) if place not in gone]
+        return left[turned:] + left[:turned]
+
+
+class Shifting:
+    """An application around the routes that pages some lists itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Change nothing yet."""
+        self._app = app
+        self.shifts: list[Shift] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a page of what is left of the list."""
+        shift = next((it for it in self.shifts if fnmatchcase(scope["path"], it.path)), None)
+        if shift is None:
+            await self._app(scope, receive, send)
+            return
+        body = await read_body(receive)
+        query = {
+            name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()
+        }
+        first, rows = await self._all(shift.key, scope, query, body)
+        if first is None:
+            await (await answer_of(self._app, scope, body))(scope, receive, send)
+            return
+        await json(_page(shift, first, query, shift.left(rows)))(scope, receive, send)
+        shift.read += 1
+
+    async def _all(
+        self, key: str, scope: Scope, query: Mapping[str, str], body: bytes
+    ) -> tuple[Row | None, list[Any]]:
+        """The right answer to the first page, and all rows; none if it is an error."""
+        asked = {**query, "limit": str(_ALL), "page": "1", "offset": "0"}
+        asked.pop("start", None)
+        first: Row | None = None
+        rows: list[Any] = []
+        while True:
+            whole = {**scope, "query_string": urlencode(asked).encode()}
+            answer = await answer_of(self._app, whole, body)
+            if answer.status_code != OK:
+                return None, []
+            page: Row = msgspec.json.decode(answer.body)
+            first = first or page
+            found = page[key] or []
+            rows += found
+            if page.get("next"):
+                asked["start"] = page["next"]
+            elif "offset" in query and found:
+                asked["offset"] = str(len(rows))
+            else:
+                return first, rows
+
+
+def _page(shift: Shift, answer: Row, query: Mapping[str, str], rows: list[Any]) -> Row:
+    limit = min(int(query.get("limit") or 100), shift.page)
+    if "offset" in query:
+        start = int(query["offset"])
+    elif "page" in query:
+        start = (int(query["page"]) - 1) * limit
+    else:
+        start = int(b64decode(query.get("start", "")) or 0)
+    end = start + limit
+    page = {**answer, shift.key: rows[start:end] or None}
+    page.pop("ids", None)
+    if "offset" not in query and "page" not in query:
+        page["next"] = b64encode(str(end).encode()).decode() if end < len(rows) else ""
+    if "meta" in page:
+        page["meta"]["pagination"] |= {"limit": limit, "total": len(rows)}
+    return page

@@ -1,0 +1,163 @@
+"""What people agreed to, and who must not be written to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tap_customerio.sandbox.world.people import COMPUTED, FIRST_NAMES, PREFERENCES, computed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_customerio.sandbox.world.people import People
+    from tap_customerio.sandbox.world.resampling import Turns
+    from tap_customerio.sandbox.world.rng import Rng, Row
+
+TOPICS = ("Product news", "Offers", "Events", "Surveys")
+OPTED_OUT = 41  # one person in so many
+DOMAINS = ("mail.example.org", "news.example.org")
+CATEGORIES = {"bounces": "bounces", "blocks": "bounces", "spam_reports": "spam"}
+"""The two words for lists of four kinds; where there is none, the key is missing."""
+
+SUPPRESSED = {"bounces": 130, "blocks": 26, "spam_reports": 13, "invalid_emails": 0}
+"""How many addresses are on each list."""
+
+HEADERS = {
+    "fi": ("Sinun valintasi", "Valitse, mistä haluat kuulla"),
+    "it": ("Le tue scelte", "Scegli cosa vuoi ricevere"),
+}
+ENGLISH = ("Your choices", "Pick what you want to hear about")
+
+
+class Consents:
+    """Opt-outs, subscription preferences, and the lists of the e-mail provider."""
+
+    def __init__(self, dice: Rng, people: People, since: int, turns: Turns) -> None:
+        """Remember whose consents they are."""
+        self._dice = dice
+        self._people = people
+        self._since = since
+        self._turns = turns
+        self._chosen: dict[int, list[tuple[float, Row]]] = {}
+
+    def choose(self, number: int, chosen: Row, at: float) -> None:
+        """Opt a person out of a sender, or in again, from `at` on."""
+        self._chosen.setdefault(number, []).append((at, chosen))
+
+    def opt_outs(self, now: float) -> Iterator[Row]:
+        """Who wants no text messages from which sender."""
+        for number in self._people.numbers(now):
+            if opted := self.opt_outs_of(number, now):
+                name = self._people.name(number, now)
+                yield {"cio_id": f"cio_{name.cio_id}", "customer_id": name.id, "optouts": opted}
+
+    def opt_outs_of(self, number: int, now: float) -> list[Row]:
+        """The same of one person."""
+        opted = {(row["channel"], row["from"]): row for row in self._drawn(number, now)}
+        for at, chosen in self._chosen.get(number, ()):
+            place = (chosen["channel"], chosen["from"])
+            if at <= now and chosen["optout"]:
+                opted[place] = {"channel": place[0], "from": place[1]}
+            elif at <= now:
+                opted.pop(place, None)
+        return list(opted.values())
+
+    def _drawn(self, number: int, now: float) -> list[Row]:
+        turn = self._turns.turn(now, number * 7919)
+        drawn = self._dice.throw("opted out", number, turn)[0] if turn else number
+        if drawn % OPTED_OUT != 7:  # noqa: PLR2004 - any would do
+            return []
+        opted = [{"channel": "sms", "from": "+15550100001"}]
+        return opted if number % 3 else [*opted, {"channel": "whatsapp", "from": "ACME"}]
+
+    def topics(self) -> list[Row]:
+        """What people may subscribe to."""
+        return [
+            {
+                "id": topic,
+                "identifier": f"topic_{topic}",
+                "name": name,
+                "description": "" if topic == 1 else f"All about {name.lower()}",
+                "subscribed_by_default": topic % 2 == 1,
+            }
+            for topic, name in enumerate(TOPICS, 1)
+        ]
+
+    def channels(self) -> list[Row]:
+        """By which ways people may be reached."""
+        names = {"email": "Email", "twilio": "SMS", "push": "Push", "whatsapp": "WhatsApp"}
+        return [
+            {
+                "id": number,
+                "name": name,
+                "description": None if kind == "push" else f"{name} we send",
+                "type": kind,
+                "subscribed_by_default": kind != "whatsapp",
+            }
+            for number, (kind, name) in enumerate(names.items(), 1)
+        ]
+
+    def preferences(self, number: int, now: float, language: str) -> Row:
+        """What one person chose: the first topic as the profile says, the others for themselves."""
+        name, profile = self._people.name(number, now), self._people.profile(number, now)
+        title, subtitle = HEADERS.get(language, ENGLISH)
+        wants_first = profile["attributes"][COMPUTED] == computed(is_subscribed=True)
+        set_to = json.loads(profile["attributes"].get(PREFERENCES) or "{}").get("topics") or {}
+        chosen = self._dice.throw("topics", number)
+        return {
+            "id": name.id,
+            "identifiers": name.row(),
+            "unsubscribed": profile["unsubscribed"],
+            "header": {"title": title, "subtitle": subtitle},
+            "topics": [
+                {
+                    "id": str(topic["id"]),
+                    "name": topic["name"],
+                    "description": topic["description"],
+                    "subscribed": set_to.get(
+                        topic["identifier"],
+                        wants_first if topic["id"] == 1 else chosen[topic["id"]] % 3 > 0,
+                    ),
+                }
+                for topic in self.topics()
+            ],
+        }
+
+    def suppressions(self, kind: str, now: float, domain: str | None = None) -> list[Row]:
+        """Addresses the provider refuses to write to, from all domains or from one, by address.
+
+        Raises:
+            KeyError: There is no such list.
+        """
+        every = {DOMAINS[0]: 1, DOMAINS[1]: 4}.get(domain or DOMAINS[0])
+        places = range(0, SUPPRESSED[kind], every) if every else ()
+        rows = (self._suppression(kind, place, now) for place in places)
+        return sorted(filter(None, rows), key=lambda row: str(row["email"]))
+
+    def _suppression(self, kind: str, place: int, now: float) -> Row | None:
+        """The address at a place of a list: others follow the first one, or nobody for a while."""
+        phase = self._dice.throw("suppression", kind, place)[2]
+        turn = self._turns.turn(now, phase)
+        if not turn:
+            words = self._dice.throw("suppression", kind, place)
+            return self._refused(kind, place, self._since - words[1] * 900 - 1)
+        words = self._dice.throw("suppression", kind, place, turn)
+        if words[2] % 4 == 0:
+            return None
+        # No address is on a list twice.
+        return self._refused(kind, place + turn * SUPPRESSED[kind], self._turns.began(turn, phase))
+
+    def _refused(self, kind: str, place: int, created: int) -> Row:
+        # Other workspaces that share the domain contribute addresses that nobody here has.
+        is_ours = place % 3 > 0 and self._people.is_there(place, max(created, self._since))
+        first_name = FIRST_NAMES[self._dice.throw("suppression", kind, place)[0] % 20]
+        email = (
+            self._people.name(place, created).email if is_ours else None
+        ) or f"{first_name}+{kind}.{place}@example.com"
+        return {
+            "email": email,
+            "created": created,
+            "reason": f"mailbox of {email} does not exist" if kind == "bounces" else "rejected",
+            "status": "550",
+        }

@@ -1,0 +1,123 @@
+"""Deliveries, each made from its day and code whenever it is asked for."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from typing import TYPE_CHECKING, NamedTuple
+
+from tap_customerio.sandbox.world.journeys import FAILURES, JOURNEYS, Journey
+from tap_customerio.sandbox.world.people import People, has_email, phone
+from tap_customerio.sandbox.world.rng import DAY, Rng, Row, Words
+from tap_customerio.sandbox.world.schedule import DRAFT, LANE_BITS, LANES, NEWSLETTERS, SECOND_BITS
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.world.senders import Outlet, Senders
+
+_url_safe = bytes.maketrans(b"+/", b"-_")
+NOBODY = (None, None, None)
+_ID_BEGINS = b"v\x04\x8a"
+
+
+class Delivery(NamedTuple):
+    """What is settled about a delivery before anything happens to it."""
+
+    id: str
+    words: Words
+    created: int
+    outlet: Outlet
+    person: int | None
+    is_draft: bool
+
+    def journey(self) -> Journey:
+        """All it will ever go through."""
+        if self.is_draft:
+            return [("drafted", self.created + self.words[5] % 8)], None
+        channel = self.outlet.channel
+        if self.person is None or (channel == "email" and not has_email(self.person)):
+            return [("undeliverable", self.created + 1)], "the message has no recipient"
+        return JOURNEYS[channel](self.created, self.words)
+
+
+class Deliveries:
+    """Makes deliveries, and their rows as of some moment."""
+
+    def __init__(self, dice: Rng, senders: Senders, people: People) -> None:
+        """Remember who sends to whom."""
+        self._dice = dice
+        self._senders = senders
+        self._people = people
+
+    def make(self, day: int, code: int) -> Delivery:
+        """The delivery with this code."""
+        words, raw = self._dice.delivery(day, code)
+        lane = code >> LANE_BITS & LANES - 1
+        if lane in NEWSLETTERS:
+            outlets = self._senders.send_outlets(lane)
+        else:
+            outlets = self._senders.drafting if lane == DRAFT else self._senders.outlets
+        outlet = outlets[words[3] * len(outlets) >> 16]
+        # Lengths differ, so that ids end in "", "=" or "==", as base64 does.
+        encoded = b2a_base64(_ID_BEGINS + raw[: 22 + words[0] % 3], newline=False)
+        delivery_id = encoded.translate(_url_safe).decode()
+        created = day * DAY + (code >> SECOND_BITS)
+        person = self._people.someone(words[0] << 16 | words[1], words[2], created)
+        return Delivery(delivery_id, words, created, outlet, person, lane == DRAFT)
+
+    def row(self, delivery: Delivery, now: float, *, tracked: bool = False) -> Row:
+        """The delivery as the API shows it at `now`."""
+        events, failure = delivery.journey()
+        metrics = {name: at for name, at in events if at <= now}
+        newest = max(metrics.values()) if metrics else delivery.created
+        outlet, words = delivery.outlet, delivery.words
+        person = None if delivery.person is None else self._people.heir(delivery.person, now)
+        is_erased = person is not None and self._people.lives.is_forgotten(person, now)
+        is_forgotten = is_erased or words[1] % 512 == 0
+        customer_id, identifiers, recipient = NOBODY if is_erased else self._whom(delivery, person)
+        row = {
+            "id": delivery.id,
+            "deduplicate_id": f"{delivery.id}:{newest}",
+            "msg_template_id": outlet.template,
+            "action_id": outlet.action,
+            "parent_action_id": outlet.parent_action,
+            "transactional_message_id": outlet.id if outlet.kind == "transactional" else None,
+            "campaign_id": outlet.id if outlet.kind == "campaign" else None,
+            "broadcast_id": outlet.id if outlet.kind == "broadcast" else None,
+            "newsletter_id": outlet.id if outlet.kind == "newsletter" else None,
+            "content_id": outlet.content,
+            "trigger_event_id": f"01{delivery.id[8:32].upper()}" if outlet.by_event else None,
+            "customer_id": customer_id,
+            "customer_identifiers": identifiers,
+            "recipient": None if is_forgotten else recipient,
+            "subject": None if is_forgotten else outlet.subject,
+            "type": outlet.channel,
+            "created": delivery.created,
+            "metrics": metrics,
+            "failure_message": failure if failure and not FAILURES.isdisjoint(metrics) else None,
+            "forgotten": is_forgotten,
+        }
+        if tracked and outlet.channel == "in_app" and "clicked" in metrics and words[13] % 2:
+            row["tracked_responses"] = {"nps_9": {"id": 9, "ts": metrics["clicked"]}}
+        return row
+
+    def _whom(
+        self, delivery: Delivery, person: int | None
+    ) -> tuple[str | None, Row | None, str | None]:
+        """Own id and identifiers of the person, and the address it went to."""
+        if delivery.person is None or person is None:
+            return NOBODY
+        sent_to = self._people.name(delivery.person, delivery.created)
+        recipient = _recipient(delivery.outlet.channel, delivery.person, sent_to.email)
+        name = self._people.name(person, delivery.created)
+        return name.id, name.row(), recipient
+
+
+def _recipient(channel: str, person: int, email: str | None) -> str | None:
+    if channel == "email":
+        return email
+    if channel == "webhook":
+        return "https://hooks.example.org/cio"
+    if channel == "slack":
+        return "#customers"
+    if channel in {"twilio", "whatsapp"}:
+        return phone(person)
+    return f"tok-{person}" if channel == "push" else None

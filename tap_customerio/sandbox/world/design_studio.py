@@ -1,0 +1,82 @@
+"""Files and designs, kept in folders within folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio.sandbox.world.rng import DAY, Rng, Row
+
+if TYPE_CHECKING:
+    from tap_customerio.sandbox.world.change_log import Edits
+
+FOLDERS = ("Banners", "Logos", "Product", "Icons", "Archive", "2025")
+PARENTS = (None, None, None, 2, 3, 4)
+"""Which folder each folder lies in: three at the root, the others ever deeper."""
+
+SIZES = {
+    "assets": 40,
+    "asset_folders": len(FOLDERS),
+    "design_studio_emails": 36,
+    "design_studio_components": 14,
+    "design_studio_folders": len(FOLDERS),
+}
+"""How many there are of what."""
+
+
+class Studio:
+    """Assets and Design Studio: both have folders, emails, components and files lie in them."""
+
+    def __init__(self, dice: Rng, edits: Edits, since: int) -> None:
+        """Remember when all was made."""
+        self._dice = dice
+        self._edits = edits
+        self._since = since
+
+    def rows(self, collection: str, now: float) -> list[Row]:
+        """Everything of one kind, in all folders."""
+        return [self._row(collection, place, now) for place in range(SIZES[collection])]
+
+    def _row(self, collection: str, place: int, now: float) -> Row:
+        words = self._dice.throw(collection, place)
+        parent = PARENTS[place] if collection.endswith("folders") else words[0] % 9 - 2
+        if parent is not None and not 0 <= parent < len(FOLDERS):
+            parent = None
+        key = self._key(collection, place)
+        created = self._since - DAY - words[1] * 900
+        natural = created + words[2] % DAY if words[3] % 3 else created
+        return {
+            "id": key,
+            "parent_folder_id": None if parent is None else self._folder(collection, parent),
+            **_details(collection, place, words),
+            "created": created,
+            "updated": self._edits.latest(collection, key, now, natural),
+        }
+
+    def _folder(self, collection: str, place: int) -> int | str:
+        folders = "asset_folders" if collection.startswith("asset") else "design_studio_folders"
+        return self._key(folders, place)
+
+    def _key(self, collection: str, place: int) -> int | str:
+        """Assets have numbers, and all in the Design Studio has a UUID."""
+        if collection.startswith("asset"):
+            return place + (2 if collection == "asset_folders" else 8)
+        words = self._dice.throw("uuid", collection, place)
+        text = "".join(f"{word:04x}" for word in words[:8])
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+
+def _details(collection: str, place: int, words: tuple[int, ...]) -> Row:
+    """The keys of this kind alone."""
+    if collection.endswith("folders"):
+        return {"name": FOLDERS[place]}
+    if collection == "assets":
+        name = f"banner {place}.png"
+        return {"name": name, "path": f"https://cdn.example.net/{place}.png", "size": words[4]}
+    if collection == "design_studio_components":
+        return {"name": f"Component {place}", "tag": f"x-part-{place % 5}"}
+    return {
+        "name": f"Design {place * 7 % 36:02d}",
+        "is_template": words[5] % 4 == 0,
+        "is_linked": words[6] % 2 == 0,
+        "has_translations": words[7] % 5 == 0,
+    }

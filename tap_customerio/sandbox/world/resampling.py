@@ -1,0 +1,25 @@
+"""How often things are decided anew."""
+
+from __future__ import annotations
+
+from tap_customerio.sandbox.world.rng import DAY
+
+
+class Turns:
+    """How often small things, such as a place in a segment, have been decided anew by some time.
+
+    Each is decided once in `1 / rate` days, at a moment of its own.
+    """
+
+    def __init__(self, since: int, rate: float) -> None:
+        """Count from the first second of the workspace."""
+        self._since = since
+        self.rate = rate
+
+    def turn(self, now: float, phase: int) -> int:
+        """The number of decisions; the lowest 16 bits of the phase tell one thing from another."""
+        return max(0, int((now - self._since) * self.rate / DAY + (phase & 0xFFFF) / 65_536))
+
+    def began(self, turn: int, phase: int) -> int:
+        """When a turn, which is not the first one, began."""
+        return self._since + int((turn - (phase & 0xFFFF) / 65_536) * DAY / self.rate) + 1

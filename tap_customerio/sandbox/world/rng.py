@@ -1,0 +1,52 @@
+"""Numbers that look random, and are the same for the same seed on every machine and day."""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import blake2b, shake_128
+from struct import Struct
+from typing import Any
+
+Row = dict[str, Any]
+"""One JSON object of an answer."""
+
+Words = tuple[int, ...]
+"""Sixteen numbers from 0 to 65535."""
+
+DAY = 86_400
+
+_words = Struct("<16H").unpack_from
+_place = Struct("<qQ").pack
+_ID_AT = 32
+
+
+class Rng:
+    """A source of chance without state: the same question gets the same answer."""
+
+    def __init__(self, seed: int) -> None:
+        """Remember the seed."""
+        self._key = seed.to_bytes(8, "little", signed=True)
+        self._deliveries = blake2b(digest_size=56, key=self._key)
+
+    def throw(self, *what: int | str) -> Words:
+        """Sixteen numbers about anything that has a name."""
+        return _words(blake2b(repr(what).encode(), digest_size=32, key=self._key).digest())
+
+    def delivery(self, day: int, code: int) -> tuple[Words, bytes]:
+        """Sixteen numbers about one delivery, and 24 bytes for its id."""
+        throw = self._deliveries.copy()
+        throw.update(_place(day, code))
+        digest = throw.digest()
+        return _words(digest), digest[_ID_AT:]
+
+    def series(self, count: int, *what: int | str) -> array[int]:
+        """As many numbers as asked for; a longer series begins with the shorter one."""
+        numbers = array("H")
+        numbers.frombytes(shake_128(self._key + repr(what).encode()).digest(2 * count))
+        return numbers
+
+
+def lateness(what: int, longest: int) -> int:
+    """How many seconds late something is: most things a little, a few almost as much as can be."""
+    chance = what * 0x9E3779B97F4A7C15 >> 40 & 0xFFFF
+    return chance**3 * longest >> 48

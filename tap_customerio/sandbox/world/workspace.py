@@ -1,0 +1,262 @@
+"""A made-up workspace: everything in it follows from a seed, and nothing is stored."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tap_customerio.sandbox.world.activities import Activities
+from tap_customerio.sandbox.world.change_log import Edits
+from tap_customerio.sandbox.world.churn import Churn
+from tap_customerio.sandbox.world.counts import SERIES, Ledger, Subject
+from tap_customerio.sandbox.world.deliveries import Deliveries, Delivery
+from tap_customerio.sandbox.world.filters import everybody, predicate
+from tap_customerio.sandbox.world.identity_index import Directory
+from tap_customerio.sandbox.world.people import Name, People
+from tap_customerio.sandbox.world.people_admin import Register
+from tap_customerio.sandbox.world.person_history import Lives
+from tap_customerio.sandbox.world.records import Records
+from tap_customerio.sandbox.world.resampling import Turns
+from tap_customerio.sandbox.world.rng import DAY, Rng, Row
+from tap_customerio.sandbox.world.schedule import Drafting, Schedule, Sending, is_listed
+from tap_customerio.sandbox.world.senders import Senders
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+KINDS = ("campaign", "newsletter", "broadcast", "transactional")
+
+
+class Workspace(Records):
+    """A workspace that begins at `since` and goes on for ever.
+
+    Deliveries belong to absolute days: a workspace that begins later shows the same deliveries,
+    only fewer of them. `people` and `newsletters` are the numbers at `since`; one person in a
+    thousand joins every day, and one newsletter is made every week. All else stays as much, but for
+    activities, exports and firings of broadcasts. `empty` names lists without anything in them.
+
+    `churn` is the share of the people to whom something happens every day: an attribute or device
+    changes, they are deleted, or merged into another; as many join. Once in `1 / churn` days it is
+    decided anew whether a person is in a segment or opted out, who is related to an object, and
+    which address takes a place of a provider's list. `register` does such things by hand. What
+    happens to people is in the log up to `log_lag` seconds later.
+
+    `identified_by` names what identifies people besides their cio_id: "id", and maybe "email" and
+    "phone". `late_event` is how many seconds after a deletion an app's event makes the person anew.
+    `siblings` are the ids of the other workspaces of the account.
+    """
+
+    def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
+        self,
+        *,
+        seed: int = 1,
+        since: int = 1_767_225_600,  # 2026-01-01
+        per_day: int = 280,
+        people: int = 2000,
+        campaigns: int = 12,
+        newsletters: int = 24,
+        broadcasts: int = 4,
+        transactional: int = 6,
+        drafts_per_day: int = 3,
+        activities_per_day: int = 40,
+        objects_per_type: int = 60,
+        churn: float = 0,
+        log_lag: int = 0,
+        identified_by: Collection[str] = ("id", "email"),
+        late_event: int | None = None,
+        siblings: Sequence[int] = (),
+        empty: Collection[str] = (),
+        gaps: Sequence[tuple[int, int]] = (),
+        bursts: Mapping[int, int] | None = None,
+    ) -> None:
+        """Settle the size; `gaps` are half-open, `bursts` add deliveries to single seconds."""
+        if since % DAY:
+            raise ValueError("since must be a midnight UTC")
+        dice, edits, first_day = Rng(seed), Edits(), since // DAY
+        senders = Senders(
+            dice,
+            edits,
+            since,
+            per_day,
+            campaigns=campaigns,
+            newsletters=newsletters,
+            broadcasts=broadcasts,
+            transactional=transactional,
+        )
+        lives, turns = Lives(first_day, log_lag), Turns(since, churn)
+        persons = People(dice, people, first_day, lives, turns)
+        persons.by_email = "email" in identified_by
+        self.directory = Directory(persons, identified_by)
+        self.register = Register(persons, self.directory, late_event, self._forget)
+        self.siblings = siblings
+        if churn:
+            lives.make = Churn(dice, persons, churn).day
+        super().__init__(dice, edits, since, senders, persons, turns, objects_per_type, empty)
+        self._deliveries = Deliveries(dice, senders, persons)
+        sending = Sending(dice, senders, per_day, bursts or {})
+        self._sent = Schedule(sending, first_day, gaps)
+        self._drafts = Schedule(Drafting(dice, drafts_per_day), first_day, gaps)
+        self.ledger = Ledger(self._made)
+        self.log = Activities(dice, persons, first_day, activities_per_day, self._some_delivery)
+
+    def deliveries(
+        self, start: int, end: int, *, now: float, drafts: bool = False
+    ) -> Iterator[Row]:
+        """What was created in `[start, end)` and is there at `now`, oldest first."""
+        for delivery in self._made(start, end, now, drafts=drafts):
+            yield self._deliveries.row(delivery, now)
+
+    def count_deliveries(self, start: int, end: int, *, now: float, drafts: bool = False) -> int:
+        """How many `deliveries` would give, without making them."""
+        low, high = self._ranks(start, end, now, drafts=drafts)
+        return high - low
+
+    def newest_first(  # noqa: PLR0913 - from when to when, as of when
+        self,
+        start: int,
+        end: int,
+        *,
+        now: float,
+        drafts: bool = False,
+        skip: int = 0,
+        lag: int = 0,
+    ) -> Iterator[Delivery]:
+        """The same deliveries from the other end, without their states; `skip` costs nothing.
+
+        With a `lag` those are left out that are not listed yet.
+        """
+        low, high = self._ranks(start, end, now, drafts=drafts)
+        schedule = self._drafts if drafts else self._sent
+        if lag:
+            listed = min(max(schedule.before(int(now) - lag), low), high)
+            recent = schedule.between(listed, high, newest_first=True)
+            late = [place for place in recent if is_listed(*place, now, lag)]
+            yield from (self._deliveries.make(*place) for place in late[skip:])
+            high, skip = listed, max(skip - len(late), 0)
+        for day, code in schedule.between(low, high - skip, newest_first=True):
+            yield self._deliveries.make(day, code)
+
+    def show(self, delivery: Delivery, now: float, *, tracked: bool = False) -> Row:
+        """A delivery as the API shows it at `now`."""
+        return self._deliveries.row(delivery, now, tracked=tracked)
+
+    def count_people(self, now: float) -> int:
+        """How many people there are."""
+        return self.people.count(now)
+
+    def everyone(self, now: float) -> Iterator[Row]:
+        """All profiles."""
+        return (self.people.profile(number, now) for number in self.people.numbers(now))
+
+    def search(
+        self, condition: object, *, now: float, start: int = 0, limit: int
+    ) -> tuple[list[Name], int | None]:
+        """People who meet a filter, from a place in the list on, and where the next ones begin.
+
+        Raises:
+            ValueError: The filter is malformed.
+        """
+        people = self.people
+        matches = predicate(condition, people, now)
+        places = people.places(now, start)
+        if matches is not everybody:
+            places = (place for place in places if matches(people.number(place)))
+        chosen = list(islice(places, limit + 1))
+        names = [people.name(people.number(place), now) for place in chosen[:limit]]
+        return names, chosen[limit] if len(chosen) > limit else None
+
+    def find(self, kind: str, text: str, now: float) -> Row | None:
+        """The profile of the person with this identifier."""
+        number = self.directory.find(kind, text, now)
+        return None if number is None else self.people.profile(number, now)
+
+    def activities(self, start: int, end: int, *, now: float) -> Iterator[Row]:
+        """What arrived in the log in `[start, end)`, oldest first, however old it is by now."""
+        return self.log.between(start, end, now)
+
+    def metric_counts(  # noqa: PLR0913 - whose, from when to when, as of when
+        self,
+        source_type: str,
+        source_id: int,
+        start: int,
+        end: int,
+        now: float,
+        *,
+        parts: Iterable[int] | None = None,
+    ) -> dict[str, int]:
+        """How many deliveries created in `[start, end)` have reached which state by `now`.
+
+        `source_type` is campaign, newsletter, broadcast or transactional; `parts` are ids of some
+        of its actions or contents.
+        """
+        series = self.metric_series(source_type, source_id, (start, end), now, parts=parts)
+        return {name: series[name][0] for name in SERIES}
+
+    def metric_series(  # noqa: PLR0913 - the same, in which buckets
+        self,
+        source_type: str,
+        source_id: int,
+        edges: Sequence[int],
+        now: float,
+        *,
+        channel: str | None = None,
+        parts: Iterable[int] | None = None,
+    ) -> dict[str, list[int]]:
+        """The same counts in buckets between neighbouring `edges`."""
+        subject = _subject(source_type, source_id, parts)._replace(channel=channel)
+        return self.ledger.series(subject, edges, now)
+
+    def link_counts(  # noqa: PLR0913 - the same
+        self,
+        source_type: str,
+        source_id: int,
+        start: int,
+        end: int,
+        now: float,
+        *,
+        parts: Iterable[int] | None = None,
+    ) -> dict[int, dict[str, int]]:
+        """How many of these deliveries had which link clicked by `now`."""
+        links = self.ledger.links(_subject(source_type, source_id, parts), (start, end), now)
+        return {
+            link: {name: counts[0] for name, counts in series.items()}
+            for link, series in links.items()
+        }
+
+    def journey_counts(self, campaign: int, start: int, end: int, now: float) -> dict[str, int]:
+        """How many journeys that began in `[start, end)` have got how far by `now`."""
+        series = self.cohorts.series(campaign, (start, end), now)
+        return {name: counts[0] for name, counts in series.items()}
+
+    def _forget(self, day: int) -> None:
+        """Look again at what depends on people: somebody has changed them by hand."""
+        self.log.forget(day)
+        self.ledger.forget()
+
+    def _made(
+        self, start: int, end: int, now: float, *, drafts: bool = False
+    ) -> Iterator[Delivery]:
+        low, high = self._ranks(start, end, now, drafts=drafts)
+        schedule = self._drafts if drafts else self._sent
+        for day, code in schedule.between(low, high):
+            yield self._deliveries.make(day, code)
+
+    def _some_delivery(self, start: int, end: int, pick: int) -> Delivery | None:
+        """One of the deliveries created in `[start, end)`, if there are any."""
+        low, high = self._sent.before(start), self._sent.before(end)
+        if low == high:
+            return None
+        rank = low + pick % (high - low)
+        return self._deliveries.make(*next(self._sent.between(rank, rank + 1)))
+
+    def _ranks(self, start: int, end: int, now: float, *, drafts: bool) -> tuple[int, int]:
+        schedule = self._drafts if drafts else self._sent
+        end = end if now == float("inf") else min(end, int(now) + 1)
+        high = schedule.before(end)
+        return schedule.before(min(start, end)), high
+
+
+def _subject(kind: str, sender: int, parts: Iterable[int] | None) -> Subject:
+    if kind not in KINDS:
+        raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
+    return Subject(kind, sender, parts=None if parts is None else frozenset(parts))

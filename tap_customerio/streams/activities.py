@@ -1,0 +1,56 @@
+"""The activity log: its entries of one type, the newest first."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.streams.reader import seconds
+from tap_customerio.windows import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_customerio.api.client import Client
+
+LOGGED = 29 * DAY
+"""How far back the log reaches for sure, less a day."""
+
+_DIGITS = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
+_ULID, _ULID_TIME = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}"), 10
+
+LOG_LAG = DAY
+"""How late an entry may arrive in the log, or how far it may be dated back."""
+
+
+def entries(client: Client, kind: str, since: int) -> Iterator[dict[str, Any]]:
+    """What the log has of one type since then; read on until a whole page is older."""
+    params = {"limit": 100, "deleted": "true", "type": kind}
+    for page in client.pages("/v1/activities", "activities", params=params):
+        recent = [entry for entry in page if arrival(entry, client.present, since) >= since]
+        yield from recent
+        if not recent:
+            return
+
+
+def arrival(entry: dict[str, Any], present: int, unknown: int) -> int:
+    """When an entry arrived, by its id or else by its own time; `unknown` if it has none.
+
+    The log is sorted by arrival. Ids look like ULIDs, which begin with a time in milliseconds, and
+    what happened may be dated back by days.
+    """
+    at = seconds(entry, "timestamp") or unknown
+    found = str(entry.get("id"))
+    if not _ULID.fullmatch(found):
+        return at
+    made = int(found[:_ULID_TIME].translate(_DIGITS), 32) // 1000
+    return max(at, made) if made <= present + DAY else at
+
+
+def named(entry: Any) -> Iterator[str]:
+    """Every cio_id in an entry: on which of two merged people it is booked is not documented."""
+    if isinstance(entry, dict):
+        if isinstance(found := entry.get("cio_id"), str) and found:
+            yield found.removeprefix("cio_")
+        for value in entry.values():
+            yield from named(value)

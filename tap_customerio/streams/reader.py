@@ -1,0 +1,378 @@
+"""Makes the API's answers fit the schemas.
+
+What can only mean one thing is understood. What cannot be read becomes null and is counted; only
+a row without its key, or with a bookmark value that cannot be read, does not arrive.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tap_customerio.streams.pii import MASK, is_personal
+from tap_customerio.streams.schema import MOST, json_type
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from tap_customerio.streams.schema import Schema
+    from tap_customerio.sync.outcome import ReadOutcome
+
+T = TypeVar("T")
+
+Field = tuple[type | None, Callable[[Any], Any]]
+"""How a value is read: the type that may stay as it is, if any, and what makes it fit."""
+
+_LEAST = -MOST - 1
+_YEAR_1, _YEAR_9999 = parse("0001-01-01"), parse("9999-01-01")
+_MILLISECONDS = parse("9999-12-31T23:59:59Z") + 1
+"""From here on a number can be no second; as milliseconds it is later than 1978."""
+
+_DEEPEST = 100
+_LONGEST_ID = 64
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
+_FRACTION = re.compile(r"\.[0-9]+")
+_MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What conversions of values that do not fit may raise."""
+
+_BOOLEANS = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
+
+
+def within(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object inside a row; empty if it is anything else."""
+    value = row.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def identifier(row: dict[str, Any], name: str = "id") -> str | int | None:
+    """What a row is known by, a text or a whole number; None if it has no usable key."""
+    value = row.get(name)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return None if value in {"", ".", ".."} else value  # dots are a path's way up
+
+
+def seconds(row: dict[str, Any], name: str, unreadable: T | None = None) -> int | T | None:
+    """A time in unix seconds; None if it is not set, `unreadable` if it cannot be read."""
+    value = row.get(name)
+    if type(value) is int and 0 < value < _YEAR_9999:
+        return value
+    try:
+        return time_of(value)
+    except _MISFITS:
+        return unreadable
+
+
+def time_of(value: Any) -> int | None:
+    """Unix seconds of a time in seconds, milliseconds or RFC 3339 text; None if it is not set.
+
+    Raises:
+        ValueError: When it cannot be read; other errors of conversions as well.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        # Python 3.10 takes no other fractions than those of three or six digits.
+        moment = parse(_FRACTION.sub("", value.strip()))
+    elif isinstance(value, bool) or not math.isfinite(float(value)):
+        raise ValueError
+    else:
+        moment = int(float(value))
+    if moment >= _MILLISECONDS:
+        moment //= 1000
+    if not _YEAR_1 <= moment < _YEAR_9999:
+        raise ValueError
+    return None if moment in {0, _YEAR_1} else moment  # the API's language has its zero in year 1
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number of 64 bits, also as text; None if it is not set.
+
+    Raises:
+        ValueError: When it cannot be read; other errors of conversions as well.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        digits, _, fraction = value.strip().partition(".")
+        if not _NUMBER.fullmatch(digits) or fraction.strip("0"):
+            raise ValueError
+        value = digits
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    if not _LEAST <= (whole := int(value)) <= MOST:
+        raise ValueError
+    return whole
+
+
+def number(value: Any) -> int | None:
+    """A whole number; None if it is not set or cannot be read."""
+    try:
+        return whole_number(value)
+    except _MISFITS:
+        return None
+
+
+class _LostRow(Exception):  # noqa: N818 - never leaves this module
+    """The row cannot arrive, because of this field."""
+
+
+class Reader:
+    """Turns one object of the API into one record: every declared field, and nothing else.
+
+    `dropped` collects the names of members that the schema does not know; what cannot be read goes
+    to `outcome`.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        schema: Schema,
+        outcome: ReadOutcome,
+        bookmark: str | None = None,
+        deselected: Collection[tuple[str, ...]] = (),
+    ) -> None:
+        """Compile the schema once; reading is called per record.
+
+        Fields and members of objects whose path is `deselected` are left out.
+        """
+        self.dropped: set[str] = set()
+        self._outcome = outcome
+        self._bookmark = bookmark
+        self._keys = schema["required"]
+        self._hidden = {key for key in self._keys if is_personal(f"{stream}.{key}")}
+        self._row: dict[str, Any] = {}
+        self._deselected = {".".join(path) for path in deselected}
+        self._left_out = [path[0] for path in deselected if len(path) == 1]
+        properties = schema["properties"]
+        self._fields = {name: self._field(name, kind) for name, kind in properties.items()}
+        self._blank = dict.fromkeys(properties)
+        self._lists = [name for name, kind in properties.items() if json_type(kind) == "array"]
+
+    def __call__(self, raw: dict[str, Any]) -> dict[str, Any] | None:
+        """Read one object; members it lacks are null, lists empty. None if it cannot arrive."""
+        self._row = raw
+        result: dict[str, Any] = self._blank.copy()
+        for name in self._lists:
+            result[name] = []
+        fields = self._fields
+        try:
+            for name, value in raw.items():
+                field = fields.get(name)
+                if field is None:
+                    self.dropped.add(name)
+                elif value is not None:
+                    result[name] = value if type(value) is field[0] else field[1](value)
+        except _LostRow as lost:
+            self._lose(str(lost))
+            return None
+        for key in self._keys:
+            if (found := result[key]) is None or found == "":
+                self._lose(key)
+                return None
+        for name in self._left_out:
+            result.pop(name, None)
+        return result
+
+    def id_of(self, raw: dict[str, Any]) -> str:
+        """A row's key as a log may show it; empty if none of it is known."""
+        parts = [self._shown(key, raw.get(key)) for key in self._keys]
+        return "/".join(parts) if {*parts} != {"?"} else ""
+
+    def _shown(self, key: str, value: Any) -> str:
+        known = value if isinstance(value, str | int | float) and value != "" else None
+        exact, convert = self._fields[key]
+        text = str(known if known is None or type(known) is exact else convert(known))
+        if known is None or text == "None":
+            return "?"
+        # A key of another kind than usual may be an address.
+        safe = text.isprintable() and "@" not in text and len(text) <= _LONGEST_ID
+        return text if safe and key not in self._hidden else MASK
+
+    def _lose(self, field: str) -> None:
+        self._outcome.lose_row(field, self.id_of(self._row))
+
+    def _give_up(self, path: str) -> Any:
+        """None, and a note of it; what becomes of a key is seen in the end."""
+        if path not in self._keys:
+            if path == self._bookmark:
+                raise _LostRow(path)
+            self._outcome.unreadable.add(path, self.id_of(self._row))
+        return None
+
+    def _field(self, path: str, kind: Schema) -> Field:
+        if path in self._deselected:
+            return None, _nothing
+        convert = self._converter(path, kind)
+        if json_type(kind) == "string" and "format" not in kind:
+            return str, convert
+        return bool if json_type(kind) == "boolean" else None, convert
+
+    def _converter(self, path: str, kind: Schema) -> Callable[[Any], Any]:
+        plain = json_type(kind)
+        if plain == "object":
+            return self._object(path, kind)
+        if plain == "array":
+            return self._array(path, kind)
+        if kind.get("format") == "date-time":
+            return self._time(path)
+        if plain == "string":
+            return self._checked(path, _key if path in self._keys else _text)
+        if plain == "integer":
+            return self._integer(path)
+        return self._checked(path, _boolean)
+
+    def _integer(self, path: str) -> Callable[[Any], Any]:
+        slowly = self._checked(path, whole_number)
+
+        def integer(value: Any) -> Any:
+            return value if type(value) is int and _LEAST <= value <= MOST else slowly(value)
+
+        return integer
+
+    def _time(self, path: str) -> Callable[[Any], Any]:
+        slowly = self._checked(path, _timestamp)
+
+        def time(value: Any) -> Any:
+            return (
+                rfc3339(value) if type(value) is int and 0 < value < _YEAR_9999 else slowly(value)
+            )
+
+        return time
+
+    def _checked(self, path: str, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def checked(value: Any) -> Any:
+            try:
+                return convert(value)
+            except _MISFITS:
+                return self._give_up(path)
+
+        return checked
+
+    def _array(self, path: str, kind: Schema) -> Callable[[Any], Any]:
+        convert = self._converter(f"{path}[]", kind["items"])
+
+        def array(value: Any) -> list[Any] | None:
+            if not isinstance(value, list):
+                # "nil" is what an example of the API's own reference has.
+                return [] if value in ("", "nil", {}) else self._give_up(path)
+            return [None if item is None else convert(item) for item in value]
+
+        return array
+
+    def _object(self, path: str, kind: Schema) -> Callable[[Any], Any]:
+        declared = kind.get("properties", {}).items()
+        known = {name: self._field(f"{path}.{name}", member) for name, member in declared}
+        extra = kind.get("additionalProperties")
+        other: Field | None = None
+        if extra:
+            is_open = extra is True
+            other = (None, self._open(f"{path}.*")) if is_open else self._field(f"{path}.*", extra)
+        read = self._uniform(other) if other and not known else self._mixed(path, known, other)
+        left_out = [
+            name.removeprefix(f"{path}.")
+            for name in self._deselected
+            if name.startswith(f"{path}.")
+        ]
+
+        def members(value: Any) -> dict[str, Any] | None:
+            if not isinstance(value, dict):
+                return None if value in ("", []) else self._give_up(path)
+            result = read(value)
+            for name in left_out:
+                result.pop(name, None)
+            return result
+
+        return members
+
+    def _uniform(self, field: Field) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """Members that are all of one kind, such as the attributes of people."""
+        exact, convert = field
+        return lambda value: {
+            name: member if member is None or type(member) is exact else convert(member)
+            for name, member in value.items()
+        }
+
+    def _mixed(
+        self, path: str, known: dict[str, Field], other: Field | None
+    ) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def read(value: dict[str, Any]) -> dict[str, Any]:
+            result = {}
+            for name, member in value.items():
+                field = known.get(name, other)
+                if field is None:
+                    self.dropped.add(f"{path}.{name}")
+                elif member is None or type(member) is field[0]:
+                    result[name] = member
+                else:
+                    result[name] = field[1](member)
+            return result
+
+        return read
+
+    def _open(self, path: str) -> Callable[[Any], Any]:
+        """Values of any kind, but for numbers that targets cannot take."""
+
+        def without_misfits(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: without_misfits(member) for name, member in value.items()}
+            if isinstance(value, list):
+                return [without_misfits(item) for item in value]
+            return value if _fits(value) else self._give_up(path)
+
+        def anything(value: Any) -> Any:
+            try:
+                return value if _fits(value) else without_misfits(value)
+            except RecursionError:
+                return self._give_up(path)
+
+        return anything
+
+
+def _fits(value: Any, depth: int = 0) -> bool:
+    """Whether targets can take a value of any kind; they go down into it by recursion.
+
+    Raises:
+        RecursionError: When it nests too deeply.
+    """
+    if depth > _DEEPEST:
+        raise RecursionError
+    if isinstance(value, dict | list):
+        found = [
+            _fits(m, depth + 1) for m in (value.values() if isinstance(value, dict) else value)
+        ]
+        return all(found)
+    if isinstance(value, int):
+        return _LEAST <= value <= MOST
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _nothing(_: Any) -> None:
+    """What becomes of a deselected field, which is left out in the end."""
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _boolean(value: Any) -> bool | None:
+    if value == "":
+        return None
+    return _BOOLEANS[value.strip().lower() if isinstance(value, str) else value]
+
+
+def _timestamp(value: Any) -> str | None:
+    moment = time_of(value)
+    return None if moment is None else rfc3339(moment)

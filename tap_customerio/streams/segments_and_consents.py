@@ -1,0 +1,371 @@
+"""Who is in which segment, who may be written to, and what people did."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import errors
+from tap_customerio.api.client import quoted
+from tap_customerio.api.person_paths import person_paths
+from tap_customerio.streams.activities import arrival
+from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.lists import ChildStream, ListStream
+from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people
+from tap_customerio.streams.reader import number, seconds, within
+from tap_customerio.streams.schema import (
+    array_of,
+    boolean,
+    integer,
+    mapping_of,
+    nested,
+    object_of,
+    record,
+    text,
+    timestamp,
+)
+from tap_customerio.windows import BEGINNING, DAY, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_customerio.api.responses import ParsedResponse
+    from tap_customerio.streams.base import Rows
+
+
+class Segments(ListStream):
+    """Segments: groups of people, kept by hand or by conditions."""
+
+    name = "segments"
+    path = "/v1/segments"
+    records_key = "segments"
+    replication_key = "updated_at"
+    schema = record(
+        integer("id", progress="Percent built; null when finished."),
+        text(
+            "name",
+            "description",
+            state="Counts and members are settled only in finished.",
+            type="dynamic or manual.",
+            deduplicate_id="`<id>:<updated_at>`.",
+        ),
+        timestamp("created_at", updated_at="Last change of the definition, not of the members."),
+        array_of(text(""), "tags"),
+        object_of(mapping_of(), conditions="Rules of a dynamic segment, as the API has them."),
+    )
+
+
+class SegmentCounts(ChildStream):
+    """Segment counts: how many people are in each segment; every sync adds a dated row."""
+
+    name = "segment_counts"
+    is_mirror = False
+    parent = Segments
+    path = "customer_count"
+    expected = "count"
+    parent_key = "segment_id"
+    primary_keys = ("segment_id", "observed_at")
+    schema = record(
+        integer("segment_id", "count"),
+        timestamp(observed_at="When the sync began."),
+        key=primary_keys,
+    )
+
+    def record(self, raw: dict[str, Any], piece: int) -> Record | None:
+        """The count, with its date."""
+        return super().record({**raw, "observed_at": self.client.present}, piece)
+
+
+class SegmentUsage(ChildStream):
+    """Segment usage: the campaigns and newsletters that each segment is used by."""
+
+    name = "segment_usage"
+    parent = Segments
+    path = "used_by"
+    single_key = "used_by"
+    parent_key = "segment_id"
+    primary_keys = ("segment_id",)
+    schema = record(
+        integer("segment_id"),
+        array_of(integer(""), "campaigns", "draft_newsletters", "sent_newsletters"),
+        key=primary_keys,
+    )
+
+
+_SEGMENTS = "segments"
+"""In the state of the memberships: how many segments there were."""
+
+
+class SegmentMemberships(ChildStream):
+    """Segment memberships: the people in each segment."""
+
+    name = "segment_memberships"
+    parent = Segments
+    path = "membership"
+    records_key = "identifiers"
+    page_size = 30_000
+    parent_key = "segment_id"
+    primary_keys = ("segment_id", "cio_id")
+    schema = record(integer("segment_id"), IDENTIFIERS, key=primary_keys)
+
+    def count_otherwise(self) -> int | None:
+        """The sum of what the API counts in each segment, if all are listed and counted."""
+        listed = self.slices()
+        known = self.last.get(_SEGMENTS)
+        if not isinstance(known, int) or len(listed) < known:
+            return None
+        paths = (f"{Segments.path}/{quoted(piece)}/customer_count" for piece in listed)
+        answers = (self.client.fetch("GET", path, expect="count") for path in paths)
+        counts = [number(answer.get("count")) for answer in answers]
+        return None if None in counts else sum(filter(None, counts))
+
+    def finish_all(self) -> None:
+        """All records have been written; the state keeps how many segments they belong to."""
+        super().finish_all()
+        if self.outcome.proves_absence:
+            self.remember(**{_SEGMENTS: len(self.slices())})
+
+
+class Activities(CustomerioStream):
+    """Activities: what people did and what was done to them; the API keeps 30 days of it."""
+
+    name = "activities"
+    has_time_range = True
+    is_mirror = False
+    replication_key = "timestamp"
+    schema = record(
+        text("id", "name", "url", "delivery_id", "delivery_type", type="Open set, see the docs."),
+        timestamp(timestamp="When it happened, which may lie well before it was recorded."),
+        text(cio_id="Permanent id of the person.", customer_id="The workspace's own id, if any."),
+        object_of(nested(IDENTIFIERS), customer_identifiers="The person, by each identifier."),
+        object_of(mapping_of(), data="Depends on the type."),
+    )
+
+    sequential = True
+
+    # Newest first by arrival, while what arrives may be dated back.
+    margin = DAY
+    kept = 30 * DAY
+
+    def slices(self) -> Iterable[None]:
+        """The log, unless all that is asked for has left it."""
+        if self.settings.end is None or self.settings.end > self.client.present - self.kept:
+            return (None,)
+        self.logger.warning("%s", self.shortfall())
+        return ()
+
+    def shortfall(self) -> str | None:
+        """The log goes back thirty days."""
+        oldest = self.client.present - self.kept
+        if (self.settings.start or BEGINNING) >= oldest:
+            return None
+        return errors.sync.log_too_short(rfc3339(oldest))
+
+    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
+        """Read on until a whole page is older than anything asked for."""
+        params = {"limit": 100, "deleted": "true"}
+        for page in self.client.pages("/v1/activities", "activities", params=params):
+            arrived = [arrival(row, self.client.present, self._oldest) for row in page]
+            yield page
+            if arrived and max(arrived) < self._oldest:
+                return
+
+    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
+        """The activity, with its person's permanent id at top level.
+
+        None outside a range that has an end: other ranges send it. Without an end all that is on a
+        page is sent, since it may be dated back.
+        """
+        start, end = self.settings.start or BEGINNING, self.settings.end
+        if end and not start <= self._moment(raw) < end:
+            return None
+        raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
+        return self.read(raw)
+
+    def finish_all(self) -> None:
+        """Everything up to the API's present has been read, or up to end_date."""
+        self.advance(self.settings.end or self.client.present)
+
+    @property
+    def _oldest(self) -> int:
+        return max(self.settings.start or BEGINNING, self._since or BEGINNING)
+
+    def _moment(self, row: dict[str, Any]) -> int:
+        return seconds(row, "timestamp") or self._oldest
+
+
+class OptOuts(CustomerioStream):
+    """Opt-outs: the people who opted out of SMS or WhatsApp, and of which senders."""
+
+    name = "opt_outs"
+    sequential = True
+    primary_keys = ("cio_id",)
+    schema = record(
+        text("cio_id", customer_id="The workspace's own id of the person, if any."),
+        array_of(
+            nested(text(channel="sms or whatsapp.", **{"from": "Sender opted out of."})), "optouts"
+        ),
+        key=primary_keys,
+    )
+
+    def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
+        """The register, page by page."""
+        return self.steady("/v1/optouts", "optouts", params={"limit": 1000})
+
+    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
+        """The person's opt-outs; here alone, the API may spell cio_id with a prefix."""
+        if isinstance(cio_id := raw.get("cio_id"), str):
+            raw["cio_id"] = cio_id.removeprefix("cio_")
+        return self.read(raw)
+
+
+class SubscriptionTopics(ListStream):
+    """Subscription topics: what people can subscribe to in the subscription center."""
+
+    name = "subscription_topics"
+    path = "/v1/subscription_topics"
+    records_key = "topics"
+    schema = record(
+        integer("id"),
+        text("name", "description", identifier="`topic_<id>`, as in people's preferences."),
+        boolean("subscribed_by_default"),
+    )
+
+
+class SubscriptionChannels(ListStream):
+    """Subscription channels: the channels that people can subscribe to."""
+
+    name = "subscription_channels"
+    path = "/v1/subscription_channels"
+    records_key = "channels"
+    schema = record(
+        integer("id"),
+        text("name", "description", type="email, twilio (SMS), push, in_app, whatsapp …"),
+        boolean("subscribed_by_default"),
+    )
+
+
+class SubscriptionPreferences(CustomerioStream):
+    """Subscription preferences: what each person subscribed to; one request a person."""
+
+    name = "subscription_preferences"
+    skip_missing_parents = True
+    reads_all_people = True
+    restricted_by = ("customers_filter",)
+    selected_by_default = False
+    primary_keys = ("cio_id",)
+    schema = record(
+        IDENTIFIERS,
+        boolean(unsubscribed="Opted out of everything, whatever the topics say."),
+        object_of(nested(text("title", "subtitle")), header="Texts of the preference page."),
+        array_of(
+            nested(integer("id"), text("name", "description"), boolean("subscribed")), "topics"
+        ),
+        key=primary_keys,
+    )
+
+    def slices(self) -> Iterator[str]:
+        """Everyone the people search finds."""
+        return chain.from_iterable(everyone(self))
+
+    def pages(self, piece: str) -> Iterator[Rows]:
+        """One person's preferences."""
+
+        def read(base: str) -> ParsedResponse:
+            path, params = f"{base}/subscription_preferences", {"id_type": "cio_id"}
+            return self.client.fetch("GET", path, params=params, expect="customer")
+
+        answer = person_paths(self.client).read("subscription_preferences", piece, read)
+        yield [answer.object("customer")]
+
+    def existing(self, pieces: list[str]) -> Callable[[str], bool]:
+        """Tells which people still have a profile."""
+        return known_people(self.client, pieces).__contains__
+
+    def record(self, raw: dict[str, Any], piece: str) -> Record | None:
+        """The preferences, by permanent id."""
+        raw["cio_id"] = piece
+        raw |= {**self.within(raw, "identifiers"), "cio_id": piece}
+        raw.pop("identifiers", None)
+        return self.read(raw)
+
+
+_SUPPRESSED = 1000
+_OVERLAP = 20
+_PASSES = 3
+
+
+def _follows(names: list[int], before: list[int]) -> bool:
+    """Whether a page begins among the last rows of the one before, which it should overlap.
+
+    If it begins earlier a row has entered before it, perhaps from a page that is still to be read.
+    """
+    return bool(names) and names[0] in before[-_OVERLAP:]
+
+
+class Suppressed(NamedTuple):
+    """One list of the e-mail provider: its type, and the sending domain if one is asked for."""
+
+    type: str
+    domain: str
+
+
+class EspSuppressions(CustomerioStream):
+    """ESP suppressions: addresses that the e-mail provider no longer delivers to, and why."""
+
+    name = "esp_suppressions"
+    restricted_by = ("esp_suppression_domains",)
+    primary_keys = ("suppression_type", "domain", "email")
+    schema = record(
+        text(
+            "email",
+            suppression_type="bounces, blocks, spam_reports or invalid_emails.",
+            domain="Sending domain, if esp_suppression_domains names any; else `*`.",
+            reason="The provider's words; may repeat the address.",
+            status="SMTP status.",
+        ),
+        timestamp(created="When the provider suppressed the address."),
+        key=primary_keys,
+    )
+
+    def slices(self) -> Iterator[Suppressed]:
+        """Four lists, of each domain if any is named."""
+        for domain in self.settings.esp_suppression_domains or ("",):
+            for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
+                yield Suppressed(kind, domain)
+
+    def pages(self, piece: Suppressed) -> Iterable[Rows]:
+        """One list: by page tokens for a domain, by offset for the whole workspace."""
+        if piece.domain:
+            path = f"/v1/esp/domains/{quoted(piece.domain)}/suppression/{piece.type}"
+            return self.steady(path, "suppressions", params={"limit": _SUPPRESSED})
+        return self._by_offset(f"/v1/esp/suppression/{piece.type}")
+
+    def record(self, raw: dict[str, Any], piece: Suppressed) -> Record | None:
+        """The address, with the list it is on; empty text is null to some targets, so no key."""
+        return self.read({**raw, "suppression_type": piece.type, "domain": piece.domain or "*"})
+
+    def _by_offset(self, path: str) -> Iterator[Rows]:
+        """The whole list; again from its beginning when it moved further than pages overlap."""
+        for _ in range(_PASSES):
+            if (yield from self._overlapping(path)):
+                return
+        self.moved()
+
+    def _overlapping(self, path: str) -> Generator[Rows, None, bool]:
+        """Pages that share rows; whether all share the same, so that none moved unseen."""
+        seen: set[object] = set()
+        before: list[int] = []
+        offset = 0
+        while True:
+            params = {"limit": _SUPPRESSED, "offset": offset}
+            page, _ = self.client.page(path, "suppressions", seen, params=params)
+            names = page.names()
+            yield page
+            if before and not _follows(names, before):
+                return False
+            if len(names) < _SUPPRESSED:
+                return True
+            before, offset = names, offset + _SUPPRESSED - _OVERLAP

@@ -1,0 +1,194 @@
+"""What sends messages: campaigns, newsletters, broadcasts, transactional messages."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.streams.lists import ListStream
+from tap_customerio.streams.reader import seconds
+from tap_customerio.streams.schema import (
+    array_of,
+    boolean,
+    integer,
+    nested,
+    object_of,
+    record,
+    text,
+    timestamp,
+)
+from tap_customerio.windows import BEGINNING, DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ACTION = nested(integer("id"), text(type="Kind of step: email, webhook, push …"))
+_SCHEDULE = (
+    timestamp("scheduled_start", "scheduled_stop"),
+    boolean("scheduled_start_should_backfill", "scheduled_stop_should_sunset"),
+)
+
+
+class Campaigns(ListStream):
+    """Campaigns: automated workflows that send messages to people who enter them."""
+
+    name = "campaigns"
+    path = "/v1/campaigns"
+    records_key = "campaigns"
+    replication_key = "updated"
+    schema = record(
+        integer("id", object_type_id="Object- and relationship-triggered campaigns only."),
+        text(
+            "name",
+            "description",
+            deduplicate_id="`<id>:<updated>`.",
+            type="Trigger kind, such as segment, event, date; the vendor means to remove it.",
+            state="running, draft or stopped.",
+            created_by="Who created it; may be personal data.",
+            event_name="Event-triggered campaigns only.",
+            event_type="Event-triggered campaigns only.",
+            date_attribute="Date-triggered campaigns only.",
+            frequency="Date-triggered campaigns only: once, monthly or yearly.",
+            timezone="Date-triggered campaigns only: an IANA zone.",
+            filter_object_attributes="JSON text.",
+            filter_relationship_attributes="JSON text.",
+            object_attribute_triggers="JSON text.",
+            relationship_attribute_triggers="JSON text.",
+        ),
+        timestamp(
+            "created",
+            updated="Last change of the campaign itself; changes of its actions do not count.",
+            first_started="First activation; null when never started.",
+        ),
+        boolean("active", use_customer_timezone="Date-triggered campaigns only."),
+        integer(
+            start_hour="Date-triggered campaigns only: 0 to 23.",
+            start_minutes="Date-triggered campaigns only: 0 to 59.",
+            webhook_id="Webhook-triggered campaigns only.",
+        ),
+        array_of(_ACTION, actions="Every step of the workflow, in short form."),
+        array_of(text(""), "tags"),
+        array_of(
+            integer(""),
+            filter_segment_ids="Segments that restrict the audience.",
+            trigger_segment_ids="Segments whose members enter.",
+        ),
+        object_of(
+            nested(
+                integer(type="0 or 1."),
+                text(person_filters="JSON text.", relationship_filters="JSON text."),
+            ),
+            audience="Who enters an object- or relationship-triggered campaign.",
+        ),
+        *_SCHEDULE,
+        array_of(_ACTION, msg_templates="Message templates, in short form; deprecated."),
+    )
+
+
+class Newsletters(ListStream):
+    """Newsletters: messages sent once to an audience ("one-time sends" in the app)."""
+
+    name = "newsletters"
+    path = "/v1/newsletters"
+    records_key = "newsletters"
+    page_size = 100
+    replication_key = "updated"
+    schema = record(
+        integer("id"),
+        text("name", deduplicate_id="`<id>:<updated>`.", type="Channel: email, push, in_app …"),
+        array_of(integer(""), content_ids="Content variants (languages, A/B tests)."),
+        timestamp("created", "updated", sent_at="Null until sent."),
+        array_of(text(""), "tags"),
+        array_of(integer(""), "recipient_segment_ids"),
+        integer("subscription_topic_id", "expires_after"),
+        text("recipient_file_error", "recipient_file_status"),
+    )
+
+
+class Broadcasts(ListStream):
+    """Broadcasts: campaigns that an API call triggers."""
+
+    name = "broadcasts"
+    path = "/v1/broadcasts"
+    records_key = "broadcasts"
+    replication_key = "updated"
+    schema = record(
+        integer(id="Shares its number space with campaigns."),
+        text(
+            "name",
+            "description",
+            deduplicate_id="`<id>:<updated>`.",
+            type="Always triggered_broadcast so far.",
+            state="running, draft or stopped.",
+            created_by="Who created it; may be personal data.",
+        ),
+        timestamp("created", "updated", first_started="Null when never started."),
+        boolean("active"),
+        array_of(_ACTION, actions="Every step of the workflow, in short form."),
+        array_of(_ACTION, msg_template_ids="Message templates, in short form; deprecated."),
+        array_of(text(""), "tags"),
+        *_SCHEDULE,
+    )
+
+
+class TransactionalMessages(ListStream):
+    """Transactional messages: templates for receipts, password resets and the like."""
+
+    name = "transactional_messages"
+    path = "/v1/transactional"
+    records_key = "messages"
+    replication_key = "updated_at"
+    schema = record(
+        integer("id"),
+        text("name", "description", trigger_name="Name that API calls may use in place of the id."),
+        boolean("send_to_unsubscribed", "link_tracking", "open_tracking", "hide_message_body"),
+        boolean(queue_drafts="Whether messages wait as drafts."),
+        timestamp("created_at", "updated_at"),
+    )
+
+
+SENDER_STREAMS: dict[str, type[ListStream]] = {
+    "campaign": Campaigns,
+    "newsletter": Newsletters,
+    "broadcast": Broadcasts,
+    "transactional": TransactionalMessages,
+}
+MESSAGES = {
+    *("email", "in_app", "inbox", "live_notification", "push", "slack", "sms", "twilio"),
+    *("webhook", "whatsapp"),
+}
+"""Types of actions that send something; only those count anything."""
+
+_LONGEST_SEND = 30 * DAY
+
+
+def last_send(sender: dict[str, Any]) -> int:
+    """When its last delivery may have been created; that is when all that follows is counted.
+
+    A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
+    """
+    if sender.get("state") == "draft" and not sender.get("first_started"):
+        return BEGINNING
+    if "sent_at" in sender:
+        stamps = [seconds(sender, name, sys.maxsize) or 0 for name in ("sent_at", "updated")]
+        return max(stamps) + _LONGEST_SEND
+    return sys.maxsize
+
+
+def parts(sender: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place of what a sender is made of, and what has its id, as its own row names it."""
+    for content in _listed(sender, "content_ids"):
+        yield "contents", {"id": content}
+    for action in _listed(sender, "actions"):
+        if not isinstance(action, dict):
+            yield "actions", {}
+        elif str(action.get("type")) in MESSAGES:
+            yield "actions", action
+
+
+def _listed(sender: dict[str, Any], name: str) -> list[Any]:
+    """A list inside a row; what is no list stands for parts that cannot be asked for."""
+    value = sender.get(name)
+    if isinstance(value, list):
+        return value
+    return [] if value in (None, "", "nil", {}) else [None]

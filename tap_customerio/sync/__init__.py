@@ -1,0 +1,1 @@
+"""A run: what is read, written, validated, counted and shown."""

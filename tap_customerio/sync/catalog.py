@@ -1,0 +1,91 @@
+"""What of a stream's schema is emitted: what the catalogue has, and selects."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.singerlib import Schema
+from singer_sdk.singerlib.catalog import Metadata
+
+from tap_customerio.streams.schema import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from singer_sdk.singerlib.catalog import CatalogEntry, MetadataMapping, SelectionMask
+
+
+Kind = dict[str, Any]
+Breadcrumb = tuple[str, ...]
+
+
+def emitted_schema(name: str, schema: Kind, metadata: MetadataMapping) -> Kind:
+    """The selected part of a schema, whether or not the stream itself is selected.
+
+    A test selects streams after the SDK has asked which of their fields are.
+    """
+    wanted = copy.deepcopy(metadata)
+    wanted.root.selected = True
+    return get_selected_schema(name, canonical(schema), wanted.resolve_selection())
+
+
+def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose entries have the replication method that their metadata choose.
+
+    The SDK reads only the entry's own, which discovery has filled in.
+    """
+    chosen: dict[str, Any] = copy.deepcopy(dict(catalog))
+    for entry in chosen.get("streams", ()):
+        for item in entry.get("metadata") or ():
+            if not item["breadcrumb"] and (method := item["metadata"].get("replication-method")):
+                entry["replication_method"] = method
+    return chosen
+
+
+def complete(entry: CatalogEntry, schema: Kind, keys: Iterable[str]) -> list[str]:
+    """Let a catalogue entry fit a stream; returns the fields that it lacks.
+
+    It may be cut by hand, or be of another version of the tap. What the target has not been
+    promised is not sent; keys always are. An entry may also do no more than select the stream.
+    """
+    if not entry.metadata:
+        entry.metadata.root.selected = True
+    known = entry.schema.to_dict()
+    if not known.get("properties"):
+        entry.schema = Schema.from_dict(schema)
+        return []
+    for key in keys:
+        known["properties"].setdefault(key, schema["properties"][key])
+        entry.metadata["properties", key] = Metadata(inclusion=Metadata.InclusionType.AUTOMATIC)
+    entry.schema = Schema.from_dict(known)
+    missing = list(_missing(schema, known))
+    for path in missing:
+        entry.metadata[path] = Metadata(
+            inclusion=Metadata.InclusionType.UNSUPPORTED, selected=False
+        )
+    return [".".join(path[1::2]) for path in missing]
+
+
+def fields(schema: Kind, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, Any]]:
+    """Every field of a schema and of the objects in it, by its breadcrumb."""
+    for name, kind in schema.get("properties", {}).items():
+        place = (*path, "properties", name)
+        yield place, kind
+        yield from fields(kind, place)
+
+
+def deselected(mask: SelectionMask) -> set[Breadcrumb]:
+    """Names of fields that are not selected, and of such members of objects that are, as paths."""
+    return {path[1::2] for path, chosen in mask.items() if path and not chosen and mask[path[:-2]]}
+
+
+def _missing(schema: Kind, known: Kind, path: Breadcrumb = ()) -> Iterator[Breadcrumb]:
+    members = known.get("properties", {})
+    for name, kind in schema.get("properties", {}).items():
+        place = (*path, "properties", name)
+        if name not in members:
+            yield place
+        elif members[name].get("properties"):
+            yield from _missing(kind, members[name], place)

@@ -1,0 +1,173 @@
+"""How far a run has come, for whoever watches it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tap_customerio.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tap_customerio.sync.progress_bars import Bars
+    from tap_customerio.tap import TapCustomerio
+
+logger = logging.getLogger("tap-customerio.progress")
+
+
+class Progress:
+    """Is told how far a run has come, never more often than once a page; keeps it to itself."""
+
+    draws = False
+
+    def __init__(self) -> None:
+        """Nothing has been read yet."""
+        self.done: list[str] = []
+
+    def __enter__(self) -> Self:
+        """The run begins."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The run has ended."""
+
+    def begin(self, stream: str) -> None:
+        """A stream begins."""
+
+    def page(self, stream: str, rows: int) -> None:
+        """So many records of a page have been written."""
+
+    def slice(self, stream: str, piece: Any) -> None:
+        """All records of a slice have been written."""
+
+    def end(self, stream: str, *, done: bool = True) -> None:
+        """A stream ends before its last state; `done` if its whole range has been written."""
+        if done:
+            self.done.append(stream)
+
+
+def drawn() -> type[Bars] | None:
+    """What draws bars on a terminal; None where stderr is none."""
+    if sys.stderr is None or not sys.stderr.isatty() or "MELTANO_PROJECT_ROOT" in os.environ:
+        return None
+    from tap_customerio.sync.progress_bars import Bars  # noqa: PLC0415 - a sync into a pipe starts faster
+
+    return Bars
+
+
+class Meter(Protocol):
+    """The figures that a display shows beside the streams."""
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far."""
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that are allowed at present."""
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which the API wants no request."""
+
+    def end(self, stream: str) -> int:
+        """The end of the range that is read of a stream, in unix seconds."""
+
+
+class TapMeter:
+    """Those of one tap."""
+
+    def __init__(self, tap: TapCustomerio) -> None:
+        """Nothing is asked yet."""
+        self._tap = tap
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far."""
+        return self._tap.client.requests.total()
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that are allowed at present."""
+        return self._tap.client.pace.rate
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which the API wants no request."""
+        return self._tap.client.pace.pause
+
+    def end(self, stream: str) -> int:  # noqa: ARG002 - the same for all
+        """The end of the range, or the present if that comes first."""
+        present = self._tap.client.present
+        return min(self._tap.settings.end or present, present)
+
+
+class Tally:
+    """What has been done of one stream; of one that is read by windows, from when until when."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.slices = 0
+        self.rows = 0
+        self.walked: Window | None = None
+
+    def slice(self, piece: Any) -> None:
+        """Count a slice."""
+        self.slices += 1
+        if isinstance(piece, Window):
+            self.walked = Window(self.walked.start if self.walked else piece.start, piece.end)
+
+    def __str__(self) -> str:
+        """In words."""
+        until = "" if self.walked is None else f", until {rfc3339(self.walked.end)}"
+        return f"{self.slices:,} slices and {self.rows:,} rows done{until}"
+
+
+class LogProgress(Progress):
+    """A line now and then for the streams that have come further, and one at the end of each."""
+
+    every = 10.0
+
+    def __init__(self, meter: Meter) -> None:
+        """Speak of the pace, too."""
+        super().__init__()
+        self._meter = meter
+        self._tallies: dict[str, Tally] = {}
+        self._moved: set[str] = set()
+        self._said = self._measured = time.monotonic()
+        self._requests = 0
+
+    def begin(self, stream: str) -> None:
+        """Count anew."""
+        self._tallies[stream] = Tally()
+
+    def page(self, stream: str, rows: int) -> None:
+        """Count, and speak if it is time."""
+        self._tallies[stream].rows += rows
+        self._moved.add(stream)
+        if time.monotonic() - self._said >= self.every:
+            self._say("; ".join(f"{name}: {self._tallies[name]}" for name in sorted(self._moved)))
+            self._moved.clear()
+
+    def slice(self, stream: str, piece: Any) -> None:
+        """Count, and speak if it is time."""
+        self._tallies[stream].slice(piece)
+        self.page(stream, 0)
+
+    def end(self, stream: str, *, done: bool = True) -> None:
+        """Log it."""
+        super().end(stream, done=done)
+        finished = "finished" if done else "not finished"
+        self._say(f"{stream}: {finished}, {self._tallies[stream]}")
+        self._moved.discard(stream)
+
+    def _say(self, what: str) -> None:
+        now, requests = time.monotonic(), self._meter.requests
+        speed = (requests - self._requests) / max(now - self._measured, 1e-9)
+        rate = self._meter.rate
+        logger.info("%s; %.1f requests/s of %.1f, %d in all", what, speed, rate, requests)
+        self._said, self._measured, self._requests = now, now, requests

@@ -1,0 +1,246 @@
+"""What a user hands over, checked before anything is asked: variables, catalogue and state."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import math
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import IO, TYPE_CHECKING, Any
+
+import jsonschema
+from singer_sdk.configuration._dict_config import parse_environment_config
+
+from tap_customerio import errors
+from tap_customerio.sync.catalog import fields
+from tap_customerio.windows import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_customerio.streams.base import CustomerioStream
+
+    Kinds = Mapping[str, type[CustomerioStream]]
+
+_TRUE = {"true", "1", "yes", "on"}
+_METHOD = {"enum": ["FULL_TABLE", "INCREMENTAL", None]}
+_CATALOG = {
+    "type": "object",
+    "required": ["streams"],
+    "properties": {
+        "streams": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["tap_stream_id"],
+                "properties": {
+                    "tap_stream_id": {"type": "string"},
+                    "schema": {"type": "object"},
+                    "key_properties": {"type": ["array", "null"], "items": {"type": "string"}},
+                    "replication_key": {"type": ["string", "null"]},
+                    "replication_method": _METHOD,
+                    "metadata": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["breadcrumb", "metadata"],
+                            "properties": {
+                                "breadcrumb": {"type": "array", "items": {"type": "string"}},
+                                "metadata": {
+                                    "type": "object",
+                                    "properties": {"replication-method": _METHOD},
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+
+logger = logging.getLogger("tap-customerio.inputs")
+
+
+def environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Settings from the environment, each as its type says; one that cannot be stays a text."""
+    texts = {"properties": {name: {"type": "string"} for name in schema["properties"]}}
+    found: dict[str, Any] = parse_environment_config(texts, prefix)
+    return {name: _typed(text, schema["properties"][name]) for name, text in found.items()}
+
+
+def with_numbers(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings, but numbers for digits where the schema wants numbers.
+
+    Meltano hands decimals over as text.
+    """
+    found = dict(config)
+    for name, value in config.items():
+        kinds = schema["properties"].get(name, {}).get("type", ())
+        if isinstance(value, str) and {"integer", "number"}.intersection(kinds):
+            with suppress(ValueError):
+                number = json.loads(value)
+                if type(number) in {int, float} and math.isfinite(number):
+                    found[name] = number
+    return found
+
+
+def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
+    """The same catalogue.
+
+    Raises:
+        TapError: When it is none, or is for other streams than this tap's.
+    """
+    if file is None:
+        return None
+    text = file.read()
+    catalog = _object(text, "catalogue")
+    for error in jsonschema.Draft7Validator(_CATALOG).iter_errors(catalog):
+        place = ".".join(str(step) for step in error.absolute_path) or "its top"
+        raise errors.inputs.bad_catalog(place, _expected(error))
+    chosen = [entry for entry in catalog["streams"] if _selected(entry, kinds)]
+    for entry in chosen:
+        _check_entry(entry, kinds)
+    if not chosen:
+        logger.warning("The catalogue selects no stream: nothing will be read.")
+    return io.StringIO(text)
+
+
+def check_selection(variables: Mapping[str, str], kinds: Kinds) -> None:
+    """Check the `select` rules of Meltano, which passes them on, and ignores what fits nothing.
+
+    Raises:
+        TapError: When a rule fits no stream, or no field.
+    """
+    for extra in ("SELECT", "SELECT_FILTER"):
+        with suppress(ValueError):
+            rules = json.loads(variables.get(f"MELTANO_EXTRACT__{extra}", "[]"))
+            texts = [str(rule) for rule in rules] if isinstance(rules, list) else []
+            for rule in texts:
+                _check_rule(rule, texts, kinds)
+
+
+def checked_state(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
+    """The same state.
+
+    Raises:
+        TapError: When reading on from it is not possible: starting anew must be the user's choice.
+    """
+    if file is None:
+        return None
+    text = file.read()
+    state = _object(text, "state")
+    bookmarks = state.get("bookmarks", {} if not state else None)
+    if not isinstance(bookmarks, dict):
+        raise errors.inputs.bad_state()
+    foreign = sorted(bookmarks.keys() - kinds.keys())
+    if foreign and len(foreign) == len(bookmarks):
+        raise errors.inputs.foreign_state(foreign)
+    if foreign:
+        logger.warning("The state has bookmarks of streams that are unknown: %s", foreign)
+    for name in bookmarks.keys() & kinds.keys():
+        _check_bookmark(name, bookmarks[name], kinds[name])
+    return io.StringIO(text)
+
+
+def _object(text: str, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"look at line {error.lineno}, column {error.colno}"
+        raise errors.inputs.no_object(what, place) from None
+    except (RecursionError, ValueError):
+        raise errors.inputs.no_object(what, "it nests too deeply") from None
+    if not isinstance(found, dict):
+        raise errors.inputs.no_object(what, "it must begin with { and end with }")
+    return found
+
+
+def _typed(text: str, schema: Mapping[str, Any]) -> Any:
+    kinds = schema.get("type", [])
+    if "string" in kinds:
+        return text
+    if "boolean" in kinds:
+        return text.lower() in _TRUE
+    with suppress(ValueError):
+        return json.loads(text)
+    is_list = "array" in kinds and "string" in schema["items"].get("type", [])
+    return text.split(",") if is_list else text
+
+
+def _expected(error: jsonschema.ValidationError) -> str:
+    """What a part of a catalogue should be; what it is may be long."""
+    wanted: Any = error.validator_value
+    if error.validator == "required":
+        return f"an object with {', '.join(wanted)}"
+    names = [wanted] if isinstance(wanted, str) else wanted
+    return " or ".join(str(name) for name in names if name not in {None, "null"})
+
+
+def _selected(entry: dict[str, Any], kinds: Kinds) -> bool:
+    for item in entry.get("metadata", ()):
+        if not item["breadcrumb"]:
+            told = item["metadata"]
+            return bool(told.get("selected", told.get("selected-by-default", False)))
+    return entry["tap_stream_id"] in kinds
+
+
+def _check_entry(entry: dict[str, Any], kinds: Kinds) -> None:
+    name = entry["tap_stream_id"]
+    if name not in kinds:
+        raise errors.inputs.unknown_stream(name)
+    _check_fields(entry, kinds[name])
+    wanted, own = entry.get("replication_key"), _replication_key(kinds[name])
+    if wanted is not None and wanted != own:
+        raise errors.inputs.other_replication_key("catalogue", name, wanted, own)
+
+
+def _check_fields(entry: dict[str, Any], kind: type[CustomerioStream]) -> None:
+    """A rule for a field that neither the stream nor the catalogue has protects nothing."""
+    own = dict(fields(kind.schema))
+    known = own.keys() | {path for path, _ in fields(entry.get("schema", {}))}
+    for item in entry.get("metadata", ()):
+        path = tuple(item["breadcrumb"])
+        parents = (own.get(path[:end], {}) for end in range(2, len(path), 2))
+        is_open = any("additionalProperties" in parent for parent in parents)
+        if path and path not in known and not is_open and "selected" in item["metadata"]:
+            names = [".".join(each[1::2]) for each in own]
+            raise errors.inputs.unknown_field("catalogue", kind.name, ".".join(path[1::2]), names)
+
+
+def _check_rule(rule: str, rules: list[str], kinds: Kinds) -> None:
+    stream, _, field = rule.lstrip("!~").strip().partition(".")
+    found = [kind for name, kind in kinds.items() if fnmatchcase(name, stream)]
+    if not found:
+        raise errors.inputs.unknown_selection(rule, stream, kinds)
+    names = {".".join(path[1::2]) for kind in found for path, _ in fields(kind.schema)}
+    if field and not any(fnmatchcase(name, field) for name in names):
+        whole = rule.removesuffix(".*")  # of what has no declared members, and so is whole as it is
+        if not rule.startswith("!") and any(
+            fnmatchcase(whole, other) for other in {*rules} - {rule}
+        ):
+            return
+        raise errors.inputs.unknown_field("rule of select", stream, field, sorted(names))
+
+
+def _check_bookmark(name: str, bookmark: Any, kind: type[CustomerioStream]) -> None:
+    key = _replication_key(kind)
+    if not isinstance(bookmark, dict):
+        raise errors.inputs.bad_bookmark(name)
+    if key is None or not bookmark:
+        return
+    wanted: object = bookmark.get("replication_key", key)
+    value: Any = bookmark.get("replication_key_value")
+    if wanted != key:
+        raise errors.inputs.other_replication_key("state", name, wanted, key)
+    try:
+        parse(value)
+    except (OverflowError, TypeError, ValueError):
+        raise errors.inputs.bad_bookmark(name) from None
+
+
+def _replication_key(kind: type[CustomerioStream]) -> str | None:
+    key: object = kind.replication_key
+    return key if isinstance(key, str) else None
