@@ -26,7 +26,7 @@ WORKFLOWS = {
     path.stem: yaml.safe_load(path.read_text())
     for path in (ROOT / ".github" / "workflows").glob("*.yml")
 }
-PARTS = set(re.findall(r"^      (\w+)\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
+PARTS = set(re.findall(r"^    (\w+)\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
 
 
 def metadata() -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import socket
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+from documented import line
 from e2e.processes import ROOT, environment, installed, run, wait_until
 
 if TYPE_CHECKING:
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = Path(__file__).with_name("cluster")
 DOCUMENT = ROOT / "docs" / "cluster.md"
-
-
-def documented(program: str) -> str:
-    """The only command of the document that begins so."""
-    blocks = "".join(re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL))
-    lines = blocks.replace("\\\n", "").splitlines()
-    [command] = [line for line in lines if line.startswith(program)]
-    return command
 
 
 class Stack:
@@ -117,7 +109,7 @@ class Stack:
 
 
 def _shell(program: str, *more: str) -> list[str]:
-    return ["sh", "-c", f"exec {documented(program)} {shlex.join(more)}"]
+    return ["sh", "-c", f"exec {line(program, 'docs/cluster.md')} {shlex.join(more)}"]
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,0 +1,133 @@
+"""Commands of README and docs with a target, a database, Redis or Meltano, as they are written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from documented import inline, line
+from e2e.processes import ROOT, environment, run, write
+from e2e.project import settings
+from harness import config_for, few_senders
+
+from tap_customerio.windows import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from e2e.project import Project
+    from e2e.warehouse import Warehouse
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.e2e
+
+SINCE, NOW = parse("2024-11-01"), parse("2025-01-15")
+END = parse("2025-01-01")
+
+
+@dataclass
+class Place:
+    """A folder to type in, of a workspace whose past the commands of the docs are about."""
+
+    folder: Path
+    box: Sandbox
+
+    def type(self, text: str, *programs: str, **variables: str) -> str:
+        """Run a line in a shell; gives what it printed."""
+        path = os.pathsep.join([*programs, sysconfig.get_path("scripts"), os.environ["PATH"]])
+        command = ["sh", "-euc", text]
+        return run(command, cwd=self.folder, env=environment(PATH=path, **variables)).printed
+
+    def load_into(self, warehouse: Warehouse) -> None:
+        """Write the target's configuration."""
+        schema = {"default_target_schema": warehouse.schema}
+        write(self.folder / "target.json", {**warehouse.place, **schema})
+
+    def sent(self) -> int:
+        """Deliveries of the range that the commands name."""
+        return self.box.workspace.count_deliveries(SINCE, END, now=NOW)
+
+
+@pytest.fixture
+def place(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> Place:
+    """With its configuration."""
+    space = few_senders(since=SINCE, per_day=3, people=9)
+    box = make_sandbox(now=NOW, workspace=space)
+    write(tmp_path / "config.json", config_for(box))
+    return Place(tmp_path, box)
+
+
+def test_a_backfill_into_duckdb(
+    place: Place, make_warehouse: Callable[[str, Path], Warehouse]
+) -> None:
+    warehouse = make_warehouse("duckdb", place.folder)
+    place.load_into(warehouse)
+    place.type(line("tap-customerio backfill --config config.json"))
+    assert warehouse.counts()["messages"] == place.sent()
+
+
+def test_a_backfill_through_several_pipes(
+    place: Place, make_warehouse: Callable[[str, Path], Warehouse]
+) -> None:
+    warehouse = make_warehouse("postgres", place.folder)
+    place.load_into(warehouse)
+    place.type(line("tap-customerio backfill --config", "docs/backfills.md"))
+    assert warehouse.counts()["messages"] == place.sent()
+
+
+def test_a_share_of_a_backfill(
+    place: Place, make_warehouse: Callable[[str, Path], Warehouse], redis_url: str
+) -> None:
+    place.load_into(make_warehouse("postgres", place.folder))
+    shared = line("export TAP_CUSTOMERIO_RATE_LIMIT_URL=").replace(
+        "redis://10.0.0.5:6379/0", f"{redis_url}/7"
+    )
+    share = line("tap-customerio backfill --config ENV")
+    account = {
+        "TAP_CUSTOMERIO_APP_API_KEY": place.box.app_api_key,
+        "TAP_CUSTOMERIO_API_URL": place.box.url,
+    }
+    place.type(f"{shared}\n{share}", **account)
+    [state] = place.folder.glob("backfill_*.json")
+    assert "3" in state.name
+    assert "messages" in state.read_text()
+
+
+def test_a_job_of_the_meltano_project(
+    place: Place, project: Project, make_warehouse: Callable[[str, Path], Warehouse]
+) -> None:
+    warehouse = make_warehouse("postgres", place.folder)
+    [command] = [text for _, text in inline() if text.startswith("meltano run hourly")]
+    url = {"TARGET_POSTGRES_SQLALCHEMY_URL": warehouse.place["sqlalchemy_url"]}
+    project.meltano(*command.split()[1:], **settings(place.box, ["messages"]), **url)
+    expected = place.box.workspace.count_deliveries(SINCE, NOW, now=NOW)
+    assert warehouse.counts()["messages"] == expected
+
+
+def test_the_hub_definition_can_be_added_to_a_project(place: Place, project: Project) -> None:
+    parts = ("docs", "tap_customerio", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE")
+    clone = place.folder.with_name("tap-customerio")
+    clone.mkdir()
+    for part in parts:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, clone / part)
+    (place.folder / "meltano.yml").write_text("send_anonymous_usage_stats: false\n")
+    variables = {**project.variables, "MELTANO_PROJECT_ROOT": str(place.folder)}
+    meltano = str(Path(project.program).parent)
+    place.type(line("sed ", "docs/meltano.md"), meltano, **variables)
+    place.type(line("meltano add", "docs/meltano.md"), meltano, **variables)
+    [added] = yaml.safe_load((place.folder / "meltano.yml").read_text())["plugins"]["extractors"]
+    whole: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "tap-customerio.yml").read_text())
+    assert [setting["name"] for setting in added["settings"]] == [
+        setting["name"] for setting in whole["settings"]
+    ]
+    about = place.type("meltano invoke tap-customerio --version", meltano, **variables)
+    assert "tap-customerio" in about
+    assert project.strangers.calls == []

@@ -1,0 +1,168 @@
+"""Every command that README and docs tell people to type is run, or there is a reason not to."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from documented import ROOT, TAP, fenced, inline, line
+from harness import NOW, config_for, few_senders
+from terminal import typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from terminal import Screen
+
+    from tap_customerio.sandbox import Sandbox
+
+ADA = "tap-customerio privacy {} --email ada@example.com --output ada-{}"
+BEFORE = {"opt-in": ADA.format("opt-out", "out"), "unsuppress": ADA.format("erase", "erased")}
+"""What has to be done before a command makes sense."""
+
+JSONL = "test_the_readme_keeps_the_state_of_a_run_that_had_none"
+MELTANO = "test_meltanos_hourly_state_is_none_of_a_backfills_business"
+CLUSTER = "test_every_partition_succeeds_though_runs_fail_and_die"
+CI = "CI runs it in a clean checkout: .ci/run "
+TAKES = "not run: takes minutes, and writes or prints figures; the file is there"
+EXTRAS = "not run: takes minutes; the extra is there, and the tests' own extra holds it"
+DEV = "not run yet: needs a head and a daemon"
+PART = "not run: part of a command, which is in full in the block beside it"
+SHAPE = "not run: the shape of a command; one in full is run"
+BACKFILL = "tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01"
+
+ELSEWHERE = {
+    # README
+    "python3 -m venv .venv && .venv/bin/pip install -q '.[demo]'": CI + "demo",
+    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'": CI + "tests",
+    "uv tool install . ": CI + "install",
+    "tap-customerio --config config.json | target-jsonl": JSONL,
+    "tail -n 1 states.jsonl": JSONL,
+    "tap-customerio --config config.json --state state.json | target-jsonl": JSONL,
+    "pip install '.[sandbox]' meltano && meltano install": CI + "meltano",
+    "tap-customerio sandbox --port 8765 &": CI + "meltano",
+    "meltano --environment sandbox run": CI + "meltano",
+    "meltano run hourly-sync": "test_a_job_of_the_meltano_project",
+    "meltano add --from-ref": "test_the_hub_definition_can_be_added_to_a_project",
+    f"{BACKFILL} --stream": "test_a_backfill_into_duckdb",
+    "meltano invoke tap-customerio:backfill": MELTANO,
+    "export TAP_CUSTOMERIO_RATE_LIMIT_URL=": "test_a_share_of_a_backfill",
+    "tap-customerio backfill --config ENV": "test_a_share_of_a_backfill",
+    "pytest -n 2 -m": CI + "fast",
+    "pip install -e '.[lint]' && ruff check && mypy": CI + "lint",
+    "python tests/": TAKES,
+    # docs
+    f"{BACKFILL} --target": "test_a_backfill_through_several_pipes",
+    "tap-customerio backfill --shard 1/2": PART,
+    "tap-customerio backfill … | target …": SHAPE,
+    "tap-customerio privacy access … --output DIR": SHAPE,
+    "dagster dev": DEV,
+    "dagster asset materialize ": DEV,
+    "dagster job backfill": DEV,
+    "export DAGSTER_HOME=": DEV,
+    "dagster instance migrate": CLUSTER,
+    "dagster code-server start": CLUSTER,
+    "dagster-daemon run": CLUSTER,
+    "dagster-webserver ": CLUSTER,
+    "dagster-celery worker start": CLUSTER,
+    "dagster-graphql ": CLUSTER,
+    "printf 'email:": "test_the_evidence_can_be_checked_as_it_is_written",
+    "sed ": "test_the_hub_definition_can_be_added_to_a_project",
+    "pipx install": CI + "install",
+    "python3 -m venv tap": CI + "install",
+    "python3 -m venv target": CI + "install",
+    "uv tool install '.[duckdb]'": PART,
+    "pip install . #": CI + "demo",
+    "pip install '.[cluster]'": EXTRAS,
+    "pip install '.[dagster]'": EXTRAS,
+}
+"""Where the commands that begin so are run, or why not."""
+
+
+def is_alone(text: str) -> bool:
+    """Whether it is this program, and nothing beside it."""
+    return text.startswith("tap-customerio ") and not re.search(r"[|&…]|--target|--shard", text)
+
+
+ALONE = sorted({text for _, text in fenced() + inline() if is_alone(text)})
+OTHERS = sorted({text for _, text in fenced() + inline() if not is_alone(text)})
+
+
+def is_name(words: list[str]) -> bool:
+    """Whether there is nothing but a command's name."""
+    found: click.Command | None = TAP
+    for word in words:
+        if not isinstance(found, click.Group):
+            return False
+        found = found.get_command(click.Context(found), word)
+    return found is not None
+
+
+@pytest.fixture
+def folder(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder with a configuration, of a workspace that knows Ada."""
+    box = make_sandbox(workspace=few_senders(per_day=4, people=12))
+    keys = {"site_id": box.site_id, "track_api_key": box.track_api_key}
+    config = config_for(box, track_api_url=box.track_url, **keys)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.chdir(tmp_path)
+    assert box.workspace.register.identify({"id": "ada", "email": "ada@example.com"}, at=NOW)
+    return tmp_path
+
+
+def run(text: str) -> Screen:
+    """Type a command at a keyboard, where everything is agreed to."""
+    words = shlex.split(text, comments=True)[1:]
+    return typed(*words, *(["--help"] if is_name(words) else []), answers=["y"] * 9)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("text", ALONE)
+def test_a_command_works_as_it_is_written(text: str) -> None:
+    for word, first in BEFORE.items():
+        if f" {word} --" in text:
+            assert run(first).code == 0
+    screen = run(text)
+    assert screen.code == 0, screen.err + screen.out
+
+
+def test_the_evidence_can_be_checked_as_it_is_written(folder: Path) -> None:
+    assert shutil.which("openssl"), "needs openssl"
+    assert run(ADA.format("erase", "erased")).code == 0
+    check = line("printf 'email:", "docs/privacy.md")
+    printed = subprocess.run(check, shell=True, check=True, capture_output=True, text=True).stdout
+    [hashed] = re.findall(r"[0-9a-f]{64}", printed)
+    known = json.loads((folder / "ada-erased" / "evidence.json").read_text())
+    assert known["request"] == {"type": "email", "hash": hashed}
+
+
+def test_every_other_command_is_run_elsewhere_or_has_a_reason() -> None:
+    known = sorted(ELSEWHERE, key=len, reverse=True)
+    found = {text: next(filter(text.startswith, known), None) for text in OTHERS}
+    assert [text for text, beginning in found.items() if not beginning] == [], "say where it is run"
+    assert set(known) - set(found.values()) == set(), "no longer written anywhere"
+
+
+@pytest.mark.parametrize(("beginning", "where"), ELSEWHERE.items())
+def test_a_command_is_where_it_is_said_to_be(beginning: str, where: str) -> None:
+    texts = [text for text in OTHERS if text.startswith(beginning)]
+    if where.startswith("test_"):
+        tests = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+        assert any(f"\ndef {where}(" in text for text in tests)
+    elif where.startswith(CI):
+        assert f"\n    {where.removeprefix(CI)})" in (ROOT / ".ci" / "run").read_text()
+    else:
+        assert where.startswith("not run")
+    for script in re.findall(r"^python (\S+\.py)", "\n".join(texts), re.MULTILINE):
+        assert (ROOT / script).exists()
+    for extra in re.findall(r"\.\[(\w+)\]", "\n".join(texts)):
+        assert f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text()
