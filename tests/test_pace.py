@@ -4,55 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tap_customerio.ratelimit.limiter import RateLimiter
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-def _grants(pace: RateLimiter, count: int, threads: int = 8) -> list[float]:
-    granted: list[float] = []
+SECOND = 1.025
+"""What any ten requests of 10 a second take at least, when they leave."""
 
-    def take() -> None:
-        for _ in range(count // threads):
-            pace.wait()
-            granted.append(time.monotonic())
-
-    workers = [threading.Thread(target=take) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return sorted(granted)
-
-
-def test_grants_are_spaced_for_any_number_of_threads() -> None:
-    granted = _grants(RateLimiter(100), 80)
-    gaps = [later - earlier for earlier, later in zip(granted, granted[10:], strict=False)]
-    assert min(gaps) > 10 * 0.0100  # ten grants never take less than ten spaces
-    assert granted[-1] - granted[0] >= 79 * 0.0104 * 0.99
-
-
-def test_waiting_for_others_does_not_bunch_what_comes_after() -> None:
-    pace = RateLimiter(50)
-    pace.wait()
-    time.sleep(0.2)
-    granted = []
-    for _ in range(3):
-        pace.wait()
-        granted.append(time.monotonic())
-    assert granted[1] - granted[0] >= 0.017  # a turn may be used a little late
-    assert granted[2] - granted[1] >= 0.017
+delays = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.1), st.floats(0, 3)), max_size=60)
 
 
 class Watch:
-    """A clock that a test sets."""
+    """A clock that a test sets, and by which threads wake up late."""
 
-    now = 1024.0
+    def __init__(self) -> None:
+        """Nobody wakes up late."""
+        self.now = 1024.0
+        self.late: Iterator[float] = cycle([0.0])
 
     def monotonic(self) -> float:
         """What it shows."""
         return self.now
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """In place of a condition's, which a bound method is not told."""
+        self.now += (timeout or 0.0) + next(self.late, 0.0)
+        return True
 
 
 @pytest.fixture
@@ -63,20 +48,84 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     return watch
 
 
-def test_the_pace_is_96_per_cent_of_the_limit(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def wait(_: threading.Condition, timeout: float | None = None) -> bool:
-        watch.now += timeout or 0.0
-        return True
+@pytest.fixture
+def asleep(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """The same, by which threads also wait."""
+    monkeypatch.setattr(threading.Condition, "wait", watch.wait)
+    return watch
 
-    monkeypatch.setattr(threading.Condition, "wait", wait)
+
+def _send(pace: RateLimiter, watch: Watch, writing: Iterable[float]) -> list[float]:
+    """When requests leave that take so long from their turn to the socket."""
+    left = []
+    for delay in writing:
+        with pace.turn():
+            watch.now += delay
+            left.append(watch.now)
+    return left
+
+
+def _dues(pace: RateLimiter, count: int, threads: int = 8) -> list[float]:
+    dues: list[float] = []
+
+    def take() -> None:
+        dues.extend(pace.wait().due for _ in range(count // threads))
+
+    workers = [threading.Thread(target=take) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sorted(dues)
+
+
+def test_any_number_of_threads_get_turns_of_their_own_at_a_distance() -> None:
+    dues = _dues(RateLimiter(100), 160)
+    assert len(set(dues)) == 160
+    gaps = [later - earlier for earlier, later in zip(dues, dues[50:], strict=False)]
+    assert min(gaps) >= 0.499  # fifty take half a second and never less, whoever wakes up late
+
+
+@settings(max_examples=50)
+@given(wakes=delays, writes=delays)
+def test_no_second_has_an_eleventh_request_however_late_threads_are(
+    wakes: list[float], writes: list[float]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        watch = Watch()
+        watch.late = iter(wakes)
+        patch.setattr("tap_customerio.ratelimit.limiter.time", watch)
+        patch.setattr("tap_customerio.ratelimit.budget.time", watch)
+        patch.setattr(threading.Condition, "wait", watch.wait)
+        left = _send(RateLimiter(10), watch, [*writes, *[0.0] * 120])
+    gaps = [later - earlier for earlier, later in zip(left, left[10:], strict=False)]
+    assert min(gaps) >= SECOND
+    # Once nobody is late any more, the pace is what it was.
+    assert left[-1] - left[-51] < 50 / 9.5
+
+
+def test_requests_that_leave_late_do_not_delay_those_after_them(asleep: Watch) -> None:
+    asleep.late = cycle([0.0, 0.0, 0.045])
+    left = _send(RateLimiter(10), asleep, [0.0] * 400)
+    assert 399 / (left[-1] - left[0]) > 9.5
+
+
+def test_waiting_for_others_does_not_bunch_what_comes_after(asleep: Watch) -> None:
+    pace = RateLimiter(50)
+    pace.wait()
+    asleep.now += 0.2
+    dues = [pace.wait().due for _ in range(3)]
+    gaps = [later - earlier for earlier, later in pairwise(dues)]
+    assert gaps == pytest.approx([1 / pace.rate] * 2)
+
+
+def test_the_pace_is_97_per_cent_of_the_limit(asleep: Watch) -> None:
     pace = RateLimiter(10)
     pace.wait()
-    began = watch.now
-    for _ in range(96):
+    began = asleep.now
+    for _ in range(97):
         pace.wait()
-    assert watch.now - began == pytest.approx(10)
+    assert asleep.now - began == pytest.approx(10)
 
 
 def test_giving_way_holds_everyone_back() -> None:

@@ -1,17 +1,22 @@
-"""A bound on the time of a whole answer: a socket's own timeout begins again with every byte."""
+"""Connections that send at their turn, and bound the time of a whole answer.
+
+A socket's own timeout begins again with every byte.
+"""
 
 from __future__ import annotations
 
 import http.client
 import io
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
+from urllib3.util.connection import is_connection_dropped
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from _typeshed import WriteableBuffer
 
@@ -59,17 +64,48 @@ class _BoundedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock))
 
 
-@cache
-def _bounded(kind: type[http.client.HTTPConnection]) -> type[http.client.HTTPConnection]:
-    return type(kind.__name__, (kind,), {"response_class": _BoundedResponse})
+class _Connection:
+    """Bounds the time of answers, and sends a request at its turn, once the server is reached.
+
+    Connecting takes a different time each time: turns taken before would bunch requests.
+    """
+
+    response_class = _BoundedResponse
+    turn: Callable[[], AbstractContextManager[None]]
+    _is_used = False
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._is_used = False
+
+    def request(self: Any, *arguments: Any, **options: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        with self.turn():
+            # Closed while it waited. (Behind a proxy, only urllib3's pool can connect again.)
+            if self._is_used and self.proxy is None and is_connection_dropped(self):
+                self.close()
+                self.connect()
+            super().request(*arguments, **options)  # type: ignore[misc]
+        self._is_used = True
 
 
-class BoundedAdapter(HTTPAdapter):
-    """Bounds the time of whole answers, headers included."""
+class PacedAdapter(HTTPAdapter):
+    """Sends each request at its turn, and bounds the time of whole answers, headers included."""
+
+    def __init__(self, turn: Callable[[], AbstractContextManager[None]]) -> None:
+        """Each request is sent within a `turn`."""
+        super().__init__()
+        self._turn = turn
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         """The pool of a host or proxy; connections that are none, as in recordings, stay."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        if issubclass(pool.ConnectionCls, http.client.HTTPConnection):
-            pool.ConnectionCls = _bounded(pool.ConnectionCls)
+        kind = pool.ConnectionCls
+        if not issubclass(kind, http.client.HTTPConnection):
+            with self._turn():
+                return pool
+        if not issubclass(kind, _Connection):
+            members = {"turn": staticmethod(self._turn)}
+            pool.ConnectionCls = type(kind.__name__, (_Connection, kind), members)
         return pool

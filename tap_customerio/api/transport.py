@@ -19,7 +19,7 @@ import requests
 import urllib3
 
 from tap_customerio import errors
-from tap_customerio.api.deadline import BoundedAdapter
+from tap_customerio.api.deadline import PacedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,18 +134,6 @@ class Bearer(requests.auth.AuthBase):
         return request
 
 
-class _PacedAdapter(BoundedAdapter):
-    """Waits for its turn at the last moment, so that turns and requests keep the same distance."""
-
-    def __init__(self, pace: RateLimiter) -> None:
-        super().__init__()
-        self._pace = pace
-
-    def send(self, *arguments: Any, **options: Any) -> requests.Response:
-        self._pace.wait()
-        return super().send(*arguments, **options)
-
-
 class Transport:
     """Sends requests at a common pace, each on a session that no other thread is using."""
 
@@ -201,7 +189,7 @@ class Transport:
         except IndexError:
             session = requests.Session()
             for scheme in ("https://", "http://"):
-                session.mount(scheme, _PacedAdapter(self._pace))
+                session.mount(scheme, PacedAdapter(self._pace.turn))
             session.headers["User-Agent"] = self._settings.user_agent
             session.headers["Content-Type"] = "application/json"
         try:

@@ -6,29 +6,40 @@ import heapq
 import itertools
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tap_customerio.errors import TapError
-from tap_customerio.ratelimit.budget import Budget
+from tap_customerio.ratelimit.budget import KEPT, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_customerio.ratelimit.budget import Turn
+
+
+class Ticket(NamedTuple):
+    """A thread that waits; `first` tells it that it has become the first."""
+
+    rank: tuple[int, ...]
+    number: int
+    first: threading.Condition
 
 
 class RateLimiter:
     """Grants requests one at a time, `requests_per_second` at most, to any number of threads.
 
-    Turns are spaced for 96 % of the limit, and one not used in time is given back: ten requests may
-    then lose 25 ms on the way before the server sees an eleventh in a rolling second. A 429 means
-    that others share the limit: the pace falls by a quarter, comes back to where that happened
-    within `regain` seconds, dwells there, and goes on ever faster as long as nobody minds (the
-    cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
+    Turns are spaced for 97 % of the limit, and one that is used late counts from when it was. So an
+    eleventh request leaves 1.025 s after the first at the earliest, however late threads wake up:
+    requests may lose 25 ms on the way before the server sees eleven in a rolling second. A 429
+    means that others share the limit: the pace falls by a quarter, comes back to where that
+    happened within `regain` seconds, dwells there, and goes on ever faster as long as nobody minds
+    (the cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
     """
 
-    share = 0.96
+    share = 0.97
     slowest = 0.05
-    late = 0.15
+    late = 0.005
     instant = 0.001
     tries = 5
     fall = 0.25
@@ -37,12 +48,14 @@ class RateLimiter:
     def __init__(self, requests_per_second: float, budget: Budget | None = None) -> None:
         """Start at full pace."""
         self._limit = requests_per_second * self.share
+        self._count = min(max(1, int(requests_per_second)), KEPT)
+        self._slack = max(self.late * self._count / self._limit, self.instant)
         self._budget = budget or Budget()
-        self._changed = threading.Condition()
-        self._waiting: list[tuple[tuple[int, ...], int]] = []
+        self._lock = threading.Lock()
+        self._waiting: list[Ticket] = []
         self._numbers = itertools.count()
         self._mine = threading.local()
-        self._turn: float | None = None
+        self._turn: Turn | None = None
         self._failure: TapError | None = None
         self.waited = 0.0
         """Seconds for which 429s that this process was given let nothing be sent."""
@@ -72,23 +85,42 @@ class RateLimiter:
         finally:
             self._mine.rank = ()
 
-    def wait(self) -> None:
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, in which one request is sent.
+
+        Raises:
+            TapError: When those who share the budget cannot be asked.
+        """
+        turn = self.wait()
+        try:
+            yield
+        finally:
+            left = time.monotonic()
+            if left > turn.due + self._slack:
+                with self._lock, suppress(TapError), self._lasting():  # the next one raises it
+                    self._budget.correct(turn, left - self._slack)
+
+    def wait(self) -> Turn:
         """Block until the caller may send one request.
 
         Raises:
             TapError: When those who share the budget cannot be asked.
         """
-        ticket = (getattr(self._mine, "rank", ()), next(self._numbers))
-        with self._changed:
+        with self._lock:
+            first = threading.Condition(self._lock)
+            ticket = Ticket(getattr(self._mine, "rank", ()), next(self._numbers), first)
             heapq.heappush(self._waiting, ticket)
             try:
                 while (delay := self._delay(ticket)) is None or delay > 0:
-                    self._changed.wait(delay)
-                self._turn = None
+                    first.wait(delay)
+                turn, self._turn = cast("Turn", self._turn), None
             finally:
                 self._waiting.remove(ticket)
                 heapq.heapify(self._waiting)
-                self._changed.notify_all()
+                if self._waiting:
+                    self._waiting[0].first.notify()
+        return turn
 
     def give_way(self, seconds: float) -> None:
         """Send nothing for that long, then go on more slowly (once per wave of 429s).
@@ -96,14 +128,14 @@ class RateLimiter:
         Raises:
             TapError: When those who share the budget cannot be told.
         """
-        with self._changed:
+        with self._lock:
             before = self.pause
             with self._lasting():
                 self._budget.slow(max(self.rate, self._limit * self.slowest), seconds)
             self._turn = None
             self.waited += max(0.0, seconds - before)
 
-    def _delay(self, ticket: tuple[tuple[int, ...], int]) -> float | None:
+    def _delay(self, ticket: Ticket) -> float | None:
         """Seconds until the turn of whoever is first; one that is missed is given back.
 
         None if somebody else is first.
@@ -111,17 +143,17 @@ class RateLimiter:
         if self._waiting[0] != ticket:
             return None
         if self._turn is None:
-            self._turn = self._next_turn(unused=False)
-        # Not for ever: an interpreter that is very busy might never be in time.
+            self._turn = self._next_turn()
+        # Not forever: an interpreter that is very busy might never be in time.
         for _ in range(self.tries):
-            if time.monotonic() <= self._turn + max(self.late / self._limit, self.instant):
+            if time.monotonic() <= self._turn.due + self._slack:
                 break
-            self._turn = self._next_turn(unused=True)
-        return self._turn - time.monotonic()
+            self._turn = self._next_turn(self._turn)
+        return self._turn.due - time.monotonic()
 
-    def _next_turn(self, *, unused: bool) -> float:
+    def _next_turn(self, missed: Turn | None = None) -> Turn:
         with self._lasting():
-            return self._budget.turn(1 / self.rate, unused=unused)
+            return self._budget.turn(1 / self.rate, self._count, missed)
 
     @contextmanager
     def _lasting(self) -> Iterator[None]:

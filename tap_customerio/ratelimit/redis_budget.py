@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tap_customerio import errors
-from tap_customerio.ratelimit.budget import BURST_WINDOW, FORM, Budget, LimiterState
+from tap_customerio.ratelimit.budget import BURST_WINDOW, KEPT, TURN, Budget, LimiterState, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,25 +48,62 @@ _LOAD = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local seen, last, resume, slowed, ceiling = now, -math.huge, -math.huge, -math.huge, math.huge
-local kept = redis.call('GET', KEYS[1])
-if kept then
+local kept = redis.call('GET', KEYS[1]) or ''
+if kept ~= '' then
   seen, last, resume, slowed, ceiling = struct.unpack('<ddddd', kept)
 end
 local back = math.max(0, seen - now)
 last, resume, slowed = last - back, resume - back, slowed - back
+local turns = {}
+for place = 41, #kept, 8 do
+  table.insert(turns, (struct.unpack('<d', kept, place)) - back)
+end
+local turn = now
+local following = math.huge
+local function remove(missed)
+  for place, other in ipairs(turns) do
+    if other == missed then
+      following = #turns - place
+      return table.remove(turns, place)
+    end
+  end
+end
+local function book()
+  table.insert(turns, turn)
+  table.sort(turns)
+end
 """
-_STORE = """
+_STORE = f"""
+while #turns > {KEPT} do
+  table.remove(turns, 1)
+end
 local course = struct.pack('<ddddd', now, last, resume, slowed, ceiling)
+for _, each in ipairs(turns) do
+  course = course .. struct.pack('<d', each)
+end
 redis.call('SET', KEYS[1], course, 'EX', 86400)
-return course
+return {{struct.pack('<d', turn), course}}
 """
 _TURN = f"""{_LOAD}
-local space, lead, unused = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local earliest = last + space
-if last == unused then
-  earliest = now
+local interval, count = tonumber(ARGV[1]), tonumber(ARGV[2])
+local lead, missed = tonumber(ARGV[3]), tonumber(ARGV[4])
+turn = now + lead
+if not remove(missed) or following >= count or now < resume then
+  last = math.max(turn, last + interval, resume)
+  turn = last
+  if #turns > 0 then
+    turn = math.max(turn, turns[#turns] + interval / 2)
+  end
+  if #turns >= count then
+    turn = math.max(turn, turns[#turns + 1 - count] + count * interval)
+  end
 end
-last = math.max(now + lead, earliest, resume)
+book()
+{_STORE}"""
+_CORRECT = f"""{_LOAD}
+remove(tonumber(ARGV[1]))
+turn = tonumber(ARGV[2])
+book()
 {_STORE}"""
 _SLOW = f"""{_LOAD}
 local rate, seconds, calm = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -96,7 +133,9 @@ class RedisBudget(Budget):
         self._place = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
         server = _client(url, self._place, self.timeout)
         self._keys = [name]
-        self._turn, self._slow = server.register_script(_TURN), server.register_script(_SLOW)
+        self._turn, self._correct, self._slow = map(
+            server.register_script, (_TURN, _CORRECT, _SLOW)
+        )
         self._patience = patience
         self._ahead = 0.0
         self.lead = 0.0
@@ -106,19 +145,22 @@ class RedisBudget(Budget):
         """The server's time, as far as its answers told."""
         return time.monotonic() + self._ahead
 
-    def turn(self, space: float, *, unused: bool) -> float:
+    def turn(self, interval: float, count: int, missed: Turn | None = None) -> Turn:
         """As any budget; the turn lies so far ahead that the answer comes before it."""
-        before = repr(self._given) if unused else "nan"
-        self._ask(self._turn, repr(space), repr(self.lead), before)
-        self._given = self.course.last
-        return self._given - self._ahead
+        key = "nan" if missed is None else repr(missed.key)
+        turn = self._ask(self._turn, repr(interval), str(count), repr(self.lead), key)
+        return Turn(turn - self._ahead, turn)
+
+    def correct(self, turn: Turn, left: float) -> None:
+        """As any budget."""
+        self._ask(self._correct, repr(turn.key), repr(turn.key + left - turn.due))
 
     def slow(self, rate: float, seconds: float) -> None:
         """As any budget."""
         self._ask(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
 
-    def _ask(self, script: Script, *words: str) -> None:
-        """Run a script, and go by the server's clock halfway between question and answer."""
+    def _ask(self, script: Script, *words: str) -> float:
+        """The turn that a script gives; the server's clock is halfway from question to answer."""
         retrying = backoff.on_exception(
             backoff.expo,
             redis.RedisError,
@@ -131,17 +173,18 @@ class RedisBudget(Budget):
             on_backoff=self._log,
         )
         try:
-            asked, kept, answered = retrying(self._run)(script, words)
+            asked, (turn, kept), answered = retrying(self._run)(script, words)
         except redis.RedisError as error:
             raise errors.ratelimit.no_redis(self._place, _reason(error), self._patience) from None
-        self.course = LimiterState(*FORM.unpack(kept))
+        self.course = LimiterState.unpack(kept)
         self._ahead = self.course.seen - (asked + answered) / 2
         self.lead = (self.lead + (answered - asked) / 2) / 2
+        return float(TURN.unpack(turn)[0])
 
-    def _run(self, script: Script, words: tuple[str, ...]) -> tuple[float, bytes, float]:
+    def _run(self, script: Script, words: tuple[str, ...]) -> tuple[float, list[bytes], float]:
         asked = time.monotonic()
-        kept: bytes = script(keys=self._keys, args=words)
-        return asked, kept, time.monotonic()
+        found: list[bytes] = script(keys=self._keys, args=words)
+        return asked, found, time.monotonic()
 
     def _log(self, details: Mapping[str, Any]) -> None:
         reason, wait = _reason(details["exception"]), details["wait"]

@@ -148,7 +148,7 @@ class Sandbox:
 
     def busiest(self, seconds: float = 1.0) -> int:
         """The most calls that arrived within any so many seconds, those refused included."""
-        arrived = [call.arrived for call in self.calls]
+        arrived = sorted(call.arrived for call in self.calls)
         ends = enumerate(arrived)
         return max(
             (place + 1 - bisect_right(arrived, at - seconds) for place, at in ends), default=0
