@@ -98,7 +98,7 @@ def _are_apart(turns: Sequence[float], interval: float, count: int) -> bool:
 
 
 class Senders:
-    """Processes of several threads that share a budget, by one clock, as `RateLimiter` lets them send.
+    """Processes of several threads that share a budget, by one clock, as a limiter lets them send.
 
     A thread wakes up late for its turn, and is late again with what it writes.
     """

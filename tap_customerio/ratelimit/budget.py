@@ -86,7 +86,8 @@ class LimiterState(NamedTuple):
         following = sum(other > turn for other in rest)
         course = self._replace(turns=rest)
         if turn in self.turns and following < count and self.seen >= self.resume:
-            return course.book(self.seen), self.seen
+            now = max(self.seen, turn)
+            return course.book(now), now
         return course.reserve(interval, count)
 
     def correct(self, turn: float, left: float) -> LimiterState:

@@ -88,7 +88,9 @@ _TURN = f"""{_LOAD}
 local interval, count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local lead, missed = tonumber(ARGV[3]), tonumber(ARGV[4])
 turn = now + lead
-if not remove(missed) or following >= count or now < resume then
+if remove(missed) and following < count and now >= resume then
+  turn = math.max(turn, missed)
+else
   last = math.max(turn, last + interval, resume)
   turn = last
   if #turns > 0 then

@@ -105,6 +105,27 @@ def test_the_eleventh_call_within_a_second_is_one_too_many() -> None:
         assert sandbox.busiest() == 12
 
 
+def test_a_call_counts_from_when_it_arrived_and_not_from_when_a_busy_server_noticed() -> None:
+    asleep, awake = threading.Event(), threading.Event()
+
+    def sleep() -> None:
+        asleep.set()
+        awake.wait(10)
+
+    with (
+        small() as sandbox,
+        socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as caller,
+    ):
+        sandbox._server._loop.call_soon_threadsafe(sleep)  # noqa: SLF001 - as if it answered
+        assert asleep.wait(10)
+        caller.sendall(b"GET / HTTP/1.1\r\nhost: it\r\n\r\n")
+        time.sleep(0.3)
+        woke = time.monotonic()
+        awake.set()
+        assert caller.recv(1)
+    assert sandbox.calls[0].arrived < woke - 0.2
+
+
 def test_the_limit_can_be_lifted(api: Caller) -> None:
     assert {api.get("/v1/workspaces").status_code for _ in range(30)} == {200}
 

@@ -1,0 +1,127 @@
+"""Connections: a request leaves at its turn, on a connection that is there."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from tap_customerio.api.deadline import PacedAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+PATIENCE = 30
+
+
+class Server(ThreadingHTTPServer):
+    """Notes connections, and closes those on which it has answered when it is told to."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        """Wait for the first."""
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.accepted = threading.Semaphore(0)
+        self.end, self.ended = threading.Event(), threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+
+    def get_request(self) -> Any:
+        """Note a connection."""
+        found = super().get_request()
+        self.accepted.release()
+        return found
+
+    def shutdown_request(self, request: Any) -> None:
+        """Note its end."""
+        super().shutdown_request(request)
+        self.ended.set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with nothing."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        """Say so."""
+        self.send_response(204)
+        self.end_headers()
+        if self.path == "/end":
+            self.server.end.wait(PATIENCE)
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def _session(turn: Callable[[], AbstractContextManager[None]]) -> requests.Session:
+    session = requests.Session()
+    session.mount("http://", PacedAdapter(turn))
+    return session
+
+
+def test_a_turn_comes_when_the_server_has_been_reached(server: Server) -> None:
+    reached: list[bool] = []
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        reached.append(server.accepted.acquire(timeout=PATIENCE))
+        yield
+
+    with _session(turn) as session:
+        session.get(server.url)
+    assert reached == [True]
+
+
+def test_a_connection_that_is_closed_while_it_waits_is_made_again(server: Server) -> None:
+    turns = 0
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        nonlocal turns
+        turns += 1
+        if turns > 1:
+            server.end.set()
+            assert server.ended.wait(PATIENCE)
+        yield
+
+    with _session(turn) as session:
+        session.get(server.url + "end")
+        assert session.get(server.url).status_code == 204
+    assert turns == 2
+
+
+def test_connections_stay_of_one_kind_however_many_requests(server: Server) -> None:
+    turns = threading.Semaphore(0)
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        turns.release()
+        yield
+
+    with _session(turn) as session:
+        kinds = set()
+        for _ in range(5):
+            session.get(server.url)
+            adapter: Any = session.get_adapter(server.url)
+            request = requests.Request("GET", server.url).prepare()
+            kinds.add(adapter.get_connection_with_tls_context(request, verify=True).ConnectionCls)
+    assert len(kinds) == 1
+    assert sum(turns.acquire(blocking=False) for _ in range(9)) == 5
