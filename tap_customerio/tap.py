@@ -97,6 +97,10 @@ class TapCustomerio(Tap):
             self._client = Client(self.settings)
         return self._client
 
+    def use(self, client: Client) -> None:
+        """Ask through this client."""
+        self._client = client
+
     @classmethod
     def _get_about_info(cls) -> AboutInfo:
         kinds = sorted(all_streams(), key=lambda kind: kind.name)

@@ -307,9 +307,12 @@ class Client(Diagnosis):
 
     def _send(self, base: str, spec: RequestSpec) -> RawResponse:
         """Send one request, booked on the stream that this thread acts for."""
+        self._count_request()
+        return self._transport.send(base, spec)
+
+    def _count_request(self) -> None:
         with self._lock:
             self.requests[getattr(self._mine, "stream", "")] += 1
-        return self._transport.send(base, spec)
 
     def _slow_down(self, reply: RawResponse, spec: RequestSpec) -> None:
         wait, reason = reply.retry_after(), f"status {reply.status}"

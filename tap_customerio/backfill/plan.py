@@ -6,10 +6,11 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tap_customerio import errors
 from tap_customerio.backfill.deliveries import Count, Curve, counts
+from tap_customerio.backfill.probing import ProbingClient
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ChildStream, ListStream
 from tap_customerio.streams.messages import Messages
@@ -65,7 +66,7 @@ class Plan:
     probes: int
 
     @classmethod
-    def of(cls, tap: TapCustomerio, job: Job) -> Plan:
+    def of(cls, tap: TapCustomerio, job: Job, client: ProbingClient) -> Plan:
         """Ask the API; what the run asks once for several streams counts as shared.
 
         Raises:
@@ -73,21 +74,31 @@ class Plan:
         """
         names = [name for name in job.streams if name not in tap.progress.done]
         streams: list[Any] = [tap.streams[name] for name in names]
-        client = tap.client
+        tap.use(client)
+        before = client.requests.total()
         if any(stream.has_time_range or stream.replication_key is None for stream in streams):
             _ = client.present
         # What probes ask for is no part of the run, unless the run asks for it as well.
         streams.sort(key=lambda stream: isinstance(stream, Messages | Activities))
         probing = [stream for stream in streams if isinstance(stream, Messages | Activities)]
         found = {s.name: _estimated(s) for s in streams if s not in probing}
-        shared = client.requests.total()
+        shared, sent = client.requests.total() - before, client.sent.total()
         found |= {stream.name: _estimated(stream) for stream in probing}
         estimates = [found[name] for name in names]
-        return cls(job, estimates, client.pace.rate, shared, client.requests.total() - shared)
+        return cls(job, estimates, client.pace.rate, shared, client.sent.total() - sent)
 
     @classmethod
-    def of_all(cls, job: Job, plans: Sequence[Plan]) -> Plan:
-        """That of a backfill in shares; lists that they share are asked for by each of them."""
+    def of_all(cls, job: Job, taps: Sequence[TapCustomerio], jobs: Sequence[Job]) -> Plan:
+        """That of a backfill in shares, which is probed once.
+
+        Lists that they share are asked for by each of them when they run.
+
+        Raises:
+            TapError: When nothing can be known, such as with a wrong key.
+        """
+        reach = Window(min(job.range.start for job in jobs), max(job.range.end for job in jobs))
+        client = ProbingClient(taps[0].settings, reach)
+        plans = [cls.of(tap, job, client.afresh()) for tap, job in zip(taps, jobs, strict=True)]
         found: dict[str, Estimate] = {}
         for estimate in (estimate for plan in plans for estimate in plan.estimates):
             found.setdefault(estimate.stream, Estimate(estimate.stream, 0, 0, 0)).add(estimate)
@@ -177,9 +188,10 @@ def _(stream: Messages) -> Estimate:
     first = next(iter(stream.slices()), None)
     if first is None:
         return Estimate(stream.name, 0, 0, 0)
-    client, settings = stream.client, stream.settings
+    client, settings = cast("ProbingClient", stream.client), stream.settings
     window = Window(first.start, min(settings.end or client.present, client.present))
-    counted = counts(client, window, settings.concurrency)
+    reach = Window(client.reach.start, min(client.reach.end, client.present))
+    counted = counts(client, reach, settings.concurrency)
     recent, notes = client.present - WindowPlan.widest, []
     if not _still_there(client, counted, Window(window.start, min(window.end, recent))):
         counted = [count for count in counted if count.window.start >= recent]

@@ -146,11 +146,11 @@ def _run(job: Job, held: State | None, file: StateFile | None, target: str | Non
 
 
 def _show_plan(shares: Shares, *, as_json: bool) -> None:
-    taps = [shares.jobs[place].tap(shares.states[place]) for place in shares.left or [0]]
+    places = shares.left or [0]
+    taps = [shares.jobs[place].tap(shares.states[place]) for place in places]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    jobs = (shares.jobs[place] for place in shares.left or [0])
-    plan = Plan.of_all(shares.job, [Plan.of(tap, job) for tap, job in zip(taps, jobs, strict=True)])
+    plan = Plan.of_all(shares.job, taps, [shares.jobs[place] for place in places])
     if as_json:
         click.echo(json.dumps(plan.as_json(), indent=2))
         return

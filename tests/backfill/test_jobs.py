@@ -283,7 +283,12 @@ def test_what_one_job_has_begun_goes_on_with_one(
 
 def test_the_plan_of_jobs_is_one_and_adds_up(backfill: Backfill) -> None:
     options = (*OPTIONS, "--plan", "--json")
+    whole = json.loads(backfill.run(*options).printed)
+    alone = len(backfill.box.calls)
+    backfill.box.forget()
     plan = json.loads(backfill.run(*options, "--jobs", "3").printed)
+    assert len(backfill.box.calls) <= alone + 2  # whether old deliveries are there, asked of each
+    assert plan["probes"] <= whole["probes"] + 2
     shards = [json.loads(backfill.run(*options, "--shard", f"{n}/3").printed) for n in (1, 2, 3)]
     assert plan["requests"] == sum(shard["requests"] for shard in shards)
     assert [stream["stream"] for stream in plan["streams"]] == ["messages", "segments"]

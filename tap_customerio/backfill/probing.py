@@ -1,0 +1,40 @@
+"""The client that plans ask: one answer to a question, however many shares want to know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tap_customerio.api.client import Client
+
+if TYPE_CHECKING:
+    from tap_customerio.api.transport import RawResponse, RequestSpec
+    from tap_customerio.settings import Settings
+    from tap_customerio.windows import Window
+
+
+class ProbingClient(Client):
+    """Sends each question once; what `requests` counts is what shares would send by themselves.
+
+    Deliveries are counted over `reach`, the range of all shares, so that all ask the same. Each
+    share takes a client `afresh`, which shares the memory.
+    """
+
+    def __init__(self, settings: Settings, reach: Window) -> None:
+        """Remember nothing yet."""
+        super().__init__(settings)
+        self.reach = reach
+        self.sent: Counter[str] = Counter()
+        self._replies: dict[str, RawResponse] = {}
+
+    def _send(self, base: str, spec: RequestSpec) -> RawResponse:
+        question = repr((base, spec))
+        if (reply := self._replies.get(question)) is not None:
+            self._count_request()
+            return reply
+        reply = super()._send(base, spec)
+        with self._lock:
+            self.sent[spec.path] += 1
+            if reply.ok:
+                self._replies[question] = reply
+        return reply
