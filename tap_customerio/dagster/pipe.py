@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Event = tuple[Source | Literal["end"], str | None]
     Hear = Callable[[Source, str], None]
 
-_LEASH = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))]
+_GUARD = [sys.executable, "-I", "-S", str(Path(__file__).with_name("parent_death.py"))]
 
 
 class Pipe:
@@ -119,9 +119,9 @@ class Pipe:
 def _start(
     command: Sequence[str], env: Mapping[str, str], **streams: Any
 ) -> subprocess.Popen[bytes]:
-    leash = [*_LEASH, str(os.getpid())] if sys.platform == "linux" else []
+    guard = [*_GUARD, str(os.getpid())] if sys.platform == "linux" else []
     return subprocess.Popen(  # noqa: S603 - the tap, and the user's own command
-        [*leash, *command],
+        [*guard, *command],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
