@@ -74,7 +74,7 @@ def test_a_pipe_that_cannot_grow_does_not_keep_a_stopped_run_for_longer_than_the
 
 @given(st.lists(st.integers(1, 30).map(lambda size: b"x" * (size - 1) + b"\n")))
 def test_pieces_say_what_is_missing_of_a_line_that_was_begun(lines: list[bytes]) -> None:
-    pieces = list(writer._pieces(lines, 8))  # noqa: SLF001 - arithmetic that no front door shows
+    pieces = list(writer._pieces(b"".join(lines), 8))  # noqa: SLF001 - arithmetic that no front door shows
     assert b"".join(piece for piece, _ in pieces) == b"".join(lines)
     assert all(len(piece) <= 8 for piece, _ in pieces)
     written = b""

@@ -26,8 +26,10 @@ _NUL = b"\\u0000"
 _DEEPEST, _LONGEST_NUMBER = 150, 400
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 _EMPTY = (b"null", b"[]", b'""')
+_NAMELESS = b"   "
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_objects = msgspec.json.Decoder(list[dict[str, Any]] | None)
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+_texts = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
 class Stamp(msgspec.Struct):
@@ -136,18 +138,27 @@ class Page:
         self._rows, self._packed = zlib.compress(self._rows, 1), True
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Decode all rows; what is no object is an empty row, which has no key.
+        """Decode row by row, so that each is still at hand in the processor's cache when read.
 
-        An identifier alone, as lists of `ids` have them, is a row with this `id`.
+        What is no object is an empty row, which has no key. An identifier alone, as lists of `ids`
+        have them, is a row with this `id`.
         """
-        rows = self._unpacked()
         try:
-            return iter(_objects.decode(rows) or ())
+            rows = _texts.decode(self._unpacked()) or ()
         except (msgspec.DecodeError, RecursionError, ValueError):
-            found = _decoded(rows, self._request) or ()
-            if self._name == "ids":
-                found = [{"id": name} for name in found]
-            return iter(_rows_of(found))
+            return map(self._row_of, _decoded(self._unpacked(), self._request) or ())
+        return map(self._row, rows)
+
+    def _row(self, text: msgspec.Raw) -> dict[str, Any]:
+        try:
+            return _object(text)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            return self._row_of(_decoded(text, self._request))
+
+    def _row_of(self, found: Any) -> dict[str, Any]:
+        if self._name == "ids":
+            return {"id": found}
+        return found if isinstance(found, dict) else {}
 
     @property
     def empty(self) -> bool:
@@ -159,9 +170,9 @@ class Page:
         found: list[Any] = []
         with suppress(msgspec.DecodeError):
             for row in self._names.decode(self._unpacked()):
-                named = (row.id, row.cio_id, row.identifiers, row.email)
-                found.append(tuple(bytes(memoryview(name)).strip(b'"') for name in named))
-        if not any(map(any, found)):
+                name = b" ".join((row.id, row.cio_id, row.identifiers, row.email))
+                found.append(name.replace(b'"', b""))  # a number may also come as text
+        if {*found} <= {_NAMELESS}:
             found = [repr(row) for row in self]
         return [hash(row) for row in found]
 
@@ -187,7 +198,11 @@ class Page:
             return found if all(stamp.created for stamp in found) else []
 
     def _texts(self) -> list[bytes]:
-        return [msgspec.json.encode(row) for row in self]
+        rows = self._unpacked()
+        try:
+            return [bytes(memoryview(row)) for row in _texts.decode(rows) or ()]
+        except msgspec.DecodeError:
+            return [msgspec.json.encode(row) for row in self]
 
     def _unpacked(self) -> msgspec.Raw | bytes:
         return zlib.decompress(self._rows) if self._packed else self._rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -209,9 +210,7 @@ class Messages(CustomerioStream):
         """
         if (passed := self._seams.get(piece.end)) and str(raw.get("id")) in passed:
             return None
-        stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
-        known = stamp.isdecimal() and len(stamp) <= _LONGEST_STAMP
-        changed = seconds({"stamp": int(stamp)}, "stamp") if known else None
+        changed = _last_change(raw)
         raw["updated"] = changed or raw.get("created")
         raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
         _place_metrics(raw)
@@ -269,6 +268,13 @@ class Messages(CustomerioStream):
         return facts if self._merges.until is None else {**facts, _MERGES: self._merges.as_state()}
 
 
+def _last_change(raw: dict[str, Any]) -> int | None:
+    """The stamp of the last change, which is the end of `deduplicate_id`; None if it has none."""
+    stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
+    known = stamp.isdecimal() and len(stamp) <= _LONGEST_STAMP
+    return seconds({"stamp": int(stamp)}, "stamp") if known else None
+
+
 def _place_metrics(raw: dict[str, Any]) -> None:
     """Give links, and states without a name in the schema, a place of their own in a delivery.
 
@@ -276,11 +282,17 @@ def _place_metrics(raw: dict[str, Any]) -> None:
     """
     found, links, rest = raw.get("metrics"), [], {}
     metrics = found if isinstance(found, dict) else {}
-    for name in sorted(metrics.keys() - _STATES):
+    for name in () if metrics.keys() <= _STATES else sorted(metrics.keys() - _STATES):
         moment = metrics.pop(name)
-        if link := _LINK.fullmatch(name):
-            state = f"{link[1]}clicked"
-            links.append({"link_id": link[2], "state": state, "at": moment})
+        if link := _link(name):
+            links.append({**link, "at": moment})
         else:
             rest[name] = moment
     raw["links"], raw["other_metrics"] = links, rest or None
+
+
+@lru_cache(maxsize=1000)
+def _link(name: str) -> dict[str, str] | None:
+    """Which link a metric is about, and what became of it."""
+    link = _LINK.fullmatch(name)
+    return {"link_id": link[2], "state": f"{link[1]}clicked"} if link else None

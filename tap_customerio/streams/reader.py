@@ -162,11 +162,11 @@ class Reader:
         fields = self._fields
         try:
             for name, value in raw.items():
-                field = fields.get(name)
-                if field is None:
+                if name not in fields:
                     self.dropped.add(name)
                 elif value is not None:
-                    result[name] = value if type(value) is field[0] else field[1](value)
+                    exact, convert = fields[name]
+                    result[name] = value if type(value) is exact else convert(value)
         except _LostRow as lost:
             self._lose(str(lost))
             return None
@@ -260,7 +260,7 @@ class Reader:
             if not isinstance(value, list):
                 # "nil" is what an example of the API's own reference has.
                 return [] if value in ("", "nil", {}) else self._give_up(path)
-            return [None if item is None else convert(item) for item in value]
+            return [None if item is None else convert(item) for item in value] if value else []
 
         return array
 

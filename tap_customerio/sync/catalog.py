@@ -36,12 +36,12 @@ def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
 
     The SDK reads only the entry's own, which discovery has filled in.
     """
-    chosen: dict[str, Any] = copy.deepcopy(dict(catalog))
-    for entry in chosen.get("streams", ()):
+    entries = [dict(entry) for entry in catalog.get("streams", ())]
+    for entry in entries:
         for item in entry.get("metadata") or ():
             if not item["breadcrumb"] and (method := item["metadata"].get("replication-method")):
                 entry["replication_method"] = method
-    return chosen
+    return {**catalog, "streams": entries}
 
 
 def complete(entry: CatalogEntry, schema: Kind, keys: Iterable[str]) -> list[str]:

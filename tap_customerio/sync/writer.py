@@ -23,7 +23,7 @@ with suppress(ImportError):  # Windows
     import fcntl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Record
 
@@ -37,6 +37,8 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
     """
 
     buffer_bytes = 1 << 18
+    encoded_together = 50
+    """Records, a third cheaper than one by one."""
     piece_bytes = 4096
     """PIPE_BUF of Linux: as much is written to a pipe at once or not at all."""
     grace = 3.0
@@ -47,14 +49,17 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         """Open nothing yet; stdout may still be redirected."""
         super().__init__()
         self.watch: Callable[[], None] = lambda: None
-        self._encode = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number").encode
+        encoder = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
+        self._encode = encoder.encode
         self._stdout: object = self
         self._write: Callable[[bytes], object] = lambda _: None
         self._number = -1
         self._poll: Callable[[int], Sequence[tuple[int, int]]] | None = None
         self._stop: SystemExit | None = None
         self._deadline = 0.0
-        self._lines: list[bytes] = []
+        self._encode_lines = encoder.encode_lines
+        self._records: list[dict[str, object]] = []
+        self._waiting: list[bytes] = []
         self._bytes = 0
         self._now = ""  # when the first of these records was written
 
@@ -69,6 +74,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             TapError: When nobody reads any more, or there is no room.
             SystemExit: From `watch`, when the run is to stop.
         """
+        self._encode_records()
         self._append(self.serialize_message(message))
         if message.type is not SingerMessageType.RECORD:
             self._flush(is_urgent=True)
@@ -84,11 +90,18 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         if version is not None:
             said["version"] = version
         said["time_extracted"] = self._now = self._now or datetime.now(timezone.utc).isoformat()
-        self._append(self._encode(said) + b"\n")
+        self._records.append(said)
+        if len(self._records) >= self.encoded_together:
+            self._encode_records()
 
-    def _append(self, line: bytes) -> None:
-        self._lines.append(line)
-        self._bytes += len(line)
+    def _encode_records(self) -> None:
+        records, self._records = self._records, []
+        if records:
+            self._append(self._encode_lines(records))
+
+    def _append(self, lines: bytes) -> None:
+        self._waiting.append(lines)
+        self._bytes += len(lines)
         if self._bytes >= self.buffer_bytes:
             self._flush(is_urgent=False)
 
@@ -103,13 +116,14 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
 
     def _flush(self, *, is_urgent: bool) -> None:
         """Write all that waits. A stopped run drops it unless it is urgent: no state covers it."""
-        lines, self._lines, self._bytes, self._now = self._lines, [], 0, ""
+        data = b"".join(self._waiting)
+        self._waiting, self._bytes, self._now = [], 0, ""
         try:
             self._open()
             if self._poll is None:
-                self._write(b"".join(lines))
+                self._write(data)
                 return
-            for piece, begun in _pieces(lines, self.piece_bytes):
+            for piece, begun in _pieces(data, self.piece_bytes):
                 self._wait_for_room(self._poll, begun, is_urgent=is_urgent)
                 self._write(piece)
         except BrokenPipeError:
@@ -154,23 +168,19 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             self._poll = pipe.poll
 
 
-def _pieces(lines: Iterable[bytes], size: int) -> Iterator[tuple[bytes, int]]:
+def _pieces(lines: bytes, size: int) -> Iterator[tuple[bytes, int]]:
     """Whole lines together up to a size, longer lines in pieces.
 
     Beside each piece, how many bytes of it and of later pieces end a line begun before it.
     """
-    piece, begun = b"", 0
-    for line in lines:
-        if piece and len(piece) + len(line) > size:
-            yield piece, begun
-            piece, begun = b"", 0
-        start = 0
-        for start in range(size, len(line), size):
-            yield line[start - size : start], len(line) - start + size if start > size else 0
-        piece += line[start:]
-        begun = begun or (len(piece) if start else 0)
-    if piece:
-        yield piece, begun
+    start, is_begun = 0, False
+    while start < len(lines):
+        begun = lines.index(b"\n", start) + 1 - start if is_begun else 0
+        end = lines.rfind(b"\n", start, start + size) + 1
+        is_begun = not end
+        end = end or start + size
+        yield lines[start:end], begun
+        start = end
 
 
 def _grow(number: int, missing: int) -> bool:
