@@ -33,7 +33,7 @@ CLUSTER = "test_every_partition_succeeds_though_runs_fail_and_die"
 CI = "CI runs it in a clean checkout: .ci/run "
 TAKES = "not run: takes minutes, and writes or prints figures; the file is there"
 EXTRAS = "not run: takes minutes; the extra is there, and the tests' own extra holds it"
-DEV = "not run yet: needs a head and a daemon"
+DEV = "test_the_commands_tell_the_truth_of_a_workspace_that_fails"
 PART = "not run: part of a command, which is in full in the block beside it"
 SHAPE = "not run: the shape of a command; one in full is run"
 BACKFILL = "tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01"
@@ -63,10 +63,12 @@ ELSEWHERE = {
     "tap-customerio backfill --shard 1/2": PART,
     "tap-customerio backfill … | target …": SHAPE,
     "tap-customerio privacy access … --output DIR": SHAPE,
-    "dagster dev": DEV,
-    "dagster asset materialize ": DEV,
-    "dagster job backfill": DEV,
     "export DAGSTER_HOME=": DEV,
+    "dg dev": DEV,
+    "dg launch ": DEV,
+    "dagster-graphql -r http://127.0.0.1:3000 -t": DEV,
+    "dagster dev -f definitions.py": "not run: superseded; named as what Dagster advises against",
+    "dagster job backfill": "not run: named as what not to do",
     "dagster instance migrate": CLUSTER,
     "dagster code-server start": CLUSTER,
     "dagster-daemon run": CLUSTER,
