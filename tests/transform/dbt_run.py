@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 TRANSFORM = ROOT / "transform"
 Row = dict[str, Any]
-QUIET = ("--no-use-colors", "--no-send-anonymous-usage-stats")
+QUIET = ("--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats")
 
 
 @dataclass
@@ -73,15 +74,25 @@ class Built:
         _run([*command, "--config", str(config)], input=lines)
 
     def dbt(self, *arguments: str, succeeds: bool = True) -> str:
-        """Run a command of dbt; gives what it prints."""
+        """Run a command of dbt; gives what it says."""
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415 - takes seconds
+
         profiles = self.folder / "profiles.yml"
         profile = {"target": "it", "outputs": {"it": self._output()}}
         profiles.write_text(json.dumps({"customerio": profile}))
         options = ["--project-dir", str(TRANSFORM), "--profiles-dir", str(self.folder)]
         options += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder)]
         options += ["--vars", json.dumps(self.variables)]
-        command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *QUIET]
-        return _run([*command, *arguments, *options], succeeds=succeeds)
+        said: list[str] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of dbt and what it depends on
+            runner = dbtRunner(callbacks=[lambda event: said.append(event.info.msg)])
+            ran = runner.invoke([*arguments, *options, *QUIET])
+            DuckDBConnectionManager.close_all_connections()  # or the target cannot open the file
+        text = "\n".join([*said, str(ran.exception or "")])
+        assert ran.success == succeeds, text[-6000:]
+        return text
 
     def ask(self, query: str) -> list[Row]:
         """Rows of an answer; models are in the schema `analytics`."""
@@ -93,7 +104,9 @@ class Built:
             connection.execute("set schema = 'analytics'")
         with connection:
             cursor = connection.execute(query)
-            names = [column[0] for column in cursor.description]
+            names = [column[0] for column in cursor.description or ()]
+            if not names:
+                return []
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _output(self) -> Row:

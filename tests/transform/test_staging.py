@@ -60,7 +60,7 @@ def test_workspaces_are_united_and_what_was_not_loaded_is_empty(
     for message in campaigns:
         message.get("schema", {}).get("properties", {}).pop("tags", None)  # not selected
     built.load(campaigns, "cio_b")
-    built.dbt("run", "--select", "stg_customerio__campaigns stg_customerio__s*", "--quiet")
+    built.dbt("run", "--select", "stg_customerio__campaigns stg_customerio__s*")
     query = """
         select workspace, count(*) as n, count(tags) as tags
         from stg_customerio__{} group by workspace order by workspace

@@ -48,9 +48,9 @@
   json_value({{ expression }}, '$."{{ member }}"')
 {%- endmacro %}
 
-{#- Rows of `relation`, once for every member of an object: columns `key` and `value`, as text.
+{#- Rows of a relation, once for each member of an object: `member_key` and `member_value`, as text.
 
-Use it as the from clause: `select id, key, value from {{ '{{' }} customerio.json_members(…) }}`. -#}
+To be used as a from clause. -#}
 {%- macro json_members(relation, column) -%}
   {{ return(adapter.dispatch('json_members', 'customerio')(relation, column)) }}
 {%- endmacro %}
@@ -90,7 +90,7 @@ Use it as the from clause: `select id, key, value from {{ '{{' }} customerio.jso
 ) as members
 {%- endmacro %}
 
-{#- Rows of `relation`, once for every element of a list: column `element`, as JSON. -#}
+{#- Rows of a relation, once for each element of a list: `element`, as JSON. -#}
 {%- macro json_elements(relation, column) -%}
   {{ return(adapter.dispatch('json_elements', 'customerio')(relation, column)) }}
 {%- endmacro %}
@@ -134,3 +134,11 @@ Use it as the from clause: `select id, key, value from {{ '{{' }} customerio.jso
 {%- macro postgres__json_scalar(expression) -%}({{ expression }} #>> '{}'){%- endmacro %}
 {%- macro snowflake__json_scalar(expression) -%}cast({{ expression }} as varchar){%- endmacro %}
 {%- macro bigquery__json_scalar(expression) -%}json_value({{ expression }}){%- endmacro %}
+
+{#- JSON as text. -#}
+{%- macro json_string(expression) -%}
+  {{ return(adapter.dispatch('json_string', 'customerio')(expression)) }}
+{%- endmacro %}
+{%- macro default__json_string(expression) -%}cast({{ expression }} as {{ dbt.type_string() }}){%- endmacro %}
+{%- macro snowflake__json_string(expression) -%}to_json({{ expression }}){%- endmacro %}
+{%- macro bigquery__json_string(expression) -%}to_json_string({{ expression }}){%- endmacro %}

@@ -22,3 +22,25 @@
 {%- macro bigquery__as_utc(expression, dtype) -%}
   cast({{ expression }} as timestamp)
 {%- endmacro %}
+
+{#- Hours from one time to another, with fractions. -#}
+{%- macro hours_between(start, end) -%}
+  {{ dbt.datediff(start, end, 'second') }} / 3600.0
+{%- endmacro %}
+
+{#- A time in UTC as the clock in a zone shows it; the zone is an expression. -#}
+{%- macro local_time(expression, zone) -%}
+  {{ return(adapter.dispatch('local_time', 'customerio')(expression, zone)) }}
+{%- endmacro %}
+
+{%- macro default__local_time(expression, zone) -%}
+  {{ expression }} at time zone 'UTC' at time zone {{ zone }}
+{%- endmacro %}
+
+{%- macro snowflake__local_time(expression, zone) -%}
+  convert_timezone('UTC', {{ zone }}, {{ expression }})
+{%- endmacro %}
+
+{%- macro bigquery__local_time(expression, zone) -%}
+  datetime({{ expression }}, {{ zone }})
+{%- endmacro %}

@@ -1,0 +1,243 @@
+"""Marts of deliveries say what the sandbox knows."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from datetime import datetime, timezone
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from e2e import truth
+from harness import SINCE, few_senders, new_sandbox
+from transform.dbt_run import TRANSFORM, Built
+
+from tap_customerio.windows import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_customerio.sandbox import Sandbox
+
+    Row = dict[str, Any]
+
+pytestmark = pytest.mark.slow
+
+SOURCES = {
+    "campaign": "campaign_id",
+    "newsletter": "newsletter_id",
+    "broadcast": "broadcast_id",
+    "transactional": "transactional_message_id",
+}
+COUNTS = {
+    "deliveries": "created",
+    "sent": "sent",
+    "delivered": "delivered",
+    "opened": "human_opened",
+    "clicked": "human_clicked",
+    "machine_opened": "prefetch_opened",
+    "machine_clicked": "machine_clicked",
+    "converted": "converted",
+    "bounced": "bounced",
+    "failed": "failed",
+}
+INCREMENTAL = ("customerio__deliveries", "customerio__message_events")
+MARTS = sorted((TRANSFORM / "models" / "marts").glob("*.yml"))
+
+
+def deliveries(sandbox: Sandbox) -> list[Row]:
+    """All deliveries, as the API shows them."""
+    now = sandbox.clock.now()
+    return list(sandbox.workspace.deliveries(SINCE, int(now), now=now))
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """A time as the warehouse has it, in UTC without saying so."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
+
+
+def source(row: Row) -> tuple[str, int]:
+    """What sent it."""
+    [found] = [(kind, row[name]) for kind, name in SOURCES.items() if row[name]]
+    return found
+
+
+@pytest.mark.parametrize("path", MARTS, ids=lambda path: path.stem)
+def test_every_column_is_described(modelled: Built, path: Any) -> None:
+    for model in yaml.safe_load(path.read_text())["models"]:
+        described = {column["name"]: column.get("description") for column in model["columns"]}
+        columns = f"information_schema.columns where table_name = '{model['name']}'"
+        found = {row["c"] for row in modelled.ask(f"select column_name as c from {columns}")}
+        assert found == described.keys()
+        assert all(described.values())
+        assert model["description"]
+
+
+def test_deliveries_have_their_sender_and_the_time_of_each_state(
+    modelled: Built, modelled_sandbox: Sandbox
+) -> None:
+    names = {
+        (kind, row["id"]): row["name"]
+        for kind, listed in truth.SENDERS.items()
+        for row in listed(modelled_sandbox.workspace, modelled_sandbox.clock.now())
+    }
+    found = {
+        row["delivery_id"]: row for row in modelled.ask("select * from customerio__deliveries")
+    }
+    expected = deliveries(modelled_sandbox)
+    assert found.keys() == {row["id"] for row in expected}
+    for row in expected:
+        delivery, metrics = found[row["id"]], row["metrics"]
+        assert (delivery["source_type"], delivery["source_id"]) == source(row)
+        assert delivery["source_name"] == names[source(row)]
+        assert delivery["part_name"]
+        assert delivery["first_open_at"] == moment(metrics.get("human_opened"))
+        assert delivery["first_click_at"] == moment(metrics.get("human_clicked"))
+        for state, at in metrics.items():
+            if ":" not in state:
+                assert delivery[f"{state}_at"] == moment(at)
+        if "human_opened" in metrics:
+            hours = (metrics["human_opened"] - metrics["sent"]) / 3600
+            assert float(delivery["hours_to_open"]) == pytest.approx(hours)
+
+
+def test_events_are_told_once_and_by_whom(modelled: Built, modelled_sandbox: Sandbox) -> None:
+    expected = Counter[tuple[Any, ...]]()
+    for row in deliveries(modelled_sandbox):
+        metrics = row["metrics"]
+        by_machine = "prefetch_clicked" in metrics
+        for state, at in metrics.items():
+            name, _, link = state.partition(":")
+            event = {"link": "clicked", "human_link": "human_clicked"}.get(name, name)
+            event = event.removeprefix("human_").removeprefix("prefetch_")
+            if name.startswith(("human_", "prefetch_")):
+                actor = "human" if name.startswith("human_") else "machine"
+            elif event in {"opened", "clicked"}:
+                told = {f"human_{state}", f"prefetch_{state}"} & metrics.keys()
+                if told:
+                    continue
+                actor = "machine" if link and by_machine else "unknown"
+            else:
+                actor = None
+            expected[row["id"], event, actor, link or None, moment(at)] += 1
+    query = "select delivery_id, event, actor, link_id, occurred_at from customerio__message_events"
+    found = Counter(tuple(row.values()) for row in modelled.ask(query))
+    assert found == expected
+    assert {("opened", "unknown"), ("clicked", "machine")} <= {key[1:3] for key in found}
+
+
+def test_senders_count_what_the_api_counts(modelled: Built, modelled_sandbox: Sandbox) -> None:
+    now = modelled_sandbox.clock.now()
+    rows = modelled.ask("select * from customerio__senders")
+    found = {(row["source_type"], row["source_id"]): row for row in rows}
+    assert found.keys() == set(truth.senders(modelled_sandbox))
+    for key, row in found.items():
+        counts = modelled_sandbox.workspace.metric_counts(*key, SINCE, int(now) + 1, now)
+        assert {name: row[name] for name in COUNTS} == {n: counts[c] for n, c in COUNTS.items()}
+        if counts["sent"]:
+            assert float(row["open_rate"]) == pytest.approx(counts["human_opened"] / counts["sent"])
+        else:
+            assert row["open_rate"] is None
+
+
+def test_days_count_by_sending_and_by_event(modelled: Built, modelled_sandbox: Sandbox) -> None:
+    sent, happened = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
+    for row in deliveries(modelled_sandbox):
+        stamps = {"created": row["created"], **row["metrics"]}
+        for name, state in COUNTS.items():
+            state = "prefetch_clicked" if state == "machine_clicked" else state  # noqa: PLW2901
+            if state in stamps:
+                sent[(*source(row), stamps["created"] // DAY, name)] += 1
+                happened[(*source(row), stamps[state] // DAY, name)] += 1
+    for basis, expected in (("sending", sent), ("event", happened)):
+        rows = modelled.ask(f"select * from customerio__sender_daily where day_of = '{basis}'")
+        found = Counter[tuple[Any, ...]]()
+        for row, name in product(rows, COUNTS):
+            day = datetime(row["day"].year, row["day"].month, row["day"].day, tzinfo=timezone.utc)
+            key = (row["source_type"], row["source_id"], int(day.timestamp()) // DAY, name)
+            found[key] += int(row[name])
+        assert +found == expected
+    assert sent != happened
+
+
+def test_a_build_without_news_writes_no_row(modelled: Built) -> None:
+    if not modelled.postgres:  # which cannot tell when a row was written
+        return
+    query = "select max(cast(cast(xmin as text) as bigint)) as newest from {}"
+    before = [modelled.ask(query.format(name)) for name in INCREMENTAL]
+    modelled.dbt("run", "--select", *INCREMENTAL)
+    assert [modelled.ask(query.format(name)) for name in INCREMENTAL] == before
+
+
+def test_a_window_that_is_missing_is_found(
+    modelled: Built, make_built: Callable[[str], Built]
+) -> None:
+    assert {r["status"] for r in modelled.ask("select status from customerio__reconciliation")} == {
+        "equal"
+    }
+    if modelled.postgres:
+        return
+    built = make_built("duckdb")
+    shutil.copy(modelled.folder / "warehouse.duckdb", built.folder)
+    window = "created >= '2026-03-10 06:00:00' and created < '2026-03-11 18:00:00'"
+    lost = built.ask(
+        f"select campaign_id, newsletter_id, count(*) as n from customerio.messages "
+        f"where {window} and metrics ->> 'sent' is not null group by 1, 2"
+    )
+    built.ask(f"delete from customerio.messages where {window}")
+    said = built.dbt("build", "--select", "customerio__deliveries+", succeeds=False)
+    assert "customerio_nothing_is_missing" in said
+    rows = built.ask("select * from customerio__reconciliation where status = 'missing'")
+    assert sum(row["missing_sent"] for row in rows) == sum(row["n"] for row in lost) > 0
+    assert {str(row["day"]) for row in rows} <= {"2026-03-10", "2026-03-11"}
+    assert all("backfill" in row["explanation"] for row in rows)
+    whole = "select * from customerio__reconciliation where status not in ('missing', 'equal')"
+    assert built.ask(whole) == []
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+def test_three_builds_after_three_syncs_are_like_one(
+    kind: str, make_built: Callable[[str], Built]
+) -> None:
+    built = make_built(kind)
+    streams = ("messages", "campaigns", "newsletters", "broadcasts")
+    select = [word for name in INCREMENTAL for word in ("--select", f"+{name}")]
+    with new_sandbox(workspace=few_senders(per_day=8, people=20)) as box:
+        box.clock.advance(-10 * DAY)
+        built.sync(box, streams, start_date="2026-03-01")
+        built.dbt("run", *select)
+        first = contents(built)
+        box.clock.advance(5 * DAY)
+        box.workspace.edit("campaigns", 1, at=box.clock.now() - 60)
+        built.sync(box, streams, start_date="2026-03-01")
+        built.dbt("run", *select)
+        kept, built.state = built.state, None
+        built.sync(box, ["messages"], start_date="2026-02-20", end_date="2026-03-01")  # a backfill
+        built.state = kept
+        box.clock.advance(5 * DAY)
+        built.sync(box, streams, start_date="2026-03-01")
+    [oldest] = built.ask("select min(id) as id from customerio.messages")
+    built.ask(f"delete from customerio.messages where id = '{oldest['id']}'")
+    built.ask("update customerio.campaigns set name = 'renamed' where id = 1")
+    built.dbt("run", *select)
+    found = contents(built)
+    built.dbt("run", "--full-refresh", *select)
+    assert found == contents(built)
+    before = {row[1]: row for row in first[0]}
+    assert any(before[row[1]] != row for row in found[0] if row[1] in before)  # late opens
+    assert any("renamed" in row for row in found[0])
+    assert not any(oldest["id"] in row for rows in found for row in rows)
+    assert min(row[13] for row in found[0]) < datetime(2026, 2, 22)  # noqa: DTZ001
+    assert len(found[0]) > len(first[0])
+
+
+def contents(built: Built) -> list[list[tuple[Any, ...]]]:
+    """The rows of the incremental models."""
+    return [
+        sorted((tuple(row.values()) for row in built.ask(f"select * from {name}")), key=str)
+        for name in INCREMENTAL
+    ]

@@ -1,0 +1,149 @@
+-- Loaded deliveries beside the API's own counts, by sender and bucket of the metrics stream.
+with metrics as (
+    select
+        *,
+        {{ customerio.local_time('period_start', 'timezone') }} as local_start
+    from {{ ref('stg_customerio__metrics') }}
+),
+
+counted as (
+    select
+        workspace, source_type, source_id, resolution, timezone,
+        {{ customerio.local_bucket('resolution', 'local_start') }} as bucket,
+        min(period_start) as period_start,
+        sum(coalesce(sent, 0)) as sent,
+        sum(coalesce(delivered, 0)) as delivered,
+        sum(coalesce(drafted, 0)) as drafted,
+        sum(case when is_partial then 1 else 0 end) as running
+    from metrics
+    group by 1, 2, 3, 4, 5, 6
+),
+
+cuts as (
+    select workspace, source_type, source_id, resolution, timezone, max(period_start) as latest
+    from counted
+    group by 1, 2, 3, 4, 5
+),
+
+deliveries as (
+    select
+        cuts.*,
+        deliveries.delivery_id,
+        deliveries.created_at,
+        deliveries.sent_at,
+        deliveries.delivered_at,
+        {{ customerio.local_time('deliveries.created_at', 'cuts.timezone') }} as local_created
+    from {{ ref('customerio__deliveries') }} as deliveries
+    inner join cuts
+        on deliveries.workspace = cuts.workspace
+        and deliveries.source_type = cuts.source_type
+        and deliveries.source_id = cuts.source_id
+    where not deliveries.is_draft
+),
+
+loaded as (
+    select
+        workspace, source_type, source_id, resolution, timezone,
+        {{ customerio.local_bucket('resolution', 'local_created') }} as bucket,
+        count(sent_at) as sent,
+        count(delivered_at) as delivered
+    from deliveries
+    group by 1, 2, 3, 4, 5, 6
+),
+
+ranges as (
+    select
+        workspace,
+        min(created_at) as earliest,
+        max(changed_at) as latest
+    from {{ ref('customerio__deliveries') }}
+    group by workspace
+),
+
+compared as (
+    select
+        counted.*,
+        coalesce(loaded.sent, 0) as loaded_sent,
+        coalesce(loaded.delivered, 0) as loaded_delivered,
+        counted.sent - coalesce(loaded.sent, 0) as missing_sent,
+        counted.delivered - coalesce(loaded.delivered, 0) as missing_delivered,
+        {{ customerio.local_bucket(
+            'counted.resolution', customerio.local_time('ranges.earliest', 'counted.timezone')
+        ) }} as first_bucket,
+        {{ dbt.datediff('counted.period_start', 'ranges.latest', 'day') }} as age_days,
+        ranges.earliest
+    from counted
+    left join loaded
+        on counted.workspace = loaded.workspace
+        and counted.source_type = loaded.source_type
+        and counted.source_id = loaded.source_id
+        and counted.resolution = loaded.resolution
+        and counted.timezone = loaded.timezone
+        and counted.bucket = loaded.bucket
+    left join ranges on counted.workspace = ranges.workspace
+),
+
+judged as (
+    select
+        *,
+        case
+            when missing_sent = 0 and missing_delivered = 0 then 'equal'
+            when earliest is null or bucket <= first_bucket then 'before loading'
+            when age_days > 180 then 'too old'
+            when running > 0 or age_days <= {{ customerio.recent_days('resolution') }} then 'recent'
+            when missing_sent > 0 then 'missing'
+            when missing_sent < 0 then 'more loaded'
+            else 'states differ'
+        end as status
+    from compared
+),
+
+summed as (
+    select
+        *,
+        sum(case when status in ('missing', 'more loaded') then missing_sent else 0 end)
+            over (partition by workspace, source_type, source_id, resolution, timezone)
+            as missing_of_sender
+    from judged
+),
+
+settled as (
+    select
+        *,
+        case
+            when status in ('missing', 'more loaded') and missing_of_sender = 0 then 'other bucket'
+            else status
+        end as final_status
+    from summed
+)
+
+select
+    {{ customerio.row_hash([
+        'workspace', 'source_type', 'source_id', 'resolution', 'timezone', 'bucket',
+    ]) }} as reconciliation_key,
+    workspace,
+    source_type,
+    source_id,
+    resolution,
+    timezone,
+    period_start,
+    cast(bucket as date) as day,
+    sent as counted_sent,
+    loaded_sent,
+    missing_sent,
+    delivered as counted_delivered,
+    loaded_delivered,
+    missing_delivered,
+    drafted as counted_drafts,
+    final_status as status,
+    case final_status
+        when 'before loading' then 'Deliveries are loaded from a later time on (start_date).'
+        when 'too old' then 'The API may no longer list deliveries older than six months.'
+        when 'recent' then 'Deliveries and counts were read at different moments.'
+        when 'other bucket' then 'The sums agree: the API seems to cut its days in another zone.'
+        when 'more loaded' then 'The counts are older than the deliveries.'
+        when 'states differ' then 'Delivered after the delivery was last read (rescan_ages).'
+        when 'missing' then 'Not loaded. Read the time again with the backfill command; '
+            || 'drafts that were sent later need include_drafts.'
+    end as explanation
+from settled
