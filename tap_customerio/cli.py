@@ -32,6 +32,7 @@ _COMMANDS = {
     "preview": ("tap_customerio.commands.preview", None),
     "privacy": ("tap_customerio.commands.privacy", None),
     "sandbox": ("tap_customerio.commands.sandbox", "sandbox"),
+    "verify": ("tap_customerio.commands.verify", None),
 }
 """Where each command lives, and the extra it needs, if any; imported when used, to start fast."""
 

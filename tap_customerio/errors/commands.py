@@ -80,3 +80,37 @@ def no_terminal(command: str) -> TapError:
 def bad_option(option: str, value: str, wanted: str) -> FatalError:
     """An option of a command that cannot be meant so."""
     return FatalError(f"{option} is {value!r}: {wanted}.")
+
+
+def unknown_warehouse() -> TapError:
+    """--warehouse."""
+    return TapError(
+        "--warehouse is not a URL of a known warehouse: write duckdb:///warehouse.duckdb or "
+        "postgresql://user:password@host/database."
+    )
+
+
+def no_warehouse() -> TapError:
+    """What the driver says may hold the password."""
+    return TapError(
+        "Cannot open the database that --warehouse names: check that it exists, that user and "
+        "password are right, and, for DuckDB, that no other process writes to it."
+    )
+
+
+def missing_driver(extra: str) -> TapError:
+    """--warehouse, without the package that reads it."""
+    return TapError(needs_extra("--warehouse with such a URL", extra))
+
+
+def unasked(schema: str, reason: str) -> TapError:
+    """The tables are not there, or not as the tap's loaders make them."""
+    return TapError(
+        f"Cannot read the tables in schema {schema!r} ({reason}): name the schema that the loader "
+        "writes to after --schema, and load messages and metrics without flattening."
+    )
+
+
+def nothing_to_verify() -> TapError:
+    """One side of the comparison is empty."""
+    return TapError("There is nothing to compare: load the streams messages and metrics first.")

@@ -1,0 +1,257 @@
+"""The command that compares what was loaded with Customer.io's own counts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import click
+
+from tap_customerio import errors
+from tap_customerio.commands.console import screen
+from tap_customerio.commands.warehouse import Warehouse, warehouse_options
+from tap_customerio.windows import DAY, bucket_after, bucket_start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tap_customerio.windows import Resolution
+
+    Sender = tuple[str, int]
+
+_SLOT = 900  # no zone is off by less than a quarter of an hour
+_SETTLING = 2 * DAY
+_OLDEST = 180 * DAY
+
+_COUNTED = """
+    select source_type, source_id, resolution, timezone, period_start, sent, is_partial
+    from {schema}.metrics
+"""
+_LOADED = """
+    select
+        case
+            when newsletter_id > 0 then 'newsletter'
+            when transactional_message_id > 0 then 'transactional'
+            when broadcast_id > 0 then 'broadcast'
+            else 'campaign'
+        end,
+        coalesce(
+            nullif(newsletter_id, 0), nullif(transactional_message_id, 0),
+            nullif(broadcast_id, 0), campaign_id
+        ),
+        cast(floor(extract(epoch from created) / 900) as bigint),
+        count(metrics ->> 'sent')
+    from {schema}.messages
+    group by 1, 2, 3
+"""
+_RANGE = "select min(created), max(coalesce(updated, created)) from {schema}.messages"
+
+
+class Cut(NamedTuple):
+    """How the counts of a sender are cut into buckets."""
+
+    resolution: Resolution
+    zone: ZoneInfo
+
+    def start(self, moment: int) -> int:
+        """First second of the bucket that holds a moment."""
+        return bucket_start(moment, self.resolution, self.zone)
+
+    def day(self, moment: int) -> str:
+        """The date in the zone."""
+        return datetime.fromtimestamp(moment, self.zone).date().isoformat()
+
+
+class Bucket(NamedTuple):
+    """Counts of a sender's bucket on both sides."""
+
+    sender: Sender
+    cut: Cut
+    start: int
+    counted: int
+    loaded: int
+    is_partial: bool
+
+    @property
+    def end(self) -> int:
+        """First second after it."""
+        return bucket_after(self.start, self.cut.resolution, self.cut.zone)
+
+    def is_certain(self, first: int, last: int) -> bool:
+        """Whether counts must agree, of deliveries loaded from the first to the last second."""
+        if self.is_partial or self.end > last - _SETTLING or self.start < last - _OLDEST:
+            return False
+        return self.start > self.cut.start(first)
+
+
+class Month(NamedTuple):
+    """What is known of a month."""
+
+    counted: int
+    loaded: int
+    uncounted: int
+    missing: list[Bucket]
+
+    def sentence(self, name: str) -> str:
+        """All of it."""
+        text = f"{name}: {self.counted:,} sent by Customer.io, {self.loaded:,} loaded"
+        if self.missing:
+            text += f", {sum(each.counted - each.loaded for each in self.missing):,} missing"
+        if self.uncounted:
+            text += f"; {self.uncounted:,} more loaded, of which it gives no counts"
+        return f"{text}."
+
+
+@click.command()
+@warehouse_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the lines.")
+@click.pass_context
+def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
+    """Compare the loaded deliveries with Customer.io's own counts, month by month.
+
+    Reads the tables messages and metrics. Ends with 1 if deliveries are missing. Counts of the
+    last days, of before the first delivery and of half a year ago may differ without that.
+
+    Example: tap-customerio verify --warehouse duckdb:///warehouse.duckdb
+    """
+    warehouse = Warehouse(url, schema)
+    try:
+        months = compare(warehouse)
+    finally:
+        warehouse.close()
+    if as_json:
+        click.echo(json.dumps({name: _as_json(month) for name, month in months.items()}))
+    else:
+        _show(months)
+    ctx.exit(any(month.missing for month in months.values()))
+
+
+def compare(warehouse: Warehouse) -> dict[str, Month]:
+    """What is counted and loaded, by month.
+
+    Raises:
+        TapError: When there is nothing to compare.
+    """
+    [(first, last)] = warehouse.ask(_RANGE)
+    rows = warehouse.ask(_COUNTED)
+    if first is None or not rows:
+        raise errors.commands.nothing_to_verify()
+    cuts = _cuts(rows)
+    counted, partial = _counts(rows, cuts)
+    loaded, uncounted = _loaded(warehouse.ask(_LOADED), cuts, counted)
+    buckets = [
+        Bucket(sender, cuts[sender], start, sent, loaded[sender, start], (sender, start) in partial)
+        for (sender, start), sent in counted.items()
+    ]
+    missing = list(_missing(buckets, _seconds(first), _seconds(last)))
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in buckets:
+        sums[each.cut.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
+    for (sender, start), number in uncounted.items():
+        sums[cuts[sender].day(start)[:7]]["uncounted"] += number
+    return {
+        name: Month(
+            month["counted"],
+            month["loaded"],
+            month["uncounted"],
+            [each for each in missing if each.cut.day(each.start).startswith(name)],
+        )
+        for name, month in sorted(sums.items())
+    }
+
+
+def _cuts(rows: Iterable[tuple[Any, ...]]) -> dict[Sender, Cut]:
+    """How each sender is counted; the newest, if the settings were changed once."""
+    newest: dict[Sender, tuple[Any, Any, Any]] = {}
+    for kind, number, resolution, zone, start, *_ in rows:
+        sender = (kind, number)
+        newest[sender] = max(newest.get(sender, (start, "", "")), (start, resolution, zone))
+    return {sender: Cut(how, ZoneInfo(zone)) for sender, (_, how, zone) in newest.items()}
+
+
+def _counts(
+    rows: Iterable[tuple[Any, ...]], cuts: dict[Sender, Cut]
+) -> tuple[Counter[tuple[Sender, int]], set[tuple[Sender, int]]]:
+    """Sent deliveries by bucket, and the buckets that had not ended."""
+    counted: Counter[tuple[Sender, int]] = Counter()
+    partial = set()
+    for kind, number, resolution, zone, start, sent, is_partial in rows:
+        sender = (kind, number)
+        if cuts[sender] == Cut(resolution, ZoneInfo(zone)):
+            key = (sender, cuts[sender].start(_seconds(start)))
+            counted[key] += sent or 0
+            if is_partial:
+                partial.add(key)
+    return counted, partial
+
+
+def _loaded(
+    rows: Iterable[tuple[Any, ...]],
+    cuts: dict[Sender, Cut],
+    counted: Counter[tuple[Sender, int]],
+) -> tuple[Counter[tuple[Sender, int]], Counter[tuple[Sender, int]]]:
+    """Sent deliveries in the same buckets, and those in buckets that are not counted."""
+    loaded: Counter[tuple[Sender, int]] = Counter()
+    uncounted: Counter[tuple[Sender, int]] = Counter()
+    utc = Cut("days", ZoneInfo("UTC"))
+    for kind, number, slot, sent in rows:
+        sender = (kind, number)
+        if kind == "campaign" and sender not in cuts and ("broadcast", number) in cuts:
+            sender = ("broadcast", number)  # they share their numbers
+        start = cuts.setdefault(sender, utc).start(slot * _SLOT)
+        (loaded if (sender, start) in counted else uncounted)[sender, start] += sent
+    return loaded, uncounted
+
+
+def _missing(buckets: Iterable[Bucket], first: int, last: int) -> Iterator[Bucket]:
+    """Buckets that lack deliveries; none if a sender's sums agree: the API cuts them elsewhere."""
+    differing: dict[Sender, list[Bucket]] = defaultdict(list)
+    for each in buckets:
+        if each.counted != each.loaded and each.is_certain(first, last):
+            differing[each.sender].append(each)
+    for sender in differing.values():
+        if sum(each.counted - each.loaded for each in sender):
+            yield from (each for each in sender if each.counted > each.loaded)
+
+
+def _show(months: dict[str, Month]) -> None:
+    console = screen()
+    for name, month in months.items():
+        console.print(month.sentence(name))
+        for each in sorted(month.missing, key=lambda bucket: (bucket.start, bucket.sender)):
+            kind, number = each.sender
+            counts = f"{each.counted:,} sent, {each.loaded:,} loaded"
+            console.print(f"  {each.cut.day(each.start)} {kind} {number}: {counts}")
+    missing = [each for month in months.values() for each in month.missing]
+    if missing:
+        start = min(each.start for each in missing)
+        end = max(each.end for each in missing) + DAY
+        dates = (datetime.fromtimestamp(each, timezone.utc).date() for each in (start, end))
+        console.print(
+            "Read the missing time again: tap-customerio backfill --stream messages --from {} "
+            "--to {} --config … --target '…'".format(*dates),
+            soft_wrap=True,
+        )
+
+
+def _as_json(month: Month) -> dict[str, Any]:
+    missing = [
+        {
+            "source_type": each.sender[0],
+            "source_id": each.sender[1],
+            "day": each.cut.day(each.start),
+            "sent": each.counted,
+            "loaded": each.loaded,
+        }
+        for each in month.missing
+    ]
+    return {**month._asdict(), "missing": missing}
+
+
+def _seconds(moment: datetime) -> int:
+    """Unix seconds of a time that is in UTC, whether it says so or not."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return int(aware.timestamp())

@@ -1,0 +1,202 @@
+"""verify: what was loaded beside what Customer.io counts."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from terminal import typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from terminal import Screen
+
+    Verify = Callable[..., Screen]
+
+NEW_YORK = "America/New_York"
+COLUMNS = {"campaign": 0, "newsletter": 1, "broadcast": 2, "transactional": 3}
+Rows = list[tuple[Any, ...]]
+
+
+def sent(at: str, kind: str = "campaign", number: int = 1, *, is_sent: bool = True) -> Any:
+    """A delivery of messages."""
+    ids: list[int | None] = [None] * 4
+    ids[COLUMNS[kind]] = number
+    metrics = {"sent": at} if is_sent else {"failed": at}
+    return (*ids, at, at, json.dumps(metrics))
+
+
+def counted(  # noqa: PLR0913 - the columns of metrics
+    day: str,
+    number: int,
+    kind: str = "campaign",
+    *,
+    zone: str = "UTC",
+    resolution: str = "days",
+    source: int = 1,
+    is_partial: bool = False,
+) -> Any:
+    """A bucket of metrics."""
+    start = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
+    return (kind, source, resolution, zone, start.replace(tzinfo=None), number, is_partial)
+
+
+@pytest.fixture
+def verify(tmp_path: Path) -> Verify:
+    """Load these rows, and verify them."""
+
+    def run(messages: Rows, metrics: Rows, *words: str) -> Screen:
+        path = tmp_path / "a.duckdb"
+        with duckdb.connect(str(path)) as database:
+            database.execute("create schema customerio")
+            database.execute(
+                "create table customerio.messages (campaign_id bigint, newsletter_id bigint, "
+                "broadcast_id bigint, transactional_message_id bigint, created timestamp, "
+                "updated timestamp, metrics json)"
+            )
+            database.execute(
+                "create table customerio.metrics (source_type text, source_id bigint, "
+                "resolution text, timezone text, period_start timestamp, sent bigint, "
+                "is_partial boolean)"
+            )
+            for table, rows in (("messages", messages), ("metrics", metrics)):
+                if rows:
+                    marks = ", ".join("?" * len(rows[0]))
+                    database.executemany(f"insert into customerio.{table} values ({marks})", rows)
+        return typed("verify", "--warehouse", f"duckdb:///{path}", *words)
+
+    return run
+
+
+EDGES = [sent("2026-01-01 12:00"), sent("2026-05-01 12:00")]
+"""What makes March neither the first nor the newest that was loaded."""
+
+
+def test_months_that_agree_are_told_with_their_numbers(verify: Verify) -> None:
+    messages = [*EDGES, *[sent(f"2026-03-0{day} 10:00") for day in (1, 2, 2)]]
+    messages += [sent("2026-03-02 11:00", is_sent=False), sent("2026-02-05 10:00")]
+    screen = verify(messages, [counted("2026-03-01", 1), counted("2026-03-02", 2)])
+    assert screen.code == 0
+    assert "2026-03: 3 sent by Customer.io, 3 loaded.\n" in screen.out
+    assert "2026-02: 0 sent by Customer.io, 0 loaded; 1 more loaded, of which" in screen.out
+
+
+def test_missing_deliveries_are_told_and_fail(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00")]
+    metrics = [counted("2026-03-02", 2), counted("2026-03-10", 3, "newsletter", source=7)]
+    screen = verify(messages, metrics)
+    assert screen.code == 1
+    assert "2026-03: 5 sent by Customer.io, 1 loaded, 4 missing." in screen.out
+    assert "  2026-03-02 campaign 1: 2 sent, 1 loaded" in screen.out
+    assert "  2026-03-10 newsletter 7: 3 sent, 0 loaded" in screen.out
+    assert "--from 2026-03-02 --to 2026-03-12" in screen.words()
+
+
+def test_the_answer_for_machines(verify: Verify) -> None:
+    screen = verify(EDGES, [counted("2026-03-02", 2)], "--json")
+    month = json.loads(screen.out)["2026-03"]
+    assert month == {
+        "counted": 2,
+        "loaded": 0,
+        "uncounted": 0,
+        "missing": [
+            {
+                "source_type": "campaign",
+                "source_id": 1,
+                "day": "2026-03-02",
+                "sent": 2,
+                "loaded": 0,
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        counted("2026-01-01", 5),  # the first day was not loaded as a whole
+        counted("2025-12-01", 5),  # nor what was before it
+        counted("2026-04-30", 5),  # states of the last days may come later
+        counted("2026-03-10", 5, is_partial=True),
+    ],
+)
+def test_a_difference_with_a_reason_is_no_failure(verify: Verify, metric: Any) -> None:
+    screen = verify(EDGES, [metric])
+    assert screen.code == 0
+    assert "5 sent by Customer.io, " in screen.out
+
+
+def test_what_the_api_may_no_longer_list_is_no_failure(verify: Verify) -> None:
+    messages = [sent("2025-01-01 12:00"), sent("2026-05-01 12:00")]
+    assert verify(messages, [counted("2025-03-10", 5)]).code == 0
+
+
+@pytest.mark.parametrize("zone", ["UTC", NEW_YORK, "Asia/Kolkata", "Pacific/Auckland"])
+@pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
+def test_deliveries_are_counted_in_the_bucket_of_the_zone(
+    verify: Verify, zone: str, resolution: str
+) -> None:
+    start = datetime(2026, 3, 1, tzinfo=ZoneInfo(zone))  # a Sunday
+    moments = [start, start - timedelta(seconds=1)]
+    utc = [moment.astimezone(timezone.utc).replace(tzinfo=None) for moment in moments]
+    messages = [*EDGES, sent(str(utc[0])), sent(str(utc[0])), sent(str(utc[1]))]
+    before = {"hours": "2026-02-28T23:00", "days": "2026-02-28", "weeks": "2026-02-22"}
+    metrics = [
+        counted("2026-03-01", 2, zone=zone, resolution=resolution),
+        counted(before.get(resolution, "2026-02-01"), 1, zone=zone, resolution=resolution),
+    ]
+    screen = verify(messages, metrics, "--json")
+    found = json.loads(screen.out)
+    assert (found["2026-02"]["loaded"], found["2026-03"]["loaded"]) == (1, 2)
+    assert screen.code == 0
+
+
+def test_days_cut_elsewhere_than_they_say_are_no_failure(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 02:00"), sent("2026-03-03 02:00")]
+    assert verify(messages, [counted("2026-03-01", 1), counted("2026-03-02", 1)]).code == 0
+
+
+def test_only_the_newest_cut_of_a_sender_counts(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00")]
+    former = counted("2026-03-01", 1, resolution="months")
+    screen = verify(messages, [former, counted("2026-03-02", 1)])
+    assert "2026-03: 1 sent by Customer.io, 1 loaded." in screen.out
+
+
+def test_a_broadcast_may_be_called_a_campaign(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
+    screen = verify(messages, [counted("2026-03-02", 1, "broadcast", source=9)])
+    assert "2026-03: 1 sent by Customer.io, 1 loaded." in screen.out
+
+
+def test_nothing_to_compare_is_said(verify: Verify) -> None:
+    screen = verify(EDGES, [])
+    assert screen.code == 1
+    assert "load the streams messages and metrics" in " ".join(screen.err.split())
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mysql://root:secret@host/a", "is not a URL of a known warehouse"),
+        ("duckdb:///none.duckdb", "Cannot open the database"),
+        ("postgresql://ada:secret@127.0.0.1:1/none", "Cannot open the database"),
+    ],
+)
+def test_a_warehouse_that_cannot_be_read_is_told_without_its_password(url: str, told: str) -> None:
+    screen = typed("verify", "--warehouse", url)
+    assert screen.code == 1
+    assert told in " ".join(screen.err.split())
+    assert "secret" not in screen.err
+
+
+def test_a_schema_without_the_tables_is_told(verify: Verify) -> None:
+    screen = verify(EDGES, [counted("2026-03-02", 1)], "--schema", "other")
+    assert screen.code == 1
+    assert "Cannot read the tables in schema 'other'" in " ".join(screen.err.split())
