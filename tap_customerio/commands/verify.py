@@ -141,7 +141,8 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
         raise errors.commands.nothing_to_verify()
     cuts = _cuts(rows)
     counted, partial = _counts(rows, cuts)
-    loaded, uncounted = _loaded(warehouse.ask(_LOADED), cuts, counted)
+    loaded = _loaded(warehouse.ask(_LOADED), cuts)
+    uncounted = _without_counts(loaded, counted)
     buckets = [
         Bucket(sender, cuts[sender], start, sent, loaded[sender, start], (sender, start) in partial)
         for (sender, start), sent in counted.items()
@@ -189,21 +190,33 @@ def _counts(
 
 
 def _loaded(
-    rows: Iterable[tuple[Any, ...]],
-    cuts: dict[Sender, Cut],
-    counted: Counter[tuple[Sender, int]],
-) -> tuple[Counter[tuple[Sender, int]], Counter[tuple[Sender, int]]]:
-    """Sent deliveries in the same buckets, and those in buckets that are not counted."""
+    rows: Iterable[tuple[Any, ...]], cuts: dict[Sender, Cut]
+) -> Counter[tuple[Sender, int]]:
+    """Sent deliveries in the same buckets."""
     loaded: Counter[tuple[Sender, int]] = Counter()
-    uncounted: Counter[tuple[Sender, int]] = Counter()
     utc = Cut("days", ZoneInfo("UTC"))
     for kind, number, slot, sent in rows:
         sender = (kind, number)
         if kind == "campaign" and sender not in cuts and ("broadcast", number) in cuts:
             sender = ("broadcast", number)  # they share their numbers
-        start = cuts.setdefault(sender, utc).start(slot * _SLOT)
-        (loaded if (sender, start) in counted else uncounted)[sender, start] += sent
-    return loaded, uncounted
+        loaded[sender, cuts.setdefault(sender, utc).start(slot * _SLOT)] += sent
+    return loaded
+
+
+def _without_counts(
+    loaded: Counter[tuple[Sender, int]], counted: Counter[tuple[Sender, int]]
+) -> Counter[tuple[Sender, int]]:
+    """Loaded deliveries from before a sender's first counts; later, no count means none."""
+    first: dict[Sender, int] = {}
+    for sender, start in counted:
+        first[sender] = min(start, first.get(sender, start))
+    uncounted: Counter[tuple[Sender, int]] = Counter()
+    for (sender, start), number in loaded.items():
+        if start < first.get(sender, start + 1):
+            uncounted[sender, start] = number
+        else:
+            counted[sender, start] += 0
+    return uncounted
 
 
 def _missing(buckets: Iterable[Bucket], first: int, last: int) -> Iterator[Bucket]:

@@ -118,6 +118,7 @@ def project(
     folder = tmp_path_factory.mktemp("project")
     moved = re.sub(r"pip_url: -e \.(\S*)", rf"pip_url: -e '{ROOT}\1'", shipped)
     (folder / "meltano.yml").write_text(moved)
+    (folder / "transform").symlink_to(ROOT / "transform")
     requirement = f"meltano{yaml.safe_load(shipped)['requires_meltano']}"
     variables = {
         "MELTANO_PROJECT_ROOT": str(folder),
@@ -130,7 +131,7 @@ def project(
     with alone(shared):
         if first.exists():
             (folder / ".meltano").mkdir()
-            for kind in ("extractors", "loaders"):
+            for kind in ("extractors", "loaders", "utilities"):
                 (folder / ".meltano" / kind).symlink_to(first / kind)
         else:
             project.meltano("install")

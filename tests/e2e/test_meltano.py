@@ -90,6 +90,13 @@ def test_the_sandbox_environment_needs_nothing_but_a_running_sandbox(
     assert expected > 0
 
 
+def test_models_are_built_on_what_was_loaded(project: Project, box: Sandbox) -> None:
+    project.meltano("run", "nightly-models", **settings(box, CORE))
+    with duckdb.connect(str(project.folder / "warehouse.duckdb"), read_only=True) as database:
+        modelled = database.execute("select sum(deliveries) from analytics.customerio__senders")
+        assert modelled.fetchall() == [(truth.deliveries(box),)]
+
+
 def test_meltano_knows_every_setting_and_keeps_the_key_to_itself(project: Project) -> None:
     key = "5ecre7-1n-7h3-3nv1r0nm3n7"
     variables = {

@@ -16,7 +16,7 @@ from harness import config_for, run_tap
 from psycopg.conninfo import conninfo_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from harness import Output
 
@@ -85,11 +85,16 @@ class Built:
         options += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder)]
         options += ["--vars", json.dumps(self.variables)]
         said: list[str] = []
+
+        def hear(event: Any) -> None:
+            said.append(event.info.msg)
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of dbt and what it depends on
-            runner = dbtRunner(callbacks=[lambda event: said.append(event.info.msg)])
+            runner = dbtRunner(callbacks=[hear])
             ran = runner.invoke([*arguments, *options, *QUIET])
-            DuckDBConnectionManager.close_all_connections()  # or the target cannot open the file
+            close: Callable[[], None] = DuckDBConnectionManager.close_all_connections
+            close()  # or the target cannot open the file
         text = "\n".join([*said, str(ran.exception or "")])
         assert ran.success == succeeds, text[-6000:]
         return text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from e2e import truth
+from e2e.rows import SENDER_STREAMS
 from harness import SINCE, few_senders, new_sandbox
 from transform.dbt_run import TRANSFORM, Built
 
@@ -82,7 +83,7 @@ def test_deliveries_have_their_sender_and_the_time_of_each_state(
 ) -> None:
     names = {
         (kind, row["id"]): row["name"]
-        for kind, listed in truth.SENDERS.items()
+        for kind, listed in SENDER_STREAMS.items()
         for row in listed(modelled_sandbox.workspace, modelled_sandbox.clock.now())
     }
     found = {
@@ -212,7 +213,7 @@ def test_three_builds_after_three_syncs_are_like_one(
         built.dbt("run", *select)
         first = contents(built)
         box.clock.advance(5 * DAY)
-        box.workspace.edit("campaigns", 1, at=box.clock.now() - 60)
+        box.workspace.edit("campaigns", 1, at=int(box.clock.now()) - 60)
         built.sync(box, streams, start_date="2026-03-01")
         built.dbt("run", *select)
         kept, built.state = built.state, None

@@ -20,7 +20,8 @@ counted as (
 ),
 
 cuts as (
-    select workspace, source_type, source_id, resolution, timezone, max(period_start) as latest
+    select
+        workspace, source_type, source_id, resolution, timezone, min(bucket) as first_counted
     from counted
     group by 1, 2, 3, 4, 5
 ),
@@ -46,7 +47,9 @@ loaded as (
         workspace, source_type, source_id, resolution, timezone,
         {{ customerio.local_bucket('resolution', 'local_created') }} as bucket,
         count(sent_at) as sent,
-        count(delivered_at) as delivered
+        count(delivered_at) as delivered,
+        min(created_at) as first_created,
+        min(first_counted) as first_counted
     from deliveries
     group by 1, 2, 3, 4, 5, 6
 ),
@@ -60,27 +63,51 @@ ranges as (
     group by workspace
 ),
 
+-- Buckets of zeros are not in metrics; what is older than the first may not be counted at all.
+buckets as (
+    select workspace, source_type, source_id, resolution, timezone, bucket
+    from counted
+    union
+    select workspace, source_type, source_id, resolution, timezone, bucket
+    from loaded
+    where bucket >= first_counted
+),
+
 compared as (
     select
-        counted.*,
+        buckets.*,
+        counted.period_start,
+        coalesce(counted.sent, 0) as sent,
+        coalesce(counted.delivered, 0) as delivered,
+        coalesce(counted.drafted, 0) as drafted,
+        coalesce(counted.running, 0) as running,
         coalesce(loaded.sent, 0) as loaded_sent,
         coalesce(loaded.delivered, 0) as loaded_delivered,
-        counted.sent - coalesce(loaded.sent, 0) as missing_sent,
-        counted.delivered - coalesce(loaded.delivered, 0) as missing_delivered,
+        coalesce(counted.sent, 0) - coalesce(loaded.sent, 0) as missing_sent,
+        coalesce(counted.delivered, 0) - coalesce(loaded.delivered, 0) as missing_delivered,
         {{ customerio.local_bucket(
-            'counted.resolution', customerio.local_time('ranges.earliest', 'counted.timezone')
+            'buckets.resolution', customerio.local_time('ranges.earliest', 'buckets.timezone')
         ) }} as first_bucket,
-        {{ dbt.datediff('counted.period_start', 'ranges.latest', 'day') }} as age_days,
+        {{ dbt.datediff(
+            'coalesce(counted.period_start, loaded.first_created)', 'ranges.latest', 'day'
+        ) }} as age_days,
         ranges.earliest
-    from counted
+    from buckets
+    left join counted
+        on buckets.workspace = counted.workspace
+        and buckets.source_type = counted.source_type
+        and buckets.source_id = counted.source_id
+        and buckets.resolution = counted.resolution
+        and buckets.timezone = counted.timezone
+        and buckets.bucket = counted.bucket
     left join loaded
-        on counted.workspace = loaded.workspace
-        and counted.source_type = loaded.source_type
-        and counted.source_id = loaded.source_id
-        and counted.resolution = loaded.resolution
-        and counted.timezone = loaded.timezone
-        and counted.bucket = loaded.bucket
-    left join ranges on counted.workspace = ranges.workspace
+        on buckets.workspace = loaded.workspace
+        and buckets.source_type = loaded.source_type
+        and buckets.source_id = loaded.source_id
+        and buckets.resolution = loaded.resolution
+        and buckets.timezone = loaded.timezone
+        and buckets.bucket = loaded.bucket
+    left join ranges on buckets.workspace = ranges.workspace
 ),
 
 judged as (

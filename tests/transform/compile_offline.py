@@ -1,0 +1,95 @@
+"""Compile the models for a warehouse that is not there: run with the adapters' own Python.
+
+`compile_offline.py snowflake|bigquery FOLDER first|again` writes FOLDER/target/compiled. Tables of
+the loader are made up from what staging reads, models exist only the second time (`again`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+TRANSFORM = Path(__file__).parent.parent.parent / "transform"
+PROFILES: dict[str, dict[str, Any]] = {
+    "snowflake": {"account": "none", "user": "none", "password": "none", "database": "raw"},
+    "bigquery": {"method": "oauth-secrets", "token": "none", "project": "raw"},
+}
+ADAPTERS = {"snowflake": "SnowflakeAdapter", "bigquery": "BigQueryAdapter"}
+TYPES = {
+    "snowflake": {
+        "text": "VARCHAR",
+        "integer": "NUMBER",
+        "boolean": "BOOLEAN",
+        "timestamp": "TIMESTAMP_NTZ",
+        "json": "VARIANT",
+    },
+    "bigquery": {
+        "text": "STRING",
+        "integer": "INT64",
+        "boolean": "BOOL",
+        "timestamp": "TIMESTAMP",
+        "json": "JSON",
+    },
+}
+
+
+def columns(stream: str) -> dict[str, str]:
+    """Columns of a stream's table, and their kinds."""
+    text = (TRANSFORM / "models" / "staging" / f"stg_customerio__{stream}.sql").read_text()
+    return dict(re.findall(r"'(\w+)': \['(\w+)'", text))
+
+
+def _closed(*arguments: Any) -> Any:
+    """A connection that nothing can be asked through."""
+    connection = arguments[-1]
+    connection.state, connection.handle = "open", mock.NonCallableMagicMock(spec=["close"])
+    return connection
+
+
+def compile_models(kind: str, folder: Path, *, again: bool) -> bool:
+    """Run dbt with an adapter that reaches nothing."""
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+    module = import_module(f"dbt.adapters.{kind}")
+    adapter = getattr(
+        module, {"snowflake": "SnowflakeAdapter", "bigquery": "BigQueryAdapter"}[kind]
+    )
+    streams = {path.stem.partition("__")[2] for path in TRANSFORM.glob("models/staging/stg_*.sql")}
+
+    def get_relation(self: Any, database: str, schema: str, identifier: str, **_: Any) -> Any:
+        if identifier not in streams and not again:
+            return None
+        return self.Relation.create(
+            database=database, schema=schema, identifier=identifier, type="table"
+        )
+
+    def get_columns(self: Any, relation: Any) -> list[Any]:
+        kinds = columns(relation.identifier).items()
+        return [self.Column(name, TYPES[kind][each]) for name, each in kinds]
+
+    profile = {"type": kind, "schema": "models", "threads": 1, **PROFILES[kind]}
+    profiles = {"customerio": {"target": "it", "outputs": {"it": profile}}}
+    (folder / "profiles.yml").write_text(json.dumps(profiles))
+    options = ["--project-dir", str(TRANSFORM), "--profiles-dir", str(folder)]
+    options += ["--target-path", str(folder / "target"), "--log-path", str(folder)]
+    options += ["--no-populate-cache", "--no-send-anonymous-usage-stats", "--quiet"]
+    with (
+        mock.patch.object(adapter, "get_relation", get_relation),
+        mock.patch.object(adapter, "get_columns_in_relation", get_columns),
+        mock.patch.object(adapter.ConnectionManager, "open", _closed),
+    ):
+        ran = dbtRunner().invoke(["compile", *options])
+    if ran.exception:
+        sys.stderr.write(str(ran.exception))
+    return ran.success
+
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # dbt takes every module there whose name begins with dbt_ for a plugin
+    wanted, place, pass_ = sys.argv[1:]
+    sys.exit(not compile_models(wanted, Path(place), again=pass_ == "again"))
