@@ -89,6 +89,14 @@ SETTINGS = th.PropertiesList(
         description="Ages in days at which deliveries are read again; [] turns it off.",
     ),
     th.Property(
+        "refresh_hours",
+        th.NumberType(minimum=0, maximum=720),
+        default=24,
+        title="Refresh hours",
+        description="Hours after which streams that cost a request for each parent, sender or "
+        "object are read whole; syncs in between read only what may have changed. 0: always whole.",
+    ),
+    th.Property(
         "include_drafts",
         th.BooleanType,
         default=False,
@@ -213,6 +221,7 @@ class Settings:
     metrics_timezone: str
     metrics_lookback_days: int
     rescan_ages: tuple[float, ...]
+    refresh_hours: float
     include_drafts: bool
     customers_sync: str
     customers_full_every_days: float

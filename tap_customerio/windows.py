@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Resolution = Literal["hours", "days", "weeks", "months"]
 
-HOUR = 3_600
+MINUTE = 60
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 MONTHS_PER_YEAR = 12
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 MIRRORS = sorted(kind.name for kind in all_streams() if kind.is_mirror)
+ALWAYS: dict[str, Any] = {"customers_sync": "full", "refresh_hours": 0}
+"""Settings with which every sync reads everything."""
+
 COUNTED = {"customers", "objects", "segment_memberships"}
 """Those whose rows another part of the API counts."""
 
@@ -41,7 +44,7 @@ def box() -> Iterator[Sandbox]:
 
 
 def _sync(box: Sandbox, state: dict[str, Any] | None, **settings: Any) -> Output:
-    config = config_for(box, customers_sync="full", **settings)
+    config = config_for(box, **{**ALWAYS, **settings})
     kept = copy.deepcopy(state)
     return run_tap(config, streams=MIRRORS, state=kept, full_table=MIRRORS, fails=None)
 
@@ -141,7 +144,7 @@ def test_a_stop_activates_no_mirror(
     monkeypatch.setattr(Progress, "page", stop)
     taps: list[TapCustomerio] = []
     for name in MIRRORS:
-        kept, config = copy.deepcopy(state), config_for(box, customers_sync="full")
+        kept, config = copy.deepcopy(state), config_for(box, **ALWAYS)
         taps.append(TapCustomerio(config=config, catalog=select([name]), state=kept))
 
         def stopped() -> None:
@@ -227,9 +230,13 @@ def test_segments_that_are_not_listed_do_not_take_their_members_along(
     make_sandbox: Callable[..., Sandbox], left_out: range
 ) -> None:
     box = make_sandbox(workspace=small())
-    first = run_tap(config_for(box), streams=["segment_memberships"])
+    first = run_tap(config_for(box, **ALWAYS), streams=["segment_memberships"])
     box.shift(Shift("/v1/segments", "segments", {0: left_out}))
-    second = run_tap(config_for(box), streams=["segment_memberships"], state=first.states[-1])
+    second = run_tap(
+        config_for(box, **ALWAYS), streams=["segment_memberships"], state=first.states[-1]
+    )
     assert not activated(second)
-    third = run_tap(config_for(box), streams=["segment_memberships"], state=second.states[-1])
+    third = run_tap(
+        config_for(box, **ALWAYS), streams=["segment_memberships"], state=second.states[-1]
+    )
     assert activated(third) == {"segment_memberships"}

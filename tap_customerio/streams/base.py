@@ -12,6 +12,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from tap_customerio import errors
 from tap_customerio.streams.proof import END, TEST, Proof
 from tap_customerio.streams.reader import Reader, identifier, seconds, within
+from tap_customerio.streams.refresh import Refresh
 from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.streams.slices import checked
 from tap_customerio.streams.steady import Listing, steady
@@ -50,11 +51,14 @@ class CustomerioStream(SdkStream):
     skip_missing_parents: ClassVar[bool] = False
 
     # Whether a full read holds all there is, so that a row it lacks has been deleted. Streams with
-    # a time range, and those that add dated rows at every sync, never do.
+    # a time range, and those that add dated rows, never do.
     is_mirror: ClassVar[bool] = True
 
     # Whether it goes through everyone whom the people search finds.
     reads_all_people: ClassVar[bool] = False
+
+    # Whether most syncs read only what may have changed, and others read everything.
+    reads_changes: ClassVar[bool] = False
 
     # Settings that restrict what a full read holds.
     restricted_by: ClassVar[tuple[str, ...]] = ()
@@ -69,6 +73,7 @@ class CustomerioStream(SdkStream):
         """Share the tap's client and settings."""
         super().__init__(tap)
         self.proof = Proof(self)
+        self.refresh = Refresh(self)
         self._fresh: Client | None = None
         self.last: dict[str, Any] = {}  # the stream's state as the run found it
         self._since: int | None = None
@@ -112,6 +117,15 @@ class CustomerioStream(SdkStream):
         In place of slices that cannot be named stands the problem.
         """
         return (None,)
+
+    def changed(self, since: int) -> Iterable[Any] | None:
+        """The slices that may have changed since a time; None if that cannot be known."""
+        raise NotImplementedError
+
+    @property
+    def full_every(self) -> float:
+        """Seconds between two full reads; 0 if every sync reads everything."""
+        return self.settings.refresh_hours * HOUR if self.reads_changes else 0
 
     def pages(self, piece: Any) -> Iterable[Rows | Split[Any]]:
         """Read one slice, page by page, or split it; runs on a worker thread."""
@@ -165,13 +179,13 @@ class CustomerioStream(SdkStream):
         return self.forced_replication_method or default
 
     @property
-    def version(self) -> int | None:
-        """Of each record of a mirror: once it is activated, a target drops those of another."""
-        return self.client.present
-
-    @property
     def activates(self) -> bool:
         """Whether this sync may end in ACTIVATE_VERSION, if the read proves what is gone."""
+        return self._is_versioned and not self.refresh.is_partial
+
+    @property
+    def _is_versioned(self) -> bool:
+        """Whether records carry a version: a target drops all others once it is activated."""
         return (
             self.is_mirror
             and self.replication_method == REPLICATION_FULL_TABLE
@@ -186,7 +200,7 @@ class CustomerioStream(SdkStream):
             TapError: When the state holds something else than a bookmark.
         """
         self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
-        self.outcome, self.proof = ReadOutcome(), Proof(self)
+        self.outcome, self.proof, self.refresh = ReadOutcome(), Proof(self), Refresh(self)
         vars(self).pop("read", None)  # it counts for the outcome of its own run
         if self.settings.end is not None:
             self.outcome.doubts.append(END)
@@ -197,7 +211,8 @@ class CustomerioStream(SdkStream):
         bookmark = self.bookmark(self.last)
         if bookmark is not None and self.replication_method == REPLICATION_INCREMENTAL:
             self._since = bookmark - self.margin
-        return self._lane(self.slices, self._present, sequential=self.sequential)
+        slices = self._wanted_slices if self.reads_changes else self.slices
+        return self._lane(slices, self._present, sequential=self.sequential)
 
     def _lane(self, slices: Any, read: Any, *, sequential: bool = False) -> StreamQueue[Any, Any]:
         around = partial(self.client.acting, self.name)
@@ -214,12 +229,21 @@ class CustomerioStream(SdkStream):
         yield from self._read_through(engine, lane)
         if self.activates and self.proof.is_suspicious():
             yield from self._read_again()
-        if self.outcome.is_complete:
+        if self.outcome.is_complete and not self.refresh.is_partial:
             self.finish_all()
         if self.activates and self.proof.settle():
             self._write_activate_version_message(self.client.present)
+        if self.reads_changes:
+            self.refresh.settle()
         self.tap.progress.end(self.name, done=self._is_range_done())
         self.report_unmapped()
+
+    def _wanted_slices(self) -> Iterator[Any]:
+        """All slices or, between two full reads, those that may have changed."""
+        since = self.refresh.begin()
+        changed = None if since is None else self.changed(since)
+        self.refresh.is_partial = changed is not None
+        yield from self.slices() if changed is None else changed
 
     def _read_again(self) -> Iterator[Record]:
         """Read all slices once more, with nothing remembered of the first time."""
@@ -295,7 +319,7 @@ class CustomerioStream(SdkStream):
         try:
             for page in pages:
                 self.outcome.has_pages = True
-                self._stream_version = self.version if self.activates else None
+                self._stream_version = self.refresh.version if self._is_versioned else None
                 written = 0
                 for raw in page:
                     if (row := self.record(raw, piece)) is not None:

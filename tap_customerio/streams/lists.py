@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_customerio.api.client import quoted
 from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.reader import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,11 +35,20 @@ class ListStream(CustomerioStream):
         """All rows of the list, read once per run."""
         return client.listing(cls.path, cls.records_key, params={"limit": cls.page_size})
 
+    @classmethod
+    def changed_at(cls, row: dict[str, Any]) -> int:
+        """When a row last changed, by its stamps; if it has none, it may change at any time."""
+        number, _, stamp = str(row.get("deduplicate_id") or "").partition(":")
+        stamps = [seconds({"id": stamp}, "id")] if number else []
+        stamps.append(seconds(row, vars(cls).get("replication_key") or ""))
+        return max(filter(None, stamps), default=sys.maxsize)
+
 
 class ChildStream(CustomerioStream):
     """A list of its own for each row of another list; a parent deleted meanwhile has none."""
 
     skip_missing_parents = True
+    reads_changes = True
     parent: ClassVar[type[ListStream]]
     path: ClassVar[str]
     records_key: ClassVar[str | None] = None
@@ -49,8 +60,14 @@ class ChildStream(CustomerioStream):
 
     def slices(self) -> dict[Any, None]:
         """The parents' ids."""
-        rows = self.listed(self.parent.listing(self.client))
-        return dict.fromkeys(number for number, _ in self.with_ids(rows, self.parent.name))
+        return self._ids(self._parents())
+
+    def changed(self, since: int) -> dict[Any, None] | None:
+        """The ids of the parents whose stamps say that they changed."""
+        rows = [
+            row for row in self._parents() if self.parent.changed_at(row) >= since - self.margin
+        ]
+        return self._ids(rows)
 
     def pages(self, piece: Any) -> Iterator[Rows]:
         """One parent's rows, page by page."""
@@ -69,3 +86,9 @@ class ChildStream(CustomerioStream):
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
         """The row, with its parent's id."""
         return super().record({**raw, self.parent_key: piece}, piece)
+
+    def _parents(self) -> list[dict[str, Any]]:
+        return self.listed(self.parent.listing(self.client))
+
+    def _ids(self, rows: Iterable[dict[str, Any]]) -> dict[Any, None]:
+        return dict.fromkeys(number for number, _ in self.with_ids(rows, self.parent.name))

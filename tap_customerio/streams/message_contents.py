@@ -5,7 +5,10 @@ Bodies are large: most of these streams are deselected by default.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tap_customerio.streams.lists import ChildStream
+from tap_customerio.streams.recent import recent_senders
 from tap_customerio.streams.schema import (
     Schema,
     array_of,
@@ -99,6 +102,15 @@ class BroadcastTriggers(ChildStream):
         timestamp("created_at", processed_at="When all recipients were handled."),
         key=primary_keys,
     )
+
+    def changed(self, since: int) -> dict[Any, None] | None:
+        """Also those that sent something: a trigger moves no stamp."""
+        senders, changed = recent_senders(self.client, since), super().changed(since)
+        if senders is None or changed is None:
+            return None
+        return changed | {
+            number: None for number in self.slices() if senders.include("broadcast", number)
+        }
 
 
 class NewsletterVariants(ChildStream):

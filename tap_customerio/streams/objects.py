@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tap_customerio import errors
 from tap_customerio.api.client import quoted
 from tap_customerio.api.person_paths import person_paths
+from tap_customerio.streams.activities import entries
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.lists import ListStream
-from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people, workspace_count
-from tap_customerio.streams.reader import within
+from tap_customerio.streams.people import (
+    IDENTIFIERS,
+    MERGES,
+    changed_people,
+    everyone,
+    known_people,
+    workspace_count,
+)
+from tap_customerio.streams.reader import identifier, within
 from tap_customerio.streams.schema import (
     boolean,
     integer,
@@ -24,7 +33,7 @@ from tap_customerio.streams.schema import (
 from tap_customerio.streams.slices import attempted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from singer_sdk.helpers.types import Record
 
@@ -40,6 +49,12 @@ _OBJECT = (
     integer("object_type_id"),
     text(cio_object_id="Permanent id.", object_id="The workspace's own id of the object."),
 )
+
+
+_RELATIONS = ("_o:{}:add_relationship", "_o:{}:delete_relationship")
+"""Types of log entries about relationships, to be completed by the type of the object."""
+
+_PEOPLE_RELATIONS = ("add_relationship", "delete_relationship", "relationship_attribute_change")
 
 
 class ObjectTypes(ListStream):
@@ -86,17 +101,53 @@ def _objects_of(stream: CustomerioStream, number: int | str) -> Iterator[Object]
         yield Object(number, str(permanent))
 
 
+def changed_objects(stream: CustomerioStream, kinds: Iterable[str], since: int) -> list[Object]:
+    """Objects that log entries of these types name; all others wait for the next full read.
+
+    Whether entries name their objects is not documented.
+    """
+    found: dict[Object, None] = {}
+    try:
+        for type_id, kind in product(_type_ids(stream), kinds):
+            for entry in entries(stream.client, kind.format(type_id), since - stream.margin):
+                found |= {Object(type_id, name): None for name in _named_objects(entry)}
+    except errors.RequestError as problem:
+        stream.logger.info("Changed objects wait for the next full read: %s", problem)
+    return list(found)
+
+
+def _type_ids(stream: CustomerioStream) -> list[int | str]:
+    """The ids of the object types in use."""
+    rows = stream.listed(ObjectTypes.listing(stream.client))
+    used = (row for row in rows if row.get("enabled") is not False)
+    return [number for number, _ in stream.with_ids(used, ObjectTypes.name)]
+
+
+def _named_objects(entry: Any) -> Iterator[str]:
+    """Every permanent id of an object in an entry."""
+    if isinstance(entry, dict):
+        if (found := identifier(entry, "cio_object_id")) is not None:
+            yield str(found)
+        for value in entry.values():
+            yield from _named_objects(value)
+
+
 class Objects(CustomerioStream):
     """Objects: companies, accounts and the like, with their attributes; one request an object."""
 
     name = "objects"
     skip_missing_parents = True
+    reads_changes = True
     primary_keys = ("object_type_id", "cio_object_id")
     schema = record(*_OBJECT, *_ATTRIBUTES, key=primary_keys)
 
     def slices(self) -> Iterator[Object | TapError]:
         """One an object."""
         return all_objects(self)
+
+    def changed(self, since: int) -> list[Object]:
+        """Those that the activity log names."""
+        return changed_objects(self, ("_o:{}:create", "_o:{}:attribute_change"), since)
 
     def pages(self, piece: Object) -> Iterator[Rows]:
         """The object."""
@@ -121,6 +172,7 @@ class ObjectRelationships(CustomerioStream):
 
     name = "object_relationships"
     skip_missing_parents = True
+    reads_changes = True
     primary_keys = ("object_type_id", "cio_object_id", "cio_id")
     schema = record(
         integer("object_type_id"),
@@ -133,6 +185,10 @@ class ObjectRelationships(CustomerioStream):
     def slices(self) -> Iterator[Object | TapError]:
         """One an object."""
         return all_objects(self)
+
+    def changed(self, since: int) -> list[Object]:
+        """Those that the activity log names."""
+        return changed_objects(self, _RELATIONS, since)
 
     def pages(self, piece: Object) -> Iterator[Rows]:
         """The object's people."""
@@ -152,6 +208,7 @@ class CustomerRelationships(CustomerioStream):
 
     name = "customer_relationships"
     skip_missing_parents = True
+    reads_changes = True
     reads_all_people = True
     restricted_by = ("customers_filter",)
     selected_by_default = False
@@ -161,6 +218,12 @@ class CustomerRelationships(CustomerioStream):
     def slices(self) -> Iterator[str]:
         """Everyone the people search finds."""
         return chain.from_iterable(everyone(self))
+
+    def changed(self, since: int) -> Iterable[str] | None:
+        """Those whom the activity log names."""
+        kinds = (*_RELATIONS, "_r:{}:attribute_change")
+        relations = (kind.format(type_id) for kind, type_id in product(kinds, _type_ids(self)))
+        return changed_people(self, (*MERGES, *_PEOPLE_RELATIONS, *relations), since)
 
     def pages(self, piece: str) -> Iterator[Rows]:
         """One person's objects."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import threading
 from itertools import tee
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio import errors
 from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.proof import CHANGES
 from tap_customerio.streams.reader import identifier, number, within
 from tap_customerio.streams.schema import (
     array_of,
@@ -24,8 +23,7 @@ from tap_customerio.streams.schema import (
 )
 from tap_customerio.streams.steady import steady
 from tap_customerio.sync.engine import Split
-from tap_customerio.sync.provenance import fingerprint
-from tap_customerio.windows import DAY, parse, rfc3339
+from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +34,8 @@ if TYPE_CHECKING:
     from tap_customerio.api.responses import Page
     from tap_customerio.streams.base import Rows
 
+logger = logging.getLogger("tap-customerio.people")
+
 IDENTIFIERS = text(
     cio_id="Permanent id of the person; the only identifier every person has.",
     id="The workspace's own id of the person, if any.",
@@ -44,15 +44,14 @@ IDENTIFIERS = text(
 """The person, at top level of a record or within one."""
 
 _EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
-_CHANGES = (
-    *("attribute_change", "device_change", "profile_create", "profile_merge", "anon_merge"),
+MERGES = ("profile_create", "profile_merge", "anon_merge")
+PROFILE_CHANGES = (
+    *("attribute_change", "device_change", *MERGES),
     *("topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"),
 )
 """Activities after which a profile is another; a deletion leaves no profile to read."""
 
 _DEPARTURES = ("profile_delete", "profile_merge")
-
-_FILTER = "customers_filter"
 
 _SEARCHED = 1000
 _HYDRATED = 100
@@ -209,6 +208,42 @@ def _anyone_left(client: Client, since: int) -> bool:
         return True
 
 
+def changed_people(stream: CustomerioStream, kinds: Iterable[str], since: int) -> list[str] | None:
+    """cio_ids of those whom log entries of these types name; None when that cannot be known.
+
+    With customers_filter only those whom it lets through.
+    """
+    client = stream.client
+    since -= stream.margin
+    if client.present - since > LOGGED + LOG_LAG:
+        logger.info("The activity log does not reach back far enough: reading everyone.")
+        return None
+    try:
+        names = _named_since(client, kinds, since)
+    except errors.RequestError:
+        logger.info("The activity log cannot be read: reading everyone.")
+        return None
+    if names is None or not stream.settings.customers_filter:
+        return names
+    changed = set(names)
+    return [cio_id for ids in everyone(stream) for cio_id in ids if cio_id in changed]
+
+
+def _named_since(client: Client, kinds: Iterable[str], since: int) -> list[str] | None:
+    """Each person once whom an entry since then is about; None if it names one oddly."""
+    changed: dict[str, None] = {}
+    for entry in (entry for kind in kinds for entry in entries(client, kind, since)):
+        changed |= dict.fromkeys(named(entry))
+        who = entry.get("customer_identifiers")
+        found = identifier(within(entry, "customer_identifiers"), "cio_id")
+        if found is not None:
+            changed[str(found)] = None
+        elif entry == {} or (who and within(entry, "customer_identifiers").get("cio_id")):
+            logger.info("The activity log names a person oddly: reading everyone.")
+            return None
+    return list(changed)
+
+
 class Customers(CustomerioStream):
     """Customers: people with their identifiers, attributes, devices and subscription state."""
 
@@ -216,8 +251,8 @@ class Customers(CustomerioStream):
     reads_all_people = True
     restricted_by = ("customers_filter",)
     primary_keys = ("cio_id",)
+    reads_changes = True
     margin = LOG_LAG
-    _changes: list[str] | None = None
     schema = record(
         IDENTIFIERS,
         object_of(nested(IDENTIFIERS), identifiers="The person, by each identifier."),
@@ -242,15 +277,28 @@ class Customers(CustomerioStream):
     )
 
     def slices(self) -> Iterator[list[str]]:
-        """Up to 100 cio_ids each: of everyone, or of those who changed since the last sync."""
+        """Up to 100 cio_ids each, of everyone."""
+        return self._hydrated(everyone(self))
+
+    def changed(self, since: int) -> Iterator[list[str]] | None:
+        """Up to 100 cio_ids each, of those whom the activity log names."""
+        names = changed_people(self, PROFILE_CHANGES, since)
+        return None if names is None else self._hydrated([names])
+
+    @property
+    def full_every(self) -> float:
+        """With a filter everyone is read: no log tells who entered or left it."""
+        settings = self.settings
+        if settings.customers_sync == "full" or settings.customers_filter:
+            return 0
+        return settings.customers_full_every_days * DAY
+
+    def _hydrated(self, pages: Iterable[list[str]]) -> Iterator[list[str]]:
         self._wanted = self._found = 0
-        self._changes = self._changes_since_the_last_sync()
-        for ids in everyone(self) if self._changes is None else [self._changes]:
+        for ids in pages:
             self._wanted += len(ids)
             for first in range(0, len(ids), _HYDRATED):
                 yield ids[first : first + _HYDRATED]
-        if self._changes is not None:
-            self.outcome.doubts.append(CHANGES)
 
     def pages(self, piece: list[str]) -> Iterator[Rows | Split[list[str]]]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile.
@@ -271,7 +319,7 @@ class Customers(CustomerioStream):
         return self.read(_named(raw))
 
     def finish_all(self) -> None:
-        """Say how many have gone meanwhile, and remember how far people are known."""
+        """Say how many have gone meanwhile."""
         if self._found < self._wanted:
             self.logger.info(
                 "%d of %d people were deleted or merged before they could be read.",
@@ -279,80 +327,8 @@ class Customers(CustomerioStream):
                 self._wanted,
             )
             self.outcome.doubts.append("profiles of people whom the search found did not come")
-        now = rfc3339(self.client.present)
-        facts: dict[str, Any] = {"changes_until": now}
-        if self._changes is None:
-            facts["full_at"] = now
-            if self._filter or _FILTER in self.last:
-                facts[_FILTER] = self._filter
-        self.remember(**facts)
 
     def count_otherwise(self) -> int | None:
         """The workspace's own count."""
         everyone_counts = not self.settings.customers_filter
         return workspace_count(self.client, "people") if everyone_counts else None
-
-    @property
-    def version(self) -> int:
-        """Whoever has not changed keeps the version of the last full read, and so do the others."""
-        return self.client.present if self._changes is None else parse(self.last["full_at"])
-
-    def _changes_since_the_last_sync(self) -> list[str] | None:
-        """cio_ids of those whom the activity log names; None when everyone is to be read."""
-        since = self._known_until()
-        if since is None:
-            return None
-        try:
-            return self._changed(since - self.margin)
-        except errors.RequestError:
-            self.logger.info("The activity log cannot be read: reading everyone.")
-            return None
-
-    def _known_until(self) -> int | None:
-        """Until when the last sync knew who changed; None when everyone is to be read.
-
-        Raises:
-            TapError: When the state does not say so in times.
-        """
-        settings, present = self.settings, self.client.present
-        if settings.customers_sync == "full" or settings.customers_filter or settings.end:
-            return None
-        try:
-            full_at, until = (parse(self.last[name]) for name in ("full_at", "changes_until"))
-        except KeyError:
-            return None
-        except (AttributeError, TypeError, ValueError):
-            raise errors.inputs.bad_bookmark(self.name) from None
-        for moment in (full_at, until):
-            if self.client.is_future(moment):
-                raise errors.inputs.future_bookmark(self.name, rfc3339(moment))
-        if self.last.get(_FILTER) != self._filter:
-            self.logger.info("customers_filter changed: reading everyone.")
-            return None
-        if present - full_at >= settings.customers_full_every_days * DAY:
-            return None
-        if present - until > LOGGED:
-            self.logger.info("The activity log does not reach back far enough: reading everyone.")
-            return None
-        return until
-
-    @property
-    def _filter(self) -> str | None:
-        """What the state says of customers_filter."""
-        condition = self.settings.customers_filter
-        return fingerprint(json.dumps(condition, sort_keys=True)) if condition else None
-
-    def _changed(self, since: int) -> list[str] | None:
-        """Each person once whom an entry since then is about; None if it names one oddly."""
-        logged = (entry for kind in _CHANGES for entry in entries(self.client, kind, since))
-        changed: dict[str, None] = {}
-        for entry in logged:
-            changed |= dict.fromkeys(named(entry))
-            who = entry.get("customer_identifiers")
-            found = identifier(within(entry, "customer_identifiers"), "cio_id")
-            if found is not None:
-                changed[str(found)] = None
-            elif entry == {} or (who and within(entry, "customer_identifiers").get("cio_id")):
-                self.logger.info("The activity log names a person oddly: reading everyone.")
-                return None
-        return list(changed)

@@ -11,7 +11,13 @@ from tap_customerio.api.person_paths import person_paths
 from tap_customerio.streams.activities import arrival
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.lists import ChildStream, ListStream
-from tap_customerio.streams.people import IDENTIFIERS, everyone, known_people
+from tap_customerio.streams.people import (
+    IDENTIFIERS,
+    PROFILE_CHANGES,
+    changed_people,
+    everyone,
+    known_people,
+)
 from tap_customerio.streams.reader import number, seconds, within
 from tap_customerio.streams.schema import (
     array_of,
@@ -58,7 +64,7 @@ class Segments(ListStream):
 
 
 class SegmentCounts(ChildStream):
-    """Segment counts: how many people are in each segment; every sync adds a dated row."""
+    """Segment counts: how many people are in each segment; each full read adds dated rows."""
 
     name = "segment_counts"
     is_mirror = False
@@ -252,6 +258,7 @@ class SubscriptionPreferences(CustomerioStream):
 
     name = "subscription_preferences"
     skip_missing_parents = True
+    reads_changes = True
     reads_all_people = True
     restricted_by = ("customers_filter",)
     selected_by_default = False
@@ -269,6 +276,10 @@ class SubscriptionPreferences(CustomerioStream):
     def slices(self) -> Iterator[str]:
         """Everyone the people search finds."""
         return chain.from_iterable(everyone(self))
+
+    def changed(self, since: int) -> Iterable[str] | None:
+        """Those whom the activity log names."""
+        return changed_people(self, PROFILE_CHANGES, since)
 
     def pages(self, piece: str) -> Iterator[Rows]:
         """One person's preferences."""

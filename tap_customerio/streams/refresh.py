@@ -1,0 +1,101 @@
+"""Which syncs read a stream whole, and which read only what may have changed since the last one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import errors
+from tap_customerio.sync.catalog import emitted_schema
+from tap_customerio.sync.provenance import fingerprint
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from tap_customerio.streams.base import CustomerioStream
+
+_FULL_AT, _CHANGES_UNTIL, _READ_WITH, _UNPROVEN = (
+    *("full_at", "changes_until", "read_with"),
+    "unproven",
+)
+_SHAPING = (
+    *("stream_maps", "stream_map_config", "faker_config", "flattening_enabled"),
+    *("flattening_max_depth", "flattening_separator", "flattening_max_key_length"),
+)
+"""Settings of the SDK that shape records: rows that are not read again keep their former shape."""
+
+_EARLY = 48
+"""A full read may come early by this part of its interval: schedules are not exact."""
+
+
+class Refresh:
+    """Whether one sync reads a stream whole, or only what may have changed.
+
+    The state keeps `full_at`, when the last full read began; `changes_until`, when the last read
+    of any kind began; and `read_with`, a fingerprint of what shapes the records. `unproven` marks
+    a full read that may have missed rows: the next sync repeats it, once.
+    """
+
+    def __init__(self, stream: CustomerioStream) -> None:
+        """Assume a full read."""
+        self._stream = stream
+        self._full_at = 0
+        self.is_partial = False
+
+    @property
+    def version(self) -> int:
+        """The version of the rows: rows of a partial read join those of the last full read."""
+        return self._full_at if self.is_partial else self._stream.client.present
+
+    def begin(self) -> int | None:
+        """The time since when changes are wanted; None if everything is to be read.
+
+        Raises:
+            TapError: When the state holds something other than times.
+        """
+        stream, last = self._stream, self._stream.last
+        every = stream.full_every
+        if not every or stream.settings.end is not None or stream.is_alone:
+            return None
+        times = self._times()
+        if times is None or last.get(_UNPROVEN) or last.get(_READ_WITH) != self._read_with():
+            return None
+        full_at, until = times
+        if stream.client.present - full_at >= every - every / _EARLY:
+            return None
+        self._full_at = full_at
+        return until
+
+    def settle(self) -> None:
+        """Remember what this sync has read, if it has read all it wanted."""
+        stream, state = self._stream, self._stream.stream_state
+        if not stream.outcome.is_complete or stream.settings.end is not None or stream.is_alone:
+            return
+        present = rfc3339(stream.client.present)
+        state[_CHANGES_UNTIL] = present
+        if self.is_partial:
+            return
+        if stream.outcome.doubts and not stream.last.get(_UNPROVEN):
+            state[_UNPROVEN] = True
+            return
+        state.pop(_UNPROVEN, None)
+        state |= {_FULL_AT: present, _READ_WITH: self._read_with()}
+
+    def _times(self) -> tuple[int, int] | None:
+        stream = self._stream
+        try:
+            full_at, until = (parse(stream.last[name]) for name in (_FULL_AT, _CHANGES_UNTIL))
+        except KeyError:
+            return None
+        except (AttributeError, TypeError, ValueError):
+            raise errors.inputs.bad_bookmark(stream.name) from None
+        for moment in (full_at, until):
+            if stream.client.is_future(moment):
+                raise errors.inputs.future_bookmark(stream.name, rfc3339(moment))
+        return full_at, until
+
+    def _read_with(self) -> str:
+        stream = self._stream
+        names = (*stream.restricted_by, *_SHAPING)
+        settings: dict[str, Any] = {name: stream.config.get(name) for name in names}
+        schema = emitted_schema(stream.name, stream.effective_schema, stream.metadata)
+        return fingerprint(json.dumps([settings, schema], sort_keys=True, default=str))

@@ -1,0 +1,414 @@
+"""What costs a request per parent is read whole now and then, and in between where it changed."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from freshness import DAY, HOUR, SINCE, SyncScenario
+from harness import Output, config_for, few_senders, run_tap, select
+
+from tap_customerio.errors import TapError
+from tap_customerio.sandbox.server.shifting import Shift
+from tap_customerio.streams import all_streams
+from tap_customerio.sync.progress import Progress
+from tap_customerio.windows import parse, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_customerio.sandbox import Sandbox
+
+STREAMS = sorted(stream.name for stream in all_streams() if stream.selected_by_default)
+PER_PARENT = {stream.name for stream in all_streams() if stream.reads_changes}
+ALL_PER_PARENT = sorted(PER_PARENT - {"customers"})
+OBJECT = "ob010003"
+PARTIAL = HOUR
+"""Time after which a sync reads only what changed."""
+
+
+def story_of(*streams: str, **options: Any) -> SyncScenario:
+    """Syncs of some streams of a small workspace."""
+    size = {"campaigns": 3, "newsletters": 3, "broadcasts": 2, "transactional": 1}
+    settings = options.pop("settings", None)
+    options = {"per_day": 20, "people": 40, "objects_per_type": 6, **size, **options}
+    return SyncScenario(streams=streams, settings=settings, **options)
+
+
+def sync_shifted(story: SyncScenario, after: float, *shifts: Shift) -> Output:
+    """A sync during which lists move."""
+    story.sandbox.clock.advance(after)
+    story.sandbox.forget()
+    for shift in shifts:
+        story.sandbox.shift(shift)
+    story.output = run_tap(config_for(story.sandbox), streams=story.streams, state=story.state)
+    story.state = story.output.states[-1]
+    story.tables.load(story.output.messages)
+    return story.output
+
+
+def paths(story: SyncScenario) -> list[str]:
+    """What the last sync asked for."""
+    return [call.path for call in story.sandbox.calls]
+
+
+def bookmark(story: SyncScenario, stream: str) -> dict[str, Any]:
+    """What the state says of a stream."""
+    mark: dict[str, Any] = (story.state or {})["bookmarks"][stream]
+    return mark
+
+
+def versions(output: Output, stream: str) -> set[int]:
+    """Versions of the records of a stream."""
+    return {
+        message["version"]
+        for message in output.messages
+        if message["type"] == "RECORD" and message["stream"] == stream
+    }
+
+
+def activated(output: Output) -> dict[str, int]:
+    """The versions that a sync activates."""
+    messages = (m for m in output.messages if m["type"] == "ACTIVATE_VERSION")
+    return {message["stream"]: message["version"] for message in messages}
+
+
+@pytest.mark.slow
+def test_an_hourly_sync_takes_a_seventh_of_the_requests_of_the_first() -> None:
+    with SyncScenario(streams=STREAMS, per_day=30, people=150, newsletters=40) as story:
+        first = story.sync()
+        kept = {name: set(story.rows(name)) for name in PER_PARENT & {*STREAMS}}
+        for _ in range(2):
+            assert story.sync(HOUR) <= 0.15 * first
+            for name, keys in kept.items():
+                assert keys <= story.rows(name).keys(), name
+            assert activated(story.output).keys().isdisjoint(PER_PARENT)
+        assert story.sync(22 * HOUR) > 0.7 * first
+
+
+@pytest.fixture(scope="module")
+def synced() -> Iterator[SyncScenario]:
+    """All streams of this kind, read whole once."""
+    with story_of(*ALL_PER_PARENT, per_day=4) as story:
+        story.sync()
+        yield story
+
+
+def again(story: SyncScenario, after: float, *, state: Any = None, **settings: Any) -> Output:
+    """Another sync with the story's state, which is left as it was."""
+    story.sandbox.forget()
+    before = story.sandbox.clock.now()
+    story.sandbox.clock.advance(after)
+    config = config_for(story.sandbox, **settings)
+    kept = copy.deepcopy(state or story.state)
+    try:
+        return run_tap(config, streams=ALL_PER_PARENT, state=kept, fails=None)
+    finally:
+        story.sandbox.clock.advance(before - story.sandbox.clock.now())
+
+
+def whole_reads(story: SyncScenario) -> set[str]:
+    """Which of objects, newsletters and segments the last sync read one by one."""
+    counted = story.sandbox.requests_by_path()
+    kinds = {"attributes": "objects", "test_groups": "newsletters", "membership": "segments"}
+    found = [kinds.get(path.rpartition("/")[2], "") for path in counted]
+    return {kind for kind in kinds.values() if found.count(kind) > 2}
+
+
+WHOLE = {"objects", "newsletters", "segments"}
+
+
+def test_in_between_rows_carry_the_version_of_the_last_full_read(synced: SyncScenario) -> None:
+    synced.workspace.edit("segments", 3, at=synced.now + 10)
+    output = again(synced, PARTIAL)
+    assert whole_reads(synced) == set()
+    full_at = parse((synced.state or {})["bookmarks"]["segment_usage"]["full_at"])
+    assert versions(synced.output, "segment_usage") == {full_at}
+    assert versions(output, "segment_usage") == {full_at}
+    assert output.ids("segment_usage") == [3]
+    assert not activated(output)
+    facts = output.states[-1]["bookmarks"]["segment_usage"]
+    assert (parse(facts["full_at"]), parse(facts["changes_until"])) == (full_at, full_at + PARTIAL)
+
+
+@pytest.mark.parametrize(
+    ("after", "settings"),
+    [
+        (DAY, {}),
+        (DAY - 60, {}),  # schedules are not exact
+        (PARTIAL, {"refresh_hours": 1}),
+        (PARTIAL, {"refresh_hours": 0}),
+        (PARTIAL, {"stream_maps": {"segments": {"name": None}}}),
+        (PARTIAL, {"end_date": rfc3339(SINCE + 40 * DAY)}),
+    ],
+)
+def test_everything_is_read_when_it_is_time_or_settings_want_it(
+    synced: SyncScenario, after: float, settings: dict[str, Any]
+) -> None:
+    output = again(synced, after, **settings)
+    assert whole_reads(synced) == WHOLE
+    assert ("segment_usage" in activated(output)) == ("end_date" not in settings)
+
+
+def test_a_state_without_stamps_is_read_whole(synced: SyncScenario) -> None:
+    state = copy.deepcopy(synced.state)
+    assert state
+    for facts in state["bookmarks"].values():
+        facts.pop("full_at", None)
+    output = again(synced, PARTIAL, state=state)
+    assert whole_reads(synced) == WHOLE
+    assert {"objects", "segment_usage"} <= activated(output).keys()
+
+
+def test_other_fields_mean_a_full_read(synced: SyncScenario) -> None:
+    catalog = select(["objects", "segment_usage"])
+    for stream in catalog["streams"]:
+        for item in stream["metadata"]:
+            if stream["tap_stream_id"] == "objects" and item["breadcrumb"][-1:] == ["timestamps"]:
+                item["metadata"]["selected"] = False
+    config = config_for(synced.sandbox)
+    output = run_tap(config, catalog=catalog, state=copy.deepcopy(synced.state))
+    assert activated(output).keys() == {"objects"}
+
+
+@pytest.mark.parametrize("facts", [{"full_at": 7}, {"changes_until": "soon"}])
+def test_stamps_that_are_no_times_are_named(sandbox: Sandbox, facts: dict[str, Any]) -> None:
+    marks = {"full_at": "2026-03-31", "changes_until": "2026-03-31", **facts}
+    with pytest.raises(TapError, match="bookmark of stream 'segment_usage'"):
+        run_tap(
+            config_for(sandbox),
+            streams=["segment_usage"],
+            state={"bookmarks": {"segment_usage": marks}},
+        )
+
+
+def test_stamps_of_the_future_are_refused(sandbox: Sandbox) -> None:
+    future = rfc3339(int(sandbox.clock.now()) + DAY)
+    marks = {"full_at": future, "changes_until": future}
+    with pytest.raises(TapError, match="future"):
+        run_tap(
+            config_for(sandbox),
+            streams=["segments", "segment_usage"],
+            state={"bookmarks": {"segment_usage": marks}},
+        )
+
+
+def test_what_vanished_leaves_within_refresh_hours() -> None:
+    with story_of("segment_usage", "objects") as story:
+        story.sync()
+        whole = {name: set(story.rows(name)) for name in ("segment_usage", "objects")}
+        gone = ("/v1/segments", "segments"), ("/v1/objects", "identifiers")
+        for after in (HOUR, 23 * HOUR):
+            assert {name: set(story.rows(name)) for name in whole} == whole
+            sync_shifted(story, after, *(Shift(*which, {0: [2]}) for which in gone))
+        assert len(story.rows("segment_usage")) == len(whole["segment_usage"]) - 1
+        assert len(story.rows("objects")) == len(whole["objects"]) - 2
+
+
+def test_a_change_without_a_stamp_arrives_with_the_next_full_read() -> None:
+    with story_of("segment_usage") as story:
+        story.sync()
+        used_by = {"used_by": {"campaigns": [77], "draft_newsletters": [], "sent_newsletters": []}}
+        story.sandbox.fail(status=200, times=9, body=used_by, path="/v1/segments/3/used_by")
+        story.sync(HOUR)
+        assert not story.output.records["segment_usage"]
+        story.sync(23 * HOUR)
+        assert story.rows("segment_usage")[3,]["campaigns"] == [77]
+
+
+def test_parents_without_a_stamp_may_have_changed() -> None:
+    with story_of("sender_usage") as story:
+        story.sync()
+        one, other = story.output.ids("sender_usage")[:2]
+        rows = [{"id": one}, {"id": other, "deduplicate_id": f"{other}:1700000000"}]
+        body = {"sender_identities": rows}
+        story.sandbox.fail(status=200, times=9, body=body, path="/v1/sender_identities")
+        story.sync(HOUR)
+        assert story.output.ids("sender_usage") == [one]
+
+
+def test_an_interrupted_full_read_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    with story_of("objects") as story:
+        story.sync()
+        story.sandbox.clock.advance(DAY)
+        pages = iter(range(4))
+
+        def stop(*_: Any) -> None:
+            if next(pages) == 3:
+                raise SystemExit(143)
+
+        with monkeypatch.context() as patched, pytest.raises(SystemExit):
+            patched.setattr(Progress, "page", stop)
+            run_tap(config_for(story.sandbox), streams=["objects"], state=story.state)
+        story.sync(HOUR)
+        assert activated(story.output).keys() == {"objects"}
+        assert len(story.output.records["objects"]) == 12
+
+
+def test_a_full_read_that_fails_is_repeated() -> None:
+    with story_of("objects") as story:
+        story.sync()
+        story.sandbox.clock.advance(DAY)
+        story.sandbox.fail(status=403, path=f"/v1/objects/1/{OBJECT}/attributes")
+        config = config_for(story.sandbox)
+        output = run_tap(config, streams=["objects"], state=story.state, fails=True)
+        story.state = output.states[-1]
+        story.sync(HOUR)
+        assert activated(story.output).keys() == {"objects"}
+        story.sync(HOUR)
+        assert not story.output.records["objects"]
+
+
+def test_a_full_read_that_proves_nothing_is_repeated_once() -> None:
+    with story_of("objects") as story:
+        story.sync()
+        for after in (DAY, HOUR):
+            moving = Shift("/v1/objects", "identifiers", turning=1, page=2)
+            output = sync_shifted(story, after, moving)
+            assert len(output.records["objects"]) > 1
+            assert not activated(output)
+        story.sync(HOUR)
+        assert not story.output.records["objects"]
+        story.sync(DAY)
+        assert activated(story.output).keys() == {"objects"}
+
+
+def log_of(box: Sandbox, kind: str, **entry: Any) -> None:
+    """Let the activity log have one entry of a type."""
+    logged = {"id": "x", "type": kind, "timestamp": int(box.clock.now()), **entry}
+    body = {"activities": [logged], "next": ""}
+    box.fail(status=200, body=body, path="/v1/activities")
+
+
+def test_objects_that_the_log_names_are_read() -> None:
+    with story_of("objects") as story:
+        story.sync()
+        nobody = {"customer_identifiers": None}
+        data = {"object": {"cio_object_id": OBJECT}}
+        log_of(story.sandbox, "_o:1:create", data=data, **nobody)
+        story.sync(HOUR)
+        assert [row["cio_object_id"] for row in story.output.records["objects"]] == [OBJECT]
+        assert not any(path.endswith("/v1/objects") for path in paths(story))
+        story.sandbox.fail(status=400, times=99, path="/v1/activities")
+        story.sync(HOUR)
+        assert not story.output.records["objects"]
+
+
+@pytest.mark.parametrize("stream", ["customer_relationships", "subscription_preferences"])
+def test_people_whom_the_log_names_are_read(stream: str) -> None:
+    with story_of(stream) as story:
+        story.sync()
+        cio_id = next(iter(story.people()))[0]
+        who = {"customer_identifiers": {"cio_id": cio_id}}
+        log_of(story.sandbox, "profile_create", **who)
+        story.sync(HOUR)
+        read = [path for path in paths(story) if path.startswith("/v1/customers/")]
+        assert {path.split("/")[3].removeprefix("cio_") for path in read} == {cio_id}
+        other = {"attribute": {"field": "cio_id", "operator": "eq", "value": "nobody"}}
+        story.sync(HOUR, customers_filter=other)  # another filter: whole
+        log_of(story.sandbox, "profile_create", **who)
+        story.sync(HOUR, customers_filter=other)
+        assert not any(path.startswith(f"/v1/customers/{cio_id}") for path in paths(story))
+
+
+def sent_since(story: SyncScenario, since: int) -> set[tuple[str, int]]:
+    """The senders of what was sent since a time: type and id."""
+    names = {
+        "campaign_id": "campaign",
+        "broadcast_id": "broadcast",
+        "newsletter_id": "newsletter",
+        "transactional_message_id": "transactional",
+    }
+    rows = story.workspace.deliveries(since, story.now, now=story.now)
+    return {(kind, row[name]) for row in rows for name, kind in names.items() if row.get(name)}
+
+
+def test_counts_of_what_sent_something_are_read_and_no_others() -> None:
+    streams = ["action_metrics", "broadcast_triggers", "journey_metrics", "metrics"]
+    with story_of(*streams, per_day=60, start=SINCE + 30 * DAY + 12 * HOUR) as story:
+        story.sync()
+        before = story.now
+        story.sync(2 * HOUR)
+        sent = sent_since(story, before - 600)
+        read = {(row["source_type"], row["source_id"]) for row in story.output.records["metrics"]}
+        assert read
+        assert read == sent
+        assert len(read) < len(story.workspace.campaigns(story.now)) + 6
+        parts = story.output.records["action_metrics"]
+        assert {(row["source_type"], row["source_id"]) for row in parts} <= sent
+        assert max(row["period_start"] for row in parts) >= rfc3339(before // DAY * DAY - DAY)
+        fired = {row["broadcast_id"] for row in story.output.records["broadcast_triggers"]}
+        assert fired == {number for kind, number in sent if kind == "broadcast"}
+        whole = run_tap(config_for(story.sandbox), streams=["metrics"])
+        now = {
+            tuple(row[key] for key in whole.keys["metrics"]): row
+            for row in whole.records["metrics"]
+        }
+        for key, row in story.rows("metrics").items():
+            if row["period_start"] >= rfc3339(before) and (key[0], key[1]) in sent:
+                assert row == now[key]
+
+
+def test_bookmarks_of_counts_say_what_was_read_whole() -> None:
+    with story_of("metrics", settings={"metrics_lookback_days": 0}) as story:
+        story.sync()
+        first = bookmark(story, "metrics")["replication_key_value"]
+        for _ in range(3):
+            story.sync(6 * HOUR)
+            assert bookmark(story, "metrics")["replication_key_value"] == first
+        story.sync(6 * HOUR)
+        assert bookmark(story, "metrics")["replication_key_value"] == rfc3339(story.now)
+        asked = [call.query for call in story.sandbox.calls if call.path.endswith("/metrics")]
+        assert min(int(query["start"]) for query in asked if "start" in query) <= parse(first)
+
+
+def test_without_a_bookmark_counts_are_read_whole() -> None:
+    with story_of("metrics") as story:
+        story.sync()
+        whole = len(story.output.records["metrics"])
+        del bookmark(story, "metrics")["replication_key_value"]
+        story.sync(HOUR)
+        assert len(story.output.records["metrics"]) >= whole
+
+
+def test_hours_that_are_counted_back_are_always_read() -> None:
+    with story_of("metrics", settings={"metrics_resolution": "hours"}) as story:
+        story.sync()
+        story.sync(HOUR)
+        read = [path for path in paths(story) if path.startswith("/v1/transactional/")]
+        assert read == ["/v1/transactional/1/metrics"] or len(read) == 1
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_all_counts_are_read_when_it_is_not_known_who_sent(
+    failing: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with story_of("metrics", per_day=2) as story:
+        whole = story.sync()
+        if failing:
+            story.sandbox.fail(status=403, times=9, path="/v1/messages")
+        else:
+            monkeypatch.setattr("tap_customerio.streams.recent._MOST_PAGES", 1)
+            body = {"messages": [{"id": "a", "created": story.now}], "next": "more"}
+            story.sandbox.fail(status=200, body=body, path="/v1/messages")
+        assert story.sync(HOUR) >= whole - 1
+
+
+def test_an_incremental_list_keeps_its_bookmark_until_all_parents_were_read(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=few_senders(per_day=2))
+    stream = "campaign_actions"
+    how = {"streams": [stream], "incremental": [stream]}
+    first = run_tap(config_for(box), **how)  # type: ignore[arg-type]
+    box.clock.advance(HOUR)
+    newest = int(box.clock.now())
+    box.workspace.edit("campaigns", 1, at=newest - 60)
+    actions = {"actions": [{"id": 5, "updated": newest}], "next": ""}
+    box.fail(status=200, body=actions, path="/v1/campaigns/1/actions")
+    state = copy.deepcopy(first.states[-1])
+    second = run_tap(config_for(box), state=state, **how)  # type: ignore[arg-type]
+    assert [row["id"] for row in second.records[stream]] == [5]
+    assert second.bookmark(stream) == first.bookmark(stream)
