@@ -218,7 +218,7 @@ def test_a_child_needs_no_selected_parent(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "quirks",
+    "behaviours",
     [
         Behaviours(without=frozenset({"/v1/optouts", "/v1/collections"})),
         Behaviours(lacking=frozenset({"/v1/optouts", "/v1/collections"})),
@@ -248,7 +248,7 @@ def test_a_stream_that_may_not_be_read_fails_alone_and_the_run_with_it(
     assert "replication_key_value" not in output.states[-1]["bookmarks"]["collections"]
 
 
-@pytest.mark.parametrize("quirks", [Behaviours(), Behaviours(lists_root_only=True)])
+@pytest.mark.parametrize("behaviours", [Behaviours(), Behaviours(lists_root_only=True)])
 @pytest.mark.parametrize("stream", FILES)
 def test_files_in_folders_are_found_whether_or_not_lists_go_down(
     make_sandbox: Callable[..., Sandbox], behaviours: Behaviours, stream: str

@@ -64,7 +64,7 @@ def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
 
 
 @pytest.mark.parametrize(
-    "quirks",
+    "behaviours",
     [
         Behaviours(),
         Behaviours(includes_end_bucket=True),
