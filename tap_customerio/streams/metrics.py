@@ -54,6 +54,7 @@ class _Deliveries(TimeSeries):
 
     counted = "metric"
     zoned = True
+    restricted_by = (*TimeSeries.restricted_by, "metrics_timezone")
 
     def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the answer."""

@@ -98,4 +98,5 @@ class Refresh:
         names = (*stream.restricted_by, *_SHAPING)
         settings: dict[str, Any] = {name: stream.config.get(name) for name in names}
         schema = emitted_schema(stream.name, stream.effective_schema, stream.metadata)
-        return fingerprint(json.dumps([settings, schema], sort_keys=True, default=str))
+        facts = [settings, schema, stream.replication_method]
+        return fingerprint(json.dumps(facts, sort_keys=True, default=str))

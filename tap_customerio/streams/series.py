@@ -68,8 +68,10 @@ class TimeSeries(CustomerioStream):
 
     skip_missing_parents = True
     reads_changes = True
-    restricted_by = (
-        *("start_date", "metrics_resolution", "metrics_timezone", "metrics_lookback_days"),
+    restricted_by: ClassVar[tuple[str, ...]] = (
+        "start_date",
+        "metrics_resolution",
+        "metrics_lookback_days",
     )
     has_time_range = True
     is_mirror = False

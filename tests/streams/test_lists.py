@@ -142,7 +142,7 @@ def sync(lists: Lists, target: Target, **options: Any) -> Output:
     lists.box.clock.advance(lists.now + 60 - lists.box.clock.now())
     lists.now = int(lists.box.clock.now())
     options = {"streams": STAMPED, "state": target.state, **options}
-    output = run_tap(config_for(lists.box), **options)
+    output = run_tap(config_for(lists.box, refresh_hours=0), **options)
     target.load(output)
     return output
 
