@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_customerio.ratelimit.limiter import RateLimiter
+from tap_customerio.sandbox.server.middleware import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -167,6 +168,26 @@ def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(wat
     assert rates[9] == pytest.approx(refused)
     assert rates[14] < 1.05 * refused
     assert rates[-1] == full
+
+
+def test_it_settles_near_the_half_that_another_client_leaves(asleep: Watch) -> None:
+    pace, limit, theirs = RateLimiter(10), RateLimit(10), asleep.now
+    began = asleep.now
+    answers: list[tuple[bool, bool]] = []
+    while asleep.now < began + 300:
+        with pace.turn():
+            now = asleep.now
+        while theirs <= now:  # five a second, evenly
+            answers.append((False, limit.admits(theirs)))
+            theirs += 0.2
+        answers.append((True, limit.admits(now)))
+        if not answers[-1][1]:
+            pace.give_way(1.0)
+    ours = [admitted for mine, admitted in answers if mine]
+    others = [admitted for mine, admitted in answers if not mine]
+    assert not all(ours)  # it was tested
+    assert sum(others) > 0.9 * len(others)
+    assert sum(ours) > 0.7 * 300 * 5
 
 
 def test_many_waves_never_stop_the_pace_altogether(watch: Watch) -> None:

@@ -1,6 +1,7 @@
 """Deliveries a second into a database: whole processes, from start to end, beside rivals.
 
     python tests/benchmarks/pipe.py [--deliveries 60000] [--rounds 3] [--rivals FOLDER] [--paced]
+                                    [--streams [NAME …]]
 
 The sandbox answers at once and from memory, so that what is measured is the pipe; with `--paced`
 it answers 10 requests a second after 250 ± 100 ms. `--rivals` installs ingestr 0.14 and
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
@@ -72,7 +73,9 @@ class Remembered:
 class Pipes:
     """The pipes to compare, each of which loads the same deliveries into an empty database."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path, rivals: Path | None, rate: int) -> None:
+    def __init__(
+        self, sandbox: Sandbox, folder: Path, rivals: Path | None, rate: int, streams: list[str]
+    ) -> None:
         """Write the configurations."""
         self.folder, self.rivals, self.sandbox = folder, rivals, sandbox
         config = {
@@ -81,7 +84,7 @@ class Pipes:
             "start_date": rfc3339(NOW - DAYS * DAY),
             "requests_per_second": rate,
         }
-        self.tap = command(folder, config, ["messages"])
+        self.tap = command(folder, config, streams)
         self.database = folder / "warehouse.duckdb"
         self.target = folder / "target.json"
         settings = {"path": str(self.database), "default_target_schema": "main"}
@@ -143,9 +146,25 @@ def _environment(folder: Path, requirement: str) -> Path:
     return place / "bin"
 
 
-def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, tuple[float, int]]:
-    """The best seconds of each pipe, and its requests; the first round only fills memories."""
-    best: dict[str, tuple[float, int]] = {}
+class Taken(NamedTuple):
+    """What a pipe took, and what the sandbox saw of it."""
+
+    seconds: float
+    requests: int
+    rate: float
+    refused: int
+
+    @classmethod
+    def of(cls, seconds: float, sandbox: Sandbox) -> Taken:
+        """From the calls that arrived."""
+        arrived = sorted(call.arrived for call in sandbox.calls)
+        rate = (len(arrived) - 1) / (arrived[-1] - arrived[0])
+        return cls(seconds, len(arrived), rate, sum(call.status == 429 for call in sandbox.calls))
+
+
+def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, Taken]:
+    """The best run of each pipe; the first round only fills memories."""
+    best: dict[str, Taken] = {}
     for number in range(rounds + 1):
         for name, run in pipes.all():
             pipes.database.unlink(missing_ok=True)
@@ -156,20 +175,20 @@ def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, tuple[floa
             if "alone" not in name:
                 assert pipes.rows() >= deliveries * 0.99, (name, pipes.rows())
             if number:
-                found = taken, len(pipes.sandbox.calls)
+                found = Taken.of(taken, pipes.sandbox)
                 best[name] = min(best.get(name, found), found)
     return best
 
 
-def _show(sandbox: Sandbox, best: dict[str, tuple[float, int]], deliveries: int) -> None:
-    print(f"{'':<30}{'seconds':>9}{'rows/s':>9}{'requests':>10}")
-    for name, (taken, requests) in best.items():
-        print(f"{name:<30}{taken:>9.1f}{deliveries / taken:>9,.0f}{requests:>10,}")
-    ours = best.get("tap | target-duckdb (ours)", (0, 0))[0]
-    for name, (taken, _) in best.items():
+def _show(best: dict[str, Taken], deliveries: int) -> None:
+    print(f"{'':<30}{'seconds':>9}{'rows/s':>9}{'requests':>10}{'a second':>10}{'429s':>6}")
+    for name, taken in best.items():
+        rows = f"{taken.seconds:>9.1f}{deliveries / taken.seconds:>9,.0f}"
+        print(f"{name:<30}{rows}{taken.requests:>10,}{taken.rate:>10.2f}{taken.refused:>6}")
+    ours = best["tap | target-duckdb (ours)"].seconds
+    for name, taken in best.items():
         if "alone" not in name and "ours" not in name:
-            print(f"rows a second of ours against {name}: {taken / ours:.2f} times")
-    print(f"429s of the last pipe: {sum(call.status == 429 for call in sandbox.calls)}")
+            print(f"rows a second of ours against {name}: {taken.seconds / ours:.2f} times")
 
 
 def main() -> None:
@@ -179,6 +198,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rivals", type=Path)
     parser.add_argument("--paced", action="store_true")
+    parser.add_argument("--streams", nargs="*", default=["messages"], help="none: all of them")
     options = parser.parse_args()
     workspace = Workspace(since=NOW - DAYS * DAY, per_day=options.deliveries // DAYS)
     paced: dict[str, Any] = {"latency_ms": 250, "jitter_ms": 100, "requests_per_second": 10}
@@ -188,8 +208,8 @@ def main() -> None:
     deliveries = sum(1 for _ in workspace.deliveries(NOW - DAYS * DAY, NOW, now=NOW))
     with sandbox, tempfile.TemporaryDirectory() as folder:
         rate = 10 if options.paced else 10_000
-        pipes = Pipes(sandbox, Path(folder), options.rivals, rate)
-        _show(sandbox, _measure(pipes, deliveries, options.rounds), deliveries)
+        pipes = Pipes(sandbox, Path(folder), options.rivals, rate, options.streams)
+        _show(_measure(pipes, deliveries, options.rounds), deliveries)
 
 
 if __name__ == "__main__":
