@@ -8,11 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_customerio import errors
-from tap_customerio.commands.command_tap import read_config
+from tap_customerio.commands.command_tap import given_or_usual, read_config
 from tap_customerio.streams import all_streams
 from tap_customerio.sync import validation
 from tap_customerio.tap import TapCustomerio
@@ -75,10 +76,10 @@ class CustomerioCommand(SingerCommand, click.Group):
         """Run; problems of a command are told without a log's dress."""
         try:
             return super().invoke(ctx)
-        except errors.TapError as problem:
+        except (errors.TapError, ConfigValidationError) as problem:
             if ctx.invoked_subcommand is None or self.debug:
                 raise
-            raise click.ClickException(str(problem)) from None
+            raise click.ClickException(errors.format_error(problem)) from None
 
 
 def _missing(name: str, extra: str) -> click.Command:
@@ -108,14 +109,28 @@ def command() -> CustomerioCommand:
             validation.check_selection(os.environ, kinds)
             options["catalog"] = validation.checked_catalog(options["catalog"], kinds)
             options["state"] = validation.checked_state(options["state"], kinds)
+            options["config"] = given_or_usual(ctx, config, options["config"])
             TapCustomerio.watched = True
-            tap.callback(**options)
+            try:
+                tap.callback(**options)
+            except ConfigValidationError as error:  # the SDK would end with a line without reason
+                raise errors.commands.bad_settings(error.errors) from None
 
+    def test(ctx: click.Context, _param: click.Parameter, value: str) -> None:
+        if value == CliTestOptionValue.Disabled.value:
+            return
+        given = given_or_usual(ctx, config, ctx.params.get("config"))
+        made = TapCustomerio(config=given.config, parse_env_config=given.parse_env)
+        is_schema = value == CliTestOptionValue.Schema.value
+        (made.write_schemas if is_schema else made.test_connection)()
+        ctx.exit()
+
+    config = next(param for param in tap.params if param.name == "config")
+    config.callback = read_config
     for param in tap.params:
-        if param.name == "config":
-            param.callback = read_config
         if param.name == "test":  # else a misspelt one is taken for none, and all is read
             param.type = click.Choice([option.value for option in CliTestOptionValue])
+            param.callback = test
     explain = "Show where an error came from; TAP_CUSTOMERIO_DEBUG=1 does the same."
     debug = click.Option([DEBUG], is_flag=True, help=explain)
     return CustomerioCommand(
@@ -132,4 +147,9 @@ def command() -> CustomerioCommand:
 
 def main() -> None:
     """Run the command line."""
+    try:
+        validation.check_log_levels(os.environ)
+    except errors.TapError as problem:  # before there is a log to write it to
+        click.echo(f"Error: {problem}", err=True)
+        sys.exit(1)
     command()()

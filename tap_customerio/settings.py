@@ -1,23 +1,19 @@
-"""The settings of the tap: their schema, and the checks that come before any request."""
+"""The settings of the tap: their schema, and their values."""
 
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
-import time
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-import jsonschema
 from singer_sdk import typing as th
 
 from tap_customerio import windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tap_customerio.windows import Resolution
 
@@ -207,13 +203,10 @@ SETTINGS = th.PropertiesList(
 ).to_dict()
 """JSON schema of the configuration."""
 
-_SECRETS = {name for name, kind in SETTINGS["properties"].items() if kind.get("secret")}
-_TOLERANCE = windows.DAY
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A configuration that has passed `faults`, with its defaults filled in."""
+    """A configuration that has passed `validation_errors`, with its defaults filled in."""
 
     app_api_key: str
     region: str
@@ -264,136 +257,3 @@ class Settings:
     def zone(self) -> ZoneInfo:
         """`metrics_timezone`."""
         return ZoneInfo(self.metrics_timezone)
-
-
-def faults(config: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a configuration, a sentence each; secrets are never shown."""
-    shape = [_sentence(error) for error in jsonschema.Draft7Validator(SETTINGS).iter_errors(config)]
-    return shape or [
-        *_time_faults(config),
-        *_url_faults(config),
-        *_budget_faults(config),
-        *_pair_faults(config),
-        *_header_faults(config),
-    ]
-
-
-def _sentence(error: jsonschema.ValidationError) -> str:
-    if error.validator == "required":
-        name = error.message.split("'")[1]
-        return f"Setting {name} is missing: {_about(name)}"
-    if not error.absolute_path:
-        return "The configuration is no JSON object of settings."
-    name = str(error.absolute_path[0])
-    shown = "***" if name in _SECRETS else repr(error.instance)
-    return f"Setting {name} is {shown}, which {_rule(error)}. {_about(name)}"
-
-
-def _rule(error: jsonschema.ValidationError) -> str:
-    wanted = error.validator_value
-    return {
-        "type": f"is not of type {_types(wanted)}",
-        "enum": f"is none of {_types(wanted)}",
-        "minimum": f"is less than {wanted}",
-        "maximum": f"is more than {wanted}",
-        "exclusiveMinimum": f"is not more than {wanted}",
-        "minLength": "is empty",
-    }.get(str(error.validator), "is not allowed")
-
-
-def _types(wanted: Any) -> str:
-    names = wanted if isinstance(wanted, list) else [wanted]
-    return ", ".join(str(name) for name in names if name not in ("null", None))
-
-
-def _about(name: str) -> str:
-    return str(SETTINGS["properties"][name]["description"])
-
-
-def _time_faults(config: Mapping[str, Any]) -> Iterator[str]:
-    times: dict[str, int] = {}
-    for name in ("start_date", "end_date"):
-        if not (value := config.get(name)):
-            continue
-        try:
-            times[name] = windows.parse(value)
-        except (ValueError, OverflowError):
-            yield f"Setting {name} is {value!r}, which is no date: write 2024-01-31T00:00:00Z."
-            continue
-        # A day of tolerance: the local clock may be wrong, and only the API's clock counts.
-        if times[name] > time.time() + _TOLERANCE:
-            yield f"Setting {name} is {value!r}, in the future: choose an earlier one or leave it."
-    if times.keys() >= {"start_date", "end_date"} and times["start_date"] >= times["end_date"]:
-        yield (
-            f"Setting start_date is {config['start_date']!r}, not before end_date "
-            f"{config['end_date']!r}: exchange them, or choose a later end_date."
-        )
-    try:
-        ZoneInfo(config.get("metrics_timezone") or "UTC")
-    except (OSError, ValueError, LookupError):
-        yield (
-            f"Setting metrics_timezone is {config['metrics_timezone']!r}, which is no IANA zone: "
-            "write one such as Europe/Rome."
-        )
-
-
-def _url_faults(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("api_url", "track_api_url"):
-        url = config.get(name)
-        if not url:
-            continue
-        parts = _parts(url)
-        if not parts.hostname or parts.scheme not in ("http", "https") or parts.username:
-            yield f"Setting {name} is no address such as https://api.customer.io: check it."
-        elif parts.path.strip("/") or parts.query or parts.fragment:
-            yield f"Setting {name} is {url!r}: leave only scheme, host and port, without /v1."
-        elif parts.scheme == "http" and not _is_loopback(parts.hostname):
-            yield f"Setting {name} is {url!r}: use https, or the key would travel in the open."
-
-
-def _parts(url: str) -> SplitResult:
-    """The parts of a URL, empty ones if it is none."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.hostname, parts.port  # which are only now looked at
-    except ValueError:
-        return urlsplit("")
-    return parts
-
-
-def _budget_faults(config: Mapping[str, Any]) -> Iterator[str]:
-    url = config.get("rate_limit_url")
-    if not url:
-        return
-    parts = _parts(url)
-    if parts.scheme == "file":
-        if parts.hostname not in {None, "localhost"} or not parts.path.strip("/"):
-            yield "Setting rate_limit_url is ***, which names no folder: write file:/path/of/one."
-    elif parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-        yield (
-            "Setting rate_limit_url is ***, which is no address of a Redis or folder: write "
-            "redis://host:6379/0, rediss://… or file:/path/of/one."
-        )
-
-
-def _pair_faults(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, other in (("site_id", "track_api_key"), ("track_api_key", "site_id")):
-        if config.get(other) and not config.get(name):
-            yield f"Setting {name} is missing: set it too, or remove {other}."
-
-
-def _header_faults(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("app_api_key", "site_id", "track_api_key"):
-        key = config.get(name) or ""
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            yield f"Setting {name} is ***, which holds a space or a line break: leave only the key."
-    agent = config.get("user_agent") or ""
-    if not (agent.isascii() and agent.isprintable()) or agent != agent.strip():
-        yield f"Setting user_agent is {agent!r}: leave only plain ASCII text, without line breaks."
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

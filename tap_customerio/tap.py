@@ -19,14 +19,15 @@ from singer_sdk.plugin_base import PluginBase
 from tap_customerio import errors
 from tap_customerio.api.client import Client
 from tap_customerio.api.responses import pack, weight
-from tap_customerio.settings import NAME, SETTINGS, Settings, faults
+from tap_customerio.settings import NAME, SETTINGS, Settings
+from tap_customerio.settings_checks import cautions, misspelt, validation_errors
 from tap_customerio.streams import all_streams
 from tap_customerio.sync import stream_maps
 from tap_customerio.sync.catalog import emitted_schema, with_chosen_methods
 from tap_customerio.sync.engine import Engine, StreamQueue
 from tap_customerio.sync.progress import Progress, TapMeter, drawn
 from tap_customerio.sync.provenance import MEMBER, claim
-from tap_customerio.sync.validation import environment, with_numbers
+from tap_customerio.sync.validation import environment, normalized
 from tap_customerio.sync.writer import BufferedWriter
 
 if TYPE_CHECKING:
@@ -79,9 +80,15 @@ class TapCustomerio(Tap):
         if isinstance(catalog := options.get("catalog"), dict):
             options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)
+        self.caution(cautions(self.config, self.config_jsonschema["properties"]))
         self.message_writer.watch = self.watch
         self.progress = Progress()
         self._shows = ExitStack()
+
+    def caution(self, sentences: Sequence[str]) -> None:
+        """Log what is odd about the settings."""
+        for sentence in sentences:
+            self.logger.warning("%s", sentence)
 
     @property
     def settings(self) -> Settings:
@@ -129,6 +136,21 @@ class TapCustomerio(Tap):
     def engine_for(self, lane: StreamQueue[Any, Any]) -> Engine[Any, Any]:
         """An engine of its own, for what is asked after the streams' own work."""
         return self._start([lane], workers=self.settings.concurrency)
+
+    def test_connection(self) -> None:
+        """Read a record of each stream.
+
+        Raises:
+            TapError: When one that is on by default cannot be read.
+        """
+        self.run_connection_test()
+        if failed := [
+            name
+            for name, stream in self.streams.items()
+            if stream.selected_by_default and not stream.outcome.is_complete
+        ]:
+            raise errors.sync.incomplete(failed)
+        self.logger.info("The connection works: a record of each stream was read, if it has any.")
 
     def stop(self) -> None:
         """Ask for nothing more."""
@@ -244,10 +266,14 @@ class TapCustomerio(Tap):
         return environment(self.config_jsonschema, "TAP_CUSTOMERIO_")
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        self._config = with_numbers(self._config, self.config_jsonschema)
-        errors = faults(self._config) or stream_maps.faults(
+        self.append_builtin_config(self.config_jsonschema)
+        known = self.config_jsonschema["properties"]
+        self._config = normalized(self._config, self.config_jsonschema)
+        found = misspelt(self._config.keys() - known.keys(), known)
+        found = found or validation_errors(self._config)
+        found = found or stream_maps.faults(
             self._config.get("stream_maps"), {kind.name: kind.schema for kind in all_streams()}
         )
-        if errors and raise_errors:
-            raise ConfigValidationError("Bad settings", errors=errors, schema=None)
-        return errors or super()._validate_config(raise_errors=raise_errors)
+        if found and raise_errors:
+            raise ConfigValidationError(" ".join(found), errors=found, schema=None)
+        return found or super()._validate_config(raise_errors=raise_errors)

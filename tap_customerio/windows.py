@@ -6,6 +6,7 @@ Instants are whole unix seconds, as the API counts them; ranges are half-open.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -27,6 +28,8 @@ BEGINNING = 1_325_376_000
 EASTERN = ZoneInfo("America/New_York")
 """The zone of every metric that has only version 1 of its endpoint."""
 
+_AGO = re.compile(r"(\d{1,5})([hdw])")
+
 V1_REACH: dict[Resolution, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
 """Most buckets that version 1 of a metrics endpoint counts back from now."""
 
@@ -41,6 +44,21 @@ def parse(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.timezone.utc)
     return int(moment.timestamp() // 1)
+
+
+def relative(text: str, now: float) -> int | None:
+    """Read `now`, `today`, `yesterday`, `12h`, `7d` or `2w`; None for anything else.
+
+    Days begin at midnight UTC: `7d` is the start of the day a week before today.
+    """
+    words = {"now": "0h", "today": "0d", "yesterday": "1d"}
+    found = _AGO.fullmatch(words.get(text.strip().lower(), text.strip().lower()))
+    if found is None:
+        return None
+    count, unit = int(found[1]), found[2]
+    if unit == "h":
+        return int(now) - count * HOUR
+    return int(now) // DAY * DAY - count * {"d": DAY, "w": 7 * DAY}[unit]
 
 
 def rfc3339(seconds: int) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -15,14 +17,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from terminal import config_file, typed
 
+from tap_customerio.cli import main
 from tap_customerio.commands import demo
 from tap_customerio.errors import TapError
 from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tap_customerio.sandbox import Sandbox
 
 COMMANDS = ("backfill", "check", "completion", "demo", "fields", "init", "preview", "sandbox")
@@ -158,10 +159,11 @@ def without(missing: str | set[str], *words: str) -> subprocess.CompletedProcess
     ("content", "said"),
     [
         (None, "Cannot read"),
-        (b"{", "is no valid configuration"),
-        (b"[]", "it must be an object of settings"),
+        (b"{", "is not valid JSON (line 1, column 2): a configuration is a JSON object such as"),
+        (b"[]", "it must begin with { and end with }"),
+        (b"app_api_key: x", "is not valid JSON (line 1"),
+        ("{“app_api_key”: 1}".encode(), "write straight quotes in place of curly ones"),
         ('{"app_api_key": "x"}'.encode("utf-16"), "save it again as UTF-8"),
-        (b'\xef\xbb\xbf{"app_api_key": "x"}', "is no valid configuration"),
     ],
 )
 @pytest.mark.parametrize("words", [(), ("--discover",), ("check",), ("preview", "messages")])
@@ -171,11 +173,59 @@ def test_a_configuration_that_cannot_be_read_is_named(
     path = tmp_path / "my config.json"
     if content is not None:
         path.write_bytes(content)
-    screen = typed(*words, "--config", str(path))
+    screen = typed(*words, "--config", str(path), columns=200)
     assert screen.code == 1
     assert said in screen.err
     assert str(path) in screen.err
     assert "Traceback" not in screen.err
+
+
+def test_a_file_with_a_byte_order_mark_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = Path(config_file(sandbox, tmp_path))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert typed("check", "snippets", "--config", str(path)).code == 0
+
+
+def test_the_tap_itself_reads_config_json_of_the_folder(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "Setting app_api_key is missing" in typed("--test=schema").err
+    (tmp_path / "config.json").write_text(Path(config_file(sandbox, tmp_path)).read_text())
+    assert typed("--test=schema").code == 0
+    named = {"TAP_CUSTOMERIO_APP_API_KEY": "", "TAP_CUSTOMERIO_REGION": "mars"}
+    assert typed("--test=schema", environment=named).code == 0
+    assert "'mars'" in typed("--test=schema", "--config=ENV", environment=named).err
+
+
+@pytest.mark.parametrize("name", ["TAP_CUSTOMERIO_LOGLEVEL", "LOGLEVEL"])
+def test_an_unknown_log_level_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, "loud")
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert f"{name} is 'loud', which is no log level: set DEBUG, INFO" in capsys.readouterr().err
+
+
+def test_a_busy_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        screen = typed("sandbox", "--port", str(port), "--people", "1", "--days", "1", columns=200)
+    assert screen.code == 1
+    assert f"Cannot listen on port {port} (Address already in use): stop what uses it" in screen.err
+
+
+def test_a_connection_test_that_fails_ends_in_a_sentence_and_an_exit_code(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = config_file(sandbox, tmp_path)
+    sandbox.fail(status=403, path="/v1/snippets")
+    screen = typed("--config", path, "--test", columns=200)
+    assert screen.code == 1
+    assert "Incomplete: snippets could not be read" in screen.err.splitlines()[-1]
+    screen = typed("--config", config_file(sandbox, tmp_path, region="mars"), "--test")
+    assert "Setting region is 'mars'" in screen.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("words", [("check",), ("preview", "messages")])

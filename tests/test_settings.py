@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import config_for
 from singer_sdk.exceptions import ConfigValidationError
+from terminal import config_file, typed
 
-from tap_customerio.settings import SETTINGS, Settings, faults
-from tap_customerio.sync.validation import with_numbers
+from tap_customerio.settings import SETTINGS, Settings
+from tap_customerio.settings_checks import validation_errors
+from tap_customerio.sync.validation import normalized
 from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ KEY = "secret-canary-key"
         ({"app_api_key": ""}, ["app_api_key", "empty"]),
         ({"app_api_key": 12345}, ["app_api_key", "***"]),
         ({"region": "mars"}, ["region", "'mars'", "us, eu, auto"]),
-        ({"start_date": "soon"}, ["start_date", "'soon'", "2024-01-31T00:00:00Z"]),
+        (
+            {"start_date": "soon"},
+            ["start_date", "'soon'", "2024-01-31, or 2024-01-31T12:00:00Z (UTC)"],
+        ),
         ({"start_date": "2999-01-01"}, ["start_date", "2999", "future"]),
         ({"end_date": "2999-01-01"}, ["end_date", "2999", "future"]),
         (
@@ -53,7 +58,7 @@ KEY = "secret-canary-key"
         ({"api_url": "https://[::1"}, ["api_url", "address"]),
         ({"site_id": "site"}, ["track_api_key is missing", "remove site_id"]),
         ({"track_api_key": KEY}, ["site_id is missing", "remove track_api_key"]),
-        ({"site_id": ""}, ["site_id", "***", "empty"]),
+        ({"site_id": ""}, ["Setting site_id is empty."]),
         ({"rate_limit_url": f"ftp://{KEY}@example.org"}, ["rate_limit_url", "***", "redis://"]),
         ({"rate_limit_url": f"redis://{KEY}@"}, ["rate_limit_url", "***", "redis://"]),
         ({"rate_limit_url": f"redis://{KEY}@host:often"}, ["rate_limit_url", "***", "redis://"]),
@@ -65,7 +70,7 @@ KEY = "secret-canary-key"
 def test_a_bad_setting_is_named_with_its_value_and_the_mend(
     settings: dict[str, Any], said: list[str]
 ) -> None:
-    found = faults({"app_api_key": KEY, **settings})
+    found = validation_errors({"app_api_key": KEY, **settings})
     assert len(found) == 1
     for word in said:
         assert word in found[0]
@@ -74,16 +79,64 @@ def test_a_bad_setting_is_named_with_its_value_and_the_mend(
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("startdate", "start_date"),
+        ("regoin", "region"),
+        ("Flattening_enabled", "flattening_enabled"),
+    ],
+)
+def test_a_misspelt_setting_is_an_error_that_names_the_right_one(
+    sandbox: Sandbox, name: str, meant: str
+) -> None:
+    with pytest.raises(ConfigValidationError) as told:
+        TapCustomerio(config=config_for(sandbox, **{name: "x"}))
+    assert told.value.errors == [f"There is no setting {name!r}: did you mean {meant!r}?"]
+
+
+def test_an_unknown_setting_and_a_rate_beyond_the_limit_are_warned_of_once(
+    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = {"colour": "red", "api_key": "x"}
+    TapCustomerio(config=config_for(sandbox, **odd))
+    assert "no setting 'colour', so it is ignored: 'tap-customerio --about'" in caplog.text
+    assert "no setting 'api_key', so it is ignored: perhaps 'app_api_key' is meant" in caplog.text
+    assert "requests_per_second" not in caplog.text
+    TapCustomerio(config={"app_api_key": KEY, "requests_per_second": 50})
+    assert "Setting requests_per_second is 50, but Customer.io answers only 10" in caplog.text
+    screen = typed("check", "snippets", "--config", config_file(sandbox, tmp_path, colour="red"))
+    assert screen.code == 0
+    assert screen.err.count("Warning: There is no setting 'colour'") == 1
+
+
+def test_variables_are_checked_like_settings(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("DEBUG", "LOGLEVEL", "_SELECT", "EVIDENCE_KEY_FILE", "COLOUR"):
+        monkeypatch.setenv(f"TAP_CUSTOMERIO_{name}", "INFO")
+    TapCustomerio(config=config_for(sandbox), parse_env_config=True)
+    assert caplog.text.count("There is no setting") == caplog.text.count("'colour'") == 1
+    monkeypatch.setenv("TAP_CUSTOMERIO_STARTDATE", "2026-01-01")
+    with pytest.raises(ConfigValidationError, match="did you mean 'start_date'"):
+        TapCustomerio(config=config_for(sandbox), parse_env_config=True)
+
+
+def test_words_of_a_choice_may_be_written_in_capitals(sandbox: Sandbox) -> None:
+    tap = TapCustomerio(config=config_for(sandbox, region=" EU", metrics_resolution="Weeks"))
+    assert (tap.settings.region, tap.settings.metrics_resolution) == ("eu", "weeks")
+
+
+@pytest.mark.parametrize(
     ("text", "number"), [("2.5", 2.5), ("5", 5), ("1e1", 10.0), ("NaN", "NaN"), ("1e999", "1e999")]
 )
 def test_numbers_may_come_as_text(text: str, number: object) -> None:
     config = {"app_api_key": "2", "requests_per_second": text, "new": "1"}
     expected = {"app_api_key": "2", "requests_per_second": number, "new": "1"}
-    assert with_numbers(config, SETTINGS) == expected
+    assert normalized(config, SETTINGS) == expected
 
 
 def test_a_missing_key_is_said_to_be_missing() -> None:
-    assert faults({}) == [
+    assert validation_errors({}) == [
         "Setting app_api_key is missing: App API key of one workspace (not a Track API key)."
     ]
 
@@ -104,7 +157,7 @@ def test_a_missing_key_is_said_to_be_missing() -> None:
     ],
 )
 def test_good_settings_pass(settings: dict[str, Any]) -> None:
-    assert faults({"app_api_key": KEY, **settings}) == []
+    assert validation_errors({"app_api_key": KEY, **settings}) == []
 
 
 def test_every_setting_has_a_title_and_a_description_and_the_key_is_secret() -> None:
@@ -133,7 +186,7 @@ def test_the_command_says_it_in_one_line_and_asks_nothing(sandbox: Sandbox, tmp_
     assert run.returncode == 1
     assert run.stdout == ""
     assert "Traceback" not in run.stderr
-    assert "Setting region is 'mars'" in run.stderr
+    assert "Setting region is 'mars'" in run.stderr.splitlines()[-1]  # which Meltano shows alone
     assert sandbox.app_api_key not in run.stderr
     assert sandbox.calls == []
 

@@ -22,6 +22,7 @@ from tap_customerio.windows import (
     bucket_start,
     buckets,
     parse,
+    relative,
     rfc3339,
 )
 
@@ -30,6 +31,28 @@ RESOLUTIONS = st.sampled_from(["hours", "days", "weeks", "months"])
 ZONES = st.sampled_from(
     ["UTC", "America/New_York", "Europe/Rome", "Asia/Kolkata", "America/Sao_Paulo", "Asia/Beirut"]
 ).map(ZoneInfo)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", "2026-03-10T15:30:00Z"),
+        ("Today", "2026-03-10T00:00:00Z"),
+        ("yesterday", "2026-03-09T00:00:00Z"),
+        ("7d", "2026-03-03T00:00:00Z"),
+        ("2w", "2026-02-24T00:00:00Z"),
+        ("12h", "2026-03-10T03:30:00Z"),
+    ],
+)
+def test_times_relative_to_now_are_in_utc(text: str, expected: str) -> None:
+    found = relative(text, parse("2026-03-10T15:30:00Z") + 0.5)
+    assert found is not None
+    assert rfc3339(found) == expected
+
+
+@pytest.mark.parametrize("text", ["2026-01-01", "d", "7", "-1d", "7 days", "soon", ""])
+def test_other_times_are_not_relative(text: str) -> None:
+    assert relative(text, 0) is None
 
 
 @given(MOMENTS, st.integers(0, 4000 * DAY), st.lists(st.integers(0, 2_000_000), max_size=50))

@@ -21,11 +21,15 @@ from tap_customerio.backfill.pipe import make_tables, run_pipe
 from tap_customerio.backfill.plan import Plan
 from tap_customerio.backfill.shares import Shares
 from tap_customerio.backfill.states import StateFile
-from tap_customerio.commands.command_tap import config_option, stream_names
+from tap_customerio.commands.command_tap import (
+    TIMES,
+    config_option,
+    stream_names,
+)
 from tap_customerio.settings import NAME
 from tap_customerio.sync.progress import LogProgress, TapMeter, drawn
 from tap_customerio.tap import TapCustomerio
-from tap_customerio.windows import DAY, Window, parse
+from tap_customerio.windows import DAY, Window, parse, relative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +47,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @config_option
-@click.option("--from", "start", required=True, metavar="TIME", help="Start: a date, or RFC 3339.")
+@click.option("--from", "start", required=True, metavar="TIME", help=f"Start: {TIMES}.")
 @click.option("--to", "end", required=True, metavar="TIME", help="End, exclusive.")
 @click.option(
     "--stream",
@@ -200,10 +204,10 @@ def _range(start: str, end: str) -> Window:
 
 def _moment(option: str, text: str) -> int:
     try:
-        return parse(text)
+        found = relative(text, time.time())
+        return parse(text) if found is None else found
     except (ValueError, OverflowError):
-        wanted = "write a date such as 2024-01-31, or 2024-01-31T00:00:00Z"
-        raise errors.commands.bad_option(option, text, wanted) from None
+        raise errors.commands.bad_option(option, text, f"write {TIMES}") from None
 
 
 def _share(shard: str) -> tuple[int, int]:

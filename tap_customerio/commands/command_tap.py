@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import _ConfigInput
 
 from tap_customerio import errors
 from tap_customerio.settings import NAME
 from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
-from tap_customerio.windows import parse, rfc3339
+from tap_customerio.windows import DAY, parse, relative, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
     from tap_customerio.streams.base import CustomerioStream
 
+_CURLY = set("\u201c\u201d\u201e\u2018\u2019")
 ENVIRONMENT = "ENV"
 USUAL = "config.json"
+TIMES = "2026-01-31, 2026-01-31T12:00:00Z, yesterday, 7d or 12h; times are UTC"
 
 
 class Account(TapCustomerio):
@@ -56,6 +60,10 @@ class Account(TapCustomerio):
         """The App API."""
         return self._chosen or super().client
 
+    def caution(self, sentences: Sequence[str]) -> None:
+        """Keep them: a command makes several of these, and says it once."""
+        self.cautions = sentences
+
     def choose(self, names: Sequence[str]) -> list[CustomerioStream]:
         """The streams named, or all.
 
@@ -72,16 +80,33 @@ class Account(TapCustomerio):
 
 
 def moment(text: str) -> str:
-    """Check a date or RFC 3339 instant that somebody typed; returns it in UTC.
+    """Read a time that was typed: a date, RFC 3339, or relative to now; returns it in UTC.
 
     Raises:
-        BadParameter: When it is neither.
+        BadParameter: When it is none of these.
     """
     try:
-        return rfc3339(parse(text))
+        found = relative(text, time.time())
+        return rfc3339(parse(text) if found is None else found)
     except (ValueError, OverflowError):
-        wanted = "write 2026-01-31 or 2026-01-31T12:00:00Z."
-        raise click.BadParameter(f"{text!r} is no date: {wanted}") from None
+        raise click.BadParameter(f"{text!r} is no time: write {TIMES}.") from None
+
+
+def check_range(start: str | None, end: str | None, config: Mapping[str, Any]) -> None:
+    """Check --from and --to against each other and the clock; both as `moment` returns them.
+
+    Raises:
+        TapError: When nothing can lie between.
+    """
+    for option, value in (("--from", start), ("--to", end)):
+        if value and parse(value) > time.time() + DAY:
+            raise errors.commands.bad_option(option, value, "that is in the future")
+    if start and end and start >= end:
+        raise errors.commands.bad_option("--from", start, f"that is not before --to, {end!r}")
+    first = config.get("start_date")
+    if end and first and not start and parse(first) >= parse(end):
+        after = f"that is not after setting start_date, {first!r}; give --from too"
+        raise errors.commands.bad_option("--to", end, after)
 
 
 def config_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -101,16 +126,25 @@ def stream_names(_ctx: click.Context, _param: click.Parameter, begun: str) -> li
     return sorted(kind.name for kind in all_streams() if kind.name.startswith(begun))
 
 
-def read_config(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Any:
-    """The SDK's reading of --config, with a sentence for a file that cannot be read.
+def read_config(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> Any:
+    """Merge the files of --config; a file that cannot be read ends in one sentence.
 
     Raises:
-        TapError: When a file is missing or holds no JSON object.
+        TapError: When a file is missing or is not a JSON object.
     """
+    config: dict[str, Any] = {}
     for path in value:
-        if path != ENVIRONMENT:
-            _check(path)
-    return TapCustomerio.cb_config(ctx, cast("click.Option", param), value)
+        if path != ENVIRONMENT and not ctx.resilient_parsing:
+            config |= _read(path)
+    return _ConfigInput(config=config, parse_env=ENVIRONMENT in value)
+
+
+def given_or_usual(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
+    """What --config named; without it config.json of this folder, and else the environment."""
+    if given is not None and (given.config or given.parse_env):
+        return given
+    usual = USUAL if Path(USUAL).is_file() else ENVIRONMENT
+    return read_config(ctx, param, (usual,))
 
 
 def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
@@ -118,22 +152,29 @@ def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     if ctx.resilient_parsing:
         return {}
     given = read_config(ctx, param, value) if value else ctx.find_root().params.get("config")
-    if given is None or not (given.config or given.parse_env):
-        usual = USUAL if Path(USUAL).is_file() else ENVIRONMENT
-        given = read_config(ctx, param, (usual,))
-    return dict(Account(given.config, parse_env_config=given.parse_env).config)
+    given = given_or_usual(ctx, param, given)
+    account = Account(given.config, parse_env_config=given.parse_env)
+    for sentence in account.cautions:
+        click.echo(f"Warning: {sentence}", err=True)
+    known = account.config_jsonschema["properties"]
+    return {name: value for name, value in account.config.items() if name in known}
 
 
-def _check(path: str) -> None:
+def _read(path: str) -> dict[str, Any]:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")  # as Windows writes it
     except UnicodeDecodeError:
         raise errors.commands.not_utf8(path) from None
     except OSError as error:
         raise errors.commands.unreadable(path, error.strerror or type(error).__name__) from None
     try:
         found = json.loads(text)
-    except ValueError as error:
-        raise errors.commands.no_json(path, str(error)) from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        curly = _CURLY.intersection(text.splitlines()[error.lineno - 1] if text.strip() else "")
+        raise errors.commands.no_json(path, place, curly=bool(curly)) from None
+    except (RecursionError, ValueError):
+        raise errors.commands.no_json(path, "it nests too deeply") from None
     if not isinstance(found, dict):
-        raise errors.commands.no_json(path, "it must be an object of settings")
+        raise errors.commands.no_json(path, "it must begin with { and end with }")
+    return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from tap_customerio import errors
+from tap_customerio.api import track
 from tap_customerio.api.diagnosis import HOSTS
 from tap_customerio.commands import selection
 from tap_customerio.commands.check import check_streams
@@ -62,10 +63,13 @@ class Found(NamedTuple):
 @click.option("--meltano", is_flag=True, help="Write .env for Meltano in place of config.json.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Another file.")
 @click.option("--api-url", help="Another address of the API, as for the sandbox.")
-def init(output: Path | None, api_url: str | None, *, meltano: bool) -> None:
-    """Set up an account: asks for the key, checks it, and writes config.json.
+@click.option("--track-api-url", help="Another address of the Track API, as for the sandbox.")
+def init(
+    output: Path | None, api_url: str | None, track_api_url: str | None, *, meltano: bool
+) -> None:
+    """Set up an account: asks for the keys, checks them, and writes config.json.
 
-    The key is not shown while you type or paste it; the file is readable by you alone.
+    A key is not shown while you type or paste it; the file is readable by you alone.
 
     Example: tap-customerio init
     """
@@ -73,6 +77,8 @@ def init(output: Path | None, api_url: str | None, *, meltano: bool) -> None:
         raise errors.commands.no_terminal("tap-customerio init")
     show = screen()
     found = _connect(show, api_url)
+    if track_api_url or not api_url:
+        found.config.update(_ask_track(show, found, track_api_url))
     start = _ask_start(show, found)
     chosen = _ask_streams(show, found, start)
     config = {**found.config, **({"start_date": start} if start else {})}
@@ -109,6 +115,27 @@ def _connect(show: Console, api_url: str | None) -> Found:
             return _look_around(show, {"app_api_key": key, **place})
         except errors.TapError as problem:
             show.print(f"\n{problem}\n", style="red")
+
+
+def _ask_track(show: Console, found: Found, url: str | None) -> dict[str, Any]:
+    """Ask for the credentials of the Track API until they are right, or left out."""
+    show.print(
+        "\nThe privacy commands also need a Site ID and a Track API key of this workspace; syncs "
+        "do not. Press Enter to go without."
+    )
+    while site_id := click.prompt("Site ID", default="", show_default=False).strip():
+        key = click.prompt("Track API key (what you type stays hidden)", hide_input=True).strip()
+        given = {"site_id": site_id, "track_api_key": key}
+        given |= {"track_api_url": url} if url else {}
+        try:
+            settings = Settings.of(Account({**found.config, **given}).config)
+            _, owner = track.connect(settings, found.account.client)
+        except errors.TapError as problem:
+            show.print(f"\n{problem}\n", style="red")
+        else:
+            show.print(f"They work: workspace {owner.workspace_id} ({owner.workspace}).")
+            return given
+    return {}
 
 
 def _look_around(show: Console, config: dict[str, Any]) -> Found:
@@ -179,7 +206,7 @@ def _ask_streams(show: Console, found: Found, start: str | None) -> set[str]:
     dear = sorted(found.readable, key=lambda stream: -found.costs.requests(stream, since))
     for stream in dear[:_DEAREST]:
         shown.add_row(f"  {stream.name}", "", *_price(found, [stream], since))
-    show.print("\nWhich streams? The dearest are named one by one:")
+    show.print("\nWhich streams? The most expensive:")
     show.print(shown)
 
     def chosen(text: str) -> set[str]:

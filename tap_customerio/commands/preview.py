@@ -10,7 +10,14 @@ import click
 
 from tap_customerio import errors
 from tap_customerio.commands import chart
-from tap_customerio.commands.command_tap import Account, config_option, moment, stream_names
+from tap_customerio.commands.command_tap import (
+    TIMES,
+    Account,
+    check_range,
+    config_option,
+    moment,
+    stream_names,
+)
 from tap_customerio.commands.console import fitting, one_line, screen, table
 from tap_customerio.commands.sampling import Glimpse, newest_first, pages_of
 from tap_customerio.settings import Settings
@@ -48,10 +55,10 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
     "--from",
     "start",
     callback=_moment,
-    metavar="DATE",
-    help="First instant, where a stream has any.",
+    metavar="TIME",
+    help=f"Start, where a stream has times: {TIMES}.",
 )
-@click.option("--to", "end", callback=_moment, metavar="DATE", help="End, exclusive.")
+@click.option("--to", "end", callback=_moment, metavar="TIME", help="End, exclusive.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--fields", callback=_names, metavar="A,B.C", help="These only; dots lead inside.")
 @click.option(
@@ -78,6 +85,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     Example: tap-customerio preview messages --fields id,metrics.opened --from 2026-03-01
     Example: tap-customerio preview metrics --chart opened,clicked
     """  # noqa: D301 - \b is click's, for lines to be kept
+    check_range(start, end, config)
     client = Glimpse(Settings.of(config), rows=max(limit, _SMALLEST_PAGE), follow=True)
     if counts:
         start = start or chart.start_of(Settings.of(config), client.present)

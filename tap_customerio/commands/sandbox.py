@@ -6,15 +6,20 @@ import time
 
 import click
 
+from tap_customerio import errors
 from tap_customerio.sandbox import Workspace
 from tap_customerio.sandbox.server.app import serve
+from tap_customerio.sandbox.server.ports import PortError
 
 _DAY = 86_400
+_PORT = click.IntRange(0, 65_535)
 
 
 @click.command()
-@click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1; 0 for any.")
-@click.option("--track-port", type=int, help="Port of the Track API; usually the next one.")
+@click.option(
+    "--port", type=_PORT, default=8765, show_default=True, help="Port on 127.0.0.1; 0 for any."
+)
+@click.option("--track-port", type=_PORT, help="Port of the Track API; usually the next one.")
 @click.option("--latency-ms", default=0.0, show_default=True, help="Time each answer takes.")
 @click.option("--jitter-ms", default=0.0, show_default=True, help="How much that varies.")
 @click.option(
@@ -46,15 +51,18 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
     workspace = Workspace(
         seed=seed, since=today - days * _DAY, per_day=deliveries_per_day, people=people
     )
-    serve(
-        workspace,
-        port=port,
-        track_port=(port and port + 1) if track_port is None else track_port,
-        latency_ms=latency_ms,
-        jitter_ms=jitter_ms,
-        requests_per_second=requests_per_second or None,
-        started=_tell,
-    )
+    try:
+        serve(
+            workspace,
+            port=port,
+            track_port=(port and port + 1) if track_port is None else track_port,
+            latency_ms=latency_ms,
+            jitter_ms=jitter_ms,
+            requests_per_second=requests_per_second or None,
+            started=_tell,
+        )
+    except PortError as error:
+        raise errors.commands.bad_port(error.port, error.reason) from None
 
 
 def _tell(url: str, track_url: str) -> None:

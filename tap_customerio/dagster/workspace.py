@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
-from tap_customerio.settings import SETTINGS, faults
+from tap_customerio.settings import SETTINGS
+from tap_customerio.settings_checks import validation_errors
 from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class Workspace:
         for name in self.settings:
             if name not in known:
                 raise errors.names.unknown("setting", name, known, "'tap-customerio --about'")
-        if wrong := faults({**self.settings, "region": self.region, "app_api_key": "unknown"}):
+        if wrong := validation_errors(
+            {**self.settings, "region": self.region, "app_api_key": "unknown"}
+        ):
             raise errors.dagster.bad_workspace(self.name, " ".join(wrong))
         try:
             words = shlex.split(self.target)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
+from singer_sdk.exceptions import ConfigValidationError
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -91,10 +93,13 @@ def format_error(error: Exception) -> str:
     """The one sentence for anything that ends a run; data of the account is never in it."""
     if isinstance(error, TapError):
         return str(error)
+    if isinstance(error, ConfigValidationError):
+        return " ".join(error.errors)
     if isinstance(error, OSError) and error.strerror:
         return f"Cannot use {error.filename or 'a file'}: {error.strerror}."
     last = traceback.extract_tb(error.__traceback__)[-1]
     return (
         f"Unexpected {type(error).__name__} in {last.name}, line {last.lineno}: please report it, "
-        "with what --debug (or TAP_CUSTOMERIO_DEBUG=1) shows, once you have looked that over."
+        "with what --debug (or TAP_CUSTOMERIO_DEBUG=1) shows, after checking that it contains "
+        "nothing private."
     )

@@ -36,9 +36,25 @@ def not_utf8(path: str) -> TapError:
     return TapError(f"{path} is no UTF-8 text: save it again as UTF-8.")
 
 
-def no_json(path: str, reason: str) -> TapError:
-    """A file whose place and fault can be told."""
-    return TapError(f"{path} is no valid configuration ({reason}): correct it, or write a new one.")
+def no_json(path: str, place: str, *, curly: bool = False) -> TapError:
+    """A configuration that cannot be parsed; what it holds may be secret."""
+    mend = (
+        "write straight quotes in place of curly ones"
+        if curly
+        else (
+            'a configuration is a JSON object such as {"app_api_key": "..."}; correct it, or '
+            "write one with 'tap-customerio init'"
+        )
+    )
+    return TapError(f"{path} is not valid JSON ({place}): {mend}.")
+
+
+def bad_port(port: int, reason: str) -> TapError:
+    """A port that the sandbox may not have."""
+    return TapError(
+        f"Cannot listen on port {port} ({reason}): stop what uses it, or choose another port with "
+        "--port or --track-port; 0 takes a free one."
+    )
 
 
 def dateless(stream: str) -> TapError:

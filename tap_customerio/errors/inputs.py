@@ -27,6 +27,30 @@ def future_bookmark(stream: str, bookmark: str) -> FatalError:
     )
 
 
+def misspelt_setting(name: str, meant: str) -> str:
+    """A setting that would be ignored, though its author counts on it."""
+    return f"There is no setting {name!r}: did you mean {meant!r}?"
+
+
+def unknown_setting(name: str, near: Sequence[str]) -> str:
+    """Meltano passes on settings of its own, so that this stops nothing."""
+    guess = f"perhaps {near[0]!r} is meant" if near else "'tap-customerio --about' lists them all"
+    return f"There is no setting {name!r}, so it is ignored: {guess}."
+
+
+def beyond_the_limit(rate: float, limit: int) -> str:
+    """More than Customer.io answers."""
+    return (
+        f"Setting requests_per_second is {rate:g}, but Customer.io answers only {limit} requests a "
+        f"second per workspace and rejects the rest: set {limit} or less."
+    )
+
+
+def bad_log_level(name: str, value: str, levels: Iterable[str]) -> FatalError:
+    """An environment variable that names no level of Python's logging."""
+    return FatalError(f"{name} is {value!r}, which is no log level: set {', '.join(levels)}.")
+
+
 def no_object(what: str, mend: str) -> FatalError:
     """What it holds may be secret, so only the place is told."""
     return FatalError(f"The {what} is no JSON object: {mend}.")

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import math
+import os
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     Kinds = Mapping[str, type[CustomerioStream]]
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _TRUE = {"true", "1", "yes", "on"}
+_NO_SETTINGS = {"debug", "loglevel", "evidence_key_file"}
 _METHOD = {"enum": ["FULL_TABLE", "INCREMENTAL", None]}
 _CATALOG = {
     "type": "object",
@@ -65,26 +68,52 @@ logger = logging.getLogger("tap-customerio.inputs")
 
 
 def environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Settings from the environment, each as its type says; one that cannot be stays a text."""
-    texts = {"properties": {name: {"type": "string"} for name in schema["properties"]}}
+    """Settings from the environment, each as its type says; one that cannot be stays a text.
+
+    Variables of the prefix that are no settings come too, as texts, for the checks to name.
+    """
+    names = {
+        variable.removeprefix(prefix).lower()
+        for variable in os.environ
+        if variable.startswith(prefix) and not variable.startswith(f"{prefix}_")
+    }
+    wanted = {*schema["properties"], *(names - _NO_SETTINGS)}
+    texts = {"properties": {name: {"type": "string"} for name in wanted}}
     found: dict[str, Any] = parse_environment_config(texts, prefix)
-    return {name: _typed(text, schema["properties"][name]) for name, text in found.items()}
+    string = {"type": ["string"]}
+    return {
+        name: _typed(text, schema["properties"].get(name, string)) for name, text in found.items()
+    }
 
 
-def with_numbers(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings, but numbers for digits where the schema wants numbers.
+def normalized(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings, but numbers for digits, and lower case where only some words are allowed.
 
     Meltano hands decimals over as text.
     """
     found = dict(config)
     for name, value in config.items():
-        kinds = schema["properties"].get(name, {}).get("type", ())
+        kind = schema["properties"].get(name, {})
+        kinds = kind.get("type", ())
+        if isinstance(value, str) and "enum" in kind:
+            found[name] = value.strip().lower()
         if isinstance(value, str) and {"integer", "number"}.intersection(kinds):
             with suppress(ValueError):
                 number = json.loads(value)
                 if type(number) in {int, float} and math.isfinite(number):
                     found[name] = number
     return found
+
+
+def check_log_levels(variables: Mapping[str, str]) -> None:
+    """Check the variables that set the level of the log.
+
+    Raises:
+        TapError: When one is set to anything but a level.
+    """
+    for name in ("TAP_CUSTOMERIO_LOGLEVEL", "LOGLEVEL"):
+        if (value := variables.get(name)) and value.upper() not in _LEVELS:
+            raise errors.inputs.bad_log_level(name, value, _LEVELS)
 
 
 def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:

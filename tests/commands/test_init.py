@@ -169,6 +169,22 @@ def test_a_choice_of_streams_becomes_a_catalogue(sandbox: Sandbox) -> None:
     assert "--config config.json --catalog catalog.json" in screen.out
 
 
+def test_credentials_of_the_track_api_are_checked_and_kept(sandbox: Sandbox) -> None:
+    keys = (sandbox.site_id, "wrong-canary", sandbox.site_id, sandbox.track_api_key)
+    words = ("--track-api-url", sandbox.track_url)
+    screen = answer(sandbox, *keys, "", "", words=words)
+    assert screen.code == 0, screen.err
+    assert "They work: workspace" in screen.words()
+    assert "canary" not in screen.out + screen.err
+    written = read("config.json")
+    assert written["site_id"] == sandbox.site_id
+    assert written["track_api_key"] == sandbox.track_api_key
+    assert written["track_api_url"] == sandbox.track_url
+    screen = answer(sandbox, "", "", "", "y", words=words)
+    assert screen.code == 0, screen.err
+    assert "site_id" not in read("config.json")
+
+
 def test_what_the_key_may_not_read_is_left_out(make_sandbox: Callable[..., Sandbox]) -> None:
     behaviours = Behaviours(without=frozenset({"/v1/exports"}), lacking=frozenset({"/v1/objects*"}))
     screen = answer(make_sandbox(behaviours=behaviours), "", "")
@@ -181,7 +197,7 @@ def test_what_the_key_may_not_read_is_left_out(make_sandbox: Callable[..., Sandb
 
 def test_dates_are_checked_and_costs_shown_for_each(sandbox: Sandbox) -> None:
     screen = answer(sandbox, "soon", "2026-03-01", "")
-    assert "'soon' is no date" in screen.words() + screen.err
+    assert "'soon' is no time" in screen.words() + screen.err
     assert screen.code == 0
     for start in (rfc3339(NOW - NOW % DAY - 30 * DAY)[:10], "everything since 20"):
         assert start in screen.words()

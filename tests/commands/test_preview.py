@@ -68,10 +68,21 @@ def test_dates_that_mean_nothing_are_refused(preview: Callable[..., Screen]) -> 
     assert "Stream 'customers' has no time to choose by" in screen.err
     screen = preview("messages", "--from", "soon")
     assert screen.code == 2
-    assert "'soon' is no date: write 2026-01-31" in screen.err
+    assert "'soon' is no time: write 2026-01-31" in screen.err
     screen = preview("messages", "--from", "2026-03-02", "--to", "2026-03-01")
     assert screen.code == 1
-    assert "not before end_date" in screen.err
+    assert "--from is '2026-03-02T00:00:00Z': that is not before --to" in screen.err
+    screen = preview("messages", "--to", "2012-03-01")
+    assert screen.code == 1
+    assert "--to is '2012-03-01T00:00:00Z': that is not after setting start_date" in screen.err
+    screen = preview("messages", "--from", "2999-01-01")
+    assert "--from is '2999-01-01T00:00:00Z': that is in the future" in screen.err
+
+
+def test_times_may_be_relative(preview: Callable[..., Screen]) -> None:
+    assert preview("campaigns", "--from", "today", "--to", "now").code == 0
+    screen = preview("campaigns", "--from", "yesterday", "--to", "2d")
+    assert "that is not before --to" in screen.err
 
 
 @pytest.mark.parametrize("stream", sorted(kind.name for kind in all_streams()))

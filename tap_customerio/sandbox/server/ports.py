@@ -18,6 +18,16 @@ ADDRESS = "127.0.0.1"
 ELSEWHERE = 307
 
 
+class PortError(Exception):
+    """A port cannot be listened on."""
+
+    def __init__(self, port: int, reason: str) -> None:
+        """Remember which, and why."""
+        super().__init__(f"port {port}: {reason}")
+        self.port = port
+        self.reason = reason
+
+
 class Hosts:
     """An ASGI application that has another one for every port."""
 
@@ -70,6 +80,10 @@ def _listen(port: int) -> socket.socket:
     # every call of a connection that is kept open takes 40 ms longer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((ADDRESS, port))
+    try:
+        listener.bind((ADDRESS, port))
+    except OSError as error:
+        listener.close()
+        raise PortError(port, error.strerror or str(error)) from None
     listener.listen(512)
     return listener
