@@ -143,6 +143,7 @@ HEAD = """\
 Names are those of the raw tables. Times are UTC. An id without a row is of something that was
 deleted or that its stream does not list. `source_id` needs `source_type` beside it, and ids are
 only a workspace's own. Loaders keep lists and objects as JSON, in a type of their own or as text.
+The [models](models.md) have made these joins already.
 """
 
 
