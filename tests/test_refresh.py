@@ -75,7 +75,7 @@ def activated(output: Output) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_an_hourly_sync_takes_a_seventh_of_the_requests_of_the_first() -> None:
+def test_an_hourly_sync_takes_a_small_part_of_the_requests_of_the_first() -> None:
     with SyncScenario(streams=STREAMS, per_day=30, people=150, newsletters=40) as story:
         first = story.sync()
         kept = {name: set(story.rows(name)) for name in PER_PARENT & {*STREAMS}}

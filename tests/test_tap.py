@@ -99,7 +99,7 @@ def test_states_hold_bookmarks_and_counts_and_nothing_else(sandbox: Sandbox) -> 
     }
     assert kept == {
         *("replication_key", "replication_key_value", "resolution", "timezone"),
-        *("rescans", "rescans_began", "full_at", "changes_until"),
+        *("rescans", "rescans_began", "full_at", "changes_until", "read_with"),
         "rows",  # of the last complete read, to notice when much less comes
     }
 

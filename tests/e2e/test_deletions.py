@@ -23,6 +23,7 @@ DOMAIN = "mail.example.org"
 SETTINGS = {
     "customers_filter": {"attribute": {"field": "region", "operator": "exists"}},
     "customers_sync": "full",
+    "refresh_hours": 0,
     "esp_suppression_domains": [DOMAIN],
     "requests_per_second": 1000,
 }
