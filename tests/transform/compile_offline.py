@@ -1,7 +1,7 @@
 """Compile the models for a warehouse that is not there: run with the adapters' own Python.
 
-`compile_offline.py snowflake|bigquery FOLDER first|again` writes FOLDER/target/compiled. Tables of
-the loader are made up from what staging reads, models exist only the second time (`again`).
+`compile_offline.py snowflake|bigquery FOLDER` writes FOLDER/target/compiled. Tables of the loader
+are made up from what staging reads; models exist already, so that incremental parts are compiled.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _closed(*arguments: Any) -> Any:
     return connection
 
 
-def compile_models(kind: str, folder: Path, *, again: bool) -> bool:
+def compile_models(kind: str, folder: Path) -> bool:
     """Run dbt with an adapter that reaches nothing."""
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
@@ -59,11 +59,8 @@ def compile_models(kind: str, folder: Path, *, again: bool) -> bool:
     adapter = getattr(
         module, {"snowflake": "SnowflakeAdapter", "bigquery": "BigQueryAdapter"}[kind]
     )
-    streams = {path.stem.partition("__")[2] for path in TRANSFORM.glob("models/staging/stg_*.sql")}
 
     def get_relation(self: Any, database: str, schema: str, identifier: str, **_: Any) -> Any:
-        if identifier not in streams and not again:
-            return None
         return self.Relation.create(
             database=database, schema=schema, identifier=identifier, type="table"
         )
@@ -91,5 +88,5 @@ def compile_models(kind: str, folder: Path, *, again: bool) -> bool:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # dbt takes every module there whose name begins with dbt_ for a plugin
-    wanted, place, pass_ = sys.argv[1:]
-    sys.exit(not compile_models(wanted, Path(place), again=pass_ == "again"))
+    wanted, place = sys.argv[1:]
+    sys.exit(not compile_models(wanted, Path(place)))

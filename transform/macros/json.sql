@@ -83,9 +83,8 @@ To be used as a from clause. -#}
 (
     select
         base.*,
-        name as member_key,
-        coalesce(json_value(base.{{ column }}[name]), to_json_string(base.{{ column }}[name]))
-            as member_value
+        trim(name, '"') as member_key,
+        json_value(base.{{ column }}[trim(name, '"')]) as member_value
     from {{ relation }} as base, unnest(json_keys(base.{{ column }}, 1)) as name
 ) as members
 {%- endmacro %}

@@ -65,12 +65,15 @@ ranges as (
 
 -- Buckets of zeros are not in metrics; what is older than the first may not be counted at all.
 buckets as (
-    select workspace, source_type, source_id, resolution, timezone, bucket
-    from counted
-    union
-    select workspace, source_type, source_id, resolution, timezone, bucket
-    from loaded
-    where bucket >= first_counted
+    select distinct workspace, source_type, source_id, resolution, timezone, bucket
+    from (
+        select workspace, source_type, source_id, resolution, timezone, bucket
+        from counted
+        union all
+        select workspace, source_type, source_id, resolution, timezone, bucket
+        from loaded
+        where bucket >= first_counted
+    ) as counted_or_loaded
 ),
 
 compared as (

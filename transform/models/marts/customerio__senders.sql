@@ -16,9 +16,12 @@ with totals as (
 
 -- Also what has not sent anything yet, and what Customer.io no longer lists.
 senders as (
-    select workspace, source_type, source_id from {{ ref('int_customerio__senders') }}
-    union
-    select workspace, source_type, source_id from totals
+    select distinct workspace, source_type, source_id
+    from (
+        select workspace, source_type, source_id from {{ ref('int_customerio__senders') }}
+        union all
+        select workspace, source_type, source_id from totals
+    ) as listed_or_sending
 )
 
 select

@@ -1,0 +1,36 @@
+"""The models in SQL of warehouses that no test can reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlglot
+from e2e.processes import ROOT, environment, run
+from sqlglot import exp
+from transform.dbt_run import TRANSFORM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from e2e.conftest import MakeVenv
+
+pytestmark = pytest.mark.e2e
+
+REQUIREMENTS = "dbt-core>=1.10,<1.12 dbt-snowflake dbt-bigquery"
+
+
+@pytest.mark.parametrize("kind", ["snowflake", "bigquery"])
+def test_models_are_sql_of_the_warehouse(kind: str, make_venv: MakeVenv, tmp_path: Path) -> None:
+    python = make_venv(REQUIREMENTS) / "python"
+    script = ROOT / "tests" / "transform" / "compile_offline.py"
+    run([str(python), str(script), kind, str(tmp_path)], env=environment())
+    compiled = {path.stem: path for path in tmp_path.glob("target/compiled/**/*.sql")}
+    assert compiled.keys() >= {path.stem for path in TRANSFORM.glob("models/**/*.sql")}
+    for name, path in compiled.items():
+        [query] = sqlglot.parse(path.read_text(), dialect=kind)
+        assert isinstance(query, exp.Query), name
+        unknown = {function.name for function in query.find_all(exp.Anonymous)}
+        assert not unknown, f"{name} calls {unknown}"
+    deliveries = compiled["customerio__deliveries"].read_text()
+    assert "kept.row_hash = hashed.row_hash" in deliveries  # the incremental part is checked too
