@@ -45,6 +45,8 @@ COUNTS = {
     "failed": "failed",
 }
 INCREMENTAL = ("customerio__deliveries", "customerio__message_events")
+BACKFILLED = datetime(2026, 2, 22)  # noqa: DTZ001
+SETTLED = datetime(2026, 3, 13)  # noqa: DTZ001 - 20 days before the newest change, in UTC
 MARTS = sorted((TRANSFORM / "models" / "marts").glob("*.yml"))
 
 
@@ -205,22 +207,23 @@ def test_three_builds_after_three_syncs_are_like_one(
     kind: str, make_built: Callable[[str], Built]
 ) -> None:
     built = make_built(kind)
+    built.variables |= {"customerio_settled_days": 20, "customerio_human_only": False}
     streams = ("messages", "campaigns", "newsletters", "broadcasts")
     select = [word for name in INCREMENTAL for word in ("--select", f"+{name}")]
-    with new_sandbox(workspace=few_senders(per_day=8, people=20)) as box:
+    with new_sandbox(workspace=few_senders(per_day=60, people=60)) as box:
         box.clock.advance(-10 * DAY)
-        built.sync(box, streams, start_date="2026-03-01")
+        built.sync(box, streams, start_date="2026-03-01", include_drafts=True)
         built.dbt("run", *select)
-        first = contents(built)
+        first = built.ask("select delivery_id from customerio__deliveries where opened_at is null")
         box.clock.advance(5 * DAY)
         box.workspace.edit("campaigns", 1, at=int(box.clock.now()) - 60)
-        built.sync(box, streams, start_date="2026-03-01")
+        built.sync(box, streams, start_date="2026-03-01", include_drafts=True)
         built.dbt("run", *select)
         kept, built.state = built.state, None
         built.sync(box, ["messages"], start_date="2026-02-20", end_date="2026-03-01")  # a backfill
         built.state = kept
         box.clock.advance(5 * DAY)
-        built.sync(box, streams, start_date="2026-03-01")
+        built.sync(box, streams, start_date="2026-03-01", include_drafts=True)
     [oldest] = built.ask("select min(id) as id from customerio.messages")
     built.ask(f"delete from customerio.messages where id = '{oldest['id']}'")
     built.ask("update customerio.campaigns set name = 'renamed' where id = 1")
@@ -228,12 +231,18 @@ def test_three_builds_after_three_syncs_are_like_one(
     found = contents(built)
     built.dbt("run", "--full-refresh", *select)
     assert found == contents(built)
-    before = {row[1]: row for row in first[0]}
-    assert any(before[row[1]] != row for row in found[0] if row[1] in before)  # late opens
     assert any("renamed" in row for row in found[0])
     assert not any(oldest["id"] in row for rows in found for row in rows)
-    assert min(row[13] for row in found[0]) < datetime(2026, 2, 22)  # noqa: DTZ001
-    assert len(found[0]) > len(first[0])
+    rows = built.ask("select * from customerio__deliveries")
+    unopened = {row["delivery_id"] for row in first}
+    assert any(row["opened_at"] for row in rows if row["delivery_id"] in unopened)  # late opens
+    assert min(row["created_at"] for row in rows) < BACKFILLED
+    assert {row["is_settled"] for row in rows} == {True, False}
+    assert all(row["is_settled"] == (row["created_at"] < SETTLED) for row in rows)
+    assert any(row["is_draft"] for row in rows)
+    assert all(row["is_draft"] == (row["drafted_at"] is not None) for row in rows)
+    assert all(row["first_open_at"] == row["opened_at"] for row in rows)
+    assert any(row["first_open_at"] and not row["human_opened_at"] for row in rows)
 
 
 def contents(built: Built) -> list[list[tuple[Any, ...]]]:
