@@ -238,9 +238,9 @@ class Reader:
         slowly = self._checked(path, _timestamp)
 
         def time(value: Any) -> Any:
-            return (
-                rfc3339(value) if type(value) is int and 0 < value < _YEAR_9999 else slowly(value)
-            )
+            if type(value) is int and 0 <= value < _YEAR_9999:
+                return rfc3339(value) if value else None
+            return slowly(value)
 
         return time
 
