@@ -52,6 +52,8 @@ class DuckDBSink(BatchSink):
         self._name = name
         self._waiting: list[bytes] = []
         self._bytes = 0
+        self._most = self.max_size
+        self._as_text = 0  # of the rows that wait, which the SDK has not counted
         self._types: dict[str, str] = {}
         self._encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
@@ -61,9 +63,14 @@ class DuckDBSink(BatchSink):
         return not self.include_sdc_metadata_properties
 
     @property
+    def current_size(self) -> int:
+        """Rows that wait."""
+        return len(self._waiting)
+
+    @property
     def is_full(self) -> bool:
         """Whether enough rows or bytes wait."""
-        return super().is_full or self._bytes >= _LARGEST_BATCH
+        return len(self._waiting) >= self._most or self._bytes >= _LARGEST_BATCH
 
     def get_validator(self) -> None:
         """None: DuckDB checks types, and `process_batch` keys and required fields."""
@@ -90,6 +97,11 @@ class DuckDBSink(BatchSink):
         self._waiting.append(record)
         self._bytes += len(record)
 
+    def add_text(self, record: bytes) -> None:
+        """Let one record wait that the SDK has not seen."""
+        self._as_text += 1
+        self.add(record)
+
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Let one record wait that a stream map or the SDK has looked at."""
         self.add(self._encode(record))
@@ -108,7 +120,9 @@ class DuckDBSink(BatchSink):
                 self._load()
         except (duckdb.DataError, duckdb.InvalidInputException):
             raise click.ClickException(self._explain()) from None
-        self._waiting, self._bytes = [], 0
+        self.tally_record_read(self._as_text)
+        self.record_counter_metric.increment(self._as_text)
+        self._waiting, self._bytes, self._as_text = [], 0, 0
 
     def activate_version(self, new_version: int) -> None:
         """Delete the rows of older versions: a complete read did not find them."""

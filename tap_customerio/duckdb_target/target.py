@@ -10,7 +10,7 @@ import time
 import weakref
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
 import click
 import duckdb
@@ -70,7 +70,7 @@ class LineReader(GenericSingerReader[bytes]):
             InvalidInputLine: When it is no Singer message.
         """
         try:
-            return dict(_DECODER.decode(line))
+            return cast("dict[str, Any]", _DECODER.decode(line))
         except msgspec.DecodeError as error:
             raise InvalidInputLine(f"A line of the input is no Singer message: {error}.") from None
 
@@ -170,18 +170,18 @@ class TargetDuckDB(Target):
                 self._plain[name] = sink
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
-        self._assert_line_requires(message_dict, requires={"stream", "record"})
-        name, version = message_dict["stream"], message_dict.get("version")
-        sink = self._plain.get(name)
+        sink = self._plain.get(message_dict.get("stream", ""))
+        version = message_dict.get("version")
         self._rows += 1
-        if sink is not None:
-            self._change_version(sink, version)
-            sink.add(bytes(message_dict["record"]))
-            sink.tally_record_read()
-            sink.record_counter_metric.increment()
+        if sink is not None and "record" in message_dict:
+            if version != sink.version:
+                self._change_version(sink, version)
+            sink.add_text(bytes(message_dict["record"]))
             if sink.is_full:
                 self.drain_one(sink)
             return
+        self._assert_line_requires(message_dict, requires={"stream", "record"})
+        name = message_dict["stream"]
         message_dict["record"] = msgspec.json.decode(message_dict["record"])
         for stream_map in self.mapper.stream_maps.get(name, ()):
             self._change_version(self.get_sink(stream_map.stream_alias), version)
