@@ -87,6 +87,17 @@ def test_the_last_row_of_a_key_counts_within_a_batch_and_between_batches(path: P
     assert ask(path, "from people order by id") == [(key, f"{key}2", None) for key in "abc"]
 
 
+def test_rows_that_stay_text_are_counted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [row(id=key, name=key) for key in "abc"]
+    with caplog.at_level("INFO", logger="singer_sdk.metrics"):
+        load(path, schema(PEOPLE, "id"), *rows, batch_size_rows=2)
+    points = [
+        json.loads(line.removeprefix("METRIC: ")) for line in caplog.messages if "METRIC" in line
+    ]
+    counted = [point["value"] for point in points if point["metric"] == "record_count"]
+    assert sum(counted) == len(rows)
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_arrives_as_value_and_as_key(path: Path, text: str) -> None:
     messages = [schema(PEOPLE, "id"), row(id=text, name=text), row(id="other", name=text)]
