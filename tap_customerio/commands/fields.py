@@ -37,12 +37,21 @@ SYNONYMS = (
     ("event", "events", "activity", "activities", "what people did"),
     ("delivery", "deliveries", "send", "sends", "sent"),
     ("statistics", "stats", "report", "reports", "performance", "counts", "metrics"),
+    ("bounce", "bounces", "hard bounce", "soft bounce", "bounced"),
+    ("subscriber", "subscribers", "subscribed", "unsubscribed", "segment_counts", "people in"),
+    ("growth", "over time", "every sync adds", "segment_counts", "created"),
+    ("spam", "complaint", "complaints", "spammed"),
+    ("reply", "replies", "replied"),
     ("phone", "sms", "twilio"),
     ("blocked", "blocklist", "blacklist", "suppressed", "suppression"),
-    ("revenue", "goal", "conversion", "converted"),
+    ("revenue", "goal", "conversion", "conversions", "converted", "purchase", "sales"),
     ("token", "push", "device"),
 )
 """Words that find each other; a name holds one where a word of it begins with it."""
+
+_RATES = {"rate", "rates", "ratio", "percentage", "number", "total", "of", "the", "per", "by"}
+"""Words of a question that no field is called by: a rate is made of counts."""
+_OPENS_AND_CLICKS = ("open", "click")
 
 
 class Field(NamedTuple):
@@ -122,13 +131,32 @@ def search(words: Sequence[str]) -> Found:
     """What all words fit; without words, every stream. Names of streams restrict it to these."""
     kinds = {kind.name: kind for kind in sorted(all_streams(), key=lambda kind: kind.name)}
     named = [kinds[word] for word in words if word in kinds]
-    rest = [_alike(word.lower()) for word in words if word not in kinds]
+    asked = [word.lower() for word in " ".join(words).split() if word not in kinds]
+    said = [word for word in asked if word not in _RATES] or asked
+    rest = _groups(said)
     if not words:
         return Found(list(kinds.values()), [])
-    streams = [kind for kind in kinds.values() if _fits(rest, f"{kind.name} {kind.about()}")]
+    streams = [kind for kind in kinds.values() if _fits(rest, _about(kind))]
     within = [field for kind in named or kinds.values() for field in _fields(kind, kind.schema)]
     found = [field for field in within if _fits(rest, f"{field.path} {field.about}")]
+    if not found and not streams:  # words that only stream and field together fit
+        found = [f for f in within if _fits(rest, f"{f.name} {f.about} {f.stream.about()}")]
     return Found(named or streams, found)
+
+
+def _about(kind: type[CustomerioStream]) -> str:
+    """What a stream is called and holds, and what its rows are about."""
+    kinds = kind.schema["properties"]
+    keys = (kinds.get(key, {}).get("description", "") for key in kind.primary_keys)
+    return " ".join([kind.name, kind.about(), *keys])
+
+
+def _groups(words: Sequence[str]) -> list[set[str]]:
+    """What each word may be called; things that are counted side by side are one group."""
+    counted = [word for word in words if word.startswith(_OPENS_AND_CLICKS)]
+    others = [_alike(word) for word in words if word not in counted]
+    stems = {_plain(stem) for stem in _OPENS_AND_CLICKS for w in counted if w.startswith(stem)}
+    return [*others, *([stems] if stems else [])]
 
 
 def _fields(

@@ -36,11 +36,36 @@ def found(*words: str) -> set[str]:
         (["push", "token"], {"customers.devices[].id"}),
         (["messages", "click"], {"messages.metrics.clicked"}),
         (["bounce"], {"metrics.bounced", "messages.metrics.bounced"}),
+        (["open", "rate"], {"metrics.opened", "messages.metrics.opened"}),
+        (["bounce rate"], {"metrics.bounced", "messages.metrics.bounced"}),
+        (["opens", "clicks"], {"metrics.opened", "metrics.clicked"}),
+        (["unsubscribe"], {"customers.unsubscribed", "metrics.unsubscribed"}),
+        (["revenue"], {"metrics.converted", "messages.metrics.converted"}),
+        (["conversion", "rate"], {"metrics.converted"}),
+        (["subscriber"], {"customers.unsubscribed"}),
         (["winner"], {"newsletter_test_groups.winner"}),
     ],
 )
 def test_newcomers_words_find_fields(words: list[str], expected: set[str]) -> None:
     assert expected <= found(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "stream"),
+    [
+        ("campaign performance", "metrics"),
+        ("subscriber growth", "segment_counts"),
+        ("newsletter statistics", "metrics"),
+    ],
+)
+def test_questions_find_the_stream_that_answers_them(words: str, stream: str) -> None:
+    told = json.loads(typed("fields", *words.split(), "--json").out)
+    assert stream in {*told["streams"], *(field["stream"] for field in told["fields"])}
+
+
+def test_without_words_json_lists_the_streams() -> None:
+    told = json.loads(typed("fields", "--json").out)
+    assert told["streams"] == sorted(kind.name for kind in all_streams())
 
 
 def test_every_word_must_fit_and_a_streams_name_restricts() -> None:

@@ -80,6 +80,21 @@ def test_dates_that_mean_nothing_are_refused(preview: Callable[..., Screen]) -> 
     assert "--from is '2999-01-01T00:00:00Z': that is in the future" in screen.err
 
 
+def test_messages_show_who_what_when_and_what_became_of_it_on_any_screen(
+    preview: Callable[..., Screen],
+) -> None:
+    heading = preview("messages", "--limit", "5", columns=80).lines[1]
+    assert heading.split()[:4] == ["created", "type", "cio_id", "metrics.opened"]
+    assert "metrics.clicked" in heading
+
+
+def test_metrics_show_several_senders(preview: Callable[..., Screen]) -> None:
+    shown = records(preview("metrics", "--json"))
+    assert len(shown) == 20
+    assert len({(row["source_type"], row["source_id"]) for row in shown}) >= 5
+    assert len(records(preview("metrics", "--limit", "3", "--json"))) == 3
+
+
 def test_times_may_be_relative(preview: Callable[..., Screen]) -> None:
     assert preview("campaigns", "--from", "today", "--to", "now").code == 0
     screen = preview("campaigns", "--from", "yesterday", "--to", "2d")
