@@ -139,7 +139,7 @@ def test_a_stop_activates_no_mirror(
     box: Sandbox, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(progress: Progress, stream: str, rows: int) -> None:  # noqa: ARG001
-        taps[-1]._signal = 15  # noqa: SLF001 - as a handler would
+        taps[-1].sync_run.signal = 15
 
     monkeypatch.setattr(Progress, "page", stop)
     taps: list[TapCustomerio] = []

@@ -17,7 +17,7 @@ import pytest
 from harness import SINCE, Output, config_for, select, small
 from rich.console import Console
 
-from tap_customerio.sync.progress import LogProgress, Progress, TapMeter
+from tap_customerio.sync.progress import LogProgress, Progress, RunMeter
 from tap_customerio.sync.progress_bars import Bars
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import Window, rfc3339
@@ -46,18 +46,18 @@ def sync(box: Sandbox, watching: Callable[[TapCustomerio], Progress]) -> tuple[P
     config = config_for(box, start_date=rfc3339(SINCE))
     with contextlib.redirect_stdout(stdout):
         tap = TapCustomerio(config=config, catalog=select(STREAMS))
-        tap.progress = watching(tap)
-        with tap.progress:
+        tap.sync_run.progress = watching(tap)
+        with tap.sync_run.progress:
             tap.sync_all()
     stdout.seek(0)
-    return tap.progress, Output.of(line.encode() for line in stdout)
+    return tap.sync_run.progress, Output.of(line.encode() for line in stdout)
 
 
 def test_a_log_tells_of_every_stream_at_its_end(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        progress, output = sync(sandbox, lambda tap: LogProgress(TapMeter(tap)))
+        progress, output = sync(sandbox, lambda tap: LogProgress(RunMeter(tap.sync_run)))
     said = [one.getMessage() for one in caplog.records if one.name == "tap-customerio.progress"]
     assert len(said) == 2
     campaigns, messages = said
@@ -74,7 +74,7 @@ def test_a_log_tells_now_and_then_on_the_way(
 ) -> None:
     monkeypatch.setattr(LogProgress, "every", 0.0)
     with caplog.at_level(logging.INFO):
-        sync(sandbox, lambda tap: LogProgress(TapMeter(tap)))
+        sync(sandbox, lambda tap: LogProgress(RunMeter(tap.sync_run)))
     said = [one.getMessage() for one in caplog.records if one.name == "tap-customerio.progress"]
     assert len([line for line in said if line.startswith("messages: ")]) > 5
 
@@ -89,7 +89,7 @@ def drawn(bars: Bars) -> list[list[str]]:
 
 def test_bars_show_slices_rows_and_the_end(sandbox: Sandbox) -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=120)
-    progress, output = sync(sandbox, lambda tap: Bars(TapMeter(tap), screen))
+    progress, output = sync(sandbox, lambda tap: Bars(RunMeter(tap.sync_run), screen))
     assert isinstance(progress, Bars)
     campaigns, messages = drawn(progress)
     slices = len([state for state in output.states if state["bookmarks"].get("messages")])
@@ -106,7 +106,7 @@ def test_bars_show_slices_rows_and_the_end(sandbox: Sandbox) -> None:
 
 def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox) -> None:
     tap = TapCustomerio(config=config_for(sandbox, end_date=rfc3339(SINCE + 100)))
-    bars = Bars(TapMeter(tap), Console(file=io.StringIO()))
+    bars = Bars(RunMeter(tap.sync_run), Console(file=io.StringIO()))
     bars.begin("messages")
     [[_, idle, *_]] = drawn(bars)
     bars.slice("messages", Window(SINCE, SINCE + 20))
@@ -128,7 +128,7 @@ def test_only_warnings_stand_between_bars(
     root.setLevel(logging.INFO)
     try:
         tap = TapCustomerio(config=config_for(sandbox))
-        with Bars(TapMeter(tap), Console(stderr=True)):
+        with Bars(RunMeter(tap.sync_run), Console(stderr=True)):
             root.info("an aside")
             root.warning("a warning")
         root.info("a word")
@@ -145,7 +145,7 @@ def test_nobody_watching_costs_and_says_nothing(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        progress, _ = sync(sandbox, lambda tap: tap.progress)
+        progress, _ = sync(sandbox, lambda tap: tap.sync_run.progress)
     assert progress.done == STREAMS
     assert "tap-customerio.progress" not in {record.name for record in caplog.records}
 

@@ -23,7 +23,7 @@ from singer_sdk.plugin_base import SingerCommand
 from terminal import config_file, typed
 
 import tap_customerio
-from tap_customerio.commands.command_tap import Account
+from tap_customerio.commands.command_tap import CommandTap
 from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.sync.writer import BufferedWriter
 from tap_customerio.tap import TapCustomerio
@@ -43,7 +43,7 @@ OVERRIDDEN: dict[str, tuple[type, str]] = {
     "_get_about_info": (TapCustomerio, "--about lists the streams."),
     "_handle_termination": (TapCustomerio, "A signal only sets a flag."),
     "_validate_config": (TapCustomerio, "What is wrong is said in our sentences."),
-    "_setup_signal_handlers": (Account, "Ctrl+C ends a command."),
+    "_setup_signal_handlers": (CommandTap, "Ctrl+C ends a command."),
 }
 """Members of the SDK's in which the tap puts its own, and why."""
 
@@ -211,7 +211,7 @@ def test_signals_come_to_us(calls: Callable[[str], list[str]]) -> None:
 def test_commands_take_no_signals(calls: Callable[[str], list[str]]) -> None:
     calls("_setup_signal_handlers")
     before = signal.getsignal(signal.SIGINT)
-    Account({"app_api_key": "none"})
+    CommandTap({"app_api_key": "none"})
     assert signal.getsignal(signal.SIGINT) is before
 
 

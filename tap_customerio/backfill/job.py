@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tap_customerio.sync.progress import Progress
+    from tap_customerio.sync.run import SyncRun
 
 State = dict[str, Any]
 
-MEMBER = "backfill"
+STATE_KEY = "backfill"
 """Where a state says which backfill it belongs to, beside `bookmarks`."""
 
 
@@ -87,11 +88,11 @@ class Job:
     def tap(
         self,
         state: State | None = None,
-        watching: Callable[[TapCustomerio], Progress] | None = None,
+        watching: Callable[[SyncRun], Progress] | None = None,
     ) -> TapCustomerio:
         """A tap that reads what is left of it, and whose states say whose they are."""
         state = state or {}
-        done = list(state.get(MEMBER, {}).get("done", ()))
+        done = list(state.get(STATE_KEY, {}).get("done", ()))
         tap = TapCustomerio(
             config={
                 **self.config,
@@ -101,12 +102,12 @@ class Job:
             catalog=selecting(self.catalog, set(self.streams) - set(done)),
             state=state,
         )
-        tap.cuts = frozenset(self.range) - frozenset(self.whole)
+        tap.sync_run.shard_edges = frozenset(self.range) - frozenset(self.whole)
         if watching is not None:
-            tap.progress = watching(tap)
-        tap.progress.done = done
+            tap.sync_run.progress = watching(tap.sync_run)
+        tap.sync_run.progress.done = done
         tap.state.setdefault("bookmarks", {})
-        ours: State = {MEMBER: {**self.identity, "done": done}}
+        ours: State = {STATE_KEY: {**self.identity, "done": done}}
         tap.state.update(ours)  # type: ignore[typeddict-item]
         return tap
 
@@ -125,7 +126,7 @@ def check(state: State, identity: Mapping[str, str], path: str) -> None:
     Raises:
         TapError: When it is not.
     """
-    found = state.get(MEMBER) or {}
+    found = state.get(STATE_KEY) or {}
     if any(found.get(name) != value for name, value in identity.items()):
         raise errors.backfill.other_backfill(path, _words(found), _words(identity))
 

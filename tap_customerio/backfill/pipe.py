@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tap_customerio import errors
-from tap_customerio.backfill.job import MEMBER
+from tap_customerio.backfill.job import STATE_KEY
 from tap_customerio.backfill.target import Target
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def run_pipe(
     code, _ = _run(command, tap, confirm, write)
     if code:
         return code
-    done = confirmed.get(MEMBER, {}).get("done", ())
+    done = confirmed.get(STATE_KEY, {}).get("done", ())
     # Streams whose range ends after the present are not done, and have said so.
-    if unconfirmed := [n for n in left if n in tap.progress.done and n not in done]:
+    if unconfirmed := [n for n in left if n in tap.sync_run.progress.done and n not in done]:
         raise errors.backfill.unconfirmed(unconfirmed)
     return 0
 
@@ -77,7 +77,7 @@ def _run(
         TapError: When the target failed.
     """
     code = 0
-    with Target(command, keep, relay=tap.progress.draws) as target, tap.progress:
+    with Target(command, keep, relay=tap.sync_run.progress.draws) as target, tap.sync_run.progress:
         try:
             target.feed(tap, write)
         except errors.TapError as problem:

@@ -72,7 +72,7 @@ class Plan:
         Raises:
             TapError: When nothing can be known, such as with a wrong key.
         """
-        names = [name for name in job.streams if name not in tap.progress.done]
+        names = [name for name in job.streams if name not in tap.sync_run.progress.done]
         streams: list[Any] = [tap.streams[name] for name in names]
         tap.use(client)
         before = client.requests.total()
@@ -132,7 +132,7 @@ class Plan:
 
 def _estimated(stream: CustomerioStream) -> Estimate:
     """The estimate, or why there is none."""
-    stream.lane()  # looks at the state
+    stream.queue()  # looks at the state
     try:
         estimate = _estimate(stream)
         shortfall = stream.shortfall()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tap_customerio.backfill.job import MEMBER, check
+from tap_customerio.backfill.job import STATE_KEY, check
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_customerio.backfill.job import Job, State
 
 _STATES = "shares"
-"""Where the state of all says what that of each is, within MEMBER."""
+"""Where the state of all says what that of each is, within STATE_KEY."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Shares:
         """As many as a state holds, whatever is asked for, else `count`."""
         if held is None:
             return cls(job, [None] * count)
-        states = (held.get(MEMBER) or {}).get(_STATES)
+        states = (held.get(STATE_KEY) or {}).get(_STATES)
         return cls(job, states if isinstance(states, list) else [held])
 
     @property
@@ -59,7 +59,7 @@ class Shares:
     @property
     def state(self) -> State:
         """That of all of them."""
-        return {"bookmarks": {}, MEMBER: {**self.identity, _STATES: self.states}}
+        return {"bookmarks": {}, STATE_KEY: {**self.identity, _STATES: self.states}}
 
     def check(self, held: State, path: str) -> None:
         """Make sure that a state belongs to this backfill.
@@ -78,5 +78,5 @@ class Shares:
         return [
             place
             for place, (job, state) in enumerate(zip(self.jobs, self.states, strict=True))
-            if set(job.streams) - set((state or {}).get(MEMBER, {}).get("done", ()))
+            if set(job.streams) - set((state or {}).get(STATE_KEY, {}).get("done", ()))
         ]

@@ -118,7 +118,7 @@ class Target:
         self._pass_signals()
 
         def watch() -> None:
-            tap.watch()
+            tap.sync_run.watch()
             if self.process.poll() is not None:  # though something may hold its input open
                 raise errors.sync.target_gone()
 

@@ -19,13 +19,13 @@ from tap_customerio import errors
 from tap_customerio.backfill.job import Job
 from tap_customerio.backfill.pipe import run_pipe
 from tap_customerio.settings import NAME
-from tap_customerio.sync.progress import Progress, TapMeter
+from tap_customerio.sync.progress import Progress, RunMeter
 from tap_customerio.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_customerio.tap import TapCustomerio
+    from tap_customerio.sync.run import SyncRun
 
 
 class Reports:
@@ -61,10 +61,10 @@ class LogReports(logging.Handler):
 class ReportedProgress(Progress):
     """Reports each event, and the figures that a display shows beside it."""
 
-    def __init__(self, tap: TapCustomerio, reports: Reports) -> None:
-        """Report on this tap."""
+    def __init__(self, run: SyncRun, reports: Reports) -> None:
+        """Report on this run."""
         super().__init__()
-        self._meter = TapMeter(tap)
+        self._meter = RunMeter(run)
         self._reports = reports
 
     def begin(self, stream: str) -> None:
@@ -110,8 +110,8 @@ def main() -> None:
 
 def _run(order: Mapping[str, Any], reports: Reports) -> int:
     job = Job(**{**order["job"], "whole": Window(*order["job"]["whole"])})
-    tap = job.tap(order["state"], lambda tap: ReportedProgress(tap, reports))
-    left = [name for name in job.streams if name not in tap.progress.done]
+    tap = job.tap(order["state"], lambda run: ReportedProgress(run, reports))
+    left = [name for name in job.streams if name not in tap.sync_run.progress.done]
     return run_pipe(order["target"], tap, left, lambda state: reports.send(state=state))
 
 

@@ -27,7 +27,8 @@ from tap_customerio.commands.command_tap import (
     stream_names,
 )
 from tap_customerio.settings import NAME
-from tap_customerio.sync.progress import LogProgress, TapMeter, drawn
+from tap_customerio.sync.progress import LogProgress, RunMeter
+from tap_customerio.sync.run import terminal_bars
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, parse, relative
 
@@ -133,8 +134,8 @@ def _run_jobs(shares: Shares, file: StateFile, target: str, most: int) -> int:
 
 
 def _run(job: Job, held: State | None, file: StateFile | None, target: str | None) -> int:
-    tap = job.tap(held, lambda tap: _display()(TapMeter(tap)))
-    left = [name for name in job.streams if name not in tap.progress.done]
+    tap = job.tap(held, lambda run: _display()(RunMeter(run)))
+    left = [name for name in job.streams if name not in tap.sync_run.progress.done]
     if not left:
         logger.info(_NOTHING_LEFT)
         return 0
@@ -144,7 +145,7 @@ def _run(job: Job, held: State | None, file: StateFile | None, target: str | Non
         return run_pipe(target, tap, left, file.write)
     if file is None:
         logger.warning("Without --state or --target, this backfill cannot be resumed.")
-    with tap.progress:
+    with tap.sync_run.progress:
         tap.sync_all()
     return 0
 
@@ -165,7 +166,7 @@ def _show_plan(shares: Shares, *, as_json: bool) -> None:
 
 def _display() -> Callable[[Meter], Progress]:
     """Bars on a terminal, else log lines."""
-    return drawn() or LogProgress
+    return terminal_bars() or LogProgress
 
 
 def _check_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> None:

@@ -13,7 +13,7 @@ import click
 from tap_customerio import errors
 from tap_customerio.api import track
 from tap_customerio.api.diagnosis import PROBE
-from tap_customerio.commands.command_tap import Account, config_option, stream_names
+from tap_customerio.commands.command_tap import CommandTap, config_option, stream_names
 from tap_customerio.commands.console import screen, table
 from tap_customerio.commands.sampling import Glimpse, RowCount, look
 from tap_customerio.settings import Settings
@@ -68,7 +68,7 @@ def check(
     Example: tap-customerio check --config config.json
     """
     client = Glimpse(Settings.of(config))
-    account = Account(config, client=client)
+    account = CommandTap(config, client=client)
     account.logger.setLevel(logging.ERROR)  # limits of a stream are no fault of the account
     chosen = account.choose(streams)
     show = screen()

@@ -30,7 +30,7 @@ USUAL = "config.json"
 TIMES = "2026-01-31, 2026-01-31T12:00:00Z, yesterday, 7d or 12h; times are UTC"
 
 
-class Account(TapCustomerio):
+class CommandTap(TapCustomerio):
     """The tap as commands use it: it reads through a client of theirs, and Ctrl+C ends it."""
 
     def __init__(
@@ -46,7 +46,6 @@ class Account(TapCustomerio):
             TapError: When they are wrong.
         """
         logging.getLogger(NAME).setLevel(logging.WARNING)  # the rest is about a sync
-        self._chosen = client
         try:
             # Stream maps are about what a target gets, and take long to set up.
             super().__init__(
@@ -54,11 +53,8 @@ class Account(TapCustomerio):
             )
         except ConfigValidationError as error:
             raise errors.commands.bad_settings(error.errors) from None
-
-    @property
-    def client(self) -> Client:
-        """The App API."""
-        return self._chosen or super().client
+        if client is not None:
+            self.sync_run.client = client
 
     def caution(self, sentences: Sequence[str]) -> None:
         """Keep them: a command makes several of these, and says it once."""
@@ -153,7 +149,7 @@ def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
         return {}
     given = read_config(ctx, param, value) if value else ctx.find_root().params.get("config")
     given = given_or_usual(ctx, param, given)
-    account = Account(given.config, parse_env_config=given.parse_env)
+    account = CommandTap(given.config, parse_env_config=given.parse_env)
     for sentence in account.cautions:
         click.echo(f"Warning: {sentence}", err=True)
     known = account.config_jsonschema["properties"]

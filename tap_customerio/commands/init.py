@@ -17,7 +17,7 @@ from tap_customerio.api import track
 from tap_customerio.api.diagnosis import HOSTS
 from tap_customerio.commands import selection
 from tap_customerio.commands.check import check_streams
-from tap_customerio.commands.command_tap import Account, moment
+from tap_customerio.commands.command_tap import CommandTap, moment
 from tap_customerio.commands.console import screen, table
 from tap_customerio.commands.estimate import Costs, duration
 from tap_customerio.commands.sampling import Glimpse
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     """The account that answered: its settings, its readable streams, and what they cost."""
 
     config: dict[str, Any]
-    account: Account
+    account: CommandTap
     readable: list[CustomerioStream]
     costs: Costs
 
@@ -105,7 +105,7 @@ def init(
 def _connect(show: Console, api_url: str | None) -> Found:
     """Ask for key and region until they are right."""
     place = {"api_url": api_url} if api_url else {}
-    Account({"app_api_key": "unknown-yet", **place})
+    CommandTap({"app_api_key": "unknown-yet", **place})
     while True:
         key = click.prompt("App API key (what you type stays hidden)", hide_input=True).strip()
         if not api_url:
@@ -140,9 +140,9 @@ def _ask_track(show: Console, found: Found, url: str | None) -> dict[str, Any]:
 
 def _look_around(show: Console, config: dict[str, Any]) -> Found:
     """Check the key, each stream, and what it all costs."""
-    settings = Settings.of(Account(config).config)
+    settings = Settings.of(CommandTap(config).config)
     client = Glimpse(settings, follow=True)
-    account = Account(config, client=client)
+    account = CommandTap(config, client=client)
     account.logger.setLevel(logging.ERROR)
     with show.status("Checking the key …") as status:
         costs = Costs(client)

@@ -12,7 +12,7 @@ from tap_customerio import errors
 from tap_customerio.commands import chart
 from tap_customerio.commands.command_tap import (
     TIMES,
-    Account,
+    CommandTap,
     check_range,
     config_option,
     moment,
@@ -93,7 +93,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if counts:
         start = start or chart.start_of(Settings.of(config), client.present)
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
-    [chosen] = Account({**config, **dates}, client=client).choose([stream])
+    [chosen] = CommandTap({**config, **dates}, client=client).choose([stream])
     show = screen()
     if counts:
         chart.show_chart(show, chosen, counts, as_json=as_json)

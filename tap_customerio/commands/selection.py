@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.commands.command_tap import Account
+from tap_customerio.commands.command_tap import CommandTap
 from tap_customerio.streams import all_streams
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def meltano(selection: Mapping[str, Sequence[str]]) -> str:
 
 def catalogue(selection: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The whole catalogue, with these fields selected and nothing else but their keys."""
-    made: dict[str, Any] = Account({"app_api_key": "unused"}).catalog_dict
+    made: dict[str, Any] = CommandTap({"app_api_key": "unused"}).catalog_dict
     for entry in made["streams"]:
         names = selection.get(entry["tap_stream_id"], ())
         for item in entry["metadata"]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from tap_customerio.backfill.job import MEMBER
+from tap_customerio.backfill.job import STATE_KEY
 from tap_customerio.dagster.pipeline_run import Attempt
 from tap_customerio.dagster.state_store import StateStore
 from tap_customerio.dagster.streams import asset_key, spec
@@ -59,7 +59,7 @@ def _read(
     root = context.run.root_run_id or context.run.run_id
     kept = StateStore.of(context.instance, f"{name}/{key}", root)
     if kept.state is not None:  # a retry may be of fewer streams
-        kept.state[MEMBER]["streams"] = ", ".join(names)
+        kept.state[STATE_KEY]["streams"] = ", ".join(names)
     attempt = Attempt(context.op_execution_context, workspaces[workspace], kept)
     attempt.run(
         *("backfill", "--config", "ENV"),
@@ -67,7 +67,7 @@ def _read(
         *(word for stream in names for word in ("--stream", stream)),
         state=kept.state or {},
     )
-    done = (kept.state or {}).get(MEMBER, {}).get("done", ())
+    done = (kept.state or {}).get(STATE_KEY, {}).get("done", ())
     for stream in names:
         if stream in done:
             metadata = attempt.metadata(stream)

@@ -24,6 +24,7 @@ from tap_customerio.windows import HOUR, parse, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
 
     from tap_customerio.api.client import Client
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tap_customerio.settings import Settings
     from tap_customerio.streams.schema import Schema
     from tap_customerio.sync.engine import Engine, Split
-    from tap_customerio.tap import TapCustomerio
+    from tap_customerio.sync.run import SyncRun
 
 Rows = Iterable[dict[str, Any]]
 T = TypeVar("T")
@@ -69,9 +70,9 @@ class CustomerioStream(SdkStream):
     # Whether start_date and end_date restrict it.
     has_time_range: ClassVar[bool] = False
 
-    def __init__(self, tap: TapCustomerio) -> None:
-        """Share the tap's client and settings."""
-        super().__init__(tap)
+    def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
+        """Nothing has been read yet."""
+        super().__init__(tap, sync_run)
         self.proof = Proof(self)
         self.refresh = Refresh(self)
         self._fresh: Client | None = None
@@ -99,7 +100,7 @@ class CustomerioStream(SdkStream):
     @property
     def client(self) -> Client:
         """The App API, shared by all streams, unless something is to be asked again."""
-        return self._fresh or self.tap.client
+        return self._fresh or self.sync_run.client
 
     @property
     def is_alone(self) -> bool:
@@ -108,8 +109,8 @@ class CustomerioStream(SdkStream):
 
     @property
     def settings(self) -> Settings:
-        """The tap's settings."""
-        return self.tap.settings
+        """The checked settings."""
+        return self.sync_run.settings
 
     def slices(self) -> Iterable[Any]:
         """What to ask for, oldest first; one slice unless the stream says otherwise.
@@ -157,7 +158,7 @@ class CustomerioStream(SdkStream):
             yield from self._run()
         except BaseException as error:
             if not isinstance(error, errors.TapError) or isinstance(error, errors.FatalError):
-                self.tap.stop()
+                self.sync_run.stop()
                 raise
             self.outcome.failed = True
             self.logger.error("Stream %s failed: %s", self.name, error)  # noqa: TRY400 - a sentence
@@ -193,7 +194,7 @@ class CustomerioStream(SdkStream):
             and self.get_batch_config(self.config) is None  # whose files carry no version
         )
 
-    def lane(self) -> StreamQueue[Any, Rows]:
+    def queue(self) -> StreamQueue[Any, Rows]:
         """The stream's work; called before any is done, for the state may not be read meanwhile.
 
         Raises:
@@ -212,9 +213,9 @@ class CustomerioStream(SdkStream):
         if bookmark is not None and self.replication_method == REPLICATION_INCREMENTAL:
             self._since = bookmark - self.margin
         slices = self._wanted_slices if self.reads_changes else self.slices
-        return self._lane(slices, self._present, sequential=self.sequential)
+        return self._queue(slices, self._present, sequential=self.sequential)
 
-    def _lane(self, slices: Any, read: Any, *, sequential: bool = False) -> StreamQueue[Any, Any]:
+    def _queue(self, slices: Any, read: Any, *, sequential: bool = False) -> StreamQueue[Any, Any]:
         around = partial(self.client.acting, self.name)
         return StreamQueue(slices, read, sequential=sequential, around=around)
 
@@ -224,9 +225,9 @@ class CustomerioStream(SdkStream):
 
     def _run(self) -> Iterator[Record]:
         """Read all slices; twice, if the first read looks wrong, so that no target deletes rows."""
-        engine, lane = self.tap.work(self)
-        self.tap.progress.begin(self.name)
-        yield from self._read_through(engine, lane)
+        engine, queue = self.sync_run.work(self)
+        self.sync_run.progress.begin(self.name)
+        yield from self._read_through(engine, queue)
         if self.activates and self.proof.is_suspicious():
             yield from self._read_again()
         if self.outcome.is_complete and not self.refresh.is_partial:
@@ -235,7 +236,7 @@ class CustomerioStream(SdkStream):
             self._write_activate_version_message(self.client.present)
         if self.reads_changes:
             self.refresh.settle()
-        self.tap.progress.end(self.name, done=self._is_range_done())
+        self.sync_run.progress.end(self.name, done=self._is_range_done())
         self.report_unmapped()
 
     def _wanted_slices(self) -> Iterator[Any]:
@@ -247,37 +248,37 @@ class CustomerioStream(SdkStream):
 
     def _read_again(self) -> Iterator[Record]:
         """Read all slices once more, with nothing remembered of the first time."""
-        first, self._fresh = self.proof.rows, self.tap.client.afresh()
+        first, self._fresh = self.proof.rows, self.sync_run.client.afresh()
         try:
-            lane = self._lane(self.slices, self._present)
-            yield from self._read_through(self.tap.engine_for(lane), lane)
+            queue = self._queue(self.slices, self._present)
+            yield from self._read_through(self.sync_run.engine_for(queue), queue)
         finally:
             self._fresh = None
         self.proof.judge_second_read(first)
 
     def _read_through(
-        self, engine: Engine[Any, Rows], lane: StreamQueue[Any, Rows]
+        self, engine: Engine[Any, Rows], queue: StreamQueue[Any, Rows]
     ) -> Iterator[Record]:
         """Run the slices through the engine; code after a yield runs once it has been written."""
         self.proof.rows = 0
-        with closing(engine.parts(lane)) as parts:
+        with closing(engine.parts(queue)) as parts:
             for part, pages in parts:
                 self.outcome.slices += 1
                 yield from self._records_of(part.piece, pages)
                 if part.whole and self.outcome.is_complete:
                     self.finish(part.piece)
                 if part.whole:
-                    self.tap.progress.slice(self.name, part.piece)
+                    self.sync_run.progress.slice(self.name, part.piece)
         self.report_unmapped()
         self.outcome.check()
         self.proof.confirm_not_found()
 
     def aside(self, work: Callable[[], T]) -> T:
         """Ask for something beside the slices, with no list remembered, on a worker thread."""
-        self._fresh = self.tap.client.afresh()
+        self._fresh = self.sync_run.client.afresh()
         try:
-            lane = self._lane(lambda: (None,), lambda _: ([work()],))
-            parts = self.tap.engine_for(lane).parts(lane)
+            queue = self._queue(lambda: (None,), lambda _: ([work()],))
+            parts = self.sync_run.engine_for(queue).parts(queue)
             [found] = [found for _, pages in parts for page in pages for found in page]
         finally:
             self._fresh = None
@@ -326,7 +327,7 @@ class CustomerioStream(SdkStream):
                         written += 1
                         yield row
                 self.proof.rows += written
-                self.tap.progress.page(self.name, written)
+                self.sync_run.progress.page(self.name, written)
         except errors.FatalError:
             raise
         except errors.TapError as error:
@@ -367,12 +368,6 @@ class CustomerioStream(SdkStream):
             if not self.skip_missing_parents:
                 raise
             self.proof.not_found.append((piece, gone.request))
-
-    def log_sync_costs(self) -> None:
-        """Called once for each stream after all have run; the last one speaks for all."""
-        super().log_sync_costs()
-        if self.name == list(self.tap.streams)[-1]:
-            self.tap.conclude()
 
     # Bookmarks move per slice, not per record, and never by the local clock.
 

@@ -29,11 +29,12 @@ from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Record
 
     from tap_customerio.api.responses import Page
     from tap_customerio.streams.base import Rows
-    from tap_customerio.tap import TapCustomerio
+    from tap_customerio.sync.run import SyncRun
 
 _LONGEST_STAMP = 18
 _BEGAN, _MERGES = "rescans_began", "merges"
@@ -129,9 +130,9 @@ class Messages(CustomerioStream):
         ),
     )
 
-    def __init__(self, tap: TapCustomerio) -> None:
+    def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
         """Remember nothing of windows that were split."""
-        super().__init__(tap)
+        super().__init__(tap, sync_run)
         self._seams: dict[int, set[str]] = {}  # ids known of a window's last second, by its end
         self._rest: set[Window] = set()  # windows that are left of others, drafts being read
 

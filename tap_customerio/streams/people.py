@@ -174,9 +174,7 @@ def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
 
 def _search(stream: CustomerioStream) -> Iterator[list[str]]:
     """The search that the streams of a run share."""
-    readers = sum(
-        other.selected and other.reads_all_people for other in stream.tap.streams.values()
-    )
+    readers = stream.sync_run.people_readers
     condition = stream.settings.customers_filter
     if stream.is_alone:
         search = Search(stream.client, condition, 1)

@@ -21,12 +21,14 @@ from tap_customerio.sync.outcome import ReadOutcome
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from singer_sdk import Tap
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import RecordMessage
     from singer_sdk.singerlib.catalog import Catalog
 
-    from tap_customerio.tap import TapCustomerio
+    from tap_customerio.sync.run import SyncRun
+    from tap_customerio.sync.writer import BufferedWriter
 
 
 _COUNTED = 1000
@@ -39,10 +41,11 @@ class SdkStream(Stream):
     # Reader already conforms; the SDK's own conformance costs more than all the rest.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    def __init__(self, tap: TapCustomerio) -> None:
-        """Count what is lost."""
+    def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
+        """Share the run with all other streams."""
         super().__init__(tap)
         self.tap = tap
+        self.sync_run = sync_run
         self.outcome = ReadOutcome()
         self._unmapped: Counter[str] = Counter()
 
@@ -88,7 +91,8 @@ class SdkStream(Stream):
         if not write_messages or self.ABORT_AT_RECORD_COUNT is not None or not self._is_plain:
             yield from super()._sync_records(context, write_messages=write_messages)
             return
-        write, name = self.tap.message_writer.write_record, self.stream_maps[0].stream_alias
+        writer = cast("BufferedWriter", self.tap.message_writer)
+        write, name = writer.write_record, self.stream_maps[0].stream_alias
         with self.get_record_counter() as counter, self.get_sync_timer():
             records, written = cast("Iterator[Record]", self.get_records(context)), 0
             try:

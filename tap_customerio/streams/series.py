@@ -211,7 +211,7 @@ class TimeSeries(CustomerioStream):
 
     def _border(self, moment: int, version: str) -> int:
         """Where another run goes on, the bucket belongs to the one in which it begins."""
-        if moment not in self.tap.cuts:
+        if moment not in self.sync_run.shard_edges:
             return moment
         return bucket_from(moment, self.settings.metrics_resolution, self.zone(version))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,8 +11,8 @@ from tap_customerio.windows import Window, rfc3339
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from tap_customerio.sync.progress_bars import Bars
-    from tap_customerio.tap import TapCustomerio
+    from tap_customerio.api.client import Client
+    from tap_customerio.settings import Settings
 
 logger = logging.getLogger("tap-customerio.progress")
 
@@ -50,15 +48,6 @@ class Progress:
             self.done.append(stream)
 
 
-def drawn() -> type[Bars] | None:
-    """What draws bars on a terminal; None where stderr is none."""
-    if sys.stderr is None or not sys.stderr.isatty() or "MELTANO_PROJECT_ROOT" in os.environ:
-        return None
-    from tap_customerio.sync.progress_bars import Bars  # noqa: PLC0415 - a sync into a pipe starts faster
-
-    return Bars
-
-
 class Meter(Protocol):
     """The figures that a display shows beside the streams."""
 
@@ -78,32 +67,44 @@ class Meter(Protocol):
         """The end of the range that is read of a stream, in unix seconds."""
 
 
-class TapMeter:
-    """Those of one tap."""
+class Run(Protocol):
+    """Where a run's figures come from."""
 
-    def __init__(self, tap: TapCustomerio) -> None:
+    @property
+    def client(self) -> Client:
+        """The App API."""
+
+    @property
+    def settings(self) -> Settings:
+        """The checked settings."""
+
+
+class RunMeter:
+    """Those of one run."""
+
+    def __init__(self, run: Run) -> None:
         """Nothing is asked yet."""
-        self._tap = tap
+        self._run = run
 
     @property
     def requests(self) -> int:
         """Requests made so far."""
-        return self._tap.client.requests.total()
+        return self._run.client.requests.total()
 
     @property
     def rate(self) -> float:
         """Requests a second that are allowed at present."""
-        return self._tap.client.pace.rate
+        return self._run.client.pace.rate
 
     @property
     def pause(self) -> float:
         """Seconds for which the API wants no request."""
-        return self._tap.client.pace.pause
+        return self._run.client.pace.pause
 
     def end(self, stream: str) -> int:  # noqa: ARG002 - the same for all
         """The end of the range, or the present if that comes first."""
-        present = self._tap.client.present
-        return min(self._tap.settings.end or present, present)
+        present = self._run.client.present
+        return min(self._run.settings.end or present, present)
 
 
 class Tally:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
     from tap_customerio.settings import Settings
 
-MEMBER = "workspace"
+STATE_KEY = "workspace"
 """Where a state says so, beside `bookmarks`."""
 
 

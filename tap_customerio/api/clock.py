@@ -1,0 +1,37 @@
+"""The API's clock, by the Date headers of its answers: bookmarks never go by this machine's."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Clock:
+    """The present of a run, and the API's time since; for any number of threads."""
+
+    tolerance = 60
+    """Seconds by which the clocks of the API's machines may differ."""
+
+    def __init__(self) -> None:
+        """The time is not known yet."""
+        self._lock = threading.Lock()
+        self.present: int | None = None
+        """Unix seconds of the first answer: the end, exclusive, of all that the run reads."""
+        self.latest = 0
+        """Unix seconds of the latest answer, or a second or so before."""
+
+    def note(self, date: float | None) -> None:
+        """Take the Date of an answer of the API itself, not of a proxy."""
+        if date is None:
+            return
+        with self._lock:
+            if self.present is None:
+                self.present = int(date)
+            self.latest = max(self.latest, int(date))
+
+    def is_timely(self, date: float | None) -> bool:
+        """Whether an answer is of now: one of the past may come from a cache."""
+        return date is not None and date >= (self.present or 0) - self.tolerance
+
+    def is_future(self, moment: int) -> bool:
+        """Whether a moment is after the present, as far as that is known yet."""
+        return self.present is not None and moment > self.present + self.tolerance

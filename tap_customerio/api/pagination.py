@@ -1,0 +1,90 @@
+"""The three ways in which the App API divides a list into pages."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tap_customerio import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from tap_customerio.api.responses import Page, ParsedResponse
+
+EMPTY_PAGES = 1000
+"""Pages without rows, one after the other, after which a list is given up."""
+
+
+class PageSource(Protocol):
+    """What gives one page; a `Client`."""
+
+    def page(  # noqa: PLR0913 - as `Client.page`
+        self,
+        path: str,
+        key: str,
+        seen: set[object],
+        *,
+        method: str = "GET",
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> tuple[Page, ParsedResponse]:
+        """One page of a list, and the answer it came in."""
+
+
+def by_token(source: PageSource, path: str, key: str, **request: Any) -> Iterator[Page]:
+    """Follow the page tokens `next`; `request` is method, params and body of the first page.
+
+    Raises:
+        TapError: Also when pages or tokens come twice, or never end.
+    """
+    seen: set[object] = set()
+    params, empty = dict(request.pop("params", None) or {}), 0
+    while True:
+        page, answer = source.page(path, key, seen, params=params, **request)
+        yield page
+        if not page.more:
+            return
+        empty = empty + 1 if page.empty else 0
+        if empty >= EMPTY_PAGES:
+            raise errors.api.cursor_loop(answer.request)
+        params["start"] = answer.get("next")
+
+
+def by_number(source: PageSource, path: str, key: str, params: dict[str, Any]) -> Iterator[Page]:
+    """Count up `page` from 1; a page that is not full is the last."""
+    seen: set[object] = set()
+    for number in count(1):
+        page, answer = source.page(path, key, seen, params={"page": number, **params})
+        rows = len(page.names())
+        yield page
+        if not rows or rows < _limit(answer.get("meta")):
+            return
+
+
+def by_offset(
+    source: PageSource, path: str, key: str, *, limit: int, overlap: int
+) -> Generator[Page, None, bool]:
+    """Raise `offset`, so that each page begins with the last rows of the one before.
+
+    Gives whether all pages overlap as they should, so that no row moved unseen.
+    """
+    seen: set[object] = set()
+    before: list[int] = []
+    offset = 0
+    while True:
+        page, _ = source.page(path, key, seen, params={"limit": limit, "offset": offset})
+        names = page.names()
+        yield page
+        if before and names[:overlap] != before[-overlap:][: len(names)]:
+            return False
+        if len(names) < limit:
+            return True
+        before, offset = names, offset + limit - overlap
+
+
+def _limit(meta: Any) -> int:
+    """The page size that an answer states; 1 if it does not say."""
+    pagination = meta.get("pagination") if isinstance(meta, dict) else None
+    limit = pagination.get("limit", 1) if isinstance(pagination, dict) else 1
+    return limit if isinstance(limit, int) else 0

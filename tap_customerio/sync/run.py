@@ -1,0 +1,179 @@
+"""One run of the tap: what its streams share, and how it begins, stops and ends."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import sys
+from contextlib import ExitStack, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tap_customerio import errors
+from tap_customerio.api.client import Client
+from tap_customerio.api.responses import pack, weight
+from tap_customerio.settings import NAME, Settings
+from tap_customerio.sync.engine import Engine, StreamQueue
+from tap_customerio.sync.progress import Progress, RunMeter
+from tap_customerio.sync.provenance import STATE_KEY, claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tap_customerio.sync.outcome import ReadOutcome
+    from tap_customerio.sync.progress_bars import Bars
+
+_M_MMAP_THRESHOLD = -3
+
+_SWITCH_INTERVAL = 0.001
+"""Seconds after which the main thread, busy with records, lets a request leave on time."""
+
+_BUFFER_BYTES = 6 << 20
+"""Bytes of pages that may wait for the stream being written, and as many for all others."""
+
+Rows = Any
+logger = logging.getLogger(NAME)
+
+
+class RunStream(Protocol):
+    """A stream as its run sees it."""
+
+    name: str
+    outcome: ReadOutcome
+
+    @property
+    def selected(self) -> bool:
+        """Whether the catalogue selects it."""
+
+    @property
+    def reads_all_people(self) -> bool:
+        """Whether it goes through the people search."""
+
+    def queue(self) -> StreamQueue[Any, Rows]:
+        """What it has to read."""
+
+
+class SyncRun:
+    """Settings, client, engine and progress of one run; streams hold this, not the tap."""
+
+    def __init__(self, config: Mapping[str, Any], *, draws_progress: bool = False) -> None:
+        """Remember the configuration; nothing is sent yet."""
+        self._config = config
+        self._draws_progress = draws_progress
+        self._displays = ExitStack()
+        self._engine: Engine[Any, Rows] | None = None
+        self._queues: dict[str, StreamQueue[Any, Rows]] = {}
+        self.progress = Progress()
+        self.check_output: Callable[[], None] = lambda: None
+        self.signal: int | None = None
+        """The signal that asks the run to stop."""
+        self.shard_edges: frozenset[int] = frozenset()
+        """Ends of the range, in unix seconds, where another run goes on: buckets do not cross."""
+        self.people_readers = 0
+        """How many streams of the run read all people, and share the search."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The checked settings."""
+        return Settings.of(self._config)
+
+    @cached_property
+    def client(self) -> Client:
+        """The App API: one rate limiter and one set of connections for all streams."""
+        return Client(self.settings)
+
+    def begin(self, streams: Iterable[RunStream], state: dict[str, Any]) -> None:
+        """Start reading all selected streams at once, if the state is of this workspace.
+
+        Raises:
+            TapError: When it is not, or cannot be read.
+        """
+        selected = [stream for stream in streams if stream.selected]
+        _return_memory()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        if self._engine is not None:  # a second run: what the first has read is no longer true
+            vars(self).pop("client", None)
+        state.setdefault("bookmarks", {})
+        with self.client.acting("workspaces", ()):
+            state[STATE_KEY] = claim(state.get(STATE_KEY), self.client, self.settings)
+        self.people_readers = sum(stream.reads_all_people for stream in selected)
+        self._queues = {stream.name: stream.queue() for stream in selected}
+        self._engine = self.engine_for(*self._queues.values())
+        if self._draws_progress:
+            self._draw_progress()
+
+    def work(self, stream: RunStream) -> tuple[Engine[Any, Rows], StreamQueue[Any, Rows]]:
+        """The engine that reads all streams, and this stream's queue of it.
+
+        A stream that is read by itself, as a connection test does, gets an engine of its own.
+        """
+        if self._engine is not None and stream.name in self._queues:
+            return self._engine, self._queues.pop(stream.name)
+        queue = stream.queue()
+        return self._start([queue], workers=1), queue
+
+    def engine_for(self, *queues: StreamQueue[Any, Any]) -> Engine[Any, Any]:
+        """An engine for these queues alone."""
+        return self._start(queues, workers=self.settings.concurrency)
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        if self._engine is not None:  # else a test of one stream, and others follow
+            self._engine.stop()
+            self.client.close()
+            self._displays.close()
+
+    def watch(self) -> None:
+        """Leave once a signal has come or the target has gone; called between pages.
+
+        Raises:
+            SystemExit: With the conventional code, 128 + the signal's number.
+            TapError: When the target no longer reads.
+        """
+        if self.signal is not None:
+            logger.warning("Stopped by signal %d; state is as of the last slice", self.signal)
+            raise SystemExit(128 + self.signal)
+        self.check_output()
+
+    def conclude(self, streams: Iterable[RunStream]) -> None:
+        """Log what the run took.
+
+        Raises:
+            TapError: When a stream is incomplete: that must not pass for success.
+        """
+        self._displays.close()
+        requests = self.client.requests
+        each = ", ".join(f"{name} {number:,}" for name, number in sorted(requests.items()))
+        logger.info("%s requests: %s", f"{requests.total():,}", each)
+        if failed := [stream.name for stream in streams if not stream.outcome.is_complete]:
+            raise errors.sync.incomplete(failed)
+
+    def _draw_progress(self) -> None:
+        if bars := terminal_bars():
+            self.progress = self._displays.enter_context(bars(RunMeter(self), keep=False))
+
+    def _start(self, queues: Iterable[StreamQueue[Any, Rows]], workers: int) -> Engine[Any, Rows]:
+        return Engine(
+            list(queues),
+            workers=workers,
+            room=_BUFFER_BYTES,
+            weigh=weight,
+            pack=pack,
+            watch=self.watch,
+        )
+
+
+def terminal_bars() -> type[Bars] | None:
+    """The class that draws progress bars; None where stderr is no terminal."""
+    if sys.stderr is None or not sys.stderr.isatty() or "MELTANO_PROJECT_ROOT" in os.environ:
+        return None
+    from tap_customerio.sync.progress_bars import Bars  # noqa: PLC0415 - slow to import
+
+    return Bars
+
+
+def _return_memory() -> None:
+    """Let glibc give back each page at once; it would keep many for each thread."""
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)
