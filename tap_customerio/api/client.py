@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections import Counter
-from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,14 +14,17 @@ import backoff
 import requests
 
 from tap_customerio import errors
+from tap_customerio.api.clock import Clock
 from tap_customerio.api.diagnosis import HOSTS, PROBE, PROBES, Diagnosis
+from tap_customerio.api.pagination import by_token
 from tap_customerio.api.regions import find_region
 from tap_customerio.api.responses import Page, ParsedResponse, decode
 from tap_customerio.api.retrying import Health, InvalidResponseError, Retrying, log_delay
+from tap_customerio.api.run_cache import RunCache
+from tap_customerio.api.steady import Listing
 from tap_customerio.api.transport import Bearer, RequestSpec, TransientError, Transport
 from tap_customerio.ratelimit.budget import budget_of
 from tap_customerio.ratelimit.limiter import RateLimiter
-from tap_customerio.streams.steady import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,12 +68,6 @@ class Client(Diagnosis):
     odd_answers = 4
     """Answers that cannot be right after which a request is given up."""
 
-    empty_pages = 1000
-    """Pages without rows, one after the other, after which a list is given up."""
-
-    clocks_differ = 60
-    """Seconds by which the clocks of the API's machines may differ."""
-
     budget_patience = 120.0
     """Seconds for which whatever keeps a shared budget may be away."""
 
@@ -83,10 +79,8 @@ class Client(Diagnosis):
         self._settings = settings
         self._transport = Transport(settings, self.pace, auth or Bearer(settings.app_api_key))
         self._base = settings.api_url or HOSTS.get(settings.region)
-        self._present: int | None = None
-        self._now = 0
-        self._listings: dict[str, Future[Any]] = {}
-        self._shared: dict[type, object] = {}
+        self._clock = Clock()
+        self._cache = RunCache()
         self._lock = threading.RLock()
         self._mine = threading.local()
         self._closed = threading.Event()
@@ -119,25 +113,25 @@ class Client(Diagnosis):
         asked = partial(self.listing, PROBE, "workspaces", params={"limit": None})  # as its stream
         failures: list[errors.TapError] = []
         for ask in (asked, partial(self._ask, PROBES[1], lambda answer: answer)):
-            if self._present is None:
+            if self._clock.present is None:
                 try:
                     ask()
                 except errors.FatalError:
                     raise
                 except errors.TapError as problem:
                     failures.append(problem)
-        if self._present is None:
+        if self._clock.present is None:
             raise failures[0] if failures else errors.api.no_date(self._where())
-        return self._present
+        return self._clock.present
 
     @property
     def now(self) -> int:
         """The API's clock at its latest answer, or a second or so before."""
-        return max(self.present, self._now)
+        return max(self.present, self._clock.latest)
 
     def is_future(self, moment: int) -> bool:
         """Whether a moment is after the present, as far as that is known yet."""
-        return self._present is not None and moment > self._present + self.clocks_differ
+        return self._clock.is_future(moment)
 
     def fetch(
         self,
@@ -212,17 +206,7 @@ class Client(Diagnosis):
         Raises:
             TapError: Also when pages or tokens come twice, or never end.
         """
-        seen: set[object] = set()
-        query, empty = dict(params or {}), 0
-        while True:
-            page, answer = self.page(path, key, seen, method=method, params=query, body=body)
-            yield page
-            if not page.more:
-                return
-            empty = empty + 1 if page.empty else 0
-            if empty >= self.empty_pages:
-                raise errors.api.cursor_loop(answer.request)
-            query["start"] = answer.get("next")
+        return by_token(self, path, key, method=method, params=params, body=body)
 
     def listing(
         self,
@@ -243,29 +227,17 @@ class Client(Diagnosis):
 
     def once(self, spec: str, read: Callable[[], Rows]) -> Rows:
         """Answer a question by reading once, whoever asks it and on whatever thread."""
-        with self._lock:
-            first = spec not in self._listings
-            listing = self._listings.setdefault(spec, Future())
-        if first:
-            try:
-                listing.set_result(read())
-            except BaseException as error:
-                listing.set_exception(error)
-                raise
-        return cast("Rows", listing.result())
+        return self._cache.once(spec, read)
 
     def afresh(self) -> Self:
         """The same client, which has read no list yet."""
         again = copy.copy(self)
-        again._listings, again._shared = {}, {}  # noqa: SLF001 - its own
+        again._cache = RunCache()  # noqa: SLF001 - its own
         return again
 
-    def shared(self, kind: type[T], make: Callable[[], T]) -> T:
+    def shared(self, shared_class: type[T], make: Callable[[], T]) -> T:
         """The one object of its kind in this run, made when it is first asked for."""
-        with self._lock:
-            if kind not in self._shared:
-                self._shared[kind] = make()
-            return cast("T", self._shared[kind])
+        return self._cache.shared(shared_class, make)
 
     def _ask(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
         """Ask, and try again while faults pass or the answer cannot be read."""
@@ -301,7 +273,7 @@ class Client(Diagnosis):
             raise InvalidResponseError(errors.api.unreadable_answer(request)) from None
         except (TypeError, ValueError):
             raise TransientError("an answer that is no JSON object", absent=True) from None
-        found = read(ParsedResponse(members, self._clock(reply, spec), request))
+        found = read(ParsedResponse(members, self._time_of(reply, spec), request))
         self.health.answer()
         return found
 
@@ -340,22 +312,18 @@ class Client(Diagnosis):
             self._slow_down(reply, PROBES[0])
         return reply
 
-    def _clock(self, reply: RawResponse, spec: RequestSpec) -> int:
-        """Seconds of the answer's Date header; the first becomes the present of this run.
+    def _time_of(self, reply: RawResponse, spec: RequestSpec) -> int:
+        """Seconds of the answer's Date header.
 
         Only answers of the API itself count, not what a proxy says in its place. A clock that goes
         back would let bookmarks pass what the API has not shown yet.
         """
         date = reply.date()
-        with self._lock:
-            if self._present is None and date is not None:
-                self._present = int(date)
-            self._now = max(self._now, int(date or 0))
-        if date is None or not self._is_timely(reply):
+        self._clock.note(date)
+        if date is None or not self._clock.is_timely(date):
             raise InvalidResponseError(self._explain_clock(spec, date))
         return int(date)
 
     def _is_timely(self, reply: RawResponse) -> bool:
         """Whether an answer is of now, as far as it is known."""
-        date = reply.date()
-        return date is not None and date >= (self._present or 0) - self.clocks_differ
+        return self._clock.is_timely(reply.date())

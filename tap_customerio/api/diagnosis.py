@@ -39,7 +39,7 @@ class Diagnosis:
         """Send one request."""
         raise NotImplementedError
 
-    def _clock(self, reply: RawResponse, spec: RequestSpec) -> int:
+    def _time_of(self, reply: RawResponse, spec: RequestSpec) -> int:
         """The API's clock at an answer."""
         raise NotImplementedError
 
@@ -56,7 +56,7 @@ class Diagnosis:
         if status == requests.codes.unauthorized:
             return self._explain_unauthorized(spec)
         if status == requests.codes.forbidden:
-            self._clock(reply, spec)
+            self._time_of(reply, spec)
             return self._other_region or errors.api.forbidden(request, status)
         if reply.redirects:
             return self._explain_redirect(spec, status)

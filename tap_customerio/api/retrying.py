@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_customerio import errors
 from tap_customerio.api.transport import TransientError
@@ -16,7 +16,6 @@ from tap_customerio.api.transport import TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from tap_customerio.api.client import Client
     from tap_customerio.api.transport import RequestSpec
     from tap_customerio.errors import TapError
 
@@ -68,6 +67,19 @@ class Health:
             return self._answered >= since
 
 
+class RetryingClient(Protocol):
+    """A client as `Retrying` needs it: its limits, and what it knows of the API."""
+
+    give_up_alone_after: float
+    give_up_absent_after: float
+    longest_delay: float
+    odd_answers: int
+    health: Health
+
+    def explain_absent(self, reason: str, seconds: float) -> TapError:
+        """What to say where no server answers as this API does."""
+
+
 class Retrying:
     """How long to try one request again, and how long to wait before each new try.
 
@@ -75,7 +87,7 @@ class Retrying:
     it says nothing about the request.
     """
 
-    def __init__(self, client: Client, spec: RequestSpec, stream: str) -> None:
+    def __init__(self, client: RetryingClient, spec: RequestSpec, stream: str) -> None:
         """Begin; `stream` is what the request is for."""
         self._client, self._question, self._stream = client, spec, stream
         self._since: float | None = None

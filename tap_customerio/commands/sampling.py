@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from tap_customerio.api.responses import Page
+    from tap_customerio.api.steady import Listing
     from tap_customerio.settings import Settings
     from tap_customerio.streams.base import CustomerioStream, Rows
-    from tap_customerio.streams.steady import Listing
 
 WIDEST = 180 * DAY
 """Most seconds that the API answers for at once."""

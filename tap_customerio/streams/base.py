@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
 from tap_customerio import errors
+from tap_customerio.api.steady import Listing, steady
 from tap_customerio.streams.proof import END, TEST, Proof
 from tap_customerio.streams.reader import Reader, identifier, seconds, within
 from tap_customerio.streams.refresh import Refresh
 from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.streams.slices import checked
-from tap_customerio.streams.steady import Listing, steady
 from tap_customerio.sync.catalog import deselected
 from tap_customerio.sync.engine import StreamQueue
 from tap_customerio.sync.outcome import ReadOutcome

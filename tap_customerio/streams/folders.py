@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain, count
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tap_customerio.api.pagination import by_number
+from tap_customerio.api.steady import Listing, steady
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.reader import identifier, within
-from tap_customerio.streams.steady import Listing, steady
+from tap_customerio.streams.reader import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,15 +72,7 @@ class FolderStream(CustomerioStream):
 
     @classmethod
     def _numbered(cls, client: Client, **folder: Any) -> Iterator[Page]:
-        """Pages are numbered from 1; one that is not full is the last."""
+        """The pages of one folder, or of the whole list."""
         direct = {"direct_descendants_only": "true"} if folder else {}
-        seen: set[object] = set()
-        for number in count(1):
-            params = {"page": number, "limit": 10_000, **folder, **direct}
-            page, answer = client.page(cls.path, cls.records_key, seen, params=params)
-            rows = len(page.names())
-            yield page
-            pagination = within({"meta": answer.get("meta")}, "meta")
-            limit = within(pagination, "pagination").get("limit", 1)
-            if not rows or not isinstance(limit, int) or rows < limit:
-                return
+        params = {"limit": 10_000, **folder, **direct}
+        return by_number(client, cls.path, cls.records_key, params)

@@ -8,6 +8,7 @@ from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
+from tap_customerio.api.steady import steady
 from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.reader import identifier, number, within
@@ -21,7 +22,6 @@ from tap_customerio.streams.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.steady import steady
 from tap_customerio.sync.engine import Split
 from tap_customerio.windows import DAY
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from tap_customerio import errors
 from tap_customerio.sync.provenance import fingerprint
 
 if TYPE_CHECKING:
-    from tap_customerio.streams.base import CustomerioStream
+    from collections.abc import Callable, Mapping
+
+    from tap_customerio.sync.outcome import ReadOutcome
+
+T = TypeVar("T")
 
 _OTHER_FILTER = "a setting that restricts the read changed since the last sync"
 
@@ -18,6 +22,36 @@ _FIRST_EMPTY = "nothing came, and no earlier read says what to expect"
 END, TEST = "end_date restricts the read", "a test reads only the first records"
 _EXPECTED = frozenset({_OTHER_FILTER, _FIRST_EMPTY, END, TEST})
 """Doubts that follow from what was asked for; all others are worth a warning."""
+
+
+class ProvableStream(Protocol):
+    """A stream as its proof sees it."""
+
+    name: str
+    outcome: ReadOutcome
+    last: dict[str, Any]
+    restricted_by: ClassVar[tuple[str, ...]]
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Its log."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The tap's settings."""
+
+    @property
+    def stream_state(self) -> dict[str, Any]:
+        """What the state says of it."""
+
+    def aside(self, work: Callable[[], T]) -> T:
+        """Ask for something beside the slices."""
+
+    def existing(self, pieces: list[Any]) -> Callable[[Any], bool]:
+        """Tells which slices belong to something that still exists."""
+
+    def count_otherwise(self) -> int | None:
+        """How many rows there are, as another part of the API counts them."""
 
 
 class Proof:
@@ -28,7 +62,7 @@ class Proof:
     next sync confirms it if it sees about as many.
     """
 
-    def __init__(self, stream: CustomerioStream) -> None:
+    def __init__(self, stream: ProvableStream) -> None:
         """Nothing has been read yet."""
         self._stream = stream
         self.rows = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import errors
 from tap_customerio.api.client import quoted
+from tap_customerio.api.pagination import by_offset
 from tap_customerio.api.person_paths import person_paths
 from tap_customerio.streams.activities import arrival
 from tap_customerio.streams.base import CustomerioStream
@@ -33,7 +34,7 @@ from tap_customerio.streams.schema import (
 from tap_customerio.windows import BEGINNING, DAY, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from singer_sdk.helpers.types import Record
 
@@ -308,14 +309,6 @@ _OVERLAP = 20
 _PASSES = 3
 
 
-def _follows(names: list[int], before: list[int]) -> bool:
-    """Whether a page begins among the last rows of the one before, which it should overlap.
-
-    If it begins earlier a row has entered before it, perhaps from a page that is still to be read.
-    """
-    return bool(names) and names[0] in before[-_OVERLAP:]
-
-
 class Suppressed(NamedTuple):
     """One list of the e-mail provider: its type, and the sending domain if one is asked for."""
 
@@ -361,22 +354,9 @@ class EspSuppressions(CustomerioStream):
     def _by_offset(self, path: str) -> Iterator[Rows]:
         """The whole list; again from its beginning when it moved further than pages overlap."""
         for _ in range(_PASSES):
-            if (yield from self._overlapping(path)):
+            pages = by_offset(
+                self.client, path, "suppressions", limit=_SUPPRESSED, overlap=_OVERLAP
+            )
+            if (yield from pages):
                 return
         self.moved()
-
-    def _overlapping(self, path: str) -> Generator[Rows, None, bool]:
-        """Pages that share rows; whether all share the same, so that none moved unseen."""
-        seen: set[object] = set()
-        before: list[int] = []
-        offset = 0
-        while True:
-            params = {"limit": _SUPPRESSED, "offset": offset}
-            page, _ = self.client.page(path, "suppressions", seen, params=params)
-            names = page.names()
-            yield page
-            if before and not _follows(names, before):
-                return False
-            if len(names) < _SUPPRESSED:
-                return True
-            before, offset = names, offset + _SUPPRESSED - _OVERLAP

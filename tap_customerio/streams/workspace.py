@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tap_customerio.api.steady import Listing
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ChildStream, ListStream
@@ -19,7 +20,6 @@ from tap_customerio.streams.schema import (
     text,
     timestamp,
 )
-from tap_customerio.streams.steady import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -154,7 +154,7 @@ class OurTap(TapCustomerio):
 
     def discover_streams(self) -> list[Any]:
         """Both streams; nothing may ask a server what the present is."""
-        self.client._present = NOW  # noqa: SLF001
+        self.client._clock.note(NOW)  # noqa: SLF001
         return [OurMessages(self, self.sync_run), OurCustomers(self, self.sync_run)]
 
 

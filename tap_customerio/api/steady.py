@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from tap_customerio.api.client import Client
+    from tap_customerio.api.pagination import PageSource
     from tap_customerio.api.responses import Page
 
 _TRIES = 3
@@ -29,10 +29,10 @@ class Listing(list[Any]):
         self.moved = moved
 
     @classmethod
-    def of(cls, client: Client, key: str, pages: Iterable[Page]) -> Listing:
+    def of(cls, source: PageSource, key: str, pages: Iterable[Page]) -> Listing:
         """All rows of the pages; a row twice, perhaps, if it moved."""
         found = cls()
-        for page in steady(client, key, pages, found.move):
+        for page in steady(source, key, pages, found.move):
             found.extend(page)
         return found
 
@@ -62,10 +62,10 @@ class _Place:
 
 
 def steady(
-    client: Client, key: str, pages: Iterable[Page], moved: Callable[[], None]
+    source: PageSource, key: str, pages: Iterable[Page], moved: Callable[[], None]
 ) -> Iterator[Page]:
     """Pages of a list, and what moved into them; calls `moved` if it never stands still."""
-    walk = _Walk(client, key, moved)
+    walk = _Walk(source, key, moved)
     before: _Place | None = None
     for page in pages:
         place = _Place(page)
@@ -80,8 +80,8 @@ def steady(
 class _Walk:
     """Through one list; what its last pages had is not given on again."""
 
-    def __init__(self, client: Client, key: str, moved: Callable[[], None]) -> None:
-        self._client, self._key, self._moved = client, key, moved
+    def __init__(self, source: PageSource, key: str, moved: Callable[[], None]) -> None:
+        self._source, self._key, self._moved = source, key, moved
         self._recent: deque[set[int]] = deque(maxlen=2)  # rows of the last places
 
     def settle(self, before: _Place, place: _Place) -> Generator[Page, None, _Place]:
@@ -112,7 +112,7 @@ class _Walk:
 
     def _read_again(self, place: _Place) -> Page:
         question = place.asked
-        page, _ = self._client.page(
+        page, _ = self._source.page(
             question.path,
             self._key,
             set(),
