@@ -70,7 +70,7 @@ class SyncRun:
         """The signal that asks the run to stop."""
         self.shard_edges: frozenset[int] = frozenset()
         """Ends of the range, in unix seconds, where another run goes on: buckets do not cross."""
-        self.people_readers = 0
+        self.people_readers = 1
         """How many streams of the run read all people, and share the search."""
 
     @cached_property
