@@ -128,7 +128,7 @@ def _ask_track(show: Console, found: Found, url: str | None) -> dict[str, Any]:
         given = {"site_id": site_id, "track_api_key": key}
         given |= {"track_api_url": url} if url else {}
         try:
-            settings = Settings.of(Account({**found.config, **given}).config)
+            settings = Settings.of(CommandTap({**found.config, **given}).config)
             _, owner = track.connect(settings, found.account.client)
         except errors.TapError as problem:
             show.print(f"\n{problem}\n", style="red")
