@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STREAMS = sorted(stream.name for stream in all_streams() if stream.selected_by_default)
 PER_PARENT = {stream.name for stream in all_streams() if stream.reads_changes}
-ALL_PER_PARENT = sorted(PER_PARENT - {"customers"})
+FEW = ("newsletter_test_groups", "objects", "segment_memberships", "segment_usage")
 OBJECT = "ob010003"
 PARTIAL = HOUR
 """Time after which a sync reads only what changed."""
@@ -89,8 +89,8 @@ def test_an_hourly_sync_takes_a_small_part_of_the_requests_of_the_first() -> Non
 
 @pytest.fixture(scope="module")
 def synced() -> Iterator[SyncScenario]:
-    """All streams of this kind, read whole once."""
-    with story_of(*ALL_PER_PARENT, per_day=4) as story:
+    """Some streams of this kind, read whole once."""
+    with story_of(*FEW, per_day=4) as story:
         story.sync()
         yield story
 
@@ -103,7 +103,7 @@ def again(story: SyncScenario, after: float, *, state: Any = None, **settings: A
     config = config_for(story.sandbox, **settings)
     kept = copy.deepcopy(state or story.state)
     try:
-        return run_tap(config, streams=ALL_PER_PARENT, state=kept, fails=None)
+        return run_tap(config, streams=FEW, state=kept, fails=None)
     finally:
         story.sandbox.clock.advance(before - story.sandbox.clock.now())
 
@@ -260,6 +260,7 @@ def test_a_full_read_that_fails_is_repeated() -> None:
         assert not story.output.records["objects"]
 
 
+@pytest.mark.slow
 def test_a_full_read_that_proves_nothing_is_repeated_once() -> None:
     with story_of("objects") as story:
         story.sync()
