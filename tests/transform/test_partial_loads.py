@@ -38,6 +38,15 @@ COUNTS += [(1, "2026-03-02T01:00:00Z", 9), (1, "2026-03-09T01:00:00Z", 18)]
 COUNTS += [(2, "2026-03-02T01:00:00Z", 0), (2, "2026-03-03T01:00:00Z", 4)]
 
 
+COMPUTED, CHOSEN = "_cio_subscription_preferences_computed", "cio_subscription_preferences"
+PEOPLE: dict[str, dict[str, str]] = {
+    "blocked": {COMPUTED: '{"topics":{"topic_1":false}}'},
+    "bounced": {COMPUTED: '{"topics":{"topic_2":false}}', CHOSEN: '{"topics": {"topic_2": true}}'},
+    "odd": {COMPUTED: "topic_1", CHOSEN: '{"topics":'},
+}
+"""People by name, with what their profiles say of topics."""
+
+
 def drawn_tests() -> dict[int, list[tuple[int, int]]]:
     """Made-up A/B tests: of each group, how many were sent and clicked."""
     dice = random.Random(11)
@@ -85,6 +94,17 @@ def made_up(output: Output) -> list[Row]:
                 rows["messages"].append(row)
     rows["segment_counts"] = [
         {"segment_id": segment, "observed_at": at, "count": count} for segment, at, count in COUNTS
+    ]
+    person = output.records["customers"][0]
+    rows["customers"] = [
+        {**person, "cio_id": name, "email": f"{name}@example.org", "attributes": attributes}
+        for name, attributes in PEOPLE.items()
+    ]
+    topics = output.records["subscription_topics"][:2]  # of which the first is on by default
+    rows["subscription_topics"] = topics
+    rows["esp_suppressions"] = [
+        {"suppression_type": "blocks", "domain": "*", "email": "blocked@example.org"},
+        {"suppression_type": "bounces", "domain": "*", "email": "Bounced@example.org"},
     ]
     schemas = {
         message["stream"]: message for message in output.messages if message["type"] == "SCHEMA"
@@ -165,6 +185,33 @@ def test_topics_are_known_from_profiles_too(partial: Built, modelled_output: Out
     }
     assert found == expected
     assert {known_from for _, known_from in found.values()} == {"default", "profile"}
+
+
+def test_a_choice_outweighs_what_was_computed_and_that_the_default(partial: Built) -> None:
+    query = """
+        select cio_id, subject, is_allowed from customerio__consents
+        where workspace = 'tests' and scope = 'topic'
+    """
+    assert {(row["cio_id"], row["subject"]): row["is_allowed"] for row in partial.ask(query)} == {
+        ("blocked", "topic_1"): False,
+        ("blocked", "topic_2"): False,
+        ("bounced", "topic_1"): True,
+        ("bounced", "topic_2"): True,
+        ("odd", "topic_1"): True,
+        ("odd", "topic_2"): False,
+    }
+
+
+def test_a_blocked_message_does_not_suppress_its_address(partial: Built) -> None:
+    query = """
+        select cio_id, is_suppressed from customerio__people
+        where workspace = 'tests' and has_profile
+    """
+    assert {row["cio_id"]: row["is_suppressed"] for row in partial.ask(query)} == {
+        "blocked": False,
+        "bounced": True,
+        "odd": False,
+    }
 
 
 def test_growth_is_from_one_counted_day_to_the_next(partial: Built) -> None:
