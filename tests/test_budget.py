@@ -26,9 +26,10 @@ from hypothesis import strategies as st
 from tap_customerio import errors
 from tap_customerio.api.client import Client
 from tap_customerio.ratelimit import budget, redis_budget
-from tap_customerio.ratelimit.budget import KEPT, Budget, FileBudget, LimiterState, Turn, budget_of
+from tap_customerio.ratelimit.budget import KEPT, Budget, FileBudget, LimiterState, Turn
 from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.ratelimit.redis_budget import RedisBudget
+from tap_customerio.ratelimit.sharing import budget_of
 from tap_customerio.settings import Settings
 from tap_customerio.tap import TapCustomerio
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_customerio.streams.reader import Reader, identifier, seconds, time_of, whole_number, within
+from tap_customerio.api.values import identifier, seconds, time_of, whole_number, within
+from tap_customerio.streams.reader import Reader
 from tap_customerio.streams.schema import (
     array_of,
     boolean,

@@ -23,8 +23,8 @@ from tap_customerio.api.retrying import Health, InvalidResponseError, Retrying, 
 from tap_customerio.api.run_cache import RunCache
 from tap_customerio.api.steady import Listing
 from tap_customerio.api.transport import Bearer, RequestSpec, TransientError, Transport
-from tap_customerio.ratelimit.budget import budget_of
 from tap_customerio.ratelimit.limiter import RateLimiter
+from tap_customerio.ratelimit.sharing import budget_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tap_customerio import errors
-from tap_customerio.streams.reader import seconds
+from tap_customerio.api.values import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

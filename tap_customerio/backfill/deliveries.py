@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import errors
 from tap_customerio.api.client import quoted
-from tap_customerio.streams.reader import identifier, seconds, within
+from tap_customerio.api.values import identifier, seconds, within
 from tap_customerio.streams.senders import SENDER_STREAMS, last_send
 from tap_customerio.windows import (
     DAY,

@@ -9,12 +9,12 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any, cast
 
 from tap_customerio import errors
+from tap_customerio.api.values import seconds
 from tap_customerio.backfill.deliveries import Count, Curve, counts
 from tap_customerio.backfill.probing import ProbingClient
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ChildStream, ListStream
 from tap_customerio.streams.messages import Messages
-from tap_customerio.streams.reader import seconds
 from tap_customerio.streams.segments_and_consents import Activities
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.streams.slices import checked

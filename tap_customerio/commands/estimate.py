@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.api.diagnosis import PROBE
+from tap_customerio.api.values import seconds
 from tap_customerio.ratelimit.limiter import RateLimiter
-from tap_customerio.streams.reader import seconds
 from tap_customerio.streams.senders import SENDER_STREAMS
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import BEGINNING, DAY

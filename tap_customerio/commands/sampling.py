@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_customerio import errors
 from tap_customerio.api.client import Client, T
+from tap_customerio.api.values import within
 from tap_customerio.streams.folders import FolderStream
-from tap_customerio.streams.reader import within
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import DAY, Window
 

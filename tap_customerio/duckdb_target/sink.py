@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import click
 import duckdb
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from singer_sdk.target_base import Target
 
-    from tap_customerio.duckdb_target.target import TargetDuckDB
 
 VERSION = "_sdc_table_version"
 _STAGE = "staged_rows"
@@ -28,6 +27,18 @@ _LARGEST_ROW = 1 << 30
 
 _LARGEST_BATCH = 64 << 20
 """Bytes of rows that may wait."""
+
+
+class DuckDBPlaces(Protocol):
+    """A target as its sinks see it."""
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The open database."""
+
+    @property
+    def staging(self) -> Path:
+        """A folder for files of rows."""
 
 
 class DuckDBSink(BatchSink):
@@ -45,7 +56,7 @@ class DuckDBSink(BatchSink):
     ) -> None:
         """Prepare; `setup` makes the table."""
         super().__init__(target, stream_name, schema, key_properties)
-        self._target: TargetDuckDB = target  # type: ignore[assignment]
+        self._target = cast("DuckDBPlaces", target)
         name = stream_name.replace("-", "_").replace(".", "_")
         self._schema_name = quoted(self.config["default_target_schema"])
         self._table = f"{self._schema_name}.{quoted(name)}"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from tap_customerio import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tap_customerio.settings import Settings
 
 BURST_WINDOW = 1.0
 """Seconds after a slowing down in which another 429 belongs to the same wave."""
@@ -185,25 +182,3 @@ class FileBudget(Budget):
         except (OSError, struct.error) as error:
             reason = getattr(error, "strerror", None) or "it is something else"
             raise errors.ratelimit.no_file_budget(str(self._path), reason) from None
-
-
-def budget_of(settings: Settings, patience: float) -> Budget:
-    """The budget of a workspace's App API key; its name elsewhere is a hash of the key.
-
-    Raises:
-        TapError: When `rate_limit_url` cannot be used here.
-    """
-    if not settings.rate_limit_url:
-        return Budget()
-    name = hashlib.blake2b(settings.app_api_key.encode(), digest_size=16).hexdigest()
-    url = urlsplit(settings.rate_limit_url)
-    if url.scheme == "file":
-        path = Path(unquote(url.path)) / name
-        if os.name == "nt":
-            raise errors.ratelimit.no_file_budget(str(path), "not on Windows")
-        return FileBudget(path)
-    try:
-        from tap_customerio.ratelimit.redis_budget import RedisBudget  # noqa: PLC0415 - needs an extra
-    except ModuleNotFoundError:
-        raise errors.ratelimit.missing_redis() from None
-    return RedisBudget(settings.rate_limit_url, f"tap-customerio:{name}", patience)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.streams.reader import seconds
+from tap_customerio.api.values import seconds
 from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:

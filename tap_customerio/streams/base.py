@@ -11,8 +11,9 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 
 from tap_customerio import errors
 from tap_customerio.api.steady import Listing, steady
+from tap_customerio.api.values import identifier, seconds, within
 from tap_customerio.streams.proof import END, TEST, Proof
-from tap_customerio.streams.reader import Reader, identifier, seconds, within
+from tap_customerio.streams.reader import Reader
 from tap_customerio.streams.refresh import Refresh
 from tap_customerio.streams.sdk import SdkStream
 from tap_customerio.streams.slices import checked

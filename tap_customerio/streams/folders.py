@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_customerio.api.pagination import by_number
 from tap_customerio.api.steady import Listing, steady
+from tap_customerio.api.values import identifier
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.reader import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_customerio.api.client import quoted
+from tap_customerio.api.values import seconds
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.reader import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

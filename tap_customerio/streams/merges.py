@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
+from tap_customerio.api.values import seconds
 from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
-from tap_customerio.streams.reader import seconds
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:

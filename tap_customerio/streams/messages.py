@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
+from tap_customerio.api.values import seconds, within
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.merges import Merges
-from tap_customerio.streams.reader import seconds, within
 from tap_customerio.streams.rescans import Cursors, Rescans
 from tap_customerio.streams.schema import (
     array_of,

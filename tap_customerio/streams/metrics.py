@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_customerio import errors
 from tap_customerio.api.client import quoted
-from tap_customerio.streams.reader import identifier, whole_number, within
+from tap_customerio.api.values import identifier, whole_number, within
 from tap_customerio.streams.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.senders import SENDER_STREAMS, Campaigns, parts
 from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tap_customerio import errors
 from tap_customerio.api.client import quoted
 from tap_customerio.api.person_paths import person_paths
+from tap_customerio.api.values import identifier, within
 from tap_customerio.streams.activities import entries
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.lists import ListStream
@@ -20,7 +21,6 @@ from tap_customerio.streams.people import (
     known_people,
     workspace_count,
 )
-from tap_customerio.streams.reader import identifier, within
 from tap_customerio.streams.schema import (
     boolean,
     integer,

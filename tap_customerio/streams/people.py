@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.api.steady import steady
+from tap_customerio.api.values import identifier, number, within
 from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.reader import identifier, number, within
 from tap_customerio.streams.schema import (
     array_of,
     boolean,

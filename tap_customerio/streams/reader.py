@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tap_customerio.api.values import LARGEST, MISFITS, YEAR_9999, time_of, whole_number
 from tap_customerio.streams.pii import MASK, is_personal
-from tap_customerio.streams.schema import MOST, json_type
-from tap_customerio.windows import parse, rfc3339
+from tap_customerio.streams.schema import json_type
+from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
     from tap_customerio.streams.schema import Schema
@@ -25,96 +25,10 @@ T = TypeVar("T")
 Field = tuple[type | None, Callable[[Any], Any]]
 """How a value is read: the type that may stay as it is, if any, and what makes it fit."""
 
-_LEAST = -MOST - 1
-_YEAR_1, _YEAR_9999 = parse("0001-01-01"), parse("9999-01-01")
-_MILLISECONDS = parse("9999-12-31T23:59:59Z") + 1
-"""From here on a number can be no second; as milliseconds it is later than 1978."""
-
+_LEAST = -LARGEST - 1
 _DEEPEST = 100
 _LONGEST_ID = 64
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
-_FRACTION = re.compile(r"\.[0-9]+")
-_MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
-"""What conversions of values that do not fit may raise."""
-
 _BOOLEANS = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
-
-
-def within(row: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object inside a row; empty if it is anything else."""
-    value = row.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def identifier(row: dict[str, Any], name: str = "id") -> str | int | None:
-    """What a row is known by, a text or a whole number; None if it has no usable key."""
-    value = row.get(name)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return None if value in {"", ".", ".."} else value  # dots are a path's way up
-
-
-def seconds(row: dict[str, Any], name: str, unreadable: T | None = None) -> int | T | None:
-    """A time in unix seconds; None if it is not set, `unreadable` if it cannot be read."""
-    value = row.get(name)
-    if type(value) is int and 0 < value < _YEAR_9999:
-        return value
-    try:
-        return time_of(value)
-    except _MISFITS:
-        return unreadable
-
-
-def time_of(value: Any) -> int | None:
-    """Unix seconds of a time in seconds, milliseconds or RFC 3339 text; None if it is not set.
-
-    Raises:
-        ValueError: When it cannot be read; other errors of conversions as well.
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        # Python 3.10 takes no other fractions than those of three or six digits.
-        moment = parse(_FRACTION.sub("", value.strip()))
-    elif isinstance(value, bool) or not math.isfinite(float(value)):
-        raise ValueError
-    else:
-        moment = int(float(value))
-    if moment >= _MILLISECONDS:
-        moment //= 1000
-    if not _YEAR_1 <= moment < _YEAR_9999:
-        raise ValueError
-    return None if moment in {0, _YEAR_1} else moment  # the API's language has its zero in year 1
-
-
-def whole_number(value: Any) -> int | None:
-    """A whole number of 64 bits, also as text; None if it is not set.
-
-    Raises:
-        ValueError: When it cannot be read; other errors of conversions as well.
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        digits, _, fraction = value.strip().partition(".")
-        if not _NUMBER.fullmatch(digits) or fraction.strip("0"):
-            raise ValueError
-        value = digits
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError
-    if not _LEAST <= (whole := int(value)) <= MOST:
-        raise ValueError
-    return whole
-
-
-def number(value: Any) -> int | None:
-    """A whole number; None if it is not set or cannot be read."""
-    try:
-        return whole_number(value)
-    except _MISFITS:
-        return None
 
 
 class _LostRow(Exception):  # noqa: N818 - never leaves this module
@@ -230,7 +144,7 @@ class Reader:
         slowly = self._checked(path, whole_number)
 
         def integer(value: Any) -> Any:
-            return value if type(value) is int and _LEAST <= value <= MOST else slowly(value)
+            return value if type(value) is int and _LEAST <= value <= LARGEST else slowly(value)
 
         return integer
 
@@ -238,7 +152,7 @@ class Reader:
         slowly = self._checked(path, _timestamp)
 
         def time(value: Any) -> Any:
-            if type(value) is int and 0 <= value < _YEAR_9999:
+            if type(value) is int and 0 <= value < YEAR_9999:
                 return rfc3339(value) if value else None
             return slowly(value)
 
@@ -248,7 +162,7 @@ class Reader:
         def checked(value: Any) -> Any:
             try:
                 return convert(value)
-            except _MISFITS:
+            except MISFITS:
                 return self._give_up(path)
 
         return checked
@@ -347,7 +261,7 @@ def _fits(value: Any, depth: int = 0) -> bool:
         ]
         return all(found)
     if isinstance(value, int):
-        return _LEAST <= value <= MOST
+        return _LEAST <= value <= LARGEST
     return not isinstance(value, float) or math.isfinite(value)
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
-from tap_customerio.streams.reader import identifier
+from tap_customerio.api.values import identifier
 from tap_customerio.windows import MINUTE
 
 if TYPE_CHECKING:

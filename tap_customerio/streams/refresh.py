@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from tap_customerio import errors
 from tap_customerio.sync.catalog import emitted_schema
@@ -11,7 +11,13 @@ from tap_customerio.sync.provenance import fingerprint
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
-    from tap_customerio.streams.base import CustomerioStream
+    from collections.abc import Mapping
+
+    from singer_sdk.singerlib import MetadataMapping
+
+    from tap_customerio.api.client import Client
+    from tap_customerio.settings import Settings
+    from tap_customerio.sync.outcome import ReadOutcome
 
 _FULL_AT, _CHANGES_UNTIL, _READ_WITH, _UNPROVEN = (
     *("full_at", "changes_until", "read_with"),
@@ -27,6 +33,51 @@ _EARLY = 48
 """A full read may come early by this part of its interval: schedules are not exact."""
 
 
+class RefreshedStream(Protocol):
+    """A stream as its refresh sees it."""
+
+    name: str
+    outcome: ReadOutcome
+    last: dict[str, Any]
+    restricted_by: ClassVar[tuple[str, ...]]
+
+    @property
+    def client(self) -> Client:
+        """The App API."""
+
+    @property
+    def settings(self) -> Settings:
+        """The checked settings."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """All settings, also the SDK's."""
+
+    @property
+    def full_every(self) -> float:
+        """Seconds between full reads; 0 for always."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other stream reads along."""
+
+    @property
+    def stream_state(self) -> dict[str, Any]:
+        """What the state says of it."""
+
+    @property
+    def replication_method(self) -> str:
+        """What the catalogue chooses."""
+
+    @property
+    def effective_schema(self) -> dict[str, Any]:
+        """The schema, with what the catalogue says of it."""
+
+    @property
+    def metadata(self) -> MetadataMapping:
+        """What the catalogue selects."""
+
+
 class Refresh:
     """Whether one sync reads a stream whole, or only what may have changed.
 
@@ -35,7 +86,7 @@ class Refresh:
     a full read that may have missed rows: the next sync repeats it, once.
     """
 
-    def __init__(self, stream: CustomerioStream) -> None:
+    def __init__(self, stream: RefreshedStream) -> None:
         """Assume a full read."""
         self._stream = stream
         self._full_at = 0

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio.api.values import LARGEST
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Schema = dict[str, Any]
-
-MOST = 2**63 - 1
-"""The largest integer that every target can hold."""
 
 _INNER = {"items", "additionalProperties"}
 """What holds a schema inside a schema, beside `properties`."""
@@ -35,7 +34,7 @@ def text(*names: str, **described: str) -> Schema:
 
 def integer(*names: str, **described: str) -> Schema:
     """Whole numbers of 64 bits; without the maximum, some targets choose an exotic type."""
-    return _fields({"type": ["null", "integer"], "maximum": MOST}, names, described)
+    return _fields({"type": ["null", "integer"], "maximum": LARGEST}, names, described)
 
 
 def boolean(*names: str, **described: str) -> Schema:

@@ -9,6 +9,7 @@ from tap_customerio import errors
 from tap_customerio.api.client import quoted
 from tap_customerio.api.pagination import by_offset
 from tap_customerio.api.person_paths import person_paths
+from tap_customerio.api.values import number, seconds, within
 from tap_customerio.streams.activities import arrival
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.lists import ChildStream, ListStream
@@ -19,7 +20,6 @@ from tap_customerio.streams.people import (
     everyone,
     known_people,
 )
-from tap_customerio.streams.reader import number, seconds, within
 from tap_customerio.streams.schema import (
     array_of,
     boolean,

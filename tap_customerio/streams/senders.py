@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio.api.values import seconds
 from tap_customerio.streams.lists import ListStream
-from tap_customerio.streams.reader import seconds
 from tap_customerio.streams.schema import (
     array_of,
     boolean,

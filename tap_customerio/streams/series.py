@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tap_customerio import errors
+from tap_customerio.api.values import seconds
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.reader import seconds
 from tap_customerio.streams.recent import recent_senders
 from tap_customerio.streams.senders import SENDER_STREAMS, last_send
 from tap_customerio.streams.slices import attempted, checked

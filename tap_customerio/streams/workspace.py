@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tap_customerio.api.steady import Listing
+from tap_customerio.api.values import identifier
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ChildStream, ListStream
-from tap_customerio.streams.reader import identifier
 from tap_customerio.streams.schema import (
     array_of,
     boolean,

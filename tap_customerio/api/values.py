@@ -1,0 +1,102 @@
+"""Values as the API sends them; what can only mean one thing is understood."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, TypeVar
+
+from tap_customerio.windows import parse
+
+T = TypeVar("T")
+
+LARGEST = (1 << 63) - 1
+"""The largest integer that targets take; the smallest is one below its negative."""
+
+YEAR_9999 = parse("9999-01-01")
+MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What conversions of values that do not fit may raise."""
+
+_YEAR_1 = parse("0001-01-01")
+_MILLISECONDS = parse("9999-12-31T23:59:59Z") + 1
+"""From here on a number can be no second; as milliseconds it is later than 1978."""
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
+_FRACTION = re.compile(r"\.[0-9]+")
+
+
+def within(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object inside a row; empty if it is anything else."""
+    value = row.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def identifier(row: dict[str, Any], name: str = "id") -> str | int | None:
+    """What a row is known by, a text or a whole number; None if it has no usable key."""
+    value = row.get(name)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return None if value in {"", ".", ".."} else value  # dots are a path's way up
+
+
+def seconds(row: dict[str, Any], name: str, unreadable: T | None = None) -> int | T | None:
+    """A time in unix seconds; None if it is not set, `unreadable` if it cannot be read."""
+    value = row.get(name)
+    if type(value) is int and 0 < value < YEAR_9999:
+        return value
+    try:
+        return time_of(value)
+    except MISFITS:
+        return unreadable
+
+
+def time_of(value: Any) -> int | None:
+    """Unix seconds of a time in seconds, milliseconds or RFC 3339 text; None if it is not set.
+
+    Raises:
+        ValueError: When it cannot be read; other errors of conversions as well.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        # Python 3.10 takes no other fractions than those of three or six digits.
+        moment = parse(_FRACTION.sub("", value.strip()))
+    elif isinstance(value, bool) or not math.isfinite(float(value)):
+        raise ValueError
+    else:
+        moment = int(float(value))
+    if moment >= _MILLISECONDS:
+        moment //= 1000
+    if not _YEAR_1 <= moment < YEAR_9999:
+        raise ValueError
+    return None if moment in {0, _YEAR_1} else moment  # the API's language has its zero in year 1
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number of 64 bits, also as text; None if it is not set.
+
+    Raises:
+        ValueError: When it cannot be read; other errors of conversions as well.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        digits, _, fraction = value.strip().partition(".")
+        if not _NUMBER.fullmatch(digits) or fraction.strip("0"):
+            raise ValueError
+        value = digits
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    if not -LARGEST - 1 <= (whole := int(value)) <= LARGEST:
+        raise ValueError
+    return whole
+
+
+def number(value: Any) -> int | None:
+    """A whole number; None if it is not set or cannot be read."""
+    try:
+        return whole_number(value)
+    except MISFITS:
+        return None
