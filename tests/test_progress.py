@@ -65,7 +65,7 @@ def test_a_log_tells_of_every_stream_at_its_end(
     assert campaigns.startswith("campaigns: finished, 1 slices and 12 rows done; ")
     assert messages.startswith("messages: finished, ")
     assert f" slices and {rows:,} rows done, until 2026-04-01T12:00:00Z; " in messages
-    assert messages.endswith(f"requests/s of 960.0, {len(sandbox.calls)} in all")
+    assert messages.endswith(f"requests/s of 970.0, {len(sandbox.calls)} in all")
     assert progress.done == STREAMS
 
 
@@ -113,7 +113,7 @@ def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox)
     bars.slice("messages", Window(SINCE + 20, SINCE + 50))
     [[_, half, *rest]] = drawn(bars)
     assert (half != idle, rest[0]) == (True, "2")
-    assert rest[-3:] == ["of", "960.0", "requests/s"]
+    assert rest[-3:] == ["of", "970.0", "requests/s"]
     tap.client.pace.give_way(60)
     [words] = drawn(bars)
     assert " ".join(words).endswith("the API asks to wait 60 s")
