@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -61,6 +62,8 @@ class TapCustomerio(Tap):
             options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)
         self.caution(cautions(self.config, self.config_jsonschema["properties"]))
+        if self.metrics_logger.level > logging.DEBUG:  # else METRIC lines bury all others
+            self.metrics_logger.setLevel(logging.WARNING)
         self.sync_run.check_output = self.message_writer.check
         self.message_writer.watch = self.sync_run.watch
 
@@ -129,6 +132,9 @@ class TapCustomerio(Tap):
         self.sync_run.begin(streams, cast("dict[str, Any]", self.state))
         super().sync_all()
         self._measure()
+        rows = {s.name: s.rows_written for s in streams if s.rows_written}
+        each = ", ".join(f"{name} {number:,}" for name, number in sorted(rows.items()))
+        self.logger.info("%s rows: %s", f"{sum(rows.values()):,}", each or "none")
         self.sync_run.conclude(streams)
 
     def _measure(self) -> None:

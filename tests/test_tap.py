@@ -161,9 +161,23 @@ def test_unbuffered_python_writes_whole_lines(
     assert parse(output.bookmark("messages")) == NOW
 
 
-def test_the_requests_of_each_stream_are_told_at_the_end(
+def test_rows_of_each_stream_are_logged_at_the_end_and_metrics_only_at_debug(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
+    output = run_tap(config_for(sandbox), streams=["campaigns", "segments"])
+    [told] = [record.message for record in caplog.records if " rows: " in record.message]
+    counts = {name: len(output.records[name]) for name in ("campaigns", "segments")}
+    assert told == f"{sum(counts.values())} rows: " + ", ".join(
+        f"{name} {count}" for name, count in counts.items()
+    )
+    assert "METRIC" not in caplog.text
+
+
+def test_the_requests_of_each_stream_are_told_at_the_end(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
     caplog.set_level("INFO")
     run_tap(config_for(sandbox), streams=["campaigns", "campaign_actions", "segments"])
     [told] = [record.message for record in caplog.records if " requests: " in record.message]

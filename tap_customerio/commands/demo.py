@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -108,7 +109,12 @@ def _load(sandbox: Sandbox, output: Path, folder: Path, screen: Console) -> str:
     with (
         tap_log.open("wb") as tap_errors,
         target_log.open("wb") as target_errors,
-        subprocess.Popen(tap_command, stdout=subprocess.PIPE, stderr=tap_errors) as tap,  # noqa: S603
+        subprocess.Popen(  # noqa: S603
+            tap_command,
+            stdout=subprocess.PIPE,
+            stderr=tap_errors,
+            env={**os.environ, "TAP_CUSTOMERIO_LOGLEVEL": "DEBUG"},  # which logs metrics
+        ) as tap,
         subprocess.Popen(  # noqa: S603
             target_command, stdin=tap.stdout, stdout=subprocess.DEVNULL, stderr=target_errors
         ) as target,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2em; border-bottom: 2px solid #ddd; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ddd;
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
+.long { overflow-wrap: anywhere; }
 th { background: #f6f6f6; overflow-wrap: break-word; }
 .none { color: #595959; } .missing { color: #a00000; }
 @media screen and (max-width: 40em) {
@@ -35,7 +38,7 @@ th { background: #f6f6f6; overflow-wrap: break-word; }
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
-_MESSAGE = {"created": "sent on", "type": "channel", "recipient": "to", "subject": "subject"}
+_MESSAGE = {"created": "created", "type": "channel", "recipient": "to", "subject": "subject"}
 _ACTIVITY = {"timestamp": "when", "type": "what", "name": "name", "data": "details"}
 _SEGMENT = {"name": "name", "description": "description"}
 _DEVICE = {"platform": "platform", "id": "token", "last_used": "last used", "attributes": "details"}
@@ -44,17 +47,33 @@ _RELATIONSHIP = {"object_type_id": "type", "identifiers": "object", "attributes"
 _FORMER = {"type": "kind", "value": "identifier"}
 _TOPIC = {"name": "topic", "description": "description", "subscribed": "subscribed"}
 _SUPPRESSION = {"email": "address", "created": "since", "reason": "reason", "status": "status"}
-_TIMES = {"created", "created_at", "timestamp", "last_used"}
+_KINDS = {
+    "email": "e-mail address",
+    "id": "id",
+    "cio_id": "Customer.io id",
+    "phone": "phone number",
+}
+_TIMES = ("created", "timestamp", "last_used", "_at", "_on", "_date")
+_NUMBERS = ("id", "phone", "number", "amount", "price", "total")
+_TECHNICAL = {"deduplicate_id"}
+_LONG = 32
+"""Letters of a word that may be broken anywhere."""
+_SECONDS = re.compile(r"1\d{9}")
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d:\d\d) UTC")
 
 
 def page(report: Mapping[str, Any]) -> str:
     """The page of a report."""
     asked = report["request"]
     people = report["people"]
-    found = f"Profiles found: {len(people)}."
+    what = _KINDS.get(asked["type"], asked["type"])
+    who = report.get("controller")
+    found = f"Searched on: {_text(_minute(report['created_at']))}. Profiles found: {len(people)}."
     parts = [
-        f"<h1>What Customer.io holds on {_text(asked['value'])}</h1>",
-        f"<p>Asked by {_text(asked['type'])} on {_text(report['created_at'])}. {found}</p>",
+        f"<h1>Personal data in Customer.io about {_text(asked['value'])}</h1>",
+        f"<p>Responsible for this data (controller): {_text(who)}.</p>" if who else "",
+        f"<p>Searched for: {what} {_text(asked['value'])}. {found}</p>",
+        _nothing(report, what),
         *(_person(number, person) for number, person in enumerate(people, 1)),
         "<h2>E-mail provider</h2>",
         table("Addresses that it blocks", report["provider_suppressions"], _SUPPRESSION),
@@ -62,6 +81,20 @@ def page(report: Mapping[str, Any]) -> str:
         items("Good to know", report["caveats"]),
     ]
     return document("Personal data held in Customer.io", parts)
+
+
+def _nothing(report: Mapping[str, Any], what: str) -> str:
+    """Say plainly that nothing is held, if that is known."""
+    if report["people"]:
+        return ""
+    sentences = [f"No profile in this workspace has this {what}."]
+    if report["not_read"]:
+        sentences.append("Some places could not be searched; they are listed below.")
+    elif report["provider_suppressions"]:
+        sentences.append("Only the e-mail provider's lists below name the person.")
+    else:
+        sentences.append("No personal data was found.")
+    return f"<p><strong>{' '.join(sentences)}</strong></p>"
 
 
 def document(title: str, parts: Iterable[str]) -> str:
@@ -78,23 +111,32 @@ def document(title: str, parts: Iterable[str]) -> str:
 
 def _person(number: int, person: Mapping[str, Any]) -> str:
     held, topics = person["attributes"], person["subscription_preferences"]
-    pairs = None if held is None else [{"name": n, "value": v} for n, v in sorted(held.items())]
+    pairs = None
+    if held is not None:
+        pairs = [{"name": _word(n), "value": _readable(n, v)} for n, v in sorted(held.items())]
     chosen = None if topics is None else topics.get("topics") or []
     state = {True: "yes", False: "no"}.get(person["unsubscribed"], "not known")
-    parts = [
-        f"<h2>Person {number}</h2>",
-        f"<p>Customer.io id {_text(person['cio_id'])}. Unsubscribed from everything: {state}.</p>",
-        table("Identifiers they had before", person["former_identifiers"], _FORMER),
-        table("Attributes", pairs, {"name": "name", "value": "value"}),
-        table("Devices", person["devices"], _DEVICE),
-        table("Segments", person["segments"], _SEGMENT),
-        table("Subscription preferences", chosen, _TOPIC),
-        table("Opt-outs of text messages", person["opt_outs"], _OPT_OUT),
-        table("Relationships", person["relationships"], _RELATIONSHIP),
-        table("Messages", _told(person["messages"]), {**_MESSAGE, "became": "what became of it"}),
-        table("Activities", person["activities"], _ACTIVITY),
+    state = f"Unsubscribed from everything: {state}."
+    sections: list[tuple[str, Sequence[Mapping[str, Any]] | None, Mapping[str, str]]] = [
+        ("Identifiers they had before", person["former_identifiers"], _FORMER),
+        ("Attributes", pairs, {"name": "name", "value": "value"}),
+        ("Devices", person["devices"], _DEVICE),
+        ("Segments", person["segments"], _SEGMENT),
+        ("Subscription preferences", chosen, _TOPIC),
+        ("Opt-outs of text messages", person["opt_outs"], _OPT_OUT),
+        ("Relationships", person["relationships"], _RELATIONSHIP),
+        ("Messages", _told(person["messages"]), {**_MESSAGE, "became": "what became of it"}),
+        ("Activities", person["activities"], _ACTIVITY),
     ]
-    return "\n".join(parts)
+    empty = ", ".join(title for title, rows, _ in sections if rows == [])
+    return "\n".join(
+        [
+            f"<h2>Person {number}</h2>",
+            f"<p>Customer.io id {_text(person['cio_id'])}. {state}</p>",
+            *(table(*section) for section in sections if section[1] != []),
+            f'<p class="none">Nothing is held of these kinds: {empty}.</p>' if empty else "",
+        ]
+    )
 
 
 def _told(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
@@ -146,20 +188,54 @@ def _missing(each: Mapping[str, str]) -> str:
 
 
 def _cell(name: str, value: Any) -> str:
-    return _text(_time(value) if name in _TIMES else value)
+    return _text(_readable(name, value))
+
+
+def _readable(name: str, value: Any) -> Any:
+    """A value as people write it: times as dates, and what is nested as lines of names."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:  # as attributes hold what is nested
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    if isinstance(value, dict):
+        lines = (
+            f"{_word(key)}: {_flat(_readable(key, each))}"
+            for key, each in value.items()
+            if key not in _TECHNICAL
+        )
+        return "\n".join(lines)
+    if isinstance(value, list):
+        return "\n".join(_flat(_readable(name, each)) for each in value)
+    # The API names times of what became of a message by that alone, as in {"opened": 1773933321}.
+    is_time = name.endswith(_TIMES) or (type(value) is int and not name.endswith(_NUMBERS))
+    return _time(value) if is_time else value
+
+
+def _flat(value: Any) -> str:
+    """A member of something nested, on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value).replace("\n", "; ")
 
 
 def _time(value: Any) -> Any:
     """A unix second as people write it; anything else as it is."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 33:
-        return rfc3339(value).replace("T", " ").replace("Z", " UTC")
+    if not isinstance(value, bool) and _SECONDS.fullmatch(str(value)):
+        return _minute(rfc3339(int(value)))
     return value
 
 
+def _minute(moment: str) -> str:
+    """An RFC 3339 time to the minute."""
+    return f"{moment[:10]} {moment[11:16]} UTC"
+
+
 def _text(value: Any) -> str:
-    """Anything, harmless within a page."""
+    """Anything, harmless within a page; times are not broken, long words are."""
     if value is None or value in ({}, []):
         return ""
     if isinstance(value, bool):
         value = "yes" if value else "no"
-    return escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = _DATE.sub("\\1\u2011\\2\u2011\\3\u00a0\\4\u00a0UTC", text).replace("\n", "<br>")
+    is_long = any(len(word) > _LONG for word in text.split())
+    return f'<span class="long">{text}</span>' if is_long else text

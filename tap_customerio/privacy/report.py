@@ -37,6 +37,7 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
     *,
     tell: Callable[[Match], None],
     also: Sequence[tuple[str, str]] = (),
+    controller: str | None = None,
 ) -> Outcome:
     """Read everything that is held, and write the package; `tell` is given who was found.
 
@@ -51,7 +52,7 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
     held = PersonalData(client)
     held.read(request, match.people, also)
     outcome = INCOMPLETE if held.not_read else COMPLETE if match.people else NOT_FOUND
-    report = _report(request, held)
+    report = {**_report(request, held), "controller": controller}
     folder.write_json("report.json", report)
     folder.write("report.html", page(report))
     manifest = {

@@ -47,6 +47,7 @@ class SdkStream(Stream):
         self.tap = tap
         self.sync_run = sync_run
         self.outcome = ReadOutcome()
+        self.rows_written = 0
         self._unmapped: Counter[str] = Counter()
 
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -89,7 +90,9 @@ class SdkStream(Stream):
         The SDK's way costs three times as much a record as all that this tap does.
         """
         if not write_messages or self.ABORT_AT_RECORD_COUNT is not None or not self._is_plain:
-            yield from super()._sync_records(context, write_messages=write_messages)
+            for record in super()._sync_records(context, write_messages=write_messages):
+                self.rows_written += 1
+                yield record
             return
         writer = cast("BufferedWriter", self.tap.message_writer)
         write, name = writer.write_record, self.stream_maps[0].stream_alias
@@ -98,6 +101,7 @@ class SdkStream(Stream):
             try:
                 for record in records:
                     write(name, record, self._stream_version)
+                    self.rows_written += 1
                     written += 1
                     if written == _COUNTED:
                         counter.increment(written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -335,7 +336,30 @@ def test_nobody_is_an_answer_too(desk: Desk) -> None:
     report = desk.read("report.json")
     assert report["people"] == []
     assert {row["email"] for row in report["provider_suppressions"]} == {blocked}
-    assert "Profiles found: 0." in (desk.folder / "out" / "report.html").read_text()
+    page = (desk.folder / "out" / "report.html").read_text()
+    assert "Profiles found: 0." in page
+    assert "No profile in this workspace has this e-mail address. Only the e-mail" in page
+
+
+def test_a_page_says_plainly_that_nothing_is_held_and_who_is_responsible(desk: Desk) -> None:
+    asked = ("--email", "nobody@example.org", "--controller", "Example <Ltd>")
+    assert desk.ask("access", *asked).code == 4
+    page = (desk.folder / "out" / "report.html").read_text()
+    assert "No personal data was found." in page
+    assert "(controller): Example &lt;Ltd&gt;." in page
+
+
+def test_the_page_holds_no_json_and_no_unix_seconds(desk: Desk) -> None:
+    assert desk.ask("access", "--email", desk.known()["email"]).code == 0
+    page = Words((desk.folder / "out" / "report.html").read_text()).text
+    [held] = desk.read("report.json")["people"]
+    assert re.search(r"\b1\d{9}\b", json.dumps(held["attributes"]))
+    assert not (found := re.search(r"(?s).{60}\b1\d{9}\b.{30}", page)), found[0]
+    assert '{"' not in page
+    empty = page.partition("of these kinds: ")[2].partition(".")[0]
+    assert ("Opt-outs of text messages" in empty) == (held["opt_outs"] == [])
+    assert "created" in page
+    assert "sent on" not in page
 
 
 def test_the_page_shows_hostile_text_as_text(desk: Desk) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @click.command()
 @asked_for
 @also_options
-def access(**asked: Any) -> None:
+@click.option("--controller", metavar="NAME", help="Who is responsible for the data, for the page.")
+def access(controller: str | None, **asked: Any) -> None:
     """Write down everything that is held on a person.
 
     The folder gets report.html to read, report.json for machines, and manifest.json with counts,
@@ -32,7 +33,9 @@ def access(**asked: Any) -> None:
     def work(line: Line, request: Request) -> Outcome:
         place = job.run.place(line)
         found = partial(job.name, line)
-        return write_access(job.client, request, place, job.key, tell=found, also=job.also)
+        return write_access(
+            job.client, request, place, job.key, tell=found, also=job.also, controller=controller
+        )
 
     for line, result in job.run.each(job.run.todo, work, workers=job.settings.concurrency):
         job.record(line, result)
