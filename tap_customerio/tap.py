@@ -129,7 +129,7 @@ class TapCustomerio(Tap):
             TapError: When any stream is incomplete.
         """
         streams = list(self.streams.values())
-        self.sync_run.begin(streams, cast("dict[str, Any]", self.state))
+        self.sync_run.prepare(streams, cast("dict[str, Any]", self.state))
         super().sync_all()
         self._measure()
         rows = {s.name: s.rows_written for s in streams if s.rows_written}

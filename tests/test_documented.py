@@ -34,6 +34,7 @@ CI = "CI runs it in a clean checkout: .ci/run "
 TAKES = "not run: takes minutes, and writes or prints figures; the file is there"
 EXTRAS = "not run: takes minutes; the extra is there, and the tests' own extra holds it"
 DEV = "test_the_commands_tell_the_truth_of_a_workspace_that_fails"
+MODELS = "test_models_are_built_on_what_was_loaded"
 PART = "not run: part of a command, which is in full in the block beside it"
 SHAPE = "not run: the shape of a command; one in full is run"
 BACKFILL = "tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01"
@@ -75,6 +76,13 @@ ELSEWHERE = {
     "dagster-webserver ": CLUSTER,
     "dagster-celery worker start": CLUSTER,
     "dagster-graphql ": CLUSTER,
+    "meltano config test": "not run: Meltano runs --test, whose last line a test checks",
+    "meltano install": CI + "meltano",
+    "meltano invoke dbt-duckdb:docs": "not run: dbt's own pages, of a package whose build is run",
+    "meltano run tap-customerio target-duckdb dbt-duckdb:build": MODELS,
+    "meltano run tap-customerio target-postgres dbt-postgres:build": MODELS,
+    "tap-customerio backfill --jobs N": SHAPE,
+    "tap-customerio verify --warehouse": "test_months_that_agree_are_told_with_their_numbers",
     "printf 'email:": "test_the_evidence_can_be_checked_as_it_is_written",
     "sed ": "test_the_hub_definition_can_be_added_to_a_project",
     "pipx install": CI + "install",
@@ -90,7 +98,9 @@ ELSEWHERE = {
 
 def is_alone(text: str) -> bool:
     """Whether it is this program, and nothing beside it."""
-    return text.startswith("tap-customerio ") and not re.search(r"[|&…]|--target|--shard", text)
+    return text.startswith("tap-customerio ") and not re.search(
+        r"[|&…]|--target|--shard|--warehouse|--jobs N", text
+    )
 
 
 ALONE = sorted({text for _, text in fenced() + inline() if is_alone(text)})

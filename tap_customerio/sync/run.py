@@ -19,7 +19,7 @@ from tap_customerio.sync.progress import Progress, RunMeter
 from tap_customerio.sync.provenance import STATE_KEY, claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tap_customerio.sync.outcome import ReadOutcome
     from tap_customerio.sync.progress_bars import Bars
@@ -64,6 +64,7 @@ class SyncRun:
         self._displays = ExitStack()
         self._engine: Engine[Any, Rows] | None = None
         self._queues: dict[str, StreamQueue[Any, Rows]] = {}
+        self._prepared: tuple[Sequence[RunStream], dict[str, Any]] | None = None
         self.progress = Progress()
         self.check_output: Callable[[], None] = lambda: None
         self.signal: int | None = None
@@ -83,18 +84,20 @@ class SyncRun:
         """The App API: one rate limiter and one set of connections for all streams."""
         return Client(self.settings)
 
-    def begin(self, streams: Iterable[RunStream], state: dict[str, Any]) -> None:
+    def prepare(self, streams: Iterable[RunStream], state: dict[str, Any]) -> None:
+        """Read these streams, if they are selected, once the first of them asks for its work."""
+        self._prepared = [stream for stream in streams if stream.selected], state
+
+    def _begin(self, selected: Sequence[RunStream], state: dict[str, Any]) -> None:
         """Start reading all selected streams at once, if the state is of this workspace.
 
         Raises:
             TapError: When it is not, or cannot be read.
         """
-        selected = [stream for stream in streams if stream.selected]
         _return_memory()
         sys.setswitchinterval(_SWITCH_INTERVAL)
         if self._engine is not None:  # a second run: what the first has read is no longer true
             vars(self).pop("client", None)
-        state.setdefault("bookmarks", {})
         with self.client.acting("workspaces", ()):
             state[STATE_KEY] = claim(state.get(STATE_KEY), self.client, self.settings)
         self.people_readers = sum(stream.reads_all_people for stream in selected)
@@ -108,6 +111,9 @@ class SyncRun:
 
         A stream that is read by itself, as a connection test does, gets an engine of its own.
         """
+        if self._prepared is not None:
+            prepared, self._prepared = self._prepared, None
+            self._begin(*prepared)
         if self._engine is not None and stream.name in self._queues:
             return self._engine, self._queues.pop(stream.name)
         queue = stream.queue()
