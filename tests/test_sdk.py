@@ -62,6 +62,7 @@ IMPORTED = {
     "singer_sdk.helpers._batch.BatchConfig",
     "singer_sdk.helpers._batch.SDKBatchMessage",
     "singer_sdk.helpers._catalog.get_selected_schema",
+    "singer_sdk.plugin_base._ConfigInput",
 }
 """Where a release without them fails at once."""
 

@@ -115,7 +115,9 @@ def test_variables_are_checked_like_settings(
     for name in ("DEBUG", "LOGLEVEL", "_SELECT", "EVIDENCE_KEY_FILE", "COLOUR"):
         monkeypatch.setenv(f"TAP_CUSTOMERIO_{name}", "INFO")
     TapCustomerio(config=config_for(sandbox), parse_env_config=True)
-    assert caplog.text.count("There is no setting") == caplog.text.count("'colour'") == 1
+    said = [record.getMessage() for record in caplog.records]
+    [unknown] = [sentence for sentence in said if sentence.startswith("There is no setting")]
+    assert "'colour'" in unknown
     monkeypatch.setenv("TAP_CUSTOMERIO_STARTDATE", "2026-01-01")
     with pytest.raises(ConfigValidationError, match="did you mean 'start_date'"):
         TapCustomerio(config=config_for(sandbox), parse_env_config=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import NOW, SINCE, config_for, new_sandbox, run_tap
 
+from tap_customerio.api import pagination
 from tap_customerio.api.client import Client
 from tap_customerio.api.transport import Transport
 from tap_customerio.sandbox import Faults, Workspace
@@ -165,7 +166,7 @@ def test_nobody_waits_for_a_day_because_the_api_says_so(sandbox: Sandbox, second
 def test_pages_that_are_empty_for_ever_end(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Client, "empty_pages", 20)
+    monkeypatch.setattr(pagination, "EMPTY_PAGES", 20)
     for number in range(20):
         body = {"activities": None, "next": f"token-{number}"}
         sandbox.fail(status=200, body=body, path="/v1/activities")
