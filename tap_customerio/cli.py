@@ -32,6 +32,7 @@ _COMMANDS = {
     "init": ("tap_customerio.commands.init", None),
     "preview": ("tap_customerio.commands.preview", None),
     "privacy": ("tap_customerio.commands.privacy", None),
+    "report": ("tap_customerio.commands.report", "report"),
     "sandbox": ("tap_customerio.commands.sandbox", "sandbox"),
     "verify": ("tap_customerio.commands.verify", None),
 }

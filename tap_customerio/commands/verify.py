@@ -106,7 +106,7 @@ class Month(NamedTuple):
 
 
 @click.command()
-@warehouse_options
+@warehouse_options()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the lines.")
 @click.pass_context
 def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:

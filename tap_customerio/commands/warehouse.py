@@ -12,6 +12,7 @@ from tap_customerio import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
     from types import ModuleType
 
     Command = Callable[..., None]
@@ -32,7 +33,7 @@ class Warehouse:
         kind = url.partition(":")[0]
         if kind not in DRIVERS:
             raise errors.commands.unknown_warehouse()
-        self._schema = schema
+        self.schema = schema
         self._driver = _driver(DRIVERS[kind])
         try:
             self._connection = self._open(url)
@@ -47,20 +48,26 @@ class Warehouse:
         path = unquote(urlsplit(url).path).removeprefix("/")
         return self._driver.connect(path, read_only=True)
 
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows of a query, in which {schema} stands for the quoted schema.
+    def ask(self, query: str, **dates: date) -> list[tuple[Any, ...]]:
+        """Rows of a query, in which {schema} stands for the quoted schema, and names for dates.
 
         Raises:
             TapError: When a table or column is not there.
         """
-        quoted = '"' + self._schema.replace('"', '""') + '"'
+        quoted = '"' + self.schema.replace('"', '""') + '"'
+        literals = {name: f"date '{value.isoformat()}'" for name, value in dates.items()}
         try:
             rows: list[tuple[Any, ...]] = self._connection.execute(
-                query.format(schema=quoted)
+                query.format(schema=quoted, **literals)
             ).fetchall()
         except self._driver.Error as error:
-            raise errors.commands.unasked(self._schema, str(error).splitlines()[0]) from None
+            raise errors.commands.unasked(self.schema, str(error).splitlines()[0]) from None
         return rows
+
+    def tables(self) -> set[str]:
+        """Names of the schema's tables and views."""
+        rows = self.ask("select table_schema, table_name from information_schema.tables")
+        return {table for schema, table in rows if schema == self.schema}
 
     def close(self) -> None:
         """Let others write."""
@@ -74,8 +81,11 @@ def _driver(name: str) -> ModuleType:
         raise errors.commands.missing_driver(EXTRAS[name]) from None
 
 
-def warehouse_options(command: Command) -> Command:
+def warehouse_options(
+    schema: str = "customerio", what: str = "Schema of the loaded tables."
+) -> Callable[[Command], Command]:
     """--warehouse and --schema."""
+    chosen = click.option("--schema", default=schema, show_default=True, help=what)
     url = click.option(
         "--warehouse",
         "url",
@@ -84,7 +94,4 @@ def warehouse_options(command: Command) -> Command:
         help="duckdb:///warehouse.duckdb (four slashes before a whole path), or "
         "postgresql://user:password@host/database.",
     )
-    schema = click.option(
-        "--schema", default="customerio", show_default=True, help="Schema of the loaded tables."
-    )
-    return url(schema(command))
+    return lambda command: url(chosen(command))

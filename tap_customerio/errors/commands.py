@@ -127,6 +127,14 @@ def unasked(schema: str, reason: str) -> TapError:
     )
 
 
+def no_models(schema: str, models: Iterable[str]) -> TapError:
+    """The report is made from what dbt builds."""
+    return TapError(
+        f"Schema {schema!r} has no {', '.join(models)}: build the models with 'dbt build' "
+        "(docs/models.md), or name the schema that dbt writes to after --schema."
+    )
+
+
 def nothing_to_verify() -> TapError:
     """One side of the comparison is empty."""
     return TapError("There is nothing to compare: load the streams messages and metrics first.")

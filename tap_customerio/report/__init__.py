@@ -1,0 +1,1 @@
+"""A page of figures from the dbt models."""

@@ -1,0 +1,218 @@
+"""Figures of journeys, tests, the audience, and what was loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_customerio.report.charts import COLORS, Bar, Point, bars, intervals, lines
+from tap_customerio.report.page import NOTHING, Figure, table
+from tap_customerio.report.texts import count, label, percent, rate
+
+if TYPE_CHECKING:
+    from tap_customerio.report.marts import Marts
+
+STEPS = {
+    "started": "started",
+    "activated": "activated",
+    "messaged": "got a message",
+    "converted": "converted",
+    "finished": "finished",
+    "exited_early": "exited early",
+    "never_activated": "never activated",
+}
+_CAMPAIGNS = 10
+_VARIANTS = 20
+_TOPICS = 20
+_MONTHS = 24
+_RATES = {"opened": "open_rate", "clicked": "click_rate", "converted": "conversion_rate"}
+
+_JOURNEYS = """
+    select
+        workspace, campaign_id, max(campaign_name), sum(started) as started, sum(activated),
+        sum(messaged), sum(converted), sum(finished), sum(exited_early), sum(never_activated)
+    from {schema}.customerio__journey_funnel
+    where day >= {start} and day < {end}
+    group by 1, 2
+    order by started desc, 1, 2
+"""
+_TESTS = """
+    select
+        tests.workspace, tests.newsletter_id, tests.newsletter_name, tests.test_group, tests.sent,
+        tests.decided_by, tests.is_winner,
+        case tests.decided_by when 'opened' then tests.open_rate
+            when 'converted' then tests.conversion_rate else tests.click_rate end,
+        case tests.decided_by when 'opened' then tests.open_rate_low
+            when 'converted' then tests.conversion_rate_low else tests.click_rate_low end,
+        case tests.decided_by when 'opened' then tests.open_rate_high
+            when 'converted' then tests.conversion_rate_high else tests.click_rate_high end
+    from {schema}.customerio__ab_tests as tests
+    inner join {schema}.customerio__senders as senders
+        on tests.workspace = senders.workspace
+        and senders.source_type = 'newsletter'
+        and tests.newsletter_id = senders.source_id
+    where senders.first_delivery_at >= {start} and senders.first_delivery_at < {end}
+        and tests.sent > 0
+    order by senders.first_delivery_at desc, 1, 2, tests.group_id
+"""
+_SEGMENTS = """
+    with last as (
+        select
+            workspace, segment_id, people,
+            row_number() over (partition by workspace, segment_id order by day desc) as place
+        from {schema}.customerio__segment_growth
+        where day >= {start} and day < {end}
+    ),
+    largest as (
+        select workspace, segment_id, people as people_last
+        from last where place = 1
+        order by people desc, 1, 2
+        limit 6
+    )
+    select growth.workspace, growth.segment_id, growth.segment_name, growth.day, growth.people
+    from {schema}.customerio__segment_growth as growth
+    inner join largest
+        on growth.workspace = largest.workspace and growth.segment_id = largest.segment_id
+    where day >= {start} and day < {end}
+    order by largest.people_last desc, 1, 2, day
+"""
+_CONSENTS = """
+    select
+        workspace, scope, subject, max(subject_name), count(*) as people,
+        sum(case when is_allowed then 1 else 0 end)
+    from {schema}.customerio__consents
+    where scope in ('everything', 'topic')
+    group by 1, 2, 3
+    order by 1, 2, people desc, 3
+"""
+_LOADED = """
+    with cuts as (
+        select
+            workspace, source_type, source_id, resolution, timezone,
+            row_number() over (
+                partition by workspace, source_type, source_id
+                order by max(day) desc, resolution, timezone
+            ) as place
+        from {schema}.customerio__reconciliation
+        group by 1, 2, 3, 4, 5
+    )
+    select
+        extract(year from day), extract(month from day), sum(counted_sent), sum(loaded_sent),
+        sum(case when status = 'missing' then missing_sent else 0 end)
+    from {schema}.customerio__reconciliation as compared
+    inner join cuts
+        on compared.workspace = cuts.workspace
+        and compared.source_type = cuts.source_type
+        and compared.source_id = cuts.source_id
+        and compared.resolution = cuts.resolution
+        and compared.timezone = cuts.timezone
+        and cuts.place = 1
+    where day >= {start} and day < {end}
+    group by 1, 2
+    order by 1 desc, 2 desc
+"""
+
+
+def journeys(marts: Marts) -> Figure:
+    """How far people came in campaigns."""
+    rows = [(*row[:3], *(int(number or 0) for number in row[3:])) for row in marts.ask(_JOURNEYS)]
+    sums = [sum(row[place] for row in rows) for place in range(3, 3 + len(STEPS))]
+    shown = [
+        Bar(text, number, f"{count(number)} ({rate(number, sums[0])})")
+        for text, number in zip(STEPS.values(), sums, strict=True)
+    ]
+    heads = ("campaign", *STEPS.values())
+    cells = [
+        (
+            label(row[2], f"campaign {row[1]}", marts.shown_workspace(row[0])),
+            count(row[3]),
+            *(rate(number, row[3]) for number in row[4:]),
+        )
+        for row in rows[:_CAMPAIGNS]
+    ]
+    note = "Journeys that began in these dates, and the share of them that reached each step."
+    if len(rows) > _CAMPAIGNS:
+        note += f" Below, the {_CAMPAIGNS} largest of {count(len(rows))} campaigns."
+    body = bars(shown) + table(heads, cells) if any(sums) else NOTHING
+    return Figure("Journeys through campaigns by step", "customerio__journey_funnel", note, body)
+
+
+def tests(marts: Marts) -> Figure:
+    """What variants of newsletters achieved."""
+    rows = marts.ask(_TESTS)
+    decided = rows[0][5] if rows else "clicked"
+    heads = ("variant", "sent", decided, "95 % interval", "winner")
+    shown, cells = [], []
+    for workspace, number, name, group, sent, _, won, share, low, high in rows[:_VARIANTS]:
+        newsletter = label(name, f"newsletter {number}", marts.shown_workspace(workspace))
+        text = f"{label(group, 'variant')} of {newsletter}"
+        interval = f"{percent(low)} to {percent(high)}"
+        cells.append((text, count(sent), percent(share), interval, "winner" if won else "no"))
+        if None not in {share, low, high}:
+            shown.append(Bar(text, share, percent(share), low, high))
+    note = (
+        f"Share of the deliveries sent that people {decided}, with its 95 % confidence interval, "
+        "of newsletters first sent in these dates."
+    )
+    if len(rows) > _VARIANTS:
+        note += f" The newest {_VARIANTS} of {count(len(rows))} variants."
+    body = intervals(shown, f"share {decided}") + table(heads, cells) if rows else NOTHING
+    return Figure(f"A/B tests of newsletters: share {decided}", "customerio__ab_tests", note, body)
+
+
+def segments(marts: Marts) -> Figure:
+    """How the largest segments grow."""
+    last: dict[tuple[object, ...], Point] = {}
+    names: dict[tuple[str, int], str] = {}
+    for workspace, number, name, day, people in marts.ask(_SEGMENTS):
+        text = label(name, f"segment {number}", marts.shown_workspace(workspace))
+        if text in names.values() and (workspace, number) not in names:
+            text = f"{text} ({number})"
+        text = names.setdefault((workspace, number), text)
+        bucket = marts.period.bucket(day)
+        last[text, bucket] = Point(bucket, text, people)
+    series = [*names.values()]
+    unit = marts.period.unit
+    note = f"People at the last count of each {unit}; the {len(COLORS)} largest segments."
+    body = lines([*last.values()], series, marts.period, "people") if series else NOTHING
+    title = f"People in the largest segments by {marts.period.unit}"
+    return Figure(title, "customerio__segment_growth", note, body)
+
+
+def consents(marts: Marts) -> Figure:
+    """What people agree to, now."""
+    rows = marts.ask(_CONSENTS)[:_TOPICS]
+    shown: list[Bar] = []
+    cells = []
+    for workspace, scope, subject, name, people, allowed in rows:
+        fallback = "all messages" if scope == "everything" else subject
+        text = label(name, fallback, marts.shown_workspace(workspace))
+        text = f"{text} ({subject})" if text in {bar.label for bar in shown} else text
+        share = int(allowed) / people
+        shown.append(Bar(text, share, percent(share)))
+        cells.append((text, count(people), count(int(allowed)), count(people - int(allowed))))
+    heads = ("topic", "people", "agree", "refuse")
+    note = (
+        "People who may get messages, of everyone whose choice is known; as of the last load, "
+        "whatever the dates."
+    )
+    body = bars(shown) + table(heads, cells) if rows else '<p class="none">Nothing was loaded.</p>'
+    return Figure("Share of people who agree, by topic", "customerio__consents", note, body)
+
+
+def loaded(marts: Marts) -> Figure:
+    """Whether everything was loaded."""
+    rows = marts.ask(_LOADED)
+    cells = [
+        (f"{int(year)}-{int(month):02}", *(count(int(number or 0)) for number in numbers))
+        for year, month, *numbers in rows[:_MONTHS]
+    ]
+    heads = ("month", "sent by Customer.io", "loaded", "missing")
+    note = (
+        "Deliveries sent. Missing are those that were not loaded, without a reason such as age; "
+        "'tap-customerio verify' names senders and days."
+    )
+    if len(rows) > _MONTHS:
+        note += f" The last {_MONTHS} of {count(len(rows))} months."
+    body = table(heads, cells) if rows else NOTHING
+    title = "Deliveries counted by Customer.io, and loaded, by month"
+    return Figure(title, "customerio__reconciliation", note, body)

@@ -1,0 +1,83 @@
+"""The dbt models of a warehouse, within the dates of a report."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_customerio import errors
+
+if TYPE_CHECKING:
+    from tap_customerio.commands.warehouse import Warehouse
+
+    Row = tuple[Any, ...]
+
+NEEDED = ("customerio__deliveries", "customerio__senders", "customerio__sender_daily")
+_MOST_DAYS = 100
+_MOST_WEEKS = 500
+_DAY = timedelta(days=1)
+_DAYS = "select min(day), max(day) from {schema}.customerio__sender_daily"
+_WORKSPACES = "select count(distinct workspace) from {schema}.customerio__senders"
+
+
+class Period(NamedTuple):
+    """The dates of a report; the end is exclusive."""
+
+    start: date
+    end: date
+
+    @property
+    def unit(self) -> str:
+        """The buckets in which there are at most about a hundred points in a line."""
+        days = (self.end - self.start).days
+        if days <= _MOST_DAYS:
+            return "day"
+        return "week" if days <= _MOST_WEEKS else "month"
+
+    def bucket(self, day: date) -> date:
+        """First day of the bucket that holds a day."""
+        if self.unit == "month":
+            return day.replace(day=1)
+        return day - timedelta(days=day.weekday()) if self.unit == "week" else day
+
+    def buckets(self) -> list[date]:
+        """All buckets, those without data too."""
+        days = (self.end - self.start).days
+        return sorted({self.bucket(self.start + number * _DAY) for number in range(days)})
+
+
+class Marts:
+    """Questions to the models."""
+
+    def __init__(
+        self, warehouse: Warehouse, start: date | None = None, end: date | None = None
+    ) -> None:
+        """Find the models, and the dates that are not given.
+
+        Raises:
+            TapError: When the models are not there.
+        """
+        self._warehouse = warehouse
+        self._models = warehouse.tables()
+        missing = [model for model in NEEDED if model not in self._models]
+        if missing:
+            raise errors.commands.no_models(warehouse.schema, missing)
+        [(first, last)] = warehouse.ask(_DAYS)
+        [(workspaces,)] = warehouse.ask(_WORKSPACES)
+        self._several = workspaces > 1
+        today = datetime.now(timezone.utc).date()
+        begin = start or min(first or today, (end or today) - _DAY)
+        self.period = Period(begin, end or max(last or today, begin) + _DAY)
+
+    def shown_workspace(self, workspace: str) -> str | None:
+        """The workspace's name, if there are several."""
+        return workspace if self._several else None
+
+    def has(self, model: str) -> bool:
+        """Whether a model was built."""
+        return model in self._models
+
+    def ask(self, query: str) -> list[Row]:
+        """Rows of a query, in which {start} and {end} stand for the dates."""
+        start, end = self.period
+        return self._warehouse.ask(query, start=start, end=end)

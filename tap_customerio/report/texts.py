@@ -1,0 +1,30 @@
+"""Numbers and names as the report writes them."""
+
+from __future__ import annotations
+
+from tap_customerio.streams.pii import mask
+
+_LONGEST = 80
+_NONE = "\N{EN DASH}"
+
+
+def count(number: int) -> str:
+    """With separators."""
+    return f"{number:,}"
+
+
+def percent(share: float | None) -> str:
+    """A share, or a dash if there is none."""
+    return _NONE if share is None else f"{max(share, 0):.1%}"
+
+
+def rate(part: int, whole: int) -> str:
+    """The share of a whole, or a dash if there is none."""
+    return percent(part / whole if whole else None)
+
+
+def label(name: str | None, fallback: str, workspace: str | None = None) -> str:
+    """A name that people gave, shortened and without e-mail addresses."""
+    text: str = mask("senders.title", name) or fallback
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return f"{workspace}: {text}" if workspace else text

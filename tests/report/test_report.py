@@ -1,0 +1,189 @@
+"""report: one page of figures from the models, on small hand-made tables."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import duckdb
+import pytest
+from report.marts_warehouse import Size, make_warehouse
+from terminal import typed
+
+from tap_customerio.report.marts import Period
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TITLES = {
+    "Deliveries sent, opened and clicked by day": "customerio__sender_daily",
+    "Senders by deliveries sent": "customerio__sender_daily",
+    "Journeys through campaigns by step": "customerio__journey_funnel",
+    "A/B tests of newsletters: share clicked": "customerio__ab_tests",
+    "Share of e-mails delivered by domain": "customerio__deliveries",
+    "People in the largest segments by day": "customerio__segment_growth",
+    "Share of people who agree, by topic": "customerio__consents",
+    "Deliveries counted by Customer.io, and loaded, by month": "customerio__reconciliation",
+}
+
+
+def write(folder: Path, url: str, *words: str) -> str:
+    """The page."""
+    path = folder / "report.html"
+    screen = typed("report", "--warehouse", url, "--output", str(path), *words)
+    assert screen.code == 0, screen.err
+    assert screen.out == f"Wrote {path}.\n"
+    return path.read_text(encoding="utf-8")
+
+
+def svgs(page: str) -> list[ET.Element]:
+    """Every drawing, parsed."""
+    return [ET.fromstring(text) for text in re.findall(r"<svg .*?</svg>", page, re.DOTALL)]
+
+
+def cells(page: str, first: str) -> list[str]:
+    """The cells of the row that begins so."""
+    [row] = [row for row in re.findall(r"<tr>(.*?)</tr>", page) if f'">{first}</td>' in row]
+    return re.findall(r"<td[^>]*>(.*?)</td>", row)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("report")
+    return write(folder, make_warehouse(folder / "a.duckdb"))
+
+
+def test_each_figure_has_a_title_and_says_where_it_comes_from(page: str) -> None:
+    figures = re.findall(r"<h2>(.*?)</h2>\n<p>.*? From <code>(\w+)</code>", page, re.DOTALL)
+    assert dict(figures) == TITLES
+
+
+def test_numbers_are_those_of_the_models(page: str) -> None:
+    assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page) == [
+        ("Deliveries sent", "40"),
+        ("Opened by people", "50.0%"),
+        ("Clicked by people", "0.0%"),
+        ("Deliveries not settled", "40"),
+    ]
+    assert "Deliveries created on 2026-03-01 and later are not settled" in page
+    sender = "Letter 1 of *** &lt;b&gt;"
+    numbers = ["400", "90.0%", "50.0%", "20.0%", "10.0%", "0.0%"]
+    assert cells(page, sender) == [sender, "newsletter", *numbers]
+    journeys = ["1,000", "80.0%", "60.0%", "20.0%", "40.0%", "10.0%", "5.0%"]
+    assert cells(page, "Onboarding") == ["Onboarding", *journeys]
+    assert ">1,000 (100.0%)</text>" in page
+    winner = "Short subject of Letter 1"
+    assert cells(page, winner) == [winner, "100", "12.3%", "10.0% to 15.0%", "winner"]
+    assert cells(page, "all messages") == ["all messages", "10", "8", "2"]
+    assert cells(page, "2026-03") == ["2026-03", "10,000", "9,900", "100"]
+    assert ">Segment 8</text>" in page
+    assert ">Segment 2</text>" not in page, "only the six largest"
+
+
+def test_a_page_needs_nothing_from_elsewhere_and_no_script(page: str) -> None:
+    assert "<script" not in page
+    addresses = set(re.findall(r"https?://[^\s\"<]+", page))
+    assert {url for url in addresses if not url.startswith("http://www.w3.org/")} == set()
+    assert not re.search(r"<(link|img|iframe)|@import|url\(", page)
+
+
+def test_drawings_are_whole_and_their_colors_have_a_dark_theme(page: str) -> None:
+    drawings = svgs(page)
+    assert len(drawings) >= 2 * 6
+    assert sum(drawing.get("data-size") == "small" for drawing in drawings) == 3
+    dark = page[page.index("prefers-color-scheme: dark") : page.index("</style>")]
+    assert "@media screen and (prefers-color-scheme: dark)" in page, "paper is white"
+    for name in ("fill", "stroke"):
+        used = {each.get(name) for drawing in drawings for each in drawing.iter()}
+        used -= {None, "none", "transparent"}
+        assert {color for color in used if f'[{name}="{color}"]' not in dark} == set()
+    ids = re.findall(r'\sid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_there_is_no_personal_data(page: str) -> None:
+    assert not re.search(r"[\w.-]+@[\w-]+\.\w+|person-\d|customer-\d|550", page)
+    assert "few.example" not in page, "a domain of one person"
+    assert cells(page, "1 other domains") == ["1 other domains", "1", "0.0%", "0.0%", "0.0%"]
+    assert cells(page, "many.example")[1] == "39"
+
+
+def test_dates_choose_and_the_end_is_exclusive(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    page = write(tmp_path, url, "--from", "2026-03-03", "--to", "2026-03-05")
+    assert "<p>2026-03-03 to 2026-03-04, days in UTC." in page
+    assert cells(page, "Letter 1 of *** &lt;b&gt;")[2] == "80"
+    assert cells(page, "Onboarding")[1] == "200"
+    assert cells(page, "2026-03") == ["2026-03", "2,000", "1,980", "20"]
+    assert ("Deliveries sent", "0") in re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    assert page.count("Nothing in these dates.") == 2, "tests and domains"
+
+
+def test_empty_models_make_a_page_that_says_so(tmp_path: Path) -> None:
+    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", None))
+    assert page.count("Nothing in these dates.") == 7
+    assert page.count("Nothing was loaded.") == 1
+    assert svgs(page) == []
+
+
+def test_one_day_is_drawn_as_points(tmp_path: Path) -> None:
+    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", Size(days=1)))
+    [first, *_] = svgs(page)
+    marks = [each for each in first.iter() if "mark-symbol role-mark" in each.get("class", "")]
+    assert [len(list(mark)) for mark in marks] == [3]
+
+
+def test_many_senders_and_years_stay_readable(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb", Size(days=3653, senders=2000))
+    page = write(tmp_path, url)
+    assert "Deliveries sent, opened and clicked by month" in page
+    assert "1,980 more senders sent 79,200 deliveries." in page
+    assert page.count('data-size="small"') == 12
+    assert len(page) < 600_000
+
+
+def test_months_weeks_and_days_hold_all_days() -> None:
+    for days, unit, number in ((100, "day", 100), (101, "week", 15), (501, "month", 17)):
+        start = date(2026, 1, 1)
+        period = Period(start, date.fromordinal(start.toordinal() + days))
+        assert (period.unit, len(period.buckets())) == (unit, number)
+        assert all(period.bucket(day) == day for day in period.buckets())
+
+
+def test_several_workspaces_are_told_apart(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        for table in ("senders", "sender_daily"):
+            name = f"analytics.customerio__{table}"
+            database.execute(
+                f"insert into {name} select * replace ('bora' as workspace) from {name}"
+            )
+    page = write(tmp_path, url)
+    assert cells(page, "acme: Letter 1 of *** &lt;b&gt;")[2] == "400"
+    assert cells(page, "bora: Letter 1 of *** &lt;b&gt;")[2] == "400"
+
+
+def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb", without="senders")
+    screen = typed("report", "--warehouse", url, "--output", str(tmp_path / "r.html"))
+    assert screen.code == 1
+    assert "Schema 'analytics' has no customerio__senders: build the models with 'dbt build'" in (
+        " ".join(screen.err.split())
+    )
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_model_that_was_switched_off_is_left_out(tmp_path: Path) -> None:
+    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", without="consents"))
+    assert "Not built, and left out: customerio__consents." in page
+    assert "people who agree" not in page
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb", None)
+    target = tmp_path / "none" / "report.html"
+    screen = typed("report", "--warehouse", url, "--output", str(target))
+    assert screen.code == 1
+    assert "with --output" in " ".join(screen.err.split())
