@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import errors
@@ -80,4 +81,10 @@ class Marts:
     def ask(self, query: str) -> list[Row]:
         """Rows of a query, in which {start} and {end} stand for the dates."""
         start, end = self.period
-        return self._warehouse.ask(query, start=start, end=end)
+        rows = self._warehouse.ask(query, start=start, end=end)
+        return [tuple(map(_plain, row)) for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """PostgreSQL adds up and divides whole numbers as decimals."""
+    return float(value) if isinstance(value, Decimal) else value
