@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tap_customerio.report.charts import COLORS, Bar, Point, bars, intervals, lines
 from tap_customerio.report.page import NOTHING, Figure, table
-from tap_customerio.report.texts import count, label, percent, rate
+from tap_customerio.report.texts import count, distinct, label, percent, rate
 
 if TYPE_CHECKING:
     from tap_customerio.report.marts import Marts
@@ -38,7 +38,7 @@ _JOURNEYS = """
 _TESTS = """
     select
         tests.workspace, tests.newsletter_id, tests.newsletter_name, tests.test_group, tests.sent,
-        tests.decided_by, tests.is_winner,
+        tests.decided_by, tests.is_winner, tests.group_id,
         case tests.decided_by when 'opened' then tests.open_rate
             when 'converted' then tests.conversion_rate else tests.click_rate end,
         case tests.decided_by when 'opened' then tests.open_rate_low
@@ -141,10 +141,12 @@ def tests(marts: Marts) -> Figure:
     rows = marts.ask(_TESTS)
     decided = rows[0][5] if rows else "clicked"
     heads = ("variant", "sent", decided, "95 % interval", "winner")
-    shown, cells = [], []
-    for workspace, number, name, group, sent, _, won, share, low, high in rows[:_VARIANTS]:
+    shown: list[Bar] = []
+    cells: list[tuple[str, ...]] = []
+    for workspace, number, name, group, sent, _, won, place, share, low, high in rows[:_VARIANTS]:
         newsletter = label(name, f"newsletter {number}", marts.shown_workspace(workspace))
         text = f"{label(group, 'variant')} of {newsletter}"
+        text = distinct(text, {cell[0] for cell in cells}, f"{number}, {place}")
         interval = f"{percent(low)} to {percent(high)}"
         cells.append((text, count(sent), percent(share), interval, "winner" if won else "no"))
         if None not in {share, low, high}:
@@ -165,9 +167,8 @@ def segments(marts: Marts) -> Figure:
     names: dict[tuple[str, int], str] = {}
     for workspace, number, name, day, people in marts.ask(_SEGMENTS):
         text = label(name, f"segment {number}", marts.shown_workspace(workspace))
-        if text in names.values() and (workspace, number) not in names:
-            text = f"{text} ({number})"
-        text = names.setdefault((workspace, number), text)
+        key = (workspace, number)
+        text = names.setdefault(key, distinct(text, names.values(), number))
         bucket = marts.period.bucket(day)
         last[text, bucket] = Point(bucket, text, people)
     series = [*names.values()]
@@ -182,11 +183,11 @@ def consents(marts: Marts) -> Figure:
     """What people agree to, now."""
     rows = marts.ask(_CONSENTS)[:_TOPICS]
     shown: list[Bar] = []
-    cells = []
+    cells: list[tuple[str, ...]] = []
     for workspace, scope, subject, name, people, allowed in rows:
         fallback = "all messages" if scope == "everything" else subject
         text = label(name, fallback, marts.shown_workspace(workspace))
-        text = f"{text} ({subject})" if text in {bar.label for bar in shown} else text
+        text = distinct(text, {cell[0] for cell in cells}, subject)
         share = int(allowed) / people
         shown.append(Bar(text, share, percent(share)))
         cells.append((text, count(people), count(int(allowed)), count(people - int(allowed))))

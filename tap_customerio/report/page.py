@@ -29,7 +29,8 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; }
 td { font-variant-numeric: tabular-nums; }
 th, td { text-align: right; vertical-align: top; padding: .3em .5em;
   border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
+th:first-child, td:first-child { text-align: left; min-width: 8em; }
+td:first-child { overflow-wrap: anywhere; }
 @media screen and (max-width: 719px) {
   svg[data-size=wide] { display: none; } svg[data-size=narrow] { display: block; }
   thead { position: absolute; left: -999em; }

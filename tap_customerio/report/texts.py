@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tap_customerio.streams.pii import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _LONGEST = 80
 _NONE = "\N{EN DASH}"
@@ -28,3 +33,8 @@ def label(name: str | None, fallback: str, workspace: str | None = None) -> str:
     text: str = mask("senders.title", name) or fallback
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     return f"{workspace}: {text}" if workspace else text
+
+
+def distinct(text: str, known: Collection[str], number: object) -> str:
+    """The text, with a number if another row has it: a chart draws equal labels as one."""
+    return f"{text} ({number})" if text in known else text

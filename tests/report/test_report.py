@@ -165,6 +165,22 @@ def test_several_workspaces_are_told_apart(tmp_path: Path) -> None:
     assert cells(page, "bora: Letter 1 of *** &lt;b&gt;")[2] == "400"
 
 
+def test_what_has_the_same_name_is_drawn_apart(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        for table, column in (
+            *(("ab_tests", "test_group"), ("segment_growth", "segment_name")),
+            ("consents", "subject_name"),
+        ):
+            database.execute(f"update analytics.customerio__{table} set {column} = 'Same'")
+    page = write(tmp_path, url)
+    assert "Same of Letter 1</td>" in page
+    assert "Same of Letter 1 (1, 2)</td>" in page
+    assert ">Same</text>" in page
+    assert page.count(">Same (7)</text>") == 2, "in both drawings"
+    assert "Same (topic_1)</td>" in page
+
+
 def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb", without="senders")
     screen = typed("report", "--warehouse", url, "--output", str(tmp_path / "r.html"))
