@@ -95,6 +95,11 @@ def _rows(size: Size) -> dict[str, list[tuple[Any, ...]]]:
         for day in (days if number == 1 else days[-1:])
         for day_of in ("sending", "event")
     ]
+    return found | _audience(days)
+
+
+def _audience(days: list[date]) -> dict[str, list[tuple[Any, ...]]]:
+    found: dict[str, list[tuple[Any, ...]]] = {}
     found["journey_funnel"] = [
         ("acme", 1, "Onboarding", day, 100, 80, 60, 20, 40, 10, 5) for day in days
     ]
