@@ -85,6 +85,7 @@ def test_an_unknown_command_is_no_traceback() -> None:
         ("starlette", ("demo",), "demo"),
         ("duckdb", ("demo", "--help"), "demo"),
         ("starlette", ("sandbox", "--port", "1"), "sandbox"),
+        ("vl_convert", ("report", "--warehouse", "duckdb:///a.duckdb"), "report"),
     ],
 )
 def test_a_command_without_its_extra_names_the_extra(
@@ -96,7 +97,7 @@ def test_a_command_without_its_extra_names_the_extra(
     assert "Traceback" not in answer.stderr
 
 
-def test_without_extras_all_but_the_sandbox_and_the_demo_work() -> None:
+def test_without_extras_all_but_the_sandbox_the_demo_and_the_report_work() -> None:
     extras = beyond_the_requirements()
     assert {"duckdb", "redis", "starlette"} <= extras
     answer = without(extras, "--help")
@@ -104,7 +105,7 @@ def test_without_extras_all_but_the_sandbox_and_the_demo_work() -> None:
     lines = {line.split()[0]: line for line in answer.stdout.splitlines() if line.strip()}
     assert {*COMMANDS} <= lines.keys()
     lacking = {name for name, line in lines.items() if "needs an extra" in line}
-    assert lacking == {"demo", "sandbox"}
+    assert lacking == {"demo", "report", "sandbox"}
     assert without(extras, "--discover").returncode == 0
     assert "unsubscribed" in without(extras, "fields", "unsub").stdout
 
