@@ -22,7 +22,6 @@ class Tables:
     """What a target holds that upserts by key, and heeds ACTIVATE_VERSION."""
 
     def __init__(self) -> None:
-        """Hold nothing."""
         self.rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
         self._keys: dict[str, list[str]] = {}
         self._versions: dict[str, dict[tuple[Any, ...], int]] = {}

@@ -47,7 +47,6 @@ class Watch:
     """A clock that a test sets."""
 
     def __init__(self) -> None:
-        """Somewhere."""
         self.now = 1000.0
 
     def monotonic(self) -> float:

@@ -46,7 +46,6 @@ class FuzzedApi(Api):
     """Answers with the contract's examples, changed here and there, the same way every time."""
 
     def __init__(self, seed: int) -> None:
-        """Let the seed decide what changes, and how much."""
         super().__init__(example=seed % 2)
         self._seed = seed
         self._rate = 2.0 ** -(1 + seed % 7)

@@ -27,7 +27,6 @@ class Watch:
     """A clock that a test sets, and by which threads wake up late."""
 
     def __init__(self) -> None:
-        """Nobody wakes up late."""
         self.now = 1024.0
         self.late: Iterator[float] = cycle([0.0])
 

@@ -12,7 +12,6 @@ class Clock:
     """Seconds by which the clocks of the API's machines may differ."""
 
     def __init__(self) -> None:
-        """The time is not known yet."""
         self._lock = threading.Lock()
         self.present: int | None = None
         """Unix seconds of the first answer: the end, exclusive, of all that the run reads."""

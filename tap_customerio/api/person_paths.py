@@ -21,7 +21,6 @@ class PersonPaths:
     """Paths below a person, by cio_id; remembers for each kind of path which spelling works."""
 
     def __init__(self) -> None:
-        """No spelling is known yet."""
         self._working: dict[str, str] = {}
 
     def read(self, what: str, cio_id: str, read: Callable[[str], T]) -> T:

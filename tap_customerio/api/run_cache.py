@@ -16,7 +16,6 @@ class RunCache:
     """Answers by question, and objects by class; for any number of threads."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self._lock = threading.RLock()
         self._answers: dict[str, Future[Any]] = {}
         self._objects: dict[type, object] = {}

@@ -24,7 +24,6 @@ class Listing(list[Any]):
     """Rows of a list; `moved` if it did not stand still, so that some may be missing."""
 
     def __init__(self, rows: Iterable[Any] = (), *, moved: bool = False) -> None:
-        """Hold the rows."""
         super().__init__(rows)
         self.moved = moved
 

@@ -125,7 +125,6 @@ class Bearer(requests.auth.AuthBase):
     """Sends the key; being `auth`, it also keeps requests from taking another from ~/.netrc."""
 
     def __init__(self, key: str) -> None:
-        """Remember the key."""
         self._key = key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -144,7 +143,6 @@ class Transport:
     """Seconds for a connection at most, which takes no longer where there is a server."""
 
     def __init__(self, settings: Settings, pace: RateLimiter, auth: requests.auth.AuthBase) -> None:
-        """Open nothing yet."""
         self._settings = settings
         self._pace = pace
         self._auth = auth

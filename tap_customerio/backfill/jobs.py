@@ -49,7 +49,6 @@ class JobsMeter:
     """The figures of all jobs, as they last reported them."""
 
     def __init__(self) -> None:
-        """Nothing has been reported."""
         self._requests: dict[int, int] = {}
         self._resume = 0.0
         self.ends: dict[str, int] = {}

@@ -21,7 +21,6 @@ class ProbingClient(Client):
     """
 
     def __init__(self, settings: Settings, reach: Window) -> None:
-        """Remember nothing yet."""
         super().__init__(settings)
         self.reach = reach
         self.sent: Counter[str] = Counter()

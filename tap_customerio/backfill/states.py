@@ -28,7 +28,6 @@ class StateFile:
     """One state, or all that a target has printed, a line each; the last whole one counts."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read or written yet."""
         self.path = path
 
     def read(self) -> State | None:

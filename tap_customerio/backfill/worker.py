@@ -32,7 +32,6 @@ class Reports:
     """Writes reports, from any thread; they are dropped once they cannot be read any more."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        """Write to this stream."""
         self._stream = stream
         self._lock = threading.Lock()
 
@@ -48,7 +47,6 @@ class LogReports(logging.Handler):
     """Reports the log, which the parent writes."""
 
     def __init__(self, reports: Reports) -> None:
-        """Report everything."""
         super().__init__()
         self._reports = reports
 
@@ -62,7 +60,6 @@ class ReportedProgress(Progress):
     """Reports each event, and the figures that a display shows beside it."""
 
     def __init__(self, run: SyncRun, reports: Reports) -> None:
-        """Report on this run."""
         super().__init__()
         self._meter = RunMeter(run)
         self._reports = reports

@@ -52,7 +52,6 @@ class Attempt:
     def __init__(
         self, context: dg.OpExecutionContext, workspace: Workspace, kept: StateStore
     ) -> None:
-        """Nothing runs yet."""
         self._context = context
         self._workspace = workspace
         self._kept = kept

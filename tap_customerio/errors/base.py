@@ -28,7 +28,6 @@ class RequestError(TapError):
     """One address cannot be read; others can."""
 
     def __init__(self, sentence: str, request: str, reason: str) -> None:
-        """Remember what was asked for, and in short what came of it."""
         super().__init__(sentence)
         self.request = request
         self._reason = reason
@@ -48,7 +47,6 @@ class NotFoundError(RequestError):
     """The API knows no such object (404): deleted, perhaps, since it was listed."""
 
     def __init__(self, request: str) -> None:
-        """Remember what was asked for."""
         super().__init__(
             f"The API knows nothing at {request} (404): it was deleted meanwhile, or api_url is "
             "wrong.",
@@ -65,7 +63,6 @@ class BadRequestError(RequestError):
     """The API does not take the question (400 and the like)."""
 
     def __init__(self, request: str, status: int) -> None:
-        """Remember the status."""
         super().__init__(
             f"The API refused {request} with status {status}: this tap does not expect that, "
             "please report it.",

@@ -60,7 +60,6 @@ class PersonalData:
     """What is held on the people of a request, and what of it could not be read."""
 
     def __init__(self, client: Client) -> None:
-        """Nothing is read yet."""
         self._client = client
         self._paths = person_paths(client)
         self.people: list[dict[str, Any]] = []

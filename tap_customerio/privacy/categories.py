@@ -77,7 +77,6 @@ class Shapes:
     """Counts the shapes of a field's values; keeps no value."""
 
     def __init__(self) -> None:
-        """Nothing has been seen."""
         self._seen = 0
         self._counts: dict[str, int] = {}
 

@@ -101,7 +101,6 @@ class Consents:
     """Reads and changes what people have opted out of."""
 
     def __init__(self, client: Client, track: Track) -> None:
-        """Nothing is read yet."""
         self._client, self._track = client, track
         self._paths = person_paths(client)
 

@@ -70,7 +70,6 @@ class Inventory:
     """Looks at a sample of everything, and counts; values are looked at and forgotten."""
 
     def __init__(self, client: Client, sample: int) -> None:
-        """Nothing has been looked at."""
         self._client, self._sample = client, sample
         self._of: Counter[str] = Counter()
         self._have: Counter[Place] = Counter()

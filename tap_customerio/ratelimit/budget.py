@@ -112,7 +112,6 @@ class Budget:
     """The budget of one process. Not safe for threads: its pace sees to that."""
 
     def __init__(self) -> None:
-        """Nobody has had a turn."""
         self.course = LimiterState()
 
     def now(self) -> float:
@@ -161,7 +160,6 @@ class FileBudget(Budget):
     """Shared by the processes of one host, by way of a file that one of them locks at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is written yet."""
         super().__init__()
         self._path = path
 

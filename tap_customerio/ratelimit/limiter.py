@@ -46,7 +46,6 @@ class RateLimiter:
     regain = 10.0
 
     def __init__(self, requests_per_second: float, budget: Budget | None = None) -> None:
-        """Start at full pace."""
         self._limit = requests_per_second * self.share
         self._count = min(max(1, int(requests_per_second)), KEPT)
         self._slack = max(self.late * self._count / self._limit, self.instant)

@@ -72,7 +72,6 @@ class CustomerioStream(SdkStream):
     has_time_range: ClassVar[bool] = False
 
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
-        """Nothing has been read yet."""
         super().__init__(tap, sync_run)
         self.proof = Proof(self)
         self.refresh = Refresh(self)

@@ -131,7 +131,6 @@ class Messages(CustomerioStream):
     )
 
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
-        """Remember nothing of windows that were split."""
         super().__init__(tap, sync_run)
         self._seams: dict[int, set[str]] = {}  # ids known of a window's last second, by its end
         self._rest: set[Window] = set()  # windows that are left of others, drafts being read

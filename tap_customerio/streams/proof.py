@@ -63,7 +63,6 @@ class Proof:
     """
 
     def __init__(self, stream: ProvableStream) -> None:
-        """Nothing has been read yet."""
         self._stream = stream
         self.rows = 0
         self._has_warned = False

@@ -36,7 +36,6 @@ class RecentSenders:
     """The senders of some deliveries, with the actions and contents that were sent."""
 
     def __init__(self) -> None:
-        """Know of no delivery."""
         self._parts: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def add(self, delivery: dict[str, Any]) -> None:

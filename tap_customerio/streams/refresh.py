@@ -87,7 +87,6 @@ class Refresh:
     """
 
     def __init__(self, stream: RefreshedStream) -> None:
-        """Assume a full read."""
         self._stream = stream
         self._full_at = 0
         self.is_partial = False

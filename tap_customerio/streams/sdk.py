@@ -42,7 +42,6 @@ class SdkStream(Stream):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
-        """Share the run with all other streams."""
         super().__init__(tap)
         self.tap = tap
         self.sync_run = sync_run

@@ -63,7 +63,6 @@ class ReadOutcome:
     """
 
     def __init__(self) -> None:
-        """Start complete."""
         self.failed = False
         self.slices = 0
         self.has_pages = False

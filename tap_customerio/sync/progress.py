@@ -23,7 +23,6 @@ class Progress:
     draws = False
 
     def __init__(self) -> None:
-        """Nothing has been read yet."""
         self.done: list[str] = []
 
     def __enter__(self) -> Self:
@@ -83,7 +82,6 @@ class RunMeter:
     """Those of one run."""
 
     def __init__(self, run: Run) -> None:
-        """Nothing is asked yet."""
         self._run = run
 
     @property
@@ -111,7 +109,6 @@ class Tally:
     """What has been done of one stream; of one that is read by windows, from when until when."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self.slices = 0
         self.rows = 0
         self.walked: Window | None = None

@@ -50,7 +50,6 @@ class Backfill:
     """Backfills of one sandbox, with a folder to work in."""
 
     def __init__(self, box: Sandbox, folder: Path) -> None:
-        """Nothing runs yet."""
         self.box = box
         self.folder = folder
         self.state = folder / "state.json"

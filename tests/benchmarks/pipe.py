@@ -49,7 +49,6 @@ class Remembered:
     """An app that answers the same request with the same bytes."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Start with nothing."""
         self._app = app
         self._answers: dict[tuple[object, ...], list[Message]] = {}
 

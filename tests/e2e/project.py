@@ -20,7 +20,6 @@ class Strangers(ThreadingHTTPServer):
     """Stands for Meltano's hub and its collector of statistics, and notes who calls."""
 
     def __init__(self) -> None:
-        """Listen on any port."""
         self.calls: list[str] = []
         super().__init__(("127.0.0.1", 0), Stranger)
         self.url = f"http://127.0.0.1:{self.server_port}"

@@ -65,7 +65,6 @@ class Hold:
     """Lets calls for messages wait until it is opened, and knows which months they are about."""
 
     def __init__(self, answering: ASGIApp) -> None:
-        """Closed at first."""
         self._answering = answering
         self.months: set[str] = set()
         self.opened = False

@@ -199,7 +199,6 @@ class Clock:
     """Time that passes when it is told to."""
 
     def __init__(self) -> None:
-        """Begin."""
         self.now = 1000.0
 
     def monotonic(self) -> float:

@@ -78,7 +78,6 @@ class Outage(logging.Handler):
     """Ends when the tap has said three times that it tries again."""
 
     def __init__(self, box: Sandbox) -> None:
-        """Watch the tap's log."""
         super().__init__()
         self.tries = 0
         self.box = box

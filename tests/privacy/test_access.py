@@ -27,7 +27,6 @@ class Words(HTMLParser):
     """The words of a page, and the tags it is made of."""
 
     def __init__(self, page: str) -> None:
-        """Read a page."""
         super().__init__()
         self.tags: set[str] = set()
         self.text = ""

@@ -23,7 +23,6 @@ class Outline(HTMLParser):
     """Headings, tables and attributes of a page."""
 
     def __init__(self, page: str) -> None:
-        """Read a page."""
         super().__init__()
         self.headings: list[int] = []
         self.found: list[tuple[str, dict[str, str | None]]] = []

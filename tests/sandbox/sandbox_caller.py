@@ -23,7 +23,6 @@ class Caller:
     """Calls of one sandbox over one connection."""
 
     def __init__(self, sandbox: Sandbox, session: requests.Session) -> None:
-        """Remember where to call."""
         self.sandbox = sandbox
         self.session = session
 

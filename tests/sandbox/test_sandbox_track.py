@@ -25,7 +25,6 @@ class Track:
     """Calls of a sandbox's Track API, and looks at its workspace."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        """Use the right keys."""
         self.sandbox = sandbox
         self.auth: Any = (sandbox.site_id, sandbox.track_api_key)
 

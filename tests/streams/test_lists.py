@@ -115,7 +115,6 @@ class Target:
     """Tables as any target keeps them that knows ACTIVATE_VERSION."""
 
     def __init__(self) -> None:
-        """Empty."""
         self.rows: dict[str, dict[Key, tuple[str, int | None]]] = defaultdict(dict)
         self.state: dict[str, Any] | None = None
 

@@ -39,7 +39,6 @@ class Backend:
     def __init__(
         self, workspace: Workspace, clock: Clock, behaviours: Behaviours, pair: TrackCredentials
     ) -> None:
-        """Set up the routes."""
         self._workspace = workspace
         self._clock = clock
         self._quirks = behaviours

@@ -76,7 +76,6 @@ class RateLimit:
     """So many calls in any second, not in each second of the clock."""
 
     def __init__(self, per_second: int | None) -> None:
-        """None allows any number."""
         self._per_second = per_second
         self._admitted: deque[float] = deque()
 

@@ -22,7 +22,6 @@ class PortError(Exception):
     """A port cannot be listened on."""
 
     def __init__(self, port: int, reason: str) -> None:
-        """Remember which, and why."""
         super().__init__(f"port {port}: {reason}")
         self.port = port
         self.reason = reason
@@ -32,7 +31,6 @@ class Hosts:
     """An ASGI application that has another one for every port."""
 
     def __init__(self, *apps: ASGIApp) -> None:
-        """Take the applications in the order of their ports."""
         self._apps = apps
         self._by_port: dict[int, ASGIApp] = {}
 

@@ -58,7 +58,6 @@ class Shifting:
     """An application around the routes that pages some lists itself."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Change nothing yet."""
         self._app = app
         self.shifts: list[Shift] = []
 

@@ -40,7 +40,6 @@ class Actions:
     """The steps of workflows; some speak several languages, with an action for each of them."""
 
     def __init__(self, dice: Rng, senders: Senders, edits: Edits, since: int) -> None:
-        """Remember who has them."""
         self._dice = dice
         self._senders = senders
         self._edits = edits

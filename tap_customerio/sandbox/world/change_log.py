@@ -9,7 +9,6 @@ class Edits:
     """When things were changed by hand; an edit counts from its moment on."""
 
     def __init__(self) -> None:
-        """Nothing has been touched."""
         self._at: dict[tuple[str, Key], list[int]] = {}
 
     def add(self, collection: str, key: Key, at: int) -> None:

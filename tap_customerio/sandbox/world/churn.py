@@ -32,7 +32,6 @@ class Churn:
     """Every day something happens to a share of the people."""
 
     def __init__(self, dice: Rng, people: People, rate: float) -> None:
-        """Remember to whom, and to what share of them every day."""
         self._dice = dice
         self._people = people
         self._lives = people.lives

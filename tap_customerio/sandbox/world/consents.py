@@ -34,7 +34,6 @@ class Consents:
     """Opt-outs, subscription preferences, and the lists of the e-mail provider."""
 
     def __init__(self, dice: Rng, people: People, since: int, turns: Turns) -> None:
-        """Remember whose consents they are."""
         self._dice = dice
         self._people = people
         self._since = since

@@ -23,7 +23,6 @@ class Contents:
     """What is inside the messages that have no actions."""
 
     def __init__(self, senders: Senders, edits: Edits) -> None:
-        """Remember who has them."""
         self._senders = senders
         self._edits = edits
 

@@ -42,7 +42,6 @@ class Deliveries:
     """Makes deliveries, and their rows as of some moment."""
 
     def __init__(self, dice: Rng, senders: Senders, people: People) -> None:
-        """Remember who sends to whom."""
         self._dice = dice
         self._senders = senders
         self._people = people

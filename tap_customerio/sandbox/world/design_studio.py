@@ -27,7 +27,6 @@ class Studio:
     """Assets and Design Studio: both have folders, emails, components and files lie in them."""
 
     def __init__(self, dice: Rng, edits: Edits, since: int) -> None:
-        """Remember when all was made."""
         self._dice = dice
         self._edits = edits
         self._since = since

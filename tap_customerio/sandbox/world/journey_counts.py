@@ -24,7 +24,6 @@ class Cohorts:
     """Up to eight journeys begin in each campaign on each day."""
 
     def __init__(self, dice: Rng, first_day: int) -> None:
-        """Nothing begins before the first day."""
         self._dice = dice
         self._first_day = first_day
 

@@ -29,7 +29,6 @@ class Objects:
     """A few types, as many objects of each but the last, which is switched off and has none."""
 
     def __init__(self, dice: Rng, people: People, since: int, turns: Turns, per_type: int) -> None:
-        """Settle how many there are."""
         self._dice = dice
         self._people = people
         self._since = since

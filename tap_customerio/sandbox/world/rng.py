@@ -24,7 +24,6 @@ class Rng:
     """A source of chance without state: the same question gets the same answer."""
 
     def __init__(self, seed: int) -> None:
-        """Remember the seed."""
         self._key = seed.to_bytes(8, "little", signed=True)
         self._deliveries = blake2b(digest_size=56, key=self._key)
 

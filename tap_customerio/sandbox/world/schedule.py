@@ -91,7 +91,6 @@ class Drafting:
     """Drafts that wait for somebody to send them: a population of their own."""
 
     def __init__(self, dice: Rng, per_day: int) -> None:
-        """Settle how many there are."""
         self._dice = dice
         self._per_day = per_day
 

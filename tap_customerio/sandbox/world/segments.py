@@ -23,7 +23,6 @@ class Segments:
     """The segments of the workspace; who is in them is for `People` to say."""
 
     def __init__(self, dice: Rng, edits: Edits, since: int) -> None:
-        """Remember when they were made."""
         self._dice = dice
         self._edits = edits
         self._since = since

@@ -51,7 +51,6 @@ class Senders:
         broadcasts: int,
         transactional: int,
     ) -> None:
-        """Settle who exists."""
         self._dice = dice
         self._since = since
         self._per_day = per_day

@@ -55,7 +55,6 @@ class Library:
     """The furniture of a workspace."""
 
     def __init__(self, dice: Rng, edits: Edits, since: int) -> None:
-        """Remember when all was made."""
         self._dice = dice
         self._edits = edits
         self._since = since
