@@ -74,7 +74,7 @@ class CustomerioCommand(SingerCommand, click.Group):
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; problems of a command are told without a log's dress."""
+        """Run; report command errors without the log prefix."""
         try:
             return super().invoke(ctx)
         except (errors.TapError, ConfigValidationError) as problem:

@@ -57,7 +57,7 @@ class TapCustomerio(Tap):
     """Whether a user at a terminal may want to see how far a sync has come."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """As any tap; what is written is written with an ear for signals."""
+        """Like any tap; writes check for pending signals."""
         if isinstance(catalog := options.get("catalog"), dict):
             options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)

@@ -107,7 +107,7 @@ def _account(api_url: str | None) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Record every stream anew, and the records it gives."""
+    """Record every stream again, and the records it gives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--api-url", help="Base address of a real account's App API.")
     arguments = parser.parse_args()

@@ -64,10 +64,10 @@ class Track(Client):
         return region, workspace
 
     def act(self, action: Action, kind: str, value: str) -> None:
-        """Delete, suppress or free whoever has an identifier; accepted also if nobody has it.
+        """Delete, suppress or free whoever has an identifier; accepted also if no one has it.
 
         Raises:
-            BadRequestError: When this kind identifies nobody in the workspace.
+            BadRequestError: When this kind identifies no one in the workspace.
             ValueError: When the identifier is empty; nothing is sent.
         """
         if not value:
@@ -76,7 +76,7 @@ class Track(Client):
             path = f"/api/v1/customers/cio_{quoted(value)}"
             method, path = ("DELETE", path) if action == "delete" else ("POST", f"{path}/{action}")
             self.fetch(method, path)
-        else:  # version 1 would guess the kind: an id with an @ would be somebody's address
+        else:  # version 1 would guess the kind: an id with an @ would be someone's address
             body = {"type": "person", "action": action, "identifiers": {kind: value}}
             self.fetch("POST", "/api/v2/entity", body=body)
 

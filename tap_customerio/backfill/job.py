@@ -29,7 +29,7 @@ class Job:
     """One backfill.
 
     Attributes:
-        config: The tap's configuration; its own range is of no account.
+        config: The tap's configuration; its own range is ignored.
         catalog: Which streams there are, and which of their fields are wanted.
         whole: The range, of which this is share `number` of `count`.
         named: The streams asked for; if none, all selected ones that have a time range.

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-customerio.backfill")
 
 _MOST_JOBS = 32
-_NOTHING_LEFT = "Nothing is left to read of this backfill; --restart begins anew."
+_NOTHING_LEFT = "Nothing is left to read of this backfill; --restart starts over."
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -76,7 +76,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Run N pipes into the target side by side, within one rate limit; not for targets that "
     "lock one file, such as DuckDB.",
 )
-@click.option("--restart", is_flag=True, help="Forget the state and begin anew.")
+@click.option("--restart", is_flag=True, help="Forget the state and start over.")
 @click.option("--shard", default="1/1", metavar="K/N", help="Read the K-th of N shares.")
 @click.option("--plan", "planning", is_flag=True, help="Only say what it would take.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")

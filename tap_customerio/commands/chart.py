@@ -37,7 +37,7 @@ _BETWEEN = 3
 
 
 def start_of(settings: Settings, present: int) -> str:
-    """Where a chart begins if nobody says: so that it has thirty buckets."""
+    """Where a chart begins if no one says: so that it has thirty buckets."""
     resolution, zone = settings.metrics_resolution, settings.zone
     running = bucket_start(present, resolution, zone)
     return rfc3339(bucket_after(running, resolution, zone, 1 - _BUCKETS))

@@ -112,7 +112,7 @@ def _check_clock(before: float, present: int, after: float) -> Finding:
 
 
 def _check_track(client: Glimpse, settings: Settings) -> Finding:
-    """Whose the Track API's credentials are; which workspace the App API key is of, nobody says."""
+    """Whose the Track API's credentials are; which workspace the App API key is of, no one says."""
     try:
         _, found = track.connect(settings, client)
     except errors.TapError as problem:

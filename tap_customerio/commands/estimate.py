@@ -56,7 +56,7 @@ class Costs:
         return round(known + beyond)
 
     def requests(self, stream: CustomerioStream, start: int) -> int:
-        """About how many a stream needs, if nobody has asked for its parents before."""
+        """About how many a stream needs, if no one has asked for its parents before."""
         if stream.name in PER_PERSON:
             return 1 + round(self.people * PER_PERSON[stream.name])
         if stream.name in PER_OBJECT:

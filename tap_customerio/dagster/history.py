@@ -55,7 +55,7 @@ def _read(
     else:  # streams without a time range, but a backfill wants one all the same
         workspace, window = key, dg.TimeWindow(months.start, months.start + dt.timedelta(1))
     names = sorted(asset.path[-1] for asset in context.selected_asset_keys)
-    # A retry has the same root; materialised again later, the partition is read anew.
+    # A retry has the same root; materialised again later, the partition is read again.
     root = context.run.root_run_id or context.run.run_id
     kept = StateStore.of(context.instance, f"{name}/{key}", root)
     if kept.state is not None:  # a retry may be of fewer streams

@@ -73,7 +73,7 @@ class Attempt:
         """Run to the end; `files` become options, as --state.
 
         Raises:
-            Failure: When this machine lacks the key or the target, or somebody terminates the run.
+            Failure: When this machine lacks the key or the target, or someone terminates the run.
         """
         target = shlex.split(self._workspace.target)
         try:
@@ -95,7 +95,7 @@ class Attempt:
                 )
                 self.codes = pipe.run(self._hear)
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-            # Dagster would otherwise try again what somebody has just terminated.
+            # Dagster would otherwise try again what someone has just terminated.
             raise dg.Failure(errors.dagster.TERMINATED, allow_retries=False) from None
         finally:
             self.seconds = time.monotonic() - begun

@@ -44,5 +44,5 @@ class StateStore:
         self.instance.daemon_cursor_storage.set_cursor_values({self.key: json.dumps(value)})
 
     def forget(self) -> None:
-        """Begin anew next time."""
+        """Start over next time."""
         self.instance.daemon_cursor_storage.set_cursor_values({self.key: ""})

@@ -30,7 +30,7 @@ _UNFINISHED = [
 class SyncConfig(dg.Config):
     """How a sync may differ from the others."""
 
-    restart: bool = Field(default=False, description="Forget the state, and begin anew.")
+    restart: bool = Field(default=False, description="Forget the state, and start over.")
 
 
 class _Described(TapCustomerio):
@@ -74,7 +74,7 @@ def _sync(
     *,
     restart: bool,
 ) -> Iterator[_Event]:
-    """Go on from the last sync, or begin anew, and tell what was read."""
+    """Go on from the last sync, or start over, and tell what was read."""
     kept = StateStore.of(context.instance, f"sync/{workspace.name}")
     first_try = context.run.parent_run_id is None and not context.retry_number
     if restart and first_try:

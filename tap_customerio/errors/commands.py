@@ -87,7 +87,7 @@ def unwritable(path: str, reason: str) -> TapError:
 
 
 def no_terminal(command: str) -> TapError:
-    """Questions nobody could answer."""
+    """Questions no one could answer."""
     return TapError(
         f"'{command}' asks questions: run it in a terminal, or write config.json yourself."
     )

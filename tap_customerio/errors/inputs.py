@@ -99,7 +99,7 @@ def bad_state() -> FatalError:
     """No Singer state, or one still wrapped in something else."""
     return FatalError(
         "The state has no object 'bookmarks': give the value of the last STATE message, or no "
-        "state at all to read everything anew."
+        "state at all to read everything again."
     )
 
 
@@ -107,7 +107,7 @@ def foreign_state(streams: list[str]) -> FatalError:
     """The state of another tap."""
     return FatalError(
         f"The state has bookmarks only of streams that this tap does not have "
-        f"({', '.join(streams[:5])}): give this tap's own state, or none to read everything anew."
+        f"({', '.join(streams[:5])}): give this tap's own state, or none to read everything again."
     )
 
 

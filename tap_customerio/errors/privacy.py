@@ -15,7 +15,7 @@ def odd_shape(what: str) -> InvalidShapeError:
 
 
 def no_identifier() -> TapError:
-    """Nobody in particular; never to be sent."""
+    """No one in particular; never to be sent."""
     return TapError("The identifier is empty: name the person by one that is not.")
 
 
@@ -81,7 +81,7 @@ def unstated_phone(cio_id: str) -> TapError:
 
 
 def taken(path: str) -> TapError:
-    """A folder that holds something of somebody else's, or of another request."""
+    """A folder that holds something of someone else's, or of another request."""
     return TapError(
         f"{path} holds something else: name a new or empty folder with --output, or that of the "
         "very same command to go on with it."
@@ -102,9 +102,9 @@ def unreadable_input(path: str, reason: str) -> TapError:
 
 
 def unconfirmed() -> TapError:
-    """Nobody there to ask."""
+    """No one there to ask."""
     return TapError(
-        "Nobody can be asked whether to erase, as this is no terminal: look at what --dry-run "
+        "No one can be asked whether to erase, as this is no terminal: look at what --dry-run "
         "shows, and add --yes."
     )
 

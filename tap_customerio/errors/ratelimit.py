@@ -33,7 +33,7 @@ def odd_redis(place: str, option: str | None = None) -> FatalError:
 
 
 def no_redis(place: str, reason: str, seconds: float) -> FatalError:
-    """Without it nobody knows how many requests the others send."""
+    """Without it no one knows how many requests the others send."""
     return FatalError(
         f"The Redis of rate_limit_url at {place} cannot be used ({reason}), tried for up to "
         f"{seconds:.0f} seconds: start it, or correct the setting, and run again to go on from "

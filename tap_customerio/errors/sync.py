@@ -78,7 +78,7 @@ def incomplete(streams: list[str]) -> TapError:
 
 
 def target_gone() -> FatalError:
-    """Nobody reads what the tap writes any more."""
+    """No one reads what the tap writes any more."""
     return FatalError(
         "The target stopped reading: its own log says why. Run again with the last state it wrote."
     )

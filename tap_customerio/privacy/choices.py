@@ -19,7 +19,7 @@ ALL, EMAIL, TOPIC = "everything", "email", "topic"
 CHANNELS = ("sms", "whatsapp")
 PREFERENCES = "cio_subscription_preferences"
 UNLISTED = (
-    "Senders of text messages that nobody has opted out of are listed by no API: name each with "
+    "Senders of text messages that no one has opted out of are listed by no API: name each with "
     "--from sms:SENDER or --from whatsapp:SENDER."
 )
 
@@ -105,7 +105,7 @@ class Consents:
         self._paths = person_paths(client)
 
     def read(self, cio_id: str, choices: Iterable[Choice]) -> dict[Choice, bool | None] | None:
-        """Whether a person is contacted, by choice; None if unknown, and of nobody for all.
+        """Whether a person is contacted, by choice; None if unknown, and of no one for all.
 
         Raises:
             TapError: When the person's profile or opt-outs cannot be read.

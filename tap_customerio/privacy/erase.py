@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tap_customerio.privacy.identity import Request
 
 BACK = (
-    "Gone, but somebody new has an identifier of theirs: an event or import made them anew, or "
+    "Gone, but someone new has an identifier of theirs: an event or import made them again, or "
     "they were merged into another person. Stop what sends them, and run the same command again."
 )
 SLOW = "Accepted, but still there when the time to wait was over. Run the same command again."
@@ -71,7 +71,7 @@ class Eraser:
         key: bytes,
         wait: float,
     ) -> None:
-        """Erase nobody yet; `wait` is how many seconds to look for at most."""
+        """Erase no one yet; `wait` is how many seconds to look for at most."""
         self._client, self._track, self._account = client, track, account
         self._action: Action = action
         self._key = key
@@ -105,7 +105,7 @@ class Eraser:
         """Erase everybody found, and leave evidence in the folder, whatever happens.
 
         Raises:
-            TapError: When evidence cannot be written; nobody else is erased then.
+            TapError: When evidence cannot be written; no one else is erased then.
         """
         case = Case(folder, match, self._key, self._heading(match.request))
         for person in match.people:
@@ -196,12 +196,12 @@ class Eraser:
         for kind, value in person.identifiers.items():
             if look_up(
                 self._client, kind, value, must_state=False
-            ):  # somebody has it who was not to be erased
-                case.block(person, kind, "no: somebody else has it")
+            ):  # someone has it who was not to be erased
+                case.block(person, kind, "no: someone else has it")
                 continue
             try:
                 self._track.act("suppress", kind, value)
             except errors.BadRequestError:
-                case.block(person, kind, "no: it identifies nobody here")
+                case.block(person, kind, "no: it identifies no one here")
             else:
                 case.block(person, kind, "yes")

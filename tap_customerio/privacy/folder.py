@@ -19,7 +19,7 @@ PURPOSE = "run.json"
 
 
 class Folder:
-    """A folder for what is found and done; nobody but its owner may look into it."""
+    """A folder for what is found and done; no one but its owner may look into it."""
 
     def __init__(self, path: Path) -> None:
         """Name a folder; it is made when something is written."""

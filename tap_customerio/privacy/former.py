@@ -87,7 +87,7 @@ def _activities(client: Client, cio_id: str) -> list[dict[str, Any]]:
 
 
 def _has_another(client: Client, named: Named, meant: set[str]) -> bool:
-    """Whether someone else has an identifier today; a kind that identifies nobody counts as not."""
+    """Whether someone else has an identifier today; a kind that identifies no one counts as not."""
     kind, value = named
     try:
         if kind == "cio_id":

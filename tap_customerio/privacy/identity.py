@@ -28,7 +28,7 @@ _SEPARATORS = str.maketrans("", "", " ()-./")
 
 
 class Request(NamedTuple):
-    """The identifier somebody asked about."""
+    """The identifier someone asked about."""
 
     kind: str
     value: str
@@ -111,7 +111,7 @@ def resolve(client: Client, request: Request) -> Match:
     """Ask the App API who is meant.
 
     Raises:
-        TapError: When it does not look people up by this kind, or answers with somebody else.
+        TapError: When it does not look people up by this kind, or answers with someone else.
     """
     people = look_up(client, *request)
     found = {person.cio_id for person in people}
@@ -142,7 +142,7 @@ def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -
     if "" in people:
         raise errors.privacy.another_person(kind)
     unclear = [cio_id for cio_id, row in people.items() if not row.get(kind)]
-    if kind == "email" and unclear:  # where addresses identify nobody, answers leave them out
+    if kind == "email" and unclear:  # where addresses identify no one, answers leave them out
         people |= {str(row.get("cio_id")): row for row in map(stated, profiles(client, unclear))}
     for cio_id, row in people.items():
         if must_state or row.get(kind):
@@ -179,7 +179,7 @@ def profiles(client: Client, ids: Sequence[str], kind: str = "cio_id") -> list[d
     """The profiles of those who are there.
 
     Raises:
-        TapError: When this kind identifies nobody in the workspace.
+        TapError: When this kind identifies no one in the workspace.
     """
     found: list[dict[str, Any]] = []
     for first in range(0, len(ids), _MOST):

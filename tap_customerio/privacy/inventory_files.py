@@ -25,7 +25,7 @@ COLUMNS = (
 CAVEATS = (
     "Categories are guesses by names and shapes of values: correct them in inventory.csv.",
     "Name the corrected file with --categories in later runs.",
-    "Shares are of a sample. A field that nobody in the sample has is missing here.",
+    "Shares are of a sample. A field that no one in the sample has is missing here.",
     "Values were looked at, and none of them is kept.",
     "Texts of messages, snippets and collections may hold personal data, too; they are not listed.",
 )

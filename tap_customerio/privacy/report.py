@@ -44,7 +44,7 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
     `also` are identifiers, by kind, that the people are known to have had before.
 
     Raises:
-        TapError: When nobody can be looked up, or nothing can be written.
+        TapError: When no one can be looked up, or nothing can be written.
     """
     started = now()
     match = resolve(client, request)

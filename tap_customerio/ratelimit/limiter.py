@@ -33,7 +33,7 @@ class RateLimiter:
     eleventh request leaves 1.025 s after the first at the earliest, however late threads wake up:
     requests may lose 25 ms on the way before the server sees eleven in a rolling second. A 429
     means that others share the limit: the pace falls by a quarter, comes back to where that
-    happened within `regain` seconds, dwells there, and goes on ever faster as long as nobody minds
+    happened within `regain` seconds, dwells there, and goes on ever faster as long as no one minds
     (the cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
     """
 
@@ -137,7 +137,7 @@ class RateLimiter:
     def _delay(self, ticket: Ticket) -> float | None:
         """Seconds until the turn of whoever is first; one that is missed is given back.
 
-        None if somebody else is first.
+        None if someone else is first.
         """
         if self._waiting[0] != ticket:
             return None

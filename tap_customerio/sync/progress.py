@@ -18,7 +18,7 @@ logger = logging.getLogger("tap-customerio.progress")
 
 
 class Progress:
-    """Is told how far a run has come, never more often than once a page; keeps it to itself."""
+    """Follow a run, at most once a page; show nothing."""
 
     draws = False
 
@@ -140,7 +140,7 @@ class LogProgress(Progress):
         self._requests = 0
 
     def begin(self, stream: str) -> None:
-        """Count anew."""
+        """Count again."""
         self._tallies[stream] = Tally()
 
     def page(self, stream: str, rows: int) -> None:

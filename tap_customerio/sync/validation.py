@@ -155,7 +155,7 @@ def checked_state(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     """The same state.
 
     Raises:
-        TapError: When reading on from it is not possible: starting anew must be the user's choice.
+        TapError: When reading on from it is not possible: starting again must be the user's choice.
     """
     if file is None:
         return None

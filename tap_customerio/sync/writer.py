@@ -71,7 +71,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         """Write one line, in one piece, sooner or later.
 
         Raises:
-            TapError: When nobody reads any more, or there is no room.
+            TapError: When no one reads any more, or there is no room.
             SystemExit: From `watch`, when the run is to stop.
         """
         self._encode_records()

@@ -123,7 +123,7 @@ def test_a_rehearsal_shows_everything_and_changes_nothing(desk: Desk) -> None:
     screen = desk.ask("erase", "--dry-run", "--email", names["email"])
     assert screen.code == 0
     assert names["cio_id"] in screen.out
-    assert "Nobody was erased" in screen.out
+    assert "No one was erased" in screen.out
     assert acts(desk) == []
     assert not (desk.folder / "out" / "evidence.json").exists()
     assert desk.ask("erase", "--dry-run", "--email", "nobody@example.com", to="other").code == 4
@@ -161,7 +161,7 @@ def test_an_address_that_somebody_else_has_is_not_blocked(open_desk: Callable[..
     assert f"not included, only alike: cio_id {father}" in screen.out
     assert (desk.has(mother), desk.has(father)) == (False, True)
     told = {i["type"]: i["blocked"] for i in desk.read("evidence.json")["people"][0]["identifiers"]}
-    assert told == {"id": "yes", "email": "no: somebody else has it"}
+    assert told == {"id": "yes", "email": "no: someone else has it"}
 
 
 def test_people_merged_while_somebody_thinks_are_not_taken_for_erased(
@@ -246,7 +246,7 @@ def test_people_made_anew_by_a_late_event_are_told(open_desk: Callable[..., Desk
     names = desk.known()
     screen = desk.erase("--id", names["id"], "--mode", "delete")
     assert screen.code == 3
-    assert "somebody new has an identifier of theirs" in screen.out
+    assert "someone new has an identifier of theirs" in screen.out
     assert not desk.has(names["cio_id"])
     before = desk.register.identify({"id": names["id"]}, at=NOW)
     screen = desk.erase("--id", names["id"], "--mode", "delete")
@@ -412,7 +412,7 @@ def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
     assert screen.code == 3
     [person] = desk.read("evidence.json")["people"]
     assert person["outcome"] == "accepted_unverified"
-    assert "somebody new has an identifier of theirs" in person["reason"]
+    assert "someone new has an identifier of theirs" in person["reason"]
     assert blocked(desk) == {None}
 
 

@@ -16,7 +16,7 @@ def privacy() -> None:
     """Answer people who ask what is held on them, or who want to be erased.
 
     Exit codes: 0 done, 1 something failed or was refused, 3 not everything could be read or seen
-    to be gone, 4 nobody found. Of many requests the worst counts: 1 before 3 before 4.
+    to be gone, 4 no one found. Of many requests the worst counts: 1 before 3 before 4.
 
     Example: tap-customerio privacy access --email ada@example.com --output ada
     """

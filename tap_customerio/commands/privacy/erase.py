@@ -54,8 +54,8 @@ NO_SQL = (
     show_default=True,
     help="suppress: erase, and block the identifiers from coming back; delete: erase only.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
-@click.option("--dry-run", is_flag=True, help="Show who would be erased, and erase nobody.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where no one can be asked.")
+@click.option("--dry-run", is_flag=True, help="Show who would be erased, and erase no one.")
 @wait_option
 @workspace_option
 @click.option(
@@ -92,7 +92,7 @@ def erase(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Erase a person, and look whether they are gone.
 
-    The folder gets evidence.json, which names nobody. Needs site_id and track_api_key.
+    The folder gets evidence.json, which names no one. Needs site_id and track_api_key.
 
     Example: tap-customerio privacy erase --email ada@example.com --output ada --dry-run
     """
@@ -179,7 +179,7 @@ def _rehearse(
     for match in matches.values():
         script.add(match)
     found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]
-    job.say("Nobody was erased: this is a dry run.")
+    job.say("No one was erased: this is a dry run.")
     click.get_current_context().exit(EXIT_CODES[worst([*found, *(FAILED for _ in failures)])])
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def _opting(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that both have."""
     dry = click.option("--dry-run", is_flag=True, help="Show who is meant, and change nothing.")
-    yes = click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+    yes = click.option("--yes", is_flag=True, help="Do not ask; needed where no one can be asked.")
     for option in (workspace_option, wait_option, dry, yes):
         command = option(command)
     return command
@@ -51,7 +51,7 @@ def _opting(command: Callable[..., None]) -> Callable[..., None]:
 def opt_out(*, words: Sequence[str], **rest: Any) -> None:
     """Stop messages to a person, and read back whether they are stopped.
 
-    The folder gets evidence.json, which names nobody. Needs site_id and track_api_key.
+    The folder gets evidence.json, which names no one. Needs site_id and track_api_key.
 
     Example: tap-customerio privacy opt-out --email ada@example.com --from topic:2 --output ada
     """

@@ -1,4 +1,4 @@
-"""Habits of the live API that nobody has been able to see."""
+"""Habits of the live API that no one has been able to see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Behaviours:
-    """What nobody knows about the live API, to be tried both ways.
+    """What no one knows about the live API, to be tried both ways.
 
     Attributes:
         aligned_buckets: Version 2 cuts at hours, days, weeks and months of the calendar in `tz`;
@@ -19,9 +19,9 @@ class Behaviours:
             is named.
         hides_deleted: The log leaves out what is about deleted people unless `deleted` is true.
         listing_lag: Deliveries appear in lists up to so many seconds after their creation.
-        erasure_takes: It takes so many seconds until somebody erased is gone from the App API.
+        erasure_takes: It takes so many seconds until someone erased is gone from the App API.
         changes_take: It takes so many seconds until a changed attribute or opt-out can be read.
-        blocks_by_cio_id: Suppressing somebody by cio_id blocks their other identifiers as well.
+        blocks_by_cio_id: Suppressing someone by cio_id blocks their other identifiers as well.
         prefixed_paths: Paths of people take cio_ids only with their prefix, `cio_`.
         without: Paths, or patterns with `*`, that the key has no permission for: 403.
         lacking: Paths, or patterns with `*`, that are no part of the account's plan: 404.

@@ -48,7 +48,7 @@ class Exchange:
     """The right answers to earlier pages of the same list, from the first on."""
     clock: Clock
     patience: float
-    """Seconds that nobody waits for an answer."""
+    """Seconds that no one waits for an answer."""
 
     async def give(self, response: Response) -> None:
         """Answer."""

@@ -134,7 +134,7 @@ class Actions:
 
 
 def _parent_key(collection: str, sender: int) -> str:
-    """Broadcasts are known by either key, and nobody has seen which."""
+    """Broadcasts are known by either key, and no one has seen which."""
     return "broadcast_id" if collection == "broadcasts" and sender % 2 else "campaign_id"
 
 

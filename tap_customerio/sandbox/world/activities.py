@@ -26,7 +26,7 @@ LATEST = 20 * HOUR
 
 SOON = HOUR // 2
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_GONE = 4_000  # of 65,536: about 6 % concern somebody who was deleted
+_GONE = 4_000  # of 65,536: about 6 % concern someone who was deleted
 _PAGES = ("https://www.example.org/", "https://www.example.org/pricing?ref=a%26b")
 _EVENTS = ("order_placed", "login", "trial_started", "größe gewählt")
 _SEEN_AGAIN = frozenset({"opened", "clicked"})
@@ -93,7 +93,7 @@ class Activities:
             yield high - place, self._row(day, code, now)
 
     def forget(self, day: int) -> None:
-        """Look again at what arrived on a day, and count anew from there."""
+        """Look again at what arrived on a day, and count again from there."""
         self._schedule.forget(day)
 
     def _made_up(self, day: int) -> int:
@@ -109,7 +109,7 @@ class Activities:
         return {"id": _ulid(arrived, words), **row, **self._forgotten(row, now)}
 
     def _forgotten(self, row: Row, now: float) -> Row:
-        """What is left of the names of somebody who has gone since."""
+        """What is left of the names of someone who has gone since."""
         if row["customer_identifiers"] is None:
             return {}
         cio_id: str = row["customer_identifiers"]["cio_id"]
@@ -150,7 +150,7 @@ class Activities:
         return row | self._whom(arrived, words) | {"data": payload}
 
     def _page(self, arrived: int, words: Words) -> Row:
-        """A page view, which nobody may be known to have had."""
+        """A page view, which no one may be known to have had."""
         whom = self._who(None, arrived) if words[8] % 4 == 0 else self._whom(arrived, words)
         url = _PAGES[words[9] % 2]
         row = {"type": "page", "url": url, "timestamp": _happened(arrived, words)}
@@ -175,14 +175,14 @@ class Activities:
         return row | self._who(None, arrived) | {"data": data}
 
     def _whom(self, arrived: int, words: Words, *, with_id: bool = False) -> Row:
-        """Somebody, maybe somebody who was deleted since."""
+        """Someone, maybe someone who was deleted since."""
         if words[4] < _GONE and not self._is_true:
             return _gone(_dead(words))
         number = self._people.someone(words[1] << 16 | words[2], words[3], arrived)
         return self._who(number, arrived, with_id=with_id)
 
     def _who(self, number: int | None, at: int, *, with_id: bool = False) -> Row:
-        """A person, or nobody; identifiers leave the own id out, unless something changed it."""
+        """A person, or no one; identifiers leave the own id out, unless something changed it."""
         if number is None:
             return NOBODY
         name = self._people.name(number, at)
@@ -209,7 +209,7 @@ def _gone(cio_id: str) -> Row:
 
 
 def _dead(words: Words) -> str:
-    """Somebody who was gone before the workspace began."""
+    """Someone who was gone before the workspace began."""
     return f"dead{words[5]:04x}"
 
 

@@ -1,4 +1,4 @@
-"""Changes that somebody makes to what the workspace made up."""
+"""Changes that someone makes to what the workspace made up."""
 
 from __future__ import annotations
 

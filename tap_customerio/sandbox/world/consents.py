@@ -135,7 +135,7 @@ class Consents:
         return sorted(filter(None, rows), key=lambda row: str(row["email"]))
 
     def _suppression(self, kind: str, place: int, now: float) -> Row | None:
-        """The address at a place of a list: others follow the first one, or nobody for a while."""
+        """The address at a place of a list: others follow the first one, or no one for a while."""
         phase = self._dice.throw("suppression", kind, place)[2]
         turn = self._turns.turn(now, phase)
         if not turn:
@@ -148,7 +148,7 @@ class Consents:
         return self._refused(kind, place + turn * SUPPRESSED[kind], self._turns.began(turn, phase))
 
     def _refused(self, kind: str, place: int, created: int) -> Row:
-        # Other workspaces that share the domain contribute addresses that nobody here has.
+        # Other workspaces that share the domain contribute addresses that no one here has.
         is_ours = place % 3 > 0 and self._people.is_there(place, max(created, self._since))
         first_name = FIRST_NAMES[self._dice.throw("suppression", kind, place)[0] % 20]
         email = (

@@ -97,7 +97,7 @@ class Ledger:
         self._lock = Lock()
 
     def forget(self) -> None:
-        """Count every day anew."""
+        """Count every day again."""
         with self._lock:
             self._days.clear()
 
@@ -107,7 +107,7 @@ class Ledger:
         """Counts per bucket between neighbouring `edges`, for every name."""
         buckets = len(edges) - 1
         series = {name: [0] * buckets for name in names}
-        # A slot with an edge inside it cannot be added as a whole: its deliveries are counted anew.
+        # A slot with an edge inside it cannot be added as a whole: they are counted again.
         ragged = {edge - edge % SLOT for edge in edges if edge % SLOT}
         for start, name, count in self._entries(subject, edges, now):
             bucket = bisect_right(edges, start) - 1

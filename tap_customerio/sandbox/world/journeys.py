@@ -87,7 +87,7 @@ def whatsapp(created: int, words: Words) -> Journey:
 
 
 def webhook(created: int, words: Words) -> Journey:
-    """A call to somebody's server, tried again before it is given up."""
+    """A call to someone's server, tried again before it is given up."""
     attempted = created + words[5] % 4
     if not happens(words[4], 7):
         return [("attempted", attempted), ("sent", attempted + words[6] % 3)], None

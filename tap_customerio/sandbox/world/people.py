@@ -40,7 +40,7 @@ PLATFORMS = ("ios", "android")
 PREFIXES = ("30e0", "3000", "a3f4", "0300", "1e05", "b7c2", "00e1", "7d10")
 
 SHARES = {segment: 1 << 17 - segment for segment in range(1, 9)} | {9: 0, 10: 1 << 14}
-"""How many of 65,536 people are in a segment: all, half, a quarter …, nobody, and a quarter."""
+"""How many of 65,536 people are in a segment: all, half, a quarter …, no one, and a quarter."""
 
 _CORE_BEGAN = 1_546_300_800  # 2019-01-01
 _CORE_YEARS = 4 * 365 * DAY
@@ -138,7 +138,7 @@ class People:
         return self._instead(pick % self._at_start, created)
 
     def _instead(self, number: int, now: int) -> int | None:
-        """The person, or somebody else in place of one who is gone."""
+        """The person, or someone else in place of one who is gone."""
         for attempt in range(8):
             if not self.lives.is_over(number, now):
                 return number
@@ -169,7 +169,7 @@ class People:
         return min(began, self._first_day * DAY)
 
     def add(self, attributes: Row, at: int) -> int:
-        """Let somebody arrive of whom nothing else is known, and give their number."""
+        """Let someone arrive of whom nothing else is known, and give their number."""
         self._added.append((at, attributes))
         return ADDED + len(self._added) - 1
 
@@ -260,7 +260,7 @@ class People:
         return attributes
 
     def _draw(self, segment: int, number: int, turn: int) -> bool:
-        """Whether somebody is in a segment, decided for the first or another time."""
+        """Whether someone is in a segment, decided for the first or another time."""
         about = (segment, number, turn) if turn else (segment, number)
         return self._dice.throw("member", *about)[0] < SHARES[segment]
 
@@ -319,7 +319,7 @@ def has_email(number: int) -> bool:
 
 
 def phone(number: int) -> str:
-    """A telephone number nobody has."""
+    """A telephone number no one has."""
     return f"+1555{number % 10_000_000:07d}"
 
 

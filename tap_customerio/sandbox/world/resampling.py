@@ -1,4 +1,4 @@
-"""How often things are decided anew."""
+"""How often things are decided again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tap_customerio.sandbox.world.rng import DAY
 
 
 class Turns:
-    """How often small things, such as a place in a segment, have been decided anew by some time.
+    """How often small things, such as a place in a segment, have been decided again by some time.
 
     Each is decided once in `1 / rate` days, at a moment of its own.
     """

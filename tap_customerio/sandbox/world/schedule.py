@@ -88,7 +88,7 @@ class Sending:
 
 
 class Drafting:
-    """Drafts that wait for somebody to send them: a population of their own."""
+    """Drafts that wait for someone to send them: a population of their own."""
 
     def __init__(self, dice: Rng, per_day: int) -> None:
         self._dice = dice
@@ -144,7 +144,7 @@ class Schedule:
             day += -1 if newest_first else 1
 
     def forget(self, day: int) -> None:
-        """Count anew from this day on."""
+        """Count again from this day on."""
         with self._lock:
             del self._ranks[max(day - self._first_day, 0) + 1 :]
         self._codes.cache_clear()

@@ -37,12 +37,12 @@ class Workspace(Records):
 
     `churn` is the share of the people to whom something happens every day: an attribute or device
     changes, they are deleted, or merged into another; as many join. Once in `1 / churn` days it is
-    decided anew whether a person is in a segment or opted out, who is related to an object, and
+    decided again whether a person is in a segment or opted out, who is related to an object, and
     which address takes a place of a provider's list. `register` does such things by hand. What
     happens to people is in the log up to `log_lag` seconds later.
 
     `identified_by` names what identifies people besides their cio_id: "id", and maybe "email" and
-    "phone". `late_event` is how many seconds after a deletion an app's event makes the person anew.
+    "phone". `late_event` is the seconds after a deletion when an app's event restores them.
     `siblings` are the ids of the other workspaces of the account.
     """
 
@@ -229,7 +229,7 @@ class Workspace(Records):
         return {name: counts[0] for name, counts in series.items()}
 
     def _forget(self, day: int) -> None:
-        """Look again at what depends on people: somebody has changed them by hand."""
+        """Look again at what depends on people: someone has changed them by hand."""
         self.log.forget(day)
         self.ledger.forget()
 

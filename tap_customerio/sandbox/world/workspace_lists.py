@@ -1,4 +1,4 @@
-"""What a workspace keeps beside people and messages: mostly lists that somebody wrote by hand."""
+"""What a workspace keeps beside people and messages: mostly lists that someone wrote by hand."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _activity_filter(ask: Ask, cio_id: str | None, *, of_everybody: bool) -> Cal
 
 
 def _is_gone(row: Row) -> bool:
-    """Whether an entry is about somebody who was deleted, of whom only the permanent id is left."""
+    """Whether an entry is about someone who was deleted, of whom only the permanent id is left."""
     return (row["customer_identifiers"] or {}).keys() == {"cio_id"}
 
 
@@ -82,7 +82,7 @@ def _names(row: Row) -> set[str | None]:
 
 
 def _cio_id(ask: Ask, text: str) -> str | None:
-    """The person asked for; here a cio_id must have a prefix, and may be of somebody deleted."""
+    """The person asked for; here a cio_id must have a prefix, and may be of someone deleted."""
     kind = ask.one_of("id_type", ask.workspace.directory.kinds) or "id"
     if kind == "cio_id":
         return text.removeprefix("cio_") if text.startswith("cio_") else None

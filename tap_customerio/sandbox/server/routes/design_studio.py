@@ -105,7 +105,7 @@ def _within(ask: Ask, collection: str, folders: str, filters: Filters) -> list[R
 
 
 def _page(ask: Ask, key: str, rows: list[Row], filters: Filters) -> Row:
-    """A page by number: empty past the end, and the total counted anew each time."""
+    """A page by number: empty past the end, and the total counted again each time."""
     limit = _whole(ask, "limit", USUAL, f"limit must be an integer between 1 and {MOST}", MOST)
     number = _whole(ask, "page", 1, "page must be an integer >= 1")
     return {

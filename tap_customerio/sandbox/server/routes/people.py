@@ -23,7 +23,7 @@ MAX_IDS = 100
 
 
 def people_by_email(ask: Ask) -> Row:
-    """Everybody with an address, whether it identifies them or not; of nobody the list is null."""
+    """Everybody with an address, whether it identifies them or not; of no one the list is null."""
     email = ask.query.get("email")
     if not email:
         raise RefusalError(BAD_REQUEST)

@@ -21,7 +21,7 @@ def segments(ask: Ask) -> Row:
 
 
 def membership(ask: Ask) -> Row:
-    """Who is in a segment; a position in another segment leads to nobody, and is no error."""
+    """Who is in a segment; a position in another segment leads to no one, and is no error."""
     segment, limit = _segment(ask), ask.limit(30_000, 1000)
     names, following = ask.workspace.search(
         {"segment": {"id": segment}}, now=ask.now, start=_start(ask, segment), limit=limit

@@ -50,8 +50,8 @@ def version_1(action: str) -> Answer:
 def change(ask: Ask) -> Any:
     """Sets attributes of a person named by cio_id; others are accepted and dropped.
 
-    As the documents say: it makes nobody with `_update`, a dotted name sets one member of an
-    attribute, and a cio_id that belongs to nobody is accepted.
+    As the documents say: it makes no one with `_update`, a dotted name sets one member of an
+    attribute, and a cio_id that belongs to no one is accepted.
     """
     body, text = _decoded(ask.body), ask.path["person"]
     if not isinstance(body, dict):
@@ -128,7 +128,7 @@ def _erase(ask: Ask, item: Row) -> None:
 
 
 def _act(ask: Ask, action: str, kind: str, text: str) -> None:
-    """Do it in the workspace that the keys are of; in another one nobody sees it."""
+    """Do it in the workspace that the keys are of; in another one no one sees it."""
     if not ask.pair.is_ours:
         return
     register, now, after = ask.workspace.register, int(ask.now), ask.behaviours.erasure_takes

@@ -1,4 +1,4 @@
-"""The workspace itself, and the lists somebody wrote by hand."""
+"""The workspace itself, and the lists someone wrote by hand."""
 
 from __future__ import annotations
 
