@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tap_customerio.api.client import quoted
 from tap_customerio.api.values import seconds
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
     from tap_customerio.api.responses import ParsedResponse
     from tap_customerio.streams.base import Rows
+
+
+class Paged(NamedTuple):
+    """A parent's rows are a list of pages, under this key."""
+
+    key: str
+
+
+class Single(NamedTuple):
+    """A parent has one row: the object under this key."""
+
+    expect: str
+
+
+class Whole(NamedTuple):
+    """A parent has one row: the whole answer, which has to have a member `expect`."""
+
+    expect: str | None = None
 
 
 class ListStream(CustomerioStream):
@@ -51,10 +69,7 @@ class ChildStream(CustomerioStream):
     reads_changes = True
     parent: ClassVar[type[ListStream]]
     path: ClassVar[str]
-    records_key: ClassVar[str | None] = None
-    single_key: ClassVar[str | None] = None
-    expected: ClassVar[str | None] = None
-    """A member without which an answer that is no list cannot be right."""
+    shape: ClassVar[Paged | Single | Whole]
     parent_key: ClassVar[str]
     page_size: ClassVar[int | None] = None
 
@@ -72,16 +87,16 @@ class ChildStream(CustomerioStream):
     def pages(self, piece: Any) -> Iterator[Rows]:
         """One parent's rows, page by page."""
         path = f"{self.parent.path}/{quoted(piece)}/{self.path}"
-        params = {"limit": self.page_size}
-        if self.records_key is not None:
-            yield from self.steady(path, self.records_key, params=params)
+        if isinstance(self.shape, Paged):
+            params = {"limit": self.page_size}
+            yield from self.steady(path, self.shape.key, params=params)
         else:
-            expected = self.single_key or self.expected
-            yield self.rows(self.client.fetch("GET", path, expect=expected))
+            yield self.rows(self.client.fetch("GET", path, expect=self.shape.expect))
 
     def rows(self, answer: ParsedResponse) -> Rows:
-        """The one row of an answer that is no list: its member `single_key`, or the whole."""
-        return [answer.object(self.single_key) if self.single_key else answer.whole()]
+        """The one row of an answer that is no list."""
+        one = answer.object(self.shape.expect) if isinstance(self.shape, Single) else answer.whole()
+        return [one]
 
     def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
         """The row, with its parent's id."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tap_customerio.streams.lists import ChildStream
+from tap_customerio.streams.lists import ChildStream, Paged
 from tap_customerio.streams.recent import recent_senders
 from tap_customerio.streams.schema import (
     Schema,
@@ -67,7 +67,7 @@ class CampaignActions(ChildStream):
     selected_by_default = False
     parent = Campaigns
     path = "actions"
-    records_key = "actions"
+    shape = Paged("actions")
     parent_key = "campaign_id"
     primary_keys = ("campaign_id", "id")
     replication_key = "updated"
@@ -81,7 +81,7 @@ class BroadcastActions(ChildStream):
     selected_by_default = False
     parent = Broadcasts
     path = "actions"
-    records_key = "actions"
+    shape = Paged("actions")
     parent_key = "broadcast_id"
     primary_keys = ("broadcast_id", "id")
     replication_key = "updated"
@@ -94,7 +94,7 @@ class BroadcastTriggers(ChildStream):
     name = "broadcast_triggers"
     parent = Broadcasts
     path = "triggers"
-    records_key = "triggers"
+    shape = Paged("triggers")
     parent_key = "broadcast_id"
     primary_keys = ("broadcast_id", "id")
     schema = record(
@@ -120,7 +120,7 @@ class NewsletterVariants(ChildStream):
     selected_by_default = False
     parent = Newsletters
     path = "contents"
-    records_key = "contents"
+    shape = Paged("contents")
     parent_key = "newsletter_id"
     primary_keys = ("newsletter_id", "id")
     schema = record(
@@ -136,7 +136,7 @@ class NewsletterTestGroups(ChildStream):
     name = "newsletter_test_groups"
     parent = Newsletters
     path = "test_groups"
-    records_key = "test_groups"
+    shape = Paged("test_groups")
     parent_key = "newsletter_id"
     primary_keys = ("newsletter_id", "id")
     schema = record(
@@ -155,7 +155,7 @@ class TransactionalVariants(ChildStream):
     selected_by_default = False
     parent = TransactionalMessages
     path = "contents"
-    records_key = "contents"
+    shape = Paged("contents")
     parent_key = "transactional_id"
     primary_keys = ("transactional_id", "id")
     schema = record(integer("transactional_id", "id"), *_MESSAGE, key=primary_keys)

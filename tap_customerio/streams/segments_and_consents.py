@@ -12,7 +12,7 @@ from tap_customerio.api.person_paths import person_paths
 from tap_customerio.api.values import number, seconds, within
 from tap_customerio.streams.activities import arrival
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.lists import ChildStream, ListStream
+from tap_customerio.streams.lists import ChildStream, ListStream, Paged, Single, Whole
 from tap_customerio.streams.people import (
     IDENTIFIERS,
     PROFILE_CHANGES,
@@ -71,7 +71,7 @@ class SegmentCounts(ChildStream):
     is_mirror = False
     parent = Segments
     path = "customer_count"
-    expected = "count"
+    shape = Whole(expect="count")
     parent_key = "segment_id"
     primary_keys = ("segment_id", "observed_at")
     schema = record(
@@ -91,7 +91,7 @@ class SegmentUsage(ChildStream):
     name = "segment_usage"
     parent = Segments
     path = "used_by"
-    single_key = "used_by"
+    shape = Single("used_by")
     parent_key = "segment_id"
     primary_keys = ("segment_id",)
     schema = record(
@@ -111,7 +111,7 @@ class SegmentMemberships(ChildStream):
     name = "segment_memberships"
     parent = Segments
     path = "membership"
-    records_key = "identifiers"
+    shape = Paged("identifiers")
     page_size = 30_000
     parent_key = "segment_id"
     primary_keys = ("segment_id", "cio_id")

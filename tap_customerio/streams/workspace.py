@@ -9,7 +9,7 @@ from tap_customerio.api.steady import Listing
 from tap_customerio.api.values import identifier
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.folders import FolderStream
-from tap_customerio.streams.lists import ChildStream, ListStream
+from tap_customerio.streams.lists import ChildStream, ListStream, Whole
 from tap_customerio.streams.schema import (
     array_of,
     boolean,
@@ -52,6 +52,7 @@ class CollectionContents(ChildStream):
     selected_by_default = False
     parent = Collections
     path = "content"
+    shape = Whole()
     parent_key = "collection_id"
     primary_keys = ("collection_id", "row_number")
     schema = record(
@@ -118,7 +119,7 @@ class SenderUsage(ChildStream):
     name = "sender_usage"
     parent = SenderIdentities
     path = "used_by"
-    expected = "campaigns"
+    shape = Whole(expect="campaigns")
     parent_key = "sender_identity_id"
     primary_keys = ("sender_identity_id",)
     schema = record(
