@@ -91,7 +91,7 @@ class Lists:
                 if rest == kind.path and parent.isdecimal():
                     number = int(parent)
                     rows = None if number in self.gone else [self._row(stream, number)]
-                    return None if rows is None else {kind.records_key: rows}
+                    return None if rows is None else {kind.shape.key: rows}
             elif path == kind.path:
                 is_whole = "parent_folder_id" not in query and query.get("page", "1") == "1"
                 there = sorted(self.texts[stream]) if is_whole else []
