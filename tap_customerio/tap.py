@@ -89,7 +89,7 @@ class TapCustomerio(Tap):
 
     def use(self, client: Client) -> None:
         """Ask through this client."""
-        self._client = client
+        self.sync_run.client = client
 
     @classmethod
     def _get_about_info(cls) -> AboutInfo:

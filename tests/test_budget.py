@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from tap_customerio import errors
 from tap_customerio.api.client import Client
-from tap_customerio.ratelimit import budget, redis_budget
+from tap_customerio.ratelimit import budget, redis_budget, sharing
 from tap_customerio.ratelimit.budget import KEPT, Budget, FileBudget, LimiterState, Turn
 from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.ratelimit.redis_budget import RedisBudget
@@ -341,7 +341,7 @@ def test_a_run_draws_on_the_budget_and_its_name_is_no_key(
 def test_windows_has_no_budget_in_a_folder(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(budget, "os", SimpleNamespace(name="nt"))
+    monkeypatch.setattr(sharing, "os", SimpleNamespace(name="nt"))
     with pytest.raises(errors.TapError, match="not on Windows"):
         run_tap(config_for(sandbox, rate_limit_url=f"file:{tmp_path}"), streams=["segments"])
 

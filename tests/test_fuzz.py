@@ -14,6 +14,7 @@ from harness import run_tap
 from hypothesis import strategies as st
 from test_contracts import UNTOLD, Api, validator
 
+from tap_customerio.api import pagination
 from tap_customerio.api.client import Client
 from tap_customerio.streams import all_streams
 
@@ -78,7 +79,7 @@ def _impatient() -> Iterator[None]:
         patch.setitem(UNTOLD, "/v1/design_studio/components", COMPONENTS)
         patch.setattr(Client, "longest_delay", 0.0)
         patch.setattr(Client, "give_up_after", 0.02)
-        patch.setattr(Client, "empty_pages", 20)
+        patch.setattr(pagination, "EMPTY_PAGES", 20)
         yield
 
 

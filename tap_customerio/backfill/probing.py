@@ -6,8 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tap_customerio.api.client import Client
+from tap_customerio.api.clock import Clock
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from tap_customerio.api.transport import RawResponse, RequestSpec
     from tap_customerio.settings import Settings
     from tap_customerio.windows import Window
@@ -25,6 +28,12 @@ class ProbingClient(Client):
         self.reach = reach
         self.sent: Counter[str] = Counter()
         self._replies: dict[str, RawResponse] = {}
+
+    def afresh(self) -> Self:
+        """A client for one share, which asks for the present by itself."""
+        again = super().afresh()
+        again._clock = Clock()  # noqa: SLF001 - its own
+        return again
 
     def _send(self, base: str, spec: RequestSpec) -> RawResponse:
         question = repr((base, spec))

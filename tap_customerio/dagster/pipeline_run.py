@@ -163,7 +163,7 @@ class Attempt:
         if "metric_info" in said:
             self._measure(**said["metric_info"])
             return
-        if text.startswith(_IDLE):
+        if level == "debug" or text.startswith(_IDLE):
             return
         self._context.log.log(logging.getLevelName(level.upper()), text)
         if level in {"error", "critical"}:

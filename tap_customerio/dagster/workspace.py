@@ -74,7 +74,9 @@ class Workspace:
         key = os.environ.get(self.app_api_key_env)
         if not key:
             raise errors.dagster.no_workspace_key(self.name, self.app_api_key_env)
-        return {**os.environ, **self._variables(self.settings), f"{PREFIX}APP_API_KEY": key}
+        settings = self._variables(self.settings)
+        logged = {f"{PREFIX}LOGLEVEL": "DEBUG"}  # at which the tap logs metrics
+        return {**os.environ, **settings, f"{PREFIX}APP_API_KEY": key, **logged}
 
     def shown(self) -> list[str]:
         """What one would type before the command: variables, but no secret."""

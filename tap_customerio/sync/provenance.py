@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.api.diagnosis import PROBE
+from tap_customerio.api.values import number
 
 if TYPE_CHECKING:
     from tap_customerio.api.client import Client
@@ -61,4 +62,5 @@ def _listed(client: Client) -> list[int]:
         raise
     except errors.TapError:
         return []
-    return [row["id"] for row in rows if isinstance(row.get("id"), int)]
+    ids = [number(row.get("id")) for row in rows]
+    return [found for found in ids if found is not None]

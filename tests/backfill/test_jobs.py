@@ -19,6 +19,7 @@ from rich.console import Console
 
 from tap_customerio.backfill.job import Job
 from tap_customerio.backfill.shares import Shares
+from tap_customerio.commands import backfill as command
 from tap_customerio.sync.progress_bars import Bars
 from tap_customerio.windows import Window, parse, rfc3339
 
@@ -141,7 +142,7 @@ def test_one_failing_pipe_fails_the_command_and_the_others_finish(
 
     # With fewer jobs at a time it goes on with the shares that there are.
     screen = Console(file=io.StringIO(), force_terminal=True, width=120)
-    monkeypatch.setattr(backfill, "_display", lambda: lambda meter: Bars(meter, screen))
+    monkeypatch.setattr(command, "_display", lambda: lambda meter: Bars(meter, screen))
     before = len(received(backfill))
     assert backfill.run(*THREE, "--jobs", "2", *backfill.target(EACH)).code == 0
     assert len(received(backfill)) == before + 2
