@@ -241,12 +241,12 @@ class Client(Diagnosis):
 
     def _ask(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
         """Ask, and try again while faults pass or the answer cannot be read."""
-        patience = Retrying(self, spec, getattr(self._mine, "stream", ""))
+        retries = Retrying(self, spec, getattr(self._mine, "stream", ""))
         retrying = backoff.on_exception(
-            patience.delays,
+            retries.delays,
             TransientError,
             max_time=self.give_up_after,
-            giveup=cast("Any", patience.is_over),
+            giveup=cast("Any", retries.is_over),
             jitter=None,
             logger=None,
             on_backoff=log_delay(spec.safe_label),
@@ -254,7 +254,7 @@ class Client(Diagnosis):
         try:
             found: T = retrying(self._attempt)(spec, read)
         except TransientError as fault:
-            raise patience.explain(fault) from None
+            raise retries.explain(fault) from None
         return found
 
     def _attempt(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:

@@ -6,6 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_customerio import errors
+from tap_customerio.api.values import within
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -58,7 +59,7 @@ def by_number(source: PageSource, path: str, key: str, params: dict[str, Any]) -
         page, answer = source.page(path, key, seen, params={"page": number, **params})
         rows = len(page.names())
         yield page
-        if not rows or rows < _limit(answer.get("meta")):
+        if not rows or rows < _limit(answer):
             return
 
 
@@ -83,8 +84,8 @@ def by_offset(
         before, offset = names, offset + limit - overlap
 
 
-def _limit(meta: Any) -> int:
+def _limit(answer: ParsedResponse) -> int:
     """The page size that an answer states; 1 if it does not say."""
-    pagination = meta.get("pagination") if isinstance(meta, dict) else None
-    limit = pagination.get("limit", 1) if isinstance(pagination, dict) else 1
+    pagination = within(within({"meta": answer.get("meta")}, "meta"), "pagination")
+    limit = pagination.get("limit", 1)
     return limit if isinstance(limit, int) else 0

@@ -89,7 +89,7 @@ class Retrying:
 
     def __init__(self, client: RetryingClient, spec: RequestSpec, stream: str) -> None:
         """Begin; `stream` is what the request is for."""
-        self._client, self._question, self._stream = client, spec, stream
+        self._client, self._spec, self._stream = client, spec, stream
         self._since: float | None = None
         self._began = self._latest = self._before = time.monotonic()
         self._odd = 0
@@ -114,7 +114,7 @@ class Retrying:
 
     def explain(self, fault: TransientError) -> TapError:
         """What to say once it is over."""
-        seconds, request = time.monotonic() - self._began, self._question.safe_label
+        seconds, request = time.monotonic() - self._began, self._spec.safe_label
         if isinstance(fault, InvalidResponseError):
             return fault.problem
         if self._is_absent(fault):
@@ -141,7 +141,7 @@ class Retrying:
 
     def _is_alone(self, since: float) -> bool:
         """Whether the API has answered others since then."""
-        return self._client.health.answers_others(since, self._question.path)
+        return self._client.health.answers_others(since, self._spec.path)
 
     def _bound(self, fault: TransientError) -> float:
         """Seconds; the more a stream has given up, the less its next request is waited for."""

@@ -54,7 +54,7 @@ class CommandTap(TapCustomerio):
         except ConfigValidationError as error:
             raise errors.commands.bad_settings(error.errors) from None
         if client is not None:
-            self.sync_run.client = client
+            self.use(client)
 
     def caution(self, sentences: Sequence[str]) -> None:
         """Keep them: a command makes several of these, and says it once."""

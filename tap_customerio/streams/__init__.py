@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
 
 def all_streams() -> Iterator[type[CustomerioStream]]:
     """Every stream class of every module here."""
+    return _streams_below(_base())
+
+
+@cache
+def _base() -> type[CustomerioStream]:
+    """The class above all streams, once their modules are imported."""
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
-    base = importlib.import_module(f"{__name__}.base")
-    return _streams_below(base.CustomerioStream)
+    base: type[CustomerioStream] = importlib.import_module(f"{__name__}.base").CustomerioStream
+    return base
 
 
 def _streams_below(base: type[CustomerioStream]) -> Iterator[type[CustomerioStream]]:

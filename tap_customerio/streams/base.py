@@ -162,7 +162,9 @@ class CustomerioStream(SdkStream):
                 raise
             self.outcome.failed = True
             self.logger.error("Stream %s failed: %s", self.name, error)  # noqa: TRY400 - a sentence
-        self._report_unread()
+        if self.read.dropped:
+            self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+        self.outcome.report_values(self.name, self.logger)
         if summary := self.outcome.summary():
             self.logger.error("Stream %s is incomplete: %s", self.name, summary)
         self.write_state()
@@ -212,7 +214,7 @@ class CustomerioStream(SdkStream):
         bookmark = self.bookmark(self.last)
         if bookmark is not None and self.replication_method == REPLICATION_INCREMENTAL:
             self._since = bookmark - self.margin
-        slices = self._wanted_slices if self.reads_changes else self.slices
+        slices = self.refresh.slices if self.reads_changes else self.slices
         return self._queue(slices, self._present, sequential=self.sequential)
 
     def _queue(self, slices: Any, read: Any, *, sequential: bool = False) -> StreamQueue[Any, Any]:
@@ -238,13 +240,6 @@ class CustomerioStream(SdkStream):
             self.refresh.settle()
         self.sync_run.progress.end(self.name, done=self._is_range_done())
         self.report_unmapped()
-
-    def _wanted_slices(self) -> Iterator[Any]:
-        """All slices or, between two full reads, those that may have changed."""
-        since = self.refresh.begin()
-        changed = None if since is None else self.changed(since)
-        self.refresh.is_partial = changed is not None
-        yield from self.slices() if changed is None else changed
 
     def _read_again(self) -> Iterator[Record]:
         """Read all slices once more, with nothing remembered of the first time."""
@@ -332,17 +327,6 @@ class CustomerioStream(SdkStream):
             raise
         except errors.TapError as error:
             self.outcome.miss(error)
-
-    def _report_unread(self) -> None:
-        """Name what the schema does not know, what became null, and rows that did not arrive."""
-        if self.read.dropped:
-            self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
-        if self.outcome.unreadable.total:
-            self.logger.warning(
-                "%s", errors.sync.unreadable_values(self.name, self.outcome.unreadable)
-            )
-        if self.outcome.lost.total:
-            self.logger.error("%s", errors.sync.rows_lost(self.name, self.outcome.lost))
 
     def within(self, raw: dict[str, Any], name: str) -> dict[str, Any]:
         """An object inside a row; empty if it is not set, or cannot be read, which is counted."""

@@ -38,7 +38,7 @@ class ProvableStream(Protocol):
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The tap's settings."""
+        """All settings, also the SDK's."""
 
     @property
     def stream_state(self) -> dict[str, Any]:

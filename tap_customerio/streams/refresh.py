@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_customerio import errors
+from tap_customerio.streams.proof import ProvableStream
 from tap_customerio.sync.catalog import emitted_schema
 from tap_customerio.sync.provenance import fingerprint
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator
 
     from singer_sdk.singerlib import MetadataMapping
 
     from tap_customerio.api.client import Client
     from tap_customerio.settings import Settings
-    from tap_customerio.sync.outcome import ReadOutcome
 
 _FULL_AT, _CHANGES_UNTIL, _READ_WITH, _UNPROVEN = (
     *("full_at", "changes_until", "read_with"),
@@ -33,13 +33,8 @@ _EARLY = 48
 """A full read may come early by this part of its interval: schedules are not exact."""
 
 
-class RefreshedStream(Protocol):
+class RefreshedStream(ProvableStream, Protocol):
     """A stream as its refresh sees it."""
-
-    name: str
-    outcome: ReadOutcome
-    last: dict[str, Any]
-    restricted_by: ClassVar[tuple[str, ...]]
 
     @property
     def client(self) -> Client:
@@ -50,20 +45,12 @@ class RefreshedStream(Protocol):
         """The checked settings."""
 
     @property
-    def config(self) -> Mapping[str, Any]:
-        """All settings, also the SDK's."""
-
-    @property
     def full_every(self) -> float:
         """Seconds between full reads; 0 for always."""
 
     @property
     def is_alone(self) -> bool:
         """Whether no other stream reads along."""
-
-    @property
-    def stream_state(self) -> dict[str, Any]:
-        """What the state says of it."""
 
     @property
     def replication_method(self) -> str:
@@ -76,6 +63,12 @@ class RefreshedStream(Protocol):
     @property
     def metadata(self) -> MetadataMapping:
         """What the catalogue selects."""
+
+    def slices(self) -> Iterable[Any]:
+        """All slices."""
+
+    def changed(self, since: int) -> Iterable[Any] | None:
+        """The slices that may have changed since a time; None if that cannot be known."""
 
 
 class Refresh:
@@ -95,6 +88,13 @@ class Refresh:
     def version(self) -> int:
         """The version of the rows: rows of a partial read join those of the last full read."""
         return self._full_at if self.is_partial else self._stream.client.present
+
+    def slices(self) -> Iterator[Any]:
+        """All slices or, between two full reads, those that may have changed."""
+        since = self.begin()
+        changed = None if since is None else self._stream.changed(since)
+        self.is_partial = changed is not None
+        yield from self._stream.slices() if changed is None else changed
 
     def begin(self) -> int | None:
         """The time since when changes are wanted; None if everything is to be read.

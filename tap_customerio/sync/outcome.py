@@ -6,10 +6,10 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tap_customerio.errors import BadRequestError
+from tap_customerio import errors
 
 if TYPE_CHECKING:
-    from tap_customerio.errors import TapError
+    import logging
 
 _HANDFUL = 5
 """Slices that fail, and nothing that is read, before a stream is given up."""
@@ -71,12 +71,19 @@ class ReadOutcome:
         self.doubts: list[str] = []
         self.unreadable = Tally()
         self.lost = Tally()
-        self._first: TapError | None = None
+        self._first: errors.TapError | None = None
 
     def lose_row(self, field: str, row: str = "") -> None:
         """Count a row that cannot arrive because of a field; `row` is its id, or its parent's."""
         self.lost.add(field, row)
         self.rows_lost += 1
+
+    def report_values(self, stream: str, logger: logging.Logger) -> None:
+        """Log what became null, and rows that did not arrive."""
+        if self.unreadable.total:
+            logger.warning("%s", errors.sync.unreadable_values(stream, self.unreadable))
+        if self.lost.total:
+            logger.error("%s", errors.sync.rows_lost(stream, self.lost))
 
     @property
     def is_complete(self) -> bool:
@@ -88,7 +95,7 @@ class ReadOutcome:
         """Whether a row that was not seen is gone, so that a target may drop it."""
         return self.is_complete and not self.doubts
 
-    def miss(self, error: TapError) -> None:
+    def miss(self, error: errors.TapError) -> None:
         """Leave out a slice.
 
         Raises:
@@ -97,7 +104,9 @@ class ReadOutcome:
         """
         self._first = self._first or error
         self.missing.append(error.brief)
-        if len(self.missing) >= (_REFUSED if isinstance(error, BadRequestError) else _HANDFUL):
+        if len(self.missing) >= (
+            _REFUSED if isinstance(error, errors.BadRequestError) else _HANDFUL
+        ):
             self.check()
 
     def check(self) -> None:

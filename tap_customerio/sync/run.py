@@ -32,7 +32,6 @@ _SWITCH_INTERVAL = 0.001
 _BUFFER_BYTES = 6 << 20
 """Bytes of pages that may wait for the stream being written, and as many for all others."""
 
-Rows = Any
 logger = logging.getLogger(NAME)
 
 
@@ -50,7 +49,7 @@ class RunStream(Protocol):
     def reads_all_people(self) -> bool:
         """Whether it goes through the people search."""
 
-    def queue(self) -> StreamQueue[Any, Rows]:
+    def queue(self) -> StreamQueue[Any, Any]:
         """What it has to read."""
 
 
@@ -62,8 +61,8 @@ class SyncRun:
         self._config = config
         self._draws_progress = draws_progress
         self._displays = ExitStack()
-        self._engine: Engine[Any, Rows] | None = None
-        self._queues: dict[str, StreamQueue[Any, Rows]] = {}
+        self._engine: Engine[Any, Any] | None = None
+        self._queues: dict[str, StreamQueue[Any, Any]] = {}
         self._prepared: tuple[Sequence[RunStream], dict[str, Any]] | None = None
         self.progress = Progress()
         self.check_output: Callable[[], None] = lambda: None
@@ -106,7 +105,7 @@ class SyncRun:
         if self._draws_progress:
             self._draw_progress()
 
-    def work(self, stream: RunStream) -> tuple[Engine[Any, Rows], StreamQueue[Any, Rows]]:
+    def work(self, stream: RunStream) -> tuple[Engine[Any, Any], StreamQueue[Any, Any]]:
         """The engine that reads all streams, and this stream's queue of it.
 
         A stream that is read by itself, as a connection test does, gets an engine of its own.
@@ -159,7 +158,7 @@ class SyncRun:
         if bars := terminal_bars():
             self.progress = self._displays.enter_context(bars(RunMeter(self), keep=False))
 
-    def _start(self, queues: Iterable[StreamQueue[Any, Rows]], workers: int) -> Engine[Any, Rows]:
+    def _start(self, queues: Iterable[StreamQueue[Any, Any]], workers: int) -> Engine[Any, Any]:
         return Engine(
             list(queues),
             workers=workers,

@@ -100,6 +100,7 @@ def test_three_jobs_read_what_one_reads_and_nothing_twice_within_one_budget(
     monkeypatch.setattr(tempfile, "tempdir", str(private))
     budgets: set[Path] = set()
     backfill.box.gate.answered = lambda _: budgets.update(private.glob("tap-customerio*/*"))
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         assert backfill.run(*THREE, *backfill.target(EACH)) == (0, "", None)
     assert all_keys(backfill) == whole
