@@ -112,7 +112,7 @@ SETTINGS = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=7,
         title="Customers: everyone every so many days",
-        description="When customers_sync is changes: how often everyone is read all the same.",
+        description="When customers_sync is changes: how often everyone is read anyway.",
     ),
     th.Property(
         "customers_filter",

@@ -28,7 +28,7 @@ PROBES = (RequestSpec("GET", PROBE), RequestSpec("GET", "/v1/newsletters", {"lim
 
 
 class Diagnosis:
-    """The part of a client that tells faults of one address from those of the key or the API."""
+    """Distinguish faults of one address from faults of the key or the API."""
 
     probes: ClassVar[tuple[RequestSpec, ...]] = PROBES
     health: Health

@@ -15,7 +15,7 @@ def no_dagster() -> str:
 
 
 def bad_workspace(name: str, wrong: str) -> TapError:
-    """A workspace that Dagster is told of cannot be meant so."""
+    """The definition of a workspace in Dagster is wrong."""
     return TapError(f"Workspace {name!r}: {wrong}")
 
 

@@ -52,7 +52,7 @@ def bad_log_level(name: str, value: str, levels: Iterable[str]) -> FatalError:
 
 
 def no_object(what: str, mend: str) -> FatalError:
-    """What it holds may be secret, so only the place is told."""
+    """Its content may be secret, so only the place is named."""
     return FatalError(f"The {what} is no JSON object: {mend}.")
 
 

@@ -136,7 +136,7 @@ class Budget:
         """Note that the request of a turn left late: at `left`, by `time.monotonic`.
 
         Raises:
-            TapError: When those who share the budget cannot be told.
+            TapError: When the shared budget cannot be reached.
         """
         with self._held():
             self.course = self.course.at(self.now()).correct(turn.key, left)
@@ -145,7 +145,7 @@ class Budget:
         """Send nothing for that long, and then less than `rate` requests a second.
 
         Raises:
-            TapError: When those who share the budget cannot be told.
+            TapError: When the shared budget cannot be reached.
         """
         with self._held():
             self.course = self.course.at(self.now()).slow(rate, seconds)

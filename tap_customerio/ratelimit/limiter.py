@@ -33,7 +33,7 @@ class RateLimiter:
     eleventh request leaves 1.025 s after the first at the earliest, however late threads wake up:
     requests may lose 25 ms on the way before the server sees eleven in a rolling second. A 429
     means that others share the limit: the pace falls by a quarter, comes back to where that
-    happened within `regain` seconds, dwells there, and goes on ever faster as long as no one minds
+    happened within `regain` seconds, stays there, and goes on ever faster as long as no one minds
     (the cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
     """
 
@@ -125,7 +125,7 @@ class RateLimiter:
         """Send nothing for that long, then go on more slowly (once per wave of 429s).
 
         Raises:
-            TapError: When those who share the budget cannot be told.
+            TapError: When the shared budget cannot be reached.
         """
         with self._lock:
             before = self.pause
