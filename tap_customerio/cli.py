@@ -99,6 +99,17 @@ def _missing(name: str, extra: str) -> click.Command:
     )
 
 
+def _test(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    """Do what --test wants, in place of a sync."""
+    if value == CliTestOptionValue.Disabled.value:
+        return
+    given = given_or_usual(ctx, param, ctx.params.get("config"))
+    tap = TapCustomerio(config=given.config, parse_env_config=given.parse_env)
+    is_schema = value == CliTestOptionValue.Schema.value
+    (tap.write_schemas if is_schema else tap.test_connection)()
+    ctx.exit()
+
+
 def command() -> CustomerioCommand:
     """The tap's own command, with the commands for people."""
     tap = TapCustomerio.cli
@@ -117,21 +128,12 @@ def command() -> CustomerioCommand:
             except ConfigValidationError as error:  # the SDK would end with a line without reason
                 raise errors.commands.bad_settings(error.errors) from None
 
-    def test(ctx: click.Context, _param: click.Parameter, value: str) -> None:
-        if value == CliTestOptionValue.Disabled.value:
-            return
-        given = given_or_usual(ctx, config, ctx.params.get("config"))
-        made = TapCustomerio(config=given.config, parse_env_config=given.parse_env)
-        is_schema = value == CliTestOptionValue.Schema.value
-        (made.write_schemas if is_schema else made.test_connection)()
-        ctx.exit()
-
     config = next(param for param in tap.params if param.name == "config")
     config.callback = read_config
     for param in tap.params:
         if param.name == "test":  # else a misspelt one is taken for none, and all is read
             param.type = click.Choice([option.value for option in CliTestOptionValue])
-            param.callback = test
+            param.callback = _test
     explain = "Show where an error came from; TAP_CUSTOMERIO_DEBUG=1 does the same."
     debug = click.Option([DEBUG], is_flag=True, help=explain)
     return CustomerioCommand(

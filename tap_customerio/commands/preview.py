@@ -105,11 +105,16 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if not show_personal_data:
         found = [mask(stream, record) for record in found]
     if as_json:
-        for record in found:
-            shown = {name: _inside(record, name) for name in fields} if fields else record
-            click.echo(json.dumps(shown, ensure_ascii=False))
+        _print_json(found, fields)
     else:
         _show(show, chosen, found, fields)
+
+
+def _print_json(records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
+    """A record a line."""
+    for record in records:
+        shown = {name: _inside(record, name) for name in fields} if fields else record
+        click.echo(json.dumps(shown, ensure_ascii=False))
 
 
 def _range(
