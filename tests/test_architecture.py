@@ -1,4 +1,4 @@
-"""Which modules import which: no cycle, and the sandbox depends on nothing of the tap."""
+"""Which modules import which (no cycle), and that functions and modules are short."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ def _name(path: Path) -> str:
 
 
 MODULES = {_name(path): path for path in PACKAGE.rglob("*.py")}
+SOURCES = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
+TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
+
+LONGEST_FUNCTION = 40
+LONGEST_MODULE = 400
 
 
 def _imports(module: str) -> set[str]:
     """Modules of the package that one imports anywhere, also for types alone."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(TREES[module]):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             found.update(name if name in MODULES else node.module for name in names)
@@ -47,3 +52,21 @@ def test_the_api_knows_no_stream() -> None:
     api = {name for name in MODULES if name.startswith("tap_customerio.api.")}
     found = set().union(*(IMPORTS[name] for name in api))
     assert not {name for name in found if name.split(".")[1] in {"streams", "sync", "commands"}}
+
+
+def test_functions_are_short() -> None:
+    lengths = {
+        f"{module}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert len(lengths) > len(MODULES)
+    long = {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION}
+    assert not long
+
+
+def test_modules_are_short() -> None:
+    lengths = {module: source.count("\n") for module, source in SOURCES.items()}
+    long = {module: length for module, length in lengths.items() if length > LONGEST_MODULE}
+    assert not long

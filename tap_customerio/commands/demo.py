@@ -125,11 +125,15 @@ def _load(sandbox: Sandbox, output: Path, folder: Path, screen: Console) -> str:
         while target.poll() is None:
             status.update(f"Reading the sandbox into {output}: {len(sandbox.calls)} requests …")
             time.sleep(0.1)
-    for name, process, log in (("tap", tap, tap_log), ("target", target, target_log)):
-        if process.returncode:
-            last = "\n".join(log.read_text().splitlines()[-5:])
-            raise click.ClickException(f"The {name} ended with {process.returncode}:\n{last}")
+    _check_end("tap", tap.returncode, tap_log)
+    _check_end("target", target.returncode, target_log)
     return tap_log.read_text()
+
+
+def _check_end(name: str, code: int, log: Path) -> None:
+    if code:
+        last = "\n".join(log.read_text().splitlines()[-5:])
+        raise click.ClickException(f"The {name} ended with {code}:\n{last}")
 
 
 def _write(folder: Path, config: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tap_customerio.dagster.workspace import Workspace
+    from tap_customerio.streams.base import CustomerioStream
 
 RETRIES = dg.RetryPolicy(
     max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
@@ -49,17 +50,10 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
         _month("start_date", start_date),
         None if end_date is None else _month("end_date", end_date),
     )
-    kinds = chosen(streams)
-    parts = {
-        "history": [kind for kind in kinds.values() if kind.has_time_range],
-        "lists": [kind for kind in kinds.values() if not kind.has_time_range],
-    }
-    made = {
-        name: assets(name, some, by_name, months, retry_policy)
-        for name, some in parts.items()
-        if some
-    }
-    sync = sync_job(by_name, kinds, months, retry_policy)
+    classes = chosen(streams)
+    by_job = {name: some for name, some in _by_job(classes.values()).items() if some}
+    made = {name: assets(name, by_job[name], by_name, months, retry_policy) for name in by_job}
+    sync = sync_job(by_name, classes, months, retry_policy)
     return dg.Definitions(
         assets=[*made.values()],
         jobs=[
@@ -70,6 +64,15 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
         # A worker of Celery may have no children of Dagster's own making.
         executor=dg.in_process_executor,
     )
+
+
+def _by_job(classes: Iterable[type[CustomerioStream]]) -> dict[str, list[type[CustomerioStream]]]:
+    """The streams of the jobs that read whole assets."""
+    ordered = list(classes)
+    return {
+        "history": [stream for stream in ordered if stream.has_time_range],
+        "lists": [stream for stream in ordered if not stream.has_time_range],
+    }
 
 
 def _by_name(workspaces: Iterable[Workspace]) -> dict[str, Workspace]:

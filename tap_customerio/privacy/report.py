@@ -63,16 +63,23 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
         "started_at": started,
         "finished_at": now(),
         "outcome": outcome,
-        "people": [digest(key, "cio_id", person.cio_id) for person in match.people],
-        "not_included": [digest(key, "cio_id", other.cio_id) for other in match.others],
-        "counts": held.counts(),
-        "not_read": [_without_id(key, each) for each in held.not_read],
-        "caveats": list(CAVEATS),
+        **_contents(key, match, held),
         "files": [folder.described(name) for name in FILES],
     }
     folder.write_json("manifest.json", manifest)
     why = "; ".join(f"{each['what']}: {each['why']}" for each in held.not_read)
     return Outcome(outcome, len(match.people), why)
+
+
+def _contents(key: bytes, match: Match, held: PersonalData) -> dict[str, Any]:
+    """What the package holds, without naming anyone."""
+    return {
+        "people": [digest(key, "cio_id", person.cio_id) for person in match.people],
+        "not_included": [digest(key, "cio_id", other.cio_id) for other in match.others],
+        "counts": held.counts(),
+        "not_read": [_without_id(key, each) for each in held.not_read],
+        "caveats": list(CAVEATS),
+    }
 
 
 def _report(request: Request, held: PersonalData) -> dict[str, Any]:

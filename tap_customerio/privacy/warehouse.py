@@ -92,7 +92,13 @@ class Script:
     """Statements that are added to a file, or printed."""
 
     def __init__(self, path: Path | None, schema: str, dialect: str) -> None:
-        """Without a path they go nowhere, and with - they are printed."""
+        """Without a path they go nowhere, and with - they are printed.
+
+        Raises:
+            UsageError: When the database has no such schema names.
+        """
+        if dialect == "postgres" and "." in schema:
+            raise click.UsageError("--warehouse-schema of postgres is a name without a dot.")
         self.is_printed = str(path) == "-"
         self.path = path
         self._schema, self._dialect = schema, dialect

@@ -19,7 +19,6 @@ from tap_customerio.commands.privacy.job import (
 )
 from tap_customerio.privacy.dialects import DIALECTS, OTHER
 from tap_customerio.privacy.erase import Eraser
-from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import (
     COMPLETE,
     EXIT_CODES,
@@ -98,10 +97,8 @@ def erase(  # noqa: PLR0913 - each is an option
     """
     if not (yes or dry_run or sys.stdin.isatty()):
         raise errors.privacy.unconfirmed()
-    if warehouse_dialect == "postgres" and "." in warehouse_schema:
-        raise click.UsageError("--warehouse-schema of postgres is a name without a dot.")
-    job = Job({"command": "erase", "mode": mode}, **asked)
     script = Script(warehouse_sql, warehouse_schema, warehouse_dialect)
+    job = Job({"command": "erase", "mode": mode}, **asked)
     job.to_stderr = script.is_printed
     track, account = connect(job.settings, job.client, workspace)
     eraser = Eraser(job.client, track, account, action=mode, key=job.key, wait=wait)
@@ -113,15 +110,17 @@ def erase(  # noqa: PLR0913 - each is an option
     if not yes:
         _confirm(mode, matches, account, script)
 
+    _erase(job, eraser, matches, script)
+
+
+def _erase(job: Job, eraser: Eraser, matches: Mapping[Line, Match], script: Script) -> None:
     def work(line: Line, _: Request) -> Outcome:
         return eraser.erase(matches[line], job.run.place(line))
 
-    workers = job.settings.concurrency
-    for line, result in job.run.each(list(matches), work, workers=workers, stop=eraser.stop):
+    def add_copies(line: Line, result: Outcome) -> None:
         _add_copies(script, matches[line], result)
-        job.record(line, result)
-        if result.is_settled:
-            job.run.place(line).remove(JOURNAL)
+
+    job.carry_out(list(matches), work, eraser.stop, add_copies)
     job.say(_copies(script))
     job.end()
 

@@ -138,6 +138,21 @@ class Job:
         self.run.record(line, result)
         self.say(f"{line.masked}: {result.outcome}{f' ({result.reason})' if result.reason else ''}")
 
+    def carry_out(
+        self,
+        lines: Sequence[Line],
+        work: Callable[[Line, Request], Outcome],
+        stop: Callable[[], None],
+        before: Callable[[Line, Outcome], None] = lambda _line, _result: None,
+    ) -> None:
+        """Work on requests side by side; record each outcome, after calling `before` with it."""
+        workers = self.settings.concurrency
+        for line, result in self.run.each(lines, work, workers=workers, stop=stop):
+            before(line, result)
+            self.record(line, result)
+            if result.is_settled:
+                self.run.place(line).remove(JOURNAL)
+
     def end(self) -> None:
         """Leave with the exit code of the worst outcome."""
         self.say(f"Results are in {self.folder.path}.")

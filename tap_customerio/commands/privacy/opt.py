@@ -12,7 +12,6 @@ from tap_customerio import errors
 from tap_customerio.api.track import connect
 from tap_customerio.commands.privacy.job import Job, asked_for, wait_option, workspace_option
 from tap_customerio.privacy.choices import chosen
-from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import COMPLETE, EXIT_CODES, FAILED, NOT_FOUND, Outcome, worst
 from tap_customerio.privacy.identity import Match
 from tap_customerio.privacy.opt import Opter
@@ -120,11 +119,7 @@ def _run(
             return Outcome(FAILED, 0, str(errors.privacy.nothing_to_reverse()))
         return opter.apply(match, place, choices)
 
-    workers = job.settings.concurrency
-    for line, result in job.run.each(list(matches), work, workers=workers, stop=opter.stop):
-        job.record(line, result)
-        if result.is_settled:
-            job.run.place(line).remove(JOURNAL)
+    job.carry_out(list(matches), work, opter.stop)
     job.end()
 
 

@@ -71,29 +71,26 @@ class Sandbox:
         """
         self.clock = clock or Clock()
         self.workspace = workspace or half_a_year(self.clock)
+        self._ports = [port, 0, 0]
         self.app_api_key, self.site_id, self.track_api_key = app_api_key, site_id, track_api_key
         self.calls: list[Call] = []
         self.track_calls: list[Call] = []
         self.stray_calls: list[Call] = []
-        self._ports = [port, 0, 0]
         self._pair = TrackCredentials(region, track_workspace, track_workspace == WORKSPACE)
         self._backend = Backend(self.workspace, self.clock, behaviours or Behaviours(), self._pair)
         app = self._shifting = Shifting(self._backend.app)
-        self.gate = Gate(
-            app if faults is None else faults.around(app, self.clock),
-            self.clock,
-            f"Bearer {app_api_key}",
-            RateLimit(requests_per_second),
-            latency_ms,
-            jitter_ms,
-            self.calls,
-        )
-        keys = site_id, track_api_key
-        self.track_gate = track_gate(self._backend.track, self.clock, keys, self.track_calls)
-        stray = track_gate(
-            WrongRegion(self._backend.track, self._pair), self.clock, keys, self.stray_calls
-        )
-        self._hosts = Hosts(self.gate, self.track_gate, stray)
+        inner = app if faults is None else faults.around(app, self.clock)
+        limit, bearer = RateLimit(requests_per_second), f"Bearer {app_api_key}"
+        self.gate = Gate(inner, self.clock, bearer, limit, latency_ms, jitter_ms, self.calls)
+        self._hosts = self._make_hosts()
+
+    def _make_hosts(self) -> Hosts:
+        """The App API, and the Track API of its region and of the other one."""
+        track, keys = self._backend.track, (self.site_id, self.track_api_key)
+        self.track_gate = track_gate(track, self.clock, keys, self.track_calls)
+        wrong = WrongRegion(track, self._pair)
+        stray = track_gate(wrong, self.clock, keys, self.stray_calls)
+        return Hosts(self.gate, self.track_gate, stray)
 
     def __enter__(self) -> Self:
         """Begin to answer."""

@@ -74,13 +74,20 @@ class People:
     and place of arrival for newcomers, so that it does not depend on when the workspace began.
     """
 
-    by_email = True
-    """Whether addresses identify people."""
-
-    def __init__(
-        self, dice: Rng, at_start: int, first_day: int, lives: Lives, turns: Turns
+    def __init__(  # noqa: PLR0913, PLR0917 - what people are made from
+        self,
+        dice: Rng,
+        at_start: int,
+        first_day: int,
+        lives: Lives,
+        turns: Turns,
+        by_email: bool,  # noqa: FBT001 - given by position
     ) -> None:
-        """Settle how many arrive: one in a thousand a day, or as many as are lost."""
+        """Settle how many arrive: one in a thousand a day, or as many as are lost.
+
+        `by_email`: whether addresses identify people.
+        """
+        self.by_email = by_email
         self._dice = dice
         self._at_start = at_start
         self._first_day = first_day

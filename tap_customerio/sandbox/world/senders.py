@@ -39,13 +39,12 @@ class Outlet(NamedTuple):
 class Senders:
     """Everything that sends, and the lists the API gives of it."""
 
-    def __init__(  # noqa: PLR0913 - one argument per kind of sender
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument per kind of sender
         self,
         dice: Rng,
         edits: Edits,
         since: int,
         per_day: int,
-        *,
         campaigns: int,
         newsletters: int,
         broadcasts: int,

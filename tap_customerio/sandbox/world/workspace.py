@@ -73,31 +73,19 @@ class Workspace(Records):
         if since % DAY:
             raise ValueError("since must be a midnight UTC")
         dice, edits, first_day = Rng(seed), Edits(), since // DAY
-        senders = Senders(
-            dice,
-            edits,
-            since,
-            per_day,
-            campaigns=campaigns,
-            newsletters=newsletters,
-            broadcasts=broadcasts,
-            transactional=transactional,
-        )
+        sizes = campaigns, newsletters, broadcasts, transactional
+        senders = Senders(dice, edits, since, per_day, *sizes)
         lives, turns = Lives(first_day, log_lag), Turns(since, churn)
-        persons = People(dice, people, first_day, lives, turns)
-        persons.by_email = "email" in identified_by
+        persons = People(dice, people, first_day, lives, turns, "email" in identified_by)
         self.directory = Directory(persons, identified_by)
         self.register = Register(persons, self.directory, late_event, self._forget)
-        self.siblings = siblings
-        if churn:
-            lives.make = Churn(dice, persons, churn).day
+        lives.make = Churn(dice, persons, churn).day if churn else None
         super().__init__(dice, edits, since, senders, persons, turns, objects_per_type, empty)
-        self._deliveries = Deliveries(dice, senders, persons)
-        sending = Sending(dice, senders, per_day, bursts or {})
-        self._sent = Schedule(sending, first_day, gaps)
-        self._drafts = Schedule(Drafting(dice, drafts_per_day), first_day, gaps)
-        self.ledger = Ledger(self._made)
         self.log = Activities(dice, persons, first_day, activities_per_day, self._some_delivery)
+        self._deliveries = Deliveries(dice, senders, persons)
+        self._sent = Schedule(Sending(dice, senders, per_day, bursts or {}), first_day, gaps)
+        self._drafts = Schedule(Drafting(dice, drafts_per_day), first_day, gaps)
+        self.ledger, self.siblings = Ledger(self._made), siblings
 
     def deliveries(
         self, start: int, end: int, *, now: float, drafts: bool = False
