@@ -25,6 +25,9 @@ MONTHS_PER_YEAR = 12
 BEGINNING = 1_325_376_000
 """2012-01-01: no workspace is older than Customer.io itself."""
 
+LONGEST_PERIOD = 180 * DAY
+"""Longest period that the API answers for: it cuts longer ones to six months without a word."""
+
 EASTERN = ZoneInfo("America/New_York")
 """The zone of every metric that has only version 1 of its endpoint."""
 
@@ -104,10 +107,9 @@ class Window(NamedTuple):
 class WindowPlan:
     """Cuts a range into consecutive windows whose width follows how busy the last ones were.
 
-    The API narrows requests of more than six months silently, so no window is wider than 180 days.
+    No window is wider than `LONGEST_PERIOD`.
     """
 
-    widest = 180 * DAY
     first = 3 * DAY
     growth = 6
     rows_wanted = 10_000
@@ -138,7 +140,7 @@ class WindowPlan:
             if rows > self.rows_wanted:
                 self._width = max(1, min(self._width, wanted))
             else:
-                self._width = min(self.widest, max(self._width, wanted))
+                self._width = min(LONGEST_PERIOD, max(self._width, wanted))
 
     def rest(self, window: Window, oldest: int, pages: int) -> list[Window]:
         """What is left of a window that has not ended after so many full pages, newest first.

@@ -12,13 +12,14 @@ from tap_customerio import errors
 from tap_customerio.api.values import seconds
 from tap_customerio.backfill.deliveries import Count, Curve, counts
 from tap_customerio.backfill.probing import ProbingClient
+from tap_customerio.streams.activities import log_pages
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ChildStream, ListStream
 from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.segments_and_consents import Activities
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.streams.slices import checked
-from tap_customerio.windows import BEGINNING, DAY, Window, WindowPlan, rfc3339
+from tap_customerio.windows import BEGINNING, DAY, LONGEST_PERIOD, Window, WindowPlan, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tap_customerio.tap import TapCustomerio
 
 _PAGE = 1000
-_ACTIVITIES_PAGE = 100
 _ACTIVITY_PROBES = 20
 
 
@@ -169,8 +169,7 @@ def _(stream: Activities) -> Estimate:
     if not list(stream.slices()):
         return Estimate(stream.name, 0, 0, 0)
     pages, oldest = 0, stream.client.present
-    params = {"limit": _ACTIVITIES_PAGE, "deleted": "true"}
-    for page in stream.client.pages("/v1/activities", "activities", params=params):
+    for page in log_pages(stream.client):
         pages += 1
         stamps = [stamp for row in page if (stamp := seconds(row, "timestamp"))]
         oldest = min([oldest, max(stamps, default=oldest)])
@@ -192,7 +191,7 @@ def _(stream: Messages) -> Estimate:
     window = Window(first.start, min(settings.end or client.present, client.present))
     reach = Window(client.reach.start, min(client.reach.end, client.present))
     counted = counts(client, reach, settings.concurrency)
-    recent, notes = client.present - WindowPlan.widest, []
+    recent, notes = client.present - LONGEST_PERIOD, []
     if not _still_there(client, counted, Window(window.start, min(window.end, recent))):
         counted = [count for count in counted if count.window.start >= recent]
         notes = [errors.sync.too_old(rfc3339(recent))]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
+from tap_customerio.files import write_private
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tap_customerio.backfill.job import State
 
 
@@ -54,16 +55,7 @@ class StateFile:
             TapError: When that is not possible.
         """
         try:
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(json.dumps(state) + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            write_private(self.path, json.dumps(state) + "\n")
         except OSError as error:
             raise self._unusable(error) from None
 

@@ -9,6 +9,7 @@ from tap_customerio import errors
 from tap_customerio.api.diagnosis import PROBE
 from tap_customerio.api.values import seconds
 from tap_customerio.ratelimit.limiter import RateLimiter
+from tap_customerio.streams.activities import log_pages
 from tap_customerio.streams.senders import SENDER_STREAMS
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import BEGINNING, DAY
@@ -23,7 +24,6 @@ PER_OBJECT = {"objects": 1, "object_relationships": 1}
 _MONTH = 30 * DAY
 _MONTHS = 6
 _MESSAGES_PAGE = 1000
-_ACTIVITIES_PAGE = 100
 _WINDOWS = 5
 
 
@@ -77,10 +77,15 @@ class Costs:
 
     def _activity_pages(self, client: Client) -> int:
         """The API keeps thirty days of activities."""
-        params = {"limit": _ACTIVITIES_PAGE, "deleted": "true"}
-        rows, more = self._sample(client, "/v1/activities", "activities", params)
+        try:
+            page = next(log_pages(client))
+            rows = list(page)
+        except errors.FatalError:
+            raise
+        except errors.TapError:
+            return 1
         span = self.present - min((seconds(row, "timestamp") or 0 for row in rows), default=0)
-        return max(1, _MONTH // max(1, span)) if more else 1
+        return max(1, _MONTH // max(1, span)) if page.more else 1
 
     def _first_sender(self, client: Client) -> int:
         """When the oldest thing that sends was created."""

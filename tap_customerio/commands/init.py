@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +20,7 @@ from tap_customerio.commands.command_tap import CommandTap, moment
 from tap_customerio.commands.console import screen, table
 from tap_customerio.commands.estimate import Costs, duration
 from tap_customerio.commands.sampling import Glimpse
+from tap_customerio.files import explain_writing, write_private
 from tap_customerio.settings import Settings
 from tap_customerio.windows import DAY, parse, rfc3339
 
@@ -239,17 +239,8 @@ def _with_lines(path: Path, config: dict[str, Any]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=path.parent, delete=False
-        ) as file:
-            file.write(text)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise errors.commands.unwritable(
-            str(path), error.strerror or type(error).__name__
-        ) from None
+    with explain_writing(path):
+        write_private(path, text)
     click.echo(f"Wrote {path}; only you can read it.")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from tap_customerio import errors
 from tap_customerio.commands.command_tap import TIMES, check_range, moment
 from tap_customerio.commands.warehouse import Warehouse, warehouse_options
+from tap_customerio.files import explain_writing
 from tap_customerio.report.figures import report as report_page
 from tap_customerio.report.marts import Marts
 
@@ -43,11 +43,8 @@ def report(url: str, schema: str, output: Path, start: str | None, end: str | No
         page = report_page(Marts(warehouse, _day(start), _day(end, is_end=True)))
     finally:
         warehouse.close()
-    try:
+    with explain_writing(output):
         output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise errors.commands.unwritable(str(output), reason) from None
     click.echo(f"Wrote {output}.")
 
 

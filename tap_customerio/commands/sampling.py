@@ -12,7 +12,7 @@ from tap_customerio.api.client import Client, T
 from tap_customerio.api.values import within
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.slices import checked
-from tap_customerio.windows import DAY, Window
+from tap_customerio.windows import LONGEST_PERIOD, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from tap_customerio.api.steady import Listing
     from tap_customerio.settings import Settings
     from tap_customerio.streams.base import CustomerioStream, Rows
-
-WIDEST = 180 * DAY
-"""Most seconds that the API answers for at once."""
 
 _TRIES = 3
 
@@ -144,7 +141,7 @@ def newest_first(stream: CustomerioStream) -> Iterator[Any]:
     [last] = deque(chain(head, pieces), maxlen=1)
     end = last.end
     while end > head[0].start:
-        window = Window(max(head[0].start, end - WIDEST), end)
+        window = Window(max(head[0].start, end - LONGEST_PERIOD), end)
         yield window
         end = window.start
 

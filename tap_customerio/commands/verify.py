@@ -13,7 +13,7 @@ import click
 from tap_customerio import errors
 from tap_customerio.commands.console import screen
 from tap_customerio.commands.warehouse import Warehouse, warehouse_options
-from tap_customerio.windows import DAY, bucket_after, bucket_start
+from tap_customerio.windows import DAY, LONGEST_PERIOD, bucket_after, bucket_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _SLOT = 900  # no zone is off by less than a quarter of an hour
 _SETTLING = 2 * DAY
-_OLDEST = 180 * DAY
 
 _COUNTED = """
     select source_type, source_id, resolution, timezone, period_start, sent, is_partial
@@ -82,7 +81,7 @@ class Bucket(NamedTuple):
 
     def is_certain(self, first: int, last: int) -> bool:
         """Whether counts must agree, of deliveries loaded from the first to the last second."""
-        if self.is_partial or self.end > last - _SETTLING or self.start < last - _OLDEST:
+        if self.is_partial or self.end > last - _SETTLING or self.start < last - LONGEST_PERIOD:
             return False
         return self.start > self.cut.start(first)
 

@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import secrets
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
+from tap_customerio.files import explain_writing, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PURPOSE = "run.json"
@@ -33,7 +32,7 @@ class Folder:
             TapError: When it holds anything else, or cannot be made.
         """
         folder = cls(path)
-        with _explained(path):
+        with explain_writing(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not any(path.iterdir()):
                 path.chmod(0o700)
@@ -59,14 +58,10 @@ class Folder:
 
     def write(self, name: str, text: str) -> None:
         """Write or replace a file, whole."""
-        path, draft = self.path / name, self.path / f".{name}.{secrets.token_hex(4)}"
-        with _explained(path):
+        path = self.path / name
+        with explain_writing(path):
             self.path.mkdir(mode=0o700, exist_ok=True)
-            try:
-                _put(draft, text, os.O_EXCL)
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
+            write_private(path, text)
 
     def write_json(self, name: str, data: Any) -> None:
         """Write or replace a file of JSON."""
@@ -96,7 +91,7 @@ def append(path: Path, text: str) -> None:
     Raises:
         TapError: When that cannot be done.
     """
-    with _explained(path):
+    with explain_writing(path):
         _put(path, text, os.O_APPEND)
 
 
@@ -106,7 +101,7 @@ def secret(path: Path) -> bytes:
     Raises:
         TapError: When it holds no key.
     """
-    with _explained(path):
+    with explain_writing(path):
         if not path.exists():
             _put(path, f"{secrets.token_hex(32)}\n", os.O_EXCL)
         text = path.read_bytes().decode("ascii", "replace").strip()
@@ -124,12 +119,3 @@ def _put(path: Path, text: str, how: int) -> None:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise errors.commands.unwritable(str(path), reason) from None

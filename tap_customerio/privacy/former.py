@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.privacy.identity import look_up, profiles
+from tap_customerio.streams.activities import log_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,8 +82,7 @@ def _with(client: Client, match: Match, found: Sequence[Named], notes: Sequence[
 
 
 def _activities(client: Client, cio_id: str) -> list[dict[str, Any]]:
-    params = {"customer_id": f"cio_{cio_id}", "id_type": "cio_id", "limit": 100, "deleted": "true"}
-    pages = client.pages("/v1/activities", "activities", params=params)
+    pages = log_pages(client, customer_id=f"cio_{cio_id}", id_type="cio_id")
     return [row for page in pages for row in page if isinstance(row, dict)]
 
 

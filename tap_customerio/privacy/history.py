@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_customerio import errors
-from tap_customerio.windows import BEGINNING, DAY
+from tap_customerio.windows import BEGINNING, DAY, LONGEST_PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_customerio.api.client import Client
-
-HALF_A_YEAR = 180 * DAY
-"""Wider windows are cut to six months without a word."""
 
 OLD = 190 * DAY
 """Six months and some days: what is older was not cut to six months."""
@@ -28,7 +25,7 @@ UNBOUNDED = "The API did not keep to the periods asked for: it may have cut the 
 def backwards(end: int) -> Iterator[tuple[int, int]]:
     """Windows from a moment to the beginning, both ends inclusive, as the API's are."""
     while end >= BEGINNING:
-        start = max(BEGINNING, end - HALF_A_YEAR + 1)
+        start = max(BEGINNING, end - LONGEST_PERIOD + 1)
         yield start, end
         end = start - 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import errors
@@ -13,6 +13,7 @@ from tap_customerio.privacy.history import backwards
 from tap_customerio.privacy.identity import profiles
 from tap_customerio.privacy.warehouse import has_personal
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.activities import log_pages
 from tap_customerio.streams.objects import Object, ObjectTypes
 from tap_customerio.streams.pii import MASK, mask
 
@@ -185,9 +186,7 @@ class Inventory:
             yield from (Object(kind, str(row["cio_object_id"])) for row in page)
 
     def _activities(self) -> tuple[int, str]:
-        params = {"limit": 100, "deleted": "true"}
-        pages = self._client.pages("/v1/activities", "activities", params=params)
-        rows = list(islice((row for page in pages for row in page), self._sample))
+        rows = list(islice(chain.from_iterable(log_pages(self._client)), self._sample))
         for row in rows:
             kind, name = str(row.get("type")), row.get("name")
             source = f"event: {name}" if kind == "event" else f"activity: {kind}"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_customerio.api.client import Client
+    from tap_customerio.api.responses import Page
 
 LOGGED = 29 * DAY
 """How far back the log reaches for sure, less a day."""
@@ -23,10 +24,15 @@ LOG_LAG = DAY
 """How late an entry may arrive in the log, or how far it may be dated back."""
 
 
+def log_pages(client: Client, **only: str) -> Iterator[Page]:
+    """Pages of the log, those of deleted people too; `only` narrows it, by type or person."""
+    params = {"limit": 100, "deleted": "true", **only}
+    return client.pages("/v1/activities", "activities", params=params)
+
+
 def entries(client: Client, kind: str, since: int) -> Iterator[dict[str, Any]]:
     """What the log has of one type since then; read on until a whole page is older."""
-    params = {"limit": 100, "deleted": "true", "type": kind}
-    for page in client.pages("/v1/activities", "activities", params=params):
+    for page in log_pages(client, type=kind):
         recent = [entry for entry in page if arrival(entry, client.present, since) >= since]
         yield from recent
         if not recent:

@@ -24,7 +24,7 @@ from tap_customerio.streams.schema import (
     timestamp,
 )
 from tap_customerio.sync.engine import Split
-from tap_customerio.windows import BEGINNING, Window, WindowPlan, parse, rfc3339
+from tap_customerio.windows import BEGINNING, LONGEST_PERIOD, Window, WindowPlan, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +157,7 @@ class Messages(CustomerioStream):
 
     def shortfall(self) -> str | None:
         """Deliveries older than six months are asked for all the same."""
-        if (self.settings.start or BEGINNING) >= self.client.present - WindowPlan.widest:
+        if (self.settings.start or BEGINNING) >= self.client.present - LONGEST_PERIOD:
             return None
         return errors.sync.perhaps_too_old()
 

@@ -10,7 +10,7 @@ from tap_customerio.api.client import quoted
 from tap_customerio.api.pagination import by_offset
 from tap_customerio.api.person_paths import person_paths
 from tap_customerio.api.values import number, seconds, within
-from tap_customerio.streams.activities import arrival
+from tap_customerio.streams.activities import arrival, log_pages
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.lists import ChildStream, ListStream, Paged, Single, Whole
 from tap_customerio.streams.people import (
@@ -172,8 +172,7 @@ class Activities(CustomerioStream):
 
     def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
         """Read on until a whole page is older than anything asked for."""
-        params = {"limit": 100, "deleted": "true"}
-        for page in self.client.pages("/v1/activities", "activities", params=params):
+        for page in log_pages(self.client):
             arrived = [arrival(row, self.client.present, self._oldest) for row in page]
             yield page
             if arrived and max(arrived) < self._oldest:

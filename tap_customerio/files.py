@@ -1,0 +1,46 @@
+"""Private files: only their owner may read them, and they are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tap_customerio import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write or replace a file in one step; it is on the disk before this returns.
+
+    Raises:
+        OSError: When it cannot be written; an earlier file then stays as it was.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def explain_writing(path: Path) -> Iterator[None]:
+    """Turn an OSError into a sentence that names the path.
+
+    Raises:
+        TapError: In its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise errors.commands.unwritable(str(path), reason) from None
