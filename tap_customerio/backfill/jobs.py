@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tap_customerio import errors
-from tap_customerio.backfill.target import Target, copy_log, exit_code, piped
+from tap_customerio.pipeline.target import Target, copy_log, exit_code, piped
 from tap_customerio.settings import NAME
 from tap_customerio.windows import Window
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tap_customerio import errors
 from tap_customerio.backfill.job import STATE_KEY
-from tap_customerio.backfill.target import Target
+from tap_customerio.pipeline.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,15 +20,15 @@ import dagster as dg
 
 from tap_customerio import errors
 from tap_customerio.backfill.states import parsed
-from tap_customerio.dagster.pipe import Pipe
+from tap_customerio.pipeline.processes import Pipe
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tap_customerio.dagster.pipe import Source
     from tap_customerio.dagster.state_store import StateStore
     from tap_customerio.dagster.workspace import Workspace
+    from tap_customerio.pipeline.processes import Source
 
 _LOG_CONFIG = str(Path(__file__).with_name("log.json"))
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")

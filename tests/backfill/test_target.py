@@ -15,7 +15,7 @@ import pytest
 from backfill.backfilling import TARGET, Backfill, keys
 from harness import SINCE
 
-from tap_customerio.backfill.target import Target
+from tap_customerio.pipeline.target import Target
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import rfc3339
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_customerio.dagster.pipe import Pipe
+from tap_customerio.pipeline.processes import Pipe
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from tap_customerio import errors
-from tap_customerio.backfill.target import Target, exit_code, piped
+from tap_customerio.pipeline.target import Target, exit_code, piped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""`tap | target`: with the tap in this process, or as two processes."""
