@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import click
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.target_base import Target
 
+    from tap_customerio.duckdb_target.loading import Loading
+
 
 VERSION = "_sdc_table_version"
 _STAGE = "staged_rows"
@@ -26,7 +29,13 @@ _LARGEST_ROW = 1 << 30
 """Bytes of one record's JSON text that DuckDB takes at most."""
 
 _LARGEST_BATCH = 64 << 20
-"""Bytes of rows that may wait."""
+"""Bytes of rows that may wait, while as many are loaded."""
+
+_WORTHWHILE = 10_000
+"""Rows that are loaded early when nothing else is."""
+
+_OFTEN = 1000
+"""Rows after which it is asked."""
 
 
 class DuckDBPlaces(Protocol):
@@ -39,6 +48,10 @@ class DuckDBPlaces(Protocol):
     @property
     def staging(self) -> Path:
         """A folder for files of rows."""
+
+    @property
+    def loading(self) -> Loading:
+        """The thread that uses the database while the next rows are read."""
 
 
 class DuckDBSink(BatchSink):
@@ -64,7 +77,7 @@ class DuckDBSink(BatchSink):
         self._waiting: list[bytes] = []
         self._bytes = 0
         self._most = self.max_size
-        self._as_text = 0  # of the rows that wait, which the SDK has not counted
+        self._counted = 0  # of the rows that wait, by the SDK
         self._types: dict[str, str] = {}
         self._encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
@@ -80,14 +93,18 @@ class DuckDBSink(BatchSink):
 
     @property
     def is_full(self) -> bool:
-        """Whether enough rows or bytes wait."""
-        return len(self._waiting) >= self._most or self._bytes >= _LARGEST_BATCH
+        """Whether enough rows or bytes wait; fewer are enough while nothing is being loaded."""
+        rows = len(self._waiting)
+        if rows >= self._most or self._bytes >= _LARGEST_BATCH:
+            return True
+        return rows >= _WORTHWHILE and rows % _OFTEN == 0 and self._target.loading.is_idle
 
     def get_validator(self) -> None:
         """None: DuckDB checks types, and `process_batch` keys and required fields."""
 
     def setup(self) -> None:
         """Make the table, or give it the columns and the width that it lacks."""
+        self._target.loading.wait()
         properties = self.schema["properties"]
         wanted = {name: column_type(kind) for name, kind in properties.items()}
         with self._transaction() as database:
@@ -108,35 +125,29 @@ class DuckDBSink(BatchSink):
         self._waiting.append(record)
         self._bytes += len(record)
 
-    def add_text(self, record: bytes) -> None:
-        """Let one record wait that the SDK has not seen."""
-        self._as_text += 1
-        self.add(record)
-
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Let one record wait that a stream map or the SDK has looked at."""
+        self._counted += 1
         self.add(self._encode(record))
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Load all rows that wait; the last of those with the same key counts.
+        """Have all rows that wait loaded; the last of those with the same key counts.
 
         Raises:
-            ClickException: When a value does not fit its column.
+            ClickException: When a value of the batch before did not fit its column.
         """
         for record in context.get("records", ()):  # of a BATCH file
             self.process_record(record, context)
-        self._path.write_bytes(b"\n".join(self._waiting))
-        try:
-            with self._transaction():
-                self._load()
-        except (duckdb.DataError, duckdb.InvalidInputException):
-            raise click.ClickException(self._explain()) from None
-        self.tally_record_read(self._as_text)
-        self.record_counter_metric.increment(self._as_text)
-        self._waiting, self._bytes, self._as_text = [], 0, 0
+        as_text = len(self._waiting) - self._counted
+        self.tally_record_read(as_text)
+        self.record_counter_metric.increment(as_text)
+        rows, self._waiting, self._bytes, self._counted = self._waiting, [], 0, 0
+        self._target.loading.wait()  # so that no more than two batches are in memory
+        self._target.loading.start(partial(self._load_rows, rows, self.version))
 
     def activate_version(self, new_version: int) -> None:
         """Delete the rows of older versions: a complete read did not find them."""
+        self._target.loading.wait()
         with self._transaction() as database:
             self._add_version()
             deleted = database.execute(
@@ -150,12 +161,27 @@ class DuckDBSink(BatchSink):
         """The file that DuckDB reads; sinks load one by one."""
         return self._target.staging / "rows.jsonl"
 
-    def _load(self) -> None:
+    def _load_rows(self, rows: list[bytes], version: int | None) -> None:
+        """Load rows in one transaction.
+
+        Raises:
+            ClickException: When a value does not fit its column.
+        """
+        with self._path.open("wb") as file:
+            for first in range(0, len(rows), _OFTEN):
+                file.write(b"\n".join(rows[first : first + _OFTEN]) + b"\n")
+        try:
+            with self._transaction():
+                self._load(version)
+        except (duckdb.DataError, duckdb.InvalidInputException):
+            raise click.ClickException(self._explain()) from None
+
+    def _load(self, version: int | None) -> None:
         database = self._target.connection
-        stamped = self.version is not None and not self.include_sdc_metadata_properties
+        stamped = version is not None and not self.include_sdc_metadata_properties
         if stamped:
             self._add_version()
-        extra = f", {self.version}::bigint as {VERSION}" if stamped else ""
+        extra = f", {version}::bigint as {VERSION}" if stamped else ""
         database.execute(
             f"create or replace temp table {_STAGE} as select *{extra} from {self._rows()}"
         )

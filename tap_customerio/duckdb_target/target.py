@@ -8,9 +8,10 @@ import sys
 import tempfile
 import time
 import weakref
-from functools import cached_property
+from collections import Counter
+from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypedDict, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import click
 import duckdb
@@ -26,53 +27,90 @@ from singer_sdk.io_base import GenericSingerReader
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from tap_customerio.duckdb_target.loading import Loading
 from tap_customerio.duckdb_target.sink import DuckDBSink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+_RECORD = "RECORD"
 _PATIENCE = 5.0
 """Seconds after which the next STATE message is confirmed, however few records came."""
 
 
-class _Line(TypedDict, total=False):
-    """A Singer message; a record stays the JSON text that it is."""
+class _Line(msgspec.Struct):
+    """What of a Singer message is looked at first; a record stays the JSON text that it is."""
 
-    type: str
-    stream: str
-    record: msgspec.Raw
-    version: int | None
-    time_extracted: Any
-    schema: dict[str, Any]
-    key_properties: list[str] | None
-    value: Any
-    encoding: dict[str, Any]
-    manifest: list[str]
+    type: str = ""
+    stream: str = ""
+    record: msgspec.Raw = msgspec.Raw()
+    version: int | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Line)
+_decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class LineReader(GenericSingerReader[bytes]):
-    """Reads lines, but not the records in them."""
+    """Reads lines; most records are taken as text, without a call of the SDK."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        super().__init__()
+        self.take: Callable[[_Line], bool] = lambda _: False
 
     @property
     def default_input(self) -> IO[bytes]:
         """Standard input."""
         return sys.stdin.buffer
 
-    def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        """One message, whose record is a `msgspec.Raw`.
+    def process_lines(
+        self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> Counter[str]:
+        """Hand over each line, to `take` if it wants it, else to the callback for its type.
 
         Raises:
-            InvalidInputLine: When it is no Singer message.
+            InvalidInputLine: When one is no Singer message, or of an unknown type.
         """
-        try:
-            return cast("dict[str, Any]", _DECODER.decode(line))
-        except msgspec.DecodeError as error:
-            raise InvalidInputLine(f"A line of the input is no Singer message: {error}.") from None
+        counts: Counter[str] = Counter()
+        taken, take = 0, self.take
+        for line in file_input or self.default_input:
+            try:
+                message = _decode_line(line)
+                if message.type == _RECORD and take(message):
+                    taken += 1
+                    continue
+                whole = self.deserialize_json(line)
+            except msgspec.DecodeError as error:
+                reason = f"A line of the input is no Singer message: {error}."
+                raise InvalidInputLine(reason) from None
+            self.assert_line_requires(whole, requires={"type"})
+            if (callback := callbacks.get(message.type)) is None:
+                raise InvalidInputLine(f"Messages of type {message.type!r} are unknown.")
+            callback(whole)
+            counts[message.type] += 1
+        counts[_RECORD] += taken
+        return counts
+
+    @staticmethod
+    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
+        """Check that a message has all its members.
+
+        Raises:
+            InvalidInputLine: When it lacks some; the SDK's error holds the message itself.
+        """
+        if missing := sorted(requires - line_dict.keys()):
+            raise InvalidInputLine(f"A line is missing required {', '.join(missing)} key(s).")
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """One message, decoded.
+
+        Raises:
+            DecodeError: When it is no JSON.
+        """
+        return cast("dict[str, Any]", msgspec.json.decode(line))
 
 
 class TargetDuckDB(Target):
@@ -106,8 +144,8 @@ class TargetDuckDB(Target):
             "batch_size_rows": {
                 "type": "integer",
                 "title": "Rows a batch",
-                "description": "Rows of a stream after which they are loaded, and the next state "
-                "is confirmed.",
+                "description": "Rows of a stream after which they are loaded, and the state before "
+                "them is confirmed.",
                 "default": 50_000,
                 "minimum": 1,
             },
@@ -118,9 +156,10 @@ class TargetDuckDB(Target):
         """Open nothing yet: `--about` needs no database."""
         super().__init__(*arguments, **options)
         self.max_parallelism = 1  # a connection takes one statement at a time
+        self.loading = Loading()
         self._plain: dict[str, DuckDBSink] = {}
         self._confirmed_at = time.monotonic()
-        self._rows = 0
+        cast("LineReader", self.message_reader).take = self._take
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -155,6 +194,12 @@ class TargetDuckDB(Target):
     def process_endofpipe(self) -> None:
         """Load everything, confirm the last state, close the database."""
         super().process_endofpipe()
+        self.loading.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Close the database once what was handed over is loaded."""
+        self.loading.close()
         self.connection.close()
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
@@ -169,22 +214,23 @@ class TargetDuckDB(Target):
             if isinstance(sink, DuckDBSink) and sink.takes_text and not maps[0].flattening_enabled:
                 self._plain[name] = sink
 
+    def _take(self, message: _Line) -> bool:
+        """Let a record wait as text, if nothing is to be done with it before."""
+        sink = self._plain.get(message.stream)
+        if sink is None or not (record := bytes(message.record)):
+            return False
+        if message.version != sink.version:
+            self._change_version(sink, message.version)
+        sink.add(record)
+        if sink.is_full:
+            self._load_all()
+        return True
+
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
-        sink = self._plain.get(message_dict.get("stream", ""))
-        version = message_dict.get("version")
-        self._rows += 1
-        if sink is not None and "record" in message_dict:
-            if version != sink.version:
-                self._change_version(sink, version)
-            sink.add_text(bytes(message_dict["record"]))
-            if sink.is_full:
-                self.drain_one(sink)
-            return
         self._assert_line_requires(message_dict, requires={"stream", "record"})
-        name = message_dict["stream"]
-        message_dict["record"] = msgspec.json.decode(message_dict["record"])
-        for stream_map in self.mapper.stream_maps.get(name, ()):
-            self._change_version(self.get_sink(stream_map.stream_alias), version)
+        for stream_map in self.mapper.stream_maps.get(message_dict["stream"], ()):
+            sink = self.get_sink(stream_map.stream_alias)
+            self._change_version(sink, message_dict.get("version"))
         super()._process_record_message(message_dict)
 
     def _change_version(self, sink: Any, version: int | None) -> None:
@@ -196,9 +242,17 @@ class TargetDuckDB(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         super()._process_state_message(message_dict)
         waited = time.monotonic() - self._confirmed_at
-        if waited >= _PATIENCE or self._rows >= self.config["batch_size_rows"]:
-            self.drain_all()
-            self._rows, self._confirmed_at = 0, time.monotonic()
+        rows = sum(sink.current_size for sink in self._sinks_active.values())
+        if waited >= _PATIENCE or rows >= self.config["batch_size_rows"]:
+            self._load_all()
+
+    def _load_all(self) -> None:
+        """Hand over all rows, and confirm the last state once they are committed."""
+        self.drain_all()
+        self._confirmed_at = time.monotonic()
+
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        self.loading.start(partial(super()._write_state_message, state))
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         for stream_map in self.mapper.stream_maps[message_dict["stream"]]:

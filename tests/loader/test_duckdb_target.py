@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from click import ClickException
 from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import MissingKeyPropertiesError
@@ -19,6 +20,7 @@ from singer_sdk.testing import get_target_test_class
 
 from tap_customerio.duckdb_target import TargetDuckDB
 from tap_customerio.duckdb_target.columns import column_type, widened
+from tap_customerio.duckdb_target.loading import Loading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,11 +65,11 @@ def load(path: Path, *messages: dict[str, Any], **settings: Any) -> list[Any]:
     lines = io.BytesIO(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
     confirmed = io.StringIO()
     target = TargetDuckDB(config={"path": str(path), **settings})
-    try:
-        with redirect_stdout(confirmed):
+    with redirect_stdout(confirmed):
+        try:
             target.listen(lines)  # type: ignore[arg-type]
-    finally:
-        target.connection.close()
+        finally:
+            target.close()
     return [json.loads(line) for line in confirmed.getvalue().splitlines()]
 
 
@@ -224,9 +226,10 @@ def test_a_state_is_confirmed_after_everything_before_it_and_never_before(path: 
     confirmed = io.StringIO()
     target = TargetDuckDB(config={"path": str(path), "batch_size_rows": 6})
     lines = io.BytesIO(b"".join(json.dumps(m).encode() + b"\n" for m in [*messages, broken]))
-    with redirect_stdout(confirmed), pytest.raises(Exception, match="nowhere"):
-        target.listen(lines)  # type: ignore[arg-type]
-    target.connection.close()
+    with redirect_stdout(confirmed):
+        with pytest.raises(Exception, match="nowhere"):
+            target.listen(lines)  # type: ignore[arg-type]
+        target.close()
     states = [json.loads(line)["seen"] for line in confirmed.getvalue().splitlines()]
     assert states == [2, 5, 8]
     for name in streams:
@@ -274,6 +277,47 @@ def test_a_line_that_is_no_message_is_not_quoted(path: Path) -> None:
     assert code == 1
     assert "A line of the input is no Singer message" in said
     assert "ada@" not in said
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ({"type": "RECORDS", "stream": "people"}, "Messages of type 'RECORDS' are unknown."),
+        ({"stream": "people", "record": {"id": "ada@example.com"}}, "missing required type key"),
+    ],
+)
+def test_a_message_of_no_known_type_is_refused(
+    path: Path, message: dict[str, Any], sentence: str
+) -> None:
+    code, said = run(path, schema(PEOPLE, "id"), message)
+    assert code == 1
+    assert sentence in said
+    assert "ada@" not in said
+
+
+def test_nothing_is_confirmed_once_a_batch_has_failed(path: Path) -> None:
+    good = [row(id=str(number)) for number in range(3)]
+    messages = [schema(PEOPLE, "id"), *good[:2], state(n=1), good[2], state(n=2)]
+    messages += [row(id="x", age="old"), *good, state(n=3)]
+    confirmed = io.StringIO()
+    target = TargetDuckDB(config={"path": str(path), "batch_size_rows": 3})
+    lines = io.BytesIO(b"".join(json.dumps(m).encode() + b"\n" for m in [*messages, *messages]))
+    with redirect_stdout(confirmed):
+        with pytest.raises(ClickException, match="a age that is not of type BIGINT"):
+            target.listen(lines)  # type: ignore[arg-type]
+        target.close()
+    assert [json.loads(line) for line in confirmed.getvalue().splitlines()] == [{"n": 1}]
+    assert ask(path, "select id from people order by id") == [("0",), ("1",), ("2",)]
+
+
+def test_work_is_done_in_order_and_none_after_a_failure() -> None:
+    loading, done = Loading(), list[int]()
+    for number in range(20):
+        loading.start(lambda number=number: done.append(1 // (10 - number)))  # type: ignore[misc]
+    with pytest.raises(ZeroDivisionError):
+        loading.wait()
+    loading.close()
+    assert done == [1 // (10 - number) for number in range(10)]
 
 
 def test_stream_maps_flattening_and_metadata_apply(path: Path) -> None:
