@@ -34,26 +34,28 @@ SETTINGS = th.PropertiesList(
         default="us",
         allowed_values=["us", "eu", "auto"],
         title="Region",
-        description="Data centre of the account; auto finds out which one takes the key.",
+        description="Region of the account; auto finds the one that accepts the key.",
     ),
     th.Property(
         "workspace_id",
         th.IntegerType(minimum=1),
         title="Workspace id",
-        description="Id of the key's workspace (see stream workspaces); needed to go on from a "
-        "state when the key was replaced and the account has several workspaces.",
+        description=(
+            "Id of the key's workspace (see stream workspaces); needed to continue from a "
+            "state after the key was replaced, if the account has several workspaces."
+        ),
     ),
     th.Property(
         "start_date",
         th.DateTimeType,
         title="Start date",
-        description="First instant to read, RFC 3339 or a date in UTC; without it, everything.",
+        description="Start of the range, an RFC 3339 time or a date in UTC; default: everything.",
     ),
     th.Property(
         "end_date",
         th.DateTimeType,
         title="End date",
-        description="End of the range, exclusive, RFC 3339 or a date in UTC; without it, now.",
+        description="End of the range, exclusive, an RFC 3339 time or a date in UTC; default: now.",
     ),
     th.Property(
         "metrics_resolution",
@@ -68,14 +70,16 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default="UTC",
         title="Metrics time zone",
-        description="IANA zone in which campaign metrics are cut, such as Europe/Rome.",
+        description="IANA time zone of campaign metrics, such as Europe/Rome.",
     ),
     th.Property(
         "metrics_lookback_days",
         th.IntegerType(minimum=0),
         default=90,
         title="Metrics look-back",
-        description="Days before the bookmark whose metrics are read again, since they still grow.",
+        description=(
+            "Days before the bookmark for which metrics are read again, because they still change."
+        ),
     ),
     th.Property(
         "rescan_ages",
@@ -97,35 +101,37 @@ SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Include drafts",
-        description="Read drafted deliveries too, at the cost of a second read.",
+        description="Also read drafted deliveries, which doubles the requests.",
     ),
     th.Property(
         "customers_sync",
         th.StringType(allowed_values=["changes", "full"]),
         default="changes",
         title="Customers sync",
-        description="changes reads only people whom the activity log names since the last sync, "
-        "and everyone now and then; full reads everyone each time.",
+        description=(
+            "changes reads only people named in the activity log since the last sync, and "
+            "everyone at intervals; full reads everyone each time."
+        ),
     ),
     th.Property(
         "customers_full_every_days",
         th.NumberType(exclusive_minimum=0),
         default=7,
         title="Customers: everyone every so many days",
-        description="When customers_sync is changes: how often everyone is read anyway.",
+        description="Days between two full reads of all people, when customers_sync is changes.",
     ),
     th.Property(
         "customers_filter",
         th.ObjectType(additional_properties=True),
         title="Customers filter",
-        description="The API's own people filter, to read only some people.",
+        description="A people filter in the API's own format, to read only some people.",
     ),
     th.Property(
         "esp_suppression_domains",
         th.ArrayType(th.StringType(min_length=1)),
         default=[],
         title="ESP suppression domains",
-        description="Sending domains whose suppressions are read one by one; [] for all at once.",
+        description="Sending domains whose suppressions are read one by one; [] reads all at once.",
     ),
     th.Property(
         "requests_per_second",
@@ -140,8 +146,10 @@ SETTINGS = th.PropertiesList(
         th.StringType(min_length=1),
         secret=True,
         title="Rate limit address",
-        description="Where processes that use the same key share requests_per_second: a Redis "
-        "(redis:// or rediss://), or a folder of this machine (file:/var/lib/customerio).",
+        description=(
+            "Where processes that use the same key share requests_per_second: a Redis "
+            "(redis:// or rediss://), or a folder on this machine (file:/var/lib/customerio)."
+        ),
     ),
     th.Property(
         "concurrency",
@@ -155,15 +163,19 @@ SETTINGS = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=60,
         title="Request timeout",
-        description="Seconds within which a whole answer must have come before the request is "
-        "tried again; five times as many once 64 KiB of it are there.",
+        description=(
+            "Seconds to wait for a complete answer before the request is tried again; five "
+            "times as long once 64 KiB have arrived."
+        ),
     ),
     th.Property(
         "api_url",
         th.StringType,
         title="App API address",
-        description="Base address (scheme, host, port) in place of the region's, for the sandbox "
-        "or a proxy; https only, except on loopback.",
+        description=(
+            "Base address (scheme, host, port) instead of the region's, for the sandbox or a "
+            "proxy; https only, except on loopback."
+        ),
     ),
     th.Property(
         "track_api_url",
@@ -190,15 +202,17 @@ SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=True,
         title="Emit ACTIVATE_VERSION messages",
-        description="After a complete read of a stream that mirrors the present, let the target "
-        "drop what has vanished.",
+        description=(
+            "After a complete read of a stream that mirrors the current data, let the target "
+            "delete rows that no longer exist."
+        ),
     ),
     th.Property(
         "user_agent",
         th.StringType(min_length=1),
         default=f"{NAME}/{version(NAME)}",
         title="User agent",
-        description="How requests introduce themselves; add a way to reach you.",
+        description="User-Agent header of the requests; add a way to contact you.",
     ),
 ).to_dict()
 """JSON schema of the configuration."""

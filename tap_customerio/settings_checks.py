@@ -61,7 +61,7 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         name = error.message.split("'")[1]
         return f"Setting {name} is missing: {_about(name)}"
     if not error.absolute_path:
-        return "The configuration is no JSON object of settings."
+        return "The configuration is not a JSON object of settings."
     name = str(error.absolute_path[0])
     if error.validator == "minLength":
         return f"Setting {name} is empty. {_about(name)}"
@@ -73,7 +73,7 @@ def _rule(error: jsonschema.ValidationError) -> str:
     wanted = error.validator_value
     return {
         "type": f"is not of type {_types(wanted)}",
-        "enum": f"is none of {_types(wanted)}",
+        "enum": f"is not one of {_types(wanted)}",
         "minimum": f"is less than {wanted}",
         "maximum": f"is more than {wanted}",
         "exclusiveMinimum": f"is not more than {wanted}",
@@ -97,7 +97,7 @@ def _time_errors(config: Mapping[str, Any]) -> Iterator[str]:
         try:
             times[name] = windows.parse(value)
         except (ValueError, OverflowError):
-            yield f"Setting {name} is {value!r}, which is no date: {DATES}."
+            yield f"Setting {name} is {value!r}, which is not a date: {DATES}."
             continue
         # A day of tolerance: the local clock may be wrong, and only the API's clock counts.
         if times[name] > time.time() + _TOLERANCE:
@@ -105,14 +105,14 @@ def _time_errors(config: Mapping[str, Any]) -> Iterator[str]:
     if times.keys() >= {"start_date", "end_date"} and times["start_date"] >= times["end_date"]:
         yield (
             f"Setting start_date is {config['start_date']!r}, not before end_date "
-            f"{config['end_date']!r}: exchange them, or choose a later end_date."
+            f"{config['end_date']!r}: swap them, or choose a later end_date."
         )
     try:
         ZoneInfo(config.get("metrics_timezone") or "UTC")
     except (OSError, ValueError, LookupError):
         yield (
-            f"Setting metrics_timezone is {config['metrics_timezone']!r}, which is no IANA zone: "
-            "write one such as Europe/Rome."
+            f"Setting metrics_timezone is {config['metrics_timezone']!r}, which is not an "
+            "IANA time zone: write one such as Europe/Rome."
         )
 
 
@@ -123,11 +123,11 @@ def _url_errors(config: Mapping[str, Any]) -> Iterator[str]:
             continue
         parts = _parts(url)
         if not parts.hostname or parts.scheme not in ("http", "https") or parts.username:
-            yield f"Setting {name} is no address such as https://api.customer.io: check it."
+            yield f"Setting {name} is not an address such as https://api.customer.io: check it."
         elif parts.path.strip("/") or parts.query or parts.fragment:
             yield f"Setting {name} is {url!r}: leave only scheme, host and port, without /v1."
         elif parts.scheme == "http" and not _is_loopback(parts.hostname):
-            yield f"Setting {name} is {url!r}: use https, or the key would travel in the open."
+            yield f"Setting {name} is {url!r}: use https, or the key would be sent unencrypted."
 
 
 def _parts(url: str) -> SplitResult:
@@ -147,11 +147,13 @@ def _budget_errors(config: Mapping[str, Any]) -> Iterator[str]:
     parts = _parts(url)
     if parts.scheme == "file":
         if parts.hostname not in {None, "localhost"} or not parts.path.strip("/"):
-            yield "Setting rate_limit_url is ***, which names no folder: write file:/path/of/one."
+            yield (
+                "Setting rate_limit_url is ***, which names no folder: write file:/path/to/folder."
+            )
     elif parts.scheme not in {"redis", "rediss"} or not parts.hostname:
         yield (
-            "Setting rate_limit_url is ***, which is no address of a Redis or folder: write "
-            "redis://host:6379/0, rediss://… or file:/path/of/one."
+            "Setting rate_limit_url is ***, which is neither a Redis nor a folder: write "
+            "redis://host:6379/0, rediss://… or file:/path/to/folder."
         )
 
 
@@ -166,11 +168,11 @@ def _header_errors(config: Mapping[str, Any]) -> Iterator[str]:
         key = config.get(name) or ""
         if not key.isascii():
             yield (
-                f"Setting {name} holds a character that no key has, such as a curly quote or "
-                "a letter with an accent: copy the key again."
+                f"Setting {name} contains a character that no key has, such as a curly quote "
+                "or a letter with an accent: copy the key again."
             )
         elif not key.isprintable() or " " in key:
-            yield f"Setting {name} holds a space or a line break: leave only the key."
+            yield f"Setting {name} contains a space or a line break: leave only the key."
     agent = config.get("user_agent") or ""
     if not (agent.isascii() and agent.isprintable()) or agent != agent.strip():
         yield f"Setting user_agent is {agent!r}: leave only plain ASCII text, without line breaks."

@@ -112,7 +112,9 @@ class TapCustomerio(Tap):
             if stream.selected_by_default and not stream.outcome.is_complete
         ]:
             raise errors.sync.incomplete(failed)
-        self.logger.info("The connection works: a record of each stream was read, if it has any.")
+        self.logger.info(
+            "The connection works: the first record of each stream that has any was read."
+        )
 
     @property
     def streams(self) -> dict[str, CustomerioStream]:  # type: ignore[override]

@@ -33,25 +33,34 @@ def messages(**bookmark: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "The state is no JSON object: look at line 1, column 1"),
-        ('{"bookmarks": {},\n', "The state is no JSON object: look at line 2, column 1"),
-        ("[" * 100_000, "The state is no JSON object: it nests"),
-        ("[]", "The state is no JSON object: it must begin"),
-        ("null", "The state is no JSON object: it must begin"),
+        ("", "The state is not a JSON object: look at line 1, column 1"),
+        ('{"bookmarks": {},\n', "The state is not a JSON object: look at line 2, column 1"),
+        ("[" * 100_000, "The state is not a JSON object: it nests"),
+        ("[]", "The state is not a JSON object: it must begin"),
+        ("null", "The state is not a JSON object: it must begin"),
         ('{"bookmarks": []}', "no object 'bookmarks'"),
         ('{"messages": "2026-01-01"}', "no object 'bookmarks'"),
         ('{"type": "STATE", "value": {"bookmarks": {}}}', "no object 'bookmarks'"),
         ('{"singer_state": {"bookmarks": {}}}', "no object 'bookmarks'"),
         ('{"bookmarks": {"commits": {}, "issues": {}}}', r"does not have \(commits, issues\)"),
-        ('{"bookmarks": {"messages": "2026-01-01"}}', "bookmark of stream 'messages' is no RFC"),
-        ('{"bookmarks": {"messages": {"created": 1}}}', "bookmark of stream 'messages' is no RFC"),
-        ('{"bookmarks": {"messages": {"partitions": []}}}', "'messages' is no RFC 3339 time"),
-        (json.dumps(messages(replication_key_value=1_767_225_600)), "'messages' is no RFC 3339"),
-        (json.dumps(messages(replication_key_value="yesterday")), "'messages' is no RFC 3339"),
-        (json.dumps(messages(replication_key_value={"a": 1})), "'messages' is no RFC 3339"),
+        (
+            '{"bookmarks": {"messages": "2026-01-01"}}',
+            "bookmark of stream 'messages' is not an RFC",
+        ),
+        (
+            '{"bookmarks": {"messages": {"created": 1}}}',
+            "bookmark of stream 'messages' is not an RFC",
+        ),
+        ('{"bookmarks": {"messages": {"partitions": []}}}', "'messages' is not an RFC 3339 time"),
+        (
+            json.dumps(messages(replication_key_value=1_767_225_600)),
+            "'messages' is not an RFC 3339",
+        ),
+        (json.dumps(messages(replication_key_value="yesterday")), "'messages' is not an RFC 3339"),
+        (json.dumps(messages(replication_key_value={"a": 1})), "'messages' is not an RFC 3339"),
         (
             json.dumps(messages(replication_key="updated", replication_key_value="2026-01-01")),
-            "replication key 'updated' for stream 'messages', which goes by created",
+            "replication key 'updated' for stream 'messages', whose own is created",
         ),
     ],
 )
@@ -82,7 +91,7 @@ def test_bookmarks_of_unknown_streams_beside_known_ones_are_named(
     validation.checked_state(
         io.StringIO('{"bookmarks": {"messages": {}, "deliveries": {}}}'), KINDS
     )
-    assert "bookmarks of streams that are unknown: ['deliveries']" in caplog.text
+    assert "bookmarks of unknown streams: ['deliveries']" in caplog.text
 
 
 @pytest.mark.parametrize("stream", ["messages", "metrics", "snippets", "activities"])
@@ -108,7 +117,7 @@ def test_people_known_until_the_future_stop_the_run(sandbox: Sandbox, name: str)
 @pytest.mark.parametrize(
     ("catalog", "said"),
     [
-        ([], "The catalogue is no JSON object: it must begin"),
+        ([], "The catalog is not a JSON object: it must begin"),
         ({}, "malformed at its top, which must be an object with streams"),
         ({"streams": {}}, "malformed at streams, which must be array"),
         ({"streams": [{}]}, r"malformed at streams\.0, which must be an object with tap_stream_id"),
@@ -129,11 +138,11 @@ def test_people_known_until_the_future_stop_the_run(sandbox: Sandbox, name: str)
                     }
                 ]
             },
-            "selects 'deliveries', which is no stream of this tap",
+            "selects 'deliveries', which is not a stream of this tap",
         ),
         (
             {"streams": [{"tap_stream_id": "messages", "replication_key": "sent"}]},
-            "catalogue has replication key 'sent' for stream 'messages', which goes by created",
+            "catalog has replication key 'sent' for stream 'messages', whose own is created",
         ),
     ],
 )
@@ -162,7 +171,7 @@ def test_the_catalogue_of_discovery_passes(caplog: pytest.LogCaptureFixture) -> 
 )
 def test_a_key_that_no_header_can_carry_is_told_and_not_shown(key: str, what: str) -> None:
     [told] = validation_errors({"app_api_key": key})
-    assert told.startswith("Setting app_api_key holds")
+    assert told.startswith("Setting app_api_key contains")
     assert what in told
     assert SECRET not in told
 
@@ -201,8 +210,8 @@ def test_the_command_says_each_of_it_in_one_sentence(sandbox: Sandbox, tmp_path:
     variables = {"TAP_CUSTOMERIO_CONCURRENCY": "x"}
     screens = {
         "is not valid JSON (line 1": typed("--config", str(bad)),
-        "The state is no JSON": typed(*config, "--state", str(bad)),
-        "The catalogue is no JSON": typed(*config, "--catalog", str(bad)),
+        "The state is not a JSON": typed(*config, "--state", str(bad)),
+        "The catalog is not a JSON": typed(*config, "--catalog", str(bad)),
         "Setting concurrency is 'x'": typed(*config, "--config=ENV", environment=variables),
         "app_api_key was refused": typed(*config, "--test"),
     }

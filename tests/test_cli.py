@@ -93,7 +93,7 @@ def test_a_command_without_its_extra_names_the_extra(
 ) -> None:
     answer = without(missing, *words)
     assert answer.returncode == 1
-    assert f"in the clone of the repository, pip install '.[{extra}]'" in answer.stderr
+    assert f"run pip install '.[{extra}]' in a clone of the repository" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
@@ -206,7 +206,7 @@ def test_an_unknown_log_level_is_named(
     monkeypatch.setenv(name, "loud")
     with pytest.raises(SystemExit, match="1"):
         main()
-    assert f"{name} is 'loud', which is no log level: set DEBUG, INFO" in capsys.readouterr().err
+    assert f"{name} is 'loud', which is not a log level: set DEBUG, INFO" in capsys.readouterr().err
 
 
 def test_a_busy_port_is_named() -> None:
@@ -254,7 +254,7 @@ def test_a_state_that_is_no_json_is_told(sandbox: Sandbox, tmp_path: Path) -> No
     state.write_text("")
     screen = typed("--config", config_file(sandbox, tmp_path), "--state", str(state))
     assert screen.code == 1
-    assert "The state is no JSON" in screen.err
+    assert "The state is not a JSON" in screen.err
     assert "Traceback" not in screen.err
 
 

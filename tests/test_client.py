@@ -86,7 +86,7 @@ def test_a_slow_answer_is_tried_again(make_sandbox: Callable[..., Sandbox]) -> N
     slow = make_sandbox(latency_ms=200)
     client = make_client(slow, request_timeout=0.05)
     client.give_up_after = 0.2
-    with pytest.raises(TapError, match="no whole answer within request_timeout"):
+    with pytest.raises(TapError, match="no complete answer within request_timeout"):
         client.fetch("GET", "/v1/campaigns")
     assert len(slow.calls) >= 2
 

@@ -54,7 +54,7 @@ def test_the_state_of_another_workspace_is_refused_before_anything_is_read(
     state = synced(box)
     state["workspace"] = {"ids": [7], "key": "00000000"}
     box.forget()
-    sentence = "The state belongs to workspace 7, the key to workspace 1001: give this"
+    sentence = "The state belongs to workspace 7, but the key to workspace 1001: pass this"
     with pytest.raises(TapError, match=sentence):
         synced(box, state)
     assert {call.path for call in box.calls} == {"/v1/workspaces"}
@@ -75,14 +75,16 @@ def test_a_new_key_where_there_are_several_workspaces_needs_workspace_id(
     assert before["workspace"]["ids"] == [1001, SIBLING]
     assert synced(box, before)["workspace"] == before["workspace"]
     box = make_sandbox(workspace=several(), app_api_key=KEY)
-    with pytest.raises(TapError, match="may belong to another workspace: set workspace_id"):
+    with pytest.raises(
+        TapError, match="may belong to another workspace: if it is the same one, set workspace_id"
+    ):
         synced(box, before)
     state = synced(box, before, workspace_id=1001)
     assert state["workspace"]["ids"] == [1001]
     assert synced(box, state)["workspace"] == state["workspace"]
-    with pytest.raises(TapError, match="belongs to workspace 1001, the key to workspace 1002"):
+    with pytest.raises(TapError, match="belongs to workspace 1001, but the key to workspace 1002"):
         synced(box, state, workspace_id=SIBLING)
-    with pytest.raises(TapError, match="workspace_id is 5, which is no workspace of the key's"):
+    with pytest.raises(TapError, match="workspace_id is 5, which is not a workspace of the key's"):
         synced(box, state, workspace_id=5)
 
 
@@ -107,7 +109,7 @@ def test_a_state_without_a_workspace_goes_on_and_gets_one(
     state = synced(box)
     del state["workspace"]
     assert synced(box, state)["workspace"]["ids"] == [1001]
-    with pytest.raises(TapError, match="member 'workspace' is no object"):
+    with pytest.raises(TapError, match="member 'workspace' is not an object"):
         synced(box, {**state, "workspace": 7})
 
 

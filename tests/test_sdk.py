@@ -197,7 +197,7 @@ def test_the_sdk_has_settings_checked_by_us(
 ) -> None:
     calls("_validate_config")
     screen = typed("--config", config_file(sandbox, tmp_path, region="mars"))
-    assert "Setting region is 'mars', which is none of" in screen.err
+    assert "Setting region is 'mars', which is not one of" in screen.err
 
 
 def test_signals_come_to_us(calls: Callable[[str], list[str]]) -> None:

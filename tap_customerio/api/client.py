@@ -272,7 +272,7 @@ class Client(Diagnosis):
         except RecursionError:
             raise InvalidResponseError(errors.api.unreadable_answer(request)) from None
         except (TypeError, ValueError):
-            raise TransientError("an answer that is no JSON object", absent=True) from None
+            raise TransientError("an answer that is not a JSON object", absent=True) from None
         found = read(ParsedResponse(members, self._time_of(reply, spec), request))
         self.health.answer()
         return found

@@ -242,7 +242,7 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
     except ValueError:
         raise ValueError("an answer that is no JSON") from None
     if not isinstance(data, dict):
-        raise TypeError("an answer that is no JSON object")
+        raise TypeError("an answer that is not a JSON object")
     return {name: msgspec.Raw(json.dumps(member).encode()) for name, member in data.items()}
 
 

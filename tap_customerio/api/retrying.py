@@ -29,7 +29,7 @@ class InvalidResponseError(TransientError):
 
     def __init__(self, problem: TapError) -> None:
         """Keep the problem that it becomes when it stays."""
-        super().__init__("an answer that cannot be right")
+        super().__init__("an invalid answer")
         self.problem = problem
 
 

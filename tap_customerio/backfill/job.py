@@ -138,7 +138,7 @@ def _words(identity: Mapping[str, Any]) -> str:
 
 
 def selecting(catalog: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
-    """A copy of a catalogue that selects these streams and no others."""
+    """A copy of a catalog that selects these streams and no others."""
     selecting: dict[str, Any] = copy.deepcopy(dict(catalog))
     for stream in selecting["streams"]:
         for item in stream["metadata"]:

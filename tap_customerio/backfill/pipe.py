@@ -86,7 +86,7 @@ def _run(
             code = 1 if target.signal is None else 128 + target.signal
         except SystemExit as stop:
             code = int(stop.code or 0)
-    logger.info("The tap ended with %d, the target with %d.", code, target.code)
+    logger.info("The tap exited with code %d, the target with %d.", code, target.code)
     if target.code and not code:
         raise errors.backfill.target_failed(target.code)
     return code, target.signal

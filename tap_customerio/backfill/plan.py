@@ -146,7 +146,9 @@ def _estimated(stream: CustomerioStream) -> Estimate:
 
 @singledispatch
 def _estimate(stream: CustomerioStream) -> Estimate:
-    return Estimate(stream.name, notes=["Not estimated: it has no time range, and is read whole."])
+    return Estimate(
+        stream.name, notes=["Not estimated: the stream has no time range and is read whole."]
+    )
 
 
 @_estimate.register(ListStream)

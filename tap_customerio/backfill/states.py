@@ -72,7 +72,7 @@ class StateFile:
             raise self._unusable(error) from None
 
     def _unusable(self, error: OSError) -> errors.TapError:
-        reason = error.strerror or "it is no file"
+        reason = error.strerror or "it is not a file"
         return errors.commands.bad_option(
             "--state", str(self.path), f"it cannot be used ({reason})"
         )

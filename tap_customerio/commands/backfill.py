@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-customerio.backfill")
 
 _MOST_JOBS = 32
-_NOTHING_LEFT = "Nothing is left to read of this backfill; --restart starts over."
+_NOTHING_LEFT = "This backfill is already complete; --restart starts over."
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -56,30 +56,43 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     multiple=True,
     metavar="NAME",
     shell_complete=stream_names,
-    help="A stream to read, may be repeated; without it, all that have a time range.",
+    help="A stream to read; repeatable. Without it, all streams that have a time range.",
 )
-@click.option("--catalog", type=_FILE, help="Catalogue that selects streams and fields.")
+@click.option("--catalog", type=_FILE, help="Catalog that selects streams and fields.")
 @click.option(
-    "--target", metavar="COMMAND", help="Run this target, and keep the state that it confirms."
+    "--target",
+    metavar="COMMAND",
+    help="Command of the target to run; the states that it confirms are kept.",
 )
 @click.option(
     "--state",
     type=_FILE,
-    help="State file to go on from: written with --target (default: a name made of the range), "
-    "else appended to by you.",
+    help=(
+        "State file to continue from. With --target, the command writes it (default: a name "
+        "made of the range); without, you append the states yourself."
+    ),
 )
 @click.option(
     "--jobs",
     type=int,
     default=1,
     metavar="N",
-    help="Run N pipes into the target side by side, within one rate limit; not for targets that "
-    "lock one file, such as DuckDB.",
+    help=(
+        "Run N copies of the tap and the target side by side, within one rate limit; not for "
+        "targets that lock one file, such as DuckDB."
+    ),
 )
-@click.option("--restart", is_flag=True, help="Forget the state and start over.")
-@click.option("--shard", default="1/1", metavar="K/N", help="Read the K-th of N shares.")
-@click.option("--plan", "planning", is_flag=True, help="Only say what it would take.")
-@click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
+@click.option("--restart", is_flag=True, help="Discard the state and start over.")
+@click.option(
+    "--shard",
+    default="1/1",
+    metavar="K/N",
+    help="Read only the K-th of N equal parts of the range.",
+)
+@click.option(
+    "--plan", "planning", is_flag=True, help="Estimate the requests and the time; read nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     config: dict[str, Any],
     start: str,
@@ -94,7 +107,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     planning: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Read a range of the past, apart from the regular sync; run again, it goes on.
+    """Read a past range, apart from the regular sync; run it again to continue.
 
     Example: tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01
     --stream messages --target 'target-duckdb --config target.json'
@@ -174,9 +187,9 @@ def _check_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> N
     if not 1 <= jobs <= _MOST_JOBS:
         wrong = f"give a number from 1 to {_MOST_JOBS}"
     elif jobs > 1 and job.count > 1:
-        wrong = "it divides the range itself; leave out --shard"
+        wrong = "--jobs divides the range itself; leave out --shard"
     elif jobs > 1 and target is None and not planning:
-        wrong = "each job runs a target of its own; name it with --target"
+        wrong = "each job runs its own target; add --target"
     if wrong is not None:
         raise errors.commands.bad_option("--jobs", str(jobs), wrong)
 
@@ -187,7 +200,7 @@ def _read(catalog: Path) -> dict[str, Any]:
         value = json.loads(catalog.read_text(encoding="utf-8"))
     if not isinstance(value, dict) or "streams" not in value:
         raise errors.commands.bad_option(
-            "--catalog", str(catalog), "give one that --discover has written"
+            "--catalog", str(catalog), "pass one that --discover has written"
         )
     return value
 
@@ -195,11 +208,9 @@ def _read(catalog: Path) -> dict[str, Any]:
 def _range(start: str, end: str) -> Window:
     window = Window(_moment("--from", start), _moment("--to", end))
     if window.width <= 0:
-        raise errors.commands.bad_option("--from", start, f"that is not before --to, {end!r}")
+        raise errors.commands.bad_option("--from", start, f"it must be before --to, {end!r}")
     if window.end > time.time() + DAY:
-        raise errors.commands.bad_option(
-            "--to", end, "that is in the future; choose an earlier time"
-        )
+        raise errors.commands.bad_option("--to", end, "it is in the future; choose an earlier time")
     return window
 
 

@@ -55,15 +55,15 @@ class Finding(NamedTuple):
 @click.command()
 @click.argument("streams", nargs=-1, shell_complete=stream_names)
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @click.pass_context
 def check(
     ctx: click.Context, streams: tuple[str, ...], config: dict[str, Any], *, as_json: bool
 ) -> None:
-    """Check the key, the region, the clock, and which streams may be read.
+    """Check the key, the region, the clock, and which streams the key can read.
 
-    Costs about one request a stream: all streams, or those named. Ends with 0 if all is well, 1 if
-    key, region or Track API are wrong, 3 if a stream cannot be read that is named or on by default.
+    Sends about one request per stream, for all streams or those named. Exit codes: 0 all is well;
+    1 key, region or Track API are wrong; 3 a named or default stream cannot be read.
 
     Example: tap-customerio check --config config.json
     """
@@ -73,13 +73,13 @@ def check(
     chosen = account.choose(streams)
     show = screen()
     looked: list[Finding] = []
-    with show.status("Asking for the key, the region and the clock …") as status:
+    with show.status("Checking the key, the region and the clock …") as status:
         found = list(_check_account(client, account.settings))
         if found[0].problem is None:
             for finding in check_streams(client, account.settings, chosen):
                 matters = bool(streams) or account.streams[finding.name].selected_by_default
                 looked.append(finding._replace(matters=matters))
-                status.update(f"Asked for {len(looked)} of {len(chosen)} streams …")
+                status.update(f"Checked {len(looked)} of {len(chosen)} streams …")
     looked.sort(key=lambda finding: finding.name)
     _tell(show, found, looked, as_json=as_json)
     if any(finding.problem and finding.matters for finding in found):
@@ -119,8 +119,8 @@ def _check_track(client: Glimpse, settings: Settings) -> Finding:
         return Finding("Track API key", "wrong", str(problem))
     told = f"ok, workspace {found.workspace_id} ({found.workspace})"
     unsaid = (
-        "; the API does not say whether app_api_key is of the same: if it is, name it to the "
-        f"privacy commands with --workspace {found.workspace_id}"
+        "; the API does not say whether app_api_key belongs to the same workspace: if it "
+        f"does, pass --workspace {found.workspace_id} to the privacy commands"
     )
     return Finding("Track API key", told + ("" if found.is_proven else unsaid))
 
@@ -191,4 +191,4 @@ def _tell_streams(show: Console, looked: Sequence[Finding]) -> None:
         shown.add_row(finding.name, finding.status + off, finding.rows, style=colour)
     show.print(shown)
     if any(finding.look and finding.look.more for finding in looked):
-        show.print("n+: at least so many; only a first page was asked for.\n", style="dim")
+        show.print("n+: at least n; only the first page was read.\n", style="dim")

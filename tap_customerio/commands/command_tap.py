@@ -85,7 +85,7 @@ def moment(text: str) -> str:
         found = relative(text, time.time())
         return rfc3339(parse(text) if found is None else found)
     except (ValueError, OverflowError):
-        raise click.BadParameter(f"{text!r} is no time: write {TIMES}.") from None
+        raise click.BadParameter(f"{text!r} is not a time: write {TIMES}.") from None
 
 
 def check_range(start: str | None, end: str | None, config: Mapping[str, Any]) -> None:
@@ -96,12 +96,12 @@ def check_range(start: str | None, end: str | None, config: Mapping[str, Any]) -
     """
     for option, value in (("--from", start), ("--to", end)):
         if value and parse(value) > time.time() + DAY:
-            raise errors.commands.bad_option(option, value, "that is in the future")
+            raise errors.commands.bad_option(option, value, "it is in the future")
     if start and end and start >= end:
-        raise errors.commands.bad_option("--from", start, f"that is not before --to, {end!r}")
+        raise errors.commands.bad_option("--from", start, f"it must be before --to, {end!r}")
     first = config.get("start_date")
     if end and first and not start and parse(first) >= parse(end):
-        after = f"that is not after setting start_date, {first!r}; give --from too"
+        after = f"it must be after setting start_date, {first!r}; give --from too"
         raise errors.commands.bad_option("--to", end, after)
 
 
@@ -112,8 +112,10 @@ def config_option(command: Callable[..., None]) -> Callable[..., None]:
         multiple=True,
         metavar="FILE",
         callback=_settings,
-        help="Configuration file, or ENV for environment variables. "
-        f"Without it: {USUAL} in this folder, if there is one, else the environment.",
+        help=(
+            f"Configuration file, or ENV for environment variables. Default: {USUAL} in the "
+            "current folder if it exists, otherwise the environment."
+        ),
     )(command)
 
 

@@ -64,9 +64,11 @@ class Run(NamedTuple):
     show_default=True,
     help="DuckDB file to load into; replaced if it exists.",
 )
-@click.option("--deliveries", default=50_000, show_default=True, help="About how many.")
+@click.option(
+    "--deliveries", default=50_000, show_default=True, help="Approximate number of deliveries."
+)
 def demo(output: Path, deliveries: int) -> None:
-    """Load a made-up workspace into DuckDB and show what arrived: no account needed.
+    """Load a generated workspace into DuckDB and show the result: no account needed.
 
     Example: tap-customerio demo --output demo.duckdb
     """

@@ -100,13 +100,13 @@ class Found(NamedTuple):
     "--select",
     "form",
     type=click.Choice(["meltano", "catalog"]),
-    help="Print only what selects these fields: lines for meltano.yml, or a whole catalogue.",
+    help="Print only the selection of these fields: lines for meltano.yml, or a whole catalog.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
-    """Find streams and fields by name or meaning; without WORDS, list the streams.
+    """Find streams and fields by name or meaning; without WORDS, list all streams.
 
-    A stream's name finds all its fields; of several words, each must fit.
+    A stream's name finds all its fields. If there are several words, each must match.
 
     \b
     Example: tap-customerio fields unsub
@@ -116,7 +116,7 @@ def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
     if not found.streams and not found.fields:
         raise errors.commands.nothing_found(" ".join(words))
     if form == "catalog":
-        click.echo(json.dumps(selection.catalogue(found.selection()), indent=2))
+        click.echo(json.dumps(selection.catalog(found.selection()), indent=2))
     elif form == "meltano":
         click.echo(selection.meltano(found.selection()))
     elif as_json:
@@ -202,7 +202,7 @@ def _show(show: Console, found: Found) -> None:
         show.print(f"\n{kind.name}{_off(kind)}", style="bold")
         _show_fields(show, [field for field in found.fields if field.stream is kind])
     if found.fields:
-        show.print("\nIn meltano.yml, for these alone (or --select catalog, for a catalogue):")
+        show.print("\nIn meltano.yml, for these alone (or --select catalog, for a catalog):")
         show.print(selection.meltano(found.selection()), style="dim")
 
 

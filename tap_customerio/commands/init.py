@@ -60,16 +60,16 @@ class Found(NamedTuple):
 
 
 @click.command()
-@click.option("--meltano", is_flag=True, help="Write .env for Meltano in place of config.json.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Another file.")
-@click.option("--api-url", help="Another address of the API, as for the sandbox.")
-@click.option("--track-api-url", help="Another address of the Track API, as for the sandbox.")
+@click.option("--meltano", is_flag=True, help="Write .env for Meltano instead of config.json.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
+@click.option("--api-url", help="Address of the API, if not Customer.io's own (sandbox).")
+@click.option("--track-api-url", help="Address of the Track API, likewise.")
 def init(
     output: Path | None, api_url: str | None, track_api_url: str | None, *, meltano: bool
 ) -> None:
-    """Set up an account: asks for the keys, checks them, and writes config.json.
+    """Set up an account: ask for the keys, check them, and write config.json.
 
-    A key is not shown while you type or paste it; the file is readable by you alone.
+    Keys are not shown while you type or paste them. Only you can read the file.
 
     Example: tap-customerio init
     """
@@ -95,7 +95,7 @@ def init(
     catalog = ""
     if names.keys() != usual:
         place = _ask_file(path.with_name("catalog.json"))
-        _write(place, json.dumps(selection.catalogue(names), indent=2) + "\n")
+        _write(place, json.dumps(selection.catalog(names), indent=2) + "\n")
         catalog = f" --catalog {_quoted(place)}"
     usually = path == Path("config.json")
     option = "" if usually else f" --config {_quoted(path)}"
@@ -107,7 +107,7 @@ def _connect(show: Console, api_url: str | None) -> Found:
     place = {"api_url": api_url} if api_url else {}
     CommandTap({"app_api_key": "unknown-yet", **place})
     while True:
-        key = click.prompt("App API key (what you type stays hidden)", hide_input=True).strip()
+        key = click.prompt("App API key (input is hidden)", hide_input=True).strip()
         if not api_url:
             regions = click.Choice([*HOSTS, "auto"])
             place = {"region": click.prompt("Region", type=regions, default="auto")}
@@ -124,7 +124,7 @@ def _ask_track(show: Console, found: Found, url: str | None) -> dict[str, Any]:
         "do not. Press Enter to go without."
     )
     while site_id := click.prompt("Site ID", default="", show_default=False).strip():
-        key = click.prompt("Track API key (what you type stays hidden)", hide_input=True).strip()
+        key = click.prompt("Track API key (input is hidden)", hide_input=True).strip()
         given = {"site_id": site_id, "track_api_key": key}
         given |= {"track_api_url": url} if url else {}
         try:
@@ -185,7 +185,7 @@ def _ask_start(show: Console, found: Found) -> str | None:
             deliveries = f"{found.costs.deliveries(start):,}"
             since = name if name != _EVERYTHING else f"since {rfc3339(start)[:10]}"
             shown.add_row(date, since, deliveries, *_price(found, _recommended(found), start))
-    show.print("\nHow far back shall messages, metrics and activities go? About:")
+    show.print("\nFrom which date should messages, metrics and activities be read? About:")
     show.print(shown)
     usual = max(beginning // DAY * DAY, starts["180 days"])
     answer: str = click.prompt(
@@ -218,14 +218,14 @@ def _ask_streams(show: Console, found: Found, start: str | None) -> set[str]:
         except errors.TapError as problem:
             raise click.BadParameter(str(problem)) from None
 
-    ask = f"Streams (recommended, {_EVERYTHING}, or names with commas between)"
+    ask = f"Streams (recommended, {_EVERYTHING}, or names separated by commas)"
     answer: set[str] = click.prompt(ask, default="recommended", value_proc=chosen)
     return answer
 
 
 def _ask_file(path: Path) -> Path:
     """A file that does not exist, or may be replaced."""
-    while path.exists() and not click.confirm(f"{path} exists. Replace what it says?"):
+    while path.exists() and not click.confirm(f"{path} exists. Replace its settings?"):
         path = click.prompt("Another file", type=click.Path(dir_okay=False, path_type=Path))
     return path
 

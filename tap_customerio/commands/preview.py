@@ -59,16 +59,16 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
     "start",
     callback=_moment,
     metavar="TIME",
-    help=f"Start, where a stream has times: {TIMES}.",
+    help=f"Start of the range: {TIMES}.",
 )
-@click.option("--to", "end", callback=_moment, metavar="TIME", help="End, exclusive.")
+@click.option("--to", "end", callback=_moment, metavar="TIME", help="End of the range, exclusive.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--fields", callback=_names, metavar="A,B.C", help="These only; dots lead inside.")
+@click.option("--fields", callback=_names, metavar="A,B.C", help="Only these; A.B is B inside A.")
 @click.option(
     "--chart", "counts", callback=_names, metavar="A,B", help="Draw counts of metrics over time."
 )
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line, with all fields.")
-@click.option("--show-personal-data", is_flag=True, help="Show what is *** otherwise.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, all fields.")
+@click.option("--show-personal-data", is_flag=True, help="Show values that are *** by default.")
 def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     stream: str,
     config: dict[str, Any],

@@ -25,15 +25,15 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     type=click.Path(dir_okay=False, path_type=Path),
     default="report.html",
     show_default=True,
-    help="The page; an existing one is replaced.",
+    help="File to write; an existing one is replaced.",
 )
 @click.option("--from", "start", callback=_moment, metavar="TIME", help=f"First day: {TIMES}.")
 @click.option("--to", "end", callback=_moment, metavar="TIME", help="Day after the last one.")
 def report(url: str, schema: str, output: Path, start: str | None, end: str | None) -> None:
-    """Write a page of figures: deliveries, senders, journeys, tests, audience and consents.
+    """Write an HTML report: deliveries, senders, journeys, tests, audience and consents.
 
-    Reads the dbt models (see docs/models.md). One HTML file that needs no network and no script,
-    without personal data.
+    Reads the dbt models (see docs/models.md). The file needs no network and no script, and
+    contains no personal data.
 
     Example: tap-customerio report --warehouse duckdb:///warehouse.duckdb --output report.html
     """

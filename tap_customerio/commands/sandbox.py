@@ -19,9 +19,9 @@ _PORT = click.IntRange(0, 65_535)
 @click.option(
     "--port", type=_PORT, default=8765, show_default=True, help="Port on 127.0.0.1; 0 for any."
 )
-@click.option("--track-port", type=_PORT, help="Port of the Track API; usually the next one.")
-@click.option("--latency-ms", default=0.0, show_default=True, help="Time each answer takes.")
-@click.option("--jitter-ms", default=0.0, show_default=True, help="How much that varies.")
+@click.option("--track-port", type=_PORT, help="Port of the Track API; by default the next one.")
+@click.option("--latency-ms", default=0.0, show_default=True, help="Time that each answer takes.")
+@click.option("--jitter-ms", default=0.0, show_default=True, help="Random variation of that time.")
 @click.option(
     "--requests-per-second",
     default=10,
@@ -29,9 +29,11 @@ _PORT = click.IntRange(0, 65_535)
     help="Answer 429 to more than this; 0 for no limit.",
 )
 @click.option("--days", default=180, show_default=True, help="Age of the workspace.")
-@click.option("--deliveries-per-day", default=280, show_default=True, help="On average.")
-@click.option("--people", default=2000, show_default=True, help="At first; some join every day.")
-@click.option("--seed", default=1, show_default=True, help="Another seed, another workspace.")
+@click.option("--deliveries-per-day", default=280, show_default=True, help="Average number.")
+@click.option(
+    "--people", default=2000, show_default=True, help="People at the start; some join every day."
+)
+@click.option("--seed", default=1, show_default=True, help="Each seed makes another workspace.")
 def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
     port: int,
     track_port: int | None,
@@ -43,7 +45,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
     people: int,
     seed: int,
 ) -> None:
-    """Serve a made-up workspace on this machine, until Ctrl+C.
+    """Serve a generated workspace on this machine until Ctrl+C.
 
     Example: tap-customerio sandbox --latency-ms 250
     """

@@ -28,8 +28,8 @@ def meltano(selection: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def catalogue(selection: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The whole catalogue, with these fields selected and nothing else but their keys."""
+def catalog(selection: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The whole catalog, with these fields selected and nothing else but their keys."""
     made: dict[str, Any] = CommandTap({"app_api_key": "unused"}).catalog_dict
     for entry in made["streams"]:
         names = selection.get(entry["tap_stream_id"], ())

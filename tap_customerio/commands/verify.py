@@ -100,19 +100,19 @@ class Month(NamedTuple):
         if self.missing:
             text += f", {sum(each.counted - each.loaded for each in self.missing):,} missing"
         if self.uncounted:
-            text += f"; {self.uncounted:,} more loaded, of which it gives no counts"
+            text += f"; {self.uncounted:,} more loaded, for which it has no counts"
         return f"{text}."
 
 
 @click.command()
 @warehouse_options()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.pass_context
 def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
     """Compare the loaded deliveries with Customer.io's own counts, month by month.
 
-    Reads the tables messages and metrics. Ends with 1 if deliveries are missing. Counts of the
-    last days, of before the first delivery and of half a year ago may differ without that.
+    Reads the tables messages and metrics. Exit code 1: deliveries are missing. Differences in the
+    last two days, before the first delivery, or more than 180 days ago do not count as missing.
 
     Example: tap-customerio verify --warehouse duckdb:///warehouse.duckdb
     """

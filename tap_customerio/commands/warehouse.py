@@ -91,7 +91,9 @@ def warehouse_options(
         "url",
         required=True,
         envvar="TAP_CUSTOMERIO_WAREHOUSE",
-        help="duckdb:///warehouse.duckdb (four slashes before a whole path), or "
-        "postgresql://user:password@host/database.",
+        help=(
+            "duckdb:///warehouse.duckdb (four slashes before an absolute path), or "
+            "postgresql://user:password@host/database."
+        ),
     )
     return lambda command: url(chosen(command))

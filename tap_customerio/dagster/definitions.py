@@ -79,7 +79,9 @@ def _by_name(workspaces: Iterable[Workspace]) -> dict[str, Workspace]:
     found: dict[str, Workspace] = {}
     for workspace in workspaces:
         if workspace.name in found:
-            raise errors.dagster.bad_workspace(workspace.name, "another one has that name, too.")
+            raise errors.dagster.bad_workspace(
+                workspace.name, "another workspace has the same name."
+            )
         found[workspace.name] = workspace
     return found
 

@@ -131,7 +131,7 @@ class Attempt:
         tap, target = self.codes
         wrong = [*self.errors] if tap else []
         if tap and not wrong:
-            wrong.append(f"The tap ended with {tap}.")
+            wrong.append(f"The tap exited with code {tap}.")
         if target:
             wrong.append(str(errors.backfill.target_failed(target)))
         if not wrong and unconfirmed:

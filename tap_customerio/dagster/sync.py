@@ -30,7 +30,7 @@ _UNFINISHED = [
 class SyncConfig(dg.Config):
     """How a sync may differ from the others."""
 
-    restart: bool = Field(default=False, description="Forget the state, and start over.")
+    restart: bool = Field(default=False, description="Discard the state and start over.")
 
 
 class _Described(TapCustomerio):

@@ -47,7 +47,7 @@ class Workspace:
         """
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise errors.dagster.bad_workspace(
-                self.name, "call it by letters, digits, '.', '_' and '-'."
+                self.name, "its name may contain letters, digits, '.', '_' and '-' only."
             )
         TapCustomerio.append_builtin_config(TapCustomerio.config_jsonschema)
         known = TapCustomerio.config_jsonschema["properties"]
@@ -63,7 +63,7 @@ class Workspace:
         except ValueError:
             words = []
         if not words:
-            raise errors.dagster.bad_workspace(self.name, f"target is {self.target!r}, no command.")
+            raise errors.dagster.bad_workspace(self.name, f"{self.target!r} is not a command.")
 
     def environment(self) -> dict[str, str]:
         """The environment of a tap that reads it.

@@ -154,7 +154,7 @@ class DuckDBSink(BatchSink):
                 f"delete from {self._table} where {VERSION} is null or {VERSION} < ?",
                 [new_version],
             ).fetchall()
-        self.logger.info("%d rows have vanished from the source and are deleted.", deleted[0][0])
+        self.logger.info("%d rows no longer exist in the source and are deleted.", deleted[0][0])
 
     @property
     def _path(self) -> Path:

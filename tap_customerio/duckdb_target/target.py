@@ -72,7 +72,7 @@ class LineReader(GenericSingerReader[bytes]):
         """Hand over each line, to `take` if it wants it, else to the callback for its type.
 
         Raises:
-            InvalidInputLine: When one is no Singer message, or of an unknown type.
+            InvalidInputLine: When one is not a Singer message, or of an unknown type.
         """
         counts: Counter[str] = Counter()
         taken, take = 0, self.take
@@ -84,7 +84,7 @@ class LineReader(GenericSingerReader[bytes]):
                     continue
                 whole = self.deserialize_json(line)
             except msgspec.DecodeError as error:
-                reason = f"A line of the input is no Singer message: {error}."
+                reason = f"A line of the input is not a Singer message: {error}."
                 raise InvalidInputLine(reason) from None
             self.assert_line_requires(whole, requires={"type"})
             if (callback := callbacks.get(message.type)) is None:
@@ -108,7 +108,7 @@ class LineReader(GenericSingerReader[bytes]):
         """One message, decoded.
 
         Raises:
-            DecodeError: When it is no JSON.
+            DecodeError: When it is not JSON.
         """
         return cast("dict[str, Any]", msgspec.json.decode(line))
 
@@ -133,7 +133,7 @@ class TargetDuckDB(Target):
             "path": {
                 "type": "string",
                 "title": "Database file",
-                "description": "DuckDB file, made if it does not exist; or :memory:.",
+                "description": "DuckDB file, created if it does not exist; or :memory:.",
             },
             "default_target_schema": {
                 "type": "string",

@@ -24,8 +24,8 @@ def other_region(region: str, right: str) -> FatalError:
 def forbidden(request: str, status: int) -> ForbiddenError:
     """403, or 401 for this request alone."""
     return ForbiddenError(
-        f"app_api_key may not read {request} ({status}): give the key a role or scope that may, "
-        "check its IP allow-list, or deselect the streams that need it.",
+        f"app_api_key may not read {request} ({status}): give the key a role or scope that "
+        "allows it, check its IP allow-list, or deselect the streams that need it.",
         request,
         f"status {status}",
     )
@@ -34,24 +34,25 @@ def forbidden(request: str, status: int) -> ForbiddenError:
 def unknown_region(place: str) -> FatalError:
     """Region `auto`, and more than one region might be the right one."""
     return FatalError(
-        f"region is 'auto', but the answers of {place} do not say which of them takes app_api_key: "
-        "set region to 'us' or 'eu', and check the key's role and its IP allow-list."
+        f"region is 'auto', but it is not clear which of {place} accepts app_api_key: set "
+        "region to 'us' or 'eu', and check the key's role and its IP allow-list."
     )
 
 
 def absent(place: str, reason: str, seconds: float) -> FatalError:
     """No server, or another one."""
     return FatalError(
-        f"Nothing at {place} answers as the Customer.io API does, after {seconds:.0f} seconds of "
-        f"trying: {reason}. Check api_url or region, the network, and the proxy if there is one."
+        f"{place} does not answer like the Customer.io API, after {seconds:.0f} seconds of "
+        f"trying: {reason}. Check api_url or region, the network, and the proxy if there is "
+        "one."
     )
 
 
 def bad_filter(status: int) -> TapError:
     """The people search does not take the user's filter."""
     return TapError(
-        f"The API refused customers_filter with status {status}: write it as the people search "
-        'takes it, such as {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}.'
+        f"The API refused customers_filter with status {status}: write it as for the "
+        'people search, such as {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}.'
     )
 
 
@@ -66,8 +67,8 @@ def redirected(request: str, status: int) -> FatalError:
 def redirected_alone(request: str, status: int) -> RequestError:
     """3xx of this address, while others were answered."""
     return RequestError(
-        f"{request} was redirected (status {status}), and other requests were not: the key follows "
-        "to no other address; please report it.",
+        f"{request} was redirected (status {status}), while other requests were not. The tap "
+        "does not send the key to another address; please report it.",
         request,
         f"status {status}",
     )
@@ -76,44 +77,43 @@ def redirected_alone(request: str, status: int) -> RequestError:
 def proxy_login(place: str) -> FatalError:
     """407: something stands in between."""
     return FatalError(
-        f"A proxy on the way to {place} wants a login (407): put it into the environment variable "
-        "HTTPS_PROXY, or let the proxy pass this address."
+        f"A proxy in front of {place} requires a login (407): put the login into the "
+        "environment variable HTTPS_PROXY, or let the proxy pass this address."
     )
 
 
 def bad_address(place: str) -> FatalError:
     """No request can be made of it."""
-    return FatalError(
-        f"Setting api_url is {place!r}, which is no address that can be asked: check it."
-    )
+    return FatalError(f"Setting api_url is {place!r}, which is not a valid address: check it.")
 
 
 def told_to_wait(request: str, seconds: float) -> FatalError:
     """The API wants to be left alone for longer than a run should wait."""
     return FatalError(
-        f"The API asks to wait {seconds:.0f} seconds before {request} is tried again. "
-        "Run again after that, to go on from the last bookmark."
+        f"The API asks to wait {seconds:.0f} seconds before {request} is tried again. Run "
+        "again after that to continue from the last bookmark."
     )
 
 
 def gave_up(request: str, reason: str, seconds: float) -> FatalError:
     """Nothing but passing faults for too long, and of other requests, too."""
     return FatalError(
-        f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. The API answers "
-        "nothing else either: run again later to go on from there."
+        f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. The API does "
+        "not answer other requests either: run again later to continue from the last "
+        "bookmark."
     )
 
 
 def closed(request: str) -> FatalError:
     """The run has ended meanwhile."""
-    return FatalError(f"{request} is not tried again, since the run has ended.")
+    return FatalError(f"{request} is not tried again, because the run has ended.")
 
 
 def untrusted(place: str) -> FatalError:
     """TLS failed."""
     return FatalError(
-        f"{place} could not prove who it is (TLS): check the machine's clock and certificates, "
-        "or the proxy in between."
+        f"The TLS certificate of {place} cannot be verified: check the machine's clock and "
+        "certificates, or the proxy in between."
     )
 
 
@@ -128,26 +128,26 @@ def no_date(place: str) -> FatalError:
 def clock_went_back(place: str) -> FatalError:
     """Bookmarks go by the API's clock, so it must be right."""
     return FatalError(
-        f"The clock of {place} went back by more than a minute during the run, or a proxy answers "
-        "from a cache: run again when that has passed, to go on from the last bookmark."
+        f"The clock of {place} went back by more than a minute during the run, or a proxy "
+        "answers from a cache: run again later to continue from the last bookmark."
     )
 
 
 def wrong_clock(request: str) -> RequestError:
     """One address whose answers have no Date or an old one, perhaps from a cache."""
     return RequestError(
-        f"The answers to {request} have no Date of now, while others have: perhaps a proxy answers "
-        "from a cache. Run again when that has passed.",
+        f"The answers to {request} have no current Date header, while other answers do: "
+        "perhaps a proxy answers from a cache. Run again later.",
         request,
-        "an answer without a Date of now",
+        "an answer without a current Date header",
     )
 
 
 def too_large(request: str, most: int) -> TapError:
     """More than any answer of the API."""
     return TapError(
-        f"The answer to {request} is larger than {most >> 20} MiB, which this tap does not read: "
-        "please report it; deselecting the stream lets the others run."
+        f"The answer to {request} is larger than {most >> 20} MiB, the most that this tap "
+        "reads: please report it; deselecting the stream lets the others run."
     )
 
 
@@ -162,40 +162,40 @@ def unreadable_answer(request: str) -> TapError:
 def odd_member(request: str, name: str, expected: str) -> TapError:
     """The envelope has changed in part."""
     return TapError(
-        f"The answer to {request} has a {name!r} that is no {expected}: the API has changed, "
-        "please report it; deselecting the stream lets the others run."
+        f"The answer to {request} has a {name!r} that is not a valid {expected}; the API may "
+        "have changed: please report it; deselecting the stream lets the others run."
     )
 
 
 def bad_identifier() -> TapError:
     """An identifier of the API's that would change the path it is put into."""
     return TapError(
-        "The API gave an identifier that cannot be part of an address, such as '..': please "
-        "report it; deselecting the stream lets the others run."
+        "The API returned an identifier that cannot be part of an address, such as '..': "
+        "please report it; deselecting the stream lets the others run."
     )
 
 
 def missing_rows(request: str, key: str) -> TapError:
     """The envelope has changed."""
     return TapError(
-        f"The answer to {request} has no {key!r}: either api_url is not the Customer.io App API, "
-        "or the API has changed; please report it."
+        f"The answer to {request} has no {key!r}: either api_url is not the Customer.io App "
+        "API, or the API has changed: please report it."
     )
 
 
 def cursor_loop(request: str) -> TapError:
     """The API has lost its place in a list."""
     return TapError(
-        f"The pages of {request} repeat, or never end: the API gave a page or a page token twice, "
-        "or only empty pages. Run again to go on from the last bookmark."
+        f"The pages of {request} repeat or never end: the API returned a page or a page "
+        "token twice, or only empty pages. Run again to continue from the last bookmark."
     )
 
 
 def not_on_plan(request: str) -> TapError:
     """A 404 for a whole list."""
     return TapError(
-        f"The API knows nothing at {request} (404): the account's plan does probably not include "
-        "it; ask Customer.io, or deselect the streams that need it."
+        f"The API knows nothing at {request} (404): the account's plan probably does not "
+        "include it; ask Customer.io, or deselect the streams that need it."
     )
 
 
@@ -210,31 +210,32 @@ def track_unauthorized(place: str) -> TapError:
 def track_unreachable(place: str, reason: str) -> TapError:
     """Anything but an answer."""
     return TapError(
-        f"The Track API at {place} did not answer as it should ({reason}): check track_api_url, "
-        "the network and its proxies, or try again later."
+        f"The Track API at {place} did not answer as expected ({reason}): check "
+        "track_api_url, the network and its proxies, or try again later."
     )
 
 
 def no_track() -> TapError:
     """Erasing without the credentials for it."""
     return TapError(
-        "Settings site_id and track_api_key are missing: set both, from Account Settings > API "
-        "Credentials > Tracking API Keys of the same workspace; people are erased with them."
+        "Settings site_id and track_api_key are missing: set both, from Account Settings > "
+        "API Credentials > Tracking API Keys of the same workspace. The privacy commands "
+        "need them."
     )
 
 
 def track_elsewhere(reason: str) -> TapError:
     """Good credentials of the wrong place."""
     return TapError(
-        f"site_id and track_api_key belong to {reason}: take both from the workspace that "
-        "app_api_key is of."
+        f"site_id and track_api_key belong to {reason}: take both from the workspace of "
+        "app_api_key."
     )
 
 
 def clock_wrong(ahead: int) -> TapError:
     """This machine's clock, and by how many seconds; the tap itself goes by the API's."""
     return TapError(
-        f"This machine's clock is {abs(ahead)} seconds {'ahead of' if ahead > 0 else 'behind'} "
-        "Customer.io's: nothing is lost by that, since the tap goes by the API's clock, but "
-        "schedules and certificates go by this one, so correct it."
+        f"This machine's clock is {abs(ahead)} seconds "
+        f"{'ahead of' if ahead > 0 else 'behind'} Customer.io's: correct it. The tap uses "
+        "the API's clock, so no data is lost, but schedules and certificates use this one."
     )

@@ -13,51 +13,51 @@ if TYPE_CHECKING:
 def other_backfill(path: str, its: str, ours: str) -> FatalError:
     """The state file belongs to something else."""
     return FatalError(
-        f"State file {path!r} belongs to {its}, this is {ours}: name another file with --state, or "
-        "forget what it holds with --restart."
+        f"State file {path!r} belongs to {its}, but this is {ours}: choose another file with "
+        "--state, or discard that state with --restart."
     )
 
 
 def target_failed(code: int) -> TapError:
     """The target ended badly."""
     return TapError(
-        f"The target ended with {code}: its own log says why. The same command goes on from the "
-        "last state it confirmed."
+        f"The target exited with code {code}: its log says why. Run the same command again "
+        "to continue from the last state that it confirmed."
     )
 
 
 def one_share(path: str, jobs: int) -> str:
     """A backfill that one pipe has begun cannot be divided any more."""
     return (
-        f"State file {path!r} was begun with one job, and goes on with one: --restart begins again "
-        f"with {jobs}."
+        f"State file {path!r} was started with one job and continues with one: add --restart "
+        f"to start over with {jobs}."
     )
 
 
 def job_failed(job: str, code: int) -> str:
     """One pipe of several failed, at the moment that happens."""
-    return f"Job {job} ended with {code}."
+    return f"Job {job} exited with code {code}."
 
 
 def jobs_failed(codes: Mapping[str, int]) -> TapError:
     """Some pipes failed; all have ended."""
     jobs = ", ".join(f"{job} (exit code {code})" for job, code in codes.items())
     return TapError(
-        f"Not all jobs finished their share: {jobs}. The log says why; the same command goes on "
-        "from the states that their targets confirmed."
+        f"Not all jobs finished their share: {jobs}. The log says why. Run the same command "
+        "again to continue from the states that their targets confirmed."
     )
 
 
 def unconfirmed(streams: Sequence[str]) -> TapError:
     """The target ended well, but not all it was given is accounted for."""
     return TapError(
-        f"The target has not confirmed {', '.join(streams)}: the same command sends again what is "
-        "unconfirmed."
+        f"The target has not confirmed {', '.join(streams)}: run the same command again to "
+        "send what is unconfirmed."
     )
 
 
 HELD_OUTPUT = (
-    "The target has ended, but a process that it started still holds its output: that is not "
-    "waited for."
+    "The target has ended, but a process that it started keeps its output open; the tap "
+    "does not wait for that process."
 )
 """Of a target that leaves a helper behind."""

@@ -48,8 +48,8 @@ class NotFoundError(RequestError):
 
     def __init__(self, request: str) -> None:
         super().__init__(
-            f"The API knows nothing at {request} (404): it was deleted meanwhile, or api_url is "
-            "wrong.",
+            f"The API knows nothing at {request} (404): it was deleted in the meantime, or "
+            "api_url is wrong.",
             request,
             "status 404",
         )
@@ -64,8 +64,8 @@ class BadRequestError(RequestError):
 
     def __init__(self, request: str, status: int) -> None:
         super().__init__(
-            f"The API refused {request} with status {status}: this tap does not expect that, "
-            "please report it.",
+            f"The API refused {request} with status {status}, which this tap does not "
+            "expect: please report it.",
             request,
             f"status {status}",
         )
@@ -79,8 +79,8 @@ class RetriesExhaustedError(RequestError):
         """Say what the last failure was, and for how long it was tried."""
         super().__init__(
             f"Gave up on {request} after {seconds:.0f} seconds, while the API answered other "
-            f"requests: {reason}. The next run asks for it again; if it fails every time, please "
-            "report it to Customer.io.",
+            f"requests: {reason}. The next run requests it again; if it fails every time, "
+            "please report it to Customer.io.",
             request,
             reason,
         )

@@ -26,14 +26,14 @@ def bad_settings(sentences: Iterable[str]) -> FatalError:
 def unreadable(path: str, reason: str) -> TapError:
     """--config, or another option that names a file."""
     return TapError(
-        f"Cannot read {path} ({reason}): name an existing file after --config, or write one with "
-        "'tap-customerio init'."
+        f"Cannot read {path} ({reason}): pass an existing file with --config, or write one "
+        "with 'tap-customerio init'."
     )
 
 
 def not_utf8(path: str) -> TapError:
     """As some shells of Windows write files."""
-    return TapError(f"{path} is no UTF-8 text: save it again as UTF-8.")
+    return TapError(f"{path} is not UTF-8 text: save it again as UTF-8.")
 
 
 def no_json(path: str, place: str, *, curly: bool = False) -> TapError:
@@ -60,7 +60,7 @@ def bad_port(port: int, reason: str) -> TapError:
 def dateless(stream: str) -> TapError:
     """--from or --to, where records have no time that they could mean."""
     return TapError(
-        f"Stream {stream!r} has no time to choose by: leave out --from and --to, the API gives "
+        f"Stream {stream!r} has no time range: leave out --from and --to; the API returns "
         "all of it."
     )
 
@@ -68,16 +68,16 @@ def dateless(stream: str) -> TapError:
 def no_chart(stream: str) -> TapError:
     """--chart, where nothing is counted over time."""
     return TapError(
-        f"Stream {stream!r} has no counts to draw: --chart goes with metrics, action_metrics, "
-        "link_metrics and journey_metrics."
+        f"Stream {stream!r} has no counts to draw: --chart works with metrics, "
+        "action_metrics, link_metrics and journey_metrics."
     )
 
 
 def nothing_found(words: str) -> TapError:
     """No stream, no field."""
     return TapError(
-        f"Nothing fits {words!r}: try fewer or shorter words, or 'tap-customerio fields' for all "
-        "streams."
+        f"Nothing matches {words!r}: try fewer or shorter words, or 'tap-customerio fields' "
+        "for all streams."
     )
 
 
@@ -109,21 +109,21 @@ def unknown_warehouse() -> TapError:
 def no_warehouse() -> TapError:
     """What the driver says may hold the password."""
     return TapError(
-        "Cannot open the database that --warehouse names: check that it exists, that user and "
+        "Cannot open the database of --warehouse: check that it exists, that user and "
         "password are right, and, for DuckDB, that no other process writes to it."
     )
 
 
 def missing_driver(extra: str) -> TapError:
     """--warehouse, without the package that reads it."""
-    return TapError(needs_extra("--warehouse with such a URL", extra))
+    return TapError(needs_extra("--warehouse with this URL", extra))
 
 
 def unasked(schema: str, reason: str) -> TapError:
     """The tables are not there, or not as the tap's loaders make them."""
     return TapError(
-        f"Cannot read the tables in schema {schema!r} ({reason}): name the schema that the loader "
-        "writes to after --schema, and load messages and metrics without flattening."
+        f"Cannot read the tables in schema {schema!r} ({reason}): pass the schema that the "
+        "loader writes to with --schema, and load messages and metrics without flattening."
     )
 
 
@@ -131,7 +131,7 @@ def no_models(schema: str, models: Iterable[str]) -> TapError:
     """The report is made from what dbt builds."""
     return TapError(
         f"Schema {schema!r} has no {', '.join(models)}: build the models with 'dbt build' "
-        "(docs/models.md), or name the schema that dbt writes to after --schema."
+        "(docs/models.md), or pass the schema that dbt writes to with --schema."
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tap_customerio.errors.base import TapError
 from tap_customerio.errors.extras import needs_extra
 
-TERMINATED = "Terminated: what the target has confirmed is kept, a re-execution goes on from there."
+TERMINATED = (
+    "Terminated: the last state that the target confirmed is kept; a re-execution continues there."
+)
 """Of a run of Dagster's."""
 
 

@@ -1,4 +1,4 @@
-"""Sentences about the catalogue, the state and selection rules."""
+"""Sentences about the catalog, the state and selection rules."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def bad_bookmark(stream: str) -> FatalError:
     """The state given cannot be read."""
     return FatalError(
-        f"The state's bookmark of stream {stream!r} is no RFC 3339 time: repair the state, "
-        "or remove this bookmark to read the stream from start_date."
+        f"The state's bookmark of stream {stream!r} is not an RFC 3339 time: repair the "
+        "state, or remove this bookmark to read the stream from start_date."
     )
 
 
@@ -48,18 +48,18 @@ def beyond_the_limit(rate: float, limit: int) -> str:
 
 def bad_log_level(name: str, value: str, levels: Iterable[str]) -> FatalError:
     """An environment variable that names no level of Python's logging."""
-    return FatalError(f"{name} is {value!r}, which is no log level: set {', '.join(levels)}.")
+    return FatalError(f"{name} is {value!r}, which is not a log level: set {', '.join(levels)}.")
 
 
 def no_object(what: str, mend: str) -> FatalError:
     """Its content may be secret, so only the place is named."""
-    return FatalError(f"The {what} is no JSON object: {mend}.")
+    return FatalError(f"The {what} is not a JSON object: {mend}.")
 
 
 def bad_catalog(place: str, expected: str) -> FatalError:
     """It has another shape than discovery gives."""
     return FatalError(
-        f"The catalogue is malformed at {place}, which must be {expected}: make a new one with "
+        f"The catalog is malformed at {place}, which must be {expected}: make a new one with "
         "--discover."
     )
 
@@ -67,14 +67,16 @@ def bad_catalog(place: str, expected: str) -> FatalError:
 def unknown_stream(stream: str) -> FatalError:
     """Selected, but there is none of that name."""
     return FatalError(
-        f"The catalogue selects {stream!r}, which is no stream of this tap: deselect it, or make "
-        "a new catalogue with --discover."
+        f"The catalog selects {stream!r}, which is not a stream of this tap: deselect it, or "
+        "make a new catalog with --discover."
     )
 
 
 def unknown_selection(rule: str, stream: str, known: Iterable[str]) -> FatalError:
     """A rule of Meltano that fits no stream."""
-    return FatalError(f"Rule {rule!r} of select fits nothing: {no_such('stream', stream, known)}.")
+    return FatalError(
+        f"Rule {rule!r} of select fits no stream: {no_such('stream', stream, known)}."
+    )
 
 
 def unknown_field(what: str, stream: str, field: str, known: Sequence[str]) -> FatalError:
@@ -83,14 +85,14 @@ def unknown_field(what: str, stream: str, field: str, known: Sequence[str]) -> F
     near = [whole] if whole in known else alike(field, known)
     guess = f"did you mean {near[0]!r}?" if near else f"see 'tap-customerio fields {stream}'."
     return FatalError(
-        f"A {what} names field {field!r} of stream {stream!r}, which has none: {guess}"
+        f"A {what} names field {field!r}, which stream {stream!r} does not have: {guess}"
     )
 
 
 def other_replication_key(what: str, stream: str, wanted: object, own: str | None) -> FatalError:
     """It belongs to another version of the stream, or to another tap."""
     return FatalError(
-        f"The {what} has replication key {wanted!r} for stream {stream!r}, which goes by "
+        f"The {what} has replication key {wanted!r} for stream {stream!r}, whose own is "
         f"{own or 'none'}: correct it, or remove the stream from the {what}."
     )
 
@@ -98,44 +100,45 @@ def other_replication_key(what: str, stream: str, wanted: object, own: str | Non
 def bad_state() -> FatalError:
     """No Singer state, or one still wrapped in something else."""
     return FatalError(
-        "The state has no object 'bookmarks': give the value of the last STATE message, or no "
-        "state at all to read everything again."
+        "The state has no object 'bookmarks': pass the value of the last STATE message, or "
+        "no state to read everything again."
     )
 
 
 def foreign_state(streams: list[str]) -> FatalError:
     """The state of another tap."""
     return FatalError(
-        f"The state has bookmarks only of streams that this tap does not have "
-        f"({', '.join(streams[:5])}): give this tap's own state, or none to read everything again."
+        "The state has bookmarks only of streams that this tap does not have "
+        f"({', '.join(streams[:5])}): pass this tap's own state, or none to read everything "
+        "again."
     )
 
 
 def bad_state_workspace() -> FatalError:
     """The state's member is of another shape."""
     return FatalError(
-        "The state's member 'workspace' is no object: restore it, or remove it to go on."
+        "The state's member 'workspace' is not an object: restore it, or remove it to continue."
     )
 
 
 def other_workspace(known: Sequence[object], ids: Sequence[int]) -> FatalError:
     """The state of another workspace, or perhaps of another."""
     its, ours = (", ".join(map(str, found)) or "unknown" for found in (known, ids))
-    mend = "give this workspace's own state, or none to read everything"
+    mend = "pass this workspace's own state, or none to read everything"
     if known and ids and set(known).isdisjoint(ids):
         return FatalError(
-            f"The state belongs to workspace {its}, the key to workspace {ours}: {mend}."
+            f"The state belongs to workspace {its}, but the key to workspace {ours}: {mend}."
         )
     return FatalError(
-        f"The state was written with another app_api_key (its workspaces: {its}; of this key: "
-        f"{ours}), so it may belong to another workspace: set workspace_id to the id of the key's "
-        f"workspace if it is the same, else {mend}."
+        f"The state was written with another app_api_key (its workspaces: {its}; of this "
+        f"key: {ours}), so it may belong to another workspace: if it is the same one, set "
+        f"workspace_id to the id of the key's workspace; otherwise {mend}."
     )
 
 
 def no_workspace(wanted: int, listed: Sequence[int]) -> FatalError:
     """The setting names none of the account's workspaces."""
     return FatalError(
-        f"Setting workspace_id is {wanted}, which is no workspace of the key's account "
+        f"Setting workspace_id is {wanted}, which is not a workspace of the key's account "
         f"({', '.join(map(str, listed))}): correct it, or use the key of that workspace."
     )

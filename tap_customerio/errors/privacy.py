@@ -11,17 +11,17 @@ class InvalidShapeError(TapError):
 
 def odd_shape(what: str) -> InvalidShapeError:
     """A list that is no list, and the like."""
-    return InvalidShapeError(f"The API's answer was of another shape than expected: {what}.")
+    return InvalidShapeError(f"The API's answer does not have the expected shape: {what}.")
 
 
 def no_identifier() -> TapError:
     """No one in particular; never to be sent."""
-    return TapError("The identifier is empty: name the person by one that is not.")
+    return TapError("The identifier is empty: give one.")
 
 
 def bad_kind() -> TapError:
     """The first column of --input."""
-    return TapError("The type is none of email, id, cio_id, phone: write one of them.")
+    return TapError("The type is unknown: write email, id, cio_id or phone.")
 
 
 def unclear_identifier(kind: str) -> TapError:
@@ -31,22 +31,22 @@ def unclear_identifier(kind: str) -> TapError:
         "cio_id": "letters and digits, with or without cio_ before them",
         "phone": "a number with its country code, such as +358401234567",
     }[kind]
-    return TapError(f"The {kind} given is none: write {wanted}.")
+    return TapError(f"The {kind} given is not valid: write {wanted}.")
 
 
 def wildcard(kind: str) -> TapError:
     """A star, which people mean as a pattern."""
     return TapError(
-        f"The {kind} given holds a *, which could mean many people: name one person, by cio_id if "
-        "the * is part of the identifier."
+        f"The {kind} given contains a *, which could mean many people: name one person, by "
+        "cio_id if the * is part of the identifier."
     )
 
 
 def control_character(kind: str) -> TapError:
     """A line break, a tab, or bytes that are not UTF-8."""
     return TapError(
-        f"The {kind} given holds a control character, such as a tab or line break, or is not "
-        "UTF-8: remove it, or name the person by cio_id."
+        f"The {kind} given contains a control character, such as a tab or line break, or is "
+        "not UTF-8: remove it, or name the person by cio_id."
     )
 
 
@@ -66,76 +66,77 @@ def no_such_identifier(kind: str) -> TapError:
 def another_person(kind: str) -> TapError:
     """An answer that must not be acted on."""
     return TapError(
-        f"The API answered a search by {kind} with a person whose {kind} is another, or is not "
-        "stated: nothing was done; check api_url and what is in between, and report it."
+        f"A search by {kind} returned a person with another {kind}, or with none: nothing "
+        "was done. Check api_url and any proxy, and please report it."
     )
 
 
 def unstated_phone(cio_id: str) -> TapError:
     """Answers may leave phone numbers out."""
     return TapError(
-        f"The API found cio_id {cio_id} by this phone number, but the profile does not state the "
-        f"number: look at the person in Customer.io, and if it is the right one, use --cio-id "
-        f"{cio_id}."
+        f"The API found cio_id {cio_id} by this phone number, but the profile does not show "
+        "the number: check the person in Customer.io, and if it is the right one, use "
+        f"--cio-id {cio_id}."
     )
 
 
 def taken(path: str) -> TapError:
     """A folder that holds something of someone else's, or of another request."""
     return TapError(
-        f"{path} holds something else: name a new or empty folder with --output, or that of the "
-        "very same command to go on with it."
+        f"{path} contains something else: pass a new or empty folder with --output, or the "
+        "folder of the same command to continue it."
     )
 
 
 def no_key(path: str) -> TapError:
     """The key of hashes."""
     return TapError(
-        f"{path} holds no key: it must be one line of 32 or more hexadecimal digits; name another "
-        "file with --key-file, or one that does not exist yet."
+        f"{path} contains no key: a key is one line of 32 or more hexadecimal digits. Pass "
+        "another file with --key-file, or one that does not exist yet."
     )
 
 
 def unreadable_input(path: str, reason: str) -> TapError:
     """The file of --input."""
-    return TapError(f"Cannot read {path} ({reason}): name a CSV file of type,value after --input.")
+    return TapError(f"Cannot read {path} ({reason}): pass a CSV file of type,value with --input.")
 
 
 def unconfirmed() -> TapError:
     """No one there to ask."""
     return TapError(
-        "No one can be asked whether to erase, as this is no terminal: look at what --dry-run "
-        "shows, and add --yes."
+        "The command cannot ask for confirmation without a terminal: check the output of "
+        "--dry-run, then add --yes."
     )
 
 
 def no_such_choice(word: str) -> TapError:
     """A word of --from."""
     return TapError(
-        f"--from {word} is none of everything, email, topic:ID, sms, whatsapp, sms:SENDER, "
-        "whatsapp:SENDER."
+        f"--from {word} is not a choice: use everything, email, topic:ID, sms, whatsapp, "
+        "sms:SENDER or whatsapp:SENDER."
     )
 
 
 def no_such_topic(text: str, ids: list[str]) -> TapError:
     """Topics are the workspace's own."""
     return TapError(
-        f"--from topic:{text} is no topic of this workspace: its topics are {', '.join(ids)}."
+        f"--from topic:{text} is not a topic of this workspace: its topics are {', '.join(ids)}."
         if ids
-        else f"--from topic:{text} is no topic of this workspace: it has none."
+        else f"--from topic:{text} is not a topic of this workspace: it has none."
     )
 
 
 def nothing_chosen(why: str) -> TapError:
     """Words that came to no choice at all."""
-    return TapError(f"--from names nothing that this workspace lists. {why}")
+    return TapError(f"--from matches nothing in this workspace. {why}")
 
 
 def no_opt_outs(path: str) -> TapError:
     """What opt-in goes by."""
     return TapError(
-        f"{path} holds no evidence of an opt-out with its key: name the --output folder of "
-        "'tap-customerio privacy opt-out' with --evidence, and its key with --evidence-key."
+        f"{path} contains no evidence of an opt-out with its key: pass the --output folder "
+        "of 'tap-customerio privacy opt-out' with --evidence, and its key with "
+        "--evidence-key."
     )
 
 
@@ -150,24 +151,25 @@ def unreadable_evidence(path: str) -> TapError:
 def nothing_to_reverse() -> TapError:
     """Evidence of others, or of what was so before."""
     return TapError(
-        "The evidence says of nothing that it was changed for this person, with proof: look at the "
-        "person in Customer.io."
+        "The evidence proves no change for this person, so there is nothing to reverse: "
+        "check the person in Customer.io."
     )
 
 
 def unproven_workspace(workspace: int) -> TapError:
     """Another workspace may have blocked the same identifiers for good reason."""
     return TapError(
-        f"site_id and track_api_key belong to workspace {workspace}, and the account has several: "
-        f"nothing was freed. If that is where to free identifiers, add --workspace {workspace}."
+        f"site_id and track_api_key belong to workspace {workspace}, and the account has "
+        "several: nothing was unblocked. If it is the right one, add --workspace "
+        f"{workspace}."
     )
 
 
 def bad_corrections(path: str, reason: str) -> TapError:
     """The file of --categories."""
     return TapError(
-        f"Cannot read {path} ({reason}): name a CSV file with columns source, name and category "
-        "after --categories."
+        f"Cannot read {path} ({reason}): pass a CSV file with columns source, name and "
+        "category with --categories."
     )
 
 

@@ -9,8 +9,9 @@ from tap_customerio.errors.extras import needs_extra
 def no_file_budget(path: str, reason: str) -> FatalError:
     """Processes of this machine cannot share it."""
     return FatalError(
-        f"The file {path}, by which rate_limit_url lets processes share the budget, cannot be used "
-        f"({reason}): name another folder, where all of them may write."
+        f"The file {path}, through which processes share the request budget "
+        f"(rate_limit_url), cannot be used ({reason}): choose a folder in which all of them "
+        "may write."
     )
 
 
@@ -23,12 +24,11 @@ def odd_redis(place: str, option: str | None = None) -> FatalError:
     """What follows the host."""
     if option:
         return FatalError(
-            f"rate_limit_url names {place} with an option {option} that cannot be used, or has a "
-            "value that cannot be: correct or remove it."
+            f"rate_limit_url has an option {option} for {place} that is unknown or has a bad "
+            "value: correct or remove it."
         )
     return FatalError(
-        f"rate_limit_url names {place}, but what follows is not understood: write "
-        "redis://host:6379/0."
+        f"rate_limit_url names {place}, but the rest is not valid: write redis://host:6379/0."
     )
 
 
@@ -36,6 +36,7 @@ def no_redis(place: str, reason: str, seconds: float) -> FatalError:
     """Without it no one knows how many requests the others send."""
     return FatalError(
         f"The Redis of rate_limit_url at {place} cannot be used ({reason}), tried for up to "
-        f"{seconds:.0f} seconds: start it, or correct the setting, and run again to go on from "
-        "there. Nothing is asked without it, since others share the budget."
+        f"{seconds:.0f} seconds: start it, or correct the setting, and run again to "
+        "continue. Without it the tap sends no requests, because other processes share the "
+        "budget."
     )

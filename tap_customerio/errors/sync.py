@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 def unreadable_values(stream: str, values: object) -> str:
     """Some values became null; they are named by field and row only."""
     return (
-        f"Stream {stream!r}: values that could not be read are null in its records, by field, "
-        f"count and ids of rows: {values}. Please report it if Customer.io shows them as usual."
+        f"Stream {stream!r}: some values could not be read and are null (field, count and "
+        f"row ids): {values}. Please report it if Customer.io shows them as usual."
     )
 
 
 def rows_lost(stream: str, rows: object) -> str:
     """Rows that could not become records."""
     return (
-        f"Stream {stream!r}: rows without a key, or with a bookmark value that cannot be read, are "
-        f"missing, by field, count and ids: {rows}. Bookmarks do not pass them: please report it."
+        f"Stream {stream!r}: rows without a key or a readable bookmark value are missing "
+        f"(field, count and ids): {rows}. The bookmark does not pass them: please report it."
     )
 
 
 def bad_value(stream: str, field: str, expected: str) -> TapError:
     """An answer cannot be made to fit the schema."""
     return TapError(
-        f"Stream {stream!r} got a {field!r} that is no {expected}: the API has changed, "
-        "please report it; deselecting the stream lets the others run."
+        f"Stream {stream!r} got a {field!r} that is not a valid {expected}; the API may have "
+        "changed: please report it; deselecting the stream lets the others run."
     )
 
 
@@ -38,9 +38,10 @@ def not_deleted(requests: Sequence[str]) -> TapError:
     """404s of what belongs to something that still exists."""
     more = f", nor at {len(requests) - 1:,} more" if len(requests) > 1 else ""
     return TapError(
-        f"The API knows nothing at {requests[0]} (404){more}, though what it belongs to still "
-        "exists: nothing is deleted for it, and the bookmark stays. Run again; if it stays so, the "
-        "account's plan may not include it: ask Customer.io, or deselect the stream."
+        f"The API knows nothing at {requests[0]} (404){more}, although the parent still "
+        "exists: the target deletes nothing, and the bookmark stays. Run again; if it "
+        "happens again, the account's plan may not include it: ask Customer.io, or deselect "
+        "the stream."
     )
 
 
@@ -64,8 +65,8 @@ def counted_more(stream: str, found: str, counted: int) -> str:
 def rows_kept(stream: str, reasons: str) -> str:
     """A mirror was read, but the read does not prove what is gone."""
     return (
-        f"Stream {stream!r}: {reasons}. So the target keeps rows that did not come, which may be "
-        "deleted ones; they leave with the next complete sync that is not disturbed."
+        f"Stream {stream!r}: {reasons}. So the target keeps rows that were not returned, "
+        "even if they were deleted; the next complete, undisturbed sync removes those."
     )
 
 
@@ -80,15 +81,15 @@ def incomplete(streams: list[str]) -> TapError:
 def target_gone() -> FatalError:
     """No one reads what the tap writes any more."""
     return FatalError(
-        "The target stopped reading: its own log says why. Run again with the last state it wrote."
+        "The target stopped reading: its log says why. Run again with the last state that it wrote."
     )
 
 
 def cannot_write(reason: str | None) -> FatalError:
     """Stdout takes nothing more."""
     return FatalError(
-        f"Cannot write to stdout: {reason}. Run again with the last state that was written, once "
-        "there is somewhere to write to."
+        f"Cannot write to stdout: {reason}. Solve that, then run again with the last state "
+        "that was written."
     )
 
 
@@ -113,37 +114,35 @@ def former_buckets(stream: str, former: Mapping[str, str], only_there: str) -> s
 def counted_back(what: str, reach: int, resolution: str) -> str:
     """Version 1 of the metrics reaches less far than asked."""
     return (
-        f"Of {what} the API counts no more than the last {reach} {resolution}: earlier buckets of "
-        "the range cannot be had; a coarser metrics_resolution reaches further back."
+        f"The API counts only the last {reach} {resolution} of {what}: earlier buckets of "
+        "the range are not available. A coarser metrics_resolution reaches further back."
     )
 
 
 def log_too_short(oldest: str) -> str:
     """Activities older than the log."""
-    return (
-        f"The API keeps activities for 30 days: those of the range before {oldest} cannot be had."
-    )
+    return f"The API keeps activities for 30 days: those before {oldest} are not available."
 
 
 def perhaps_too_old() -> str:
     """Deliveries older than six months."""
     return (
-        "Whether the API still gives deliveries older than six months is not known for sure: they "
-        "are asked for all the same."
+        "Customer.io may no longer return deliveries older than six months; the tap "
+        "requests them anyway."
     )
 
 
 def too_old(oldest: str) -> str:
     """Metrics count old deliveries that the list does not have."""
     return (
-        "Metrics count deliveries older than six months, but the API no longer lists them: those "
-        f"of the range before {oldest} cannot be had."
+        "Metrics count deliveries older than six months, but the API no longer lists them: "
+        f"those before {oldest} are not available."
     )
 
 
 def range_cut(stream: str, end: str, present: str) -> str:
     """The rest of the range does not exist yet."""
     return (
-        f"Stream {stream!r}: the range ends at {end}, after the API's present. It was read up to "
-        f"{present} and is not done: run again after its end to read the rest."
+        f"Stream {stream!r}: the range ends at {end}, in the future by the API's clock. It "
+        f"was read up to {present} and is not done: run again after its end to read the rest."
     )

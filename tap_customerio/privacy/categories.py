@@ -139,7 +139,9 @@ def read_corrections(path: Path) -> dict[tuple[str, str], str]:
     delimiter = next((sign for sign in text if sign in ",;"), ",")
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     if not {*_COLUMNS} <= {*(rows.fieldnames or ())}:
-        raise errors.privacy.bad_corrections(str(path), "no columns source, name and category")
+        raise errors.privacy.bad_corrections(
+            str(path), "it has no columns source, name and category"
+        )
     found = {}
     for row in rows:
         source, name, category = ((row[column] or "").strip() for column in _COLUMNS)

@@ -19,8 +19,8 @@ ALL, EMAIL, TOPIC = "everything", "email", "topic"
 CHANNELS = ("sms", "whatsapp")
 PREFERENCES = "cio_subscription_preferences"
 UNLISTED = (
-    "Senders of text messages that no one has opted out of are listed by no API: name each with "
-    "--from sms:SENDER or --from whatsapp:SENDER."
+    "The API lists no senders of text messages that nobody has opted out of: name each "
+    "with --from sms:SENDER or --from whatsapp:SENDER."
 )
 
 

@@ -83,7 +83,7 @@ class ConsentRecord:
 
     def accepted(self, entries: Iterable[Entry]) -> None:
         """Note that it was accepted."""
-        reason = "Accepted, but not seen to be so when the time to wait was over."
+        reason = "Accepted, but not visible before the time to wait was over."
         for entry in entries:
             entry.update(accepted_at=now(), outcome=UNVERIFIED, reason=reason)
         self._write()
@@ -108,12 +108,13 @@ class ConsentRecord:
             was_other = entry["contacted_before"] is (not self._wanted)
             entry.update(outcome=self._done, reason="", by_this_request=was_other)
         elif is_ours:
-            reason = "So now, but the run was interrupted before Customer.io's answer."
+            reason = "True now, but the run was interrupted before Customer.io answered."
             entry.update(outcome=OPT_UNPROVEN, reason=reason)
         else:
             reason = (
-                "So now, but not proven to be by this request: if all keys are of one workspace, "
-                f"run the same command again with --workspace {self._workspace}."
+                "True now, but not proven to result from this request: if all keys belong "
+                "to one workspace, run the same command again with --workspace "
+                f"{self._workspace}."
             )
             entry.update(outcome=OPT_UNPROVEN, reason=reason)
         entry["verified_at"] = now()

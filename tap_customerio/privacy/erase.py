@@ -33,21 +33,24 @@ if TYPE_CHECKING:
     from tap_customerio.privacy.identity import Request
 
 BACK = (
-    "Gone, but someone new has an identifier of theirs: an event or import made them again, or "
-    "they were merged into another person. Stop what sends them, and run the same command again."
+    "Gone, but someone new has one of their identifiers: an event or import created them "
+    "again, or they were merged into another person. Stop what sends them, and run the "
+    "same command again."
 )
 SLOW = "Accepted, but still there when the time to wait was over. Run the same command again."
 KEYS = (
-    "Gone, but not proven to be by this request: site_id and track_api_key may be of another "
-    "workspace than app_api_key. Neither id nor e-mail address was blocked. If they are of the "
-    "same workspace, run the same command again with --workspace {}."
+    "Gone, but not proven to result from this request: site_id and track_api_key may "
+    "belong to another workspace than app_api_key. Neither id nor e-mail address was "
+    "blocked. If they belong to the same workspace, run the same command again with "
+    "--workspace {}."
 )
 UNANSWERED = (
-    "Gone, but not proven to be by this request: it was interrupted before Customer.io's answer."
+    "Gone, but not proven to result from this request: it was interrupted before "
+    "Customer.io answered."
 )
 ELSEWHERE = (
-    "Gone, but not proven to be by this request: the call went to another workspace, with the keys "
-    "of an earlier run. Neither id nor e-mail address was blocked."
+    "Gone, but not proven to result from this request: the call went to another workspace, "
+    "with the keys of an earlier run. Neither id nor e-mail address was blocked."
 )
 VANISHED = (
     "Deleted, or merged into another person, after they were looked up; nothing was sent. Run the "
@@ -157,7 +160,7 @@ class Eraser:
                     return
         except errors.TapError as problem:
             for person in case.waiting():
-                case.note(person, UNVERIFIED, f"Not seen to be gone: {problem}")
+                case.note(person, UNVERIFIED, f"Could not check that they are gone: {problem}")
 
     def _look(self, case: Case, person: Person) -> None:
         """Settle the case of a person who is gone."""

@@ -37,13 +37,13 @@ AGAIN = {FAILED, INCOMPLETE, UNPROVEN, OPT_UNPROVEN, UNVERIFIED}
 """Outcomes that another run may better."""
 
 RESIDUE = (
-    "Copies in warehouses and their backups: --warehouse-sql writes what removes them.",
+    "Copies in warehouses and their backups: --warehouse-sql writes the SQL that removes them.",
     "Finished exports, and files that were downloaded from Customer.io.",
     "Collections, snippets and messages into which someone wrote personal data.",
     "Other workspaces of the account: people are not shared between them.",
     "Suppression lists of the e-mail provider: Customer.io leaves the address on them.",
-    "Whatever webhooks and integrations have passed on to other systems.",
-    "What sends events or imports of the person to Customer.io, and could make them again.",
+    "Data that webhooks and integrations have passed on to other systems.",
+    "Apps that send events or imports of the person: they could create the person again.",
 )
 """Where the APIs cannot erase."""
 

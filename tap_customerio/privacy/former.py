@@ -19,15 +19,15 @@ Named = tuple[str, str]
 
 KINDS = ("cio_id", "id", "email")
 LIMITS = (
-    "Identifiers that the people had before are known from 30 days of the activity log only: name "
-    "older ones with --also-id and --also-email."
-)
-MERGED = (
-    "People were merged into them, and the log does not say which: name their ids and addresses "
+    "Earlier identifiers are known only from 30 days of the activity log: name older ones "
     "with --also-id and --also-email."
 )
-UNREAD = "The activity log could not be read: identifiers they had before are unknown."
-TAKEN = "An identifier that they had before is left out: another person has it now."
+MERGED = (
+    "Other people were merged into them, and the log does not say which: name their ids "
+    "and addresses with --also-id and --also-email."
+)
+UNREAD = "The activity log could not be read: earlier identifiers are unknown."
+TAKEN = "An earlier identifier is left out: another person has it now."
 
 
 def named_before(

@@ -16,10 +16,10 @@ OLD = 190 * DAY
 """Six months and some days: what is older was not cut to six months."""
 
 MAYBE_CUT = (
-    "No message older than six months is listed: there may be none, or the API may keep or show "
-    "no older ones."
+    "No message older than six months is listed: there may be none, or the API may not "
+    "keep or show them."
 )
-UNBOUNDED = "The API did not keep to the periods asked for: it may have cut the list to six months."
+UNBOUNDED = "The API ignored the requested periods: it may have cut the list to six months."
 
 
 def backwards(end: int) -> Iterator[tuple[int, int]]:

@@ -125,7 +125,7 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
         ("Subscription preferences", chosen, _TOPIC),
         ("Opt-outs of text messages", person["opt_outs"], _OPT_OUT),
         ("Relationships", person["relationships"], _RELATIONSHIP),
-        ("Messages", _told(person["messages"]), {**_MESSAGE, "became": "what became of it"}),
+        ("Messages", _told(person["messages"]), {**_MESSAGE, "became": "outcome"}),
         ("Activities", person["activities"], _ACTIVITY),
     ]
     empty = ", ".join(title for title, rows, _ in sections if rows == [])

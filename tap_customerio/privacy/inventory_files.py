@@ -23,11 +23,11 @@ COLUMNS = (
     *("origin", "stream", "column"),
 )
 CAVEATS = (
-    "Categories are guesses by names and shapes of values: correct them in inventory.csv.",
-    "Name the corrected file with --categories in later runs.",
+    "Categories are guessed from names and shapes of values: correct them in inventory.csv.",
+    "Pass the corrected file with --categories in later runs.",
     "Shares are of a sample. A field that no one in the sample has is missing here.",
-    "Values were looked at, and none of them is kept.",
-    "Texts of messages, snippets and collections may hold personal data, too; they are not listed.",
+    "Values were read, but none is kept.",
+    "Texts of messages, snippets and collections may contain personal data, but are not listed.",
 )
 _SHOWN = {
     "name": "field",
@@ -74,9 +74,9 @@ def _csv(fields: Sequence[Field]) -> str:
 def _page(report: dict[str, Any], fields: Sequence[Field]) -> str:
     parts = [
         "<h1>Personal data in this Customer.io workspace</h1>",
-        f"<p>Looked at on {report['created_at']}. Fields found: {len(fields)}.</p>",
-        "<p>This page holds no values.</p>",
-        "<h2>What was looked at</h2>",
+        f"<p>Created on {report['created_at']}. Fields found: {len(fields)}.</p>",
+        "<p>This page contains no values.</p>",
+        "<h2>What was sampled</h2>",
         table("Samples", report["sampled"], {"what": "what", "count": "looked at", "how": "how"}),
     ]
     for category, meaning in CATEGORIES.items():

@@ -152,7 +152,7 @@ class Opter:
         try:
             states = self._consents.read(cio_id, list(entries))
         except errors.TapError as problem:
-            reason = f"Not seen to be so: {problem}".replace(cio_id, "***")
+            reason = f"Could not check the result: {problem}".replace(cio_id, "***")
             record.doubt(entries.values(), reason)
             entries.clear()
             return

@@ -76,7 +76,7 @@ def read_lines(path: Path) -> list[Line]:
 
 def _line(number: int, row: Sequence[str]) -> Line:
     if len(row) != _PAIR:
-        return Line(number, None, f"Line {number} is not of the form type,value.")
+        return Line(number, None, f"Line {number} does not have the form type,value.")
     try:
         return Line(number, Request.of(row[0].strip().lower(), row[1]))
     except errors.TapError as problem:

@@ -75,7 +75,7 @@ def statements(match: Match, schema: str = "", dialect: str = OTHER) -> str:
     known = {kind: [text for text in texts if text] for kind, texts in values.items()}
     notes = list(match.notes)
     if known != values:
-        notes.append("An identifier with a backslash is left out: handle it by hand.")
+        notes.append("An identifier with a backslash is left out: handle it manually.")
     lines = [f"-- {note}" for note in notes]
     prefix = f"{schema}." if schema and dialect == OTHER else ""
     made = [(table, table.statement(known, prefix)) for table in tables()]
@@ -98,7 +98,7 @@ class Script:
             UsageError: When the database has no such schema names.
         """
         if dialect == "postgres" and "." in schema:
-            raise click.UsageError("--warehouse-schema of postgres is a name without a dot.")
+            raise click.UsageError("--warehouse-schema must be a name without a dot for postgres.")
         self.is_printed = str(path) == "-"
         self.path = path
         self._schema, self._dialect = schema, dialect
@@ -123,7 +123,7 @@ def table_prefix(_ctx: click.Context, _param: click.Parameter, schema: str) -> s
         BadParameter: When it is none.
     """
     if schema and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", schema, re.ASCII):
-        raise click.BadParameter(f"{schema!r} is no name of a schema.")
+        raise click.BadParameter(f"{schema!r} is not a schema name.")
     return schema
 
 

@@ -171,7 +171,7 @@ class CustomerioStream(SdkStream):
 
     @property
     def replication_method(self) -> str:
-        """What the catalogue chooses; by default only streams with a time range are incremental.
+        """What the catalog chooses; by default only streams with a time range are incremental.
 
         Lists come whole anyway. Their update stamps, by which they can be filtered, do not move
         with every change, and say nothing of what was deleted or restored.

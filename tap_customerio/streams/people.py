@@ -237,7 +237,9 @@ def _named_since(client: Client, kinds: Iterable[str], since: int) -> list[str] 
         if found is not None:
             changed[str(found)] = None
         elif entry == {} or (who and within(entry, "customer_identifiers").get("cio_id")):
-            logger.info("The activity log names a person oddly: reading everyone.")
+            logger.info(
+                "The activity log has an entry without a readable person: reading everyone."
+            )
             return None
     return list(changed)
 

@@ -54,15 +54,15 @@ class RefreshedStream(ProvableStream, Protocol):
 
     @property
     def replication_method(self) -> str:
-        """What the catalogue chooses."""
+        """What the catalog chooses."""
 
     @property
     def effective_schema(self) -> dict[str, Any]:
-        """The schema, with what the catalogue says of it."""
+        """The schema, with what the catalog says of it."""
 
     @property
     def metadata(self) -> MetadataMapping:
-        """What the catalogue selects."""
+        """What the catalog selects."""
 
     def slices(self) -> Iterable[Any]:
         """All slices."""

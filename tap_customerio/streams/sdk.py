@@ -50,7 +50,7 @@ class SdkStream(Stream):
         self._unmapped: Counter[str] = Counter()
 
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Follow the catalogue, except for keys; a field that it lacks is left out."""
+        """Follow the catalog, except for keys; a field that it lacks is left out."""
         key, missing = self.replication_key, []
         if entry := catalog.get_stream(self.name):
             entry.key_properties, entry.replication_key = self.primary_keys, key
@@ -59,8 +59,8 @@ class SdkStream(Stream):
         self.replication_key = key  # where there is none, not that of the entry's metadata either
         if missing and self.selected:
             self.logger.warning(
-                "The catalogue lacks these fields of stream %s, so they are left out: %s. Make a "
-                "new one with --discover.",
+                "The catalog lacks these fields of stream %s, so they are left out: %s. "
+                "Make a new one with --discover.",
                 *(self.name, ", ".join(missing)),
             )
 

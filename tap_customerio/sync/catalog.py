@@ -1,4 +1,4 @@
-"""What of a stream's schema is emitted: what the catalogue has, and selects."""
+"""What of a stream's schema is emitted: what the catalog has, and selects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete(entry: CatalogEntry, schema: Kind, keys: Iterable[str]) -> list[str]:
-    """Let a catalogue entry fit a stream; returns the fields that it lacks.
+    """Let a catalog entry fit a stream; returns the fields that it lacks.
 
     It may be cut by hand, or be of another version of the tap. What the target has not been
     promised is not sent; keys always are. An entry may also do no more than select the stream.

@@ -126,5 +126,5 @@ class ReadOutcome:
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
         return (
             f"{len(self.missing):,} of its requests could not be read: "
-            f"{', '.join(names[:_SHOWN])}{more}. All else was read; the next run asks again."
+            f"{', '.join(names[:_SHOWN])}{more}. The rest was read; the next run tries again."
         )

@@ -43,7 +43,7 @@ class RunStream(Protocol):
 
     @property
     def selected(self) -> bool:
-        """Whether the catalogue selects it."""
+        """Whether the catalog selects it."""
 
     @property
     def reads_all_people(self) -> bool:
@@ -137,7 +137,9 @@ class SyncRun:
             TapError: When the target no longer reads.
         """
         if self.signal is not None:
-            logger.warning("Stopped by signal %d; state is as of the last slice", self.signal)
+            logger.warning(
+                "Stopped by signal %d; the state is that of the last finished slice", self.signal
+            )
             raise SystemExit(128 + self.signal)
         self.check_output()
 

@@ -46,7 +46,7 @@ def faults(maps: Any, schemas: Mapping[str, Schema]) -> list[str]:
         return (
             []
             if maps is None
-            else [str(errors.stream_maps.bad_map("*", None, "it is no JSON object"))]
+            else [str(errors.stream_maps.bad_map("*", None, "it is not a JSON object"))]
         )
     sentences = (_fault(name, rules, schemas) for name, rules in maps.items())
     return [sentence for sentence in sentences if sentence]

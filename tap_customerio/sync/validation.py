@@ -1,4 +1,4 @@
-"""What a user hands over, checked before anything is asked: variables, catalogue and state."""
+"""What a user hands over, checked before anything is asked: variables, catalog and state."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def check_log_levels(variables: Mapping[str, str]) -> None:
 
 
 def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
-    """The same catalogue.
+    """The same catalog.
 
     Raises:
         TapError: When it is none, or is for other streams than this tap's.
@@ -125,7 +125,7 @@ def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     if file is None:
         return None
     text = file.read()
-    catalog = _object(text, "catalogue")
+    catalog = _object(text, "catalog")
     for error in jsonschema.Draft7Validator(_CATALOG).iter_errors(catalog):
         place = ".".join(str(step) for step in error.absolute_path) or "its top"
         raise errors.inputs.bad_catalog(place, _expected(error))
@@ -133,7 +133,7 @@ def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     for entry in chosen:
         _check_entry(entry, kinds)
     if not chosen:
-        logger.warning("The catalogue selects no stream: nothing will be read.")
+        logger.warning("The catalog selects no stream: nothing will be read.")
     return io.StringIO(text)
 
 
@@ -168,7 +168,7 @@ def checked_state(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     if foreign and len(foreign) == len(bookmarks):
         raise errors.inputs.foreign_state(foreign)
     if foreign:
-        logger.warning("The state has bookmarks of streams that are unknown: %s", foreign)
+        logger.warning("The state has bookmarks of unknown streams: %s", foreign)
     for name in bookmarks.keys() & kinds.keys():
         _check_bookmark(name, bookmarks[name], kinds[name])
     return io.StringIO(text)
@@ -200,7 +200,7 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _expected(error: jsonschema.ValidationError) -> str:
-    """What a part of a catalogue should be; what it is may be long."""
+    """What a part of a catalog should be; what it is may be long."""
     wanted: Any = error.validator_value
     if error.validator == "required":
         return f"an object with {', '.join(wanted)}"
@@ -223,11 +223,11 @@ def _check_entry(entry: dict[str, Any], kinds: Kinds) -> None:
     _check_fields(entry, kinds[name])
     wanted, own = entry.get("replication_key"), _replication_key(kinds[name])
     if wanted is not None and wanted != own:
-        raise errors.inputs.other_replication_key("catalogue", name, wanted, own)
+        raise errors.inputs.other_replication_key("catalog", name, wanted, own)
 
 
 def _check_fields(entry: dict[str, Any], kind: type[CustomerioStream]) -> None:
-    """A rule for a field that neither the stream nor the catalogue has protects nothing."""
+    """A rule for a field that neither the stream nor the catalog has protects nothing."""
     own = dict(fields(kind.schema))
     known = own.keys() | {path for path, _ in fields(entry.get("schema", {}))}
     for item in entry.get("metadata", ()):
@@ -236,7 +236,7 @@ def _check_fields(entry: dict[str, Any], kind: type[CustomerioStream]) -> None:
         is_open = any("additionalProperties" in parent for parent in parents)
         if path and path not in known and not is_open and "selected" in item["metadata"]:
             names = [".".join(each[1::2]) for each in own]
-            raise errors.inputs.unknown_field("catalogue", kind.name, ".".join(path[1::2]), names)
+            raise errors.inputs.unknown_field("catalog", kind.name, ".".join(path[1::2]), names)
 
 
 def _check_rule(rule: str, rules: list[str], kinds: Kinds) -> None:

@@ -114,7 +114,7 @@ def test_more_shards_than_seconds_are_no_problem(backfill: Backfill) -> None:
     [
         (("--from", "yesterday", "--to", END), "--from is 'yesterday'"),
         (("--from", END, "--to", START), f"--from is '{END}'"),
-        (("--from", START, "--to", "2199-01-01"), "--to is '2199-01-01': that is in the future"),
+        (("--from", START, "--to", "2199-01-01"), "--to is '2199-01-01': it is in the future"),
         ((*RANGE, "--shard", "0/8"), "--shard is '0/8'"),
         ((*RANGE, "--shard", "9/8"), "--shard is '9/8'"),
         ((*RANGE, "--shard", "a third"), "--shard is 'a third'"),
@@ -179,7 +179,7 @@ def test_a_finished_backfill_reads_nothing_until_restarted(
     backfill.box.forget()
     with caplog.at_level(logging.INFO):
         assert backfill.run(*options) == (0, "", None)
-    assert "Nothing is left to read" in caplog.text
+    assert "This backfill is already complete" in caplog.text
     assert not backfill.box.calls
     assert backfill.run(*options, "--restart").code == 0
     assert set(keys(backfill.received()).values()) == {2}

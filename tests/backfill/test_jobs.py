@@ -122,7 +122,7 @@ def test_three_jobs_read_what_one_reads_and_nothing_twice_within_one_budget(
     backfill.box.forget()
     with caplog.at_level(logging.INFO):
         assert backfill.run(*THREE, *backfill.target(EACH)) == (0, "", None)
-    assert "Nothing is left to read" in caplog.text
+    assert "This backfill is already complete" in caplog.text
     assert not backfill.box.calls
 
 
@@ -205,7 +205,7 @@ def test_a_state_that_cannot_be_kept_ends_all_jobs(backfill: Backfill) -> None:
     ("target", "sentence"),
     [
         (None, "--target is 'no-such-target': it cannot be started"),
-        ("import sys; sys.stdin.read(); sys.exit(4)", "The target ended with 4: its own log"),
+        ("import sys; sys.stdin.read(); sys.exit(4)", "The target exited with code 4: its log"),
     ],
 )
 def test_a_target_that_cannot_make_its_tables_fails_before_any_job(
@@ -232,7 +232,7 @@ def test_an_error_of_all_jobs_is_logged_once(
     [
         (("--jobs", "0", "--target", "cat"), "--jobs is '0': give a number from 1 to 32."),
         (("--jobs", "33", "--target", "cat"), "--jobs is '33': give a number from 1 to 32."),
-        (("--jobs", "2"), "--jobs is '2': each job runs a target of its own; name it with"),
+        (("--jobs", "2"), "--jobs is '2': each job runs its own target; add"),
         (("--jobs", "2", "--target", "cat", "--shard", "2/3"), "--jobs is '2': it divides the"),
     ],
 )
@@ -279,7 +279,7 @@ def test_what_one_job_has_begun_goes_on_with_one(
     backfill.state.write_text(json.dumps(begun))
     backfill.box.forget()
     assert backfill.run(*options, "--jobs", "3").code == 0
-    assert "was begun with one job, and goes on with one" in caplog.text
+    assert "was started with one job and continues with one" in caplog.text
     assert min(int(query["start_ts"]) for query in backfill.asked()) == parse(mark(begun))
 
 

@@ -1,4 +1,4 @@
-"""Plans: near to what then happens, cheap to make, and frank about what cannot be had."""
+"""Plans: near to what then happens, cheap to make, and frank about what are not available."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_plan_says_what_cannot_be_had(backfill: Backfill) -> None:
     assert "keeps activities for 30 days" in told["activities"]
     assert "last 45 days" in told["link_metrics"]
     assert told["metrics"].startswith("Of newsletters, broadcasts and transactional messages the")
-    assert "older than six months is not known" in told["messages"]
+    assert "no longer return deliveries older than six months" in told["messages"]
     assert "journey_metrics" not in told
     asked = {each["stream"]: each["requests"] for each in plan["streams"]}
     assert asked["activities"] == asked["link_metrics"] == 0
@@ -164,7 +164,7 @@ def test_many_senders_are_sampled(make_sandbox: Callable[..., Sandbox], tmp_path
 def test_a_plan_for_people_is_a_table(backfill: Backfill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     printed = backfill.run(*RANGE, "--shard", "2/8", "--plan").printed
-    for word in ("shard 2/8", "messages", "journey_metrics", "requests", "all", "probing requests"):
+    for word in ("shard 2/8", "messages", "journey_metrics", "requests", "all", "sample requests"):
         assert word in printed
     assert "activities: The API keeps activities for 30 days" in printed
     assert '"type"' not in printed

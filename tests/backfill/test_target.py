@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 OPTIONS = ("--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages")
-CODES = "The tap ended with {}, the target with {}."
+CODES = "The tap exited with code {}, the target with {}."
 
 DIES = TARGET.replace("    if line", "    if seen.tell() > 200_000: sys.exit(3)\n    if line")
 FAILS_AT_THE_END = TARGET + "sys.exit(3)\n"
@@ -127,7 +127,7 @@ def test_a_target_that_dies_is_told_of_and_the_same_command_goes_on(
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        (FAILS_AT_THE_END, "The target ended with 3: its own log says why."),
+        (FAILS_AT_THE_END, "The target exited with code 3: its log says why."),
         (CONFIRMS_NOTHING, "The target has not confirmed messages:"),
         ("", "The target has not confirmed messages:"),
     ],
@@ -248,7 +248,7 @@ def test_what_a_target_leaves_running_is_not_waited_for(
     with helper_ended(backfill.folder), caplog.at_level(logging.INFO):
         assert backfill.run(*OPTIONS, *backfill.target(LEAVES_A_HELPER + script)).code == codes[0]
     assert CODES.format(*codes) in caplog.text
-    assert "still holds its output" in caplog.text
+    assert "keeps its output open" in caplog.text
     assert held(backfill) == backfill.received().states[-1]
 
 

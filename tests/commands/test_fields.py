@@ -95,7 +95,7 @@ def test_a_field_is_shown_with_type_meaning_and_marks(columns: int) -> None:
 def test_nothing_found_is_a_problem_with_a_way_on() -> None:
     screen = typed("fields", "xyzzy")
     assert screen.code == 1
-    assert "Nothing fits 'xyzzy'" in screen.err
+    assert "Nothing matches 'xyzzy'" in screen.err
 
 
 def test_the_lines_for_meltano_are_yaml_without_repetition() -> None:

@@ -197,7 +197,7 @@ def test_what_the_key_may_not_read_is_left_out(make_sandbox: Callable[..., Sandb
 
 def test_dates_are_checked_and_costs_shown_for_each(sandbox: Sandbox) -> None:
     screen = answer(sandbox, "soon", "2026-03-01", "")
-    assert "'soon' is no time" in screen.words() + screen.err
+    assert "'soon' is not a time" in screen.words() + screen.err
     assert screen.code == 0
     for start in (rfc3339(NOW - NOW % DAY - 30 * DAY)[:10], "everything since 20"):
         assert start in screen.words()

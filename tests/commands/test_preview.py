@@ -67,17 +67,17 @@ def test_dates_choose_from_lists_by_their_last_change(
 def test_dates_that_mean_nothing_are_refused(preview: Callable[..., Screen]) -> None:
     screen = preview("customers", "--from", "2026-03-01")
     assert screen.code == 1
-    assert "Stream 'customers' has no time to choose by" in screen.err
+    assert "Stream 'customers' has no time range" in screen.err
     screen = preview("messages", "--from", "soon")
     assert screen.code == 2
-    assert "'soon' is no time: write 2026-01-31" in screen.err
+    assert "'soon' is not a time: write 2026-01-31" in screen.err
     screen = preview("messages", "--from", "2026-03-02", "--to", "2026-03-01")
     assert screen.code == 1
-    assert "--from is '2026-03-02T00:00:00Z': that is not before --to" in screen.err
-    with pytest.raises(TapError, match="--to is '2012-03-01': that is not after setting start_da"):
+    assert "--from is '2026-03-02T00:00:00Z': it must be before --to" in screen.err
+    with pytest.raises(TapError, match="--to is '2012-03-01': it must be after setting start_da"):
         check_range(None, "2012-03-01", {"start_date": "2026-01-01"})
     screen = preview("messages", "--from", "2999-01-01")
-    assert "--from is '2999-01-01T00:00:00Z': that is in the future" in screen.err
+    assert "--from is '2999-01-01T00:00:00Z': it is in the future" in screen.err
 
 
 def test_messages_show_who_what_when_and_what_became_of_it_on_any_screen(
@@ -98,7 +98,7 @@ def test_metrics_show_several_senders(preview: Callable[..., Screen]) -> None:
 def test_times_may_be_relative(preview: Callable[..., Screen]) -> None:
     assert preview("campaigns", "--from", "today", "--to", "now").code == 0
     screen = preview("campaigns", "--from", "yesterday", "--to", "2d")
-    assert "that is not before --to" in screen.err
+    assert "it must be before --to" in screen.err
 
 
 @pytest.mark.parametrize("stream", sorted(kind.name for kind in all_streams()))
@@ -208,7 +208,7 @@ def test_parents_deleted_meanwhile_are_passed_over(
         ),
         (
             Behaviours(lacking=frozenset({"/v1/campaigns/*"})),
-            "the account's plan does probably not",
+            "the account's plan probably does not",
         ),
     ],
 )

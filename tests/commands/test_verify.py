@@ -84,7 +84,7 @@ def test_months_that_agree_are_told_with_their_numbers(verify: Verify) -> None:
     screen = verify(messages, [counted("2026-03-01", 1), counted("2026-03-02", 2)])
     assert screen.code == 0
     assert "2026-03: 3 sent by Customer.io, 3 loaded.\n" in screen.out
-    assert "2026-02: 0 sent by Customer.io, 0 loaded; 1 more loaded, of which" in screen.out
+    assert "2026-02: 0 sent by Customer.io, 0 loaded; 1 more loaded, for which" in screen.out
 
 
 def test_missing_deliveries_are_told_and_fail(verify: Verify) -> None:

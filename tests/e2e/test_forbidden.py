@@ -55,7 +55,7 @@ def test_a_stream_that_may_not_be_read_fails_alone(
     assert codes == (1, 0), pipe.log()
     [why] = [line for line in log.splitlines() if "Stream opt_outs failed" in line]
     assert "app_api_key may not read GET /v1/optouts (403)" in why
-    assert "give the key a role or scope that may" in why
+    assert "give the key a role or scope that allows it" in why
     assert "deselect the streams that need it" in why
     [summary] = [line for line in log.splitlines() if "Incomplete: " in line]
     assert "Incomplete: opt_outs could not be read" in summary

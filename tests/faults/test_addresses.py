@@ -75,7 +75,7 @@ def test_an_address_that_always_fails_costs_its_slice_and_the_next_run_reads_it(
     [told] = errors(caplog)
     assert told == (
         "Stream journey_metrics is incomplete: 1 of its requests could not be read: "
-        f"GET {path} (status 500). All else was read; the next run asks again."
+        f"GET {path} (status 500). The rest was read; the next run tries again."
     )
     kept = [row for row in calm.records["journey_metrics"] if row["campaign_id"] != dead]
     assert rows(first, "journey_metrics") == sorted(map(repr, kept))
@@ -95,7 +95,7 @@ def test_when_nothing_is_answered_the_run_waits_longer_and_ends(
         config = config_for(box, concurrency=1)
         output = run_tap(config, streams=["collections", "snippets", "workspaces"], fails=True)
     assert "Gave up on GET /v1/snippets" in output.problem
-    assert "The API answers nothing else either" in output.problem
+    assert "The API does not answer other requests either" in output.problem
     assert output.records["collections"]
 
 
@@ -307,7 +307,7 @@ def test_an_answer_that_drips_is_not_waited_for(where: str) -> None:
     chunks = drops if where == "head" else [head, *drops]
     with dripping(*chunks, every=0.2) as client:
         client.give_up_after = 0.1
-        with pytest.raises(TapError, match="no whole answer within request_timeout"):
+        with pytest.raises(TapError, match="no complete answer within request_timeout"):
             client.fetch("GET", "/v1/snippets")
 
 
@@ -329,7 +329,7 @@ def test_a_server_that_never_was_there_is_named_with_the_cause(
     ):
         config = {"app_api_key": "none", "api_url": address}
         output = run_tap(config, streams=["snippets"], fails=True)
-        assert f"Nothing at {address} answers" in output.problem
+        assert f"{address} does not answer like the Customer.io API" in output.problem
         with pytest.raises(TapError, match=cause):
             Client(Settings.of({**DEFAULTS, **config})).fetch("GET", "/")
         assert cause.replace("\\", "") in caplog.text
@@ -342,4 +342,4 @@ def test_a_server_that_is_no_api_is_named(
     sandbox.fail(status=200, times=FOREVER, body="<html>Welcome</html>")
     output = run_tap(config_for(sandbox), streams=["snippets"], fails=True)
     sandbox.gate.failures.clear()
-    assert "an answer that is no JSON object. Check api_url or region" in output.problem
+    assert "an answer that is not a JSON object. Check api_url or region" in output.problem

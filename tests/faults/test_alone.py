@@ -106,7 +106,7 @@ def test_an_address_whose_clock_is_odd_costs_its_stream_alone(
     box.fail(status=200, times=4, body=body, headers={"date": date}, path="/v1/snippets")
     output = run_tap(config_for(box), streams=["collections", "messages", "snippets"], fails=True)
     assert output.problem.startswith("Incomplete: snippets could not be read")
-    assert "The answers to GET /v1/snippets have no Date of now" in caplog.text
+    assert "The answers to GET /v1/snippets have no current Date header" in caplog.text
     assert output.bookmark("messages") == rfc3339(NOW)
     assert output.records["collections"]
 

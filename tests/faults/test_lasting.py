@@ -50,7 +50,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
         ("forbidden", "app_api_key may not read GET /v1/snippets (403)"),
         ("bad_request", "The API refused GET /v1/snippets with status 400"),
         ("unauthorized", "app_api_key may not read GET /v1/snippets (401)"),
-        ("redirect", "GET /v1/snippets was redirected (status 302), and other requests were not"),
+        ("redirect", "GET /v1/snippets was redirected (status 302), while other requests were not"),
         ("gone", "The API knows nothing at GET /v1/snippets (404)"),
         ("missing_envelope", "The answer to GET /v1/snippets has no 'snippets'"),
         ("looping_cursor", "The pages of GET /v1/activities repeat"),
@@ -75,7 +75,7 @@ def test_a_list_that_cannot_be_had_fails_its_stream_alone(
     ("kind", "sentence"),
     [
         ("unauthorized", r"app_api_key was refused by http://127\.0\.0\.1:\d+ \(401\)"),
-        ("proxy_login", r"A proxy on the way to .* wants a login \(407\)"),
+        ("proxy_login", r"A proxy in front of .* requires a login \(407\)"),
         ("clock_back", r"The clock of .* went back by more than a minute"),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_proxy_that_wants_a_login_is_told_at_once(monkeypatch: pytest.MonkeyPa
         output = run_tap(config, streams=["snippets"], fails=True)
         proxy.shutdown()
         thread.join()
-    assert output.problem.startswith("A proxy on the way to https://api.test wants a login (407)")
+    assert output.problem.startswith("A proxy in front of https://api.test requires a login (407)")
 
 
 class LoginProxy(BaseHTTPRequestHandler):
@@ -211,7 +211,7 @@ class LoginProxy(BaseHTTPRequestHandler):
 def test_who_does_not_speak_tls_is_not_trusted(sandbox: Sandbox) -> None:
     config = config_for(sandbox, api_url=sandbox.url.replace("http:", "https:"))
     output = run_tap(config, streams=["snippets"], fails=True)
-    assert "could not prove who it is (TLS)" in output.problem
+    assert "cannot be verified" in output.problem
     assert sandbox.calls == []
 
 

@@ -260,7 +260,7 @@ def test_counts_that_cannot_be_read_cost_their_sender_or_column_alone(
     }
     output = read("metrics", edited=edited, fails=True)
     assert f"sent: 1 (campaign/{second})" in caplog.text
-    assert "'series' that is no object" in caplog.text
+    assert "'series' that is not a valid object" in caplog.text
     wanted = []
     for row in calm.records["metrics"]:
         if row["source_type"] == "campaign" and row["source_id"] == second:

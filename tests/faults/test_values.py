@@ -134,7 +134,7 @@ def test_what_is_no_row_costs_itself_alone_and_the_exit_code(
     output = run_tap(config_for(sandbox), streams=["snippets"], fails=True)
     assert output.ids("snippets") == ["a", "c"]
     assert output.problem.startswith("Incomplete: snippets could not be read")
-    assert "missing, by field, count and ids: name: 1." in caplog.text
+    assert "missing (field, count and ids): name: 1." in caplog.text
 
 
 def test_empty_text_in_place_of_rows_is_no_rows(sandbox: Sandbox) -> None:

@@ -275,7 +275,7 @@ def test_a_database_that_cannot_be_opened_is_named(path: str, sentence: str) -> 
 def test_a_line_that_is_no_message_is_not_quoted(path: Path) -> None:
     code, said = run(path, "ada@example.com")
     assert code == 1
-    assert "A line of the input is no Singer message" in said
+    assert "A line of the input is not a Singer message" in said
     assert "ada@" not in said
 
 

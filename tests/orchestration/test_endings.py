@@ -156,7 +156,9 @@ def test_a_run_that_is_terminated_ends_the_tap_keeps_what_was_confirmed_and_is_n
     events = [entry.dagster_event for entry in instance.all_logs(run.run_id)]
     [failed] = [event for event in events if event is not None and event.is_step_failure]
     why: Any = failed.step_failure_data.user_failure_data
-    assert why.description.startswith("Terminated: what the target has confirmed is kept")
+    assert why.description.startswith(
+        "Terminated: the last state that the target confirmed is kept"
+    )
     assert "STEP_UP_FOR_RETRY" not in {event.event_type_value for event in events if event}
     states = Output.of(whole_lines(tmp_path / "kept.jsonl")).states
     held = instance.daemon_cursor_storage.get_cursor_values({KEPT})[KEPT]

@@ -106,7 +106,7 @@ def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        (f"{TARGET}sys.exit(3)\n", "The target ended with 3: its own log says why."),
+        (f"{TARGET}sys.exit(3)\n", "The target exited with code 3: its log says why."),
         ("import sys\nfor line in sys.stdin: pass", "The target has not confirmed messages:"),
     ],
     ids=["fails", "confirms nothing"],
@@ -163,10 +163,13 @@ def test_the_key_is_nowhere_in_what_dagster_keeps(
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"name": "a|b"}, "Workspace 'a|b': call it by letters, digits, '.', '_' and '-'."),
-        ({"target": " "}, "Workspace 'acme': target is ' ', no command."),
-        ({"target": "target 'x"}, "no command."),
-        ({"region": "moon"}, "Workspace 'acme': Setting region is 'moon', which is none of"),
+        (
+            {"name": "a|b"},
+            "Workspace 'a|b': its name may contain letters, digits, '.', '_' and '-' only.",
+        ),
+        ({"target": " "}, "Workspace 'acme': ' ' is not a command."),
+        ({"target": "target 'x"}, "is not a command."),
+        ({"region": "moon"}, "Workspace 'acme': Setting region is 'moon', which is not one of"),
         ({"settings": {"concurrency": 0}}, "Setting concurrency is 0, which is less than 1"),
         ({"settings": {"concurency": 4}}, "There is no setting 'concurency': did you mean conc"),
     ],
@@ -198,7 +201,7 @@ def test_definitions_are_checked_before_anything_runs(
 def test_two_workspaces_of_one_name_are_refused(orchestra: DagsterHarness) -> None:
     with pytest.raises(TapError) as caught:
         orchestra.definitions(orchestra.workspace(), orchestra.workspace())
-    assert str(caught.value) == "Workspace 'acme': another one has that name, too."
+    assert str(caught.value) == "Workspace 'acme': another workspace has the same name."
 
 
 def test_without_the_extra_one_sentence_says_so() -> None:
@@ -208,6 +211,6 @@ def test_without_the_extra_one_sentence_says_so() -> None:
     )
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: tap_customerio.dagster needs an extra: in the clone of the "
+        "ModuleNotFoundError: tap_customerio.dagster needs an extra: run pip "
         "repository, pip install '.[dagster]'."
     )

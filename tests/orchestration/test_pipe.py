@@ -57,4 +57,4 @@ def test_what_a_target_leaves_running_is_not_waited_for(
     finally:
         os.kill(int(helper.read_text()), signal.SIGKILL)  # it still ran
     assert ("state", "confirmed") in heard
-    assert any("still holds its output" in line for _, line in heard)
+    assert any("keeps its output open" in line for _, line in heard)

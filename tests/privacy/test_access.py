@@ -152,7 +152,7 @@ def test_an_id_that_looks_like_an_address_is_told_apart(desk: Desk) -> None:
         screen = desk.ask("access", option, "ada@example.com", to=f"out/{option}")
         [held] = desk.read(option, "report.json")["people"]
         assert held["cio_id"] == meant
-        assert f"not included, only alike: cio_id {other}" in screen.out
+        assert f"not included, only similar: cio_id {other}" in screen.out
 
 
 def test_merged_people_are_found_as_the_one_they_became(desk: Desk) -> None:
@@ -309,7 +309,7 @@ def test_periods_that_the_api_does_not_keep_to_are_told(desk: Desk) -> None:
     desk.box.fail(status=200, body={"messages": [row], "next": ""}, times=99, path=path)
     assert desk.ask("access", "--cio-id", names["cio_id"]).code == 3
     report = desk.read("report.json")
-    assert "did not keep to the periods" in report["not_read"][0]["why"]
+    assert "ignored the requested periods" in report["not_read"][0]["why"]
     assert len(report["people"][0]["messages"]) == 1
 
 
@@ -405,7 +405,7 @@ def test_nothing_that_could_mean_nobody_or_many_is_sent(
 def test_exactly_one_identifier_is_wanted(desk: Desk, words: tuple[str, ...]) -> None:
     screen = desk.ask("access", *words)
     assert screen.code == 2
-    assert "Say who is meant by one of" in screen.err
+    assert "Name the person with one of" in screen.err
 
 
 def test_a_folder_is_used_for_one_thing(desk: Desk) -> None:
@@ -445,7 +445,7 @@ def test_an_answer_about_another_person_is_not_acted_on(
         desk.box.fail(status=200, body={"customers": [{"identifiers": row}]}, times=9, path=PEOPLE)
     screen = desk.erase(f"--{kind}", "ada@example.com")
     assert screen.code == 1
-    assert f"a person whose {kind} is another, or is not stated: nothing was done" in screen.out
+    assert f"a person with another {kind}, or with none: nothing was done" in screen.out
     assert desk.has(bob["cio_id"])
     assert [call.path for call in desk.box.track_calls] == ["/api/v1/accounts/region"]
 

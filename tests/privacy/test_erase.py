@@ -76,7 +76,7 @@ def test_everybody_with_an_address_is_named_before_anything_happens(
     screen = desk.ask("erase", "--email", "Family@example.com", answers=[answer])
     for cio_id, masked in zip(made, ("m***", "f***"), strict=True):
         assert f"cio_id {cio_id}, id {masked}" in screen.out
-    assert "Erase these 2 people (suppress)? That cannot be undone" in screen.err
+    assert "Erase these 2 people (suppress)? This cannot be undone" in screen.err
     assert "Workspace 1001 (Sandbox), region us." in screen.err
     assert [desk.has(cio_id) for cio_id in made] == [answer == "n"] * 2
     assert screen.code == (0 if answer == "y" else 1)
@@ -95,7 +95,7 @@ def test_an_id_that_looks_like_an_address_does_not_lead_to_another_person(desk: 
     by_id = desk.add(id="ada@example.com", email="other@example.com")
     by_email = desk.add(id="u-ada", email="ada@example.com")
     screen = desk.erase("--id", "ada@example.com")
-    assert f"not included, only alike: cio_id {by_email}" in screen.out
+    assert f"not included, only similar: cio_id {by_email}" in screen.out
     assert screen.code == 0
     assert (desk.has(by_id), desk.has(by_email)) == (False, True)
     assert desk.register.identify({"email": "ada@example.com"}, at=NOW) == by_email
@@ -158,7 +158,7 @@ def test_an_address_that_somebody_else_has_is_not_blocked(open_desk: Callable[..
     desk.box.fail(status=200, body=others, times=9, path="/v1/customers")
     screen = desk.erase("--id", "mother")
     assert screen.code == 0
-    assert f"not included, only alike: cio_id {father}" in screen.out
+    assert f"not included, only similar: cio_id {father}" in screen.out
     assert (desk.has(mother), desk.has(father)) == (False, True)
     told = {i["type"]: i["blocked"] for i in desk.read("evidence.json")["people"][0]["identifiers"]}
     assert told == {"id": "yes", "email": "no: someone else has it"}
@@ -246,7 +246,7 @@ def test_people_made_anew_by_a_late_event_are_told(open_desk: Callable[..., Desk
     names = desk.known()
     screen = desk.erase("--id", names["id"], "--mode", "delete")
     assert screen.code == 3
-    assert "someone new has an identifier of theirs" in screen.out
+    assert "someone new has one of their identifiers" in screen.out
     assert not desk.has(names["cio_id"])
     before = desk.register.identify({"id": names["id"]}, at=NOW)
     screen = desk.erase("--id", names["id"], "--mode", "delete")
@@ -370,7 +370,7 @@ def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(desk: Desk
     desk.register.delete("cio_id", names["cio_id"], at=NOW)
     screen = desk.erase("--email", names["email"])
     assert screen.code == 3
-    assert "interrupted before Customer.io's answer" in screen.words()
+    assert "interrupted before Customer.io answered" in screen.words()
     assert blocked(desk) == {"yes"}
 
 
@@ -412,7 +412,7 @@ def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
     assert screen.code == 3
     [person] = desk.read("evidence.json")["people"]
     assert person["outcome"] == "accepted_unverified"
-    assert "someone new has an identifier of theirs" in person["reason"]
+    assert "someone new has one of their identifiers" in person["reason"]
     assert blocked(desk) == {None}
 
 

@@ -174,11 +174,11 @@ def test_opt_in_knows_nobody_without_evidence(desk: Desk) -> None:
     desk.register.change(bob, {"unsubscribed": "true"}, at=NOW)
     (desk.folder / "empty").mkdir()
     screen = opt_in(desk, "--id", "bob", source="empty")
-    assert (screen.code, "holds no evidence of an opt-out" in screen.err) == (1, True)
+    assert (screen.code, "contains no evidence of an opt-out" in screen.err) == (1, True)
     opt_out(desk, "--id", "ada", "--from", "email")
     screen = opt_in(desk, "--id", "bob")
     assert screen.code == 1
-    assert "of nothing that it was changed for this person" in screen.words()
+    assert "proves no change for this person" in screen.words()
     assert state(desk, bob)[0] is True
 
 
@@ -214,7 +214,7 @@ def test_who_is_meant_is_named_and_asked_about(desk: Desk) -> None:
     words = ("opt-out", "--id", "ada", "--from", "email")
     screen = desk.ask(*words, answers=["n"], to="a")
     assert f"cio_id {ada}: email" in screen.out
-    assert "Opt these people out in the ways named above?" in screen.err
+    assert "Opt these people out as listed above?" in screen.err
     assert desk.ask(*words, to="b").code == 1
     assert desk.ask(*words, "--dry-run", to="c").code == 0
     assert state(desk, ada)[0] is False

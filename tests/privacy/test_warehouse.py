@@ -108,7 +108,7 @@ def test_identifiers_stay_within_their_quotes(value: str) -> None:
 def test_what_databases_read_in_different_ways_is_left_to_people() -> None:
     script = statements(Match(Request("id", "a\\"), [Person("abc", {"id": "a\\' OR 1=1"})]))
     assert "OR 1=1" not in script
-    assert "handle it by hand" in script
+    assert "handle it manually" in script
     assert "cio_id = 'abc'" in script
 
 
@@ -214,14 +214,14 @@ def test_rows_under_former_identifiers_go_too(desk: Desk) -> None:
         assert f"= '{value}'" in screen.out
         assert f"lower(recipient) = lower('{value}@example.com')" in screen.out
     assert "'taken'" not in screen.out
-    assert "-- An identifier that they had before is left out: another person has it" in screen.out
-    assert "-- People were merged into them, and the log does not say which" in screen.out
-    assert "30 days of the activity log only" in screen.out
+    assert "-- An earlier identifier is left out: another person has it" in screen.out
+    assert "-- Other people were merged into them, and the log does not say which" in screen.out
+    assert "only from 30 days of the activity log" in screen.out
     evidence = desk.read("evidence.json")
     assert sorted(each["type"] for each in evidence["former_identifiers"]) == [
         *("email", "email", "id", "id"),
     ]
-    assert any("30 days of the activity log only" in each for each in evidence["residue"])
+    assert any("only from 30 days of the activity log" in each for each in evidence["residue"])
 
 
 def test_whom_a_merge_names_is_a_former_identifier(desk: Desk) -> None:
@@ -276,5 +276,5 @@ def test_the_terminal_says_that_copies_remain(desk: Desk, *, written: bool) -> N
 def test_a_schema_is_a_name(desk: Desk) -> None:
     screen = desk.erase("--id", "u-7", "--warehouse-schema", "x; DROP")
     assert screen.code == 2
-    assert "is no name of a schema" in screen.err
+    assert "is not a schema name" in screen.err
     assert desk.erase("--id", "u-7", "--warehouse-schema", "db.raw").code == 2

@@ -165,7 +165,7 @@ def test_what_cannot_be_had_is_said_once(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_tap(config_for(sandbox), streams=["metrics"])
-    assert caplog.text.count("no more than the last 45 days") == 1
+    assert caplog.text.count("only the last 45 days") == 1
     caplog.clear()
     run_tap(config_for(sandbox, start_date="2026-03-25"), streams=["metrics"])
     assert "no more than" not in caplog.text

@@ -13,10 +13,10 @@ from tap_customerio.commands.privacy.unsuppress import unsuppress
 
 @click.group()
 def privacy() -> None:
-    """Answer people who ask what is held on them, or who want to be erased.
+    """Answer privacy requests: access, erasure, opt-out; and list personal data.
 
-    Exit codes: 0 done, 1 something failed or was refused, 3 not everything could be read or seen
-    to be gone, 4 no one found. Of many requests the worst counts: 1 before 3 before 4.
+    Exit codes: 0 done; 1 something failed or was refused; 3 something could not be read, or not
+    proven; 4 nobody found. With many requests the worst one counts: 1, then 3, then 4.
 
     Example: tap-customerio privacy access --email ada@example.com --output ada
     """

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 @click.command()
 @asked_for
 @also_options
-@click.option("--controller", metavar="NAME", help="Who is responsible for the data, for the page.")
+@click.option(
+    "--controller",
+    metavar="NAME",
+    help="Who is responsible for the data (controller); shown on the page.",
+)
 def access(controller: str | None, **asked: Any) -> None:
-    """Write down everything that is held on a person.
+    """Collect all data about a person.
 
-    The folder gets report.html to read, report.json for machines, and manifest.json with counts,
-    times, hashes, and what could not be read.
+    Writes report.html to read, report.json for machines, and manifest.json with counts, times,
+    hashes, and what could not be read.
 
     Example: tap-customerio privacy access --email ada@example.com --output ada
     """

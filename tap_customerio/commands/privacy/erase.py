@@ -53,15 +53,18 @@ NO_SQL = (
     show_default=True,
     help="suppress: erase, and block the identifiers from coming back; delete: erase only.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask; needed where no one can be asked.")
-@click.option("--dry-run", is_flag=True, help="Show who would be erased, and erase no one.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; needed without a terminal.")
+@click.option("--dry-run", is_flag=True, help="Show who would be erased, and erase nobody.")
 @wait_option
 @workspace_option
 @click.option(
     "--warehouse-sql",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Add SQL for the copies in a warehouse to this file, or - to print it; it is never run.",
+    help=(
+        "Append SQL that handles the copies in a warehouse to this file, or print it with -; "
+        "the command never runs it."
+    ),
 )
 @click.option(
     "--warehouse-schema",
@@ -75,7 +78,7 @@ NO_SQL = (
     type=click.Choice([*DIALECTS, OTHER]),
     default="postgres",
     show_default=True,
-    help="Database of the warehouse; other: plain statements, for tables that are all there.",
+    help="Database of the warehouse; other: plain SQL, for a schema in which all tables exist.",
 )
 def erase(  # noqa: PLR0913 - each is an option
     *,
@@ -89,9 +92,9 @@ def erase(  # noqa: PLR0913 - each is an option
     warehouse_dialect: str,
     **asked: Any,
 ) -> None:
-    """Erase a person, and look whether they are gone.
+    """Erase a person, and check that they are gone.
 
-    The folder gets evidence.json, which names no one. Needs site_id and track_api_key.
+    Writes evidence.json, which names nobody. Needs site_id and track_api_key.
 
     Example: tap-customerio privacy erase --email ada@example.com --output ada --dry-run
     """
@@ -143,9 +146,10 @@ def _copies(script: Script) -> str:
     if script.path:
         return f"Copies in warehouses remain until {script.path} is run there."
     return (
-        "Copies in warehouses remain. 'tap-customerio privacy erase --dry-run --warehouse-sql "
-        "FILE' writes the SQL that removes them, with the same identifier, another --output, and "
-        "--also-id and --also-email for whatever else the person was known by."
+        "Copies in warehouses remain. 'tap-customerio privacy erase --dry-run "
+        "--warehouse-sql FILE' writes the SQL that removes them: use the same identifier, "
+        "another --output, and --also-id and --also-email for the person's other "
+        "identifiers."
     )
 
 
@@ -189,12 +193,12 @@ def _confirm(mode: str, matches: Mapping[Line, Match], account: Account, script:
     people = "this person" if count == 1 else f"these {count} people"
     place = f"Workspace {account.workspace_id} ({account.workspace}), region {account.region}"
     unproven = (
-        f" The account has {account.workspaces} workspaces, and the API does not say which of them "
-        "app_api_key is of: make sure that it is this one, and say so with --workspace "
-        f"{account.workspace_id}. Without it nothing is blocked by id or e-mail address, and "
-        "nothing can be proven."
+        f" The account has {account.workspaces} workspaces, and the API does not say to "
+        "which of them app_api_key belongs: check that it is this one, and confirm it with "
+        f"--workspace {account.workspace_id}. Without that no id or e-mail address is "
+        "blocked, and nothing can be proven."
     )
     click.echo(f"{place}.{'' if account.is_proven else unproven}", err=True)
     if not script.path:
         click.echo(NO_SQL, err=True)
-    click.confirm(f"Erase {people} ({mode})? That cannot be undone", abort=True, err=True)
+    click.confirm(f"Erase {people} ({mode})? This cannot be undone", abort=True, err=True)

@@ -33,7 +33,7 @@ from tap_customerio.settings import Settings
     default=1000,
     show_default=True,
     metavar="NUMBER",
-    help="How many people, activities and deliveries to look at, and a tenth as many objects.",
+    help="How many people, activities and deliveries to sample, and a tenth as many objects.",
 )
 @click.option(
     "--categories",
@@ -44,10 +44,10 @@ from tap_customerio.settings import Settings
 def inventory(
     *, config: dict[str, Any], output: Path, sample: int, categories: Path | None
 ) -> None:
-    """List what personal data the workspace holds: every field, never a value.
+    """List the fields of the workspace that contain personal data, without values.
 
-    The folder gets inventory.html to read, inventory.csv to correct, and inventory.json. Exit code
-    3: something could not be read.
+    Writes inventory.html to read, inventory.csv to correct, and inventory.json. Exit code 3:
+    something could not be read.
 
     Example: tap-customerio privacy inventory --output inventory
     """
@@ -61,7 +61,7 @@ def inventory(
     fields = found.fields(corrections)
     write_inventory(folder, found, fields)
     for each in found.sampled:
-        click.echo(f"Looked at {each['count']} {each['what']}: {each['how']}.")
+        click.echo(f"Sampled {each['count']:,} {each['what']}: {each['how']}.")
     counts = Counter(field.guess.category for field in fields)
     for category in CATEGORIES:
         if counts[category]:

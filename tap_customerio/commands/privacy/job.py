@@ -25,7 +25,7 @@ def asked_for(command: Callable[..., None]) -> Callable[..., None]:
     file = click.Path(path_type=Path, dir_okay=False)
     options: list[Callable[[Callable[..., None]], Callable[..., None]]] = [
         config_option,
-        click.option("--email", metavar="ADDRESS", help="Everybody with this e-mail address."),
+        click.option("--email", metavar="ADDRESS", help="Everyone with this e-mail address."),
         click.option("--id", metavar="ID", help="Your own id of the person."),
         click.option("--cio-id", metavar="ID", help="Customer.io's permanent id of the person."),
         click.option("--phone", metavar="NUMBER", help="Phone number, with the country code."),
@@ -49,8 +49,10 @@ def asked_for(command: Callable[..., None]) -> Callable[..., None]:
             type=file,
             metavar="FILE",
             envvar="TAP_CUSTOMERIO_EVIDENCE_KEY_FILE",
-            help="Key of the hashes in evidence, made if the file is not there.  "
-            "[default: evidence.key in DIR]",
+            help=(
+                "Key of the hashes in the evidence; created if the file does not exist.  "
+                "[default: evidence.key in DIR]"
+            ),
         ),
     ]
     for option in reversed(options):
@@ -76,13 +78,13 @@ wait_option = click.option(
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="How long to look whether it is done.",
+    help="How long to wait for confirmation that it is done.",
 )
 workspace_option = click.option(
     "--workspace",
     type=int,
     metavar="ID",
-    help="Workspace that all keys are of; needed for proof if the account has several.",
+    help="Workspace to which all keys belong; needed for proof if the account has several.",
 )
 
 
@@ -103,7 +105,7 @@ class Job:
     ) -> None:
         """Take the options of `asked_for` and `also_options`, and prepare the folder."""
         if input_file and (also_email or also_id):
-            raise click.UsageError("--also-email and --also-id go with one person, not --input.")
+            raise click.UsageError("--also-email and --also-id need a single person, not --input.")
         also = [*(("email", value) for value in also_email), *(("id", value) for value in also_id)]
         self.also = [Request.of(*named_before) for named_before in also]
         lines = _lines(input_file, named)
@@ -130,7 +132,7 @@ class Job:
         count = len(match.people)
         found = "1 person" if count == 1 else f"{count or 'no'} people"
         people = [f"  {person.masked()}" for person in match.people]
-        others = [f"  not included, only alike: {person.masked()}" for person in match.others]
+        others = [f"  not included, only similar: {person.masked()}" for person in match.others]
         self.say("\n".join([f"{line.masked}: {found}", *people, *others]))
 
     def record(self, line: Line, result: Outcome) -> None:
@@ -163,7 +165,7 @@ def _lines(input_file: Path | None, named: Mapping[str, str | None]) -> list[Lin
     given = {kind: named[kind] for kind in KINDS if named[kind] is not None}
     if len(given) + (input_file is not None) != 1:
         raise click.UsageError(
-            "Say who is meant by one of --email, --id, --cio-id, --phone, --input."
+            "Name the person with one of --email, --id, --cio-id, --phone, --input."
         )
     if input_file:
         return read_lines(input_file)

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
 def _opting(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that both have."""
-    dry = click.option("--dry-run", is_flag=True, help="Show who is meant, and change nothing.")
-    yes = click.option("--yes", is_flag=True, help="Do not ask; needed where no one can be asked.")
+    dry = click.option(
+        "--dry-run", is_flag=True, help="Show who would be affected, and change nothing."
+    )
+    yes = click.option(
+        "--yes", is_flag=True, help="Do not ask for confirmation; needed without a terminal."
+    )
     for option in (workspace_option, wait_option, dry, yes):
         command = option(command)
     return command
@@ -43,14 +47,16 @@ def _opting(command: Callable[..., None]) -> Callable[..., None]:
     default=("everything",),
     show_default=True,
     metavar="CHOICE",
-    help="everything; email (unsubscribed from all messages); topic:ID; sms or whatsapp for the "
-    "senders that are known; sms:SENDER, whatsapp:SENDER. Repeatable.",
+    help=(
+        "everything; email (unsubscribed from all messages); topic:ID; sms or whatsapp (all "
+        "known senders); sms:SENDER, whatsapp:SENDER. Repeatable."
+    ),
 )
 @_opting
 def opt_out(*, words: Sequence[str], **rest: Any) -> None:
-    """Stop messages to a person, and read back whether they are stopped.
+    """Stop messages to a person, and check that they are stopped.
 
-    The folder gets evidence.json, which names no one. Needs site_id and track_api_key.
+    Writes evidence.json, which names nobody. Needs site_id and track_api_key.
 
     Example: tap-customerio privacy opt-out --email ada@example.com --from topic:2 --output ada
     """
@@ -64,7 +70,7 @@ def opt_out(*, words: Sequence[str], **rest: Any) -> None:
     required=True,
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     metavar="DIR",
-    help="Folder of the opt-out to be reversed.",
+    help="Folder of the opt-out to reverse.",
 )
 @click.option(
     "--evidence-key",
@@ -74,7 +80,7 @@ def opt_out(*, words: Sequence[str], **rest: Any) -> None:
 )
 @_opting
 def opt_in(*, evidence: Path, evidence_key: Path | None, **rest: Any) -> None:
-    """Reverse what the evidence of an opt-out says that it changed, and nothing else.
+    """Reverse exactly the changes that the evidence of an opt-out lists.
 
     Ask the person first: only they can give consent. Needs site_id and track_api_key.
 
@@ -110,7 +116,7 @@ def _run(
     elif not yes and any(match.people for match in matches.values()):
         click.echo(f"Workspace {account.workspace_id} ({account.workspace}).", err=True)
         doing = "Opt these people in again" if wanted else "Opt these people out"
-        click.confirm(f"{doing} in the ways named above?", abort=True, err=True)
+        click.confirm(f"{doing} as listed above?", abort=True, err=True)
 
     def work(line: Line, _: Request) -> Outcome:
         place = job.run.place(line)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @asked_for
 @workspace_option
 def unsuppress(*, workspace: int | None, **asked: Any) -> None:
-    """Let identifiers be used again that were blocked by mistake.
+    """Unblock identifiers that were blocked by mistake.
 
-    Neither the profile nor its history comes back. Id and e-mail address are freed one by one.
-    Needs site_id and track_api_key; the API does not say whether anything was blocked.
+    Neither the profile nor its history comes back. Each id or e-mail address is unblocked by
+    itself. Needs site_id and track_api_key. The API does not say whether anything was blocked.
 
     Example: tap-customerio privacy unsuppress --email ada@example.com --output ada-again
     """
