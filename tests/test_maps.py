@@ -322,7 +322,10 @@ def test_a_second_run_keeps_to_unmapped_streams_being_dropped(sandbox: Sandbox) 
             ["custmers.*"],
             "Rule 'custmers.*' of select fits no stream: there is no stream 'custmers'",
         ),
-        (["*.*", "!customers.emial"], "names field 'emial', which stream 'customers' does not have"),
+        (
+            ["*.*", "!customers.emial"],
+            "names field 'emial', which stream 'customers' does not have",
+        ),
         (["*.*", "!customers.emial"], "did you mean 'email'?"),
         (["customers.attributes.plan"], "did you mean 'attributes'?"),
         (["customers.attributes.*"], "names field 'attributes.*', which stream 'customers'"),
@@ -363,7 +366,8 @@ def test_a_catalogue_that_deselects_a_misspelt_field_is_refused(
     screen = sync(sandbox, tmp_path, catalog)
     assert screen.code == 1
     assert (
-        "names field 'emial', which stream 'customers' does not have: did you mean 'em" in screen.err
+        "names field 'emial', which stream 'customers' does not have: did you mean 'em"
+        in screen.err
     )
     assert sandbox.calls == []
     rule["breadcrumb"] = ["properties", "attributes", "properties", "plan"]

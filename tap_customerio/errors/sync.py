@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def unreadable_values(stream: str, values: object) -> str:
     """Some values became null; they are named by field and row only."""
     return (
-        f"Stream {stream!r}: some values could not be read and are null (field, count and "
-        f"row ids): {values}. Please report it if Customer.io shows them as usual."
+        f"Stream {stream!r}: unreadable values are null (by field, count and row ids): "
+        f"{values}. Please report it if Customer.io shows them as usual."
     )
 
 
@@ -22,7 +22,8 @@ def rows_lost(stream: str, rows: object) -> str:
     """Rows that could not become records."""
     return (
         f"Stream {stream!r}: rows without a key or a readable bookmark value are missing "
-        f"(field, count and ids): {rows}. The bookmark does not pass them: please report it."
+        f"(by field, count and row ids): {rows}. The bookmark does not pass them: please "
+        "report it."
     )
 
 

@@ -155,7 +155,7 @@ def test_a_person_without_cio_id_is_looked_up_by_another_identifier_or_lost(
     calm = read("customers", edited={})
     output = read("customers", edited={"POST /v1/customers": edit}, fails=True)
     assert {*output.ids("customers")} == {*calm.ids("customers")} - {*lost}
-    assert "cio_id: 1. Book" in caplog.text
+    assert "cio_id: 1. The book" in caplog.text
 
 
 def test_an_object_without_its_permanent_id_costs_itself_alone(

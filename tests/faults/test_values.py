@@ -58,7 +58,9 @@ def test_numbers_that_no_target_can_take_become_null_and_are_named(
     assert all(record["rows"] is None for record in output.records["collections"])
     assert output.records["exports"]
     assert all(record["created_at"] is None for record in output.records["exports"])
-    [named] = [text for text in caplog.messages if text.startswith("Stream 'collections': values")]
+    [named] = [
+        text for text in caplog.messages if text.startswith("Stream 'collections': unreadable")
+    ]
     assert f"rows: {len(output.records['collections'])} (" in named
 
 
@@ -134,7 +136,7 @@ def test_what_is_no_row_costs_itself_alone_and_the_exit_code(
     output = run_tap(config_for(sandbox), streams=["snippets"], fails=True)
     assert output.ids("snippets") == ["a", "c"]
     assert output.problem.startswith("Incomplete: snippets could not be read")
-    assert "missing (field, count and ids): name: 1." in caplog.text
+    assert "missing (by field, count and row ids): name: 1." in caplog.text
 
 
 def test_empty_text_in_place_of_rows_is_no_rows(sandbox: Sandbox) -> None:

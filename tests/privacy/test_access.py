@@ -230,7 +230,7 @@ def test_a_part_of_a_profile_of_another_shape_is_not_read(
     # Without a time of creation, messages of more than six months ago may exist.
     wanted = [part, "messages"] if part == "timestamps" else [part]
     assert [each["what"] for each in report["not_read"]] == wanted
-    assert "of another shape" in report["not_read"][0]["why"]
+    assert "does not have the expected shape" in report["not_read"][0]["why"]
     assert report["people"][0][part] is None
 
 
@@ -418,10 +418,10 @@ def test_a_folder_is_used_for_one_thing(desk: Desk) -> None:
     for words in (("access", "--id", "other"), ("erase", "--yes", "--id", names["id"])):
         screen = desk.ask(*words)
         assert screen.code == 1
-        assert "holds something else" in screen.err
+        assert "contains something else" in screen.err
     (desk.folder / "mine").mkdir()
     (desk.folder / "mine" / "thesis.txt").write_text("precious")
-    assert "holds something else" in desk.ask("access", "--id", "7", to="mine").err
+    assert "contains something else" in desk.ask("access", "--id", "7", to="mine").err
     assert len(list((desk.folder / "mine").iterdir())) == 1
 
 
@@ -489,4 +489,4 @@ def test_hashes_may_have_a_key_of_ones_own(desk: Desk) -> None:
     assert not (desk.folder / "out" / "evidence.key").exists()
     path.write_text("secret")
     screen = desk.ask("access", "--id", "u-7", "--key-file", str(path), to="again")
-    assert "holds no key" in screen.err
+    assert "contains no key" in screen.err

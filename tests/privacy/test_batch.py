@@ -136,7 +136,7 @@ def test_another_mode_is_another_run(desk: Desk) -> None:
     desk.erase(*words)
     screen = desk.erase(*words, "--mode", "delete")
     assert screen.code == 1
-    assert "holds something else" in screen.err
+    assert "contains something else" in screen.err
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
