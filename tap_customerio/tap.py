@@ -146,7 +146,7 @@ class TapCustomerio(Tap):
             for stream, number in sorted(self.client.requests.items())
         ]
         waited = cast("Metric", _Metric.RATE_LIMIT_WAIT)
-        points.append(Point("timer", waited, round(self.client.pace.waited, 3)))
+        points.append(Point("timer", waited, round(self.client.limiter.waited, 3)))
         for point in points:
             metrics.log(self.metrics_logger, point)
 

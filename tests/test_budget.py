@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from tap_customerio import errors
 from tap_customerio.api.client import Client
 from tap_customerio.ratelimit import budget, redis_budget, sharing
-from tap_customerio.ratelimit.budget import KEPT, Budget, FileBudget, LimiterState, Turn
+from tap_customerio.ratelimit.budget import KEPT, Budget, FileBudget, LimiterState, Slot
 from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.ratelimit.redis_budget import RedisBudget
 from tap_customerio.ratelimit.sharing import budget_of
@@ -78,22 +78,22 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Budget]
 def test_turns_keep_their_distance_whatever_the_clock_does(
     steps: list[tuple[float, bool]], interval: float, count: int
 ) -> None:
-    course, turn, now = LimiterState(), 0.0, 1000.0
+    state, slot, now = LimiterState(), 0.0, 1000.0
     for passed, missed in steps:
         now += passed
-        turn -= max(0.0, course.seen - now)
-        course = course.at(now)
-        missing = missed and bool(course.turns)
-        course, turn = (
-            course.miss(turn, interval, count) if missing else course.reserve(interval, count)
+        slot -= max(0.0, state.seen - now)
+        state = state.at(now)
+        missing = missed and bool(state.slots)
+        state, slot = (
+            state.miss(slot, interval, count) if missing else state.reserve(interval, count)
         )
-        assert turn >= now
-        assert _are_apart(course.turns, interval, count)
+        assert slot >= now
+        assert _are_apart(state.slots, interval, count)
 
 
-def _are_apart(turns: Sequence[float], interval: float, count: int) -> bool:
+def _are_apart(slots: Sequence[float], interval: float, count: int) -> bool:
     """Whether no more than `count` fall into as many intervals."""
-    pairs = zip(turns, turns[count:], strict=False)
+    pairs = zip(slots, slots[count:], strict=False)
     return all(later - earlier >= count * interval - 1e-9 for earlier, later in pairs)
 
 
@@ -125,24 +125,24 @@ class Senders:
     def _later(self, at: float, happen: Callable[[], None]) -> None:
         heapq.heappush(self.events, (at, next(self.numbers), happen))
 
-    def _reserve(self, requests: int, missed: Turn | None = None) -> None:
+    def _reserve(self, requests: int, missed: Slot | None = None) -> None:
         if requests:
-            turn = self.budget.turn(self.interval, self.count, missed)
-            wakes = turn.due + next(self.late, 0.0)
-            self._later(wakes, partial(self._wake, turn, requests))
+            slot = self.budget.slot(self.interval, self.count, missed)
+            wakes = slot.due + next(self.late, 0.0)
+            self._later(wakes, partial(self._wake, slot, requests))
 
-    def _wake(self, turn: Turn, requests: int) -> None:
-        if self.watch.now > turn.due + self.slack:
-            self._reserve(requests, turn)
+    def _wake(self, slot: Slot, requests: int) -> None:
+        if self.watch.now > slot.due + self.slack:
+            self._reserve(requests, slot)
             return
         writes = min(next(self.late, 0.0), 0.3) if self.busy else 0.0
-        self._later(self.watch.now + writes, partial(self._write, turn))
+        self._later(self.watch.now + writes, partial(self._write, slot))
         self._reserve(requests - 1)
 
-    def _write(self, turn: Turn) -> None:
+    def _write(self, slot: Slot) -> None:
         self.left.append(self.watch.now)
-        if self.watch.now > turn.due + self.slack:
-            self.budget.correct(turn, self.watch.now - self.slack)
+        if self.watch.now > slot.due + self.slack:
+            self.budget.correct(slot, self.watch.now - self.slack)
 
 
 late = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.1), st.floats(0, 3)), max_size=80)
@@ -168,9 +168,9 @@ def test_no_second_has_an_eleventh_request_whoever_is_late(
 def test_there_is_no_turn_in_a_pause_and_a_shorter_one_does_not_end_it(
     first: float, second: float, passed: float
 ) -> None:
-    course = LimiterState().at(1000).slow(5, first).at(1000 + passed).slow(5, second)
-    _, turn = course.reserve(0.1, 10)
-    assert turn >= max(1000 + first, 1000 + passed + second)
+    state = LimiterState().at(1000).slow(5, first).at(1000 + passed).slow(5, second)
+    _, slot = state.reserve(0.1, 10)
+    assert slot >= max(1000 + first, 1000 + passed + second)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
@@ -187,59 +187,59 @@ def test_there_is_no_turn_in_a_pause_and_a_shorter_one_does_not_end_it(
 )
 def test_redis_does_the_same_as_is_done_here(redis_url: str, steps: list[tuple[str, ...]]) -> None:
     shared = RedisBudget(redis_url, uuid.uuid4().hex, 5)
-    course, turn = LimiterState(), Turn(0.0, 0.0)
+    state, slot = LimiterState(), Slot(0.0, 0.0)
     for kind, number, more in steps:
         shared.lead = 0.0  # so that a turn may be at once
         if kind == "slow":
             shared.slow(float(number), float(more))
-            course = course.at(shared.course.seen).slow(float(number), float(more))
+            state = state.at(shared.state.seen).slow(float(number), float(more))
         elif kind == "correct":
-            shared.correct(turn, turn.due + float(more))
-            course = course.at(shared.course.seen).correct(turn.key, turn.key + float(more))
+            shared.correct(slot, slot.due + float(more))
+            state = state.at(shared.state.seen).correct(slot.key, slot.key + float(more))
         else:
-            missed = turn if kind == "miss" else None
-            turn = shared.turn(float(number), int(more), missed)
-            course = course.at(shared.course.seen)
+            missed = slot if kind == "miss" else None
+            slot = shared.slot(float(number), int(more), missed)
+            state = state.at(shared.state.seen)
             if missed:
-                course, key = course.miss(missed.key, float(number), int(more))
+                state, key = state.miss(missed.key, float(number), int(more))
             else:
-                course, key = course.reserve(float(number), int(more))
-            assert turn.key == pytest.approx(key, abs=1e-5)
-        assert shared.course[:-1] == course[:-1]
-        assert shared.course.turns == pytest.approx(course.turns, abs=1e-5)
-        course = shared.course
+                state, key = state.reserve(float(number), int(more))
+            assert slot.key == pytest.approx(key, abs=1e-5)
+        assert shared.state[:-1] == state[:-1]
+        assert shared.state.slots == pytest.approx(state.slots, abs=1e-5)
+        state = shared.state
 
 
 def test_turns_are_given_in_the_order_in_which_they_are_asked_for(
     make: Callable[[], Budget],
 ) -> None:
     near, far, third = make(), make(), make()
-    turns = [each.turn(0.5, 10).due for each in (near, far, third, near)]
-    assert all(0.49 < later - earlier < 0.51 for earlier, later in pairwise(turns))
+    slots = [each.slot(0.5, 10).due for each in (near, far, third, near)]
+    assert all(0.49 < later - earlier < 0.51 for earlier, later in pairwise(slots))
 
 
 def test_a_turn_that_was_missed_is_given_again_unless_too_many_come_after_it(
     make: Callable[[], Budget],
 ) -> None:
     mine, other = make(), make()
-    turn = mine.turn(50, 1)
-    turn = mine.turn(50, 1, turn)
-    assert turn.due - time.monotonic() < 1
-    other.turn(50, 1)
-    assert mine.turn(50, 1, turn).due - time.monotonic() > 60
+    slot = mine.slot(50, 1)
+    slot = mine.slot(50, 1, slot)
+    assert slot.due - time.monotonic() < 1
+    other.slot(50, 1)
+    assert mine.slot(50, 1, slot).due - time.monotonic() > 60
 
 
 def test_a_request_that_left_late_counts_from_then(make: Callable[[], Budget]) -> None:
     mine, other = make(), make()
-    turn = mine.turn(50, 1)
-    mine.correct(turn, turn.due + 40)
-    assert 89 < other.turn(50, 1).due - turn.due < 91
+    slot = mine.slot(50, 1)
+    mine.correct(slot, slot.due + 40)
+    assert 89 < other.slot(50, 1).due - slot.due < 91
 
 
 def test_a_429_of_one_slows_all(make: Callable[[], Budget]) -> None:
     mine, other = RateLimiter(10, make()), RateLimiter(10, make())
     full = other.rate
-    mine.give_way(0.2)
+    mine.throttle(0.2)
     assert mine.rate == pytest.approx(0.75 * full, rel=0.01)
     before = time.monotonic()
     other.wait()
@@ -268,10 +268,10 @@ def test_threads_and_processes_share_one_pace(make: Callable[[], Budget]) -> Non
 def test_a_machine_that_was_started_again_does_not_wait_for_the_old_clock(
     tmp_path: Path, watch: Watch
 ) -> None:
-    FileBudget(tmp_path / "name").turn(0.1, 10)
+    FileBudget(tmp_path / "name").slot(0.1, 10)
     watch.now = 3.0
-    turns = [FileBudget(tmp_path / "name").turn(0.1, 10).due for _ in range(2)]
-    assert turns == pytest.approx([3.1, 3.2])
+    slots = [FileBudget(tmp_path / "name").slot(0.1, 10).due for _ in range(2)]
+    assert slots == pytest.approx([3.1, 3.2])
 
 
 def test_a_process_that_is_killed_takes_no_budget_with_it(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_process_that_is_killed_takes_no_budget_with_it(tmp_path: Path) -> Non
     process.stdout.readline()
     threading.Timer(0.2, process.kill).start()
     before = time.monotonic()
-    FileBudget(path).turn(0.1, 10)
+    FileBudget(path).slot(0.1, 10)
     assert time.monotonic() - before > 0.15  # it was held until then
     process.communicate()
 
@@ -350,7 +350,7 @@ def test_each_key_has_a_budget_of_its_own(tmp_path: Path) -> None:
     for key in ("one", "two"):
         config = TapCustomerio(config={"app_api_key": key}).config
         settings = Settings.of({**config, "rate_limit_url": f"file:{tmp_path}"})
-        budget_of(settings, 1).turn(100, 10)
+        budget_of(settings, 1).slot(100, 10)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -358,7 +358,7 @@ def test_the_track_api_does_not_draw_on_it(tmp_path: Path, sandbox: Sandbox) -> 
     from tap_customerio.api.track import Track  # noqa: PLC0415
 
     config = TapCustomerio(config=config_for(sandbox, rate_limit_url=f"file:{tmp_path}")).config
-    Track(Settings.of(config), "us").pace.wait()
+    Track(Settings.of(config), "us").limiter.wait()
     assert not list(tmp_path.iterdir())
 
 

@@ -102,10 +102,10 @@ def test_retry_after_is_honoured_in_both_forms(sandbox: Sandbox, wait: str) -> N
 @pytest.mark.usefixtures("fast_retries")
 def test_a_429_holds_back_and_slows_down_all_requests(sandbox: Sandbox) -> None:
     client = make_client(sandbox)
-    full = client.pace.rate
+    full = client.limiter.rate
     sandbox.fail(status=429, path="/v1/campaigns")
     client.fetch("GET", "/v1/campaigns")
-    assert client.pace.rate < full * 0.8
+    assert client.limiter.rate < full * 0.8
 
 
 def test_giving_up_names_the_request_and_the_fault(sandbox: Sandbox) -> None:

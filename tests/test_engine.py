@@ -25,42 +25,42 @@ def _run(
     read: Callable[[Any], Iterable[Any]],
     *,
     workers: int,
-    room: int = 12,
+    buffer_bytes: int = 12,
     watch: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[SliceJob[Any, Any], Iterator[Any]]]:
     """One lane by itself."""
-    lane: StreamQueue[Any, Any] = StreamQueue(lambda: slices, read)
-    return Engine([lane], workers=workers, room=room, watch=watch).parts(lane)
+    queue: StreamQueue[Any, Any] = StreamQueue(lambda: slices, read)
+    return Engine([queue], workers=workers, buffer_bytes=buffer_bytes, watch=watch).jobs(queue)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 8), st.integers(1, 4))
-def test_pages_come_in_slice_order(sizes: list[int], workers: int, room: int) -> None:
-    def read(piece: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        number, size = piece
+def test_pages_come_in_slice_order(sizes: list[int], workers: int, buffer_bytes: int) -> None:
+    def read(slice_: tuple[int, int]) -> Iterator[tuple[int, int]]:
+        number, size = slice_
         for page in range(size):
             yield number, page
 
-    parts = _run(enumerate(sizes), read, workers=workers, room=room)
-    got = [(part.piece, list(pages)) for part, pages in parts]
+    jobs = _run(enumerate(sizes), read, workers=workers, buffer_bytes=buffer_bytes)
+    got = [(job.slice_, list(pages)) for job, pages in jobs]
     assert got == [((n, s), [(n, p) for p in range(s)]) for n, s in enumerate(sizes)]
 
 
 def test_slices_are_read_side_by_side() -> None:
     together = threading.Barrier(4, timeout=5)
-    parts = _run(range(4), lambda _: [together.wait()], workers=4)
-    assert sorted(page for _, pages in parts for page in pages) == [0, 1, 2, 3]
+    jobs = _run(range(4), lambda _: [together.wait()], workers=4)
+    assert sorted(page for _, pages in jobs for page in pages) == [0, 1, 2, 3]
 
 
 def test_no_more_is_read_ahead_than_the_buffer_holds() -> None:
     read: list[tuple[int, int]] = []
 
-    def pages(piece: int) -> Iterator[int]:
+    def pages(slice_: int) -> Iterator[int]:
         for page in range(100):
-            read.append((piece, page))
+            read.append((slice_, page))
             yield page
 
-    slices = _run(range(1000), pages, workers=2, room=3)
+    slices = _run(range(1000), pages, workers=2, buffer_bytes=3)
     _, first = next(slices)
     next(first)
     time.sleep(0.2)
@@ -69,16 +69,16 @@ def test_no_more_is_read_ahead_than_the_buffer_holds() -> None:
 
 
 def test_a_failing_slice_fails_in_its_turn() -> None:
-    def pages(piece: int) -> Iterator[int]:
-        yield piece
-        if piece == 3:
-            raise ValueError(piece)
+    def pages(slice_: int) -> Iterator[int]:
+        yield slice_
+        if slice_ == 3:
+            raise ValueError(slice_)
 
     done = []
     with pytest.raises(ValueError, match="3"):
-        for part, rows in _run(range(10), pages, workers=4):
+        for job, rows in _run(range(10), pages, workers=4):
             list(rows)
-            done.append(part.piece)
+            done.append(job.slice_)
     assert done == [0, 1, 2]
 
 
@@ -90,8 +90,8 @@ def test_a_failing_list_of_slices_fails_after_the_slices_it_gave() -> None:
 
     done = []
     with pytest.raises(LookupError):
-        for part, rows in _run(slices(), lambda piece: [piece], workers=4):
-            done.append((part.piece, list(rows)))
+        for job, rows in _run(slices(), lambda slice_: [slice_], workers=4):
+            done.append((job.slice_, list(rows)))
     assert done == [(0, [0]), (1, [1])]
 
 
@@ -116,7 +116,7 @@ def test_leaving_early_never_hangs_and_ends_the_threads(after: int, workers: int
     before = threading.active_count()
     taken = 0
     with pytest.raises(RuntimeError):
-        for _, pages in _run(range(50), lambda _: range(20), workers=workers, room=1):
+        for _, pages in _run(range(50), lambda _: range(20), workers=workers, buffer_bytes=1):
             for _page in pages:
                 taken += 1
                 if taken > after:
@@ -134,13 +134,13 @@ def test_what_finished_slices_teach_reaches_later_ones() -> None:
         while len(seen) < 20:
             yield width[0]
 
-    def read(piece: int) -> list[int]:
-        width[0] = piece + 1
-        return [piece]
+    def read(slice_: int) -> list[int]:
+        width[0] = slice_ + 1
+        return [slice_]
 
     seen: list[int] = []
-    for part, pages in _run(slices(), read, workers=1):
-        seen.append(part.piece)
+    for job, pages in _run(slices(), read, workers=1):
+        seen.append(job.slice_)
         list(pages)
     assert seen[-1] > 10
 
@@ -149,21 +149,23 @@ def test_what_finished_slices_teach_reaches_later_ones() -> None:
 def test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finished(
     workers: int, most: int, size: int, late: int
 ) -> None:
-    def read(piece: range) -> Iterator[list[int] | Split[range]]:
+    def read(slice_: range) -> Iterator[list[int] | Split[range]]:
         for page in range(late):
-            yield [piece[page % len(piece)]]
-        if len(piece) > most:
-            middle = len(piece) // 2
-            yield Split([piece[:middle], piece[middle:]])
+            yield [slice_[page % len(slice_)]]
+        if len(slice_) > most:
+            middle = len(slice_) // 2
+            yield Split([slice_[:middle], slice_[middle:]])
         else:
-            yield list(piece)
+            yield list(slice_)
 
     finished: list[int] = []
-    for part, pages in _run([range(size), range(size, 2 * size)], read, workers=workers, room=2):
+    for job, pages in _run(
+        [range(size), range(size, 2 * size)], read, workers=workers, buffer_bytes=2
+    ):
         rows = [row for page in pages for row in page]
-        if part.whole:
-            assert rows[-len(part.piece) :] == list(part.piece)
-            finished += part.piece
+        if job.not_split:
+            assert rows[-len(job.slice_) :] == list(job.slice_)
+            finished += job.slice_
     assert finished == list(range(2 * size))
 
 
@@ -174,26 +176,26 @@ def test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finishe
     st.integers(1, 6),
 )
 def test_many_lanes_all_come_whole_and_in_order_however_little_room_there_is(
-    sizes: list[tuple[list[int], bool]], workers: int, room: int
+    sizes: list[tuple[list[int], bool]], workers: int, buffer_bytes: int
 ) -> None:
-    lanes: list[StreamQueue[Any, Any]] = [
+    queues: list[StreamQueue[Any, Any]] = [
         StreamQueue(
-            partial(enumerate, pieces), lambda piece: range(piece[1]), sequential=sequential
+            partial(enumerate, slices), lambda slice_: range(slice_[1]), sequential=sequential
         )
-        for pieces, sequential in sizes
+        for slices, sequential in sizes
     ]
-    engine = Engine(lanes, workers=workers, room=room)
-    for lane, (pieces, _) in zip(lanes, sizes, strict=True):
-        got = [list(pages) for _, pages in engine.parts(lane)]
-        assert got == [list(range(size)) for size in pieces]
+    engine = Engine(queues, workers=workers, buffer_bytes=buffer_bytes)
+    for queue, (slices, _) in zip(queues, sizes, strict=True):
+        got = [list(pages) for _, pages in engine.jobs(queue)]
+        assert got == [list(range(size)) for size in slices]
 
 
 def _lane(
     name: str, size: int, log: list[str], *, sequential: bool = False
 ) -> StreamQueue[int, int]:
-    def read(piece: int) -> Iterator[int]:
-        log.append(f"{name}{piece}")
-        yield piece
+    def read(slice_: int) -> Iterator[int]:
+        log.append(f"{name}{slice_}")
+        yield slice_
 
     return StreamQueue(lambda: range(size), read, sequential=sequential)
 
@@ -202,10 +204,10 @@ def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
     released = threading.Event()
     log: list[str] = []
     slow: StreamQueue[int, Any] = StreamQueue(lambda: [0], lambda _: [released.wait(5)])
-    lanes = [slow, _lane("b", 3, log), _lane("c", 30, log)]
-    engine = Engine(lanes, workers=2, room=10)
-    parts = engine.parts(lanes[0])
-    _, pages = next(parts)
+    queues = [slow, _lane("b", 3, log), _lane("c", 30, log)]
+    engine = Engine(queues, workers=2, buffer_bytes=10)
+    jobs = engine.jobs(queues[0])
+    _, pages = next(jobs)
     until = time.monotonic() + 5
     while len(log) < 7 and time.monotonic() < until:
         time.sleep(0.01)
@@ -213,7 +215,7 @@ def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
     assert log == ["b0", "b1", "b2", "c0", "c1", "c2", "c3"]  # no more than workers + 2 a lane
     released.set()
     assert list(pages) == [True]
-    assert [part.piece for lane in lanes[1:] for part, _ in engine.parts(lane)] == [
+    assert [job.slice_ for queue in queues[1:] for job, _ in engine.jobs(queue)] == [
         *range(3),
         *range(30),
     ]
@@ -224,11 +226,11 @@ def test_serial_lanes_go_first_but_never_keep_the_others_from_going_on() -> None
     chain: StreamQueue[int, int] = StreamQueue(
         lambda: [0], lambda _: iter(range(1000)), sequential=True
     )
-    lanes = [_lane("a", 5, log), chain]
-    engine = Engine(lanes, workers=1, room=3)
-    assert [part.piece for part, _ in engine.parts(lanes[0])] == list(range(5))
-    assert chain.held == 3
-    assert sum(len(list(pages)) for _, pages in engine.parts(chain)) == 1000
+    queues = [_lane("a", 5, log), chain]
+    engine = Engine(queues, workers=1, buffer_bytes=3)
+    assert [job.slice_ for job, _ in engine.jobs(queues[0])] == list(range(5))
+    assert chain.buffered_bytes == 3
+    assert sum(len(list(pages)) for _, pages in engine.jobs(chain)) == 1000
 
 
 def test_steps_run_within_their_rank_which_follows_the_order_wanted() -> None:
@@ -239,20 +241,20 @@ def test_steps_run_within_their_rank_which_follows_the_order_wanted() -> None:
         ranks.append(rank)
         yield
 
-    def read(piece: int) -> Iterator[Any]:
-        yield Split([10, 11]) if piece == 1 else piece
+    def read(slice_: int) -> Iterator[Any]:
+        yield Split([10, 11]) if slice_ == 1 else slice_
 
-    lane: StreamQueue[int, Any] = StreamQueue(lambda: range(2), read, around=around)
-    for _, pages in Engine([lane], workers=1, room=9).parts(lane):
+    queue: StreamQueue[int, Any] = StreamQueue(lambda: range(2), read, around=around)
+    for _, pages in Engine([queue], workers=1, buffer_bytes=9).jobs(queue):
         list(pages)
     assert sorted(set(ranks)) == [(0,), (0, 0), (0, 1), (0, 1, 0), (0, 1, 1)]
 
 
 def test_stopping_ends_the_threads_of_all_lanes() -> None:
     before = threading.active_count()
-    lanes = [_lane(name, 100, []) for name in "abc"]
-    engine = Engine(lanes, workers=4, room=2)
-    next(engine.parts(lanes[0]))
+    queues = [_lane(name, 100, []) for name in "abc"]
+    engine = Engine(queues, workers=4, buffer_bytes=2)
+    next(engine.jobs(queues[0]))
     engine.stop()
     until = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < until:

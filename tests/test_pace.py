@@ -59,7 +59,7 @@ def _send(pace: RateLimiter, watch: Watch, writing: Iterable[float]) -> list[flo
     """When requests leave that take so long from their turn to the socket."""
     left = []
     for delay in writing:
-        with pace.turn():
+        with pace.slot():
             watch.now += delay
             left.append(watch.now)
     return left
@@ -131,8 +131,8 @@ def test_the_pace_is_97_per_cent_of_the_limit(asleep: Watch) -> None:
 def test_giving_way_holds_everyone_back() -> None:
     pace = RateLimiter(100)
     before = time.monotonic()
-    pace.give_way(0.3)
-    pace.give_way(0.1)
+    pace.throttle(0.3)
+    pace.throttle(0.1)
     pace.wait()
     assert time.monotonic() - before >= 0.3
 
@@ -141,12 +141,12 @@ def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: Watch) -> 
     pace = RateLimiter(10)
     full = pace.rate
     for _ in range(5):
-        pace.give_way(1)
+        pace.throttle(1)
         watch.now += 0.1
     assert pace.rate == pytest.approx(full * 0.75)
     watch.now += 1.5
     slower = pace.rate
-    pace.give_way(1)
+    pace.throttle(1)
     assert pace.rate == pytest.approx(slower * 0.75)
 
 
@@ -154,10 +154,10 @@ def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(wat
     pace = RateLimiter(10)
     full = pace.rate
     for _ in range(3):
-        pace.give_way(0)
+        pace.throttle(0)
         watch.now += 1.5
     refused = pace.rate
-    pace.give_way(0)
+    pace.throttle(0)
     rates = []
     for _ in range(40):
         watch.now += 1
@@ -174,14 +174,14 @@ def test_it_settles_near_the_half_that_another_client_leaves(asleep: Watch) -> N
     began = asleep.now
     answers: list[tuple[bool, bool]] = []
     while asleep.now < began + 300:
-        with pace.turn():
+        with pace.slot():
             now = asleep.now
         while theirs <= now:  # five a second, evenly
             answers.append((False, limit.admits(theirs)))
             theirs += 0.2
         answers.append((True, limit.admits(now)))
         if not answers[-1][1]:
-            pace.give_way(1.0)
+            pace.throttle(1.0)
     ours = [admitted for mine, admitted in answers if mine]
     others = [admitted for mine, admitted in answers if not mine]
     assert not all(ours)  # it was tested
@@ -192,7 +192,7 @@ def test_it_settles_near_the_half_that_another_client_leaves(asleep: Watch) -> N
 def test_many_waves_never_stop_the_pace_altogether(watch: Watch) -> None:
     pace = RateLimiter(10)
     for _ in range(100):
-        pace.give_way(0)
+        pace.throttle(0)
         watch.now += 1.1
     assert pace.rate > 0.3
 
@@ -211,7 +211,7 @@ def test_an_interpreter_that_is_always_late_gets_its_turn_all_the_same(
 
 def test_waiting_requests_of_lower_rank_go_first() -> None:
     pace = RateLimiter(20)
-    pace.give_way(0.2)
+    pace.throttle(0.2)
     granted: list[int] = []
 
     def take(rank: int) -> None:

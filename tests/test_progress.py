@@ -114,7 +114,7 @@ def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox)
     [[_, half, *rest]] = drawn(bars)
     assert (half != idle, rest[0]) == (True, "2")
     assert rest[-3:] == ["of", "970.0", "requests/s"]
-    tap.client.pace.give_way(60)
+    tap.client.limiter.throttle(60)
     [words] = drawn(bars)
     assert " ".join(words).endswith("the API asks to wait 60 s")
 

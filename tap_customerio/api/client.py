@@ -72,12 +72,12 @@ class Client(Diagnosis):
     """Seconds for which whatever keeps a shared budget may be away."""
 
     def __init__(
-        self, settings: Settings, auth: AuthBase | None = None, pace: RateLimiter | None = None
+        self, settings: Settings, auth: AuthBase | None = None, limiter: RateLimiter | None = None
     ) -> None:
         """Remember the settings; nothing is sent yet."""
-        self.pace = pace or self._shared_pace(settings)
+        self.limiter = limiter or self._shared_limiter(settings)
         self._settings = settings
-        self._transport = Transport(settings, self.pace, auth or Bearer(settings.app_api_key))
+        self._transport = Transport(settings, self.limiter, auth or Bearer(settings.app_api_key))
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._clock = Clock()
         self._cache = RunCache()
@@ -87,7 +87,7 @@ class Client(Diagnosis):
         self.health = Health(self._answers)
         self.requests: Counter[str] = Counter()
 
-    def _shared_pace(self, settings: Settings) -> RateLimiter:
+    def _shared_limiter(self, settings: Settings) -> RateLimiter:
         patience = min(self.budget_patience, self.give_up_after)
         return RateLimiter(settings.requests_per_second, budget_of(settings, patience))
 
@@ -95,7 +95,7 @@ class Client(Diagnosis):
     def acting(self, stream: str, rank: tuple[int, ...]) -> Iterator[None]:
         """Book what this thread asks for on a stream, and let lower ranks go first."""
         self._mine.stream = stream
-        with self.pace.rank(*rank):
+        with self.limiter.rank(*rank):
             yield
 
     def close(self) -> None:
@@ -294,7 +294,7 @@ class Client(Diagnosis):
                 raise errors.RetriesExhaustedError(spec.safe_label, reason, 0)
             raise errors.api.told_to_wait(spec.safe_label, wait)
         if throttled:
-            self.pace.give_way(wait or 0.0)
+            self.limiter.throttle(wait or 0.0)
             # The pace itself waits on behalf of everyone; without a hint this request backs off.
             wait = None if wait is None else 0.0
         raise TransientError(reason, wait, throttled=throttled)

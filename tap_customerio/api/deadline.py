@@ -71,7 +71,7 @@ class _Connection:
     """
 
     response_class = _BoundedResponse
-    turn: Callable[[], AbstractContextManager[None]]
+    slot: Callable[[], AbstractContextManager[None]]
     _is_used = False
 
     def connect(self) -> None:
@@ -81,7 +81,7 @@ class _Connection:
     def request(self: Any, *arguments: Any, **options: Any) -> None:
         if self.sock is None:
             self.connect()
-        with self.turn():
+        with self.slot():
             # Closed while it waited. (Behind a proxy, only urllib3's pool can connect again.)
             if self._is_used and self.proxy is None and is_connection_dropped(self):
                 self.close()
@@ -93,19 +93,19 @@ class _Connection:
 class PacedAdapter(HTTPAdapter):
     """Sends each request at its turn, and bounds the time of whole answers, headers included."""
 
-    def __init__(self, turn: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, slot: Callable[[], AbstractContextManager[None]]) -> None:
         """Each request is sent within a `turn`."""
         super().__init__()
-        self._turn = turn
+        self._slot = slot
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         """The pool of a host or proxy; connections that are none, as in recordings, stay."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
         kind = pool.ConnectionCls
         if not issubclass(kind, http.client.HTTPConnection):
-            with self._turn():
+            with self._slot():
                 return pool
         if not issubclass(kind, _Connection):
-            members = {"turn": staticmethod(self._turn)}
+            members = {"slot": staticmethod(self._slot)}
             pool.ConnectionCls = type(kind.__name__, (_Connection, kind), members)
         return pool

@@ -142,9 +142,11 @@ class Transport:
     connects_within = 10.0
     """Seconds for a connection at most, which takes no longer where there is a server."""
 
-    def __init__(self, settings: Settings, pace: RateLimiter, auth: requests.auth.AuthBase) -> None:
+    def __init__(
+        self, settings: Settings, limiter: RateLimiter, auth: requests.auth.AuthBase
+    ) -> None:
         self._settings = settings
-        self._pace = pace
+        self._limiter = limiter
         self._auth = auth
         self._idle: deque[requests.Session] = deque()
 
@@ -187,7 +189,7 @@ class Transport:
         except IndexError:
             session = requests.Session()
             for scheme in ("https://", "http://"):
-                session.mount(scheme, PacedAdapter(self._pace.turn))
+                session.mount(scheme, PacedAdapter(self._limiter.slot))
             session.headers["User-Agent"] = self._settings.user_agent
             session.headers["Content-Type"] = "application/json"
         try:

@@ -57,11 +57,11 @@ def _sum(one: int | None, two: int | None) -> int | None:
 
 @dataclass
 class Plan:
-    """What all of it would take, at `pace` requests a second; `probes` were asked to know it."""
+    """What all of it would take, at `rate` requests a second; `probes` were asked to know it."""
 
     job: Job
     estimates: Sequence[Estimate]
-    pace: float
+    rate: float
     shared: int
     probes: int
 
@@ -85,7 +85,7 @@ class Plan:
         shared, sent = client.requests.total() - before, client.sent.total()
         found |= {stream.name: _estimated(stream) for stream in probing}
         estimates = [found[name] for name in names]
-        return cls(job, estimates, client.pace.rate, shared, client.sent.total() - sent)
+        return cls(job, estimates, client.limiter.rate, shared, client.sent.total() - sent)
 
     @classmethod
     def of_all(cls, job: Job, taps: Sequence[TapCustomerio], jobs: Sequence[Job]) -> Plan:
@@ -103,7 +103,7 @@ class Plan:
         for estimate in (estimate for plan in plans for estimate in plan.estimates):
             found.setdefault(estimate.stream, Estimate(estimate.stream, 0, 0, 0)).add(estimate)
         shared, probes = (sum(getattr(p, name) for p in plans) for name in ("shared", "probes"))
-        return cls(job, list(found.values()), plans[0].pace, shared, probes)
+        return cls(job, list(found.values()), plans[0].rate, shared, probes)
 
     @property
     def requests(self) -> int:
@@ -112,7 +112,7 @@ class Plan:
 
     def seconds(self, requests: int) -> int:
         """How long so many take at the pace."""
-        return math.ceil(requests / self.pace)
+        return math.ceil(requests / self.rate)
 
     def as_json(self) -> dict[str, Any]:
         """The plan in members of JSON."""
@@ -122,7 +122,7 @@ class Plan:
             "shard": self.job.identity["shard"],
             "requests": self.requests,
             "seconds": self.seconds(self.requests),
-            "requests_per_second": round(self.pace, 2),
+            "requests_per_second": round(self.rate, 2),
             "shared_requests": self.shared,
             "probes": self.probes,
             "complete": all(estimate.requests is not None for estimate in self.estimates),
@@ -242,7 +242,7 @@ def _read(plan: WindowPlan, curve: Curve, window: Window) -> tuple[int, int]:
     for number in range(1, pages):
         oldest = max(curve.back_from(window.end, number * _PAGE), window.start)
         if rest := plan.rest(window, oldest, number):
-            parts = [_read(plan, curve, piece) for piece in rest if piece.width]
+            parts = [_read(plan, curve, slice_) for slice_ in rest if slice_.width]
             return 1 + sum(part[0] for part in parts), number + sum(part[1] for part in parts)
     plan.learn(window, round(rows))
     return 1, pages

@@ -30,7 +30,7 @@ def show(plan: Plan) -> None:
         for note in estimate.notes:
             out.print(f"{estimate.stream}: {note}")
     out.print(
-        f"Estimated from {plan.probes:,} sample requests, at {plan.pace:.1f} requests a second."
+        f"Estimated from {plan.probes:,} sample requests, at {plan.rate:.1f} requests a second."
     )
 
 

@@ -72,9 +72,9 @@ class ReportedProgress(Progress):
         """So many records of a page have been written."""
         self._send("page", stream, rows)
 
-    def slice(self, stream: str, piece: Any) -> None:
+    def slice(self, stream: str, slice_: Any) -> None:
         """All records of a slice have been written."""
-        self._send("slice", stream, piece if isinstance(piece, Window) else None)
+        self._send("slice", stream, slice_ if isinstance(slice_, Window) else None)
 
     def end(self, stream: str, *, done: bool = True) -> None:
         """A stream ends."""

@@ -76,9 +76,9 @@ def show_chart(
 def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
     """Records of each source, read side by side."""
 
-    def read(piece: Any) -> list[dict[str, Any]]:
+    def read(slice_: Any) -> list[dict[str, Any]]:
         try:
-            found = [stream.record(row, piece) for rows in stream.pages(piece) for row in rows]
+            found = [stream.record(row, slice_) for rows in stream.pages(slice_) for row in rows]
         except errors.NotFoundError:  # deleted since it was listed
             return []
         return [dict(record) for record in found if record is not None]

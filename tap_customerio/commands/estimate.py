@@ -120,7 +120,7 @@ class Costs:
 
 def duration(requests: int, per_second: float) -> str:
     """How long requests take at the common pace, in words."""
-    minutes = requests / (per_second * RateLimiter.share) / 60
+    minutes = requests / (per_second * RateLimiter.headroom) / 60
     if minutes < 1:
         return "under a minute"
     if minutes < 90:  # noqa: PLR2004 - above, hours read better

@@ -135,8 +135,8 @@ def _records(
     """Records as they come, each page's newest first."""
     try:
         rest: Records = []
-        for piece, page in pages_of(stream, islice(newest_first(stream), _MOST_SLICES)):
-            rows = filter(within, _newest(stream, page, piece))
+        for slice_, page in pages_of(stream, islice(newest_first(stream), _MOST_SLICES)):
+            rows = filter(within, _newest(stream, page, slice_))
             if isinstance(stream, TimeSeries):  # whose slices are senders: show several of them
                 yield from islice(rows, _EACH)
                 rest += rows
@@ -147,8 +147,8 @@ def _records(
         raise errors.api.not_on_plan(gone.request) from None
 
 
-def _newest(stream: CustomerioStream, page: Rows, piece: Any) -> Records:
-    records = [stream.record(raw, piece) for raw in page]
+def _newest(stream: CustomerioStream, page: Rows, slice_: Any) -> Records:
+    records = [stream.record(raw, slice_) for raw in page]
     key = stream.replication_key
     kept = [dict(record) for record in records if record is not None]
     return sorted(kept, key=lambda record: record[key] or "", reverse=True) if key else kept

@@ -99,33 +99,33 @@ def look(stream: CustomerioStream, client: Glimpse) -> RowCount:
     if isinstance(stream, FolderStream):
         return _look_at_folder(stream, client)
     client.begin()
-    pieces = newest_first(stream)
-    for _, page in pages_of(stream, islice(pieces, _TRIES)):
+    slices = newest_first(stream)
+    for _, page in pages_of(stream, islice(slices, _TRIES)):
         rows = len(list(page))
-        return RowCount(rows, more=bool(list(islice(pieces, 1))) or client.has_cut())
+        return RowCount(rows, more=bool(list(islice(slices, 1))) or client.has_cut())
     return RowCount(0, more=False)
 
 
-def pages_of(stream: CustomerioStream, pieces: Iterable[Any]) -> Iterator[tuple[Any, Rows]]:
+def pages_of(stream: CustomerioStream, slices: Iterable[Any]) -> Iterator[tuple[Any, Rows]]:
     """Each page with its slice; without slices deleted since they were listed.
 
     Raises:
         NotFoundError: When all of them are, so that it may well be the list itself that is missing.
     """
     asked, vanished = 0, []
-    for asked, piece in enumerate(pieces, start=1):  # noqa: B007 - the number of the last
-        if (gone := (yield from _pages(stream, piece))) is not None:
+    for asked, slice_ in enumerate(slices, start=1):  # noqa: B007 - the number of the last
+        if (gone := (yield from _pages(stream, slice_))) is not None:
             vanished.append(gone)
     if asked and asked == len(vanished):
         raise vanished[-1]
 
 
 def _pages(
-    stream: CustomerioStream, piece: Any
+    stream: CustomerioStream, slice_: Any
 ) -> Generator[tuple[Any, Rows], None, errors.NotFoundError | None]:
     try:
-        for page in cast("Iterator[Rows]", stream.pages(piece)):  # too few to be split
-            yield piece, page
+        for page in cast("Iterator[Rows]", stream.pages(slice_)):  # too few to be split
+            yield slice_, page
     except errors.NotFoundError as gone:
         return gone
     return None
@@ -133,12 +133,12 @@ def _pages(
 
 def newest_first(stream: CustomerioStream) -> Iterator[Any]:
     """A stream's slices; where they are windows of time, the newest first and wide ones."""
-    pieces = map(checked, stream.slices())
-    head = list(islice(pieces, 1))
+    slices = map(checked, stream.slices())
+    head = list(islice(slices, 1))
     if not head or not isinstance(head[0], Window):
-        yield from chain(head, pieces)
+        yield from chain(head, slices)
         return
-    [last] = deque(chain(head, pieces), maxlen=1)
+    [last] = deque(chain(head, slices), maxlen=1)
     end = last.end
     while end > head[0].start:
         window = Window(max(head[0].start, end - LONGEST_PERIOD), end)

@@ -1,4 +1,4 @@
-"""Turns to send a request, a space apart: of this process, or shared by all that use the key."""
+"""Slots to send a request, a space apart: of this process, or shared by all that use the key."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ BURST_WINDOW = 1.0
 """Seconds after a slowing down in which another 429 belongs to the same wave."""
 
 KEPT = 50
-"""Turns that are remembered at most."""
+"""Slots that are remembered at most."""
 
 
-class Turn(NamedTuple):
+class Slot(NamedTuple):
     """Leave to send a request: from `due` on, by `time.monotonic`; the budget's clock has `key`."""
 
     due: float
@@ -32,9 +32,9 @@ class Turn(NamedTuple):
 class LimiterState(NamedTuple):
     """What all who share a budget go by, in seconds of one clock.
 
-    The clock showed `seen` when this was last changed. Turns are due an interval apart, the last
+    The clock showed `seen` when this was last changed. Slots are due an interval apart, the last
     one at `last`, and there is none before `resume`. The last wave of 429s came at `slowed`, at
-    `ceiling` requests a second. The latest requests left at `turns`, in that order, or will leave.
+    `ceiling` requests a second. The latest requests left at `slots`, in that order, or will leave.
     """
 
     seen: float = 0.0
@@ -42,104 +42,104 @@ class LimiterState(NamedTuple):
     resume: float = float("-inf")
     slowed: float = float("-inf")
     ceiling: float = float("inf")
-    turns: tuple[float, ...] = ()
+    slots: tuple[float, ...] = ()
 
     @classmethod
     def unpack(cls, kept: bytes) -> LimiterState:
         """What `pack` made of it; of nothing, what it is at first."""
         if not kept:
             return cls()
-        turns = tuple(turn for (turn,) in TURN.iter_unpack(kept[FORM.size :]))
-        return cls(*FORM.unpack(kept[: FORM.size]))._replace(turns=turns)
+        slots = tuple(slot for (slot,) in SLOT.iter_unpack(kept[HEADER.size :]))
+        return cls(*HEADER.unpack(kept[: HEADER.size]))._replace(slots=slots)
 
     def pack(self) -> bytes:
         """As it is kept."""
-        return FORM.pack(*self[:-1]) + b"".join(map(TURN.pack, self.turns))
+        return HEADER.pack(*self[:-1]) + b"".join(map(SLOT.pack, self.slots))
 
     def at(self, now: float) -> LimiterState:
         """The same by a clock that shows `now`: if that went back, all of it went back."""
         back = max(0.0, self.seen - now)
-        turns = tuple(turn - back for turn in self.turns)
+        slots = tuple(slot - back for slot in self.slots)
         return LimiterState(
-            now, self.last - back, self.resume - back, self.slowed - back, self.ceiling, turns
+            now, self.last - back, self.resume - back, self.slowed - back, self.ceiling, slots
         )
 
     def reserve(self, interval: float, count: int) -> tuple[LimiterState, float]:
-        """Give the next turn: an interval after the last, and `count` of them after `count` turns.
+        """Give the next slot: an interval after the last, and `count` of them after `count` slots.
 
         After a late request the next ones come as they were due, half an interval apart at least.
         """
         last = max(self.seen, self.last + interval, self.resume)
-        turn = last
-        if self.turns:
-            turn = max(turn, self.turns[-1] + interval / 2)
-        if len(self.turns) >= count:
-            turn = max(turn, self.turns[-count] + count * interval)
-        return self._replace(last=last).book(turn), turn
+        slot = last
+        if self.slots:
+            slot = max(slot, self.slots[-1] + interval / 2)
+        if len(self.slots) >= count:
+            slot = max(slot, self.slots[-count] + count * interval)
+        return self._replace(last=last).book(slot), slot
 
-    def miss(self, turn: float, interval: float, count: int) -> tuple[LimiterState, float]:
-        """Give another turn for one that passed unused: now, unless `count` others follow it."""
-        rest = tuple(other for other in self.turns if other != turn)
-        following = sum(other > turn for other in rest)
-        course = self._replace(turns=rest)
-        if turn in self.turns and following < count and self.seen >= self.resume:
-            now = max(self.seen, turn)
-            return course.book(now), now
-        return course.reserve(interval, count)
+    def miss(self, slot: float, interval: float, count: int) -> tuple[LimiterState, float]:
+        """Give another slot for one that passed unused: now, unless `count` others follow it."""
+        rest = tuple(other for other in self.slots if other != slot)
+        following = sum(other > slot for other in rest)
+        state = self._replace(slots=rest)
+        if slot in self.slots and following < count and self.seen >= self.resume:
+            now = max(self.seen, slot)
+            return state.book(now), now
+        return state.reserve(interval, count)
 
-    def correct(self, turn: float, left: float) -> LimiterState:
-        """Note that the request of a turn left at another time."""
-        rest = tuple(other for other in self.turns if other != turn)
-        return self._replace(turns=rest).book(left)
+    def correct(self, slot: float, left: float) -> LimiterState:
+        """Note that the request of a slot left at another time."""
+        rest = tuple(other for other in self.slots if other != slot)
+        return self._replace(slots=rest).book(left)
 
-    def book(self, turn: float) -> LimiterState:
-        """Add a turn to the latest ones."""
-        return self._replace(turns=tuple(sorted((*self.turns, turn)))[-KEPT:])
+    def book(self, slot: float) -> LimiterState:
+        """Add a slot to the latest ones."""
+        return self._replace(slots=tuple(sorted((*self.slots, slot)))[-KEPT:])
 
     def slow(self, rate: float, seconds: float) -> LimiterState:
-        """Give no turn for that long; the first 429 of a wave came at `rate`."""
+        """Give no slot for that long; the first 429 of a wave came at `rate`."""
         first = self.seen > self.resume and self.seen - self.slowed > BURST_WINDOW
-        course = self._replace(slowed=self.seen, ceiling=rate) if first else self
-        return course._replace(resume=max(self.resume, self.seen + seconds))
+        state = self._replace(slowed=self.seen, ceiling=rate) if first else self
+        return state._replace(resume=max(self.resume, self.seen + seconds))
 
 
-FORM = struct.Struct("<5d")
-TURN = struct.Struct("<d")
-"""How a course is kept: its numbers, then its turns."""
+HEADER = struct.Struct("<5d")
+SLOT = struct.Struct("<d")
+"""How a state is kept: its numbers, then its slots."""
 
 
 class Budget:
     """The budget of one process. Not safe for threads: its pace sees to that."""
 
     def __init__(self) -> None:
-        self.course = LimiterState()
+        self.state = LimiterState()
 
     def now(self) -> float:
-        """The time by the clock of `course`."""
+        """The time by the clock of `state`."""
         return time.monotonic()
 
-    def turn(self, interval: float, count: int, missed: Turn | None = None) -> Turn:
-        """The next turn, or another for one that was missed; `count` take `count` intervals.
+    def slot(self, interval: float, count: int, missed: Slot | None = None) -> Slot:
+        """The next slot, or another for one that was missed; `count` take `count` intervals.
 
         Raises:
             TapError: When those who share the budget cannot be asked.
         """
         with self._held():
-            course = self.course.at(self.now())
+            state = self.state.at(self.now())
             if missed is None:
-                self.course, turn = course.reserve(interval, count)
+                self.state, slot = state.reserve(interval, count)
             else:
-                self.course, turn = course.miss(missed.key, interval, count)
-        return Turn(turn, turn)
+                self.state, slot = state.miss(missed.key, interval, count)
+        return Slot(slot, slot)
 
-    def correct(self, turn: Turn, left: float) -> None:
-        """Note that the request of a turn left late: at `left`, by `time.monotonic`.
+    def correct(self, slot: Slot, left: float) -> None:
+        """Note that the request of a slot left late: at `left`, by `time.monotonic`.
 
         Raises:
             TapError: When the shared budget cannot be reached.
         """
         with self._held():
-            self.course = self.course.at(self.now()).correct(turn.key, left)
+            self.state = self.state.at(self.now()).correct(slot.key, left)
 
     def slow(self, rate: float, seconds: float) -> None:
         """Send nothing for that long, and then less than `rate` requests a second.
@@ -148,11 +148,11 @@ class Budget:
             TapError: When the shared budget cannot be reached.
         """
         with self._held():
-            self.course = self.course.at(self.now()).slow(rate, seconds)
+            self.state = self.state.at(self.now()).slow(rate, seconds)
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        """Keep others from changing the course meanwhile."""
+        """Keep others from changing the state meanwhile."""
         yield
 
 
@@ -172,9 +172,9 @@ class FileBudget(Budget):
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                self.course = LimiterState.unpack(os.pread(file, FORM.size + KEPT * TURN.size, 0))
+                self.state = LimiterState.unpack(os.pread(file, HEADER.size + KEPT * SLOT.size, 0))
                 yield
-                os.pwrite(file, self.course.pack(), 0)
+                os.pwrite(file, self.state.pack(), 0)
             finally:
                 os.close(file)
         except (OSError, struct.error) as error:

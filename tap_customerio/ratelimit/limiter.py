@@ -15,7 +15,7 @@ from tap_customerio.ratelimit.budget import KEPT, Budget
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_customerio.ratelimit.budget import Turn
+    from tap_customerio.ratelimit.budget import Slot
 
 
 class Ticket(NamedTuple):
@@ -29,24 +29,24 @@ class Ticket(NamedTuple):
 class RateLimiter:
     """Grants requests one at a time, `requests_per_second` at most, to any number of threads.
 
-    Turns are spaced for 97 % of the limit, and one that is used late counts from when it was. So an
+    Slots are spaced for 97 % of the limit, and one that is used late counts from when it was. So an
     eleventh request leaves 1.025 s after the first at the earliest, however late threads wake up:
     requests may lose 25 ms on the way before the server sees eleven in a rolling second. A 429
-    means that others share the limit: the pace falls by a quarter, comes back to where that
-    happened within `regain` seconds, stays there, and goes on ever faster as long as no one minds
+    means that others share the limit: the rate falls by a quarter, returns to where that
+    happened within `recovery_seconds`, stays there, then rises ever faster until the next 429
     (the cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
     """
 
-    share = 0.97
+    headroom = 0.97
     slowest = 0.05
     late = 0.005
     instant = 0.001
     tries = 5
-    fall = 0.25
-    regain = 10.0
+    decrease = 0.25
+    recovery_seconds = 10.0
 
     def __init__(self, requests_per_second: float, budget: Budget | None = None) -> None:
-        self._limit = requests_per_second * self.share
+        self._limit = requests_per_second * self.headroom
         self._count = min(max(1, int(requests_per_second)), KEPT)
         self._slack = max(self.late * self._count / self._limit, self.instant)
         self._budget = budget or Budget()
@@ -54,7 +54,7 @@ class RateLimiter:
         self._waiting: list[Ticket] = []
         self._numbers = itertools.count()
         self._mine = threading.local()
-        self._turn: Turn | None = None
+        self._slot: Slot | None = None
         self._failure: TapError | None = None
         self.waited = 0.0
         """Seconds for which 429s that this process was given let nothing be sent."""
@@ -62,15 +62,15 @@ class RateLimiter:
     @property
     def rate(self) -> float:
         """Requests a second at present, of all who share the budget."""
-        course = self._budget.course
-        since = max(0.0, self._budget.now() - max(course.resume, course.slowed))
-        regained = min(since / self.regain, 1e6) - 1
-        return min(self._limit, course.ceiling * (1 + self.fall * regained**3))
+        state = self._budget.state
+        since = max(0.0, self._budget.now() - max(state.resume, state.slowed))
+        regained = min(since / self.recovery_seconds, 1e6) - 1
+        return min(self._limit, state.ceiling * (1 + self.decrease * regained**3))
 
     @property
     def pause(self) -> float:
         """Seconds for which nothing is sent, since a 429 said so."""
-        return max(0.0, self._budget.course.resume - self._budget.now())
+        return max(0.0, self._budget.state.resume - self._budget.now())
 
     @contextmanager
     def rank(self, *rank: int) -> Iterator[None]:
@@ -85,22 +85,22 @@ class RateLimiter:
             self._mine.rank = ()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn, in which one request is sent.
+    def slot(self) -> Iterator[None]:
+        """Wait for a slot, in which one request is sent.
 
         Raises:
             TapError: When those who share the budget cannot be asked.
         """
-        turn = self.wait()
+        slot = self.wait()
         try:
             yield
         finally:
             left = time.monotonic()
-            if left > turn.due + self._slack:
+            if left > slot.due + self._slack:
                 with self._lock, suppress(TapError), self._lasting():  # the next one raises it
-                    self._budget.correct(turn, left - self._slack)
+                    self._budget.correct(slot, left - self._slack)
 
-    def wait(self) -> Turn:
+    def wait(self) -> Slot:
         """Block until the caller may send one request.
 
         Raises:
@@ -113,15 +113,15 @@ class RateLimiter:
             try:
                 while (delay := self._delay(ticket)) is None or delay > 0:
                     first.wait(delay)
-                turn, self._turn = cast("Turn", self._turn), None
+                slot, self._slot = cast("Slot", self._slot), None
             finally:
                 self._waiting.remove(ticket)
                 heapq.heapify(self._waiting)
                 if self._waiting:
                     self._waiting[0].first.notify()
-        return turn
+        return slot
 
-    def give_way(self, seconds: float) -> None:
+    def throttle(self, seconds: float) -> None:
         """Send nothing for that long, then go on more slowly (once per wave of 429s).
 
         Raises:
@@ -131,28 +131,28 @@ class RateLimiter:
             before = self.pause
             with self._lasting():
                 self._budget.slow(max(self.rate, self._limit * self.slowest), seconds)
-            self._turn = None
+            self._slot = None
             self.waited += max(0.0, seconds - before)
 
     def _delay(self, ticket: Ticket) -> float | None:
-        """Seconds until the turn of whoever is first; one that is missed is given back.
+        """Seconds until the slot of whoever is first; one that is missed is given back.
 
         None if someone else is first.
         """
         if self._waiting[0] != ticket:
             return None
-        if self._turn is None:
-            self._turn = self._next_turn()
+        if self._slot is None:
+            self._slot = self._next_slot()
         # Not forever: an interpreter that is very busy might never be in time.
         for _ in range(self.tries):
-            if time.monotonic() <= self._turn.due + self._slack:
+            if time.monotonic() <= self._slot.due + self._slack:
                 break
-            self._turn = self._next_turn(self._turn)
-        return self._turn.due - time.monotonic()
+            self._slot = self._next_slot(self._slot)
+        return self._slot.due - time.monotonic()
 
-    def _next_turn(self, missed: Turn | None = None) -> Turn:
+    def _next_slot(self, missed: Slot | None = None) -> Slot:
         with self._lasting():
-            return self._budget.turn(1 / self.rate, self._count, missed)
+            return self._budget.slot(1 / self.rate, self._count, missed)
 
     @contextmanager
     def _lasting(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tap_customerio import errors
-from tap_customerio.ratelimit.budget import BURST_WINDOW, KEPT, TURN, Budget, LimiterState, Turn
+from tap_customerio.ratelimit.budget import BURST_WINDOW, KEPT, SLOT, Budget, LimiterState, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ _OPTIONS = frozenset(
 _UNUSED = frozenset({"decode_responses", "encoding", "encoding_errors"})
 """What URLs say for other programs: how the client presents what it reads."""
 
-# What LimiterState does, in one go on the server, so that no two processes get the same turn.
+# What LimiterState does, in one go on the server, so that no two processes get the same slot.
 _LOAD = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
@@ -54,57 +54,57 @@ if kept ~= '' then
 end
 local back = math.max(0, seen - now)
 last, resume, slowed = last - back, resume - back, slowed - back
-local turns = {}
+local slots = {}
 for place = 41, #kept, 8 do
-  table.insert(turns, (struct.unpack('<d', kept, place)) - back)
+  table.insert(slots, (struct.unpack('<d', kept, place)) - back)
 end
-local turn = now
+local slot = now
 local following = math.huge
 local function remove(missed)
-  for place, other in ipairs(turns) do
+  for place, other in ipairs(slots) do
     if other == missed then
-      following = #turns - place
-      return table.remove(turns, place)
+      following = #slots - place
+      return table.remove(slots, place)
     end
   end
 end
 local function book()
-  table.insert(turns, turn)
-  table.sort(turns)
+  table.insert(slots, slot)
+  table.sort(slots)
 end
 """
 _STORE = f"""
-while #turns > {KEPT} do
-  table.remove(turns, 1)
+while #slots > {KEPT} do
+  table.remove(slots, 1)
 end
-local course = struct.pack('<ddddd', now, last, resume, slowed, ceiling)
-for _, each in ipairs(turns) do
-  course = course .. struct.pack('<d', each)
+local state = struct.pack('<ddddd', now, last, resume, slowed, ceiling)
+for _, each in ipairs(slots) do
+  state = state .. struct.pack('<d', each)
 end
-redis.call('SET', KEYS[1], course, 'EX', 86400)
-return {{struct.pack('<d', turn), course}}
+redis.call('SET', KEYS[1], state, 'EX', 86400)
+return {{struct.pack('<d', slot), state}}
 """
-_TURN = f"""{_LOAD}
+_SLOT = f"""{_LOAD}
 local interval, count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local lead, missed = tonumber(ARGV[3]), tonumber(ARGV[4])
-turn = now + lead
+slot = now + lead
 if remove(missed) and following < count and now >= resume then
-  turn = math.max(turn, missed)
+  slot = math.max(slot, missed)
 else
-  last = math.max(turn, last + interval, resume)
-  turn = last
-  if #turns > 0 then
-    turn = math.max(turn, turns[#turns] + interval / 2)
+  last = math.max(slot, last + interval, resume)
+  slot = last
+  if #slots > 0 then
+    slot = math.max(slot, slots[#slots] + interval / 2)
   end
-  if #turns >= count then
-    turn = math.max(turn, turns[#turns + 1 - count] + count * interval)
+  if #slots >= count then
+    slot = math.max(slot, slots[#slots + 1 - count] + count * interval)
   end
 end
 book()
 {_STORE}"""
 _CORRECT = f"""{_LOAD}
 remove(tonumber(ARGV[1]))
-turn = tonumber(ARGV[2])
+slot = tonumber(ARGV[2])
 book()
 {_STORE}"""
 _SLOW = f"""{_LOAD}
@@ -119,7 +119,7 @@ logger = logging.getLogger("tap-customerio.budget")
 
 
 class RedisBudget(Budget):
-    """Turns are given as asked for, by process, so that the near do not starve the far."""
+    """Slots are given as asked for, by process, so that the near do not starve the far."""
 
     timeout = 5.0
     """Seconds without an answer after which it is asked again."""
@@ -135,34 +135,34 @@ class RedisBudget(Budget):
         self._place = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
         server = _client(url, self._place, self.timeout)
         self._keys = [name]
-        self._turn, self._correct, self._slow = map(
-            server.register_script, (_TURN, _CORRECT, _SLOW)
+        self._slot, self._correct, self._slow = map(
+            server.register_script, (_SLOT, _CORRECT, _SLOW)
         )
         self._patience = patience
         self._ahead = 0.0
         self.lead = 0.0
-        """Seconds that an answer takes to arrive, so that it comes before the turn it tells of."""
+        """Seconds that an answer takes to arrive, so that it comes before the slot it tells of."""
 
     def now(self) -> float:
         """The server's time, as far as its answers told."""
         return time.monotonic() + self._ahead
 
-    def turn(self, interval: float, count: int, missed: Turn | None = None) -> Turn:
-        """As any budget; the turn lies so far ahead that the answer comes before it."""
+    def slot(self, interval: float, count: int, missed: Slot | None = None) -> Slot:
+        """As any budget; the slot lies so far ahead that the answer comes before it."""
         key = "nan" if missed is None else repr(missed.key)
-        turn = self._ask(self._turn, repr(interval), str(count), repr(self.lead), key)
-        return Turn(turn - self._ahead, turn)
+        slot = self._ask(self._slot, repr(interval), str(count), repr(self.lead), key)
+        return Slot(slot - self._ahead, slot)
 
-    def correct(self, turn: Turn, left: float) -> None:
+    def correct(self, slot: Slot, left: float) -> None:
         """As any budget."""
-        self._ask(self._correct, repr(turn.key), repr(turn.key + left - turn.due))
+        self._ask(self._correct, repr(slot.key), repr(slot.key + left - slot.due))
 
     def slow(self, rate: float, seconds: float) -> None:
         """As any budget."""
         self._ask(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
 
     def _ask(self, script: Script, *words: str) -> float:
-        """The turn that a script gives; the server's clock is halfway from question to answer."""
+        """The slot that a script gives; the server's clock is halfway from question to answer."""
         retrying = backoff.on_exception(
             backoff.expo,
             redis.RedisError,
@@ -175,13 +175,13 @@ class RedisBudget(Budget):
             on_backoff=self._log,
         )
         try:
-            asked, (turn, kept), answered = retrying(self._run)(script, words)
+            asked, (slot, kept), answered = retrying(self._run)(script, words)
         except redis.RedisError as error:
             raise errors.ratelimit.no_redis(self._place, _reason(error), self._patience) from None
-        self.course = LimiterState.unpack(kept)
-        self._ahead = self.course.seen - (asked + answered) / 2
+        self.state = LimiterState.unpack(kept)
+        self._ahead = self.state.seen - (asked + answered) / 2
         self.lead = (self.lead + (answered - asked) / 2) / 2
-        return float(TURN.unpack(turn)[0])
+        return float(SLOT.unpack(slot)[0])
 
     def _run(self, script: Script, words: tuple[str, ...]) -> tuple[float, list[bytes], float]:
         asked = time.monotonic()

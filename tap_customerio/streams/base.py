@@ -128,14 +128,14 @@ class CustomerioStream(SdkStream):
         """Seconds between two full reads; 0 if every sync reads everything."""
         return self.settings.refresh_hours * HOUR if self.reads_changes else 0
 
-    def pages(self, piece: Any) -> Iterable[Rows | Split[Any]]:
+    def pages(self, slice_: Any) -> Iterable[Rows | Split[Any]]:
         """Read one slice, page by page, or split it; runs on a worker thread."""
         raise NotImplementedError
 
     def shortfall(self) -> str | None:
         """What of the range asked for the API does not give, or may not, in a sentence."""
 
-    def record(self, raw: dict[str, Any], piece: Any) -> Record | None:  # noqa: ARG002
+    def record(self, raw: dict[str, Any], slice_: Any) -> Record | None:  # noqa: ARG002
         """One output record for a row; None if only changes are wanted, and it has not changed."""
         changed = seconds(raw, self.replication_key) if self.replication_key else None
         if changed:
@@ -144,7 +144,7 @@ class CustomerioStream(SdkStream):
                 return None
         return self.read(raw)
 
-    def finish(self, piece: Any) -> None:
+    def finish(self, slice_: Any) -> None:
         """All records of a slice have been written."""
 
     def finish_all(self) -> None:
@@ -256,14 +256,14 @@ class CustomerioStream(SdkStream):
     ) -> Iterator[Record]:
         """Run the slices through the engine; code after a yield runs once it has been written."""
         self.proof.rows = 0
-        with closing(engine.parts(queue)) as parts:
-            for part, pages in parts:
+        with closing(engine.jobs(queue)) as jobs:
+            for job, pages in jobs:
                 self.outcome.slices += 1
-                yield from self._records_of(part.piece, pages)
-                if part.whole and self.outcome.is_complete:
-                    self.finish(part.piece)
-                if part.whole:
-                    self.sync_run.progress.slice(self.name, part.piece)
+                yield from self._records_of(job.slice_, pages)
+                if job.not_split and self.outcome.is_complete:
+                    self.finish(job.slice_)
+                if job.not_split:
+                    self.sync_run.progress.slice(self.name, job.slice_)
         self.report_unmapped()
         self.outcome.check()
         self.proof.confirm_not_found()
@@ -273,15 +273,15 @@ class CustomerioStream(SdkStream):
         self._fresh = self.sync_run.client.afresh()
         try:
             queue = self._queue(lambda: (None,), lambda _: ([work()],))
-            parts = self.sync_run.engine_for(queue).parts(queue)
-            [found] = [found for _, pages in parts for page in pages for found in page]
+            jobs = self.sync_run.engine_for(queue).jobs(queue)
+            [found] = [found for _, pages in jobs for page in pages for found in page]
         finally:
             self._fresh = None
         return cast("T", found)
 
-    def existing(self, pieces: list[Any]) -> Callable[[Any], bool]:  # noqa: ARG002
+    def existing(self, slices: list[Any]) -> Callable[[Any], bool]:  # noqa: ARG002
         """Tells which of these slices belong to something that still exists."""
-        return {checked(piece) for piece in self.slices()}.__contains__
+        return {checked(slice_) for slice_ in self.slices()}.__contains__
 
     def count_otherwise(self) -> int | None:
         """How many rows there are, as another part of the API counts them; None if none does."""
@@ -310,7 +310,7 @@ class CustomerioStream(SdkStream):
             return False
         return self.outcome.is_complete
 
-    def _records_of(self, piece: Any, pages: Iterator[Rows]) -> Iterator[Record]:
+    def _records_of(self, slice_: Any, pages: Iterator[Rows]) -> Iterator[Record]:
         """Records of one slice; if it fails it is left out, and the next slice goes on."""
         try:
             for page in pages:
@@ -318,7 +318,7 @@ class CustomerioStream(SdkStream):
                 self._stream_version = self.refresh.version if self._is_versioned else None
                 written = 0
                 for raw in page:
-                    if (row := self.record(raw, piece)) is not None:
+                    if (row := self.record(raw, slice_)) is not None:
                         written += 1
                         yield row
                 self.proof.rows += written
@@ -344,14 +344,14 @@ class CustomerioStream(SdkStream):
             else:
                 yield found, row
 
-    def _present(self, piece: Any) -> Iterator[Rows | Split[Any]]:
+    def _present(self, slice_: Any) -> Iterator[Rows | Split[Any]]:
         """The pages of a slice; none of one that is not found, which is to be confirmed."""
         try:
-            yield from self.pages(checked(piece))
+            yield from self.pages(checked(slice_))
         except errors.NotFoundError as gone:
             if not self.skip_missing_parents:
                 raise
-            self.proof.not_found.append((piece, gone.request))
+            self.proof.not_found.append((slice_, gone.request))
 
     # Bookmarks move per slice, not per record, and never by the local clock.
 

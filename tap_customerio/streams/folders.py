@@ -29,7 +29,7 @@ class FolderStream(CustomerioStream):
     records_key: ClassVar[str]
     folders: ClassVar[type[FolderStream] | None] = None
 
-    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
+    def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
         """All of them."""
         yield self.listed(self.listing(self.client))
 

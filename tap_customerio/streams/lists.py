@@ -44,7 +44,7 @@ class ListStream(CustomerioStream):
     records_key: ClassVar[str]
     page_size: ClassVar[int | None] = None
 
-    def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
+    def pages(self, slice_: None) -> Iterable[Rows]:  # noqa: ARG002
         """The list, shared with every other stream that needs it."""
         yield self.listed(self.listing(self.client))
 
@@ -84,9 +84,9 @@ class ChildStream(CustomerioStream):
         ]
         return self._ids(rows)
 
-    def pages(self, piece: Any) -> Iterator[Rows]:
+    def pages(self, slice_: Any) -> Iterator[Rows]:
         """One parent's rows, page by page."""
-        path = f"{self.parent.path}/{quoted(piece)}/{self.path}"
+        path = f"{self.parent.path}/{quoted(slice_)}/{self.path}"
         if isinstance(self.shape, Paged):
             params = {"limit": self.page_size}
             yield from self.steady(path, self.shape.key, params=params)
@@ -98,9 +98,9 @@ class ChildStream(CustomerioStream):
         one = answer.object(self.shape.expect) if isinstance(self.shape, Single) else answer.whole()
         return [one]
 
-    def record(self, raw: dict[str, Any], piece: Any) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: Any) -> Record | None:
         """The row, with its parent's id."""
-        return super().record({**raw, self.parent_key: piece}, piece)
+        return super().record({**raw, self.parent_key: slice_}, slice_)
 
     def _parents(self) -> list[dict[str, Any]]:
         return self.listed(self.parent.listing(self.client))

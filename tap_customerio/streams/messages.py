@@ -161,12 +161,12 @@ class Messages(CustomerioStream):
             return None
         return errors.sync.perhaps_too_old()
 
-    def pages(self, piece: Window) -> Iterator[Rows | Split[Window]]:
+    def pages(self, slice_: Window) -> Iterator[Rows | Split[Window]]:
         """A window's drafts, if they are wanted, and its deliveries."""
-        if piece.width:
-            if self.settings.include_drafts and piece not in self._rest:
-                yield from self._pages(piece, drafts="true")
-            yield from self._sent(piece)
+        if slice_.width:
+            if self.settings.include_drafts and slice_ not in self._rest:
+                yield from self._pages(slice_, drafts="true")
+            yield from self._sent(slice_)
 
     def _sent(self, window: Window) -> Iterator[Rows | Split[Window]]:
         """A window's deliveries; after many pages, what is left is split, to be read side by side.
@@ -203,12 +203,12 @@ class Messages(CustomerioStream):
         }
         return self.client.pages("/v1/messages", "messages", params=params)
 
-    def record(self, raw: dict[str, Any], piece: Window) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: Window) -> Record | None:
         """The delivery, with its last change and its person's permanent id at top level.
 
         None when it came before a split, or is read again and cannot have changed since then.
         """
-        if (passed := self._seams.get(piece.end)) and str(raw.get("id")) in passed:
+        if (passed := self._seams.get(slice_.end)) and str(raw.get("id")) in passed:
             return None
         changed = _last_change(raw)
         raw["updated"] = changed or raw.get("created")
@@ -216,21 +216,21 @@ class Messages(CustomerioStream):
         _place_metrics(raw)
         row = self.read(raw)
         created = row and row["created"]
-        if piece.end <= self._read and self._rescans and changed and created:
+        if slice_.end <= self._read and self._rescans and changed and created:
             if raw.get("forgotten") or raw["cio_id"] is None:  # which moves no stamp
                 return row
             changed = max(changed, self._merges.last(str(raw["cio_id"])))
             return row if self._rescans.is_news(parse(created), changed) else None
         return row
 
-    def finish(self, piece: Window) -> None:
+    def finish(self, slice_: Window) -> None:
         """The bookmark is the end, exclusive, of the last finished window; so is an age's."""
         if self._rescans is None:
-            self.advance(piece.end)
-        elif piece.end > self._read:
-            self.advance(piece.end, **self._facts(self._rescans.cursors))
+            self.advance(slice_.end)
+        elif slice_.end > self._read:
+            self.advance(slice_.end, **self._facts(self._rescans.cursors))
         else:
-            self.advance(self._read, **self._facts(self._rescans.reach(piece.end)))
+            self.advance(self._read, **self._facts(self._rescans.reach(slice_.end)))
 
     def finish_all(self) -> None:
         """Everything has come to its ages."""

@@ -149,19 +149,19 @@ class Objects(CustomerioStream):
         """Those that the activity log names."""
         return changed_objects(self, ("_o:{}:create", "_o:{}:attribute_change"), since)
 
-    def pages(self, piece: Object) -> Iterator[Rows]:
+    def pages(self, slice_: Object) -> Iterator[Rows]:
         """The object."""
         params = {"id_type": "cio_object_id"}
-        path = f"{piece.path}/attributes"
+        path = f"{slice_.path}/attributes"
         yield [self.client.fetch("GET", path, params=params, expect="object").object("object")]
 
     def count_otherwise(self) -> int | None:
         """The workspace's own count."""
         return workspace_count(self.client, "objects")
 
-    def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: Object) -> Record | None:
         """The object, with its identifiers at top level."""
-        raw |= {"object_type_id": piece.type, "cio_object_id": piece.id}
+        raw |= {"object_type_id": slice_.type, "cio_object_id": slice_.id}
         raw["object_id"] = self.within(raw, "identifiers").get("object_id")
         raw.pop("identifiers", None)
         return self.read(raw)
@@ -190,16 +190,16 @@ class ObjectRelationships(CustomerioStream):
         """Those that the activity log names."""
         return changed_objects(self, _RELATIONS, since)
 
-    def pages(self, piece: Object) -> Iterator[Rows]:
+    def pages(self, slice_: Object) -> Iterator[Rows]:
         """The object's people."""
-        path, params = f"{piece.path}/relationships", {"id_type": "cio_object_id"}
+        path, params = f"{slice_.path}/relationships", {"id_type": "cio_object_id"}
         yield from self.steady(path, "cio_relationships", params=params)
 
-    def record(self, raw: dict[str, Any], piece: Object) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: Object) -> Record | None:
         """The pair, with the person's identifiers at top level."""
         person = within(raw, "identifiers")
         raw.pop("identifiers", None)
-        names = {"object_type_id": piece.type, "cio_object_id": piece.id}
+        names = {"object_type_id": slice_.type, "cio_object_id": slice_.id}
         return self.read({**raw, **person, **names})
 
 
@@ -225,7 +225,7 @@ class CustomerRelationships(CustomerioStream):
         relations = (kind.format(type_id) for kind, type_id in product(kinds, _type_ids(self)))
         return changed_people(self, (*MERGES, *_PEOPLE_RELATIONS, *relations), since)
 
-    def pages(self, piece: str) -> Iterator[Rows]:
+    def pages(self, slice_: str) -> Iterator[Rows]:
         """One person's objects."""
         params = {"id_type": "cio_id"}
 
@@ -233,16 +233,16 @@ class CustomerRelationships(CustomerioStream):
             pages = self.steady(f"{base}/relationships", "cio_relationships", params=params)
             return next(pages), pages
 
-        first, others = person_paths(self.client).read("relationships", piece, read)
+        first, others = person_paths(self.client).read("relationships", slice_, read)
         yield first
         yield from others
 
-    def existing(self, pieces: list[str]) -> Callable[[str], bool]:
+    def existing(self, slices: list[str]) -> Callable[[str], bool]:
         """Tells which people still have a profile."""
-        return known_people(self.client, pieces).__contains__
+        return known_people(self.client, slices).__contains__
 
-    def record(self, raw: dict[str, Any], piece: str) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: str) -> Record | None:
         """The pair, with the object's identifiers at top level."""
         thing = within(raw, "identifiers")
         raw.pop("identifiers", None)
-        return self.read({**raw, **thing, "cio_id": piece})
+        return self.read({**raw, **thing, "cio_id": slice_})

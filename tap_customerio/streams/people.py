@@ -300,20 +300,20 @@ class Customers(CustomerioStream):
             for first in range(0, len(ids), _HYDRATED):
                 yield ids[first : first + _HYDRATED]
 
-    def pages(self, piece: list[str]) -> Iterator[Rows | Split[list[str]]]:
+    def pages(self, slice_: list[str]) -> Iterator[Rows | Split[list[str]]]:
         """The profiles behind the ids; the API leaves out who was deleted meanwhile.
 
         If some cannot be had together, each half is asked for alone: it may be because of one.
         """
         try:
-            yield from profiles(self.client, "cio_id", piece)
+            yield from profiles(self.client, "cio_id", slice_)
         except (errors.RetriesExhaustedError, errors.BadRequestError) as problem:
-            if len(piece) == 1:
-                raise problem.about(self.read.id_of({"cio_id": piece[0]})) from None
-            half = len(piece) // 2
-            yield Split([piece[:half], piece[half:]])
+            if len(slice_) == 1:
+                raise problem.about(self.read.id_of({"cio_id": slice_[0]})) from None
+            half = len(slice_) // 2
+            yield Split([slice_[:half], slice_[half:]])
 
-    def record(self, raw: dict[str, Any], piece: list[str]) -> Record | None:  # noqa: ARG002
+    def record(self, raw: dict[str, Any], slice_: list[str]) -> Record | None:  # noqa: ARG002
         """The profile, with its identifiers at top level."""
         self._found += 1
         return self.read(_named(raw))

@@ -47,7 +47,7 @@ class ProvableStream(Protocol):
     def aside(self, work: Callable[[], T]) -> T:
         """Ask for something beside the slices."""
 
-    def existing(self, pieces: list[Any]) -> Callable[[Any], bool]:
+    def existing(self, slices: list[Any]) -> Callable[[Any], bool]:
         """Tells which slices belong to something that still exists."""
 
     def count_otherwise(self) -> int | None:
@@ -79,8 +79,8 @@ class Proof:
         self.not_found = []
         if not asked:
             return
-        exists = stream.aside(lambda: stream.existing([piece for piece, _ in asked]))
-        wrong = [request for piece, request in asked if exists(piece)]
+        exists = stream.aside(lambda: stream.existing([slice_ for slice_, _ in asked]))
+        wrong = [request for slice_, request in asked if exists(slice_)]
         if len(wrong) < len(asked):
             stream.logger.info("%d were deleted meanwhile; left out.", len(asked) - len(wrong))
         if wrong:

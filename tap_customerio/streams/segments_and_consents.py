@@ -80,9 +80,9 @@ class SegmentCounts(ChildStream):
         key=primary_keys,
     )
 
-    def record(self, raw: dict[str, Any], piece: int) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: int) -> Record | None:
         """The count, with its date."""
-        return super().record({**raw, "observed_at": self.client.present}, piece)
+        return super().record({**raw, "observed_at": self.client.present}, slice_)
 
 
 class SegmentUsage(ChildStream):
@@ -123,7 +123,7 @@ class SegmentMemberships(ChildStream):
         known = self.last.get(_SEGMENTS)
         if not isinstance(known, int) or len(listed) < known:
             return None
-        paths = (f"{Segments.path}/{quoted(piece)}/customer_count" for piece in listed)
+        paths = (f"{Segments.path}/{quoted(slice_)}/customer_count" for slice_ in listed)
         answers = (self.client.fetch("GET", path, expect="count") for path in paths)
         counts = [number(answer.get("count")) for answer in answers]
         return None if None in counts else sum(filter(None, counts))
@@ -170,7 +170,7 @@ class Activities(CustomerioStream):
             return None
         return errors.sync.log_too_short(rfc3339(oldest))
 
-    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
+    def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
         """Read on until a whole page is older than anything asked for."""
         for page in log_pages(self.client):
             arrived = [arrival(row, self.client.present, self._oldest) for row in page]
@@ -178,7 +178,7 @@ class Activities(CustomerioStream):
             if arrived and max(arrived) < self._oldest:
                 return
 
-    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
+    def record(self, raw: dict[str, Any], slice_: None) -> Record | None:  # noqa: ARG002
         """The activity, with its person's permanent id at top level.
 
         None outside a range that has an end: other ranges send it. Without an end all that is on a
@@ -216,11 +216,11 @@ class OptOuts(CustomerioStream):
         key=primary_keys,
     )
 
-    def pages(self, piece: None) -> Iterable[Rows]:  # noqa: ARG002
+    def pages(self, slice_: None) -> Iterable[Rows]:  # noqa: ARG002
         """The register, page by page."""
         return self.steady("/v1/optouts", "optouts", params={"limit": 1000})
 
-    def record(self, raw: dict[str, Any], piece: None) -> Record | None:  # noqa: ARG002
+    def record(self, raw: dict[str, Any], slice_: None) -> Record | None:  # noqa: ARG002
         """The person's opt-outs; here alone, the API may spell cio_id with a prefix."""
         if isinstance(cio_id := raw.get("cio_id"), str):
             raw["cio_id"] = cio_id.removeprefix("cio_")
@@ -281,24 +281,24 @@ class SubscriptionPreferences(CustomerioStream):
         """Those whom the activity log names."""
         return changed_people(self, PROFILE_CHANGES, since)
 
-    def pages(self, piece: str) -> Iterator[Rows]:
+    def pages(self, slice_: str) -> Iterator[Rows]:
         """One person's preferences."""
 
         def read(base: str) -> ParsedResponse:
             path, params = f"{base}/subscription_preferences", {"id_type": "cio_id"}
             return self.client.fetch("GET", path, params=params, expect="customer")
 
-        answer = person_paths(self.client).read("subscription_preferences", piece, read)
+        answer = person_paths(self.client).read("subscription_preferences", slice_, read)
         yield [answer.object("customer")]
 
-    def existing(self, pieces: list[str]) -> Callable[[str], bool]:
+    def existing(self, slices: list[str]) -> Callable[[str], bool]:
         """Tells which people still have a profile."""
-        return known_people(self.client, pieces).__contains__
+        return known_people(self.client, slices).__contains__
 
-    def record(self, raw: dict[str, Any], piece: str) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: str) -> Record | None:
         """The preferences, by permanent id."""
-        raw["cio_id"] = piece
-        raw |= {**self.within(raw, "identifiers"), "cio_id": piece}
+        raw["cio_id"] = slice_
+        raw |= {**self.within(raw, "identifiers"), "cio_id": slice_}
         raw.pop("identifiers", None)
         return self.read(raw)
 
@@ -339,16 +339,16 @@ class EspSuppressions(CustomerioStream):
             for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
                 yield Suppressed(kind, domain)
 
-    def pages(self, piece: Suppressed) -> Iterable[Rows]:
+    def pages(self, slice_: Suppressed) -> Iterable[Rows]:
         """One list: by page tokens for a domain, by offset for the whole workspace."""
-        if piece.domain:
-            path = f"/v1/esp/domains/{quoted(piece.domain)}/suppression/{piece.type}"
+        if slice_.domain:
+            path = f"/v1/esp/domains/{quoted(slice_.domain)}/suppression/{slice_.type}"
             return self.steady(path, "suppressions", params={"limit": _SUPPRESSED})
-        return self._by_offset(f"/v1/esp/suppression/{piece.type}")
+        return self._by_offset(f"/v1/esp/suppression/{slice_.type}")
 
-    def record(self, raw: dict[str, Any], piece: Suppressed) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: Suppressed) -> Record | None:
         """The address, with the list it is on; empty text is null to some targets, so no key."""
-        return self.read({**raw, "suppression_type": piece.type, "domain": piece.domain or "*"})
+        return self.read({**raw, "suppression_type": slice_.type, "domain": slice_.domain or "*"})
 
     def _by_offset(self, path: str) -> Iterator[Rows]:
         """The whole list; again from its beginning when it moved further than pages overlap."""

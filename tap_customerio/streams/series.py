@@ -124,16 +124,16 @@ class TimeSeries(CustomerioStream):
         resolution = self.settings.metrics_resolution
         return errors.sync.counted_back(self.counted_back, V1_REACH[resolution], resolution)
 
-    def existing(self, pieces: list[Source]) -> Callable[[Source], bool]:  # noqa: ARG002
+    def existing(self, slices: list[Source]) -> Callable[[Source], bool]:  # noqa: ARG002
         """Tells which sources are still listed."""
         paths = {checked(source).path for source in self.slices()}
-        return lambda piece: piece.path in paths
+        return lambda slice_: slice_.path in paths
 
-    def pages(self, piece: Source) -> Iterable[Rows]:
+    def pages(self, slice_: Source) -> Iterable[Rows]:
         """The rows of one source."""
-        yield self._version_1(piece) if piece.version == "1" else self._between_dates(piece)
+        yield self._version_1(slice_) if slice_.version == "1" else self._between_dates(slice_)
 
-    def record(self, raw: dict[str, Any], piece: Source) -> Record | None:  # noqa: ARG002
+    def record(self, raw: dict[str, Any], slice_: Source) -> Record | None:  # noqa: ARG002
         """The row: what is asked for is decided before asking."""
         return self.read(raw)
 

@@ -26,12 +26,12 @@ def attempted(read: Callable[[], Iterable[T]]) -> Iterator[T | TapError]:
         yield problem
 
 
-def checked(piece: T | TapError) -> T:
+def checked(slice_: T | TapError) -> T:
     """The slice.
 
     Raises:
         TapError: When it could not be named.
     """
-    if isinstance(piece, TapError):
-        raise piece
-    return piece
+    if isinstance(slice_, TapError):
+        raise slice_
+    return slice_

@@ -151,12 +151,12 @@ class ReportingWebhooks(ListStream):
         ),
     )
 
-    def record(self, raw: dict[str, Any], piece: None) -> Record | None:
+    def record(self, raw: dict[str, Any], slice_: None) -> Record | None:
         """The hook, with no more of its address than says where it leads."""
         endpoint = raw.get("endpoint")
         if (place := _place(endpoint)) is None and endpoint:
             self.outcome.unreadable.add("endpoint", self.read.id_of(raw))
-        return super().record({**raw, "endpoint": place}, piece)
+        return super().record({**raw, "endpoint": place}, slice_)
 
 
 def _place(address: Any) -> str | None:
@@ -192,7 +192,7 @@ class IpAddresses(CustomerioStream):
     primary_keys = ("ip_address",)
     schema = record(text("ip_address"), key=primary_keys)
 
-    def pages(self, piece: None) -> Iterator[Rows]:  # noqa: ARG002
+    def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
         """One answer."""
         answer = self.client.fetch("GET", "/v1/info/ip_addresses", expect="ip_addresses")
         yield [{"ip_address": address} for address in answer.rows("ip_addresses")]

@@ -19,34 +19,34 @@ Rank = tuple[int, ...]
 class Split(Generic[S]):
     """Yielded after a slice's last page: what is left of it, as slices that follow it."""
 
-    def __init__(self, pieces: Sequence[S]) -> None:
+    def __init__(self, slices: Sequence[S]) -> None:
         """Name the slices, in order."""
-        self.pieces = pieces
+        self.slices = slices
 
 
 class SliceJob(Generic[S, P]):
     """One slice on its way: its pages so far, and how it ended."""
 
-    def __init__(self, piece: S, rank: Rank) -> None:
-        """Begin without pages; parts are wanted in the order of their ranks."""
-        self.piece = piece
+    def __init__(self, slice_: S, rank: Rank) -> None:
+        """Begin without pages; jobs are wanted in the order of their ranks."""
+        self.slice_ = slice_
         self.rank = rank
         self.pages: deque[P] = deque()
         self.source: Iterator[P | Split[S]] | None = None
         self.busy = False
         self.done = False
-        self.whole = True
+        self.not_split = True
         self.error: BaseException | None = None
 
 
 class StreamQueue(Generic[S, P]):
     """The work of one stream: its slices, lazily, and how to read one.
 
-    `slices` and what it gives are advanced on worker threads, one step at a time, just ahead of
-    need: they may do requests, and may look at what finished slices have taught. `read` gives a
-    slice's pages; when it yields a `Split`, `part.whole` is false in the end, and the slices named
-    there come next. Each step runs within `around(rank)`; lower ranks matter more. A `sequential`
-    lane has steps that cannot be taken side by side, and so goes before all others.
+    Worker threads advance `slices` and the iterator that it returns, one step at a time, just ahead
+    of need: it may send requests and use what finished slices have taught. `read` gives
+    the pages of a slice. When it yields a `Split`, the slices named there come next, and
+    `job.not_split` is false. Each step runs within `around(rank)`; lower ranks are more urgent. The
+    steps of a `sequential` queue cannot run side by side, so that queue goes first.
     """
 
     def __init__(
@@ -63,45 +63,45 @@ class StreamQueue(Generic[S, P]):
         self.sequential = sequential
         self.around = around
         self.rank: Rank = ()
-        self.parts: deque[SliceJob[S, P]] = deque()
+        self.jobs: deque[SliceJob[S, P]] = deque()
         self.source: Iterator[S] | None = None
         self.numbers = count()
-        self.held = 0
-        self.feeding = False
-        self.fed = False
+        self.buffered_bytes = 0
+        self.enqueuing = False
+        self.exhausted = False
         self.failure: BaseException | None = None
 
 
 class Engine(Generic[S, P]):
-    """Works on all lanes at once, and gives each lane's parts and pages in order.
+    """Reads all queues at once, and gives each queue's jobs and pages in order.
 
-    A worker takes one step at a time, always the one that is wanted first, and never waits for
-    room, so that the lane being given out can always go on. What waits weighs no more than `room`
-    for that lane, `room` for all others, and a page a worker; `pack` makes smaller what has to wait
-    for parts before it. `watch` is called on the iterating thread between pages, and while it
-    waits, and may raise to stop all.
+    A worker takes one step at a time, always the most urgent one, and never waits for space in the
+    buffer, so that the current queue can always go on. Waiting pages weigh at most `buffer_bytes`
+    for that queue, the same for all others together, and one page for each worker. `pack` shrinks
+    pages that wait for earlier jobs. `watch` is called on the iterating thread between pages and
+    while it waits; it may raise to stop everything.
     """
 
     poll = 0.1
 
     def __init__(  # noqa: PLR0913 - two numbers, and what to do with pages
         self,
-        lanes: Sequence[StreamQueue[S, P]],
+        queues: Sequence[StreamQueue[S, P]],
         *,
         workers: int,
-        room: int,
+        buffer_bytes: int,
         weigh: Callable[[P], int] = lambda _: 1,
         pack: Callable[[P], None] = lambda _: None,
         watch: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare; threads start with the first lane asked for."""
-        self._lanes = sorted(lanes, key=lambda lane: not lane.sequential)
-        for number, lane in enumerate(self._lanes):
-            lane.rank = (number,)
+        """Prepare; threads start with the first queue asked for."""
+        self._queues = sorted(queues, key=lambda queue: not queue.sequential)
+        for number, queue in enumerate(self._queues):
+            queue.rank = (number,)
         self._current: StreamQueue[S, P] | None = None
         self._workers = workers
         self._ahead = 1 if workers == 1 else workers + 2
-        self._room = room
+        self._buffer_bytes = buffer_bytes
         self._weigh = weigh
         self._pack = pack
         self._watch = watch
@@ -110,25 +110,25 @@ class Engine(Generic[S, P]):
         self._arrived = threading.Condition(self._lock)
         self._started = False
 
-    def parts(
-        self, lane: StreamQueue[S, P]
+    def jobs(
+        self, queue: StreamQueue[S, P]
     ) -> Generator[tuple[SliceJob[S, P], Iterator[P]], None, None]:
-        """Give one lane's parts; a part's pages must be used up before the next part."""
+        """Give one queue's jobs; a job's pages must be used up before the next job."""
         with self._changing():
-            self._current = lane
+            self._current = queue
         self._start()
         try:
-            while (part := self._head(lane)) is not None:
-                yield part, self._drain(lane, part)
+            while (job := self._head(queue)) is not None:
+                yield job, self._drain(queue, job)
                 with self._changing():
-                    lane.parts.popleft()
+                    queue.jobs.popleft()
         finally:
-            self._close(lane)
+            self._close(queue)
 
     def stop(self) -> None:
         """Let the workers end after the step they are at."""
-        for lane in list(self._lanes):
-            self._close(lane)
+        for queue in list(self._queues):
+            self._close(queue)
 
     def _start(self) -> None:
         if not self._started:
@@ -137,118 +137,118 @@ class Engine(Generic[S, P]):
             for number in range(self._workers):
                 threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
 
-    def _close(self, lane: StreamQueue[S, P]) -> None:
+    def _close(self, queue: StreamQueue[S, P]) -> None:
         with self._changing():
-            if lane in self._lanes:
-                self._lanes.remove(lane)
-            for part in lane.parts:
-                part.done = True
-            lane.parts.clear()
+            if queue in self._queues:
+                self._queues.remove(queue)
+            for job in queue.jobs:
+                job.done = True
+            queue.jobs.clear()
 
     # On worker threads.
 
     def _work(self) -> None:
         while (step := self._wait_for_step()) is not None:
-            lane, part = step
-            with lane.around(lane.rank if part is None else lane.rank + part.rank):
-                self._feed(lane) if part is None else self._read(lane, part)
+            queue, job = step
+            with queue.around(queue.rank if job is None else queue.rank + job.rank):
+                self._enqueue(queue) if job is None else self._read(queue, job)
 
     def _wait_for_step(self) -> tuple[StreamQueue[S, P], SliceJob[S, P] | None] | None:
-        """The step wanted first: a lane to feed, or its part to read; None when all is done."""
+        """The step wanted first: a queue to fill, or its job to read; None when all is done."""
         with self._lock:
-            while self._lanes:
+            while self._queues:
                 if (step := self._find_step()) is not None:
                     return step
                 self._freed.wait()
             return None
 
     def _find_step(self) -> tuple[StreamQueue[S, P], SliceJob[S, P] | None] | None:
-        others = sum(lane.held for lane in self._lanes if lane is not self._current)
-        for lane in self._lanes:
-            current = lane is self._current
-            full = (lane.held if current else others) >= self._room
+        others = sum(queue.buffered_bytes for queue in self._queues if queue is not self._current)
+        for queue in self._queues:
+            current = queue is self._current
+            full = (queue.buffered_bytes if current else others) >= self._buffer_bytes
             ahead = self._ahead if not full else 1 if current else 0
-            if not (lane.fed or lane.feeding) and len(lane.parts) < ahead:
-                lane.feeding = True
-                return lane, None
-            for part in islice(lane.parts, ahead):
-                if not (part.busy or part.done or (full and part.pages)):
-                    part.busy = True
-                    return lane, part
+            if not (queue.exhausted or queue.enqueuing) and len(queue.jobs) < ahead:
+                queue.enqueuing = True
+                return queue, None
+            for job in islice(queue.jobs, ahead):
+                if not (job.busy or job.done or (full and job.pages)):
+                    job.busy = True
+                    return queue, job
         return None
 
-    def _feed(self, lane: StreamQueue[S, P]) -> None:
-        """Turn a lane's next slice into a part."""
-        piece, failure, fed = None, None, False
+    def _enqueue(self, queue: StreamQueue[S, P]) -> None:
+        """Turn a queue's next slice into a job."""
+        slice_, failure, exhausted = None, None, False
         try:
-            if lane.source is None:
-                lane.source = iter(lane.slices())
-            piece = next(lane.source)
+            if queue.source is None:
+                queue.source = iter(queue.slices())
+            slice_ = next(queue.source)
         except StopIteration:
-            fed = True
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the lane's turn
-            failure, fed = error, True
+            exhausted = True
+        except BaseException as error:  # noqa: BLE001 - raised again when the queue is read
+            failure, exhausted = error, True
         with self._changing():
-            lane.feeding, lane.fed, lane.failure = False, fed, failure
-            if not fed and lane in self._lanes:
-                lane.parts.append(SliceJob(piece, (next(lane.numbers),)))  # type: ignore[arg-type]
+            queue.enqueuing, queue.exhausted, queue.failure = False, exhausted, failure
+            if not exhausted and queue in self._queues:
+                queue.jobs.append(SliceJob(slice_, (next(queue.numbers),)))  # type: ignore[arg-type]
 
-    def _read(self, lane: StreamQueue[S, P], part: SliceJob[S, P]) -> None:
-        """Read a part's next page."""
+    def _read(self, queue: StreamQueue[S, P], job: SliceJob[S, P]) -> None:
+        """Read a job's next page."""
         page, error, ended = None, None, False
         try:
-            if part.source is None:
-                part.source = iter(lane.read(part.piece))
-            page = next(part.source)
-            if not (isinstance(page, Split) or self._is_next(part)):
+            if job.source is None:
+                job.source = iter(queue.read(job.slice_))
+            page = next(job.source)
+            if not (isinstance(page, Split) or self._is_next(job)):
                 self._pack(page)
         except StopIteration:
             ended = True
-        except BaseException as fault:  # noqa: BLE001 - it is raised again in the part's turn
+        except BaseException as fault:  # noqa: BLE001 - raised again when the job is read
             error, ended = fault, True
         with self._changing():
-            part.busy = False
-            if part.done:  # its lane was closed meanwhile
+            job.busy = False
+            if job.done:  # its queue was closed meanwhile
                 return
-            part.error, part.done = error, ended
+            job.error, job.done = error, ended
             if isinstance(page, Split):
-                self._insert(lane, part, page)
+                self._insert(queue, job, page)
             elif not ended:
-                part.pages.append(page)  # type: ignore[arg-type]
-                lane.held += self._weigh(page)  # type: ignore[arg-type]
+                job.pages.append(page)  # type: ignore[arg-type]
+                queue.buffered_bytes += self._weigh(page)  # type: ignore[arg-type]
 
-    def _is_next(self, part: SliceJob[S, P]) -> bool:
+    def _is_next(self, job: SliceJob[S, P]) -> bool:
         with self._lock:
-            return self._current is not None and part in islice(self._current.parts, 1)
+            return self._current is not None and job in islice(self._current.jobs, 1)
 
-    def _insert(self, lane: StreamQueue[S, P], part: SliceJob[S, P], split: Split[S]) -> None:
-        part.whole, part.done = False, True
-        place = lane.parts.index(part) + 1
-        for number, piece in enumerate(split.pieces):
-            lane.parts.insert(place + number, SliceJob(piece, (*part.rank, number)))
+    def _insert(self, queue: StreamQueue[S, P], job: SliceJob[S, P], split: Split[S]) -> None:
+        job.not_split, job.done = False, True
+        place = queue.jobs.index(job) + 1
+        for number, slice_ in enumerate(split.slices):
+            queue.jobs.insert(place + number, SliceJob(slice_, (*job.rank, number)))
 
     # On the iterating thread.
 
-    def _head(self, lane: StreamQueue[S, P]) -> SliceJob[S, P] | None:
-        """The oldest part, once there is one; None after the last."""
-        self._wait_watching(lambda: bool(lane.parts) or lane.fed)
-        if lane.parts:
-            return lane.parts[0]
-        if lane.failure is not None:
-            raise lane.failure
+    def _head(self, queue: StreamQueue[S, P]) -> SliceJob[S, P] | None:
+        """The oldest job, once there is one; None after the last."""
+        self._wait_watching(lambda: bool(queue.jobs) or queue.exhausted)
+        if queue.jobs:
+            return queue.jobs[0]
+        if queue.failure is not None:
+            raise queue.failure
         return None
 
-    def _drain(self, lane: StreamQueue[S, P], part: SliceJob[S, P]) -> Iterator[P]:
+    def _drain(self, queue: StreamQueue[S, P], job: SliceJob[S, P]) -> Iterator[P]:
         while True:
-            self._wait_watching(lambda: bool(part.pages) or part.done)
-            if not part.pages:
+            self._wait_watching(lambda: bool(job.pages) or job.done)
+            if not job.pages:
                 break
             with self._changing():
-                page = part.pages.popleft()
-                lane.held -= self._weigh(page)
+                page = job.pages.popleft()
+                queue.buffered_bytes -= self._weigh(page)
             yield page
-        if part.error is not None:
-            raise part.error
+        if job.error is not None:
+            raise job.error
 
     def _wait_watching(self, ready: Callable[[], bool]) -> None:
         """Wait, waking up often enough to see a signal's flag."""

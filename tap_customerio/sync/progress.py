@@ -38,7 +38,7 @@ class Progress:
     def page(self, stream: str, rows: int) -> None:
         """So many records of a page have been written."""
 
-    def slice(self, stream: str, piece: Any) -> None:
+    def slice(self, stream: str, slice_: Any) -> None:
         """All records of a slice have been written."""
 
     def end(self, stream: str, *, done: bool = True) -> None:
@@ -92,12 +92,12 @@ class RunMeter:
     @property
     def rate(self) -> float:
         """Requests a second that are allowed at present."""
-        return self._run.client.pace.rate
+        return self._run.client.limiter.rate
 
     @property
     def pause(self) -> float:
         """Seconds for which the API wants no request."""
-        return self._run.client.pace.pause
+        return self._run.client.limiter.pause
 
     def end(self, stream: str) -> int:  # noqa: ARG002 - the same for all
         """The end of the range, or the present if that comes first."""
@@ -113,11 +113,11 @@ class Tally:
         self.rows = 0
         self.walked: Window | None = None
 
-    def slice(self, piece: Any) -> None:
+    def slice(self, slice_: Any) -> None:
         """Count a slice."""
         self.slices += 1
-        if isinstance(piece, Window):
-            self.walked = Window(self.walked.start if self.walked else piece.start, piece.end)
+        if isinstance(slice_, Window):
+            self.walked = Window(self.walked.start if self.walked else slice_.start, slice_.end)
 
     def __str__(self) -> str:
         """In words."""
@@ -151,9 +151,9 @@ class LogProgress(Progress):
             self._say("; ".join(f"{name}: {self._tallies[name]}" for name in sorted(self._moved)))
             self._moved.clear()
 
-    def slice(self, stream: str, piece: Any) -> None:
+    def slice(self, stream: str, slice_: Any) -> None:
         """Count, and speak if it is time."""
-        self._tallies[stream].slice(piece)
+        self._tallies[stream].slice(slice_)
         self.page(stream, 0)
 
     def end(self, stream: str, *, done: bool = True) -> None:

@@ -78,10 +78,10 @@ class Bars(Progress):
         tally.rows += rows
         self._bars.update(self._tasks[stream], slices=tally.slices, rows=tally.rows)
 
-    def slice(self, stream: str, piece: Any) -> None:
+    def slice(self, stream: str, slice_: Any) -> None:
         """Count, and move on along the range."""
         tally, task = self._tallies[stream], self._tasks[stream]
-        tally.slice(piece)
+        tally.slice(slice_)
         self._bars.update(task, slices=tally.slices)
         if tally.walked is not None:
             total = self._meter.end(stream) - tally.walked.start

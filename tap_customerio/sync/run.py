@@ -164,7 +164,7 @@ class SyncRun:
         return Engine(
             list(queues),
             workers=workers,
-            room=_BUFFER_BYTES,
+            buffer_bytes=_BUFFER_BYTES,
             weigh=weight,
             pack=pack,
             watch=self.watch,

@@ -113,7 +113,7 @@ class OurMessages(Messages):
         self._read = NOW
         yield Window(0, NOW)
 
-    def pages(self, piece: Window) -> Iterator[Page]:  # noqa: ARG002
+    def pages(self, slice_: Window) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as the client does."""
         for page in self.raw:
             answer = ParsedResponse(decode(page), NOW, "GET /v1/messages")
@@ -131,7 +131,7 @@ class OurCustomers(Customers):
         self._changes = None
         yield []
 
-    def pages(self, piece: list[str]) -> Iterator[Page]:  # noqa: ARG002
+    def pages(self, slice_: list[str]) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as the client does."""
         for page in self.raw:
             answer = ParsedResponse(decode(page), NOW, "POST /v1/customers/attributes")

@@ -37,7 +37,7 @@ FAST = (
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to be in, and no waiting."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(RateLimiter, "share", 100)
+    monkeypatch.setattr(RateLimiter, "headroom", 100)
     return tmp_path
 
 
