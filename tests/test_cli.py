@@ -11,14 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from terminal import config_file, typed
 
 from tap_customerio.cli import main
-from tap_customerio.commands import demo
 from tap_customerio.errors import TapError
 from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
@@ -84,6 +82,7 @@ def test_an_unknown_command_is_no_traceback() -> None:
     [
         ("starlette", ("demo",), "demo"),
         ("duckdb", ("demo", "--help"), "demo"),
+        ("dbt", ("demo",), "demo"),
         ("starlette", ("sandbox", "--port", "1"), "sandbox"),
         ("vl_convert", ("report", "--warehouse", "duckdb:///a.duckdb"), "report"),
     ],
@@ -321,27 +320,6 @@ def test_a_pipe_that_shows_no_more_than_ascii_is_no_problem(
         assert screen.code == 0
         assert screen.out.strip()
         assert "\x1b" not in screen.out
-
-
-@pytest.mark.e2e
-def test_the_demo_loads_duckdb_and_shows_what_arrived(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(demo, "PACE", 1000)
-    path = tmp_path / "demo.duckdb"
-    screen = typed("demo", "--output", str(path), "--deliveries", "3000")
-    assert screen.code == 0, screen.err
-    for word in ("messages", "E-mail by campaign", "People by region", "Deliveries by day"):
-        assert word in screen.out
-    with duckdb.connect(str(path), read_only=True) as database:
-        [loaded] = database.execute("select count(*) from customerio.messages").fetchall()
-    shown = re.search(r"│ messages\s+│\s*([\d,]+)", screen.out)
-    assert shown is not None
-    assert int(shown[1].replace(",", "")) == loaded[0] > 2000
-    cells = re.findall(r"│ (\w+)\s+│\s*[\d,]+ │\s*([\d,]+) │", screen.out)
-    requests = {name: int(number.replace(",", "")) for name, number in cells}
-    assert requests["action_metrics"] > 0
-    assert requests.pop("all") == sum(requests.values())
 
 
 def test_the_sandbox_command_serves_until_it_is_stopped() -> None:

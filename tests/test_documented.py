@@ -41,7 +41,7 @@ BACKFILL = "tap-customerio backfill --config config.json --from 2024-01-01 --to 
 
 ELSEWHERE = {
     # README
-    "python3 -m venv .venv && .venv/bin/pip install -q '.[demo]'": CI + "demo",
+    "python3 -m venv .venv && .venv/bin/pip install -q --no-compile '.[demo]'": CI + "demo",
     "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'": CI + "tests",
     "uv tool install . ": CI + "install",
     "tap-customerio --config config.json | target-jsonl": JSONL,

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hub_definition
+import pytest
 import yaml
 from dotenv import dotenv_values
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 from packaging.specifiers import SpecifierSet
@@ -17,8 +20,6 @@ from terminal import typed
 from tap_customerio.settings import SETTINGS
 
 if TYPE_CHECKING:
-    import pytest
-
     from tap_customerio.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -81,6 +82,18 @@ def test_every_library_that_is_imported_is_declared() -> None:
     declared = {re.split(r"[^\w-]", name)[0] for name in metadata().dependencies}
     assert "jsonschema" in imported
     assert "jsonschema" in declared  # target-jsonl pins an old one: pip says so at once
+
+
+@pytest.mark.parametrize(
+    ("builder", "place"), [(WheelBuilder, "tap_customerio/transform"), (SdistBuilder, "transform")]
+)
+def test_a_release_holds_the_models_that_the_demo_builds(builder: Any, place: str) -> None:
+    packed = {file.distribution_path for file in builder(str(ROOT)).recurse_included_files()}
+    models = (ROOT / "transform").rglob("*.*")
+    wanted = [str(path.relative_to(ROOT / "transform")) for path in models if path.is_file()]
+    assert {f"{place}/{name}" for name in wanted} <= packed
+    assert "tap_customerio/tap.py" in packed
+    assert len(wanted) > 80
 
 
 def test_workflows_run_the_parts_that_there_are() -> None:

@@ -138,3 +138,16 @@ def no_models(schema: str, models: Iterable[str]) -> TapError:
 def nothing_to_verify() -> TapError:
     """One side of the comparison is empty."""
     return TapError("There is nothing to compare: load the streams messages and metrics first.")
+
+
+def demo_would_replace(path: str, usual: str) -> TapError:
+    """--output of the demo names a file that may be anything."""
+    return TapError(
+        f"{path} exists, and a demo replaces only {usual} and its page: name another file with "
+        "--output."
+    )
+
+
+def demo_failed(name: str, code: int, last: str) -> TapError:
+    """A process of the demo."""
+    return TapError(f"The demo's {name} ended with {code}: {last}")

@@ -1,0 +1,44 @@
+"""The process that runs dbt: it reads the models, waits for a line, and builds them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TOTALS = {"LogModelResult": "total", "LogTestResult": "num_models"}
+"""Events of dbt, and what they call the number of all models and tests."""
+
+
+def main(options: Sequence[str]) -> None:
+    """Write how many models and tests are done, and of how many, as lines of JSON."""
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - dbt starts processes that import this
+
+    manifest = _result(dbtRunner().invoke(["parse", *options]))
+    if not sys.stdin.readline():
+        return  # whoever was to say so has ended
+    _result(dbtRunner(manifest, [_tell]).invoke(["build", *options]))
+
+
+def _tell(event: Any) -> None:
+    if total := _TOTALS.get(event.info.name):
+        counts = event.data.index, getattr(event.data, total)
+        sys.stdout.write(f"{json.dumps(counts)}\n")  # at once: dbt tells it in several threads
+        sys.stdout.flush()
+
+
+def _result(done: Any) -> Any:
+    """What dbt has made; without that, end with the reason."""
+    if done.success:
+        return done.result
+    if done.exception is not None:
+        sys.exit(str(done.exception))
+    failed = [result for result in done.result if result.status in {"error", "fail"}]
+    sys.exit(f"{failed[0].node.name}: {failed[0].message}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

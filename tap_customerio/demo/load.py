@@ -1,0 +1,82 @@
+"""`tap | target` on the sandbox, as any user would run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio.demo.process import check, started
+from tap_customerio.sandbox import Sandbox, Workspace
+from tap_customerio.windows import DAY, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SCHEMA = "customerio"
+PACE = 10
+"""Requests a second, as many as the live API takes."""
+
+REQUESTS = 285
+"""About how many it takes to read the workspace."""
+
+_DAYS = 180
+
+
+def new_sandbox() -> Sandbox:
+    """A workspace of every kind of data, of which half a minute's requests read all."""
+    today = int(time.time()) // DAY * DAY
+    workspace = Workspace(
+        since=today - _DAYS * DAY,
+        per_day=120,
+        people=800,
+        campaigns=6,
+        newsletters=1,  # and one a week
+        broadcasts=2,
+        transactional=3,
+        objects_per_type=4,  # two requests each
+    )
+    return Sandbox(workspace, requests_per_second=PACE)
+
+
+def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], None]) -> None:
+    """Load everything, and tell how many requests have been made.
+
+    Raises:
+        TapError: When the tap or the target failed.
+    """
+    tap_config = {
+        "app_api_key": sandbox.app_api_key,
+        "api_url": sandbox.url,
+        "requests_per_second": PACE,
+        "start_date": rfc3339(int(sandbox.clock.now()) // DAY * DAY - _DAYS * DAY),
+    }
+    target_config = {"path": str(database), "default_target_schema": SCHEMA}
+    tap_log, target_log = folder / "tap.log", folder / "target.log"
+    with (
+        started(
+            _python("tap_customerio", folder, tap_config), tap_log, stdout=subprocess.PIPE
+        ) as tap,
+        started(
+            _python("tap_customerio.duckdb_target", folder, target_config),
+            target_log,
+            stdin=tap.stdout,
+            stdout=subprocess.DEVNULL,
+        ) as target,
+    ):
+        if tap.stdout is not None:
+            tap.stdout.close()  # or the tap would not notice that the target has ended
+        while target.poll() is None:
+            watch(len(sandbox.calls))
+            time.sleep(0.1)
+        check("target", target, target_log)
+        check("tap", tap, tap_log)
+
+
+def _python(module: str, folder: Path, config: dict[str, Any]) -> list[str]:
+    path = folder / f"{module}.json"
+    path.write_text(json.dumps(config))
+    return [sys.executable, "-m", module, "--config", str(path)]

@@ -1,0 +1,66 @@
+"""dbt, which reads the models while the tap is still at work."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tap_customerio
+from tap_customerio.demo.process import check, started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCHEMA = "analytics"
+
+
+class Models:
+    """A dbt that waits for the tables."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def build(self, watch: Callable[[int, int], None]) -> None:
+        """Build and test all models, and tell how many are done, and of how many.
+
+        Raises:
+            TapError: When dbt failed.
+        """
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # dbt has failed; its log says why
+                self._process.stdin.write(b"\n")
+                self._process.stdin.close()
+        for line in self._process.stdout or ():
+            watch(*json.loads(line))
+        check("dbt", self._process, self._log)
+
+
+@contextlib.contextmanager
+def waiting(database: Path, folder: Path) -> Iterator[Models]:
+    """Let dbt start and read the models of this package."""
+    place, log = str(project()), folder / "dbt.log"
+    options = ["--project-dir", place, "--profiles-dir", place, "--log-level", "none"]
+    options += ["--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt")]
+    variables = {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": SCHEMA, "DBT_TARGET": "duckdb"}
+    pipe = subprocess.PIPE
+    with started(
+        [sys.executable, "-m", "tap_customerio.demo.build", *options],
+        log,
+        stdin=pipe,
+        stdout=pipe,
+        env={**os.environ, **variables},
+    ) as process:
+        yield Models(process, log)
+
+
+def project() -> Path:
+    """Folder of the dbt package: in an installed package, or beside the one that is worked on."""
+    package = Path(tap_customerio.__file__).parent
+    installed = package / "transform"
+    return installed if installed.is_dir() else package.parent / "transform"

@@ -1,0 +1,189 @@
+"""demo: from a made-up workspace to a report, as a newcomer sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, NamedTuple
+
+import duckdb
+import pytest
+from terminal import Screen, typed
+
+from tap_customerio.demo import load, models
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.e2e
+
+FILES = ("customerio-demo.duckdb", "customerio-demo.html")
+
+
+class Seen(NamedTuple):
+    """A demo that has ended, and where it was run."""
+
+    screen: Screen
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    """A demo at full speed, where files of an earlier one lie."""
+    folder = tmp_path_factory.mktemp("demo")
+    for name in FILES:
+        (folder / name).write_text("of an earlier demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "PACE", 1000)
+        patch.chdir(folder)
+        yield Seen(typed("demo"), folder)
+
+
+def number(text: str) -> int:
+    """With separators."""
+    return int(text.replace(",", ""))
+
+
+def test_the_demo_leaves_a_database_and_a_report_and_nothing_else(seen: Seen) -> None:
+    assert seen.screen.code == 0, seen.screen.err
+    assert sorted(path.name for path in seen.folder.iterdir()) == sorted(FILES)
+    assert f"\n  {seen.folder / FILES[1]}\n" in seen.screen.out
+    page = (seen.folder / FILES[1]).read_text(encoding="utf-8")
+    assert page.count("<figure>") == 8
+    assert "Nothing" not in page
+
+
+def test_the_counts_of_the_demo_are_those_of_the_database(seen: Seen) -> None:
+    shown = dict(re.findall(r"^ (\w+) +([\d,]+) *$", seen.screen.out, re.MULTILINE))
+    [(others, rest)] = re.findall(r" (\d+) smaller ones +([\d,]+)", seen.screen.out)
+    [(streams, total)] = re.findall(r" all (\d+) +([\d,]+)", seen.screen.out)
+    with duckdb.connect(str(seen.folder / FILES[0]), read_only=True) as database:
+        tables = database.execute(
+            "select table_name from duckdb_tables() where schema_name = 'customerio'"
+        ).fetchall()
+        counts = {
+            name: database.execute(f"select count(*) from customerio.{name}").fetchall()[0][0]
+            for (name,) in tables
+        }
+    assert len(counts) == number(streams) == len(shown) + number(others)
+    assert {name: number(text) for name, text in shown.items()} == {
+        name: counts.pop(name) for name in shown
+    }
+    assert number(rest) == sum(counts.values())
+    assert number(total) == number(rest) + sum(map(number, shown.values()))
+    assert max(counts.values()) <= min(map(number, shown.values()))
+    assert len(seen.screen.lines) <= 40
+
+
+def test_the_figures_of_the_demo_are_true(seen: Seen) -> None:
+    since = datetime.now(timezone.utc).date() - timedelta(days=30)
+    with duckdb.connect(str(seen.folder / FILES[0]), read_only=True) as database:
+        [(people,)] = database.execute("select count(*) from customerio.customers").fetchall()
+        [(sent, mails, opened)] = database.execute(
+            "select count(metrics->>'sent') filter (created >= ?), "
+            "count(metrics->>'sent') filter (type = 'email'), "
+            "count(metrics->>'human_opened') filter (type = 'email') from customerio.messages",
+            [since],
+        ).fetchall()
+    words = seen.screen.words()
+    assert f"People {people:,} " in words
+    assert f"Deliveries sent in the last 30 days {sent:,} " in words
+    assert f"E-mails opened by people, of those sent {opened / mails:.1%} " in words
+    assert min(people, sent, opened) > 100
+
+
+def test_progress_ends_where_it_was_said_to(seen: Seen) -> None:
+    [(requests, builds)] = re.findall(
+        r"Load .* ([\d,]+) requests .*\nBuild .* ([\d,]+) models and tests ", seen.screen.out
+    )
+    assert abs(number(requests) - load.REQUESTS) < 15
+    assert number(builds) > 100
+
+
+def test_what_the_demo_says_to_type_next_works(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(seen.folder)
+    commands = re.findall(r"^  (\S*(?:python|tap-customerio).*)$", seen.screen.out, re.MULTILINE)
+    assert [shlex.split(command)[1] for command in commands] == ["-c", "verify", "init"]
+    for command, shown in zip(commands, ("rows", "sent by Customer.io", ""), strict=False):
+        ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert shown in ran.stdout
+        assert ran.returncode == 0 or "run it in a terminal" in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing(tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-m", "tap_customerio", "demo"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "in about a minute" in process.stdout.readline()
+        while not list(tmp_path.glob(".demo-*/tap.log")):
+            assert process.poll() is None
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        _, told = process.communicate()
+    assert told == "Stopped; nothing was written. Run it again at any time.\n"
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["warehouse.duckdb", "warehouse.html"])
+def test_a_demo_replaces_no_file_of_others(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("mine")
+    screen = typed("demo", "--output", str(tmp_path / "warehouse.duckdb"))
+    assert screen.code == 1
+    assert f"{path} exists, and a demo replaces only customerio-demo.duckdb" in screen.err
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "demo.duckdb"
+    screen = typed("demo", "--output", str(path))
+    assert screen.code == 1
+    assert f"Cannot write {path} (No such file or directory): choose" in screen.err
+
+
+def test_a_step_that_fails_is_told_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = load.new_sandbox
+
+    def closed() -> Sandbox:
+        box = make()
+        box.app_api_key = "another"
+        return box
+
+    monkeypatch.setattr(load, "new_sandbox", closed)
+    monkeypatch.setattr(models, "waiting", lambda *_: contextlib.nullcontext())  # it takes seconds
+    screen = typed("demo", "--output", str(tmp_path / "demo.duckdb"))
+    assert screen.code == 1
+    assert "The demo's tap ended with 1: " in screen.err
+    assert "app_api_key" in screen.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_that_fail_are_told_in_dbts_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "load", lambda *_: None)
+    monkeypatch.setattr(models, "project", lambda: tmp_path)
+    screen = typed("demo", "--output", str(tmp_path / "demo.duckdb"))
+    assert screen.code == 1
+    assert "The demo's dbt ended with 1: " in screen.err
+    assert "dbt_project.yml" in screen.err
+    assert list(tmp_path.iterdir()) == []
