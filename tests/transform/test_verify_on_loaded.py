@@ -1,0 +1,78 @@
+"""verify: on what real targets have loaded into DuckDB and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psycopg
+import pytest
+from terminal import typed
+
+from tap_customerio.windows import DAY, parse
+from transform import sandbox_facts as facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness import Output
+    from terminal import Screen
+    from transform.dbt_run import Built
+
+    from tap_customerio.sandbox import Sandbox
+
+pytestmark = pytest.mark.slow
+
+GONE = "2026-03-10"
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def loaded(
+    request: pytest.FixtureRequest, make_built: Callable[[str], Built], modelled_output: Output
+) -> Built:
+    """Deliveries and counts, without models."""
+    built = make_built(request.param)
+    built.load(
+        message
+        for message in modelled_output.messages
+        if message.get("stream") in {"messages", "metrics"}
+    )
+    return built
+
+
+def verified(built: Built) -> Screen:
+    """What verify says."""
+    url = built.postgres or f"duckdb:///{built.folder / 'warehouse.duckdb'}"
+    return typed("verify", "--warehouse", url, "--json")
+
+
+def test_what_was_loaded_is_all_there_until_a_day_is_missing(
+    loaded: Built, modelled_sandbox: Sandbox
+) -> None:
+    screen = verified(loaded)
+    assert screen.code == 0, screen.err
+    sent = [row for row in facts.deliveries(modelled_sandbox) if "sent" in row["metrics"]]
+    found = json.loads(screen.out)
+    assert sum(month["loaded"] + month["uncounted"] for month in found.values()) == len(sent)
+    assert found["2026-03"]["counted"] == found["2026-03"]["loaded"] > 0
+
+    day = f"created >= timestamp '{GONE}' and created < timestamp '{GONE}' + interval '1' day"
+    _execute(loaded, f"delete from customerio.messages where {day}")
+    screen = verified(loaded)
+    assert screen.code == 1
+    missing = json.loads(screen.out)["2026-03"]["missing"]
+    gone = sum(parse(GONE) <= row["created"] < parse(GONE) + DAY for row in sent)
+    assert sum(each["sent"] - each["loaded"] for each in missing) == gone > 0
+    # Some days are those of New York.
+    assert {each["day"] for each in missing} <= {GONE, "2026-03-09"}
+
+
+def _execute(built: Built, statement: str) -> None:
+    connection: Any = (
+        psycopg.connect(built.postgres)
+        if built.postgres
+        else duckdb.connect(str(built.folder / "warehouse.duckdb"))
+    )
+    with connection:
+        connection.execute(statement)
