@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import shlex
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from tap_customerio.windows import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    import pytest
 
 SINCE = parse("2026-02-01")
 CORE = (
@@ -63,6 +66,15 @@ class Output:
             elif message["type"] == "STATE":
                 output.states.append(message["value"])
         return output
+
+    @property
+    def activated(self) -> set[str]:
+        """Streams of which a target may drop rows."""
+        return {m["stream"] for m in self.messages if m["type"] == "ACTIVATE_VERSION"}
+
+    def rows(self, stream: str) -> list[str]:
+        """The records of a stream in an order that does not depend on the read."""
+        return sorted(map(repr, self.records[stream]))
 
     def ids(self, stream: str) -> list[Any]:
         """Values of the first primary key, in order of arrival."""
@@ -139,6 +151,11 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     output = Output.of(lines)
     output.problem = problem
     return output
+
+
+def logged_errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a test's runs have logged as errors."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def metrics_of(delivery: Mapping[str, Any]) -> dict[str, str]:

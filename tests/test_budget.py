@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 import redis_server
+from clocks import FakeClock
 from harness import config_for, run_tap
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -43,20 +44,9 @@ KEY = "secret-canary-key"
 Make = "Callable[[], Budget]"
 
 
-class Watch:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        """What it shows."""
-        return self.now
-
-
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    watch = Watch()
+def watch(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    watch = FakeClock()
     monkeypatch.setattr(budget, "time", watch)
     return watch
 
@@ -105,7 +95,9 @@ class Senders:
 
     interval, count, slack = 1 / 9.7, 10, 0.005
 
-    def __init__(self, budget: Budget, watch: Watch, late: Iterator[float], *, busy: bool) -> None:
+    def __init__(
+        self, budget: Budget, watch: FakeClock, late: Iterator[float], *, busy: bool
+    ) -> None:
         """`busy` threads are also late between their turn and the socket."""
         self.budget, self.watch, self.late, self.busy = budget, watch, late, busy
         self.left: list[float] = []
@@ -154,7 +146,7 @@ def test_no_second_has_an_eleventh_request_whoever_is_late(
     *, delays: list[float], busy: bool, processes: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        watch = Watch()
+        watch = FakeClock()
         patch.setattr(budget, "time", watch)
         senders = Senders(Budget(), watch, iter(delays), busy=busy)
         left = senders.run(processes, 240)
@@ -266,7 +258,7 @@ def test_threads_and_processes_share_one_pace(make: Callable[[], Budget]) -> Non
 
 
 def test_a_machine_that_was_started_again_does_not_wait_for_the_old_clock(
-    tmp_path: Path, watch: Watch
+    tmp_path: Path, watch: FakeClock
 ) -> None:
     FileBudget(tmp_path / "name").slot(0.1, 10)
     watch.now = 3.0

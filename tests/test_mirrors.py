@@ -31,11 +31,6 @@ COUNTED = {"customers", "objects", "segment_memberships"}
 """Those whose rows another part of the API counts."""
 
 
-def activated(output: Output) -> set[str]:
-    """Streams of which a target may drop rows."""
-    return {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
-
-
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
     """A sandbox that nothing changes in."""
@@ -56,7 +51,7 @@ def state(box: Sandbox) -> dict[str, Any]:
 
 
 def test_complete_reads_activate_every_mirror(box: Sandbox, state: dict[str, Any]) -> None:
-    assert activated(_sync(box, state)) == set(MIRRORS)
+    assert _sync(box, state).activated == set(MIRRORS)
 
 
 def _with_an_end(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
@@ -115,7 +110,7 @@ def test_nothing_less_than_a_complete_read_activates_any_mirror(
 ) -> None:
     output = read(box, copy.deepcopy(state), tmp_path)
     assert {m["stream"] for m in output.messages if m["type"] == "SCHEMA"} == set(MIRRORS)
-    assert not activated(output)
+    assert not output.activated
 
 
 FILTERED = {"customers", "customer_relationships", "esp_suppressions", "subscription_preferences"}
@@ -129,10 +124,10 @@ def test_a_changed_filter_activates_only_at_the_next_sync(
         "esp_suppression_domains": ["mail.example.org"],
     }
     output = _sync(box, state, **settings)
-    assert activated(output) == set(MIRRORS) - FILTERED
+    assert output.activated == set(MIRRORS) - FILTERED
     again = _sync(box, output.states[-1], **settings)
-    assert activated(again) == set(MIRRORS)
-    assert activated(_sync(box, again.states[-1])) == set(MIRRORS) - FILTERED
+    assert again.activated == set(MIRRORS)
+    assert _sync(box, again.states[-1]).activated == set(MIRRORS) - FILTERED
 
 
 def test_a_stop_activates_no_mirror(
@@ -153,7 +148,7 @@ def test_a_stop_activates_no_mirror(
 
         output = _run(taps[-1], stopped)
         assert "SCHEMA" in output.types, name
-        assert not activated(output), name
+        assert not output.activated, name
 
 
 def test_less_than_half_is_believed_once_something_confirms_it(
@@ -164,14 +159,14 @@ def test_less_than_half_is_believed_once_something_confirms_it(
     for facts in state["bookmarks"].values():
         facts["rows"] = 3 * facts["rows"] + 1
     output = _sync(box, state)
-    assert activated(output) == COUNTED
+    assert output.activated == COUNTED
     assert "'opt_outs': two reads found" in caplog.text
     for name in MIRRORS:
         assert len(output.records[name]) == 2 * len(once.records[name]), name
         if name not in COUNTED:
             assert output.states[-1]["bookmarks"][name]["rows"] > len(once.records[name])
     again = _sync(box, output.states[-1])
-    assert activated(again) == set(MIRRORS)
+    assert again.activated == set(MIRRORS)
     assert {name: len(rows) for name, rows in again.records.items()} == {
         name: len(rows) for name, rows in once.records.items()
     }
@@ -183,9 +178,9 @@ def test_an_empty_list_proves_nothing_until_it_is_empty_again(
     box = make_sandbox(workspace=small())
     box.shift(Shift("/v1/optouts", "optouts", {0: range(1000)}))
     first = run_tap(config_for(box), streams=["opt_outs"])
-    assert not activated(first)
+    assert not first.activated
     second = run_tap(config_for(box), streams=["opt_outs"], state=first.states[-1])
-    assert activated(second) == {"opt_outs"}
+    assert second.activated == {"opt_outs"}
     asked = box.requests_by_path()["/v1/optouts"]
     assert asked == 2
 
@@ -201,8 +196,8 @@ def test_a_search_that_finds_nobody_drops_nobody(
     body = {"identifiers": people, "ids": people, "next": ""}
     box.fail(status=200, times=times, body=body, path="/v1/customers")
     second = run_tap(config, streams=["customers"], state=first.states[-1])
-    assert activated(first) == {"customers"}
-    assert not activated(second)
+    assert first.activated == {"customers"}
+    assert not second.activated
     assert len(second.records["customers"]) == (
         len(first.records["customers"]) if times == 1 else 0
     )
@@ -218,7 +213,7 @@ def test_what_the_workspace_counts_outweighs_searches_that_keep_finding_nobody(
     box.fail(status=200, times=99, body=body, path="/v1/customers")
     for _ in range(3):
         output = run_tap(config, streams=["customers"], state=output.states[-1])
-        assert not activated(output)
+        assert not output.activated
         warnings = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
         [told] = [line for line in warnings if "'customers'" in line]
         assert "another part of the API counts" in told
@@ -235,8 +230,8 @@ def test_segments_that_are_not_listed_do_not_take_their_members_along(
     second = run_tap(
         config_for(box, **ALWAYS), streams=["segment_memberships"], state=first.states[-1]
     )
-    assert not activated(second)
+    assert not second.activated
     third = run_tap(
         config_for(box, **ALWAYS), streams=["segment_memberships"], state=second.states[-1]
     )
-    assert activated(third) == {"segment_memberships"}
+    assert third.activated == {"segment_memberships"}

@@ -8,6 +8,7 @@ from itertools import cycle, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from clocks import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.sandbox.server.middleware import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 SECOND = 1.025
 """What any ten requests of 10 a second take at least, when they leave."""
@@ -23,39 +24,22 @@ SECOND = 1.025
 delays = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.1), st.floats(0, 3)), max_size=60)
 
 
-class Watch:
-    """A clock that a test sets, and by which threads wake up late."""
-
-    def __init__(self) -> None:
-        self.now = 1024.0
-        self.late: Iterator[float] = cycle([0.0])
-
-    def monotonic(self) -> float:
-        """What it shows."""
-        return self.now
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """In place of a condition's, which a bound method is not told."""
-        self.now += (timeout or 0.0) + next(self.late, 0.0)
-        return True
-
-
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    watch = Watch()
+def watch(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    watch = FakeClock()
     monkeypatch.setattr("tap_customerio.ratelimit.limiter.time", watch)
     monkeypatch.setattr("tap_customerio.ratelimit.budget.time", watch)
     return watch
 
 
 @pytest.fixture
-def asleep(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Watch:
+def asleep(watch: FakeClock, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The same, by which threads also wait."""
     monkeypatch.setattr(threading.Condition, "wait", watch.wait)
     return watch
 
 
-def _send(pace: RateLimiter, watch: Watch, writing: Iterable[float]) -> list[float]:
+def _send(pace: RateLimiter, watch: FakeClock, writing: Iterable[float]) -> list[float]:
     """When requests leave that take so long from their turn to the socket."""
     left = []
     for delay in writing:
@@ -92,7 +76,7 @@ def test_no_second_has_an_eleventh_request_however_late_threads_are(
     wakes: list[float], writes: list[float]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        watch = Watch()
+        watch = FakeClock()
         watch.late = iter(wakes)
         patch.setattr("tap_customerio.ratelimit.limiter.time", watch)
         patch.setattr("tap_customerio.ratelimit.budget.time", watch)
@@ -104,13 +88,13 @@ def test_no_second_has_an_eleventh_request_however_late_threads_are(
     assert left[-1] - left[-51] < 50 / 9.5
 
 
-def test_requests_that_leave_late_do_not_delay_those_after_them(asleep: Watch) -> None:
+def test_requests_that_leave_late_do_not_delay_those_after_them(asleep: FakeClock) -> None:
     asleep.late = cycle([0.0, 0.0, 0.045])
     left = _send(RateLimiter(10), asleep, [0.0] * 400)
     assert 399 / (left[-1] - left[0]) > 9.5
 
 
-def test_waiting_for_others_does_not_bunch_what_comes_after(asleep: Watch) -> None:
+def test_waiting_for_others_does_not_bunch_what_comes_after(asleep: FakeClock) -> None:
     pace = RateLimiter(50)
     pace.wait()
     asleep.now += 0.2
@@ -119,7 +103,7 @@ def test_waiting_for_others_does_not_bunch_what_comes_after(asleep: Watch) -> No
     assert gaps == pytest.approx([1 / pace.rate] * 2)
 
 
-def test_the_pace_is_97_per_cent_of_the_limit(asleep: Watch) -> None:
+def test_the_pace_is_97_per_cent_of_the_limit(asleep: FakeClock) -> None:
     pace = RateLimiter(10)
     pace.wait()
     began = asleep.now
@@ -137,7 +121,7 @@ def test_giving_way_holds_everyone_back() -> None:
     assert time.monotonic() - before >= 0.3
 
 
-def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: Watch) -> None:
+def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: FakeClock) -> None:
     pace = RateLimiter(10)
     full = pace.rate
     for _ in range(5):
@@ -150,7 +134,9 @@ def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: Watch) -> 
     assert pace.rate == pytest.approx(slower * 0.75)
 
 
-def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(watch: Watch) -> None:
+def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(
+    watch: FakeClock,
+) -> None:
     pace = RateLimiter(10)
     full = pace.rate
     for _ in range(3):
@@ -169,7 +155,7 @@ def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(wat
     assert rates[-1] == full
 
 
-def test_it_settles_near_the_half_that_another_client_leaves(asleep: Watch) -> None:
+def test_it_settles_near_the_half_that_another_client_leaves(asleep: FakeClock) -> None:
     pace, limit, theirs = RateLimiter(10), RateLimit(10), asleep.now
     began = asleep.now
     answers: list[tuple[bool, bool]] = []
@@ -189,7 +175,7 @@ def test_it_settles_near_the_half_that_another_client_leaves(asleep: Watch) -> N
     assert sum(ours) > 0.7 * 300 * 5
 
 
-def test_many_waves_never_stop_the_pace_altogether(watch: Watch) -> None:
+def test_many_waves_never_stop_the_pace_altogether(watch: FakeClock) -> None:
     pace = RateLimiter(10)
     for _ in range(100):
         pace.throttle(0)
@@ -198,13 +184,13 @@ def test_many_waves_never_stop_the_pace_altogether(watch: Watch) -> None:
 
 
 def test_an_interpreter_that_is_always_late_gets_its_turn_all_the_same(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
+    watch: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def monotonic(self: Watch) -> float:
+    def monotonic(self: FakeClock) -> float:
         self.now += 1.0
         return self.now
 
-    monkeypatch.setattr(Watch, "monotonic", monotonic)
+    monkeypatch.setattr(FakeClock, "monotonic", monotonic)
     assert watch.monotonic() < watch.monotonic()
     RateLimiter(1000).wait()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from collections import Counter
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+from harness import NOW, SINCE, config_for, logged_errors, new_sandbox, run_tap
 
 from tap_customerio.api import retrying as patience_module
 from tap_customerio.api.client import Client
@@ -48,18 +47,10 @@ def failing(kind: str, path: str, **how: Any) -> Iterator[Sandbox]:
         yield box
 
 
-def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-
-
 def whole(streams: list[str], state: dict[str, Any] | None = None) -> Output:
     """What a run without faults reads."""
     with new_sandbox(workspace=WORKSPACE) as box:
         return run_tap(config_for(box), streams=streams, state=state)
-
-
-def rows(output: Output, stream: str) -> list[str]:
-    return sorted(map(repr, output.records[stream]))
 
 
 def test_an_address_that_always_fails_costs_its_slice_and_the_next_run_reads_it(
@@ -72,18 +63,18 @@ def test_an_address_that_always_fails_costs_its_slice_and_the_next_run_reads_it(
     with failing("server_error", path) as box:
         first = run_tap(config_for(box), streams=streams, fails=True)
     assert first.problem.startswith("Incomplete: journey_metrics could not be read")
-    [told] = errors(caplog)
+    [told] = logged_errors(caplog)
     assert told == (
         "Stream journey_metrics is incomplete: 1 of its requests could not be read: "
         f"GET {path} (status 500). The rest was read; the next run tries again."
     )
     kept = [row for row in calm.records["journey_metrics"] if row["campaign_id"] != dead]
-    assert rows(first, "journey_metrics") == sorted(map(repr, kept))
-    assert rows(first, "messages") == rows(calm, "messages")
+    assert first.rows("journey_metrics") == sorted(map(repr, kept))
+    assert first.rows("messages") == calm.rows("messages")
     assert "replication_key_value" not in first.states[-1]["bookmarks"]["journey_metrics"]
     assert first.bookmark("messages") == rfc3339(NOW)
     second = whole(streams, first.states[-1])
-    assert rows(second, "journey_metrics") == rows(calm, "journey_metrics")
+    assert second.rows("journey_metrics") == calm.rows("journey_metrics")
     assert second.bookmark("journey_metrics") == rfc3339(NOW)
 
 
@@ -108,7 +99,7 @@ def test_children_that_are_refused_are_left_out_and_named_once(
     with failing(kind, "/v1/segments/[2-5]/used_by") as box:
         output = run_tap(config_for(box), streams=["segment_usage", "segments"], fails=True)
         refused = sorted(call.path for call in box.calls if call.status == status)
-    [told] = errors(caplog)
+    [told] = logged_errors(caplog)
     assert told.startswith(
         f"Stream segment_usage is incomplete: {len(refused)} of its requests could not be read: "
         f"GET {refused[0]} (status {status}), "
@@ -130,7 +121,7 @@ def test_a_stream_whose_every_child_is_refused_stops_after_a_handful(
             config_for(box, concurrency=1), streams=["campaign_actions", "snippets"], fails=True
         )
         asked = [call.path for call in box.calls if call.path.endswith("/actions")]
-    [told] = errors(caplog)
+    [told] = logged_errors(caplog)
     assert told.startswith(
         f"Stream campaign_actions failed: app_api_key may not read GET {asked[0]}"
     )
@@ -161,10 +152,10 @@ def test_a_list_that_fails_costs_only_what_follows_from_it(
         output = run_tap(config_for(box), streams=streams, fails=True)
     others = [row for row in calm.records["metrics"] if row["source_type"] != "campaign"]
     assert others
-    assert rows(output, "metrics") == sorted(map(repr, others))
-    assert rows(output, "snippets") == rows(calm, "snippets")
+    assert output.rows("metrics") == sorted(map(repr, others))
+    assert output.rows("snippets") == calm.rows("snippets")
     assert not any(output.records[name] for name in streams[:3])
-    told = sorted(line.partition(":")[0] for line in errors(caplog))
+    told = sorted(line.partition(":")[0] for line in logged_errors(caplog))
     failed = ["campaign_actions", "campaigns", "journey_metrics"]
     assert told == sorted(
         [*(f"Stream {name} failed" for name in failed), "Stream metrics is incomplete"]
@@ -178,14 +169,13 @@ def test_a_people_search_that_fails_half_way_fails_all_who_go_through_it(
     streams = ["customer_relationships", "customers", "snippets", "subscription_preferences"]
     with failing("server_error", "/v1/customers", after=1) as box:
         output = run_tap(config_for(box), streams=streams, fails=True)
-    told = errors(caplog)
+    told = logged_errors(caplog)
     assert len(told) == 3
     assert all("failed: Gave up on POST /v1/customers after" in line for line in told)
     assert len(output.records["customers"]) == len(output.records["subscription_preferences"]) == 20
     assert output.records["snippets"]
     assert not output.states[-1]["bookmarks"].get("customers")
-    activated = {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
-    assert not activated & {*streams} - {"snippets"}
+    assert not output.activated & {*streams} - {"snippets"}
 
 
 def test_the_probe_may_be_the_address_that_fails() -> None:

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+from harness import NOW, SINCE, config_for, logged_errors, new_sandbox, run_tap
 
 from tap_customerio.api import pagination
 from tap_customerio.api.client import Client
@@ -40,10 +40,6 @@ def faulty(*kinds: str, **how: Any) -> Iterator[tuple[Sandbox, Faults]]:
         yield box, faults
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-
-
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
@@ -63,7 +59,7 @@ def test_a_list_that_cannot_be_had_fails_its_stream_alone(
     with faulty(kind, path=f"/v1/{stream}") as (box, faults):
         output = run_tap(config_for(box), streams=["collections", stream, "workspaces"], fails=True)
     assert output.problem.startswith(f"Incomplete: {stream} could not be read")
-    [told] = said(caplog)
+    [told] = logged_errors(caplog)
     assert told.startswith(f"Stream {stream} failed: {sentence}")
     assert faults.injected[kind] == (Client.odd_answers if kind in ODD else 1)
     assert output.records["collections"]

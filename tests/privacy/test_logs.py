@@ -56,3 +56,11 @@ def test_urls_are_logged_without_what_was_searched_for(desk: Desk) -> None:
     screen = desk.ask("access", "--email", desk.known()["email"])
     assert '"GET /v1/customers?*** HTTP' in screen.err
     assert '"GET /v1/esp/search_suppression/*** HTTP' in screen.err
+
+
+@pytest.mark.usefixtures("fast_retries")
+def test_a_fault_is_logged_without_the_address_in_its_path(desk: Desk) -> None:
+    desk.box.fail(status=503, path="/v1/esp/search_suppression/*")
+    screen = desk.ask("access", "--email", desk.known()["email"])
+    assert "GET /v1/esp/search_suppression/***: status 503; trying again" in screen.err
+    assert ADDRESS.findall(screen.err) == []

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 40 * DAY
 WORKSPACE = Workspace(per_day=60)
@@ -25,16 +22,6 @@ MISSING = [
 ]
 
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """An ordinary workspace."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def actions(api: Caller, collection: str, sender: int) -> Rows:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 50 * DAY + 40_000
 HOUR = 3600
@@ -24,16 +21,6 @@ KEPT = list(WORKSPACE.activities(NOW - 30 * DAY, NOW + 1, now=NOW))
 GONE = "dead"
 
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Some forty activities a day."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def read(api: Caller, **query: object) -> Rows:

@@ -7,12 +7,12 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling
+from sandbox.sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 NOW = SINCE + 50 * DAY + 40_000
 CHURN = 0.02
@@ -29,16 +29,6 @@ def changing(**settings: Any) -> Workspace:
 
 
 WORKSPACE = changing()
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """The same ones."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def people(now: float, workspace: Workspace = WORKSPACE) -> dict[str, Row]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 20 * DAY
 WORKSPACE = Workspace(per_day=10)
@@ -23,16 +20,6 @@ DOMAINS = ("mail.example.org", "news.example.org")
 KINDS = ("bounces", "blocks", "spam_reports", "invalid_emails")
 
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Some 2,000 people."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def preferences(api: Caller, **query: object) -> Any:

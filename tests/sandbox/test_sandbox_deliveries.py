@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sandbox_caller import DAY, SINCE
+from sandbox.sandbox_caller import DAY, SINCE
 
 from tap_customerio.sandbox import Workspace
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from sandbox_caller import DAY, EVERYONE, SINCE, calling
+from sandbox.sandbox_caller import DAY, EVERYONE, SINCE, calling
 
 from tap_customerio.sandbox import Clock, Faults, Sandbox, Workspace
 

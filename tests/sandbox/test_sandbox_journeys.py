@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sandbox_caller import DAY
+from sandbox.sandbox_caller import DAY
 
 from tap_customerio.sandbox.world.journeys import FAILURES, JOURNEYS
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 20 * DAY
 WORKSPACE = Workspace(per_day=10)
@@ -29,16 +26,6 @@ EMPTY_ANSWERS = {
     "subscription_topics": ("/v1/subscription_topics", {"topics": []}),
     "subscription_channels": ("/v1/subscription_channels", {"channels": []}),
 }
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """An ordinary workspace."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def ids(rows: list[dict[str, Any]]) -> list[int]:

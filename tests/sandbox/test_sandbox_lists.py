@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sandbox_caller import DAY, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 220 * DAY + 43_210
 SIX_MONTHS = 183 * DAY
 MESSAGES = "/v1/messages"
 WORKSPACE = Workspace(per_day=20, people=50)
 NEWEST_FIRST = list(WORKSPACE.deliveries(SINCE, NOW + 1, now=NOW))[::-1]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """A small workspace that is older than six months."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def within(start: int, end: int) -> list[dict[str, Any]]:

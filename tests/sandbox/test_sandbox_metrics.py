@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sandbox_caller import DAY, SINCE, Caller, calling
-from sandbox_counting import Rows, bucket, counted, edge
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling
+from sandbox.sandbox_counting import Rows, bucket, counted, edge
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 320 * DAY + 50_000  # both changes of daylight saving are over
 WORKSPACE = Workspace(per_day=16, people=100, campaigns=4)
@@ -31,16 +28,6 @@ KEYS = {
     "broadcast": "broadcast_id",
     "transactional": "transactional_message_id",
 }
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Buckets as the calendar cuts them."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def quirky(behaviours: Behaviours, **query: object) -> Any:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 20 * DAY
 WORKSPACE = Workspace(per_day=10)
 ALL = {kind: WORKSPACE.objects(kind) for kind in ("1", "2", "3")}
 SEARCH = "/v1/objects"
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Two types with sixty objects each."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def condition(field: str, kind: str = "1", **value: object) -> dict[str, Any]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling
-from sandbox_counting import Rows, bucket, counted, edge
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling
+from sandbox.sandbox_counting import Rows, bucket, counted, edge
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 70 * DAY + 50_000
 WORKSPACE = Workspace(per_day=80, people=300, campaigns=4)
@@ -40,16 +37,6 @@ MISSING = [
     "newsletters/2910/contents/1/metrics/links",
     "transactional/99/metrics/links",
 ]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Ten weeks of a small workspace."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def total(body: dict[str, Any]) -> Counter[str]:

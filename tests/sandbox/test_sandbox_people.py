@@ -8,12 +8,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, EVERYONE, SINCE, Caller, token
 
-from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.sandbox import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 NOW = SINCE + 40 * DAY
 SEARCH = "/v1/customers"
@@ -22,16 +22,6 @@ WORKSPACE = Workspace(per_day=10)
 ALL = list(WORKSPACE.everyone(NOW))
 
 Profile = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Some 2,000 people."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def attribute(field: str, value: object = None) -> dict[str, Any]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 200 * DAY
 WORKSPACE = Workspace(per_day=40, people=60)
@@ -20,16 +17,6 @@ PERSON: dict[str, Any] = next(
 )
 NAMES = PERSON["identifiers"]
 ESP = "/v1/esp/search_suppression"
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Some 70 people, who got several deliveries a week."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def test_people_are_looked_up_by_address(api: Caller) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling
+from sandbox.sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 

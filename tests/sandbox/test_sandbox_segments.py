@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling, token
+from sandbox.sandbox_caller import DAY, EVERYONE, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 20 * DAY
 WORKSPACE = Workspace(per_day=10)
 SEGMENTS = {row["id"]: row for row in WORKSPACE.segments(NOW)}
 EMPTY = {"segment_id": 9, "identifiers": None, "ids": None, "next": ""}
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """Some 2,000 people."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def path(segment: int, what: str = "membership") -> str:

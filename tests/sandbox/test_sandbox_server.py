@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from sandbox_caller import DAY, SINCE, Caller, calling
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sandbox_caller import DAY, SINCE, Caller, calling
+from sandbox.sandbox_caller import DAY, SINCE, Caller, calling
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = SINCE + 20 * DAY
 WORKSPACE = Workspace(per_day=10)
@@ -27,16 +24,6 @@ DESIGNS = [path for path in LISTS if "design" in path]
 FOLDERS = {row["name"]: row["id"] for row in WORKSPACE.files("design_studio_folders")}
 
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Caller]:
-    """An ordinary workspace."""
-    with (
-        Sandbox(WORKSPACE, clock=Clock(NOW), requests_per_second=None) as sandbox,
-        calling(sandbox) as caller,
-    ):
-        yield caller
 
 
 def rows_of(path: str) -> Rows:

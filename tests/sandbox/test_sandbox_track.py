@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from sandbox_caller import DAY, SINCE, calling
+from sandbox.sandbox_caller import DAY, SINCE, calling
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 

@@ -178,10 +178,6 @@ def incremental(streams: Iterable[str]) -> dict[str, Any]:
     return catalog
 
 
-def activated(output: Output) -> set[str]:
-    return {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
-
-
 def sent(output: Output) -> dict[str, list[Any]]:
     return {name: sorted(map(int, map(str, output.ids(name)))) for name in STAMPED}
 
@@ -191,7 +187,7 @@ def test_a_full_sync_sends_every_row_and_then_activates(box: Sandbox) -> None:
     sync(lists, target)
     again = sync(lists, target)
     assert sent(again) == {name: [1, 2, 3, 4, 5, 6] for name in STAMPED}
-    assert activated(again) == STAMPED.keys()
+    assert again.activated == STAMPED.keys()
 
 
 def test_an_incremental_sync_sends_what_changed_and_drops_nothing(box: Sandbox) -> None:
@@ -202,7 +198,7 @@ def test_an_incremental_sync_sends_what_changed_and_drops_nothing(box: Sandbox) 
     lists.gone.add(4)
     second = sync(lists, target, catalog=incremental(STAMPED))
     assert sent(second) == {name: [1, 2] for name in STAMPED}, "the newest comes again"
-    assert not activated(second)
+    assert not second.activated
     for stream in STAMPED:
         stale = {key: text for key, text in target.table(stream).items() if text == "first"}
         assert {key[0] for key in stale} == {"1", "3", "4", "5", "6"}
@@ -239,7 +235,7 @@ def test_children_are_filtered_by_their_own_stamps(box: Sandbox) -> None:
 def test_a_table_without_a_stamp_is_a_mirror_whatever_is_chosen(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), catalog=incremental(["opt_outs"]))
     assert output.records["opt_outs"]
-    assert activated(output) == {"opt_outs"}
+    assert output.activated == {"opt_outs"}
 
 
 @pytest.mark.parametrize("stream", STAMPED)

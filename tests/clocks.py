@@ -1,0 +1,26 @@
+"""A clock for tests in place of `time`."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class FakeClock:
+    """A clock that a test sets, and by which threads wake up late."""
+
+    def __init__(self) -> None:
+        self.now = 1024.0
+        self.late: Iterator[float] = cycle([0.0])
+
+    def monotonic(self) -> float:
+        """What it shows."""
+        return self.now
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """In place of a condition's, which a bound method is not told."""
+        self.now += (timeout or 0.0) + next(self.late, 0.0)
+        return True

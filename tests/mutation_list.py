@@ -1,0 +1,388 @@
+"""The mutations of `mutations.py`: important lines, broken, and the fast tests that must notice."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PACKAGE = "tap_customerio"
+
+
+class Mutation(NamedTuple):
+    """One line of the package, as it is and as a mistake would have it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    """Files or ids of tests, of which one at least must fail."""
+
+    def apply(self, source: str) -> str:
+        """The source with the mistake in it.
+
+        Raises:
+            ValueError: When the line does not stand there exactly once.
+        """
+        if (count := source.count(self.old)) != 1:
+            raise ValueError(f"{self.file} has {count} times, not once: {self.old!r}")
+        return source.replace(self.old, self.new)
+
+
+def _of(file: str, *mutations: tuple[str, ...]) -> list[Mutation]:
+    """Mutations of one file, each as name, old, new and tests."""
+    return [
+        Mutation(name, file, old, new, tuple(f"tests/{test}" for test in tests))
+        for name, old, new, *tests in mutations
+    ]
+
+
+_ENGINE = _of(
+    "sync/engine.py",
+    (
+        "what a split leaves comes last",
+        "lane.parts.insert(place + number, ",
+        "lane.parts.append(",
+        "test_engine.py::test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finished",
+    ),
+    (
+        "the buffer has no bound",
+        "full = (lane.held if current else others) >= self._room",
+        "full = False",
+        "test_engine.py::test_no_more_is_read_ahead_than_the_buffer_holds",
+    ),
+    (
+        "a slice fails in silence",
+        "if part.error is not None:",
+        "if part.error is not None and part.pages:",
+        "test_engine.py::test_a_failing_slice_fails_in_its_turn",
+    ),
+)
+
+_WINDOWS = _of(
+    "windows.py",
+    (
+        "windows are wider than the API takes",
+        "widest = 180 * DAY",
+        "widest = 190 * DAY",
+        "test_windows.py::test_windows_grow_to_180_days_and_no_further",
+    ),
+    (
+        "windows leave a second between them",
+        "            start = window.end\n",
+        "            start = window.end + 1\n",
+        "test_windows.py::test_windows_partition_the_range_whatever_has_been_learnt",
+    ),
+    (
+        "weeks begin on Monday",
+        "day.isoweekday() % 7",
+        "day.weekday()",
+        "test_windows.py::test_buckets_begin_with_the_local_day",
+    ),
+    (
+        "shares of a backfill overlap",
+        "for place in (number - 1, number))",
+        "for place in (max(0, number - 2), number))",
+        "test_windows.py::test_shares_are_consecutive_and_about_equal_however_many",
+    ),
+) + _of(
+    "streams/messages.py",
+    (
+        "a window's last second is read twice",
+        '"end_ts": window.end - 1,',
+        '"end_ts": window.end,',
+        "streams/test_messages.py::test_equal_seconds_on_the_edges_of_windows_are_read_once",
+    ),
+    (
+        "deliveries are read from start_date every time",
+        "self._read = max(first, self.bookmark(self.last) or BEGINNING)",
+        "self._read = first",
+        "streams/test_messages.py::test_a_second_run_reads_only_what_is_new",
+    ),
+)
+
+_BOOKMARKS = _of(
+    "streams/base.py",
+    (
+        "a bookmark goes back",
+        "if current is None or moment > current:",
+        "if moment:",
+        "test_bookmarks.py::test_an_earlier_end_never_moves_the_bookmark_of_a_list_back",
+    ),
+    (
+        "a bookmark passes the present",
+        "moment = min(moment, self.client.present)",
+        "moment = int(moment)",
+        "faults/test_values.py::test_times_that_lie_in_the_future_move_no_bookmark_there",
+    ),
+    (
+        "a bookmark passes a failed slice",
+        "if part.whole and self.outcome.is_complete:",
+        "if part.whole:",
+        "faults/test_lasting.py::test_what_fails_half_way_keeps_the_state_of_the_windows_that_are_finished",
+    ),
+) + _of(
+    "streams/series.py",
+    (
+        "metrics are read without their look-back",
+        "bookmark - self.settings.metrics_lookback_days * DAY",
+        "bookmark",
+        "streams/test_look_back.py",
+    ),
+)
+
+_ACTIVATION = (
+    _of(
+        "streams/base.py",
+        (
+            "streams that are no mirrors are activated",
+            "            self.is_mirror\n            and self.replication_method",
+            "            self.replication_method",
+            "test_activation.py::test_keys_that_the_catalogue_lacks_come_from_the_stream",
+        ),
+        (
+            "a parent deleted half-way fails the stream",
+            "if not self.skip_missing_parents:",
+            "if gone:",
+            (
+                "test_not_found.py::test_what_was_deleted_since_it_was_listed_is_left_out"
+                "[campaign_actions-/v1/campaigns-campaigns]"
+            ),
+        ),
+    )
+    + _of(
+        "streams/proof.py",
+        (
+            "a 404 counts as a deletion",
+            "if exists(piece)]",
+            "if not piece]",
+            "test_not_found.py::test_404s_of_what_still_exists_fail_the_stream",
+        ),
+        (
+            "few rows raise no suspicion",
+            "return 2 * self.rows < known",
+            "return 2 * self.rows < 0",
+            "test_mirrors.py::test_less_than_half_is_believed_once_something_confirms_it",
+        ),
+        (
+            "a read with doubts is activated",
+            "        if stream.outcome.proves_absence:\n            return True",
+            "        if stream.outcome.is_complete:\n            return True",
+            "test_mirrors.py::test_nothing_less_than_a_complete_read_activates_any_mirror[_with_an_end]",
+        ),
+    )
+    + _of(
+        "api/steady.py",
+        (
+            "rows that move down raise no doubt",
+            "            if place.repeats(before):\n                moved()",
+            "            place.repeats(before)",
+            (
+                "test_movement.py::test_a_row_that_moves_to_pages_already_read_is_not_taken_for_gone"
+                "[assets /v1/assets]"
+            ),
+        ),
+    )
+)
+
+_RETRY = (
+    _of(
+        "api/transport.py",
+        (
+            "a 429 is not tried again",
+            "_PASSING = {408, 425, 429}",
+            "_PASSING = {408, 425}",
+            "test_client.py::test_passing_faults_are_tried_again",
+        ),
+        (
+            "Retry-After is ignored",
+            "            return max(0.0, float(value))",
+            "            return max(0.0, 0 * float(value))",
+            "test_client.py::test_retry_after_is_honoured_in_both_forms",
+        ),
+        (
+            "the key follows a redirect",
+            "allow_redirects=False",
+            "allow_redirects=True",
+            "faults/test_lasting.py::test_the_key_does_not_follow_a_redirect",
+        ),
+        (
+            "a log shows the query of a request",
+            '_QUERY.sub("?***", record.getMessage())',
+            "record.getMessage()",
+            "privacy/test_logs.py::test_urls_are_logged_without_what_was_searched_for",
+        ),
+        (
+            "a log shows the address in a path",
+            "{_ADDRESS.sub('***', self.path)}",
+            "{self.path}",
+            "privacy/test_logs.py::test_a_fault_is_logged_without_the_address_in_its_path",
+        ),
+    )
+    + _of(
+        "api/client.py",
+        (
+            "a page token that comes twice is followed",
+            "if not seen.isdisjoint(fresh):",
+            "if not seen:",
+            "test_client.py::test_a_token_that_comes_twice_is_a_problem_and_never_a_loop",
+        ),
+    )
+    + _of(
+        "api/retrying.py",
+        (
+            "a throttled request is given up",
+            "if fault.throttled:",
+            "if fault.throttled and fault.absent:",
+            (
+                "faults/test_addresses.py"
+                "::test_a_request_that_is_throttled_is_waited_for_however_many_others_are_answered"
+            ),
+        ),
+    )
+)
+
+_LIMITER = _of(
+    "ratelimit/limiter.py",
+    (
+        "the limiter uses the whole limit",
+        "share = 0.97",
+        "share = 1.0",
+        "test_pace.py::test_the_pace_is_97_per_cent_of_the_limit",
+    ),
+    (
+        "the limiter never recovers",
+        "self.fall * regained**3",
+        "self.fall * min(0, regained**3)",
+        "test_pace.py::test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on",
+    ),
+    (
+        "a late request does not count from when it left",
+        "if left > turn.due + self._slack:",
+        "if left < turn.due:",
+        "test_pace.py::test_no_second_has_an_eleventh_request_however_late_threads_are",
+    ),
+) + _of(
+    "ratelimit/budget.py",
+    (
+        "each 429 of a wave slows down",
+        "self.seen > self.resume and self.seen - self.slowed > BURST_WINDOW",
+        "self.seen > self.slowed",
+        "test_pace.py::test_a_wave_of_429s_slows_down_once_and_the_next_one_again",
+    ),
+)
+
+_PRIVACY = _of(
+    "streams/pii.py",
+    (
+        "personal fields are shown",
+        "    if is_personal(field):\n        return MASK\n",
+        "",
+        "test_personal.py::test_values_are_masked_by_place_and_addresses_anywhere",
+    ),
+) + _of(
+    "privacy/erase.py",
+    (
+        "erased people are not looked for",
+        "        if profiles(self._client, [person.cio_id]):\n            return\n",
+        "",
+        "privacy/test_erase.py::test_it_looks_until_they_are_gone",
+        "privacy/test_erase.py::test_what_is_not_seen_to_be_gone_is_not_called_erased",
+    ),
+    (
+        "erasure is proven with keys of another workspace",
+        "elif not self._account.is_proven:",
+        "elif not person:",
+        "privacy/test_erase.py::test_keys_of_another_workspace_erase_nobody",
+    ),
+    (
+        "people made again pass for erased",
+        "if found - case.shared(person):",
+        "if not person:",
+        "privacy/test_erase.py::test_people_made_anew_by_a_late_event_are_told",
+    ),
+    (
+        "an identifier of somebody else is blocked",
+        "self._client, kind, value, must_state=False\n            ):  #",
+        "self._client, kind, kind, must_state=False\n            ):  #",
+        "privacy/test_erase.py::test_an_address_that_somebody_else_has_is_not_blocked",
+    ),
+)
+
+_RESCANS = _of(
+    "streams/rescans.py",
+    (
+        "changes since an age are not news",
+        "changed >= created + _seconds(passed) - MARGIN",
+        "changed >= created + _seconds(passed)",
+        "test_rescans.py::test_only_what_changed_since_the_age_before_is_news",
+    ),
+    (
+        "a killed rescan passes what it has not read",
+        "age: max(cursor, min(end, self._due[age])) if age in self._due else cursor",
+        "age: max(cursor, self._due[age]) if age in self._due else cursor",
+        "test_rescans.py::test_a_sync_that_is_killed_leaves_no_gap",
+    ),
+) + _of(
+    "streams/refresh.py",
+    (
+        "a partial read counts as a full one",
+        "        if self.is_partial:\n            return\n",
+        "",
+        "test_refresh.py::test_what_vanished_leaves_within_refresh_hours",
+    ),
+    (
+        "a full read is never due",
+        ">= every - every / _EARLY",
+        ">= 2 * every",
+        "test_refresh.py::test_everything_is_read_when_it_is_time_or_settings_want_it",
+    ),
+    (
+        "rows of a partial read get a version of their own",
+        "return self._full_at if self.is_partial else self._stream.client.present",
+        "return self._stream.client.present",
+        "test_refresh.py::test_in_between_rows_carry_the_version_of_the_last_full_read",
+    ),
+)
+
+_BACKFILL = _of(
+    "backfill/job.py",
+    (
+        "every share reads what has no range",
+        "else self.number == 1)",
+        "else self.number)",
+        "backfill/test_shares.py",
+    ),
+    (
+        "a share goes on from the state of another",
+        "if any(found.get(name) != value",
+        "if any(name == value",
+        "backfill/test_shares.py",
+    ),
+    (
+        "a share does not know its edges",
+        "frozenset(self.range) - frozenset(self.whole)",
+        "frozenset()",
+        "backfill/test_shares.py",
+    ),
+)
+
+_SELECTION = _of(
+    "sync/catalog.py",
+    (
+        "fields that are not selected are read",
+        "if path and not chosen and mask[path[:-2]]",
+        "if path and chosen is None",
+        "test_selection.py",
+    ),
+    (
+        "a replication method in the metadata is ignored",
+        'entry["replication_method"] = method',
+        "pass",
+        "streams/test_lists.py::test_the_way_of_meltano_chooses_too",
+    ),
+)
+
+MUTATIONS = (
+    *(*_ENGINE, *_WINDOWS, *_BOOKMARKS, *_ACTIVATION, *_RETRY, *_LIMITER),
+    *(*_PRIVACY, *_RESCANS, *_BACKFILL, *_SELECTION),
+)

@@ -1,0 +1,24 @@
+"""A caller of the workspace that a module is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sandbox.sandbox_caller import Caller, calling
+
+from tap_customerio.sandbox import Clock, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def api(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """Calls the module's WORKSPACE, whose clock stands still at the module's NOW."""
+    workspace, clock = request.module.WORKSPACE, Clock(request.module.NOW)
+    with (
+        Sandbox(workspace, clock=clock, requests_per_second=None) as sandbox,
+        calling(sandbox) as caller,
+    ):
+        yield caller
