@@ -112,14 +112,18 @@ def main() -> None:
     parser.add_argument("--api-url", help="Base address of a real account's App API.")
     arguments = parser.parse_args()
     CASSETTES.mkdir(exist_ok=True)
-    with _account(arguments.api_url) as account:
-        for stream in sorted(kind.name for kind in all_streams()):
+    record(sorted(kind.name for kind in all_streams()), arguments.api_url)
+
+
+def record(streams: list[str], api_url: str | None) -> None:
+    """Record some streams again, and the records they give."""
+    with _account(api_url) as account:
+        for stream in streams:
             path = CASSETTES / f"{stream}.yaml"
             path.unlink(missing_ok=True)
             with recorder("once").use_cassette(str(path)):
                 run_tap({**account, **STABLE, **RANGE}, streams=[stream])
-            output = replay(stream)
-            lines = [json.dumps(record, ensure_ascii=False) for record in output]
+            lines = [json.dumps(row, ensure_ascii=False) for row in replay(stream)]
             path.with_suffix(".jsonl").write_text("\n".join(lines) + "\n")
 
 

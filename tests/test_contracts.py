@@ -24,6 +24,7 @@ import yaml
 from harness import run_tap
 
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.lists import ListStream
 from tap_customerio.streams.reader import Reader
 from tap_customerio.streams.schema import json_type
 from tap_customerio.sync.outcome import ReadOutcome
@@ -151,13 +152,11 @@ CONTRACTS: dict[str, Contract] = {
         rare=frozenset({"other_metrics"}),
         elsewhere={"metrics": "Flattening loses members that the schema does not name."},
     ),
-    "campaigns": Contract(("Campaign",), _lists("campaigns", "/v1/campaigns")),
     "campaign_actions": Contract(
         ("CampaignAction",),
         _lists("actions", "/v1/campaigns/{campaign_id}/actions"),
         keys_too={"campaign_id": _FROM_THE_PATH},
     ),
-    "newsletters": Contract(("Newsletter",), _lists("newsletters", "/v1/newsletters")),
     "newsletter_variants": Contract(
         ("NewsletterContent",),
         _lists("contents", "/v1/newsletters/{newsletter_id}/contents"),
@@ -168,7 +167,6 @@ CONTRACTS: dict[str, Contract] = {
         _lists("test_groups", "/v1/newsletters/{newsletter_id}/test_groups"),
         added=_parent("newsletter_id"),
     ),
-    "broadcasts": Contract(("Broadcast",), _lists("broadcasts", "/v1/broadcasts")),
     "broadcast_actions": Contract(
         ("BroadcastAction",),
         _lists("actions", "/v1/broadcasts/{broadcast_id}/actions"),
@@ -178,9 +176,6 @@ CONTRACTS: dict[str, Contract] = {
         ("BroadcastTrigger",),
         _lists("triggers", "/v1/broadcasts/{broadcast_id}/triggers"),
         keys_too={"broadcast_id": _FROM_THE_PATH},
-    ),
-    "transactional_messages": Contract(
-        ("TransactionalMessage",), _lists("messages", "/v1/transactional")
     ),
     "transactional_variants": Contract(
         ("TransactionalContent",),
@@ -264,7 +259,6 @@ CONTRACTS: dict[str, Contract] = {
         other_value={"cio_id": "Given with the prefix `cio_` here alone."},
         keys_too={"cio_id": "The one identifier that every person has; this is a list of people."},
     ),
-    "segments": Contract(("Segment",), _lists("segments", "/v1/segments")),
     "segment_counts": Contract(
         ("SegmentCount",),
         {"GET /v1/segments/{segment_id}/customer_count": ""},
@@ -281,12 +275,6 @@ CONTRACTS: dict[str, Contract] = {
         ("PersonIdentifiers",),
         _lists("identifiers", "/v1/segments/{segment_id}/membership"),
         added=_parent("segment_id"),
-    ),
-    "subscription_topics": Contract(
-        ("SubscriptionTopic",), _lists("topics", "/v1/subscription_topics")
-    ),
-    "subscription_channels": Contract(
-        ("SubscriptionChannel",), _lists("channels", "/v1/subscription_channels")
     ),
     "subscription_preferences": Contract(
         ("SubscriptionPreferences.customer",),
@@ -338,15 +326,11 @@ CONTRACTS: dict[str, Contract] = {
             ("object_type_id", "cio_object_id"), "All there is to tell one object from another."
         ),
     ),
-    "sender_identities": Contract(
-        ("SenderIdentity",), _lists("sender_identities", "/v1/sender_identities")
-    ),
     "sender_usage": Contract(
         ("SenderUsage",),
         {"GET /v1/sender_identities/{sender_id}/used_by": ""},
         added=_parent("sender_identity_id"),
     ),
-    "collections": Contract(("Collection",), _lists("collections", "/v1/collections")),
     "collection_contents": Contract(
         ("CollectionContent[]",),
         {"GET /v1/collections/{collection_id}/content": "[]"},
@@ -358,20 +342,17 @@ CONTRACTS: dict[str, Contract] = {
         },
         rare=frozenset({"value"}),
     ),
-    "snippets": Contract(("Snippet",), _lists("snippets", "/v1/snippets")),
     "reporting_webhooks": Contract(
         ("ReportingWebhook",),
         _lists("reporting_webhooks", "/v1/reporting_webhooks"),
         other_value={"endpoint": "The rest of the address can hold credentials."},
         keys_too={"id": "Of its fields only this can be an identity, and the example has it."},
     ),
-    "workspaces": Contract(("Workspace",), _lists("workspaces", "/v1/workspaces")),
     "ip_addresses": Contract(
         ("IpAddresses.ip_addresses[]",),
         _lists("ip_addresses", "/v1/info/ip_addresses"),
         whole="ip_address",
     ),
-    "exports": Contract(("Export",), _lists("exports", "/v1/exports")),
     "assets": Contract(("Asset",), _lists("assets", "/v1/assets")),
     "asset_folders": Contract(("AssetFolder",), _lists("folders", "/v1/assets/folders")),
     "design_studio_emails": Contract(
@@ -388,6 +369,26 @@ CONTRACTS: dict[str, Contract] = {
         added={"tag": Field("string", "A live list took it as a filter.")},
     ),
 }
+
+
+def _plain_contracts() -> Iterator[tuple[str, Contract]]:
+    """Contracts of lists whose rows are all that there is at their address."""
+    for stream in all_streams():
+        if stream.name not in CONTRACTS and issubclass(stream, ListStream):
+            for document in DOCUMENTS:
+                if stream.path in document["paths"]:
+                    row = _row_component(document, stream.path, stream.records_key)
+                    yield stream.name, Contract((row,), _lists(stream.records_key, stream.path))
+
+
+def _row_component(document: dict[str, Any], path: str, key: str) -> str:
+    """The component that describes the rows under a key of an answer."""
+    [content] = document["paths"][path]["get"]["responses"]["200"]["content"].values()
+    answer = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    return str(answer["properties"][key]["items"]["$ref"].rpartition("/")[2])
+
+
+CONTRACTS |= dict(_plain_contracts())
 
 UNREAD = {
     r"POST /v1/(customers|objects)": "Ids alone; what is behind them is read by these.",
@@ -788,7 +789,7 @@ def holds(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def test_every_stream_has_its_contract() -> None:
-    assert CONTRACTS.keys() == STREAMS.keys()
+    assert CONTRACTS.keys() == STREAMS.keys(), "its address is not in tests/contracts"
     for name, contract in CONTRACTS.items():
         assert contract.rows, name
         assert bool(contract.answers) != bool(contract.no_answers), name

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stream_table
 import yaml
 from benchmarks import request_counts
-from harness import discovered
 
 from tap_customerio.settings import SETTINGS
 from tap_customerio.streams import all_streams
@@ -20,7 +19,6 @@ from tap_customerio.tap import TapCustomerio
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-STREAMS = (ROOT / "docs" / "streams.md").read_text()
 MELTANO = yaml.safe_load((ROOT / "meltano.yml").read_text())
 [TAP] = MELTANO["plugins"]["extractors"]
 KINDS = {
@@ -33,28 +31,12 @@ KINDS = {
 }
 
 
-def stream_table() -> str:
-    """What stands between the markers; made from the catalogue and the classes' own words."""
-    rows = ["| stream | key | replication | what it holds |", "|---|---|---|---|"]
-    catalog = {entry["tap_stream_id"]: entry for entry in json.loads(discovered())["streams"]}
-    for kind in sorted(all_streams(), key=lambda kind: kind.name):
-        entry = catalog[kind.name]
-        keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
-        words = ["full" if entry["replication_method"] == "FULL_TABLE" else ""]
-        words.append(f"by `{entry['replication_key']}`" if entry.get("replication_key") else "")
-        replication = " or ".join(word for word in words if word)
-        rows.append(f"| `{kind.name}` | {keys} | {replication} | {kind.about()} |")
-    return "\n".join(rows)
-
-
-def test_the_stream_table_is_made_from_the_classes() -> None:
-    shown = re.search(r"<!-- streams: begin -->\n(.*)\n<!-- streams: end -->", STREAMS, re.DOTALL)
-    assert shown is not None
-    assert shown[1] == stream_table(), f"replace the table by:\n{stream_table()}"
-
-
-def test_the_readme_counts_the_streams() -> None:
-    assert f"\n{len(list(all_streams()))} of them, each a table" in README
+def test_the_pages_list_and_count_the_streams() -> None:
+    pages = stream_table.pages()
+    assert stream_table.TABLE.search(pages[stream_table.PAGE])
+    assert stream_table.COUNT.search(pages[stream_table.README])
+    for path, text in pages.items():
+        assert path.read_text() == text, "renew it: python tests/stream_table.py"
 
 
 def test_the_readme_stays_short_and_begins_with_the_two_commands() -> None:

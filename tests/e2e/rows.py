@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tap_customerio.sandbox import Workspace
-from tap_customerio.sandbox.world.workspace_lists import IP_ADDRESSES
+from tap_customerio.sandbox.world.workspace_lists import IP_ADDRESSES, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,11 @@ def _each(
                 yield {**row, parent_key: parent["id"]}
 
     return rows
+
+
+def _plain(name: str) -> Rows:
+    """The rows of a list that is given whole."""
+    return lambda workspace, now: workspace.plain(name, now)
 
 
 def _once(usage: Callable[[Workspace, Any, float], Row]) -> Callable[..., Iterable[Row]]:
@@ -210,6 +215,7 @@ SENDER_STREAMS: dict[str, Rows] = {
     "transactional": Workspace.transactional,
 }
 ROWS: dict[str, Rows] = {
+    **{name: _plain(name) for name in PLAIN},
     "action_metrics": _action_metrics,
     "activities": _activities,
     "asset_folders": _files("asset_folders"),
@@ -224,14 +230,12 @@ ROWS: dict[str, Rows] = {
     ),
     "campaigns": Workspace.campaigns,
     "collection_contents": _each(Workspace.collections, "collection_id", _collection_contents),
-    "collections": Workspace.collections,
     "customer_relationships": _customer_relationships,
     "customers": _customers,
     "design_studio_components": _files("design_studio_components"),
     "design_studio_emails": _files("design_studio_emails"),
     "design_studio_folders": _files("design_studio_folders"),
     "esp_suppressions": _suppressions,
-    "exports": Workspace.exports,
     "ip_addresses": lambda _w, _now: [{"ip_address": address} for address in IP_ADDRESSES],
     "journey_metrics": _journey_metrics,
     "link_metrics": _link_metrics,
@@ -250,7 +254,6 @@ ROWS: dict[str, Rows] = {
     "object_types": lambda w, _now: w.object_types(),
     "objects": _objects,
     "opt_outs": _opt_outs,
-    "reporting_webhooks": lambda w, _now: w.reporting_webhooks(),
     "segment_counts": _segment_counts,
     "segment_memberships": _each(Workspace.segments, "segment_id", Workspace.members),
     "segment_usage": _each(Workspace.segments, "segment_id", _once(Workspace.segment_usage)),
@@ -259,7 +262,6 @@ ROWS: dict[str, Rows] = {
     "sender_usage": _each(
         Workspace.sender_identities, "sender_identity_id", _once(Workspace.sender_usage)
     ),
-    "snippets": Workspace.snippets,
     "subscription_channels": lambda w, _now: w.subscription_channels(),
     "subscription_preferences": _preferences,
     "subscription_topics": lambda w, _now: w.subscription_topics(),

@@ -10,6 +10,7 @@ import pytest
 from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.sandbox.world.workspace_lists import PLAIN
 
 NOW = SINCE + 20 * DAY
 WORKSPACE = Workspace(per_day=10)
@@ -33,12 +34,11 @@ def ids(rows: list[dict[str, Any]]) -> list[int]:
     return [row["id"] for row in rows]
 
 
-@pytest.mark.parametrize("name", ["collections", "exports", "reporting_webhooks", "snippets"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_unpaged_lists_are_one_answer_and_ignore_parameters(api: Caller, name: str) -> None:
     body = api.json(f"/v1/{name}")
     assert body == api.json(f"/v1/{name}", limit=1, start="nonsense", sort="asc")
-    listing = getattr(WORKSPACE, name)
-    assert body == {name: listing() if name == "reporting_webhooks" else listing(NOW)}
+    assert body == {name: WORKSPACE.plain(name, NOW)}
     assert len(body[name]) > 3
 
 

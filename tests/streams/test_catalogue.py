@@ -12,6 +12,7 @@ import pytest
 from harness import NOW, SINCE, Output, config_for, run_tap
 
 from tap_customerio.sandbox import Behaviours, Workspace
+from tap_customerio.sandbox.world.workspace_lists import PLAIN
 from tap_customerio.streams import all_streams
 from tap_customerio.windows import DAY, HOUR, rfc3339
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_customerio.sandbox import Sandbox
+    from tap_customerio.streams.base import CustomerioStream
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +61,13 @@ def _collection_rows(space: Workspace) -> Iterator[tuple[Any, ...]]:
         yield from ((collection["id"], number) for number in range(size))
 
 
+def _plain(stream: type[CustomerioStream]) -> Callable[[Workspace], Any]:
+    [key] = stream.primary_keys
+    return lambda space: _ids(space.plain(stream.name, NOW), key)
+
+
 TRUTH: dict[str, Callable[[Workspace], Any]] = {
+    **{stream.name: _plain(stream) for stream in all_streams() if stream.name in PLAIN},
     "activities": lambda space: _ids(space.activities(NOW - 30 * DAY, NOW + 1, now=NOW)),
     "broadcast_actions": lambda space: _actions(space, "broadcasts"),
     "broadcast_triggers": lambda space: (
@@ -71,12 +79,10 @@ TRUTH: dict[str, Callable[[Workspace], Any]] = {
     "campaign_actions": lambda space: _actions(space, "campaigns"),
     "campaigns": lambda space: _ids(space.campaigns(NOW)),
     "collection_contents": _collection_rows,
-    "collections": lambda space: _ids(space.collections(NOW)),
     "customers": lambda space: ((p["identifiers"]["cio_id"],) for p in space.everyone(NOW)),
     "esp_suppressions": lambda space: (
         (kind, "*", row["email"]) for kind in SUPPRESSIONS for row in space.suppressions(kind, NOW)
     ),
-    "exports": lambda space: _ids(space.exports(NOW)),
     "messages": lambda space: _ids(space.deliveries(SINCE, NOW, now=NOW)),
     "newsletter_test_groups": lambda space: (
         (sender, row["id"])
@@ -95,7 +101,6 @@ TRUTH: dict[str, Callable[[Workspace], Any]] = {
     "opt_outs": lambda space: (
         (row["cio_id"].removeprefix("cio_"),) for row in space.opt_outs(NOW)
     ),
-    "reporting_webhooks": lambda space: _ids(space.reporting_webhooks()),
     "segment_counts": lambda space: ((row["id"], rfc3339(NOW)) for row in space.segments(NOW)),
     "segment_memberships": lambda space: (
         (row["id"], person["cio_id"])
@@ -106,7 +111,6 @@ TRUTH: dict[str, Callable[[Workspace], Any]] = {
     "segments": lambda space: _ids(space.segments(NOW)),
     "sender_identities": lambda space: _ids(space.sender_identities()),
     "sender_usage": lambda space: _ids(space.sender_identities()),
-    "snippets": lambda space: _ids(space.snippets(NOW), "name"),
     "subscription_channels": lambda space: _ids(space.subscription_channels()),
     "subscription_preferences": lambda space: (
         (person["identifiers"]["cio_id"],) for person in space.everyone(NOW)

@@ -12,7 +12,7 @@ from tap_customerio.sandbox.world.journey_counts import Cohorts
 from tap_customerio.sandbox.world.objects import Objects
 from tap_customerio.sandbox.world.rng import DAY
 from tap_customerio.sandbox.world.segments import Segments
-from tap_customerio.sandbox.world.workspace_lists import Library
+from tap_customerio.sandbox.world.workspace_lists import PLAIN, Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 SENDERS = ("campaigns", "newsletters", "broadcasts", "transactional")
 EMPTIABLE = frozenset({
-    "collections", "exports", "object_types", "opt_outs", "reporting_webhooks",
-    "sender_identities", "snippets", "subscription_channels", "subscription_topics",
-    "suppressions", *SIZES,
+    "object_types", "opt_outs", "sender_identities", "subscription_channels",
+    "subscription_topics", "suppressions", *PLAIN, *SIZES,
 })  # fmt: skip
 EVER = float("inf")
 
@@ -198,9 +197,13 @@ class Records:
         chosen = self.consents.preferences(number, now, language)
         return chosen | {"topics": self._unless_empty("subscription_topics", chosen["topics"])}
 
+    def plain(self, name: str, now: float) -> list[Row]:
+        """All rows of a list that is given whole at an address of its own name."""
+        return self._unless_empty(name, self.library.plain(name, now))
+
     def collections(self, now: float) -> list[Row]:
         """All collections, without their rows."""
-        return self._unless_empty("collections", self.library.collections(now))
+        return self.plain("collections", now)
 
     def collection_content(self, collection: int) -> Any:
         """The rows of a collection, or the one object it is."""
@@ -208,19 +211,19 @@ class Records:
 
     def snippets(self, now: float) -> list[Row]:
         """All snippets."""
-        return self._unless_empty("snippets", self.library.snippets(now))
+        return self.plain("snippets", now)
 
     def sender_identities(self, now: float = EVER) -> list[Row]:
         """All senders, hidden ones included."""
         return self._unless_empty("sender_identities", self.library.sender_identities(now))
 
-    def reporting_webhooks(self) -> list[Row]:
+    def reporting_webhooks(self, now: float = EVER) -> list[Row]:
         """All reporting webhooks, with the passwords in their addresses."""
-        return self._unless_empty("reporting_webhooks", self.library.reporting_webhooks())
+        return self.plain("reporting_webhooks", now)
 
     def exports(self, now: float) -> list[Row]:
         """The exports that are still listed, newest first."""
-        return self._unless_empty("exports", self.library.exports(now))
+        return self.plain("exports", now)
 
     def files(self, collection: str, now: float = EVER) -> list[Row]:
         """All of a kind: assets, asset_folders, design_studio_emails, _components or _folders."""

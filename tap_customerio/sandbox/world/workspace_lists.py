@@ -10,6 +10,9 @@ from tap_customerio.sandbox.world.rng import DAY, Rng, Row
 if TYPE_CHECKING:
     from tap_customerio.sandbox.world.change_log import Edits
 
+PLAIN = ("collections", "exports", "reporting_webhooks", "snippets")
+"""Lists given whole at an address of their own name: each is a method of `Library`."""
+
 FIRST_SENDER = 41
 SENDERS = range(FIRST_SENDER, FIRST_SENDER + 24)
 COLLECTIONS = {1: "events", 2: "stores", 3: "currencies", 4: "settings"}
@@ -63,6 +66,11 @@ class Library:
         """All senders, the hidden ones too."""
         return [self._sender(sender, now) for sender in SENDERS]
 
+    def plain(self, name: str, now: float) -> list[Row]:
+        """The rows of a plain list."""
+        rows: list[Row] = getattr(self, name)(now)
+        return rows
+
     def collections(self, now: float) -> list[Row]:
         """What there is to look up, without the rows."""
         return [self._collection(number, now) for number in COLLECTIONS]
@@ -81,7 +89,7 @@ class Library:
         """Pieces of text, known by name."""
         return [self._snippet(place, now) for place in range(SNIPPET_COUNT)]
 
-    def reporting_webhooks(self) -> list[Row]:
+    def reporting_webhooks(self, _now: float) -> list[Row]:
         """Where events are reported to; some addresses hold a password."""
         return [_webhook(place) for place in range(WEBHOOK_COUNT)]
 

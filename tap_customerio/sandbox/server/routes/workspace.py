@@ -14,13 +14,15 @@ from tap_customerio.sandbox.server.routes.request import (
     found,
 )
 from tap_customerio.sandbox.world.buckets import month_start
-from tap_customerio.sandbox.world.workspace_lists import IP_ADDRESSES
+from tap_customerio.sandbox.world.workspace_lists import IP_ADDRESSES, PLAIN
 
 if TYPE_CHECKING:
     from tap_customerio.sandbox.world.rng import Row
 
 WORKSPACE = 1001
 """The id of the workspace."""
+
+NULL_IF_EMPTY = frozenset({"collections", "exports", "reporting_webhooks"})
 
 
 def workspaces(ask: Ask) -> Row:
@@ -47,30 +49,20 @@ def ip_addresses(_ask: Ask) -> Row:
     return {"ip_addresses": list(IP_ADDRESSES)}
 
 
-def collections(ask: Ask) -> Row:
-    """All collections; null if there are none."""
-    return {"collections": ask.workspace.collections(ask.now) or None}
+def plain(name: str) -> Answer:
+    """All rows of a list that takes no parameters; of some lists null if there are none."""
+
+    def answer(ask: Ask) -> Row:
+        rows = ask.workspace.plain(name, ask.now)
+        return {name: (rows or None) if name in NULL_IF_EMPTY else rows}
+
+    return answer
 
 
 def collection_content(ask: Ask) -> Any:
     """The rows of a collection, without an envelope."""
     found(ask.workspace.collections(ask.now), lambda row: row["id"] == ask.path["id"])
     return ask.workspace.collection_content(ask.path["id"])
-
-
-def snippets(ask: Ask) -> Row:
-    """All snippets."""
-    return {"snippets": ask.workspace.snippets(ask.now)}
-
-
-def reporting_webhooks(ask: Ask) -> Row:
-    """All reporting webhooks; null if there are none."""
-    return {"reporting_webhooks": ask.workspace.reporting_webhooks() or None}
-
-
-def exports(ask: Ask) -> Row:
-    """The latest exports; null if there are none."""
-    return {"exports": ask.workspace.exports(ask.now) or None}
 
 
 def data_import(ask: Ask) -> Row:
@@ -103,13 +95,10 @@ def sender_usage(ask: Ask) -> Row:
 
 
 ROUTES: dict[tuple[str, str], Answer] = {
+    **{("GET", f"/v1/{name}"): plain(name) for name in PLAIN},
     ("GET", "/v1/workspaces"): workspaces,
     ("GET", "/v1/info/ip_addresses"): ip_addresses,
-    ("GET", "/v1/collections"): collections,
     ("GET", "/v1/collections/{id:int}/content"): collection_content,
-    ("GET", "/v1/snippets"): snippets,
-    ("GET", "/v1/reporting_webhooks"): reporting_webhooks,
-    ("GET", "/v1/exports"): exports,
     ("GET", "/v1/imports/{id:int}"): data_import,
     ("GET", "/v1/sender_identities"): sender_identities,
     ("GET", "/v1/sender_identities/{id:int}/used_by"): sender_usage,

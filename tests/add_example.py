@@ -1,0 +1,40 @@
+"""Make all that follows from a new list: its recorded example, and every generated page.
+
+    python tests/add_example.py snippets [--api-url https://api.customer.io]
+
+Run it once the stream's class, its address in tests/contracts and its rows in the sandbox are
+there. The example comes from the sandbox or, scrubbed, from a real account, whose key is in
+CUSTOMERIO_APP_API_KEY.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from record_cassettes import record
+
+from tap_customerio.streams import all_streams
+
+TESTS = Path(__file__).parent
+GENERATORS = (
+    *("test_catalog.py", "stream_table.py", "column_reference.py", "model_reference.py"),
+    *("transform/staging.py", "hub_definition.py", "benchmarks/request_counts.py"),
+)
+
+
+def main() -> None:
+    """Record the example of one stream, and renew what is made from the classes of all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("stream", choices=sorted(stream.name for stream in all_streams()))
+    parser.add_argument("--api-url", help="Base address of a real account's App API.")
+    arguments = parser.parse_args()
+    record([arguments.stream], arguments.api_url)
+    for generator in GENERATORS:
+        subprocess.run([sys.executable, str(TESTS / generator)], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The table of streams in docs/streams.md, and how many the README counts.
+
+`python tests/stream_table.py` renews both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from harness import discovered
+
+from tap_customerio.streams import all_streams
+
+ROOT = Path(__file__).parent.parent
+PAGE, README = ROOT / "docs" / "streams.md", ROOT / "README.md"
+TABLE = re.compile(r"(?<=<!-- streams: begin -->\n).*(?=\n<!-- streams: end -->)", re.DOTALL)
+COUNT = re.compile(r"(?<=\n)\d+(?= of them, each a table)")
+
+
+def table() -> str:
+    """What stands between the markers; made from the catalogue and the classes' own words."""
+    rows = ["| stream | key | replication | what it holds |", "|---|---|---|---|"]
+    catalog = {entry["tap_stream_id"]: entry for entry in json.loads(discovered())["streams"]}
+    for kind in sorted(all_streams(), key=lambda kind: kind.name):
+        entry = catalog[kind.name]
+        keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
+        words = ["full" if entry["replication_method"] == "FULL_TABLE" else ""]
+        words.append(f"by `{entry['replication_key']}`" if entry.get("replication_key") else "")
+        replication = " or ".join(word for word in words if word)
+        rows.append(f"| `{kind.name}` | {keys} | {replication} | {kind.about()} |")
+    return "\n".join(rows)
+
+
+def pages() -> dict[Path, str]:
+    """Both pages as they should be."""
+    made = {PAGE: (TABLE, table()), README: (COUNT, str(len(list(all_streams()))))}
+    return {
+        path: place.sub(lambda _, text=text: text, path.read_text())  # type: ignore[misc]
+        for path, (place, text) in made.items()
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)
