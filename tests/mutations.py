@@ -61,7 +61,9 @@ def copy_tree(folder: Path) -> Path:
 
 def run_tests(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
     """The exit code of pytest in a copy, and the end of its output."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "NO_COLOR": "1"}
+    # Plugins take a third of the time to start, and no test here needs one.
+    bare = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_COLOR": "1"}
+    environment = {**os.environ, **bare, "PYTHONPATH": str(tree)}
     try:
         done = subprocess.run(
             [sys.executable, *PYTEST, *tests],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_customerio.streams.rescans import PATIENCE, Rescans
@@ -76,6 +76,7 @@ def test_every_delivery_is_read_at_every_age_and_never_more_often(gaps: list[int
 
 
 @given(gaps, st.integers(0, 3), st.integers(0, 10))
+@example([DAY] * 12, 1, 11)  # between the ranges of two ages
 def test_a_sync_that_is_killed_leaves_no_gap(gaps: list[int], after: int, which: int) -> None:
     reader, present = Reader(), START + 50 * DAY
     reader.sync(present)
