@@ -40,20 +40,20 @@ _ENGINE = _of(
     "sync/engine.py",
     (
         "what a split leaves comes last",
-        "lane.parts.insert(place + number, ",
-        "lane.parts.append(",
+        "queue.jobs.insert(place + number, ",
+        "queue.jobs.append(",
         "test_engine.py::test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finished",
     ),
     (
         "the buffer has no bound",
-        "full = (lane.held if current else others) >= self._room",
+        "full = (queue.buffered_bytes if current else others) >= self._buffer_bytes",
         "full = False",
         "test_engine.py::test_no_more_is_read_ahead_than_the_buffer_holds",
     ),
     (
         "a slice fails in silence",
-        "if part.error is not None:",
-        "if part.error is not None and part.pages:",
+        "if job.error is not None:",
+        "if job.error is not None and job.pages:",
         "test_engine.py::test_a_failing_slice_fails_in_its_turn",
     ),
 )
@@ -62,8 +62,8 @@ _WINDOWS = _of(
     "windows.py",
     (
         "windows are wider than the API takes",
-        "widest = 180 * DAY",
-        "widest = 190 * DAY",
+        "LONGEST_PERIOD = 180 * DAY",
+        "LONGEST_PERIOD = 190 * DAY",
         "test_windows.py::test_windows_grow_to_180_days_and_no_further",
     ),
     (
@@ -116,8 +116,8 @@ _BOOKMARKS = _of(
     ),
     (
         "a bookmark passes a failed slice",
-        "if part.whole and self.outcome.is_complete:",
-        "if part.whole:",
+        "if job.not_split and self.outcome.is_complete:",
+        "if job.not_split:",
         "faults/test_lasting.py::test_what_fails_half_way_keeps_the_state_of_the_windows_that_are_finished",
     ),
 ) + _of(
@@ -153,8 +153,8 @@ _ACTIVATION = (
         "streams/proof.py",
         (
             "a 404 counts as a deletion",
-            "if exists(piece)]",
-            "if not piece]",
+            "if exists(slice_)]",
+            "if not slice_]",
             "test_not_found.py::test_404s_of_what_still_exists_fail_the_stream",
         ),
         (
@@ -245,20 +245,20 @@ _LIMITER = _of(
     "ratelimit/limiter.py",
     (
         "the limiter uses the whole limit",
-        "share = 0.97",
-        "share = 1.0",
+        "headroom = 0.97",
+        "headroom = 1.0",
         "test_pace.py::test_the_pace_is_97_per_cent_of_the_limit",
     ),
     (
         "the limiter never recovers",
-        "self.fall * regained**3",
-        "self.fall * min(0, regained**3)",
+        "self.decrease * regained**3",
+        "self.decrease * min(0, regained**3)",
         "test_pace.py::test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on",
     ),
     (
         "a late request does not count from when it left",
-        "if left > turn.due + self._slack:",
-        "if left < turn.due:",
+        "if left > slot.due + self._slack:",
+        "if left < slot.due:",
         "test_pace.py::test_no_second_has_an_eleventh_request_however_late_threads_are",
     ),
 ) + _of(
