@@ -47,7 +47,7 @@ class Desk:
         self.clock = Clock(NOW)
         self.box = Sandbox(space, clock=self.clock, requests_per_second=None, **options)
         self.folder = folder
-        self.register = space.register
+        self.people_admin = space.people_admin
 
     def config(self, **settings: Any) -> str:
         """A file of settings with both APIs."""
@@ -68,7 +68,7 @@ class Desk:
 
     def add(self, **named: str) -> str:
         """A person of one's own."""
-        cio_id = self.register.identify(named, at=NOW)
+        cio_id = self.people_admin.identify(named, at=NOW)
         assert cio_id
         return cio_id
 

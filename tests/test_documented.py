@@ -128,7 +128,7 @@ def folder(
     config = config_for(box, track_api_url=box.track_url, **keys)
     (tmp_path / "config.json").write_text(json.dumps(config))
     monkeypatch.chdir(tmp_path)
-    assert box.workspace.register.identify({"id": "ada", "email": "ada@example.com"}, at=NOW)
+    assert box.workspace.people_admin.identify({"id": "ada", "email": "ada@example.com"}, at=NOW)
     return tmp_path
 
 

@@ -111,7 +111,7 @@ def test_who_unsubscribed_is_read(kind: str) -> None:
     with SyncScenario(streams=["customers"], people=60) as story:
         story.sync()
         who = next(key for key, row in story.rows("customers").items() if not row["unsubscribed"])
-        story.workspace.register.unsubscribe(*who, at=story.now + 60, kind=kind)
+        story.workspace.people_admin.unsubscribe(*who, at=story.now + 60, kind=kind)
         story.sync(HOUR)
         assert story.rows("customers")[who]["unsubscribed"] is True
 

@@ -79,9 +79,9 @@ def test_an_hourly_sync_asks_for_two_more_pages_at_most() -> None:
 def test_deliveries_of_merged_people_change_hands() -> None:
     with story_of() as story:
         story.sync()
-        register, merged = story.workspace.register, story.now + HOUR
+        people_admin, merged = story.workspace.people_admin, story.now + HOUR
         winner, loser = _two_people(story)
-        register.merge(winner, loser, at=merged)
+        people_admin.merge(winner, loser, at=merged)
         for _ in range(9):
             story.sync(DAY)
         # Older ones had come to their last age before the merge.
@@ -104,7 +104,7 @@ def test_deliveries_of_erased_people_lose_their_names() -> None:
         story.sync()
         erased = story.now + HOUR
         cio_id = _two_people(story)[0]
-        story.workspace.register.suppress("cio_id", cio_id, at=erased)
+        story.workspace.people_admin.suppress("cio_id", cio_id, at=erased)
         for _ in range(9):
             story.sync(DAY)
         held = story.rows("messages")

@@ -157,7 +157,7 @@ def test_an_id_that_looks_like_an_address_is_told_apart(desk: Desk) -> None:
 
 def test_merged_people_are_found_as_the_one_they_became(desk: Desk) -> None:
     winner, loser = desk.add(id="winner"), desk.add(id="loser", email="lo@example.com")
-    desk.register.merge(winner, loser, at=NOW)
+    desk.people_admin.merge(winner, loser, at=NOW)
     assert desk.ask("access", "--cio-id", loser, to="out/loser").code == 4
     assert desk.ask("access", "--cio-id", winner, to="out/winner").code == 0
     [held] = desk.read("winner", "report.json")["people"]
@@ -315,7 +315,7 @@ def test_periods_that_the_api_does_not_keep_to_are_told(desk: Desk) -> None:
 
 def test_former_identifiers_are_in_the_report(desk: Desk) -> None:
     person = desk.add(id="old", email="old@example.com")
-    desk.register.change(person, {"id": "new", "email": "new@example.com"}, at=NOW)
+    desk.people_admin.change(person, {"id": "new", "email": "new@example.com"}, at=NOW)
     words = ("--also-email", "older@example.com")
     desk.ask("access", "--cio-id", person, *words)
     report = desk.read("report.json")
@@ -329,7 +329,7 @@ def test_former_identifiers_are_in_the_report(desk: Desk) -> None:
 def test_nobody_is_an_answer_too(desk: Desk) -> None:
     space = desk.box.workspace
     blocked = next(iter(space.suppressions("bounces", NOW)))["email"]
-    desk.register.delete("email", blocked, at=NOW)
+    desk.people_admin.delete("email", blocked, at=NOW)
     screen = desk.ask("access", "--email", blocked)
     assert screen.code == 4
     report = desk.read("report.json")
@@ -363,7 +363,7 @@ def test_the_page_holds_no_json_and_no_unix_seconds(desk: Desk) -> None:
 
 def test_the_page_shows_hostile_text_as_text(desk: Desk) -> None:
     text = "<script>alert(1)</script>\"'&<img src=x>"
-    cio_id = desk.register.identify({"id": "<b>7"}, at=NOW, attributes={text: text})
+    cio_id = desk.people_admin.identify({"id": "<b>7"}, at=NOW, attributes={text: text})
     desk.ask("access", "--cio-id", str(cio_id))
     page = Words((desk.folder / "out" / "report.html").read_text())
     assert not page.tags & {"script", "img", "b", "link", "iframe"}
@@ -477,7 +477,7 @@ def test_own_ids_are_taken_as_they_are(desk: Desk, own: str) -> None:
     exact, other = desk.add(id=own), desk.add(id="42")
     assert desk.erase("--id", own).code == 0
     assert (desk.has(exact), desk.has(other)) == (False, True)
-    assert desk.register.identify({"id": own}, at=NOW) is None
+    assert desk.people_admin.identify({"id": own}, at=NOW) is None
 
 
 def test_hashes_may_have_a_key_of_ones_own(desk: Desk) -> None:

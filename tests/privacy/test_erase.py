@@ -38,7 +38,7 @@ def test_suppressed_people_are_gone_and_stay_away(desk: Desk) -> None:
     assert not desk.has(names["cio_id"])
     assert acts(desk)[0] == ("POST", f"/api/v1/customers/cio_{names['cio_id']}/suppress")
     for kind in ("id", "email"):
-        assert desk.register.identify({kind: names[kind]}, at=NOW) is None
+        assert desk.people_admin.identify({kind: names[kind]}, at=NOW) is None
     evidence = desk.read("evidence.json")
     [person] = evidence["people"]
     assert evidence["outcome"] == person["outcome"] == "erased_verified"
@@ -64,7 +64,7 @@ def test_deleted_people_are_gone_and_may_come_back(desk: Desk) -> None:
     assert desk.erase("--id", names["id"], "--mode", "delete").code == 0
     assert not desk.has(names["cio_id"])
     assert acts(desk) == [("DELETE", f"/api/v1/customers/cio_{names['cio_id']}")]
-    assert desk.register.identify({"id": names["id"]}, at=NOW)
+    assert desk.people_admin.identify({"id": names["id"]}, at=NOW)
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
@@ -98,7 +98,7 @@ def test_an_id_that_looks_like_an_address_does_not_lead_to_another_person(desk: 
     assert f"not included, only similar: cio_id {by_email}" in screen.out
     assert screen.code == 0
     assert (desk.has(by_id), desk.has(by_email)) == (False, True)
-    assert desk.register.identify({"email": "ada@example.com"}, at=NOW) == by_email
+    assert desk.people_admin.identify({"email": "ada@example.com"}, at=NOW) == by_email
     assert len(desk.read("evidence.json")["not_included"]) == 1
 
 
@@ -107,7 +107,7 @@ def test_any_address_can_be_erased(desk: Desk, email: str) -> None:
     cio_id = desk.add(email=email)
     assert desk.erase("--email", email).code == 0
     assert not desk.has(cio_id)
-    assert desk.register.identify({"email": email}, at=NOW) is None
+    assert desk.people_admin.identify({"email": email}, at=NOW) is None
 
 
 def test_nobody_is_no_success(desk: Desk) -> None:
@@ -144,7 +144,7 @@ def test_suppressing_blocks_all_identifiers_even_if_the_api_does_not(
     names = desk.known()
     assert desk.erase("--cio-id", names["cio_id"]).code == 0
     for kind in ("id", "email"):
-        assert desk.register.identify({kind: names[kind]}, at=NOW) is None
+        assert desk.people_admin.identify({kind: names[kind]}, at=NOW) is None
 
 
 def test_an_address_that_somebody_else_has_is_not_blocked(open_desk: Callable[..., Desk]) -> None:
@@ -170,7 +170,7 @@ def test_people_merged_while_somebody_thinks_are_not_taken_for_erased(
     loser, winner = desk.add(id="loser"), desk.add(id="winner")
 
     def confirm(*_: Any, **__: Any) -> None:
-        desk.register.merge(winner, loser, at=NOW)
+        desk.people_admin.merge(winner, loser, at=NOW)
 
     monkeypatch.setattr("click.confirm", confirm)
     screen = desk.ask("erase", "--id", "loser", answers=["y"])
@@ -248,7 +248,7 @@ def test_people_made_anew_by_a_late_event_are_told(open_desk: Callable[..., Desk
     assert screen.code == 3
     assert "someone new has one of their identifiers" in screen.out
     assert not desk.has(names["cio_id"])
-    before = desk.register.identify({"id": names["id"]}, at=NOW)
+    before = desk.people_admin.identify({"id": names["id"]}, at=NOW)
     screen = desk.erase("--id", names["id"], "--mode", "delete")
     assert f"cio_id {before}" in screen.out
 
@@ -305,14 +305,14 @@ def test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace(
 
     def look(client: Client, ids: Sequence[str]) -> list[dict[str, Any]]:
         if desk.box.track_calls[-1].path.endswith("/suppress"):
-            desk.register.delete("cio_id", names["cio_id"], at=NOW)
+            desk.people_admin.delete("cio_id", names["cio_id"], at=NOW)
         return profiles(client, ids)
 
     if when == "while it waits":
         monkeypatch.setattr(erase_module, "profiles", look)
     else:
         assert desk.erase("--email", names["email"], "--wait", "0.05").code == 3
-        desk.register.delete("cio_id", names["cio_id"], at=NOW)
+        desk.people_admin.delete("cio_id", names["cio_id"], at=NOW)
     screen = desk.erase("--email", names["email"], "--wait", "0.05")
     assert screen.code == 3
     assert not desk.has(names["cio_id"])
@@ -346,7 +346,7 @@ def test_a_call_to_another_workspace_proves_nothing_when_the_keys_are_right_late
     names = desk.known()
     assert desk.erase("--email", names["email"], "--wait", "0.05").code == 3
     right = open_desk({"siblings": [1002]})
-    right.register.delete("cio_id", names["cio_id"], at=NOW)
+    right.people_admin.delete("cio_id", names["cio_id"], at=NOW)
     screen = right.erase("--email", names["email"], "--workspace", "1001")
     assert screen.code == 3
     assert "the call went to another workspace" in screen.words()
@@ -367,7 +367,7 @@ def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(desk: Desk
     desk.box.fail(status=503, times=1000, path="/api/v1/customers/*")
     assert desk.erase("--email", names["email"]).code == 1
     desk.box.track_gate.failures.clear()
-    desk.register.delete("cio_id", names["cio_id"], at=NOW)
+    desk.people_admin.delete("cio_id", names["cio_id"], at=NOW)
     screen = desk.erase("--email", names["email"])
     assert screen.code == 3
     assert "interrupted before Customer.io answered" in screen.words()
@@ -405,7 +405,7 @@ def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
 
     def acted(track: Track, action: Action, kind: str, value: str) -> None:
         act(track, action, kind, value)
-        desk.register.change(bob, {"id": "ada"}, at=NOW)
+        desk.people_admin.change(bob, {"id": "ada"}, at=NOW)
 
     monkeypatch.setattr(Track, "act", acted)
     screen = desk.erase("--cio-id", ada, "--wait", "0.05")
@@ -452,7 +452,7 @@ def test_unsuppressed_identifiers_can_be_used_again(desk: Desk) -> None:
         screen = desk.ask("unsuppress", f"--{kind}", names[kind], to=f"out/{kind}")
         assert screen.code == 0
         assert "unsuppress_accepted" in screen.out
-    again = desk.register.identify({"id": names["id"], "email": names["email"]}, at=NOW)
+    again = desk.people_admin.identify({"id": names["id"], "email": names["email"]}, at=NOW)
     assert again not in {None, names["cio_id"]}
 
 
@@ -477,7 +477,7 @@ def test_people_are_erased_by_phone(open_desk: Callable[..., Desk]) -> None:
     cio_id = desk.add(phone="+358401234567")
     assert desk.erase("--phone", "+358 40 1234567").code == 0
     assert not desk.has(cio_id)
-    assert desk.register.identify({"phone": "+358401234567"}, at=NOW) is None
+    assert desk.people_admin.identify({"phone": "+358401234567"}, at=NOW) is None
 
 
 def test_nobody_is_erased_without_a_place_for_evidence(

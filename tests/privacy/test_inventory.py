@@ -42,7 +42,7 @@ def fields(desk: Desk, folder: str = "out") -> dict[tuple[str, str], dict[str, A
 
 
 def test_every_field_has_a_share_a_category_an_origin_and_a_place(desk: Desk) -> None:
-    desk.register.identify(
+    desk.people_admin.identify(
         {"id": "ada"}, at=NOW, attributes={"allergies": "nuts", "homeAddress": "Main St 1"}
     )
     screen = take(desk)
@@ -110,7 +110,7 @@ def test_an_object_deleted_while_it_is_read_costs_no_other(desk: Desk) -> None:
 
 def test_names_that_are_values_are_masked(desk: Desk) -> None:
     names = ("+358401234567", "10.1.2.3", "0b7a2f0e-6f0a-4a43-9a51-1f5a6f0c7d11")
-    desk.register.identify({"id": "ada"}, at=NOW, attributes=dict.fromkeys(names, "1"))
+    desk.people_admin.identify({"id": "ada"}, at=NOW, attributes=dict.fromkeys(names, "1"))
     take(desk)
     assert not [name for name in names if name in desk.all_text()]
     assert ("person", "***") in fields(desk)
@@ -118,7 +118,7 @@ def test_names_that_are_values_are_masked(desk: Desk) -> None:
 
 def test_no_file_holds_a_value(desk: Desk) -> None:
     secret = {"note": "met her at the clinic on Main Street", "score_eve@example.com": "47114711"}
-    desk.register.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)
+    desk.people_admin.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)
     screen = take(desk)
     text = desk.all_text() + screen.out + screen.err
     assert "score_" not in text or "score_eve" not in text
@@ -132,7 +132,7 @@ def test_no_file_holds_a_value(desk: Desk) -> None:
 
 
 def test_a_person_can_correct_categories(desk: Desk) -> None:
-    desk.register.identify({"id": "ada"}, at=NOW, attributes={"=plan": "pro", "lunch": "vegan"})
+    desk.people_admin.identify({"id": "ada"}, at=NOW, attributes={"=plan": "pro", "lunch": "vegan"})
     take(desk)
     assert fields(desk)["person", "lunch"]["category"] == "other"
     path = desk.folder / "out" / "inventory.csv"

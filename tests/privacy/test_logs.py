@@ -11,7 +11,7 @@ from harness import NOW
 
 from tap_customerio.api.client import Client
 from tap_customerio.sandbox import Faults
-from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, MISHAPS, PASSING
+from tap_customerio.sandbox.faults.fault_kinds import FAULTS, HARMLESS, PASSING
 from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ADDRESS = re.compile(r"[\w.+-]+(@|%40)[\w-]+\.\w+")
 
-LASTING = {*MISHAPS} - {*PASSING, *HARMLESS, "slow", "long_text"}
+LASTING = {*FAULTS} - {*PASSING, *HARMLESS, "slow", "long_text"}
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ def opt_in(desk: Desk, *words: str, source: str = "out", **options: Any) -> Scre
 def state(desk: Desk, cio_id: str) -> tuple[bool, dict[str, bool], list[dict[str, str]]]:
     """Whether unsubscribed, the topics, and the opt-outs."""
     space, now = desk.box.workspace, desk.clock.now()
-    number = space.directory.find("cio_id", cio_id, now)
+    number = space.identity_index.find("cio_id", cio_id, now)
     assert number is not None
     topics = space.preferences(number, now, "")["topics"]
     chosen = {topic["id"]: topic["subscribed"] for topic in topics}
@@ -61,7 +61,7 @@ def choices(desk: Desk, folder: str = "out") -> dict[str, dict[str, Any]]:
 
 def test_everything_is_stopped_and_seen_to_be(desk: Desk) -> None:
     ada = desk.add(id="ada", email="ada@example.com")
-    number = desk.box.workspace.directory.find("cio_id", desk.known()["cio_id"], NOW)
+    number = desk.box.workspace.identity_index.find("cio_id", desk.known()["cio_id"], NOW)
     row = {"channel": "sms", "from": SENDER, "optout": True}
     desk.box.workspace.consents.choose(number or 0, row, NOW)
     assert state(desk, ada)[0] is False
@@ -107,7 +107,7 @@ def test_only_what_is_chosen_changes(
     assert unsubscribed is expected[0]
     assert topics == before[1] | expected[1]
     assert len(opted) == len(before[2]) + expected[2]
-    assert desk.register.identify({"id": "ada"}, at=NOW) == ada
+    assert desk.people_admin.identify({"id": "ada"}, at=NOW) == ada
 
 
 def test_what_cannot_be_seen_is_not_called_opted_out(open_desk: Callable[..., Desk]) -> None:
@@ -135,7 +135,7 @@ def test_keys_of_another_workspace_change_and_prove_nothing(
     assert opt_out(desk, "--id", "ada", "--from", "email").code == 3
     assert state(desk, ada)[0] is False
     assert choices(desk)["email:"]["outcome"] == "accepted_unverified"
-    desk.register.change(ada, {"unsubscribed": "true"}, at=NOW)
+    desk.people_admin.change(ada, {"unsubscribed": "true"}, at=NOW)
     screen = opt_out(desk, "--id", "ada", "--from", "email")
     assert screen.code == 3
     assert "run the same command again with --workspace 1002" in screen.words()
@@ -156,7 +156,7 @@ def test_a_named_workspace_is_proof(open_desk: Callable[..., Desk]) -> None:
 
 def test_opt_in_reverses_only_what_was_changed(desk: Desk) -> None:
     ada = desk.add(id="ada")
-    desk.register.change(ada, {"unsubscribed": "true"}, at=NOW)
+    desk.people_admin.change(ada, {"unsubscribed": "true"}, at=NOW)
     words = ("--from", "email", "--from", "topic:1", "--from", f"sms:{SENDER}")
     assert opt_out(desk, "--id", "ada", *words).code == 0
     assert choices(desk)["email:"]["outcome"] == "already"
@@ -171,7 +171,7 @@ def test_opt_in_reverses_only_what_was_changed(desk: Desk) -> None:
 def test_opt_in_knows_nobody_without_evidence(desk: Desk) -> None:
     bob = desk.add(id="bob")
     desk.add(id="ada")
-    desk.register.change(bob, {"unsubscribed": "true"}, at=NOW)
+    desk.people_admin.change(bob, {"unsubscribed": "true"}, at=NOW)
     (desk.folder / "empty").mkdir()
     screen = opt_in(desk, "--id", "bob", source="empty")
     assert (screen.code, "contains no evidence of an opt-out" in screen.err) == (1, True)

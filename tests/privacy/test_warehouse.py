@@ -188,7 +188,7 @@ def test_sql_for_the_erased_is_written_where_another_vanished(
     ada, bob = (desk.add(id=name, email="family@example.com") for name in ("ada", "bob"))
 
     def confirm(*_: Any, **__: Any) -> None:
-        desk.register.delete("id", "bob", at=NOW)
+        desk.people_admin.delete("id", "bob", at=NOW)
 
     monkeypatch.setattr("click.confirm", confirm)
     script = desk.folder / "copies.sql"
@@ -202,10 +202,10 @@ def test_sql_for_the_erased_is_written_where_another_vanished(
 def test_rows_under_former_identifiers_go_too(desk: Desk) -> None:
     person = desk.add(id="new", email="new@example.com")
     changed = {"id": "newer", "email": "newer@example.com"}
-    desk.register.change(person, changed, at=NOW)
+    desk.people_admin.change(person, changed, at=NOW)
     loser = desk.add(id="loser", email="loser@example.com")
     taken = desk.add(id="taken", email="taken@example.com")
-    desk.register.merge(person, loser, at=NOW)
+    desk.people_admin.merge(person, loser, at=NOW)
     words = ("--also-email", "loser@example.com", "--also-id", "loser", "--also-id", "taken")
     screen = desk.erase("--cio-id", person, *words, "--warehouse-sql", "-", *DUCKDB)
     assert screen.code == 0
@@ -247,7 +247,7 @@ def test_former_identifiers_survive_an_interruption(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = desk.add(id="old")
-    desk.register.change(person, {"id": "new"}, at=NOW)
+    desk.people_admin.change(person, {"id": "new"}, at=NOW)
 
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt

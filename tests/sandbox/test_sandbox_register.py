@@ -41,7 +41,7 @@ def entries(api: Caller, cio_id: str | None) -> list[str]:
 def test_an_unknown_identifier_makes_a_person(api: Caller) -> None:
     workspace, count = api.sandbox.workspace, api.sandbox.workspace.count_people(NOW)
     named = {"id": "ada@example.com", "email": "Größe+1@example.com"}
-    cio_id = workspace.register.identify(named, at=NOW, attributes={"plan": "pro"})
+    cio_id = workspace.people_admin.identify(named, at=NOW, attributes={"plan": "pro"})
     person = profile(api, cio_id)
     assert person is not None
     assert person["identifiers"] == {"cio_id": cio_id, **named}
@@ -60,36 +60,36 @@ def test_an_unknown_identifier_makes_a_person(api: Caller) -> None:
 
 
 def test_a_known_identifier_changes_the_person_it_names(api: Caller) -> None:
-    register = api.sandbox.workspace.register
+    people_admin = api.sandbox.workspace.people_admin
     before = profile(api, "u-7", "id")
     assert before is not None
-    cio_id = register.identify({"id": "u-7"}, at=NOW, attributes={"plan": "gold"})
+    cio_id = people_admin.identify({"id": "u-7"}, at=NOW, attributes={"plan": "gold"})
     after = profile(api, "u-7", "id")
     assert after is not None
     assert cio_id == before["identifiers"]["cio_id"] == after["identifiers"]["cio_id"]
     assert after["attributes"] == {**before["attributes"], "plan": "gold"}
     told = entries(api, cio_id)
     assert told[0] == "attribute_change"
-    assert register.identify({"id": "u-7"}, at=NOW) == cio_id
+    assert people_admin.identify({"id": "u-7"}, at=NOW) == cio_id
     assert entries(api, cio_id) == told
 
 
 def test_a_new_address_is_what_a_person_is_found_by(api: Caller) -> None:
-    register = api.sandbox.workspace.register
+    people_admin = api.sandbox.workspace.people_admin
     old = profile(api, "u-7", "id")
     assert old is not None
-    register.change(old["identifiers"]["cio_id"], {"email": "New@example.com"}, at=NOW)
+    people_admin.change(old["identifiers"]["cio_id"], {"email": "New@example.com"}, at=NOW)
     new = profile(api, "new@example.com", "email")
     assert new is not None
     assert new["identifiers"] == {**old["identifiers"], "email": "New@example.com"}
     assert profile(api, old["identifiers"]["email"], "email") is None
     with pytest.raises(KeyError):
-        register.change("30e0ffff", {"plan": "pro"}, at=NOW)
+        people_admin.change("30e0ffff", {"plan": "pro"}, at=NOW)
 
 
 def test_what_is_to_happen_happens_when_the_clock_gets_there(api: Caller) -> None:
-    register = api.sandbox.workspace.register
-    cio_id = register.identify({"id": "later"}, at=NOW + 100)
+    people_admin = api.sandbox.workspace.people_admin
+    cio_id = people_admin.identify({"id": "later"}, at=NOW + 100)
     assert profile(api, cio_id) is None
     api.sandbox.clock.advance(99)
     assert (profile(api, cio_id), entries(api, cio_id)) == (None, [])
@@ -99,12 +99,12 @@ def test_what_is_to_happen_happens_when_the_clock_gets_there(api: Caller) -> Non
 
 
 def test_merged_people_are_one(api: Caller) -> None:
-    register = api.sandbox.workspace.register
-    winner = register.identify({"id": "w"}, at=NOW, attributes={"a": "1"})
-    loser = register.identify({"id": "l"}, at=NOW, attributes={"a": "2", "b": "3"})
+    people_admin = api.sandbox.workspace.people_admin
+    winner = people_admin.identify({"id": "w"}, at=NOW, attributes={"a": "1"})
+    loser = people_admin.identify({"id": "l"}, at=NOW, attributes={"a": "2", "b": "3"})
     assert winner
     assert loser
-    register.merge(winner, loser, at=NOW)
+    people_admin.merge(winner, loser, at=NOW)
     assert profile(api, loser) is None
     kept = profile(api, winner)
     assert kept is not None
@@ -113,19 +113,19 @@ def test_merged_people_are_one(api: Caller) -> None:
 
 
 def test_deleted_people_are_gone_and_may_come_back_as_others(api: Caller) -> None:
-    register = api.sandbox.workspace.register
+    people_admin = api.sandbox.workspace.people_admin
     old = profile(api, "u-7", "id")
     assert old is not None
     names = old["identifiers"]
     before = entries(api, names["cio_id"])
-    register.delete("id", "u-7", at=NOW)
+    people_admin.delete("id", "u-7", at=NOW)
     assert profile(api, "u-7", "id") is profile(api, names["cio_id"]) is None
     assert entries(api, names["cio_id"]) == ["profile_delete", *before]
     rows = api.rows(LOG, "activities", customer_id=f"cio_{names['cio_id']}", id_type="cio_id")
     assert all(row["customer_identifiers"] == {"cio_id": names["cio_id"]} for row in rows)
-    register.delete("id", "u-7", at=NOW)
+    people_admin.delete("id", "u-7", at=NOW)
     assert entries(api, names["cio_id"]) == ["profile_delete", *before]
-    new = register.identify({"id": "u-7", "email": names["email"]}, at=NOW)
+    new = people_admin.identify({"id": "u-7", "email": names["email"]}, at=NOW)
     assert new != names["cio_id"]
     again = profile(api, "u-7", "id")
     assert again == profile(api, names["email"], "email")
@@ -139,8 +139,8 @@ def test_a_late_event_makes_deleted_people_anew_but_not_suppressed_ones() -> Non
     with Sandbox(workspace, clock=clock) as sandbox, calling(sandbox) as api:
         for number in (7, 8):
             assert profile(api, f"u-{number}", "id")
-        workspace.register.delete("id", "u-7", at=NOW)
-        workspace.register.suppress("id", "u-8", at=NOW)
+        workspace.people_admin.delete("id", "u-7", at=NOW)
+        workspace.people_admin.suppress("id", "u-8", at=NOW)
         clock.advance(59)
         assert profile(api, "u-7", "id") is profile(api, "u-8", "id") is None
         clock.advance(1)
@@ -149,27 +149,27 @@ def test_a_late_event_makes_deleted_people_anew_but_not_suppressed_ones() -> Non
 
 
 def test_suppressed_identifiers_are_ignored_until_they_are_free_again(api: Caller) -> None:
-    register = api.sandbox.workspace.register
+    people_admin = api.sandbox.workspace.people_admin
     old = profile(api, "u-7", "id")
     assert old is not None
     named = {"id": "u-7", "email": old["identifiers"]["email"]}
-    scheduled = register.identify({"id": "elsewhere"}, at=NOW + 50)
-    register.suppress("id", "elsewhere", at=NOW)
-    register.suppress("email", named["email"].upper(), at=NOW)
+    scheduled = people_admin.identify({"id": "elsewhere"}, at=NOW + 50)
+    people_admin.suppress("id", "elsewhere", at=NOW)
+    people_admin.suppress("email", named["email"].upper(), at=NOW)
     for kind, text in named.items():
-        assert register.identify({kind: text}, at=NOW) is None
-    register.unsuppress("id", "u-7")
-    assert register.identify(named, at=NOW) not in {None, old["identifiers"]["cio_id"]}
+        assert people_admin.identify({kind: text}, at=NOW) is None
+    people_admin.unsuppress("id", "u-7")
+    assert people_admin.identify(named, at=NOW) not in {None, old["identifiers"]["cio_id"]}
     api.sandbox.clock.advance(60)
     assert profile(api, scheduled) is None
 
 
 def test_an_identifier_is_blocked_even_if_nobody_has_it(api: Caller) -> None:
-    register = api.sandbox.workspace.register
-    register.suppress("email", "nobody@example.com", at=NOW)
-    assert register.identify({"email": "Nobody@example.com"}, at=NOW) is None
-    register.unsuppress("email", "nobody@example.com")
-    assert register.identify({"email": "Nobody@example.com"}, at=NOW)
+    people_admin = api.sandbox.workspace.people_admin
+    people_admin.suppress("email", "nobody@example.com", at=NOW)
+    assert people_admin.identify({"email": "Nobody@example.com"}, at=NOW) is None
+    people_admin.unsuppress("email", "nobody@example.com")
+    assert people_admin.identify({"email": "Nobody@example.com"}, at=NOW)
 
 
 def test_nothing_names_a_suppressed_person_any_more(api: Caller) -> None:
@@ -181,7 +181,7 @@ def test_nothing_names_a_suppressed_person_any_more(api: Caller) -> None:
     cio_id = person["identifiers"]["cio_id"]
     assert cio_id in str(api.rows(LOG, "activities", limit=100))
     length = len(api.rows(LOG, "activities", limit=100))
-    workspace.register.suppress("id", "u-7", at=NOW)
+    workspace.people_admin.suppress("id", "u-7", at=NOW)
     rows = api.rows(LOG, "activities", limit=100)
     assert len(rows) == length + 1
     assert cio_id not in str(rows)
@@ -200,7 +200,7 @@ def test_nothing_names_a_suppressed_person_any_more(api: Caller) -> None:
 
 def test_deletions_leave_deliveries_as_they_are(api: Caller) -> None:
     before = api.rows("/v1/messages", "messages", limit=1000)
-    api.sandbox.workspace.register.delete("id", "u-7", at=NOW)
+    api.sandbox.workspace.people_admin.delete("id", "u-7", at=NOW)
     assert api.rows("/v1/messages", "messages", limit=1000) == before
 
 
@@ -208,7 +208,7 @@ def test_counts_agree_with_deliveries_after_people_are_removed(api: Caller) -> N
     workspace, later = api.sandbox.workspace, NOW + 2 * DAY
     for number in range(40):
         workspace.metric_counts("campaign", 1, NOW, later, NOW + DAY)
-        workspace.register.delete("id", f"u-{number}", at=NOW)
+        workspace.people_admin.delete("id", f"u-{number}", at=NOW)
     rows = workspace.deliveries(NOW, later, now=later)
     undelivered = sum(r["campaign_id"] == 1 and "undeliverable" in r["metrics"] for r in rows)
     counts = workspace.metric_counts("campaign", 1, NOW, later, later)
@@ -223,7 +223,7 @@ def test_what_is_done_by_hand_prevents_what_would_have_happened_by_itself() -> N
         row["customer_identifiers"]["cio_id"] for row in rows if row["type"] == "attribute_change"
     }
     cio_id = min(changed & there)
-    workspace.register.delete("cio_id", cio_id, at=NOW)
+    workspace.people_admin.delete("cio_id", cio_id, at=NOW)
     left = list(workspace.activities(NOW, NOW + DAY, now=NOW + DAY))
     told = [r["type"] for r in left if (r["customer_identifiers"] or {}).get("cio_id") == cio_id]
     assert "profile_delete" in told
@@ -237,7 +237,7 @@ def test_several_people_may_have_one_address_where_it_does_not_identify_them() -
     with Sandbox(workspace, clock=Clock(NOW)) as sandbox, calling(sandbox) as api:
         shared = {"email": "Family+home@example.com"}
         ids = ["mother", "father", "family+home@example.com"]
-        made = [workspace.register.identify({"id": one, **shared}, at=NOW) for one in ids]
+        made = [workspace.people_admin.identify({"id": one, **shared}, at=NOW) for one in ids]
         assert len(set(made)) == 3
         found = api.json("/v1/customers", email="family+HOME@example.com")["results"]
         # Where addresses do not identify people, answers name people without.
@@ -258,7 +258,7 @@ def test_phones_find_people_only_where_they_identify_them() -> None:
     with Sandbox(workspace, clock=Clock(NOW)) as sandbox, calling(sandbox) as api:
         known = next(p for p in workspace.everyone(NOW) if "phone" in p["attributes"])
         assert profile(api, known["attributes"]["phone"], "phone") == known
-        cio_id = workspace.register.identify({"phone": "+358401234567"}, at=NOW)
+        cio_id = workspace.people_admin.identify({"phone": "+358401234567"}, at=NOW)
         person = profile(api, "+358401234567", "phone")
         assert person is not None
         assert person["identifiers"] == {"cio_id": cio_id, "id": None, "email": None}

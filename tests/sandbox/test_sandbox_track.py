@@ -193,7 +193,7 @@ def test_a_name_with_an_at_sign_is_an_address_unless_those_identify_nobody(
     named = {"id": "ada@example.com", "email": "other@example.com"}
     for kinds, is_gone in ((["id", "email"], False), (["id"], True)):
         track = start({"identified_by": kinds})
-        track.sandbox.workspace.register.identify(named, at=NOW)
+        track.sandbox.workspace.people_admin.identify(named, at=NOW)
         track.do("delete", named["id"])
         assert track.has("id", named["id"]) is not is_gone
         track.entity("delete", id=named["id"])
@@ -216,15 +216,15 @@ def test_names_are_not_too_long(track: Track) -> None:
 
 
 def test_deleted_people_can_come_back_and_suppressed_ones_cannot(track: Track) -> None:
-    register, names = track.sandbox.workspace.register, PEOPLE["u-7"]
+    people_admin, names = track.sandbox.workspace.people_admin, PEOPLE["u-7"]
     track.do("delete", "u-7")
-    again = register.identify({"id": "u-7", "email": names["email"]}, at=NOW)
+    again = people_admin.identify({"id": "u-7", "email": names["email"]}, at=NOW)
     assert again not in {None, names["cio_id"]}
     track.do("suppress", "u-7")
-    assert register.identify({"id": "u-7"}, at=NOW) is None
-    assert register.identify({"email": names["email"]}, at=NOW) is None
+    assert people_admin.identify({"id": "u-7"}, at=NOW) is None
+    assert people_admin.identify({"email": names["email"]}, at=NOW) is None
     assert track.do("unsuppress", names["email"]).json() == {}
-    assert register.identify({"id": "u-7"}, at=NOW)
+    assert people_admin.identify({"id": "u-7"}, at=NOW)
 
 
 @pytest.mark.parametrize("blocks", [True, False])
@@ -234,7 +234,7 @@ def test_suppressing_by_permanent_id_may_block_the_others(
     track = start(behaviours=Behaviours(blocks_by_cio_id=blocks))
     track.entity("suppress", cio_id=PEOPLE["u-7"]["cio_id"])
     assert not track.has("id", "u-7")
-    again = track.sandbox.workspace.register.identify({"id": "u-7"}, at=NOW)
+    again = track.sandbox.workspace.people_admin.identify({"id": "u-7"}, at=NOW)
     assert (again is None) is blocks
 
 
@@ -247,7 +247,7 @@ def test_it_takes_a_while_until_the_app_api_knows(start: Callable[..., Track]) -
         assert track.has("id", "u-8")
         track.do("delete", "u-7")
         track.sandbox.clock.advance(14.5)
-    assert track.sandbox.workspace.register.identify({"id": "u-8"}, at=NOW) is None
+    assert track.sandbox.workspace.people_admin.identify({"id": "u-8"}, at=NOW) is None
     track.sandbox.clock.advance(1)
     assert not track.has("id", "u-7")
     assert not track.has("id", "u-8")
@@ -262,13 +262,13 @@ def test_the_keys_may_be_of_another_workspace(start: Callable[..., Track]) -> No
     assert track.do("delete", "u-7").status_code == 200
     assert track.entity("suppress", id="u-7").status_code == 200
     assert track.has("id", "u-7")
-    assert track.sandbox.workspace.register.identify({"id": "u-7"}, at=NOW)
+    assert track.sandbox.workspace.people_admin.identify({"id": "u-7"}, at=NOW)
 
 
 def test_people_are_erased_by_phone_where_it_identifies_them(start: Callable[..., Track]) -> None:
     number = {"phone": "+358401234567"}
     track = start({"identified_by": ["id", "email", "phone"]})
-    track.sandbox.workspace.register.identify(number, at=NOW)
+    track.sandbox.workspace.people_admin.identify(number, at=NOW)
     track.do("delete", number["phone"])
     assert track.has("phone", number["phone"])
     assert track.entity("suppress", **number).status_code == 200

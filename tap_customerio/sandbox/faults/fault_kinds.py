@@ -1,4 +1,4 @@
-"""What can go wrong with one call; each mishap answers an exchange in its own way."""
+"""What can go wrong with one call; each fault answers an exchange in its own way."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def token(scope: Scope) -> str:
     return unquote(found[1].decode()) if found else ""
 
 
-Mishap = Callable[[Exchange], Awaitable[bool]]
+Fault = Callable[[Exchange], Awaitable[bool]]
 """Gives no answer, and false, where it does not apply."""
 
 Change = Callable[[Exchange, "Row"], "Row | bytes | None"]
 
 
-def _instead(status: int, body: bytes | None = None, **headers: str) -> Mishap:
+def _instead(status: int, body: bytes | None = None, **headers: str) -> Fault:
     """Another answer."""
 
     async def happen(exchange: Exchange) -> bool:
@@ -92,7 +92,7 @@ def _instead(status: int, body: bytes | None = None, **headers: str) -> Mishap:
     return happen
 
 
-def _changed(change: Change) -> Mishap:
+def _changed(change: Change) -> Fault:
     """The right answer, but for something."""
 
     async def happen(exchange: Exchange) -> bool:
@@ -262,7 +262,7 @@ def _people_gone(_: Exchange, data: Row) -> Row | None:
     return {"customers": people[:-1]} if people else None
 
 
-_PASSING: dict[str, Mishap] = {
+_PASSING: dict[str, Fault] = {
     "too_many": _instead(429),
     "too_many_for_seconds": _instead(429, retry_after="0"),
     "too_many_until": _too_many_until,
@@ -282,13 +282,13 @@ _PASSING: dict[str, Mishap] = {
     "restarted_cursor": _changed(_restarted_cursor),
     "missing_envelope": _changed(_missing_envelope),
 }
-_HARMLESS: dict[str, Mishap] = {
+_HARMLESS: dict[str, Fault] = {
     "empty_page": _changed(_empty_page),
     "extra_fields": _changed(_extra_fields),
     "ids_as_text": _changed(partial(_as_text, names=frozenset({"id"}))),
     "numbers_as_text": _changed(_as_text),
 }
-MISHAPS: dict[str, Mishap] = {
+FAULTS: dict[str, Fault] = {
     **_PASSING,
     **_HARMLESS,
     "slow": _slow,
@@ -317,7 +317,7 @@ MISHAPS: dict[str, Mishap] = {
     "clock_ahead": partial(_clock_off, HOUR),
     "clock_back": partial(_clock_off, -HOUR),
 }
-"""Every mishap by its name."""
+"""Every fault by its name."""
 
 PASSING = tuple(_PASSING)
 """Those that pass, if the call is made again; but for slow answers, which take their time."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from tap_customerio.sandbox.faults.fault_kinds import MISHAPS, PASSING, Exchange, token
+from tap_customerio.sandbox.faults.fault_kinds import FAULTS, PASSING, Exchange, token
 from tap_customerio.sandbox.world.rng import Rng
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Question = tuple[str, ...]
 class Faults:
     """Lets some calls go wrong; which, and how, follows from the seed and what is asked.
 
-    `injected` counts what has gone wrong, by the names of `MISHAPS`.
+    `injected` counts what has gone wrong, by the names of `FAULTS`.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
@@ -38,7 +38,7 @@ class Faults:
         after: int = 0,
         patience: float = 60.0,
     ) -> None:
-        """Choose kinds of mishaps (all that pass, if none is named) and how often they happen.
+        """Choose kinds of faults (all that pass, if none is named) and how often they happen.
 
         Only to calls of a path or a pattern with `*`, not to the first ones if `after` says so, and
         `most` in all; after so many `in_a_row` the same question gets its right answer. `patience`
@@ -46,7 +46,7 @@ class Faults:
         """
         self.injected: Counter[str] = Counter()
         self._kinds: Sequence[str] = kinds or PASSING
-        self._dice = Rng(seed)
+        self._rng = Rng(seed)
         self._rate, self._path = rate, path
         self._in_a_row, self._most, self._after = in_a_row, most, after
         self._patience = patience
@@ -56,7 +56,7 @@ class Faults:
         self._calls = 0
 
     def around(self, app: ASGIApp, clock: Clock) -> ASGIApp:
-        """The application with mishaps."""
+        """The application with faults."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             body = await read_body(receive)
@@ -84,7 +84,7 @@ class Faults:
             # Counted before, for the caller may look as soon as there is an answer.
             self.injected[kind] += 1
             self._failed[question] += 1
-            if await MISHAPS[kind](exchange):
+            if await FAULTS[kind](exchange):
                 return True
             self.injected[kind] -= 1
             self._failed[question] -= 1
@@ -93,12 +93,12 @@ class Faults:
         return False
 
     def _kinds_for(self, question: Question) -> Sequence[str]:
-        """The kinds of mishaps that may happen now, from the chosen one on; none, with luck."""
+        """The kinds of faults that may happen now, from the chosen one on; none, with luck."""
         if not fnmatchcase(question[1], self._path):
             return ()
         self._calls += 1
         self._asked[question] += 1
-        words = self._dice.throw("fault", *question, self._asked[question])
+        words = self._rng.draw("fault", *question, self._asked[question])
         lucky = (
             words[0] >= self._rate * 65536
             or self._calls <= self._after

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from tap_customerio.sandbox.server.middleware import FORBIDDEN, NOT_FOUND, error, json
 from tap_customerio.sandbox.server.routes import ROUTES, TRACK_ROUTES
-from tap_customerio.sandbox.server.routes.request import Ask, RefusalError
+from tap_customerio.sandbox.server.routes.request import ApiRequest, RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Backend:
     ) -> None:
         self._workspace = workspace
         self._clock = clock
-        self._quirks = behaviours
+        self._behaviours = behaviours
         self._pair = pair
         self.app = self._routed(ROUTES)
         """The App API."""
@@ -70,20 +70,20 @@ class Backend:
 
     def _route(self, method: str, path: str, make: Answer) -> Route:
         async def endpoint(request: Request) -> Response:
-            if refusal := _refusal(self._quirks, unquote(request.url.path)):
+            if refusal := _refusal(self._behaviours, unquote(request.url.path)):
                 return error(refusal)
-            ask = self._ask(request, await request.body())
+            api_request = self._api_request(request, await request.body())
             return await asyncio.get_running_loop().run_in_executor(
-                self._worker, _answer, make, ask
+                self._worker, _answer, make, api_request
             )
 
         return Route(path, endpoint, methods=[method])
 
-    def _ask(self, request: Request, body: bytes) -> Ask:
+    def _api_request(self, request: Request, body: bytes) -> ApiRequest:
         now = self._clock.now()
-        return Ask(
+        return ApiRequest(
             self._workspace,
-            self._quirks,
+            self._behaviours,
             now,
             now - now % MINUTE if self._clock.runs else now,
             {name: _decoded(value) for name, value in request.path_params.items()},
@@ -105,9 +105,9 @@ def _decoded(value: Any) -> Any:
     return unquote_plus(value) if isinstance(value, str) else value
 
 
-def _answer(make: Answer, ask: Ask) -> Response:
+def _answer(make: Answer, api_request: ApiRequest) -> Response:
     try:
-        made = make(ask)
+        made = make(api_request)
     except RefusalError as refusal:
         return error(refusal.status, refusal.detail)
     return made if isinstance(made, Response) else json(made)

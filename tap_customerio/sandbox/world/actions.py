@@ -11,7 +11,7 @@ from tap_customerio.sandbox.world.workspace_lists import email_sender, phone_sen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_customerio.sandbox.world.change_log import Edits
+    from tap_customerio.sandbox.world.change_log import ChangeLog
     from tap_customerio.sandbox.world.rng import Rng, Row
     from tap_customerio.sandbox.world.senders import Senders
 
@@ -39,10 +39,10 @@ class Action(NamedTuple):
 class Actions:
     """The steps of workflows; some speak several languages, with an action for each of them."""
 
-    def __init__(self, dice: Rng, senders: Senders, edits: Edits, since: int) -> None:
-        self._dice = dice
+    def __init__(self, rng: Rng, senders: Senders, change_log: ChangeLog, since: int) -> None:
+        self._rng = rng
         self._senders = senders
-        self._edits = edits
+        self._change_log = change_log
         self._since = since
 
     def of(self, collection: str, sender: int) -> list[Action]:
@@ -107,15 +107,15 @@ class Actions:
 
     def _firings(self, broadcast: int, now: int) -> Iterator[int]:
         for week in range(self._since // WEEK - _HALF_A_YEAR, now // WEEK + 1):
-            words = self._dice.throw("firing", broadcast, week)
+            words = self._rng.draw("firing", broadcast, week)
             if words[0] < _FIRES:
                 yield week * WEEK + words[1] * 9
 
     def _row(self, collection: str, sender: int, action: Action, now: float) -> Row:
         created = min(self._senders.born(collection, sender) + 60 * action.place, self._since)
-        words = self._dice.throw("action", action.id)
+        words = self._rng.draw("action", action.id)
         natural = min(created + words[0] * 300, self._since)
-        updated = self._edits.latest("actions", action.id, now, natural)
+        updated = self._change_log.latest("actions", action.id, now, natural)
         is_step = action.place == BRANCHING_STEP
         row: Row = {
             "id": str(action.id) if collection == "campaigns" else action.id,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.person_history import Event
 
 LANE = 1
-LIVES = 2
+HISTORY = 2
 KEPT = 30 * DAY
 NOBODY: Row = {"customer_id": None, "customer_identifiers": None}
 HOUR = 3600
@@ -38,7 +38,7 @@ class Activities:
 
     def __init__(
         self,
-        dice: Rng,
+        rng: Rng,
         people: People,
         first_day: int,
         per_day: int,
@@ -46,12 +46,12 @@ class Activities:
     ) -> None:
         """Let `find(start, end, pick)` choose among the deliveries created in `[start, end)`.
 
-        What tells of changes and deletions is made up as well, unless people have lives.
+        What tells of changes and deletions is made up as well, unless people have histories.
         """
-        self._dice = dice
+        self._rng = rng
         self._people = people
-        self._lives = people.lives
-        self._is_true = people.lives.make is not None
+        self._history = people.history
+        self._is_true = people.history.make is not None
         self._per_day = per_day
         self._find = find
         self._schedule = Schedule(self, first_day)
@@ -67,13 +67,13 @@ class Activities:
 
     def size(self, day: int) -> int:
         """How many arrive on a day."""
-        return self._made_up(day) + len(self._lives.on(day))
+        return self._made_up(day) + len(self._history.on(day))
 
     def codes(self, day: int) -> list[int]:
         """When they arrive."""
-        happenings = enumerate(self._lives.on(day))
-        return spread(self._dice, self._made_up(day), LANE, day) + [
-            at % DAY << SECOND_BITS | LIVES << LANE_BITS | place for place, (at, _) in happenings
+        events = enumerate(self._history.on(day))
+        return spread(self._rng, self._made_up(day), LANE, day) + [
+            at % DAY << SECOND_BITS | HISTORY << LANE_BITS | place for place, (at, _) in events
         ]
 
     def between(self, start: int, end: int, now: float) -> Iterator[Row]:
@@ -97,13 +97,13 @@ class Activities:
         self._schedule.forget(day)
 
     def _made_up(self, day: int) -> int:
-        return self._per_day * (80 + self._dice.throw("activities", day)[0] % 41) // 100
+        return self._per_day * (80 + self._rng.draw("activities", day)[0] % 41) // 100
 
     def _row(self, day: int, code: int, now: float) -> Row:
-        words = self._dice.throw("activity", day, code)
+        words = self._rng.draw("activity", day, code)
         arrived = day * DAY + (code >> SECOND_BITS)
-        if code >> LANE_BITS & LANES - 1 == LIVES:
-            row = self._true(self._lives.on(day)[code & (1 << LANE_BITS) - 1][1])
+        if code >> LANE_BITS & LANES - 1 == HISTORY:
+            row = self._true(self._history.on(day)[code & (1 << LANE_BITS) - 1][1])
         else:
             row = self._makers[bisect(_SHARES, words[0])](arrived, words)
         return {"id": _ulid(arrived, words), **row, **self._forgotten(row, now)}
@@ -114,16 +114,16 @@ class Activities:
             return {}
         cio_id: str = row["customer_identifiers"]["cio_id"]
         number = numbered(cio_id)
-        if number is None or not self._lives.is_over(number, now):
+        if number is None or not self._history.is_over(number, now):
             return {}
-        return NOBODY if self._lives.is_forgotten(number, now) else _gone(cio_id)
+        return NOBODY if self._history.is_forgotten(number, now) else _gone(cio_id)
 
-    def _true(self, happening: Event) -> Row:
+    def _true(self, event: Event) -> Row:
         """An entry that is true; what a merge or a deletion is about stays unsaid."""
-        changes = {name: {"from": old, "to": new} for name, (old, new) in happening.changes.items()}
-        data = changes if happening.type == "attribute_change" else {}
-        row = {"type": happening.type, "timestamp": happening.at}
-        return row | self._who(happening.number, happening.at, with_id=True) | {"data": data}
+        changes = {name: {"from": old, "to": new} for name, (old, new) in event.changes.items()}
+        data = changes if event.type == "attribute_change" else {}
+        row = {"type": event.type, "timestamp": event.at}
+        return row | self._who(event.number, event.at, with_id=True) | {"data": data}
 
     def _message(self, arrived: int, words: Words) -> Row:
         """The latest state of some delivery, or that it was looked at once more."""

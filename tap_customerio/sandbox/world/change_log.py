@@ -5,7 +5,7 @@ from __future__ import annotations
 Key = int | str
 
 
-class Edits:
+class ChangeLog:
     """When things were changed by hand; an edit counts from its moment on."""
 
     def __init__(self) -> None:
@@ -17,5 +17,5 @@ class Edits:
 
     def latest(self, collection: str, key: Key, now: float, natural: int) -> int:
         """The latest change by `now`, or else the one that would have been anyway."""
-        edits = [at for at in self._at.get((collection, key), ()) if at <= now]
-        return max(edits) if edits else natural
+        change_log = [at for at in self._at.get((collection, key), ()) if at <= now]
+        return max(change_log) if change_log else natural

@@ -31,19 +31,19 @@ VALUES = {
 class Churn:
     """Every day something happens to a share of the people."""
 
-    def __init__(self, dice: Rng, people: People, rate: float) -> None:
-        self._dice = dice
+    def __init__(self, rng: Rng, people: People, rate: float) -> None:
+        self._rng = rng
         self._people = people
-        self._lives = people.lives
+        self._history = people.history
         self._rate = rate
 
     def day(self, day: int) -> None:
         """Let a day pass; they must pass one after the other."""
         for number in self._people.newcomers(day):
-            self._lives.note(Event(self._people.joined(number), number, "profile_create"))
+            self._history.note(Event(self._people.joined(number), number, "profile_create"))
         wanted = self._rate * self._people.arrived(day * DAY)
-        count = int(wanted + self._dice.throw("churn", day)[0] / 65_536)
-        throws = (self._dice.throw("churn", day, place) for place in range(count))
+        count = int(wanted + self._rng.draw("churn", day)[0] / 65_536)
+        throws = (self._rng.draw("churn", day, place) for place in range(count))
         for words in sorted(throws):
             self._happen(day * DAY + (words[0] * DAY >> 16), words)
 
@@ -53,9 +53,9 @@ class Churn:
             return
         if words[3] < CHANGED:
             changes = self._change(number, at, words)
-            self._lives.note(Event(at, number, "attribute_change", changes))
+            self._history.note(Event(at, number, "attribute_change", changes))
         elif words[3] < DEVICES:
-            self._lives.note(Event(at, number, "device_change"))
+            self._history.note(Event(at, number, "device_change"))
         elif words[3] < DELETED:
             self._people.delete(number, at)
         else:
@@ -67,7 +67,7 @@ class Churn:
         """One of the people who arrived by `at`, unless they are gone."""
         arrived = self._people.arrived(at)
         number = self._people.number(pick % arrived) if arrived else None
-        return None if number is None or self._lives.is_over(number, at) else number
+        return None if number is None or self._history.is_over(number, at) else number
 
     def _change(self, number: int, at: int, words: Words) -> dict[str, Change]:
         """Another value for one attribute."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_customerio.sandbox.world.people import People
-    from tap_customerio.sandbox.world.resampling import Turns
+    from tap_customerio.sandbox.world.resampling import Resampling
     from tap_customerio.sandbox.world.rng import Rng, Row
 
 TOPICS = ("Product news", "Offers", "Events", "Surveys")
@@ -33,11 +33,11 @@ ENGLISH = ("Your choices", "Pick what you want to hear about")
 class Consents:
     """Opt-outs, subscription preferences, and the lists of the e-mail provider."""
 
-    def __init__(self, dice: Rng, people: People, since: int, turns: Turns) -> None:
-        self._dice = dice
+    def __init__(self, rng: Rng, people: People, since: int, resampling: Resampling) -> None:
+        self._rng = rng
         self._people = people
         self._since = since
-        self._turns = turns
+        self._resampling = resampling
         self._chosen: dict[int, list[tuple[float, Row]]] = {}
 
     def choose(self, number: int, chosen: Row, at: float) -> None:
@@ -63,8 +63,8 @@ class Consents:
         return list(opted.values())
 
     def _drawn(self, number: int, now: float) -> list[Row]:
-        turn = self._turns.turn(now, number * 7919)
-        drawn = self._dice.throw("opted out", number, turn)[0] if turn else number
+        round_ = self._resampling.count(now, number * 7919)
+        drawn = self._rng.draw("opted out", number, round_)[0] if round_ else number
         if drawn % OPTED_OUT != 7:  # noqa: PLR2004 - any would do
             return []
         opted = [{"channel": "sms", "from": "+15550100001"}]
@@ -103,7 +103,7 @@ class Consents:
         title, subtitle = HEADERS.get(language, ENGLISH)
         wants_first = profile["attributes"][COMPUTED] == computed(is_subscribed=True)
         set_to = json.loads(profile["attributes"].get(PREFERENCES) or "{}").get("topics") or {}
-        chosen = self._dice.throw("topics", number)
+        chosen = self._rng.draw("topics", number)
         return {
             "id": name.id,
             "identifiers": name.row(),
@@ -136,21 +136,23 @@ class Consents:
 
     def _suppression(self, kind: str, place: int, now: float) -> Row | None:
         """The address at a place of a list: others follow the first one, or no one for a while."""
-        phase = self._dice.throw("suppression", kind, place)[2]
-        turn = self._turns.turn(now, phase)
-        if not turn:
-            words = self._dice.throw("suppression", kind, place)
+        phase = self._rng.draw("suppression", kind, place)[2]
+        round_ = self._resampling.count(now, phase)
+        if not round_:
+            words = self._rng.draw("suppression", kind, place)
             return self._refused(kind, place, self._since - words[1] * 900 - 1)
-        words = self._dice.throw("suppression", kind, place, turn)
+        words = self._rng.draw("suppression", kind, place, round_)
         if words[2] % 4 == 0:
             return None
         # No address is on a list twice.
-        return self._refused(kind, place + turn * SUPPRESSED[kind], self._turns.began(turn, phase))
+        return self._refused(
+            kind, place + round_ * SUPPRESSED[kind], self._resampling.began(round_, phase)
+        )
 
     def _refused(self, kind: str, place: int, created: int) -> Row:
         # Other workspaces that share the domain contribute addresses that no one here has.
         is_ours = place % 3 > 0 and self._people.is_there(place, max(created, self._since))
-        first_name = FIRST_NAMES[self._dice.throw("suppression", kind, place)[0] % 20]
+        first_name = FIRST_NAMES[self._rng.draw("suppression", kind, place)[0] % 20]
         email = (
             self._people.name(place, created).email if is_ours else None
         ) or f"{first_name}+{kind}.{place}@example.com"

@@ -9,7 +9,7 @@ from tap_customerio.sandbox.world.senders import TRANSACTIONAL_CHANNELS
 from tap_customerio.sandbox.world.workspace_lists import email_sender
 
 if TYPE_CHECKING:
-    from tap_customerio.sandbox.world.change_log import Edits
+    from tap_customerio.sandbox.world.change_log import ChangeLog
     from tap_customerio.sandbox.world.payloads import Send
     from tap_customerio.sandbox.world.rng import Row
     from tap_customerio.sandbox.world.senders import Senders
@@ -22,9 +22,9 @@ _WRITTEN = 600
 class Contents:
     """What is inside the messages that have no actions."""
 
-    def __init__(self, senders: Senders, edits: Edits) -> None:
+    def __init__(self, senders: Senders, change_log: ChangeLog) -> None:
         self._senders = senders
-        self._edits = edits
+        self._change_log = change_log
 
     def ids(self, collection: str, sender: int) -> tuple[int, ...]:
         """The ids of a sender's contents."""
@@ -105,7 +105,7 @@ class Contents:
         """A content is written within minutes, and may be edited for ever."""
         written = created + _WRITTEN
         natural = written if written <= now else created
-        return self._edits.latest("contents", content, now, natural)
+        return self._change_log.latest("contents", content, now, natural)
 
 
 def _is_on_trial(newsletter: int, contents: tuple[int, ...]) -> bool:

@@ -86,7 +86,7 @@ class DayCounts(NamedTuple):
     until: float
 
 
-class Ledger:
+class Counts:
     """Counts for any sender and any stretch of time; keeps numbers only, no deliveries."""
 
     def __init__(self, made: Callable[[int, int, float], Iterable[Delivery]]) -> None:

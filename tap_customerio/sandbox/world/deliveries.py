@@ -41,14 +41,14 @@ class Delivery(NamedTuple):
 class Deliveries:
     """Makes deliveries, and their rows as of some moment."""
 
-    def __init__(self, dice: Rng, senders: Senders, people: People) -> None:
-        self._dice = dice
+    def __init__(self, rng: Rng, senders: Senders, people: People) -> None:
+        self._rng = rng
         self._senders = senders
         self._people = people
 
     def make(self, day: int, code: int) -> Delivery:
         """The delivery with this code."""
-        words, raw = self._dice.delivery(day, code)
+        words, raw = self._rng.delivery(day, code)
         lane = code >> LANE_BITS & LANES - 1
         if lane in NEWSLETTERS:
             outlets = self._senders.send_outlets(lane)
@@ -69,7 +69,7 @@ class Deliveries:
         newest = max(metrics.values()) if metrics else delivery.created
         outlet, words = delivery.outlet, delivery.words
         person = None if delivery.person is None else self._people.heir(delivery.person, now)
-        is_erased = person is not None and self._people.lives.is_forgotten(person, now)
+        is_erased = person is not None and self._people.history.is_forgotten(person, now)
         is_forgotten = is_erased or words[1] % 512 == 0
         customer_id, identifiers, recipient = NOBODY if is_erased else self._whom(delivery, person)
         row = {

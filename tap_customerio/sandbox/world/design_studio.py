@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tap_customerio.sandbox.world.rng import DAY, Rng, Row
 
 if TYPE_CHECKING:
-    from tap_customerio.sandbox.world.change_log import Edits
+    from tap_customerio.sandbox.world.change_log import ChangeLog
 
 FOLDERS = ("Banners", "Logos", "Product", "Icons", "Archive", "2025")
 PARENTS = (None, None, None, 2, 3, 4)
@@ -23,12 +23,12 @@ SIZES = {
 """How many there are of what."""
 
 
-class Studio:
+class DesignStudio:
     """Assets and Design Studio: both have folders, emails, components and files lie in them."""
 
-    def __init__(self, dice: Rng, edits: Edits, since: int) -> None:
-        self._dice = dice
-        self._edits = edits
+    def __init__(self, rng: Rng, change_log: ChangeLog, since: int) -> None:
+        self._rng = rng
+        self._change_log = change_log
         self._since = since
 
     def rows(self, collection: str, now: float) -> list[Row]:
@@ -36,7 +36,7 @@ class Studio:
         return [self._row(collection, place, now) for place in range(SIZES[collection])]
 
     def _row(self, collection: str, place: int, now: float) -> Row:
-        words = self._dice.throw(collection, place)
+        words = self._rng.draw(collection, place)
         parent = PARENTS[place] if collection.endswith("folders") else words[0] % 9 - 2
         if parent is not None and not 0 <= parent < len(FOLDERS):
             parent = None
@@ -48,7 +48,7 @@ class Studio:
             "parent_folder_id": None if parent is None else self._folder(collection, parent),
             **_details(collection, place, words),
             "created": created,
-            "updated": self._edits.latest(collection, key, now, natural),
+            "updated": self._change_log.latest(collection, key, now, natural),
         }
 
     def _folder(self, collection: str, place: int) -> int | str:
@@ -59,7 +59,7 @@ class Studio:
         """Assets have numbers, and all in the Design Studio has a UUID."""
         if collection.startswith("asset"):
             return place + (2 if collection == "asset_folders" else 8)
-        words = self._dice.throw("uuid", collection, place)
+        words = self._rng.draw("uuid", collection, place)
         text = "".join(f"{word:04x}" for word in words[:8])
         return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 

@@ -18,7 +18,7 @@ _phone_number = re.compile(r"\+1555(\d{7})")
 _own_number = re.compile(r"u-(\d+)")
 
 
-class Directory:
+class IdentityIndex:
     """Finds people by permanent id, by what else identifies them here, or by an address."""
 
     def __init__(self, people: People, identified_by: Collection[str]) -> None:

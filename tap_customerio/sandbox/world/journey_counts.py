@@ -23,8 +23,8 @@ MOST_A_DAY = 9
 class Cohorts:
     """Up to eight journeys begin in each campaign on each day."""
 
-    def __init__(self, dice: Rng, first_day: int) -> None:
-        self._dice = dice
+    def __init__(self, rng: Rng, first_day: int) -> None:
+        self._rng = rng
         self._first_day = first_day
 
     def series(self, campaign: int, edges: Sequence[int], now: float) -> dict[str, list[int]]:
@@ -43,8 +43,8 @@ class Cohorts:
 
     def _begun(self, campaign: int, day: int) -> Iterator[Words]:
         if payloads.state(campaign) != "draft":
-            for number in range(self._dice.throw("journeys", campaign, day)[0] % MOST_A_DAY):
-                yield self._dice.throw("journey", campaign, day, number)
+            for number in range(self._rng.draw("journeys", campaign, day)[0] % MOST_A_DAY):
+                yield self._rng.draw("journey", campaign, day, number)
 
 
 def _states(started: int, words: Words) -> Iterator[tuple[str, int]]:

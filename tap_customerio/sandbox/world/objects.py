@@ -10,7 +10,7 @@ from tap_customerio.sandbox.world.filters import everybody, grouped
 if TYPE_CHECKING:
     from tap_customerio.sandbox.world.filters import Predicate
     from tap_customerio.sandbox.world.people import People
-    from tap_customerio.sandbox.world.resampling import Turns
+    from tap_customerio.sandbox.world.resampling import Resampling
     from tap_customerio.sandbox.world.rng import Rng, Row
 
 TYPES = (("Companies", "Company"), ("Courses", "Course"), ("Venues", "Venue"))
@@ -28,11 +28,13 @@ CROWD = 120
 class Objects:
     """A few types, as many objects of each but the last, which is switched off and has none."""
 
-    def __init__(self, dice: Rng, people: People, since: int, turns: Turns, per_type: int) -> None:
-        self._dice = dice
+    def __init__(
+        self, rng: Rng, people: People, since: int, resampling: Resampling, per_type: int
+    ) -> None:
+        self._rng = rng
         self._people = people
         self._since = since
-        self._turns = turns
+        self._resampling = resampling
         self._per_type = per_type
         self._relations = lru_cache(maxsize=2)(self._found_relations)
 
@@ -64,7 +66,7 @@ class Objects:
     def row(self, kind: int, place: int) -> Row:
         """Everything about an object."""
         attributes = self.attributes(kind, place)
-        changed = self._since - self._dice.throw("object", kind, place)[4] * 900 - 1
+        changed = self._since - self._rng.draw("object", kind, place)[4] * 900 - 1
         return {
             "object_type_id": str(kind),
             "identifiers": self.identifiers(kind, place),
@@ -74,7 +76,7 @@ class Objects:
 
     def attributes(self, kind: int, place: int) -> Row:
         """What is known about an object: numbers are numbers here, and some have no name."""
-        words = self._dice.throw("object", kind, place)
+        words = self._rng.draw("object", kind, place)
         attributes: Row = {
             **self.identifiers(kind, place),
             "name": f"{NAMES[place % 8].title()} {place}",
@@ -103,7 +105,7 @@ class Objects:
 
     def related(self, number: int, now: float) -> list[Row]:
         """The objects a person is related to; here the type is a number."""
-        relations = self._relations(now if self._turns.rate else self._since)
+        relations = self._relations(now if self._resampling.rate else self._since)
         return [
             {
                 "object_type_id": kind,
@@ -116,18 +118,18 @@ class Objects:
 
     def _crowd(self, kind: int, place: int, now: float) -> dict[int, int]:
         """The numbers of people related to an object, there or not, and since when."""
-        words = self._dice.throw("related", kind, place)
+        words = self._rng.draw("related", kind, place)
         wanted = CROWD if (kind, place) == (1, 0) else words[0] % 5
-        picks = self._dice.series(wanted, "related", kind, place)
+        picks = self._rng.series(wanted, "related", kind, place)
         there = self._people.arrived(self._since)
         crowd: dict[int, int] = {}
         for seat, pick in enumerate(picks if there else ()):
-            turn = self._turns.turn(now, pick)
-            if not turn:
+            round_ = self._resampling.count(now, pick)
+            if not round_:
                 crowd.setdefault(pick % there, self._since)
                 continue
-            words = self._dice.throw("related", kind, place, seat, turn)
-            began = self._turns.began(turn, pick)
+            words = self._rng.draw("related", kind, place, seat, round_)
+            began = self._resampling.began(round_, pick)
             index = (words[1] << 16 | words[2]) % self._people.arrived(began)
             if words[0] % 8:
                 crowd.setdefault(self._people.number(index), began)

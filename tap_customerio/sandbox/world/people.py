@@ -14,8 +14,8 @@ from tap_customerio.sandbox.world.rng import DAY, Rng, Row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_customerio.sandbox.world.person_history import Change, Lives
-    from tap_customerio.sandbox.world.resampling import Turns
+    from tap_customerio.sandbox.world.person_history import Change, PersonHistory
+    from tap_customerio.sandbox.world.resampling import Resampling
 
 FIRST_NAMES = (
     "ada", "aino", "björn", "chloé", "dmitri", "elif", "fatima", "george", "hana", "ines",
@@ -76,11 +76,11 @@ class People:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what people are made from
         self,
-        dice: Rng,
+        rng: Rng,
         at_start: int,
         first_day: int,
-        lives: Lives,
-        turns: Turns,
+        history: PersonHistory,
+        resampling: Resampling,
         by_email: bool,  # noqa: FBT001 - given by position
     ) -> None:
         """Settle how many arrive: one in a thousand a day, or as many as are lost.
@@ -88,12 +88,12 @@ class People:
         `by_email`: whether addresses identify people.
         """
         self.by_email = by_email
-        self._dice = dice
+        self._rng = rng
         self._at_start = at_start
         self._first_day = first_day
-        self.lives = lives
-        self._turns = turns
-        self._daily = -(-at_start * max(1, int(1000 * LOST * turns.rate)) // 1000)
+        self.history = history
+        self._resampling = resampling
+        self._daily = -(-at_start * max(1, int(1000 * LOST * resampling.rate)) // 1000)
         self._made_name = lru_cache(maxsize=8192)(self._make_name)
         self._added: list[tuple[int, Row]] = []
         self._heirs: dict[int, tuple[int, int]] = {}
@@ -102,7 +102,7 @@ class People:
     def count(self, now: float) -> int:
         """How many people there are at `now`."""
         added = sum(at <= now for at, _ in self._added)
-        return self.arrived(now) + added - self.lives.over(now)
+        return self.arrived(now) + added - self.history.over(now)
 
     def arrived(self, now: float) -> int:
         """How many have been there by `now`, but for those added by hand."""
@@ -125,7 +125,7 @@ class People:
     def places(self, now: float, start: int = 0) -> Iterator[int]:
         """The places of that list whose people are there at `now`."""
         places = iter(range(start, self.arrived(now)))
-        if not self.lives.over(now) and not self._added:
+        if not self.history.over(now) and not self._added:
             return places
         added = range(max(start, ADDED), ADDED + len(self._added))
         return (at for at in chain(places, added) if self.is_there(self.number(at), now))
@@ -147,14 +147,14 @@ class People:
     def _instead(self, number: int, now: int) -> int | None:
         """The person, or someone else in place of one who is gone."""
         for attempt in range(8):
-            if not self.lives.is_over(number, now):
+            if not self.history.is_over(number, now):
                 return number
             number = (number * 31 + attempt) % self._at_start
         return None
 
     def is_there(self, number: int, now: float) -> bool:
         """Whether a person of this number has arrived, and is not gone."""
-        return self._has_arrived(number, now) and not self.lives.is_over(number, now)
+        return self._has_arrived(number, now) and not self.history.is_over(number, now)
 
     def _has_arrived(self, number: int, now: float) -> bool:
         if number < self._at_start:
@@ -171,7 +171,7 @@ class People:
         if number >= self._at_start:
             day, place = divmod(number, 1 << _NEWCOMER_BITS)
             return day * DAY + (2 * place + 1) * DAY // (2 * self._daily)
-        words = self._dice.throw("joined", number)
+        words = self._rng.draw("joined", number)
         began = _CORE_BEGAN + (words[0] << 16 | words[1]) % _CORE_YEARS
         return min(began, self._first_day * DAY)
 
@@ -182,9 +182,9 @@ class People:
 
     def delete(self, number: int, at: int) -> None:
         """Let a person be gone, unless they are by then."""
-        if not self.lives.is_over(number, at):
-            self.lives.end(number, at)
-            self.lives.note(Event(at, number, "profile_delete"))
+        if not self.history.is_over(number, at):
+            self.history.end(number, at)
+            self.history.note(Event(at, number, "profile_delete"))
 
     def merge(self, winner: int, loser: int, at: int) -> None:
         """The winner stays, and gets what only the loser had, but for identifiers."""
@@ -194,13 +194,13 @@ class People:
             for name, value in self.attributes(loser, at).items()
             if name not in had and name not in IDENTIFIERS
         }
-        self.lives.note(Event(at, winner, "profile_merge", changes))
-        self.lives.end(loser, at)
+        self.history.note(Event(at, winner, "profile_merge", changes))
+        self.history.end(loser, at)
         self._heirs[loser] = (winner, at)
 
     def heir(self, number: int, now: float) -> int:
         """Whose a person's deliveries are at `now`: a merge moves them to the winner."""
-        while self.lives.is_over(number, now) and number in self._heirs:
+        while self.history.is_over(number, now) and number in self._heirs:
             winner, at = self._heirs[number]
             if at > now:
                 break
@@ -211,13 +211,15 @@ class People:
         """Whether the person is in the segment."""
         if not SHARES.get(segment):
             return False
-        return self._belongs(segment, number, self._turns.turn(now, number * 40_503 + segment))
+        return self._belongs(
+            segment, number, self._resampling.count(now, number * 40_503 + segment)
+        )
 
     def name(self, number: int, now: float) -> Name:
         """The identifiers of a person at `now`."""
         name = self._made_name(number)
-        for happening in self.lives.of(number, now):
-            changed = {key: new for key, (_, new) in happening.changes.items()}
+        for event in self.history.of(number, now):
+            changed = {key: new for key, (_, new) in event.changes.items()}
             name = name._replace(
                 id=changed.get("id", name.id), email=changed.get("email", name.email)
             )
@@ -239,8 +241,8 @@ class People:
     def attributes(self, number: int, now: float) -> Row:
         """What the workspace knows about a person, all of it text."""
         attributes = self._made_attributes(number)
-        for happening in self.lives.of(number, now):
-            attributes |= {name: new for name, (_, new) in happening.changes.items()}
+        for event in self.history.of(number, now):
+            attributes |= {name: new for name, (_, new) in event.changes.items()}
         return attributes
 
     def _made_attributes(self, number: int) -> Row:
@@ -250,7 +252,7 @@ class People:
         if number >= ADDED:
             known = {COMPUTED: computed(is_subscribed=True), **self._added[number - ADDED][1]}
             return attributes | known
-        words = self._dice.throw("profile", number)
+        words = self._rng.draw("profile", number)
         attributes |= {
             "created_at": str(self.joined(number)),
             "first_name": FIRST_NAMES[words[0] % 20].title(),
@@ -266,10 +268,10 @@ class People:
             attributes["phone"] = phone(number)
         return attributes
 
-    def _draw(self, segment: int, number: int, turn: int) -> bool:
+    def _draw(self, segment: int, number: int, round_: int) -> bool:
         """Whether someone is in a segment, decided for the first or another time."""
-        about = (segment, number, turn) if turn else (segment, number)
-        return self._dice.throw("member", *about)[0] < SHARES[segment]
+        about = (segment, number, round_) if round_ else (segment, number)
+        return self._rng.draw("member", *about)[0] < SHARES[segment]
 
     def _arrived(self, seconds: int) -> int:
         """How many of a day's newcomers are there `seconds` after midnight."""
@@ -281,19 +283,19 @@ class People:
             known = self._added[number - ADDED][1]
             return Name(cio_id, known.get("id"), known.get("email"), self.by_email)
         own = f"u-{number}" if has_id(number) else None
-        email = _email(number, self._dice.throw("name", number)) if has_email(number) else None
+        email = _email(number, self._rng.draw("name", number)) if has_email(number) else None
         return Name(cio_id, own, email, self.by_email)
 
     def _timestamps(self, number: int, attributes: Row, now: float) -> Row:
         stamps = dict.fromkeys(attributes, self.joined(number))
-        for happening in self.lives.of(number, now):
-            stamps |= dict.fromkeys(happening.changes, happening.at)
+        for event in self.history.of(number, now):
+            stamps |= dict.fromkeys(event.changes, event.at)
         # The API sends 0 for this one, whatever was computed when.
         return stamps | {COMPUTED: 0}
 
     def _devices(self, number: int, now: float) -> list[Row] | None:
-        words = self._dice.throw("profile", number)
-        added = [it.at for it in self.lives.of(number, now) if it.type == "device_change"]
+        words = self._rng.draw("profile", number)
+        added = [it.at for it in self.history.of(number, now) if it.type == "device_change"]
         if words[8] % 3 and not added:
             return [] if words[8] % 3 == 1 else None
         places = range(0 if words[8] % 3 else 1 + words[9] % 2)
@@ -302,7 +304,7 @@ class People:
         ]
 
     def _device(self, number: int, place: int) -> Row:
-        words = self._dice.throw("device", number, place)
+        words = self._rng.draw("device", number, place)
         return {
             "id": f"tok-{number}-{words[0]:04x}{words[1]:04x}",
             "platform": PLATFORMS[words[2] % 2],

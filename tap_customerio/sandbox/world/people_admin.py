@@ -11,26 +11,26 @@ from tap_customerio.sandbox.world.rng import DAY
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_customerio.sandbox.world.identity_index import Directory
+    from tap_customerio.sandbox.world.identity_index import IdentityIndex
     from tap_customerio.sandbox.world.people import People
 
 Key = tuple[str, str]
 """A kind of identifier and its text, whatever the case."""
 
 
-class Register:
+class PeopleAdmin:
     """Creates, changes, merges and removes people; `at` is a unix second, best not in the past."""
 
     def __init__(
         self,
         people: People,
-        directory: Directory,
+        identity_index: IdentityIndex,
         late_event: int | None,
         noted: Callable[[int], None],
     ) -> None:
         """Let an event arrive so long after each deletion; `noted` is told which day changed."""
         self._people = people
-        self._directory = directory
+        self._identity_index = identity_index
         self._late_event = late_event
         self._noted = noted
         self._blocked: list[set[Key]] = []
@@ -51,15 +51,15 @@ class Register:
         if any(key(*it) in group for it in named.items() for group in self._blocked):
             return None
         extra = {**named, **(attributes or {})}
-        for kind in (kind for kind in KINDS if kind in named.keys() & self._directory.kinds):
-            number = self._directory.find(kind, named[kind], at)
+        for kind in (kind for kind in KINDS if kind in named.keys() & self._identity_index.kinds):
+            number = self._identity_index.find(kind, named[kind], at)
             if number is not None:
                 cio_id = self._people.name(number, at).cio_id
                 self.change(cio_id, extra, at=at)
                 return cio_id
         number = self._people.add(extra, at)
-        self._directory.note(number, extra)
-        self._people.lives.note(Event(at, number, "profile_create"))
+        self._identity_index.note(number, extra)
+        self._people.history.note(Event(at, number, "profile_create"))
         self._noted(at // DAY)
         return self._people.name(number, at).cio_id
 
@@ -69,8 +69,8 @@ class Register:
         had = self._people.attributes(number, at)
         changes = {n: (had.get(n), new) for n, new in attributes.items() if had.get(n) != new}
         if changes:
-            self._directory.note(number, attributes)
-            self._people.lives.note(Event(at, number, "attribute_change", changes))
+            self._identity_index.note(number, attributes)
+            self._people.history.note(Event(at, number, "attribute_change", changes))
             self._noted(at // DAY)
 
     def unsubscribe(self, cio_id: str, *, at: int, kind: str = "unsubscribed_email") -> None:
@@ -78,7 +78,7 @@ class Register:
         number = self._number(cio_id, at)
         had = self._people.attributes(number, at).get("unsubscribed")
         changes = {"unsubscribed": (had, "true")}
-        self._people.lives.note(Event(at, number, kind, changes))
+        self._people.history.note(Event(at, number, kind, changes))
         self._noted(at // DAY)
 
     def merge(self, winner: str, loser: str, *, at: int) -> None:
@@ -88,7 +88,7 @@ class Register:
 
     def delete(self, kind: str, text: str, *, at: int, after: int = 0) -> None:
         """Remove a person after some seconds; nothing keeps them from coming back."""
-        number = self._directory.find(kind, text, at)
+        number = self._identity_index.find(kind, text, at)
         if number is None:
             return
         name = self._people.name(number, at)
@@ -107,19 +107,19 @@ class Register:
         The other identifiers of the person are blocked as well, unless told otherwise.
         """
         group = {key(kind, text)}
-        number = self._directory.find(kind, text, at)
+        number = self._identity_index.find(kind, text, at)
         if number is not None and blocks_others:
             name = self._people.name(number, at)
             named = {"id": name.id, "email": name.email}
-            kinds = self._directory.kinds
+            kinds = self._identity_index.kinds
             group |= {key(k, text) for k, text in named.items() if text and k in kinds}
         self._blocked.append(group)
         for blocked in group:
-            for expected in self._directory.expected(blocked, at):
-                self._people.lives.end(expected, at)
+            for expected in self._identity_index.expected(blocked, at):
+                self._people.history.end(expected, at)
         if number is not None:
             self._people.delete(number, at + after)
-            self._people.lives.forget(number, at + after)
+            self._people.history.forget(number, at + after)
             self._noted((at + after) // DAY)
 
     def unsuppress(self, kind: str, text: str) -> None:
@@ -127,7 +127,7 @@ class Register:
         self._blocked = [group for group in self._blocked if key(kind, text) not in group]
 
     def _number(self, cio_id: str, at: int) -> int:
-        number = self._directory.find("cio_id", cio_id, at)
+        number = self._identity_index.find("cio_id", cio_id, at)
         if number is None:
             raise KeyError(cio_id)
         return number

@@ -29,7 +29,7 @@ class Event(NamedTuple):
     changes: Mapping[str, Change] = {}
 
 
-class Lives:
+class PersonHistory:
     """Happenings by person, and by the day the log has them; the others are as they were made."""
 
     def __init__(self, first_day: int, log_lag: int) -> None:
@@ -65,19 +65,19 @@ class Lives:
         self._make_until(now)
         return sum(at <= now for at in self._ends.values())
 
-    def note(self, happening: Event) -> None:
+    def note(self, event: Event) -> None:
         """Let something happen."""
-        arrived = self._arrived(happening)
-        insort(self._of.setdefault(happening.number, []), happening, key=_at)
-        insort(self._on.setdefault(arrived // DAY, []), (arrived, happening), key=_first)
+        arrived = self._arrived(event)
+        insort(self._of.setdefault(event.number, []), event, key=_at)
+        insort(self._on.setdefault(arrived // DAY, []), (arrived, event), key=_first)
 
     def end(self, number: int, at: int) -> None:
         """Let a person be gone from `at` on; what would have happened to them later does not."""
         self._ends[number] = min(at, self._ends.get(number, at))
-        for happening in [it for it in self._of.get(number, ()) if it.at > at]:
-            arrived = self._arrived(happening)
-            self._of[number].remove(happening)
-            self._on[arrived // DAY].remove((arrived, happening))
+        for event in [it for it in self._of.get(number, ()) if it.at > at]:
+            arrived = self._arrived(event)
+            self._of[number].remove(event)
+            self._on[arrived // DAY].remove((arrived, event))
 
     def forget(self, number: int, at: int) -> None:
         """Let nothing name a person any more from `at` on."""
@@ -87,8 +87,8 @@ class Lives:
         """Whether nothing names the person any more."""
         return self._forgotten.get(number, EVER) <= now
 
-    def _arrived(self, happening: Event) -> int:
-        return happening.at + lateness(happening.at ^ happening.number, self._log_lag)
+    def _arrived(self, event: Event) -> int:
+        return event.at + lateness(event.at ^ event.number, self._log_lag)
 
     def _make_until(self, now: float) -> None:
         """Let happen what happens by itself up to the end of the day of `now`."""

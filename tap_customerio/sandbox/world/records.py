@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio.sandbox.world.actions import Actions
 from tap_customerio.sandbox.world.consents import Consents
 from tap_customerio.sandbox.world.contents import Contents
-from tap_customerio.sandbox.world.design_studio import SIZES, Studio
+from tap_customerio.sandbox.world.design_studio import SIZES, DesignStudio
 from tap_customerio.sandbox.world.journey_counts import Cohorts
 from tap_customerio.sandbox.world.objects import Objects
 from tap_customerio.sandbox.world.rng import DAY
 from tap_customerio.sandbox.world.segments import Segments
-from tap_customerio.sandbox.world.workspace_lists import PLAIN, Library
+from tap_customerio.sandbox.world.workspace_lists import PLAIN, WorkspaceLists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from tap_customerio.sandbox.world.change_log import Edits, Key
+    from tap_customerio.sandbox.world.change_log import ChangeLog, Key
     from tap_customerio.sandbox.world.people import People
-    from tap_customerio.sandbox.world.resampling import Turns
+    from tap_customerio.sandbox.world.resampling import Resampling
     from tap_customerio.sandbox.world.rng import Rng, Row
     from tap_customerio.sandbox.world.senders import Senders
 
@@ -36,12 +36,12 @@ class Records:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a workspace is made of
         self,
-        dice: Rng,
-        edits: Edits,
+        rng: Rng,
+        change_log: ChangeLog,
         since: int,
         senders: Senders,
         people: People,
-        turns: Turns,
+        resampling: Resampling,
         objects_per_type: int,
         empty: Collection[str],
     ) -> None:
@@ -51,16 +51,16 @@ class Records:
         self.since = since
         self.senders = senders
         self.people = people
-        self.cohorts = Cohorts(dice, since // DAY)
-        self.consents = Consents(dice, people, since, turns)
-        self.catalog = Objects(dice, people, since, turns, objects_per_type)
-        self.library = Library(dice, edits, since)
-        self.studio = Studio(dice, edits, since)
-        self._edits = edits
+        self.cohorts = Cohorts(rng, since // DAY)
+        self.consents = Consents(rng, people, since, resampling)
+        self.catalog = Objects(rng, people, since, resampling, objects_per_type)
+        self.workspace_lists = WorkspaceLists(rng, change_log, since)
+        self.design_studio = DesignStudio(rng, change_log, since)
+        self._change_log = change_log
         self._empty = empty
-        self._actions = Actions(dice, senders, edits, since)
-        self._contents = Contents(senders, edits)
-        self._segments = Segments(dice, edits, since)
+        self._actions = Actions(rng, senders, change_log, since)
+        self._contents = Contents(senders, change_log)
+        self._segments = Segments(rng, change_log, since)
 
     def campaigns(self, now: float) -> list[Row]:
         """All campaigns."""
@@ -90,7 +90,7 @@ class Records:
         """
         if key not in self._keys(collection, at):
             raise KeyError(f"{collection} {key}")
-        self._edits.add(collection, key, at)
+        self._change_log.add(collection, key, at)
 
     def actions(self, collection: str, sender: int, now: float = EVER) -> list[Row]:
         """The actions of one of the campaigns or broadcasts."""
@@ -199,7 +199,7 @@ class Records:
 
     def plain(self, name: str, now: float) -> list[Row]:
         """All rows of a list that is given whole at an address of its own name."""
-        return self._unless_empty(name, self.library.plain(name, now))
+        return self._unless_empty(name, self.workspace_lists.plain(name, now))
 
     def collections(self, now: float) -> list[Row]:
         """All collections, without their rows."""
@@ -207,7 +207,7 @@ class Records:
 
     def collection_content(self, collection: int) -> Any:
         """The rows of a collection, or the one object it is."""
-        return self.library.collection_content(collection)
+        return self.workspace_lists.collection_content(collection)
 
     def snippets(self, now: float) -> list[Row]:
         """All snippets."""
@@ -215,7 +215,7 @@ class Records:
 
     def sender_identities(self, now: float = EVER) -> list[Row]:
         """All senders, hidden ones included."""
-        return self._unless_empty("sender_identities", self.library.sender_identities(now))
+        return self._unless_empty("sender_identities", self.workspace_lists.sender_identities(now))
 
     def reporting_webhooks(self, now: float = EVER) -> list[Row]:
         """All reporting webhooks, with the passwords in their addresses."""
@@ -227,7 +227,7 @@ class Records:
 
     def files(self, collection: str, now: float = EVER) -> list[Row]:
         """All of a kind: assets, asset_folders, design_studio_emails, _components or _folders."""
-        return self._unless_empty(collection, self.studio.rows(collection, now))
+        return self._unless_empty(collection, self.design_studio.rows(collection, now))
 
     def _unless_empty(self, name: str, rows: Iterable[Row]) -> list[Row]:
         return [] if name in self._empty else list(rows)
@@ -237,7 +237,7 @@ class Records:
         if collection in SENDERS:
             return self.senders.ids(collection, at)
         if collection in SIZES:
-            return {row["id"] for row in self.studio.rows(collection, at)}
+            return {row["id"] for row in self.design_studio.rows(collection, at)}
         known: dict[str, Callable[[], Collection[Key]]] = {
             "actions": self._actions.ids,
             "contents": lambda: self._contents.known(at),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tap_customerio.sandbox.world.rng import DAY
 
 
-class Turns:
+class Resampling:
     """How often small things, such as a place in a segment, have been decided again by some time.
 
     Each is decided once in `1 / rate` days, at a moment of its own.
@@ -16,10 +16,10 @@ class Turns:
         self._since = since
         self.rate = rate
 
-    def turn(self, now: float, phase: int) -> int:
+    def count(self, now: float, phase: int) -> int:
         """The number of decisions; the lowest 16 bits of the phase tell one thing from another."""
         return max(0, int((now - self._since) * self.rate / DAY + (phase & 0xFFFF) / 65_536))
 
-    def began(self, turn: int, phase: int) -> int:
-        """When a turn, which is not the first one, began."""
-        return self._since + int((turn - (phase & 0xFFFF) / 65_536) * DAY / self.rate) + 1
+    def began(self, round_: int, phase: int) -> int:
+        """When a round, which is not the first one, began."""
+        return self._since + int((round_ - (phase & 0xFFFF) / 65_536) * DAY / self.rate) + 1

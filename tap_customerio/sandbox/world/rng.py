@@ -27,15 +27,15 @@ class Rng:
         self._key = seed.to_bytes(8, "little", signed=True)
         self._deliveries = blake2b(digest_size=56, key=self._key)
 
-    def throw(self, *what: int | str) -> Words:
+    def draw(self, *what: int | str) -> Words:
         """Sixteen numbers about anything that has a name."""
         return _words(blake2b(repr(what).encode(), digest_size=32, key=self._key).digest())
 
     def delivery(self, day: int, code: int) -> tuple[Words, bytes]:
         """Sixteen numbers about one delivery, and 24 bytes for its id."""
-        throw = self._deliveries.copy()
-        throw.update(_place(day, code))
-        digest = throw.digest()
+        draw = self._deliveries.copy()
+        draw.update(_place(day, code))
+        digest = draw.digest()
         return _words(digest), digest[_ID_AT:]
 
     def series(self, count: int, *what: int | str) -> array[int]:

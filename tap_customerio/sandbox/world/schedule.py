@@ -44,11 +44,9 @@ class Traffic(Protocol):
 class Sending:
     """The steady flow of campaigns and the like, newsletters, and bursts asked for."""
 
-    def __init__(
-        self, dice: Rng, senders: Senders, per_day: int, bursts: Mapping[int, int]
-    ) -> None:
+    def __init__(self, rng: Rng, senders: Senders, per_day: int, bursts: Mapping[int, int]) -> None:
         """Share the deliveries of an average day between flow and newsletters."""
-        self._dice = dice
+        self._rng = rng
         self._senders = senders
         flow = per_day * 3 // 4 if senders.sends_newsletters else per_day
         self._flow = flow if senders.outlets else 0
@@ -64,7 +62,7 @@ class Sending:
 
     def codes(self, day: int) -> list[int]:
         """Flow, newsletter and bursts."""
-        codes = spread(self._dice, self._flow_size(day), FLOW, day)
+        codes = spread(self._rng, self._flow_size(day), FLOW, day)
         if send := self._senders.send_on(day):
             codes += self._newsletter(send)
         for second, count in self._bursts.get(day, ()):
@@ -73,14 +71,14 @@ class Sending:
         return codes
 
     def _flow_size(self, day: int) -> int:
-        noise = 80 + self._dice.throw("noise", day)[0] % 41
+        noise = 80 + self._rng.draw("noise", day)[0] % 41
         return self._flow * _WEEKDAYS[day % 7] * noise // 10_000
 
     def _newsletter(self, send: Send) -> list[int]:
         """A newsletter goes out within minutes, several in the same second."""
         start = (send.sent_at or 0) % DAY
         lasts = 60 + send.size // 20
-        words = self._dice.series(send.size, "newsletter", send.id)
+        words = self._rng.series(send.size, "newsletter", send.id)
         return [
             (start + (word * lasts >> 16)) << SECOND_BITS | send.id << LANE_BITS | number
             for number, word in enumerate(words)
@@ -90,17 +88,17 @@ class Sending:
 class Drafting:
     """Drafts that wait for someone to send them: a population of their own."""
 
-    def __init__(self, dice: Rng, per_day: int) -> None:
-        self._dice = dice
+    def __init__(self, rng: Rng, per_day: int) -> None:
+        self._rng = rng
         self._per_day = per_day
 
     def size(self, day: int) -> int:
         """About as many each day."""
-        return self._dice.throw("drafts", day)[0] * (2 * self._per_day + 1) >> 16
+        return self._rng.draw("drafts", day)[0] * (2 * self._per_day + 1) >> 16
 
     def codes(self, day: int) -> list[int]:
         """Drafts over the day."""
-        return spread(self._dice, self.size(day), DRAFT, day)
+        return spread(self._rng, self.size(day), DRAFT, day)
 
 
 class Schedule:
@@ -175,9 +173,9 @@ class Schedule:
         return array("Q", sorted(codes))
 
 
-def spread(dice: Rng, count: int, lane: int, day: int) -> list[int]:
+def spread(rng: Rng, count: int, lane: int, day: int) -> list[int]:
     """Deliveries over a day, most around noon, every fourth on a round five minutes."""
-    words = dice.series(2 * count, "flow", lane, day)
+    words = rng.series(2 * count, "flow", lane, day)
     codes = []
     for number in range(count):
         one, two = words[2 * number], words[2 * number + 1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tap_customerio.sandbox.world.people import SHARES
 
 if TYPE_CHECKING:
-    from tap_customerio.sandbox.world.change_log import Edits
+    from tap_customerio.sandbox.world.change_log import ChangeLog
     from tap_customerio.sandbox.world.rng import Rng, Row
 
 NAMES = (
@@ -22,9 +22,9 @@ IDS = tuple(SHARES)
 class Segments:
     """The segments of the workspace; who is in them is for `People` to say."""
 
-    def __init__(self, dice: Rng, edits: Edits, since: int) -> None:
-        self._dice = dice
-        self._edits = edits
+    def __init__(self, rng: Rng, change_log: ChangeLog, since: int) -> None:
+        self._rng = rng
+        self._change_log = change_log
         self._since = since
 
     def rows(self, now: float) -> list[Row]:
@@ -32,10 +32,10 @@ class Segments:
         return [self._row(segment, now) for segment in IDS]
 
     def _row(self, segment: int, now: float) -> Row:
-        words = self._dice.throw("segment", segment)
+        words = self._rng.draw("segment", segment)
         created = self._since - words[0] * 960 - 1
         natural = min(created + words[1] * 300, self._since - 1)
-        updated = self._edits.latest("segments", segment, now, natural)
+        updated = self._change_log.latest("segments", segment, now, natural)
         row: Row = {
             "id": segment,
             "deduplicate_id": f"{segment}:{updated}",

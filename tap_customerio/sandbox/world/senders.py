@@ -12,7 +12,7 @@ from tap_customerio.sandbox.world.rng import DAY, Rng, Row
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_customerio.sandbox.world.change_log import Edits
+    from tap_customerio.sandbox.world.change_log import ChangeLog
 
 WEEK = 7 * DAY
 CHANNELS = ("email", "push", "in_app", "email", "twilio", "webhook", "slack", "whatsapp")
@@ -41,8 +41,8 @@ class Senders:
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument per kind of sender
         self,
-        dice: Rng,
-        edits: Edits,
+        rng: Rng,
+        change_log: ChangeLog,
         since: int,
         per_day: int,
         campaigns: int,
@@ -50,7 +50,7 @@ class Senders:
         broadcasts: int,
         transactional: int,
     ) -> None:
-        self._dice = dice
+        self._rng = rng
         self._since = since
         self._per_day = per_day
         self.campaigns = range(1, campaigns + 1)
@@ -59,7 +59,7 @@ class Senders:
         self.transactional = range(1, transactional + 1)
         self._first_send = self._latest_send(since) - newsletters + 1
         self.sends_newsletters = newsletters > 0
-        self._edits = edits
+        self._change_log = change_log
         self.outlets = self._table()
         self.drafting = [o for o in self.outlets if o.kind == "campaign"] or self.outlets
         self.send = lru_cache(maxsize=4096)(self._send)
@@ -88,7 +88,7 @@ class Senders:
         """Ids and types of the steps of a campaign or broadcast; drafts have none."""
         if kind == "campaign" and payloads.state(sender) == "draft":
             return []
-        count = 1 + self._dice.throw(kind, sender)[0] % 5
+        count = 1 + self._rng.draw(kind, sender)[0] % 5
         channels = ["email", *(CHANNELS[(sender + step) % 8] for step in range(1, count))]
         if payloads.trigger(sender) == "webhook" and kind == "campaign":
             channels += ["webhook", "attribute_update"]
@@ -96,7 +96,7 @@ class Senders:
 
     def born(self, kind: str, sender: int) -> int:
         """When a sender was made, always before the workspace began."""
-        words = self._dice.throw("born", kind, sender)
+        words = self._rng.draw("born", kind, sender)
         return min(1_672_531_200 + words[0] * 900, self._since - words[1])
 
     def _table(self) -> list[Outlet]:
@@ -144,7 +144,7 @@ class Senders:
 
     def _send(self, week: int) -> Send:
         """The newsletter of a week: made early in it, sent later in it, or never."""
-        words = self._dice.throw("newsletter", week)
+        words = self._rng.draw("newsletter", week)
         created = week * WEEK + words[0] * 2
         day = week * 7 + 3 + words[1] % 4
         hour = 8 + words[2] % 9
@@ -168,7 +168,7 @@ class Senders:
         days = (400, 5, 900, 150, 1200, 700)[(sender + len(collection)) % 6]
         changes = (int(now) - born) // (days * DAY)
         natural = born + changes * days * DAY
-        return born, self._edits.latest(collection, sender, now, natural)
+        return born, self._change_log.latest(collection, sender, now, natural)
 
     def _campaigns_row(self, sender: int, now: float) -> Row:
         created, updated = self._life("campaigns", sender, now)
@@ -188,6 +188,6 @@ class Senders:
         send = self.send(sender)
         finished = send.created + 1800
         natural = finished if finished <= now else send.created
-        updated = self._edits.latest("newsletters", sender, now, natural)
+        updated = self._change_log.latest("newsletters", sender, now, natural)
         sent = send.sent_at if send.sent_at is not None and send.sent_at <= now else None
         return payloads.newsletter(send, updated, sent)

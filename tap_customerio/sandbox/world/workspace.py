@@ -6,17 +6,17 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.world.activities import Activities
-from tap_customerio.sandbox.world.change_log import Edits
+from tap_customerio.sandbox.world.change_log import ChangeLog
 from tap_customerio.sandbox.world.churn import Churn
-from tap_customerio.sandbox.world.counts import SERIES, Ledger, Subject
+from tap_customerio.sandbox.world.counts import SERIES, Counts, Subject
 from tap_customerio.sandbox.world.deliveries import Deliveries, Delivery
 from tap_customerio.sandbox.world.filters import everybody, predicate
-from tap_customerio.sandbox.world.identity_index import Directory
+from tap_customerio.sandbox.world.identity_index import IdentityIndex
 from tap_customerio.sandbox.world.people import Name, People
-from tap_customerio.sandbox.world.people_admin import Register
-from tap_customerio.sandbox.world.person_history import Lives
+from tap_customerio.sandbox.world.people_admin import PeopleAdmin
+from tap_customerio.sandbox.world.person_history import PersonHistory
 from tap_customerio.sandbox.world.records import Records
-from tap_customerio.sandbox.world.resampling import Turns
+from tap_customerio.sandbox.world.resampling import Resampling
 from tap_customerio.sandbox.world.rng import DAY, Rng, Row
 from tap_customerio.sandbox.world.schedule import Drafting, Schedule, Sending, is_listed
 from tap_customerio.sandbox.world.senders import Senders
@@ -38,7 +38,7 @@ class Workspace(Records):
     `churn` is the share of the people to whom something happens every day: an attribute or device
     changes, they are deleted, or merged into another; as many join. Once in `1 / churn` days it is
     decided again whether a person is in a segment or opted out, who is related to an object, and
-    which address takes a place of a provider's list. `register` does such things by hand. What
+    which address takes a place of a provider's list. `people_admin` makes them by hand. What
     happens to people is in the log up to `log_lag` seconds later.
 
     `identified_by` names what identifies people besides their cio_id: "id", and maybe "email" and
@@ -72,20 +72,22 @@ class Workspace(Records):
         """Settle the size; `gaps` are half-open, `bursts` add deliveries to single seconds."""
         if since % DAY:
             raise ValueError("since must be a midnight UTC")
-        dice, edits, first_day = Rng(seed), Edits(), since // DAY
+        rng, change_log, first_day = Rng(seed), ChangeLog(), since // DAY
         sizes = campaigns, newsletters, broadcasts, transactional
-        senders = Senders(dice, edits, since, per_day, *sizes)
-        lives, turns = Lives(first_day, log_lag), Turns(since, churn)
-        persons = People(dice, people, first_day, lives, turns, "email" in identified_by)
-        self.directory = Directory(persons, identified_by)
-        self.register = Register(persons, self.directory, late_event, self._forget)
-        lives.make = Churn(dice, persons, churn).day if churn else None
-        super().__init__(dice, edits, since, senders, persons, turns, objects_per_type, empty)
-        self.log = Activities(dice, persons, first_day, activities_per_day, self._some_delivery)
-        self._deliveries = Deliveries(dice, senders, persons)
-        self._sent = Schedule(Sending(dice, senders, per_day, bursts or {}), first_day, gaps)
-        self._drafts = Schedule(Drafting(dice, drafts_per_day), first_day, gaps)
-        self.ledger, self.siblings = Ledger(self._made), siblings
+        senders = Senders(rng, change_log, since, per_day, *sizes)
+        history, resampling = PersonHistory(first_day, log_lag), Resampling(since, churn)
+        persons = People(rng, people, first_day, history, resampling, "email" in identified_by)
+        self.identity_index = IdentityIndex(persons, identified_by)
+        self.people_admin = PeopleAdmin(persons, self.identity_index, late_event, self._forget)
+        history.make = Churn(rng, persons, churn).day if churn else None
+        super().__init__(
+            rng, change_log, since, senders, persons, resampling, objects_per_type, empty
+        )
+        self.log = Activities(rng, persons, first_day, activities_per_day, self._some_delivery)
+        self._deliveries = Deliveries(rng, senders, persons)
+        self._sent = Schedule(Sending(rng, senders, per_day, bursts or {}), first_day, gaps)
+        self._drafts = Schedule(Drafting(rng, drafts_per_day), first_day, gaps)
+        self.counts, self.siblings = Counts(self._made), siblings
 
     def deliveries(
         self, start: int, end: int, *, now: float, drafts: bool = False
@@ -155,7 +157,7 @@ class Workspace(Records):
 
     def find(self, kind: str, text: str, now: float) -> Row | None:
         """The profile of the person with this identifier."""
-        number = self.directory.find(kind, text, now)
+        number = self.identity_index.find(kind, text, now)
         return None if number is None else self.people.profile(number, now)
 
     def activities(self, start: int, end: int, *, now: float) -> Iterator[Row]:
@@ -192,7 +194,7 @@ class Workspace(Records):
     ) -> dict[str, list[int]]:
         """The same counts in buckets between neighbouring `edges`."""
         subject = _subject(source_type, source_id, parts)._replace(channel=channel)
-        return self.ledger.series(subject, edges, now)
+        return self.counts.series(subject, edges, now)
 
     def link_counts(  # noqa: PLR0913 - the same
         self,
@@ -205,7 +207,7 @@ class Workspace(Records):
         parts: Iterable[int] | None = None,
     ) -> dict[int, dict[str, int]]:
         """How many of these deliveries had which link clicked by `now`."""
-        links = self.ledger.links(_subject(source_type, source_id, parts), (start, end), now)
+        links = self.counts.links(_subject(source_type, source_id, parts), (start, end), now)
         return {
             link: {name: counts[0] for name, counts in series.items()}
             for link, series in links.items()
@@ -219,7 +221,7 @@ class Workspace(Records):
     def _forget(self, day: int) -> None:
         """Look again at what depends on people: someone has changed them by hand."""
         self.log.forget(day)
-        self.ledger.forget()
+        self.counts.forget()
 
     def _made(
         self, start: int, end: int, now: float, *, drafts: bool = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio.sandbox.world.rng import DAY, Rng, Row
 
 if TYPE_CHECKING:
-    from tap_customerio.sandbox.world.change_log import Edits
+    from tap_customerio.sandbox.world.change_log import ChangeLog
 
 PLAIN = ("collections", "exports", "reporting_webhooks", "snippets")
 """Lists given whole at an address of their own name: each is a method of `Library`."""
@@ -54,12 +54,12 @@ def phone_sender(pick: int) -> int:
     return phones[pick % len(phones)]
 
 
-class Library:
+class WorkspaceLists:
     """The furniture of a workspace."""
 
-    def __init__(self, dice: Rng, edits: Edits, since: int) -> None:
-        self._dice = dice
-        self._edits = edits
+    def __init__(self, rng: Rng, change_log: ChangeLog, since: int) -> None:
+        self._rng = rng
+        self._change_log = change_log
         self._since = since
 
     def sender_identities(self, now: float) -> list[Row]:
@@ -79,7 +79,7 @@ class Library:
         """The rows of a collection; those of the last one are a single object."""
         if number == len(COLLECTIONS):
             return {"theme": "dark", "limits": {"daily": 3, "weekly": None}, "tags": ["a", "b"]}
-        words = self._dice.throw("collection", number)
+        words = self._rng.draw("collection", number)
         return [
             {"name": f"{COLLECTIONS[number]} {place}", "size": words[place], "on": None}
             for place in range(1 + words[0] % 15)
@@ -105,8 +105,8 @@ class Library:
         return _import(number, self._since - (IMPORTS.stop - number) * DAY)
 
     def _sender(self, sender: int, now: float) -> Row:
-        words = self._dice.throw("sender", sender)
-        updated = self._edits.latest("sender_identities", sender, now, self._past(words[0]))
+        words = self._rng.draw("sender", sender)
+        updated = self._change_log.latest("sender_identities", sender, now, self._past(words[0]))
         row: Row = {
             "id": sender,
             "template_type": "phone" if is_phone(sender) else "email",
@@ -126,7 +126,7 @@ class Library:
     def _collection(self, number: int, now: float) -> Row:
         content = self.collection_content(number)
         rows = content if isinstance(content, list) else [content]
-        created = self._past(self._dice.throw("collection", number)[1])
+        created = self._past(self._rng.draw("collection", number)[1])
         return {
             "id": number,
             "name": COLLECTIONS[number],
@@ -134,17 +134,17 @@ class Library:
             "rows": len(rows),
             "bytes": len(json.dumps(content)),
             "created_at": created,
-            "updated_at": self._edits.latest("collections", number, now, created),
+            "updated_at": self._change_log.latest("collections", number, now, created),
         }
 
     def _snippet(self, place: int, now: float) -> Row:
         name = SNIPPETS[place % len(SNIPPETS)]
         name = name if place < len(SNIPPETS) else f"{name} {place}"
-        natural = self._past(self._dice.throw("snippet", place)[0])
+        natural = self._past(self._rng.draw("snippet", place)[0])
         return {
             "name": name,
             "value": f"<p>{name}: {{{{customer.first_name}}}} — 👋</p>",
-            "updated_at": self._edits.latest("snippets", name, now, natural),
+            "updated_at": self._change_log.latest("snippets", name, now, natural),
         }
 
     def _past(self, word: int) -> int:

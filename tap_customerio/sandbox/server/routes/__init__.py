@@ -20,15 +20,15 @@ from tap_customerio.sandbox.server.routes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_customerio.sandbox.server.routes.request import Ask
+    from tap_customerio.sandbox.server.routes.request import ApiRequest
 
 Route = tuple[str, str]
 """A method and a path."""
 
-TRACK_ROUTES: dict[Route, Callable[[Ask], Any]] = track.ROUTES
+TRACK_ROUTES: dict[Route, Callable[[ApiRequest], Any]] = track.ROUTES
 """Those of the other host."""
 
-ROUTES: dict[Route, Callable[[Ask], Any]] = {
+ROUTES: dict[Route, Callable[[ApiRequest], Any]] = {
     **senders.ROUTES,
     **metrics.ROUTES,
     **people.ROUTES,

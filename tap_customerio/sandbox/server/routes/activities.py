@@ -7,7 +7,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.server.routes.people import person
-from tap_customerio.sandbox.server.routes.request import BAD_REQUEST, Answer, Ask, RefusalError
+from tap_customerio.sandbox.server.routes.request import (
+    BAD_REQUEST,
+    Answer,
+    ApiRequest,
+    RefusalError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,20 +22,23 @@ if TYPE_CHECKING:
 _PLACE = re.compile(r"9(\d{17})")
 
 
-def activities(ask: Ask) -> Row:
+def activities(request: ApiRequest) -> Row:
     """What arrived in the log, newest first, from a place in the log on that stays the same."""
-    text = ask.query.get("customer_id")
-    return _page(ask, _cio_id(ask, text) if text else None, of_everybody=not text)
+    text = request.query.get("customer_id")
+    return _page(request, _cio_id(request, text) if text else None, of_everybody=not text)
 
 
-def activities_of(ask: Ask) -> Row:
+def activities_of(request: ApiRequest) -> Row:
     """The same of one person."""
-    return _page(ask, ask.workspace.people.name(person(ask), ask.now).cio_id)
+    return _page(request, request.workspace.people.name(person(request), request.now).cio_id)
 
 
-def _page(ask: Ask, cio_id: str | None, *, of_everybody: bool = False) -> Row:
-    keep, limit = _activity_filter(ask, cio_id, of_everybody=of_everybody), ask.limit(100, 10)
-    found = ask.workspace.log.newest_first(ask.now, _place(ask))
+def _page(request: ApiRequest, cio_id: str | None, *, of_everybody: bool = False) -> Row:
+    keep, limit = (
+        _activity_filter(request, cio_id, of_everybody=of_everybody),
+        request.limit(100, 10),
+    )
+    found = request.workspace.log.newest_first(request.now, _place(request))
     page = list(islice(((at, row) for at, row in found if keep(row)), limit + 1))
     return {
         "activities": [row for _, row in page[:limit]],
@@ -44,19 +52,21 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _place(ask: Ask) -> int | None:
+def _place(request: ApiRequest) -> int | None:
     """The place in the log that a page token names."""
-    start = ask.query.get("start")
+    start = request.query.get("start")
     match = _PLACE.fullmatch(start or "")
     if start and match is None:
         raise RefusalError(BAD_REQUEST)
     return int(match[1]) if match else None
 
 
-def _activity_filter(ask: Ask, cio_id: str | None, *, of_everybody: bool) -> Callable[[Row], bool]:
+def _activity_filter(
+    request: ApiRequest, cio_id: str | None, *, of_everybody: bool
+) -> Callable[[Row], bool]:
     """What an entry of the log must be like."""
-    hides_deleted = ask.behaviours.hides_deleted and not ask.is_true("deleted")
-    kind, name = ask.query.get("type"), ask.query.get("name")
+    hides_deleted = request.behaviours.hides_deleted and not request.is_true("deleted")
+    kind, name = request.query.get("type"), request.query.get("name")
 
     def keep(row: Row) -> bool:
         if kind and row["type"] != kind:
@@ -81,10 +91,10 @@ def _names(row: Row) -> set[str | None]:
     return {row.get("name"), *changed}
 
 
-def _cio_id(ask: Ask, text: str) -> str | None:
+def _cio_id(request: ApiRequest, text: str) -> str | None:
     """The person asked for; here a cio_id must have a prefix, and may be of someone deleted."""
-    kind = ask.one_of("id_type", ask.workspace.directory.kinds) or "id"
+    kind = request.one_of("id_type", request.workspace.identity_index.kinds) or "id"
     if kind == "cio_id":
         return text.removeprefix("cio_") if text.startswith("cio_") else None
-    number = ask.workspace.directory.find(kind, text, ask.now)
-    return None if number is None else ask.workspace.people.name(number, ask.now).cio_id
+    number = request.workspace.identity_index.find(kind, text, request.now)
+    return None if number is None else request.workspace.people.name(number, request.now).cio_id

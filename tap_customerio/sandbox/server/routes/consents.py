@@ -8,7 +8,7 @@ from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
     Answer,
-    Ask,
+    ApiRequest,
     RefusalError,
     token,
 )
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.rng import Row
 
 
-def opt_outs(ask: Ask) -> Row:
+def opt_outs(request: ApiRequest) -> Row:
     """Who wants no text messages from whom; at the end there is no `next` at all."""
-    limit, offset, sender = ask.limit(1000, 100), ask.offset(""), ask.query.get("from")
+    limit, offset, sender = request.limit(1000, 100), request.offset(""), request.query.get("from")
     rows = [
         row
-        for row in ask.workspace.opt_outs(ask.now)
+        for row in request.workspace.opt_outs(request.now)
         if not sender or any(opted["from"] == sender for opted in row["optouts"])
     ]
     page: Row = {"optouts": rows[offset : offset + limit]}
@@ -32,42 +32,42 @@ def opt_outs(ask: Ask) -> Row:
     return page
 
 
-def subscription_topics(ask: Ask) -> Row:
+def subscription_topics(request: ApiRequest) -> Row:
     """All topics."""
-    return {"topics": ask.workspace.subscription_topics()}
+    return {"topics": request.workspace.subscription_topics()}
 
 
-def subscription_channels(ask: Ask) -> Row:
+def subscription_channels(request: ApiRequest) -> Row:
     """All channels."""
-    return {"channels": ask.workspace.subscription_channels()}
+    return {"channels": request.workspace.subscription_channels()}
 
 
-def suppressions(ask: Ask) -> Row:
+def suppressions(request: ApiRequest) -> Row:
     """Suppressed addresses by offset, without any sign where they end."""
-    kind, limit = _suppression_type(ask), ask.limit(1000, 100)
-    offset = max(ask.number("offset") or 0, 0)
-    rows = ask.workspace.suppressions(kind, ask.now, ask.query.get("domain") or None)
+    kind, limit = _suppression_type(request), request.limit(1000, 100)
+    offset = max(request.number("offset") or 0, 0)
+    rows = request.workspace.suppressions(kind, request.now, request.query.get("domain") or None)
     return _suppressed(kind, rows[offset : offset + limit])
 
 
-def suppressions_of_domain(ask: Ask) -> Row:
+def suppressions_of_domain(request: ApiRequest) -> Row:
     """The same of one domain, by page token, or of a single address."""
-    domain, address = ask.path["domain"], ask.query.get("email")
+    domain, address = request.path["domain"], request.query.get("email")
     if domain not in DOMAINS:
         raise RefusalError(NOT_FOUND)
-    kind, limit, offset = _suppression_type(ask), ask.limit(1000, 100), ask.offset("")
-    rows = ask.workspace.suppressions(kind, ask.now, domain)
+    kind, limit, offset = _suppression_type(request), request.limit(1000, 100), request.offset("")
+    rows = request.workspace.suppressions(kind, request.now, domain)
     if address:
         return _suppressed(kind, [row for row in rows if row["email"] == address])
     following = token("", offset + limit) if offset + limit < len(rows) else ""
     return {**_suppressed(kind, rows[offset : offset + limit]), "next": following}
 
 
-def suppression_of(ask: Ask) -> Row:
+def suppression_of(request: ApiRequest) -> Row:
     """An address on any list: all its entries under the category of the first; else null."""
-    email: str = ask.path["email"].casefold()
+    email: str = request.path["email"].casefold()
     found = {
-        kind: [r for r in ask.workspace.suppressions(kind, ask.now) if r["email"] == email]
+        kind: [r for r in request.workspace.suppressions(kind, request.now) if r["email"] == email]
         for kind in SUPPRESSED
     }
     kinds = [kind for kind, rows in found.items() if rows]
@@ -84,8 +84,8 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _suppression_type(ask: Ask) -> str:
-    kind: str = ask.path["type"]
+def _suppression_type(request: ApiRequest) -> str:
+    kind: str = request.path["type"]
     if kind not in SUPPRESSED:
         raise RefusalError(BAD_REQUEST, "type is invalid")
     return kind

@@ -8,7 +8,7 @@ from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
     Answer,
-    Ask,
+    ApiRequest,
     RefusalError,
 )
 
@@ -40,11 +40,11 @@ class Filters(NamedTuple):
 def assets_of(collection: str, key: str) -> Answer:
     """Uploaded files or their folders; the root has the number 0, or none."""
 
-    def assets(ask: Ask) -> Row:
-        parent = ask.number("parent_folder_id") or None
-        filters = Filters(parent, ask.is_true("direct_descendants_only"), {})
-        rows = _within(ask, collection, "asset_folders", filters)
-        return _page(ask, key, sorted(rows, key=lambda row: int(row["id"])), filters)
+    def assets(request: ApiRequest) -> Row:
+        parent = request.number("parent_folder_id") or None
+        filters = Filters(parent, request.is_true("direct_descendants_only"), {})
+        rows = _within(request, collection, "asset_folders", filters)
+        return _page(request, key, sorted(rows, key=lambda row: int(row["id"])), filters)
 
     return assets
 
@@ -52,27 +52,27 @@ def assets_of(collection: str, key: str) -> Answer:
 def designs_of(key: str, *extra: str) -> Answer:
     """A list of the Design Studio; bounds of times are excluded at both ends."""
 
-    def designs(ask: Ask) -> Row:
+    def designs(request: ApiRequest) -> Row:
         filters = Filters(
-            ask.query.get("parent_folder_id") or None,
-            ask.is_true("direct_descendants_only"),
+            request.query.get("parent_folder_id") or None,
+            request.is_true("direct_descendants_only"),
             {
-                "sort_by": _word(ask, "sort_by", SORTS),
-                "sort_order": _word(ask, "sort_order", ORDERS),
-                **{name: _time(ask, name) for name in TIMES},
-                **{name: _extra(ask, name) for name in extra},
+                "sort_by": _word(request, "sort_by", SORTS),
+                "sort_order": _word(request, "sort_order", ORDERS),
+                **{name: _time(request, name) for name in TIMES},
+                **{name: _extra(request, name) for name in extra},
             },
         )
         rows = [
             row
-            for row in _within(ask, DESIGN + key, "design_studio_folders", filters)
+            for row in _within(request, DESIGN + key, "design_studio_folders", filters)
             if _matches(row, filters.others)
         ]
         by, order = filters.others["sort_by"], filters.others["sort_order"]
         rows.sort(key=lambda row: (row[by], row["id"]), reverse=order == "desc")
-        page = _page(ask, key, rows, filters)
+        page = _page(request, key, rows, filters)
         if key != "folders":
-            page["folders"] = _folders_of(ask, page[key])
+            page["folders"] = _folders_of(request, page[key])
         return page
 
     return designs
@@ -87,13 +87,15 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _within(ask: Ask, collection: str, folders: str, filters: Filters) -> list[Row]:
+def _within(request: ApiRequest, collection: str, folders: str, filters: Filters) -> list[Row]:
     """What lies in a folder, or anywhere below it."""
-    rows = ask.workspace.files(collection, ask.now)
-    above = {row["id"]: row["parent_folder_id"] for row in ask.workspace.files(folders, ask.now)}
+    rows = request.workspace.files(collection, request.now)
+    above = {
+        row["id"]: row["parent_folder_id"] for row in request.workspace.files(folders, request.now)
+    }
     if filters.parent is not None and filters.parent not in above:
         raise RefusalError(NOT_FOUND, "parent folder not found")
-    if filters.is_direct or (ask.behaviours.lists_root_only and filters.parent is None):
+    if filters.is_direct or (request.behaviours.lists_root_only and filters.parent is None):
         return [row for row in rows if row["parent_folder_id"] == filters.parent]
 
     def is_below(folder: str | int | None) -> bool:
@@ -104,10 +106,10 @@ def _within(ask: Ask, collection: str, folders: str, filters: Filters) -> list[R
     return [row for row in rows if is_below(row["parent_folder_id"])]
 
 
-def _page(ask: Ask, key: str, rows: list[Row], filters: Filters) -> Row:
+def _page(request: ApiRequest, key: str, rows: list[Row], filters: Filters) -> Row:
     """A page by number: empty past the end, and the total counted again each time."""
-    limit = _whole(ask, "limit", USUAL, f"limit must be an integer between 1 and {MOST}", MOST)
-    number = _whole(ask, "page", 1, "page must be an integer >= 1")
+    limit = _whole(request, "limit", USUAL, f"limit must be an integer between 1 and {MOST}", MOST)
+    number = _whole(request, "page", 1, "page must be an integer >= 1")
     return {
         key: rows[(number - 1) * limit : number * limit],
         "meta": {
@@ -117,10 +119,12 @@ def _page(ask: Ask, key: str, rows: list[Row], filters: Filters) -> Row:
     }
 
 
-def _folders_of(ask: Ask, rows: list[Row]) -> list[Row]:
+def _folders_of(request: ApiRequest, rows: list[Row]) -> list[Row]:
     """The folders that things lie in, which are in a list of their own as well."""
     ids = {row["parent_folder_id"] for row in rows}
-    return [row for row in ask.workspace.files(DESIGN + "folders", ask.now) if row["id"] in ids]
+    return [
+        row for row in request.workspace.files(DESIGN + "folders", request.now) if row["id"] in ids
+    ]
 
 
 def _matches(row: Row, filters: Row) -> bool:
@@ -138,31 +142,35 @@ def _matches(row: Row, filters: Row) -> bool:
     )
 
 
-def _whole(ask: Ask, name: str, usual: int, complaint: str, most: int | None = None) -> int:
-    text = ask.query.get(name) or str(usual)
+def _whole(
+    request: ApiRequest, name: str, usual: int, complaint: str, most: int | None = None
+) -> int:
+    text = request.query.get(name) or str(usual)
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= (most or int(text)):
         raise RefusalError(BAD_REQUEST, complaint)
     return int(text)
 
 
-def _word(ask: Ask, name: str, known: tuple[str, ...]) -> str:
+def _word(request: ApiRequest, name: str, known: tuple[str, ...]) -> str:
     """One of some words, the first of which is usual."""
-    text = ask.query.get(name) or known[0]
+    text = request.query.get(name) or known[0]
     if text not in known:
         raise RefusalError(BAD_REQUEST, f"{name} must be one of: {', '.join(known)}")
     return text
 
 
-def _time(ask: Ask, name: str) -> int | None:
-    text = ask.query.get(name)
+def _time(request: ApiRequest, name: str) -> int | None:
+    text = request.query.get(name)
     if text and not (text.isascii() and text.isdecimal()):
         raise RefusalError(BAD_REQUEST, f"invalid value for {name}: {text}")
     return int(text) if text else None
 
 
-def _extra(ask: Ask, name: str) -> bool | str | None:
+def _extra(request: ApiRequest, name: str) -> bool | str | None:
     """A tag, or a flag that is true, false or any."""
-    text = ask.query.get(name)
+    text = request.query.get(name)
     if name == "tag" or not text:
         return text or None
-    return {"true": True, "false": False, "any": None}[_word(ask, name, ("true", "false", "any"))]
+    return {"true": True, "false": False, "any": None}[
+        _word(request, name, ("true", "false", "any"))
+    ]

@@ -8,7 +8,7 @@ from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
     Answer,
-    Ask,
+    ApiRequest,
     RefusalError,
 )
 from tap_customerio.sandbox.server.routes.senders import CHANNELS
@@ -30,53 +30,55 @@ ALWAYS_SENT = frozenset({
 })  # fmt: skip
 
 
-def campaign_metrics(ask: Ask) -> Row:
+def campaign_metrics(request: ApiRequest) -> Row:
     """Version 2 counts between two moments in any time zone; version 1 counts back from now."""
-    subject = _subject(ask, "campaigns")
-    if ask.query.get("version") != "2":
-        return {"metric": {"series": _series(ask, subject, _recent(ask))}}
-    edges, about = _window(ask)
-    return {"metric": {"series": _series(ask, subject, edges)}, **about}
+    subject = _subject(request, "campaigns")
+    if request.query.get("version") != "2":
+        return {"metric": {"series": _series(request, subject, _recent(request))}}
+    edges, about = _window(request)
+    return {"metric": {"series": _series(request, subject, edges)}, **about}
 
 
-def broadcast_metrics(ask: Ask) -> Row:
+def broadcast_metrics(request: ApiRequest) -> Row:
     """Counts back from now."""
-    return {"metric": {"series": _series(ask, _subject(ask, "broadcasts"), _recent(ask))}}
+    return {
+        "metric": {"series": _series(request, _subject(request, "broadcasts"), _recent(request))}
+    }
 
 
-def transactional_metrics(ask: Ask) -> Row:
+def transactional_metrics(request: ApiRequest) -> Row:
     """Counts back from now; there is no filter by channel."""
-    subject = Subject("transactional", ask.sender("transactional"))
-    return {"metric": {"series": _series(ask, subject, _recent(ask))}}
+    subject = Subject("transactional", request.sender("transactional"))
+    return {"metric": {"series": _series(request, subject, _recent(request))}}
 
 
-def newsletter_metrics(ask: Ask) -> Row:
+def newsletter_metrics(request: ApiRequest) -> Row:
     """Counts back from now of a newsletter or of one of its contents, and the channel."""
-    subject = _subject(ask, "newsletters")
-    channel = ask.workspace.senders.send(subject.sender).channel
-    return {"metric": {"type": channel, "series": _series(ask, subject, _recent(ask))}}
+    subject = _subject(request, "newsletters")
+    channel = request.workspace.senders.send(subject.sender).channel
+    return {"metric": {"type": channel, "series": _series(request, subject, _recent(request))}}
 
 
-def campaign_action_metrics(ask: Ask) -> Row:
+def campaign_action_metrics(request: ApiRequest) -> Row:
     """Counts of an action in either version."""
-    subject = _subject(ask, "campaigns")
-    if ask.query.get("version") != "2":
-        return _by_language(ask, "campaigns", subject, _recent(ask))
-    edges, about = _window(ask)
-    return {**_by_language(ask, "campaigns", subject, edges), **about}
+    subject = _subject(request, "campaigns")
+    if request.query.get("version") != "2":
+        return _by_language(request, "campaigns", subject, _recent(request))
+    edges, about = _window(request)
+    return {**_by_language(request, "campaigns", subject, edges), **about}
 
 
-def broadcast_action_metrics(ask: Ask) -> Row:
+def broadcast_action_metrics(request: ApiRequest) -> Row:
     """Counts of an action, back from now."""
-    return _by_language(ask, "broadcasts", _subject(ask, "broadcasts"), _recent(ask))
+    return _by_language(request, "broadcasts", _subject(request, "broadcasts"), _recent(request))
 
 
 def links_of(collection: str) -> Answer:
     """Clicks by link, back from now, for links with any; a sender's or those of one part of it."""
 
-    def links(ask: Ask) -> Row:
-        subject = _subject(ask, collection)
-        found = ask.workspace.ledger.links(subject, _recent(ask), ask.settled)
+    def links(request: ApiRequest) -> Row:
+        subject = _subject(request, collection)
+        found = request.workspace.counts.links(subject, _recent(request), request.settled)
         return {
             "links": [
                 {"link": {"id": link, "href": _href(subject, link)}, "metric": {"series": series}}
@@ -87,11 +89,11 @@ def links_of(collection: str) -> Answer:
     return links
 
 
-def journey_metrics(ask: Ask) -> Row:
+def journey_metrics(request: ApiRequest) -> Row:
     """How far journeys got that began between two moments."""
-    campaign = ask.sender("campaigns")
-    edges = window_edges(*_bounds(ask, "resolution"), UTC, ask.behaviours)
-    return {"journey_metric": ask.workspace.cohorts.series(campaign, edges, ask.settled)}
+    campaign = request.sender("campaigns")
+    edges = window_edges(*_bounds(request, "resolution"), UTC, request.behaviours)
+    return {"journey_metric": request.workspace.cohorts.series(campaign, edges, request.settled)}
 
 
 ROUTES: dict[tuple[str, str], Answer] = {
@@ -113,73 +115,73 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _subject(ask: Ask, collection: str) -> Subject:
+def _subject(request: ApiRequest, collection: str) -> Subject:
     """The sender in the path, or the part of it that is named there, in the channel asked for."""
-    sender = ask.sender(collection)
-    part = ask.path.get("part")
-    parts = None if part is None else _parts(ask, collection, sender, part)
-    channel = ask.one_of("type", CHANNELS)
+    sender = request.sender(collection)
+    part = request.path.get("part")
+    parts = None if part is None else _parts(request, collection, sender, part)
+    channel = request.one_of("type", CHANNELS)
     return Subject(KINDS[collection], sender, channel, parts)
 
 
-def _parts(ask: Ask, collection: str, sender: int, part: int) -> frozenset[int]:
+def _parts(request: ApiRequest, collection: str, sender: int, part: int) -> frozenset[int]:
     """An action or content, or all the languages behind the id that they share."""
-    parts = ask.workspace.parts(collection, sender)
+    parts = request.workspace.parts(collection, sender)
     found = parts.get(part)
     if found is None:
         raise RefusalError(NOT_FOUND)
     return found
 
 
-def _by_language(ask: Ask, collection: str, subject: Subject, edges: list[int]) -> Row:
+def _by_language(request: ApiRequest, collection: str, subject: Subject, edges: list[int]) -> Row:
     """Counts of an action, and where it stands for several languages those of each as well."""
-    answer: Row = {"metric": {"series": _series(ask, subject, edges)}}
-    variants = ask.workspace.variants(collection, subject.sender, ask.path["part"])
+    answer: Row = {"metric": {"series": _series(request, subject, edges)}}
+    variants = request.workspace.variants(collection, subject.sender, request.path["part"])
     if variants:
         answer["language_variants"] = {
             str(action): {
                 "default": language == "",
                 "language": language,
-                "series": _series(ask, subject._replace(parts=frozenset({action})), edges),
+                "series": _series(request, subject._replace(parts=frozenset({action})), edges),
             }
             for action, language in variants.items()
         }
     return answer
 
 
-def _recent(ask: Ask) -> list[int]:
+def _recent(request: ApiRequest) -> list[int]:
     """Version 1's buckets."""
-    unit = ask.one_of("period", frozenset(UNITS.values())) or "days"
-    steps = ask.number("steps")
+    unit = request.one_of("period", frozenset(UNITS.values())) or "days"
+    steps = request.number("steps")
     if steps is not None and steps < 0:
         raise RefusalError(BAD_REQUEST)
-    return recent_edges(ask.settled, unit, steps)
+    return recent_edges(request.settled, unit, steps)
 
 
-def _window(ask: Ask) -> tuple[list[int], Row]:
+def _window(request: ApiRequest) -> tuple[list[int], Row]:
     """Version 2's buckets, and what an answer says about them."""
-    start, end, unit = _bounds(ask, "res")
+    start, end, unit = _bounds(request, "res")
     try:
-        zone = ZoneInfo(ask.query.get("tz") or "UTC")
+        zone = ZoneInfo(request.query.get("tz") or "UTC")
     except (KeyError, ValueError, OSError):
         raise RefusalError(BAD_REQUEST) from None
-    edges = window_edges(start, end, unit, zone, ask.behaviours)
-    shown = (start, end) if ask.behaviours.echoes_window else (edges[0], edges[-1])
+    edges = window_edges(start, end, unit, zone, request.behaviours)
+    shown = (start, end) if request.behaviours.echoes_window else (edges[0], edges[-1])
     return edges, {"res": unit, "start": written(shown[0], zone), "end": written(shown[1], zone)}
 
 
-def _bounds(ask: Ask, resolution: str) -> tuple[int, int, str]:
+def _bounds(request: ApiRequest, resolution: str) -> tuple[int, int, str]:
     """Beginning, end and width of the buckets, all checked."""
-    unit = UNITS.get(ask.query.get(resolution, ""))
-    start, end = ask.number("start"), ask.number("end")
+    unit = UNITS.get(request.query.get(resolution, ""))
+    start, end = request.number("start"), request.number("end")
     if unit is None or start is None or end is None or not 0 <= end - start <= TEN_YEARS:
         raise RefusalError(BAD_REQUEST)
     return start, end, unit
 
 
-def _series(ask: Ask, subject: Subject, edges: list[int]) -> dict[str, list[int]]:
+def _series(request: ApiRequest, subject: Subject, edges: list[int]) -> dict[str, list[int]]:
     """Counts per bucket; of the metrics that are zero throughout, only some are sent."""
-    series = ask.workspace.ledger.series(subject, edges, ask.settled)
+    series = request.workspace.counts.series(subject, edges, request.settled)
     return {name: counts for name, counts in series.items() if name in ALWAYS_SENT or any(counts)}
 
 

@@ -8,7 +8,7 @@ from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
     Answer,
-    Ask,
+    ApiRequest,
     RefusalError,
     token,
 )
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 ID_TYPES = frozenset({"object_id", "cio_object_id"})
 
 
-def object_types(ask: Ask) -> Row:
+def object_types(request: ApiRequest) -> Row:
     """All types, under a key of their own."""
-    return {"types": ask.workspace.object_types()}
+    return {"types": request.workspace.object_types()}
 
 
-def search_objects(ask: Ask) -> Row:
+def search_objects(request: ApiRequest) -> Row:
     """Identifiers of the objects that meet a filter; empty lists are null."""
-    body, catalog = ask.json(), ask.workspace.catalog
+    body, catalog = request.json(), request.workspace.catalog
     type_id = body.get("object_type_id")
     if not isinstance(type_id, str) or not type_id.isdecimal() or "filter" not in body:
         raise RefusalError(BAD_REQUEST)
-    if ask.workspace.count_objects(type_id) is None:
+    if request.workspace.count_objects(type_id) is None:
         raise RefusalError(NOT_FOUND)
     try:
         places = catalog.matching(int(type_id), body["filter"])
     except ValueError:
         raise RefusalError(BAD_REQUEST) from None
-    limit, offset = ask.limit(1000), ask.offset("0:")
+    limit, offset = request.limit(1000), request.offset("0:")
     found = [catalog.identifiers(int(type_id), at) for at in places[offset : offset + limit]]
     return {
         "identifiers": found or None,
@@ -45,21 +45,21 @@ def search_objects(ask: Ask) -> Row:
     }
 
 
-def object_attributes(ask: Ask) -> Row:
+def object_attributes(request: ApiRequest) -> Row:
     """Everything about an object."""
-    return {"object": ask.workspace.catalog.row(*_object(ask))}
+    return {"object": request.workspace.catalog.row(*_object(request))}
 
 
-def object_relationships(ask: Ask) -> Row:
+def object_relationships(request: ApiRequest) -> Row:
     """The people related to an object."""
-    kind, place = _object(ask)
-    workspace, limit, offset = ask.workspace, ask.limit(1000), ask.offset("0:")
-    numbers = workspace.catalog.people(kind, place, ask.now)
+    kind, place = _object(request)
+    workspace, limit, offset = request.workspace, request.limit(1000), request.offset("0:")
+    numbers = workspace.catalog.people(kind, place, request.now)
     page = [
         {
             "object_type_id": str(kind),
             "object_type_disabled": False,
-            "identifiers": workspace.people.name(number, ask.now).row(),
+            "identifiers": workspace.people.name(number, request.now).row(),
         }
         for number in numbers[offset : offset + limit]
     ]
@@ -77,11 +77,11 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _object(ask: Ask) -> tuple[int, int]:
+def _object(request: ApiRequest) -> tuple[int, int]:
     """Type and place of the object in the path, which must exist."""
-    kind, text = ask.path["type"], ask.path["object"]
-    id_type = ask.one_of("id_type", ID_TYPES) or "object_id"
-    place = ask.workspace.catalog.find(kind, id_type, text)
-    if place is None or not ask.workspace.count_objects(kind):
+    kind, text = request.path["type"], request.path["object"]
+    id_type = request.one_of("id_type", ID_TYPES) or "object_id"
+    place = request.workspace.catalog.find(kind, id_type, text)
+    if place is None or not request.workspace.count_objects(kind):
         raise RefusalError(NOT_FOUND)
     return kind, place

@@ -11,7 +11,7 @@ from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
     Answer,
-    Ask,
+    ApiRequest,
     RefusalError,
     token,
 )
@@ -22,21 +22,24 @@ if TYPE_CHECKING:
 MAX_IDS = 100
 
 
-def people_by_email(ask: Ask) -> Row:
+def people_by_email(request: ApiRequest) -> Row:
     """Everybody with an address, whether it identifies them or not; of no one the list is null."""
-    email = ask.query.get("email")
+    email = request.query.get("email")
     if not email:
         raise RefusalError(BAD_REQUEST)
-    numbers = ask.workspace.directory.all_with("email", email, ask.now)
-    names = [ask.workspace.people.name(number, ask.now).row() for number in numbers]
+    numbers = request.workspace.identity_index.all_with("email", email, request.now)
+    names = [request.workspace.people.name(number, request.now).row() for number in numbers]
     return {"results": names or None}
 
 
-def search_people(ask: Ask) -> Row:
+def search_people(request: ApiRequest) -> Row:
     """Identifiers of the people who meet a filter; empty lists are null."""
     try:
-        names, following = ask.workspace.search(
-            ask.json().get("filter"), now=ask.now, start=ask.offset("0:"), limit=ask.limit(1000)
+        names, following = request.workspace.search(
+            request.json().get("filter"),
+            now=request.now,
+            start=request.offset("0:"),
+            limit=request.limit(1000),
         )
     except ValueError:
         raise RefusalError(BAD_REQUEST) from None
@@ -47,65 +50,67 @@ def search_people(ask: Ask) -> Row:
     }
 
 
-def people(ask: Ask) -> Row:
+def people(request: ApiRequest) -> Row:
     """Profiles by identifier, in an order of the API's own; unknown people are left out."""
-    ids = ask.json().get("ids")
-    kind = ask.query.get("id_type", "id")
-    if kind not in ask.workspace.directory.kinds or not isinstance(ids, list):
+    ids = request.json().get("ids")
+    kind = request.query.get("id_type", "id")
+    if kind not in request.workspace.identity_index.kinds or not isinstance(ids, list):
         raise RefusalError(BAD_REQUEST)
     if not 1 <= len(ids) <= MAX_IDS or not all(isinstance(text, str) for text in ids):
         raise RefusalError(BAD_REQUEST)
-    found = (ask.workspace.find(kind, text, ask.now) for text in dict.fromkeys(ids))
+    found = (request.workspace.find(kind, text, request.now) for text in dict.fromkeys(ids))
     return {"customers": sorted(filter(None, found), key=_shuffled)}
 
 
-def attributes_of(ask: Ask) -> Row:
+def attributes_of(request: ApiRequest) -> Row:
     """A profile, here in an envelope."""
-    return {"customer": ask.workspace.people.profile(person(ask), ask.now)}
+    return {"customer": request.workspace.people.profile(person(request), request.now)}
 
 
-def segments_of(ask: Ask) -> Row:
+def segments_of(request: ApiRequest) -> Row:
     """The segments a person is in."""
-    number = person(ask)
+    number = person(request)
     keys = ("id", "name", "description")
     return {
         "segments": [
             {key: row[key] for key in keys}
-            for row in ask.workspace.segments(ask.now)
-            if ask.workspace.people.is_member(row["id"], number, ask.now)
+            for row in request.workspace.segments(request.now)
+            if request.workspace.people.is_member(row["id"], number, request.now)
         ]
     }
 
 
-def relationships_of(ask: Ask) -> Row:
+def relationships_of(request: ApiRequest) -> Row:
     """The objects a person is related to."""
-    related = ask.workspace.relationships(person(ask), ask.now)
-    limit, offset = ask.limit(1000), ask.offset("0:")
+    related = request.workspace.relationships(person(request), request.now)
+    limit, offset = request.limit(1000), request.offset("0:")
     return {
         "cio_relationships": related[offset : offset + limit] or None,
         "next": token("0:", offset + limit) if offset + limit < len(related) else "",
     }
 
 
-def preferences_of(ask: Ask) -> Row:
+def preferences_of(request: ApiRequest) -> Row:
     """What a person chose, in words of some language."""
-    number, language = person(ask), ask.query.get("language", "")
-    return {"customer": ask.workspace.preferences(number, ask.now, language)}
+    number, language = person(request), request.query.get("language", "")
+    return {"customer": request.workspace.preferences(number, request.now, language)}
 
 
-def opt_outs_of(ask: Ask) -> Row:
+def opt_outs_of(request: ApiRequest) -> Row:
     """Whom a person wants no text messages from."""
-    return {"optouts": ask.workspace.consents.opt_outs_of(person(ask), ask.now)}
+    return {"optouts": request.workspace.consents.opt_outs_of(person(request), request.now)}
 
 
-def choose_opt_outs(ask: Ask) -> Response:
+def choose_opt_outs(request: ApiRequest) -> Response:
     """Opts a person out of senders, or in again; read answers may lag behind."""
-    chosen, number = ask.json().get("optouts"), person(ask)
+    chosen, number = request.json().get("optouts"), person(request)
     if not isinstance(chosen, list) or not all(map(_is_choice, chosen)):
         raise RefusalError(BAD_REQUEST)
     for each in chosen:
         row = {"channel": "sms", **each}
-        ask.workspace.consents.choose(number, row, ask.now + ask.behaviours.changes_take)
+        request.workspace.consents.choose(
+            number, row, request.now + request.behaviours.changes_take
+        )
     return Response(status_code=204)
 
 
@@ -128,13 +133,13 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def person(ask: Ask) -> int:
+def person(request: ApiRequest) -> int:
     """The number of the person in the path, who must exist."""
-    kind = ask.one_of("id_type", ask.workspace.directory.kinds) or "id"
-    text: str = ask.path["person"]
-    if kind == "cio_id" and ask.behaviours.prefixed_paths:
+    kind = request.one_of("id_type", request.workspace.identity_index.kinds) or "id"
+    text: str = request.path["person"]
+    if kind == "cio_id" and request.behaviours.prefixed_paths:
         text = text.removeprefix("cio_") if text.startswith("cio_") else ""
-    number = ask.workspace.directory.find(kind, text, ask.now)
+    number = request.workspace.identity_index.find(kind, text, request.now)
     if number is None:
         raise RefusalError(NOT_FOUND)
     return number

@@ -45,7 +45,7 @@ class TrackCredentials:
 
 
 @dataclass(frozen=True)
-class Ask:
+class ApiRequest:
     """A request, and the moment it is about."""
 
     workspace: Workspace
@@ -115,7 +115,7 @@ class Ask:
         return sender
 
 
-Answer = Callable[[Ask], Any]
+Answer = Callable[[ApiRequest], Any]
 """What makes the body of an answer."""
 
 
@@ -130,14 +130,14 @@ def sealed(offset: int, *where: object) -> str:
     return b64encode(f"{offset}:{seal}".encode()).decode()
 
 
-def unsealed(ask: Ask, *where: object) -> int:
+def unsealed(request: ApiRequest, *where: object) -> int:
     """The position in a sealed page token; those made by hand or elsewhere are refused."""
-    text = ask.token()
+    text = request.token()
     if text is None:
         return 0
     offset = text.partition(":")[0]
     known = offset.isascii() and offset.isdigit() and len(offset) < len(text)
-    if not known or ask.query["start"] != sealed(int(offset), *where):
+    if not known or request.query["start"] != sealed(int(offset), *where):
         raise RefusalError(BAD_REQUEST)
     return int(offset)
 

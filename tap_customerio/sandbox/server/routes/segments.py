@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_customerio.sandbox.server.routes.request import NOT_FOUND, Answer, Ask, RefusalError, token
+from tap_customerio.sandbox.server.routes.request import (
+    NOT_FOUND,
+    Answer,
+    ApiRequest,
+    RefusalError,
+    token,
+)
 from tap_customerio.sandbox.world.people import ADDED
 from tap_customerio.sandbox.world.segments import IDS
 
@@ -15,16 +21,16 @@ if TYPE_CHECKING:
 STRIDE = 61
 
 
-def segments(ask: Ask) -> Row:
+def segments(request: ApiRequest) -> Row:
     """All segments; whatever is asked for is ignored."""
-    return {"segments": ask.workspace.segments(ask.now)}
+    return {"segments": request.workspace.segments(request.now)}
 
 
-def membership(ask: Ask) -> Row:
+def membership(request: ApiRequest) -> Row:
     """Who is in a segment; a position in another segment leads to no one, and is no error."""
-    segment, limit = _segment(ask), ask.limit(30_000, 1000)
-    names, following = ask.workspace.search(
-        {"segment": {"id": segment}}, now=ask.now, start=_start(ask, segment), limit=limit
+    segment, limit = _segment(request), request.limit(30_000, 1000)
+    names, following = request.workspace.search(
+        {"segment": {"id": segment}}, now=request.now, start=_start(request, segment), limit=limit
     )
     return {
         "segment_id": segment,
@@ -34,17 +40,19 @@ def membership(ask: Ask) -> Row:
     }
 
 
-def customer_count(ask: Ask) -> Row:
+def customer_count(request: ApiRequest) -> Row:
     """How many people are in a segment."""
-    segment, people = _segment(ask), ask.workspace.people
-    count = sum(people.is_member(segment, number, ask.now) for number in people.numbers(ask.now))
+    segment, people = _segment(request), request.workspace.people
+    count = sum(
+        people.is_member(segment, number, request.now) for number in people.numbers(request.now)
+    )
     return {"segment_id": segment, "count": count}
 
 
-def used_by(ask: Ask) -> Row:
+def used_by(request: ApiRequest) -> Row:
     """Where a segment is used."""
-    segment = _segment(ask)
-    return {"segment_id": segment, "used_by": ask.workspace.segment_usage(segment, ask.now)}
+    segment = _segment(request)
+    return {"segment_id": segment, "used_by": request.workspace.segment_usage(segment, request.now)}
 
 
 ROUTES: dict[tuple[str, str], Answer] = {
@@ -55,14 +63,14 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _segment(ask: Ask) -> int:
-    segment: int = ask.path["id"]
+def _segment(request: ApiRequest) -> int:
+    segment: int = request.path["id"]
     if segment not in IDS:
         raise RefusalError(NOT_FOUND)
     return segment
 
 
-def _start(ask: Ask, segment: int) -> int:
+def _start(request: ApiRequest, segment: int) -> int:
     """Where to go on in the list of all people; past its end with a token of another segment."""
-    start, stranger = divmod(ask.offset("0:") or segment, STRIDE)
+    start, stranger = divmod(request.offset("0:") or segment, STRIDE)
     return start if stranger == segment else 2 * ADDED

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.server.routes.people import person
-from tap_customerio.sandbox.server.routes.request import Answer, Ask, sealed, token, unsealed
+from tap_customerio.sandbox.server.routes.request import Answer, ApiRequest, sealed, token, unsealed
 from tap_customerio.sandbox.world.rng import DAY, Row
 
 if TYPE_CHECKING:
@@ -26,64 +26,68 @@ METRICS = frozenset({
 ACTIONS_ON_A_PAGE = 10
 
 
-def messages(ask: Ask) -> Row:
+def messages(request: ApiRequest) -> Row:
     """Deliveries, newest first; positions start again at the first page beyond the last row."""
-    start, end = _window(ask)
-    limit, skip = ask.limit(1000), ask.offset("v20:")
-    drafts = ask.is_true("drafts")
-    keep, lag = _delivery_filter(ask), ask.behaviours.listing_lag
-    tracked = ask.is_true("get_tracked_responses")
+    start, end = _window(request)
+    limit, skip = request.limit(1000), request.offset("v20:")
+    drafts = request.is_true("drafts")
+    keep, lag = _delivery_filter(request), request.behaviours.listing_lag
+    tracked = request.is_true("get_tracked_responses")
 
     def page(skip: int) -> list[Delivery]:
         if keep is None:
-            found = ask.workspace.newest_first(
-                start, end, now=ask.now, drafts=drafts, skip=skip, lag=lag
+            found = request.workspace.newest_first(
+                start, end, now=request.now, drafts=drafts, skip=skip, lag=lag
             )
             return list(islice(found, limit + 1))
-        found = ask.workspace.newest_first(start, end, now=ask.now, drafts=drafts, lag=lag)
+        found = request.workspace.newest_first(start, end, now=request.now, drafts=drafts, lag=lag)
         return list(islice(filter(keep, found), skip, skip + limit + 1))
 
     rows = page(skip)
     if skip and not rows:
         rows, skip = page(0), 0
     return {
-        "messages": [ask.workspace.show(r, ask.now, tracked=tracked) for r in rows[:limit]],
+        "messages": [request.workspace.show(r, request.now, tracked=tracked) for r in rows[:limit]],
         "next": token("v20:", skip + limit) if len(rows) > limit else "",
     }
 
 
-def messages_of(ask: Ask) -> Row:
+def messages_of(request: ApiRequest) -> Row:
     """The same of one person; at the end there is no `next` at all."""
-    number, (start, end) = person(ask), _window(ask)
-    limit, skip = ask.limit(1000), ask.offset("v20:")
-    sent = ask.workspace.newest_first(start, end, now=ask.now, lag=ask.behaviours.listing_lag)
-    people = ask.workspace.people
-    found = (d for d in sent if d.person is not None and people.heir(d.person, ask.now) == number)
+    number, (start, end) = person(request), _window(request)
+    limit, skip = request.limit(1000), request.offset("v20:")
+    sent = request.workspace.newest_first(
+        start, end, now=request.now, lag=request.behaviours.listing_lag
+    )
+    people = request.workspace.people
+    found = (
+        d for d in sent if d.person is not None and people.heir(d.person, request.now) == number
+    )
     rows = list(islice(found, skip, skip + limit + 1))
-    page: Row = {"messages": [ask.workspace.show(row, ask.now) for row in rows[:limit]]}
+    page: Row = {"messages": [request.workspace.show(row, request.now) for row in rows[:limit]]}
     return page | {"next": token("v20:", skip + limit)} if len(rows) > limit else page
 
 
-def campaigns(ask: Ask) -> Row:
+def campaigns(request: ApiRequest) -> Row:
     """All campaigns; whatever is asked for is ignored."""
-    return {"campaigns": ask.workspace.campaigns(ask.now)}
+    return {"campaigns": request.workspace.campaigns(request.now)}
 
 
-def broadcasts(ask: Ask) -> Row:
+def broadcasts(request: ApiRequest) -> Row:
     """All API-triggered broadcasts."""
-    return {"broadcasts": ask.workspace.broadcasts(ask.now)}
+    return {"broadcasts": request.workspace.broadcasts(request.now)}
 
 
-def transactional(ask: Ask) -> Row:
+def transactional(request: ApiRequest) -> Row:
     """All transactional messages, under the key of deliveries."""
-    return {"messages": ask.workspace.transactional(ask.now)}
+    return {"messages": request.workspace.transactional(request.now)}
 
 
-def newsletters(ask: Ask) -> Row:
+def newsletters(request: ApiRequest) -> Row:
     """Newsletters by page; `next` is filled after the last row too."""
-    limit, offset = ask.limit(100), ask.offset("")
-    direction = ask.one_of("sort", frozenset({"asc", "desc"}))
-    rows = ask.workspace.newsletters(ask.now)
+    limit, offset = request.limit(100), request.offset("")
+    direction = request.one_of("sort", frozenset({"asc", "desc"}))
+    rows = request.workspace.newsletters(request.now)
     page = (rows[::-1] if direction == "desc" else rows)[offset : offset + limit]
     return {"newsletters": page, "next": token("", offset + len(page)) if page else ""}
 
@@ -91,10 +95,10 @@ def newsletters(ask: Ask) -> Row:
 def actions_of(collection: str) -> Answer:
     """Ten actions at a time; whatever is asked for is ignored, but for the page token."""
 
-    def actions(ask: Ask) -> Row:
-        sender = ask.sender(collection)
-        offset = unsealed(ask, collection, sender)
-        rows = ask.workspace.actions(collection, sender, ask.now)
+    def actions(request: ApiRequest) -> Row:
+        sender = request.sender(collection)
+        offset = unsealed(request, collection, sender)
+        rows = request.workspace.actions(collection, sender, request.now)
         following = offset + ACTIONS_ON_A_PAGE
         page: Row = {"actions": rows[offset:following]}
         if following < len(rows):
@@ -107,20 +111,24 @@ def actions_of(collection: str) -> Answer:
 def contents_of(collection: str) -> Answer:
     """All contents at once; even a malformed page token is ignored."""
 
-    def contents(ask: Ask) -> Row:
-        return {"contents": ask.workspace.contents(collection, ask.sender(collection), ask.now)}
+    def contents(request: ApiRequest) -> Row:
+        return {
+            "contents": request.workspace.contents(
+                collection, request.sender(collection), request.now
+            )
+        }
 
     return contents
 
 
-def triggers(ask: Ask) -> Row:
+def triggers(request: ApiRequest) -> Row:
     """Every firing of a broadcast."""
-    return {"triggers": ask.workspace.triggers(ask.sender("broadcasts"), ask.now)}
+    return {"triggers": request.workspace.triggers(request.sender("broadcasts"), request.now)}
 
 
-def test_groups(ask: Ask) -> Row:
+def test_groups(request: ApiRequest) -> Row:
     """The groups of an A/B test, if there is one."""
-    return {"test_groups": ask.workspace.test_groups(ask.sender("newsletters"))}
+    return {"test_groups": request.workspace.test_groups(request.sender("newsletters"))}
 
 
 ROUTES: dict[tuple[str, str], Answer] = {
@@ -139,20 +147,20 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _window(ask: Ask) -> tuple[int, int]:
+def _window(request: ApiRequest) -> tuple[int, int]:
     """The half-open window of a list of deliveries: both bounds count, six months at most."""
-    present = int(ask.now)
-    start, end = ask.number("start_ts"), ask.number("end_ts")
+    present = int(request.now)
+    start, end = request.number("start_ts"), request.number("end_ts")
     end = present if end is None else min(end, present)
-    earliest = (present if ask.behaviours.forgets_old else end) - SIX_MONTHS
+    earliest = (present if request.behaviours.forgets_old else end) - SIX_MONTHS
     return earliest if start is None else max(start, earliest), end + 1
 
 
-def _delivery_filter(ask: Ask) -> Callable[[Delivery], bool] | None:
+def _delivery_filter(request: ApiRequest) -> Callable[[Delivery], bool] | None:
     """What a delivery must be like, or None if any will do."""
-    channel, metric = ask.one_of("type", CHANNELS), ask.one_of("metric", METRICS)
-    campaign, newsletter = ask.number("campaign_id"), ask.number("newsletter_id")
-    action = ask.number("action_id")
+    channel, metric = request.one_of("type", CHANNELS), request.one_of("metric", METRICS)
+    campaign, newsletter = request.number("campaign_id"), request.number("newsletter_id")
+    action = request.number("action_id")
     senders = [("campaign", campaign), ("newsletter", newsletter)]
     wanted = [(kind, sender) for kind, sender in senders if sender is not None]
     if not wanted and channel is None and metric is None and action is None:
@@ -164,7 +172,7 @@ def _delivery_filter(ask: Ask) -> Callable[[Delivery], bool] | None:
             all((outlet.kind, outlet.id) == sender for sender in wanted)
             and channel in {None, outlet.channel}
             and action in {None, outlet.action}
-            and (metric is None or _reached(delivery, metric, ask.now))
+            and (metric is None or _reached(delivery, metric, request.now))
         )
 
     return keep

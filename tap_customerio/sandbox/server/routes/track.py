@@ -11,7 +11,7 @@ from tap_customerio.sandbox.server.middleware import json
 from tap_customerio.sandbox.world.people import PREFERENCES
 
 if TYPE_CHECKING:
-    from tap_customerio.sandbox.server.routes.request import Answer, Ask
+    from tap_customerio.sandbox.server.routes.request import Answer, ApiRequest
     from tap_customerio.sandbox.world.rng import Row
 
 REGION = "/api/v1/accounts/region"
@@ -24,43 +24,43 @@ ACTIONS = ("delete", "suppress", "unsuppress")
 _PHONE = re.compile(r"\+\d{6,15}")
 
 
-def region(ask: Ask) -> Row:
+def region(request: ApiRequest) -> Row:
     """Where the workspace of the keys is, whichever region's host is asked."""
-    pair = ask.pair
+    pair = request.pair
     return {"url": pair.url, "region": pair.region, "environment_id": pair.workspace}
 
 
 def version_1(action: str) -> Answer:
     """Accepts whatever is named; what the name is of is guessed from its shape."""
 
-    def act(ask: Ask) -> Any:
-        text: str = ask.path["person"]
+    def act(request: ApiRequest) -> Any:
+        text: str = request.path["person"]
         if len(text.encode()) > LONGEST:
             return json({"meta": {"error": "id is too long"}}, BAD_REQUEST)
-        kinds = ask.workspace.directory.kinds
+        kinds = request.workspace.identity_index.kinds
         if text.startswith("cio_"):
-            _act(ask, action, "cio_id", text.removeprefix("cio_"))
+            _act(request, action, "cio_id", text.removeprefix("cio_"))
         else:
-            _act(ask, action, "email" if "@" in text and "email" in kinds else "id", text)
+            _act(request, action, "email" if "@" in text and "email" in kinds else "id", text)
         return {}
 
     return act
 
 
-def change(ask: Ask) -> Any:
+def change(request: ApiRequest) -> Any:
     """Sets attributes of a person named by cio_id; others are accepted and dropped.
 
     As the documents say: it makes no one with `_update`, a dotted name sets one member of an
     attribute, and a cio_id that belongs to no one is accepted.
     """
-    body, text = _decoded(ask.body), ask.path["person"]
+    body, text = _decoded(request.body), request.path["person"]
     if not isinstance(body, dict):
         return json({"meta": {"error": "malformed"}}, BAD_REQUEST)
-    register, now = ask.workspace.register, int(ask.now)
-    number = ask.workspace.directory.find("cio_id", text.removeprefix("cio_"), ask.now)
-    if ask.pair.is_ours and text.startswith("cio_") and number is not None:
+    people_admin, now = request.workspace.people_admin, int(request.now)
+    number = request.workspace.identity_index.find("cio_id", text.removeprefix("cio_"), request.now)
+    if request.pair.is_ours and text.startswith("cio_") and number is not None:
         values = {name: value for name, value in body.items() if name != "_update"}
-        held = ask.workspace.people.attributes(number, ask.now)
+        held = request.workspace.people.attributes(number, request.now)
         changes = {
             name: _as_attribute(value)
             for name, value in values.items()
@@ -69,31 +69,31 @@ def change(ask: Ask) -> Any:
         dotted = {name: value for name, value in values.items() if name not in changes}
         if dotted:
             changes[PREFERENCES] = _with_topics(held.get(PREFERENCES), dotted)
-        at = now + ask.behaviours.changes_take
-        register.change(text.removeprefix("cio_"), changes, at=at)
+        at = now + request.behaviours.changes_take
+        people_admin.change(text.removeprefix("cio_"), changes, at=at)
     return {}
 
 
-def entity(ask: Ask) -> Any:
+def entity(request: ApiRequest) -> Any:
     """Erases one person by a named kind of identifier."""
-    item = _decoded(ask.body)
-    fault = _fault(ask, item) if len(ask.body) <= ENTITY else _wrong("too_large", "body")
+    item = _decoded(request.body)
+    fault = _fault(request, item) if len(request.body) <= ENTITY else _wrong("too_large", "body")
     if fault:
         return json({"errors": [fault]}, BAD_REQUEST)
-    _erase(ask, item)
+    _erase(request, item)
     return {}
 
 
-def batch(ask: Ask) -> Any:
+def batch(request: ApiRequest) -> Any:
     """Erases many; those that are malformed are left out and named by their places."""
-    body = _decoded(ask.body)
+    body = _decoded(request.body)
     items = body.get("batch") if isinstance(body, dict) else None
-    if not isinstance(items, list) or not items or len(ask.body) > BATCH:
+    if not isinstance(items, list) or not items or len(request.body) > BATCH:
         return json({"errors": [_wrong("required", "batch")]}, BAD_REQUEST)
-    faults = [_fault(ask, item) for item in items]
+    faults = [_fault(request, item) for item in items]
     for item, fault in zip(items, faults, strict=True):
         if not fault:
-            _erase(ask, item)
+            _erase(request, item)
     named = [{"batch_index": place, **fault} for place, fault in enumerate(faults) if fault]
     return json({"errors": named}, MULTI_STATUS) if named else {}
 
@@ -122,33 +122,37 @@ def _with_topics(held: str | None, dotted: Row) -> str:
     return msgspec.json.encode({**chosen, "topics": topics}).decode()
 
 
-def _erase(ask: Ask, item: Row) -> None:
+def _erase(request: ApiRequest, item: Row) -> None:
     ((kind, text),) = item["identifiers"].items()
-    _act(ask, item["action"], kind, text)
+    _act(request, item["action"], kind, text)
 
 
-def _act(ask: Ask, action: str, kind: str, text: str) -> None:
+def _act(request: ApiRequest, action: str, kind: str, text: str) -> None:
     """Do it in the workspace that the keys are of; in another one no one sees it."""
-    if not ask.pair.is_ours:
+    if not request.pair.is_ours:
         return
-    register, now, after = ask.workspace.register, int(ask.now), ask.behaviours.erasure_takes
+    people_admin, now, after = (
+        request.workspace.people_admin,
+        int(request.now),
+        request.behaviours.erasure_takes,
+    )
     if action == "delete":
-        register.delete(kind, text, at=now, after=after)
+        people_admin.delete(kind, text, at=now, after=after)
     elif action == "suppress":
-        blocks = kind != "cio_id" or ask.behaviours.blocks_by_cio_id
-        register.suppress(kind, text, at=now, after=after, blocks_others=blocks)
+        blocks = kind != "cio_id" or request.behaviours.blocks_by_cio_id
+        people_admin.suppress(kind, text, at=now, after=after, blocks_others=blocks)
     else:
-        register.unsuppress(kind, text)
+        people_admin.unsuppress(kind, text)
 
 
-def _fault(ask: Ask, item: Any) -> Row | None:
+def _fault(request: ApiRequest, item: Any) -> Row | None:
     """What is wrong with one erasure of version 2."""
     match item:
         case {"type": "person", "action": action, "identifiers": {**named}} if action in ACTIONS:
             if len(named) != 1:
                 return _wrong("required", "identifiers")
             ((kind, text),) = named.items()
-            return _identifier_fault(ask, str(kind), text)
+            return _identifier_fault(request, str(kind), text)
         case {"type": "person", "identifiers": dict()}:
             return _wrong("invalid", "action")
         case {"type": "person"}:
@@ -156,9 +160,9 @@ def _fault(ask: Ask, item: Any) -> Row | None:
     return _wrong("invalid", "type")
 
 
-def _identifier_fault(ask: Ask, kind: str, text: Any) -> Row | None:
+def _identifier_fault(request: ApiRequest, kind: str, text: Any) -> Row | None:
     field = f"identifiers.{kind}"
-    if kind not in ask.workspace.directory.kinds or not isinstance(text, str) or not text:
+    if kind not in request.workspace.identity_index.kinds or not isinstance(text, str) or not text:
         return _wrong("invalid", field)
     if len(text.encode()) > LONGEST:
         return _wrong("invalid", field, f"{kind} is too long")

@@ -9,7 +9,7 @@ from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
     Answer,
-    Ask,
+    ApiRequest,
     RefusalError,
     found,
 )
@@ -25,26 +25,26 @@ WORKSPACE = 1001
 NULL_IF_EMPTY = frozenset({"collections", "exports", "reporting_webhooks"})
 
 
-def workspaces(ask: Ask) -> Row:
+def workspaces(request: ApiRequest) -> Row:
     """The workspace, with counters that change all the time."""
-    month = month_start(int(ask.now))
-    sent = ask.workspace.count_deliveries(month, int(ask.now) + 1, now=ask.now)
-    types = ask.workspace.object_types()
+    month = month_start(int(request.now))
+    sent = request.workspace.count_deliveries(month, int(request.now) + 1, now=request.now)
+    types = request.workspace.object_types()
     row = {
         "id": WORKSPACE,
         "name": "Sandbox",
         "messages_sent": sent,
         "billable_messages_sent": sent,
-        "people": ask.workspace.count_people(ask.now),
+        "people": request.workspace.count_people(request.now),
         "object_types": len(types),
-        "objects": sum(ask.workspace.count_objects(row["id"]) or 0 for row in types),
+        "objects": sum(request.workspace.count_objects(row["id"]) or 0 for row in types),
     }
     empty = dict.fromkeys(row, 0)
-    others = [empty | {"id": id_, "name": f"Sibling {id_}"} for id_ in ask.workspace.siblings]
+    others = [empty | {"id": id_, "name": f"Sibling {id_}"} for id_ in request.workspace.siblings]
     return {"workspaces": [row, *others]}
 
 
-def ip_addresses(_ask: Ask) -> Row:
+def ip_addresses(_ask: ApiRequest) -> Row:
     """Where calls of webhooks come from."""
     return {"ip_addresses": list(IP_ADDRESSES)}
 
@@ -52,32 +52,34 @@ def ip_addresses(_ask: Ask) -> Row:
 def plain(name: str) -> Answer:
     """All rows of a list that takes no parameters; of some lists null if there are none."""
 
-    def answer(ask: Ask) -> Row:
-        rows = ask.workspace.plain(name, ask.now)
+    def answer(request: ApiRequest) -> Row:
+        rows = request.workspace.plain(name, request.now)
         return {name: (rows or None) if name in NULL_IF_EMPTY else rows}
 
     return answer
 
 
-def collection_content(ask: Ask) -> Any:
+def collection_content(request: ApiRequest) -> Any:
     """The rows of a collection, without an envelope."""
-    found(ask.workspace.collections(ask.now), lambda row: row["id"] == ask.path["id"])
-    return ask.workspace.collection_content(ask.path["id"])
+    found(request.workspace.collections(request.now), lambda row: row["id"] == request.path["id"])
+    return request.workspace.collection_content(request.path["id"])
 
 
-def data_import(ask: Ask) -> Row:
+def data_import(request: ApiRequest) -> Row:
     """One import; they are in no list."""
-    row = ask.workspace.library.data_import(ask.path["id"])
+    row = request.workspace.workspace_lists.data_import(request.path["id"])
     if row is None:
         raise RefusalError(NOT_FOUND)
     return {"import": row}
 
 
-def sender_identities(ask: Ask) -> Row:
+def sender_identities(request: ApiRequest) -> Row:
     """Either the visible or the hidden senders; `next` is filled after the last one too."""
-    limit, after, hidden = ask.limit(100), _last_sender(ask), ask.is_true("hidden")
-    newest_first = ask.one_of("sort", frozenset({"asc", "desc"})) == "desc"
-    rows = [row for row in ask.workspace.sender_identities(ask.now) if row["hidden"] == hidden]
+    limit, after, hidden = request.limit(100), _last_sender(request), request.is_true("hidden")
+    newest_first = request.one_of("sort", frozenset({"asc", "desc"})) == "desc"
+    rows = [
+        row for row in request.workspace.sender_identities(request.now) if row["hidden"] == hidden
+    ]
     if newest_first:
         rows.reverse()
     if after is not None:
@@ -87,11 +89,11 @@ def sender_identities(ask: Ask) -> Row:
     return {"sender_identities": page, "next": last}
 
 
-def sender_usage(ask: Ask) -> Row:
+def sender_usage(request: ApiRequest) -> Row:
     """Where a sender is used, without an envelope."""
-    senders = ask.workspace.sender_identities(ask.now)
-    sender: int = found(senders, lambda row: row["id"] == ask.path["id"])["id"]
-    return ask.workspace.sender_usage(sender, ask.now)
+    senders = request.workspace.sender_identities(request.now)
+    sender: int = found(senders, lambda row: row["id"] == request.path["id"])["id"]
+    return request.workspace.sender_usage(sender, request.now)
 
 
 ROUTES: dict[tuple[str, str], Answer] = {
@@ -105,9 +107,9 @@ ROUTES: dict[tuple[str, str], Answer] = {
 }
 
 
-def _last_sender(ask: Ask) -> int | None:
+def _last_sender(request: ApiRequest) -> int | None:
     """The sender a page token names: the last one of the page before."""
-    text = ask.token()
+    text = request.token()
     if text is not None and not (text.isascii() and text.isdecimal()):
         raise RefusalError(BAD_REQUEST)
     return None if text is None else int(text)
