@@ -47,9 +47,10 @@ def verdict(kind: Kind, runs: Runs, uri: str, place: Path) -> str:
 
     def make_venv(requirements: str) -> Path:
         folder = place / "venv"
-        subprocess.run([sys.executable, "-m", "virtualenv", "-q", str(folder)], check=True)
+        uv = [sys.executable, "-m", "uv", "-q"]
+        subprocess.run([*uv, "venv", "--python", sys.executable, str(folder)], check=True)
         python = str(folder / "bin" / "python")
-        install = [python, "-m", "pip", "install", "-q", *requirements.split()]
+        install = [*uv, "pip", "install", "--python", python, *requirements.split()]
         subprocess.run(install, check=True)
         if kind.is_old:
             [packages] = (folder / "lib").glob("*/site-packages")

@@ -96,9 +96,10 @@ def main() -> None:
     lines = b"".join(Runs.of_sandbox().lines)
     for loader in yaml.safe_load(block)["loaders"]:
         with tempfile.TemporaryDirectory(prefix="warehouse") as folder:
-            subprocess.run([sys.executable, "-m", "virtualenv", "-q", folder], check=True)
+            uv = [sys.executable, "-m", "uv", "-q"]
+            subprocess.run([*uv, "venv", "--python", sys.executable, folder], check=True)
             programs = Path(folder) / "bin"
-            install = [str(programs / "python"), "-m", "pip", "install", "-q"]
+            install = [*uv, "pip", "install", "--python", str(programs / "python")]
             subprocess.run([*install, *loader["pip_url"].split()], check=True)
             about = [str(programs / loader["name"]), "--about", "--format=json"]
             said = json.loads(subprocess.run(about, check=True, capture_output=True).stdout)

@@ -61,12 +61,12 @@ def make_venv(cache: Path) -> MakeVenv:
         wanted = f"{sys.version} {requirements}"
         folder = cache / f"venv-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
         complete, python = folder / "complete", folder / "bin" / "python"
+        uv, env = [sys.executable, "-m", "uv", "-q"], environment(UV_CACHE_DIR=str(cache / "uv"))
         with alone(cache):
             if not complete.exists():
-                make_it = [sys.executable, "-m", "virtualenv", "--clear", str(folder)]
-                run(make_it, env=environment())
-                install = [str(python), "-m", "pip", "install", *requirements.split()]
-                run(install, env=environment())
+                run([*uv, "venv", "--clear", "--python", sys.executable, str(folder)], env=env)
+                install = ["pip", "install", "--python", str(python)]
+                run([*uv, *install, *requirements.split()], env=env)
                 complete.touch()
         return python.parent
 

@@ -1,0 +1,30 @@
+"""Which tests the workers of pytest-xdist run, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take minutes, so that both workers end together."""
+    ranks: dict[str, int] = {}
+    for item in items:
+        rank = 0 if item.get_closest_marker("e2e") else 1 if item.get_closest_marker("slow") else 2
+        module = item.nodeid.partition("::")[0]
+        ranks[module] = min(rank, ranks.get(module, rank))
+    items.sort(key=lambda item: ranks[item.nodeid.partition("::")[0]])
+
+
+class ByModule(LoadScopeScheduling):
+    """A module stays on one worker, as do all tests of the models on one kind of warehouse."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, name = nodeid.partition("::")
+        if module.startswith("tests/transform/"):
+            return "models on PostgreSQL" if "[postgres" in name else "models on DuckDB"
+        return module
