@@ -20,7 +20,7 @@ def longest_first(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks[item.nodeid.partition("::")[0]])
 
 
-class ByModule(LoadScopeScheduling):
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]
     """A module stays on one worker, as do all tests of the models on one kind of warehouse."""
 
     def _split_scope(self, nodeid: str) -> str:
