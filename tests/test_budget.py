@@ -206,8 +206,8 @@ def test_turns_are_given_in_the_order_in_which_they_are_asked_for(
     make: Callable[[], Budget],
 ) -> None:
     near, far, third = make(), make(), make()
-    slots = [each.slot(0.5, 10).due for each in (near, far, third, near)]
-    assert all(0.49 < later - earlier < 0.51 for earlier, later in pairwise(slots))
+    slots = [each.slot(60, 10).due for each in (near, far, third, near)]
+    assert all(59 < later - earlier < 61 for earlier, later in pairwise(slots))
 
 
 def test_a_turn_that_was_missed_is_given_again_unless_too_many_come_after_it(
@@ -232,11 +232,11 @@ def test_a_429_of_one_slows_all(make: Callable[[], Budget]) -> None:
     mine, other = RateLimiter(10, make()), RateLimiter(10, make())
     full = other.rate
     mine.throttle(0.2)
-    assert mine.rate == pytest.approx(0.75 * full, rel=0.01)
+    assert 0.74 * full < mine.rate < 0.95 * full  # it recovers while a busy machine waits
     before = time.monotonic()
     other.wait()
     assert time.monotonic() - before > 0.15
-    assert other.rate == pytest.approx(0.75 * full, rel=0.01)
+    assert 0.74 * full < other.rate < 0.95 * full
     assert (mine.waited, other.waited) == (0.2, 0.0)
 
 

@@ -16,7 +16,7 @@ from tap_customerio.windows import parse
 pytestmark = pytest.mark.e2e
 
 DAYS = 120
-SYNCS = 12
+SYNCS = 9
 AGES = [1, 3, 7, 30, 90]
 GROWING = {"action_metrics", "activities", "exports", "link_metrics", "metrics", "segment_counts"}
 """What the API gives back only for a while stays in the tables."""
@@ -33,7 +33,7 @@ def story() -> SyncScenario:
         settings={"rescan_ages": AGES},
         churn=0.01,
         per_day=12,
-        people=100,
+        people=60,
         campaigns=3,
         newsletters=4,
         objects_per_type=4,

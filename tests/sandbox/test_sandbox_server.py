@@ -337,7 +337,7 @@ def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
 
 
 def test_connections_that_come_while_it_ends_are_closed_too() -> None:
-    for _ in range(40):
+    for _ in range(10):
         with ExitStack() as stack, small() as sandbox:
             port = int(sandbox.url.rpartition(":")[2])
             for _ in range(5):
