@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.demo.process import check, started
+from tap_customerio import errors
+from tap_customerio.pipeline.processes import Pipe
 from tap_customerio.sandbox import Sandbox, Workspace
 from tap_customerio.windows import DAY, rfc3339
 
@@ -55,25 +56,24 @@ def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], 
         "start_date": rfc3339(int(sandbox.clock.now()) // DAY * DAY - _DAYS * DAY),
     }
     target_config = {"path": str(database), "default_target_schema": SCHEMA}
-    tap_log, target_log = folder / "tap.log", folder / "target.log"
-    with (
-        started(
-            _python("tap_customerio", folder, tap_config), tap_log, stdout=subprocess.PIPE
-        ) as tap,
-        started(
-            _python("tap_customerio.duckdb_target", folder, target_config),
-            target_log,
-            stdin=tap.stdout,
-            stdout=subprocess.DEVNULL,
-        ) as target,
-    ):
-        if tap.stdout is not None:
-            tap.stdout.close()  # or the tap would not notice that the target has ended
-        while target.poll() is None:
-            watch(len(sandbox.calls))
-            time.sleep(0.1)
-        check("target", target, target_log)
-        check("tap", tap, tap_log)
+    sandbox.gate.answered = lambda _: watch(len(sandbox.calls))
+    last = {"tap": "", "target": ""}
+
+    def hear(source: str, line: str) -> None:
+        if line and source in last:
+            last[source] = line
+
+    pipe = Pipe(
+        _python("tap_customerio", folder, tap_config),
+        _python("tap_customerio.duckdb_target", folder, target_config),
+        tap_env=os.environ,
+        target_env=os.environ,
+    )
+    pipe.patience = 0
+    tap_code, target_code = pipe.run(hear)
+    for name, code in (("target", target_code), ("tap", tap_code)):
+        if code:
+            raise errors.commands.demo_failed(name, code, last[name])
 
 
 def _python(module: str, folder: Path, config: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tap_customerio
-from tap_customerio.demo.process import check, started
+from tap_customerio import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,10 @@ class Models:
                 self._process.stdin.close()
         for line in self._process.stdout or ():
             watch(*json.loads(line))
-        check("dbt", self._process, self._log)
+        if code := self._process.wait():
+            lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+            last = next((line for line in reversed(lines) if line.strip()), "no reason given")
+            raise errors.commands.demo_failed("dbt", code, last)
 
 
 @contextlib.contextmanager
@@ -49,14 +52,20 @@ def waiting(database: Path, folder: Path) -> Iterator[Models]:
     options += ["--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt")]
     variables = {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": SCHEMA, "DBT_TARGET": "duckdb"}
     pipe = subprocess.PIPE
-    with started(
-        [sys.executable, "-m", "tap_customerio.demo.build", *options],
-        log,
-        stdin=pipe,
-        stdout=pipe,
-        env={**os.environ, **variables},
-    ) as process:
-        yield Models(process, log)
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "tap_customerio.demo.build", *options],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=said,
+            env={**os.environ, **variables},
+        ) as process,
+    ):
+        try:
+            yield Models(process, log)
+        finally:
+            process.kill()  # if it has not ended by itself
 
 
 def project() -> Path:

@@ -174,7 +174,13 @@ def segments(marts: Marts) -> Figure:
     series = [*names.values()]
     unit = marts.period.unit
     note = f"People at the last count of each {unit}; the {len(COLORS)} largest segments."
-    body = lines([*last.values()], series, marts.period, "people") if series else NOTHING
+    points = [*last.values()]
+    if not points:
+        body = NOTHING
+    elif len({point.day for point in points}) == 1:  # no growth yet
+        body = bars([Bar(point.series, point.value, count(point.value)) for point in points])
+    else:
+        body = lines(points, series, marts.period, "people")
     title = f"People in the largest segments by {marts.period.unit}"
     return Figure(title, "customerio__segment_growth", note, body)
 

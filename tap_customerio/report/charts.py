@@ -29,7 +29,7 @@ DARK = {
 """Colours of the light theme, which the SVG has, and what they become in the dark one."""
 
 COLORS = [color for color in DARK if color not in {INK, GRID}]
-_DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [12, 3]]
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [12, 3]]
 WIDE, NARROW = 680, 312
 _TICKS = 110
 _ROW = 26
@@ -91,7 +91,7 @@ def lines(points: Sequence[Point], series: Sequence[str], period: Period, unit: 
             form = "%d %b %Y"
         axis = {"values": ticks, "format": form, "grid": False, "labelFlush": True}
         chart["encoding"]["x"] |= {"axis": {**axis, "labelOverlap": "greedy"}}
-        chart["encoding"]["y"] |= {"title": unit, "axis": {"format": "~s", "tickMinStep": 1}}
+        chart["encoding"]["y"] |= {"title": unit, "axis": {"format": ",d", "tickMinStep": 1}}
         legend = {"orient": "top", "title": None, "columns": 3 if width == WIDE else 1}
         legend |= {"labelLimit": width - 60 if width == NARROW else width // 3 - 40}
         for channel in ("color", "strokeDash"):
@@ -157,7 +157,7 @@ def _lines(points: Sequence[Point], series: Sequence[str], period: Period) -> Sp
     scale = {"type": "utc", **({"domain": domain} if domain else {})}
     names = {"field": "series", "type": "nominal", "sort": None}
     colors = {"domain": [*series], "range": COLORS[: len(series)]}
-    dashes = {"domain": [*series], "range": _DASHES[: len(series)]}
+    dashes = {"domain": [*series], "range": DASHES[: len(series)]}
     point = (
         {"filled": True, "size": 40}
         if len(buckets) <= 1 or len({p.day for p in points}) <= 1

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_customerio.privacy.html_report import document
-from tap_customerio.report.charts import COLORS, DARK
+from tap_customerio.report.charts import COLORS, DARK, DASHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1, h2 { line-height: 1.2; } h2 { font-size: 1.15em; margin: 0; }
 figure { margin: 2.5em 0; } figcaption p, .none, footer { color: var(--soft); margin: .2em 0 .8em; }
 svg { display: block; max-width: 100%; height: auto; } svg[data-size=narrow] { display: none; }
-dl.totals { display: grid; grid-template-columns: repeat(auto-fit, minmax(9em, 1fr)); gap: 1em; }
+dl.totals { display: grid; grid-template-columns: repeat(auto-fit, minmax(9em, 1fr)); gap: 1em;
+  align-items: end; }
 dl.totals dt { color: var(--soft); } dl.totals dd { margin: 0; font-size: 1.6em; }
 ol.small { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 1em;
   list-style: none; padding: 0; font-size: 13px; }
@@ -42,7 +43,7 @@ td:first-child { overflow-wrap: anywhere; }
 }
 @media print {
   body { max-width: none; margin: 0; font-size: 10pt; }
-  h2 { break-after: avoid; } svg, tr, li { break-inside: avoid; }
+  figcaption, h2 { break-after: avoid; } figcaption, svg, tr, li { break-inside: avoid; }
   thead { display: table-header-group; }
 }
 """
@@ -105,11 +106,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def legend(series: Sequence[str]) -> str:
     """Which colour is which, for small multiples."""
-    marks = zip(series, COLORS, strict=False)
+    marks = zip(series, COLORS, DASHES, strict=False)
     return "".join(
         f'<svg width="24" height="10" style="display:inline"><path d="M0,5H22" stroke="{color}" '
-        f'stroke-width="3"/></svg> {escape(name)} '
-        for name, color in marks
+        f'stroke-width="3" stroke-dasharray="{",".join(map(str, dashes))}"/></svg> {escape(name)} '
+        for name, color, dashes in marks
     )
 
 

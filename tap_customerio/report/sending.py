@@ -69,9 +69,12 @@ _BY_DOMAIN = """
 """
 _TOTALS = """
     select
-        count(sent_at), count(first_open_at), count(first_click_at),
-        sum(case when is_settled then 0 else 1 end),
-        min(case when is_settled then null else created_at end)
+        count(sent_at),
+        count(case when channel = 'email' then sent_at end),
+        count(case when channel = 'email' then first_open_at end),
+        count(case when channel = 'email' then first_click_at end),
+        count(case when not is_settled then sent_at end),
+        min(case when not is_settled then created_at end)
     from {schema}.customerio__deliveries
     where source_id is not null and not is_draft
         and created_at >= {start} and created_at < {end}
@@ -80,12 +83,12 @@ _TOTALS = """
 
 def totals(marts: Marts) -> tuple[list[tuple[str, str]], list[str]]:
     """The numbers at the top, and what has to be said of them."""
-    [(sent, opened, clicked, unsettled, since)] = marts.ask(_TOTALS)
+    [(sent, mails, opened, clicked, unsettled, since)] = marts.ask(_TOTALS)
     cells = [
         ("Deliveries sent", count(sent)),
-        ("Opened by people", rate(opened, sent)),
-        ("Clicked by people", rate(clicked, sent)),
-        ("Deliveries not settled", count(int(unsettled or 0))),
+        ("E-mails opened by people", rate(opened, mails)),
+        ("E-mails clicked by people", rate(clicked, mails)),
+        ("Sent, not settled yet", count(unsettled)),
     ]
     if since is None:
         return cells, []
@@ -130,7 +133,10 @@ def senders(marts: Marts) -> Figure:
         (name_of(marts, row), row[1], count(row[4]), *(rate(part, row[4]) for part in row[5:]))
         for row in rows[:_RANKED]
     ]
-    note = "Deliveries by the day they were created; shares are of those sent."
+    note = (
+        "Deliveries by the day they were created; shares are of those sent. Not every "
+        "channel reports arrival, opens and clicks."
+    )
     if len(rows) > _RANKED:
         rest = sum(row[4] for row in rows[_RANKED:])
         note += f" {count(len(rows) - _RANKED)} more senders sent {count(rest)} deliveries."
@@ -152,7 +158,8 @@ def domains(marts: Marts) -> Figure:
     texts = [(name, *numbers) for name, _, *numbers in named]
     if rest:
         sums = [sum(row[place] for row in rest) for place in range(2, 6)]
-        texts.append((f"{count(len(rest))} other domains", *sums))
+        others = "1 other domain" if len(rest) == 1 else f"{count(len(rest))} other domains"
+        texts.append((others, *sums))
     heads = ("domain", "sent", "delivered", "bounced", "marked as spam")
     cells = [(row[0], count(row[1]), *(rate(part, row[1]) for part in row[2:])) for row in texts]
     shown = [Bar(row[0], row[2] / row[1], percent(row[2] / row[1])) for row in texts if row[1]]

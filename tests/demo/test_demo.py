@@ -132,7 +132,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path, number: int) -> None
     ) as process:
         assert process.stdout is not None
         assert "in about a minute" in process.stdout.readline()
-        while not list(tmp_path.glob(".demo-*/tap.log")):
+        while not list(tmp_path.glob(".demo-*/*.json")):
             assert process.poll() is None
         os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
         _, told = process.communicate()

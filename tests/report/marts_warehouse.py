@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _COUNTS = "sent bigint, delivered bigint, opened bigint, clicked bigint, converted bigint"
 _TABLES = {
-    "deliveries": "workspace text, delivery_id text, source_id bigint, cio_id text, "
+    "deliveries": "workspace text, delivery_id text, channel text, source_id bigint, cio_id text, "
     "customer_id text, recipient_domain text, created_at timestamp, sent_at timestamp, "
     "delivered_at timestamp, bounced_at timestamp, spammed_at timestamp, "
     "first_open_at timestamp, first_click_at timestamp, is_draft boolean, is_settled boolean, "
@@ -76,7 +76,8 @@ def _rows(size: Size) -> dict[str, list[tuple[Any, ...]]]:
     found: dict[str, list[tuple[Any, ...]]] = {}
     found["deliveries"] = [
         (
-            *("acme", f"d{number}", 1, f"person-{number}", f"customer-{number}@example.com"),
+            *("acme", f"d{number}", "email" if number < 30 or number % 2 else "twilio"),
+            *(1, f"person-{number}", f"customer-{number}@example.com"),
             "few.example" if number == 0 else "many.example",
             *(start, start, None if number % 4 == 0 else start, None, None),
             start if number % 2 == 0 else None,
@@ -84,6 +85,8 @@ def _rows(size: Size) -> dict[str, list[tuple[Any, ...]]]:
         )
         for number in range(40)
     ]
+    unsent = ("acme", "d40", "email", 1, *[None] * 3, start, *[None] * 6, False, False, None)
+    found["deliveries"].append(unsent)
     found["senders"] = [
         ("acme", "newsletter", number, f"Letter {number} of ada@example.com <b>", start)
         for number in range(1, size.senders + 1)

@@ -63,9 +63,9 @@ def test_each_figure_has_a_title_and_says_where_it_comes_from(page: str) -> None
 def test_numbers_are_those_of_the_models(page: str) -> None:
     assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page) == [
         ("Deliveries sent", "40"),
-        ("Opened by people", "50.0%"),
-        ("Clicked by people", "0.0%"),
-        ("Deliveries not settled", "40"),
+        ("E-mails opened by people", f"{15 / 35:.1%}"),
+        ("E-mails clicked by people", "0.0%"),
+        ("Sent, not settled yet", "40"),
     ]
     assert "Deliveries created on 2026-03-01 and later are not settled" in page
     sender = "Letter 1 of *** &lt;b&gt;"
@@ -106,7 +106,7 @@ def test_drawings_are_whole_and_their_colors_have_a_dark_theme(page: str) -> Non
 def test_there_is_no_personal_data(page: str) -> None:
     assert not re.search(r"[\w.-]+@[\w-]+\.\w+|person-\d|customer-\d|550", page)
     assert "few.example" not in page, "a domain of one person"
-    assert cells(page, "1 other domains") == ["1 other domains", "1", "0.0%", "0.0%", "0.0%"]
+    assert cells(page, "1 other domain") == ["1 other domain", "1", "0.0%", "0.0%", "0.0%"]
     assert cells(page, "many.example")[1] == "39"
 
 
@@ -133,6 +133,19 @@ def test_one_day_is_drawn_as_points(tmp_path: Path) -> None:
     [first, *_] = svgs(page)
     marks = [each for each in first.iter() if "mark-symbol role-mark" in each.get("class", "")]
     assert [len(list(mark)) for mark in marks] == [3]
+
+
+def test_segments_that_were_counted_once_are_bars(tmp_path: Path) -> None:
+    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", Size(days=1)))
+    figure = page[page.index("People in the largest segments") :].partition("</figure>")[0]
+    assert "mark-rect" in figure
+    assert ">8,000</text>" in figure
+    assert "mark-line" not in figure
+
+
+def test_a_legend_shows_lines_as_they_are_drawn(page: str) -> None:
+    [legend] = re.findall(r'<p class="legend">(.*?)</p>', page, re.DOTALL)
+    assert re.findall(r'stroke-dasharray="([\d,]+)"', legend) == ["1,0", "6,3", "2,2"]
 
 
 def test_many_senders_and_years_stay_readable(tmp_path: Path) -> None:
