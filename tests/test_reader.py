@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -291,3 +294,50 @@ def test_rows_are_known_by_texts_and_whole_numbers_alone(value: Any) -> None:
 def test_an_object_inside_a_row_is_empty_where_it_is_anything_else() -> None:
     assert within({"part": {"a": 1}}, "part") == {"a": 1}
     assert within({"part": None}, "part") == within({"part": [1]}, "part") == within({}, "p") == {}
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from([0, 1, -1, 2**63 - 1, 2**63, 1_789_073_105, 253_370_764_800, 5.0, 0.5, 1e300]),
+    st.sampled_from(["", "null", "5", "true", "x", "2026-09-10", "1789073105"]),
+    st.lists(st.sampled_from([1, "1", None, {"id": 1, "new": 2}, {"kind": "k"}]), max_size=2),
+    st.dictionaries(st.sampled_from(["email", "seen", "new"]), st.sampled_from([0, 1, "x", None])),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([*SCHEMA["properties"], "new"]), ODD),
+    st.sets(
+        st.sampled_from([("name",), ("created",), ("person",), ("person", "email"), ("data",)])
+    ),
+)
+def test_typed_rows_are_read_as_all_others(raw: dict[str, Any], left_out: set[Any]) -> None:
+    outcomes = [ReadOutcome(), ReadOutcome()]
+    plain, typed = (
+        Reader("things", SCHEMA, one, bookmark="updated", deselected=left_out, computed=["name"])
+        for one in outcomes
+    )
+    with suppress(msgspec.DecodeError):
+        row = typed.decode(msgspec.Raw(msgspec.json.encode(raw)))
+        found = json.loads(msgspec.json.encode(typed.read_row(row)))
+        expected = plain(raw)
+        assert found == expected
+        assert list(found) == list(expected or ())
+        assert str(outcomes[0].unreadable) == str(outcomes[1].unreadable)
+        assert plain.dropped == typed.dropped
+
+
+def test_rows_as_the_api_gives_them_are_typed() -> None:
+    usual: dict[str, Any] = {
+        "id": 1,
+        "count": 2,
+        "name": "a",
+        "active": True,
+        "created": 5,
+        "updated": None,
+    }
+    usual |= {"numbers": None, "person": {"email": "e", "seen": 0}, "data": {"a": [1]}}
+    reader = Reader("things", SCHEMA, ReadOutcome())
+    row = reader.read_row(reader.decode(msgspec.Raw(msgspec.json.encode(usual))))
+    assert json.loads(msgspec.json.encode(row)) == read(**usual)

@@ -8,7 +8,7 @@ import math
 import re
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tap_customerio.api.transport import RequestSpec
+
+T = TypeVar("T")
 
 _utf_8 = codecs.getincrementaldecoder("utf-8")
 _BIT = 1 << 16
@@ -148,6 +150,20 @@ class Page:
         except (msgspec.DecodeError, RecursionError, ValueError):
             return map(self._row_of, _decoded(self._unpacked(), self._request) or ())
         return map(self._row, rows)
+
+    def typed(self, decode: Callable[[msgspec.Raw], T]) -> Iterator[T | dict[str, Any]]:
+        """Decode rows by a decoder of their type, and those that are not of it as usual."""
+        try:
+            rows = _texts.decode(self._unpacked()) or ()
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            yield from self
+            return
+        for text in rows:
+            try:
+                row: T | dict[str, Any] = decode(text)
+            except (msgspec.DecodeError, RecursionError, ValueError):
+                row = self._row(text)
+            yield row
 
     def _row(self, text: msgspec.Raw) -> dict[str, Any]:
         try:

@@ -90,6 +90,7 @@ class CustomerioStream(SdkStream):
             self.outcome,
             bookmark=None if full else self.replication_key,
             deselected=deselected(self.mask),
+            computed=self.computed,
         )
 
     @classmethod
@@ -317,7 +318,7 @@ class CustomerioStream(SdkStream):
                 self.outcome.has_pages = True
                 self._stream_version = self.refresh.version if self._is_versioned else None
                 written = 0
-                for raw in page:
+                for raw in self.typed_rows(page):
                     if (row := self.record(raw, slice_)) is not None:
                         written += 1
                         yield row

@@ -8,9 +8,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
-from tap_customerio.api.values import seconds, within
+from tap_customerio.api.responses import Page
+from tap_customerio.api.values import YEAR_9999, seconds, within
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.merges import Merges
+from tap_customerio.streams.reader import Row
 from tap_customerio.streams.rescans import Cursors, Rescans
 from tap_customerio.streams.schema import (
     array_of,
@@ -27,12 +29,10 @@ from tap_customerio.sync.engine import Split
 from tap_customerio.windows import BEGINNING, LONGEST_PERIOD, Window, WindowPlan, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from singer_sdk import Tap
-    from singer_sdk.helpers.types import Record
 
-    from tap_customerio.api.responses import Page
     from tap_customerio.streams.base import Rows
     from tap_customerio.sync.run import SyncRun
 
@@ -70,6 +70,7 @@ class Messages(CustomerioStream):
     name = "messages"
     has_time_range = True
     is_mirror = False
+    computed = ("cio_id",)
     replication_key = "created"
     _read = BEGINNING  # up to where everything had been read when the run began
     _rescans: Rescans | None = None
@@ -203,7 +204,13 @@ class Messages(CustomerioStream):
         }
         return self.client.pages("/v1/messages", "messages", params=params)
 
-    def record(self, raw: dict[str, Any], slice_: Window) -> Record | None:
+    def typed_rows(self, page: Rows) -> Iterable[Any]:
+        """Typed where nothing else is to be done with them: this stream has most of all rows."""
+        if self.is_written_as_read and isinstance(page, Page):
+            return page.typed(self.read.decode)
+        return page
+
+    def record(self, raw: Any, slice_: Window) -> Any:
         """The delivery, with its last change and its person's permanent id at top level.
 
         None when it came before a split, or is read again and cannot have changed since then.
@@ -214,12 +221,13 @@ class Messages(CustomerioStream):
         raw["updated"] = changed or raw.get("created")
         raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
         _place_metrics(raw)
-        row = self.read(raw)
+        person, forgotten = raw["cio_id"], raw.get("forgotten")
+        row = self.read.read_row(raw) if isinstance(raw, Row) else self.read(raw)
         created = row and row["created"]
         if slice_.end <= self._read and self._rescans and changed and created:
-            if raw.get("forgotten") or raw["cio_id"] is None:  # which moves no stamp
+            if forgotten or person is None:  # which moves no stamp
                 return row
-            changed = max(changed, self._merges.last(str(raw["cio_id"])))
+            changed = max(changed, self._merges.last(str(person)))
             return row if self._rescans.is_news(parse(created), changed) else None
         return row
 
@@ -268,14 +276,16 @@ class Messages(CustomerioStream):
         return facts if self._merges.until is None else {**facts, _MERGES: self._merges.as_state()}
 
 
-def _last_change(raw: dict[str, Any]) -> int | None:
+def _last_change(raw: dict[str, Any] | Row) -> int | None:
     """The stamp of the last change, which is the end of `deduplicate_id`; None if it has none."""
     stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
-    known = stamp.isdecimal() and len(stamp) <= _LONGEST_STAMP
-    return seconds({"stamp": int(stamp)}, "stamp") if known else None
+    if not stamp.isdecimal() or len(stamp) > _LONGEST_STAMP:
+        return None
+    moment = int(stamp)
+    return moment if 0 < moment < YEAR_9999 else seconds({"stamp": moment}, "stamp")
 
 
-def _place_metrics(raw: dict[str, Any]) -> None:
+def _place_metrics(raw: dict[str, Any] | Row) -> None:
     """Give links, and states without a name in the schema, a place of their own in a delivery.
 
     An object that has both known and unknown members loses the unknown ones when it is flattened.

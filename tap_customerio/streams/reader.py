@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+
+import msgspec
 
 from tap_customerio.api.values import LARGEST, MISFITS, YEAR_9999, time_of, whole_number
 from tap_customerio.streams.pii import MASK, is_personal
@@ -21,6 +24,16 @@ if TYPE_CHECKING:
     from tap_customerio.sync.outcome import ReadOutcome
 
 T = TypeVar("T")
+
+_Whole = Annotated[int, msgspec.Meta(ge=-LARGEST - 1, le=LARGEST)]
+_Time = Annotated[int, msgspec.Meta(ge=1, lt=YEAR_9999)]
+_KEYS: dict[str, Any] = {
+    "string": Annotated[str, msgspec.Meta(min_length=1)],
+    "integer": _Whole,
+}
+_TIME, _ANY = (_Time | None, None), (Any, None)
+_USUAL: dict[str, Any] = {"string": str | None, "integer": _Whole | None, "boolean": bool | None}
+"""Types of members as the API gives them, with their defaults."""
 
 Field = tuple[type | None, Callable[[Any], Any]]
 """How a value is read: the type that may stay as it is, if any, and what makes it fit."""
@@ -35,6 +48,20 @@ class _LostRow(Exception):  # noqa: N818 - never leaves this module
     """The row cannot arrive, because of this field."""
 
 
+class Row(msgspec.Struct):
+    """An object of the API that is as its schema says; it is read in place, and can be written."""
+
+    def get(self, name: str) -> Any:
+        """A member; None if there is none."""
+        return getattr(self, name, None)
+
+    __getitem__ = get
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set a member."""
+        setattr(self, name, value)
+
+
 class Reader:
     """Turns one object of the API into one record: every declared field, and nothing else.
 
@@ -42,30 +69,64 @@ class Reader:
     to `outcome`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a stream knows of itself
         self,
         stream: str,
         schema: Schema,
         outcome: ReadOutcome,
+        *,
         bookmark: str | None = None,
         deselected: Collection[tuple[str, ...]] = (),
+        computed: Collection[str] = (),
     ) -> None:
         """Compile the schema once; reading is called per record.
 
-        Fields and members of objects whose path is `deselected` are left out.
+        Fields and members of objects whose path is `deselected` are left out. Members of a `Row`
+        that are `computed` are set later.
         """
         self.dropped: set[str] = set()
         self._outcome = outcome
         self._bookmark = bookmark
         self._keys = schema["required"]
         self._hidden = {key for key in self._keys if is_personal(f"{stream}.{key}")}
-        self._row: dict[str, Any] = {}
+        self._row: dict[str, Any] | Row = {}
         self._deselected = {".".join(path) for path in deselected}
         self._left_out = [path[0] for path in deselected if len(path) == 1]
         properties = schema["properties"]
         self._fields = {name: self._field(name, kind) for name, kind in properties.items()}
         self._blank = dict.fromkeys(properties)
         self._lists = [name for name, kind in properties.items() if json_type(kind) == "array"]
+        self._usual = {name: self._usual_type(name, properties[name]) for name in properties}
+        self._usual |= dict.fromkeys(computed, _ANY)
+        self._unread = [
+            (name, rfc3339 if usual == _TIME else self._anything(self._fields[name]))
+            for name, usual in self._usual.items()
+            if usual in (_TIME, _ANY) and name not in self._deselected
+        ]
+
+    @cached_property
+    def decode(self) -> Callable[[msgspec.Raw], Row]:
+        """Decodes objects that are as the schema says, at a third of the cost.
+
+        It raises for all others, which are to be decoded as usual.
+        """
+        fields = [(name, *usual) for name, usual in self._usual.items()]
+        options: dict[str, Any] = {"forbid_unknown_fields": True, "kw_only": True}
+        kind = msgspec.defstruct("Row", fields, bases=(Row,), **options)
+        return cast("Callable[[msgspec.Raw], Row]", msgspec.json.Decoder(kind).decode)
+
+    def read_row(self, row: Row) -> Row:
+        """Read what has been decoded by `decode`, in place."""
+        self._row = row
+        for name, convert in self._unread:
+            if (value := getattr(row, name)) is not None:
+                setattr(row, name, convert(value))
+        for name in self._lists:
+            if getattr(row, name) is None:
+                setattr(row, name, [])
+        for name in self._left_out:
+            setattr(row, name, msgspec.UNSET)
+        return row
 
     def __call__(self, raw: dict[str, Any]) -> dict[str, Any] | None:
         """Read one object; members it lacks are null, lists empty. None if it cannot arrive."""
@@ -92,7 +153,7 @@ class Reader:
             result.pop(name, None)
         return result
 
-    def id_of(self, raw: dict[str, Any]) -> str:
+    def id_of(self, raw: dict[str, Any] | Row) -> str:
         """A row's key as a log may show it; empty if none of it is known."""
         parts = [self._shown(key, raw.get(key)) for key in self._keys]
         return "/".join(parts) if {*parts} != {"?"} else ""
@@ -117,6 +178,21 @@ class Reader:
                 raise _LostRow(path)
             self._outcome.unreadable.add(path, self.id_of(self._row))
         return None
+
+    def _usual_type(self, name: str, kind: Schema) -> tuple[Any, ...]:
+        if name in self._keys:
+            return (_KEYS[json_type(kind)],)
+        if name in self._deselected:
+            return _ANY
+        if kind.get("format") == "date-time":
+            return _TIME
+        usual = None if "format" in kind else _USUAL.get(json_type(kind))
+        return _ANY if usual is None else (usual, None)
+
+    @staticmethod
+    def _anything(field: Field) -> Callable[[Any], Any]:
+        exact, convert = field
+        return lambda value: value if type(value) is exact else convert(value)
 
     def _field(self, path: str, kind: Schema) -> Field:
         if path in self._deselected:

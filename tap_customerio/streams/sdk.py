@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Stream
 from singer_sdk.exceptions import SyncLifecycleSignal
@@ -41,13 +41,21 @@ class SdkStream(Stream):
     # Reader already conforms; the SDK's own conformance costs more than all the rest.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
+    # Texts that `record` makes.
+    computed: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
         super().__init__(tap)
         self.tap = tap
         self.sync_run = sync_run
         self.outcome = ReadOutcome()
         self.rows_written = 0
+        self.is_written_as_read = False  # so that records need not be of Python's own types
         self._unmapped: Counter[str] = Counter()
+
+    def typed_rows(self, page: Iterable[Any]) -> Iterable[Any]:
+        """The rows of a page as `record` takes them."""
+        return page
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Follow the catalog, except for keys; a field that it lacks is left out."""
@@ -94,6 +102,7 @@ class SdkStream(Stream):
                 yield record
             return
         writer = cast("BufferedWriter", self.tap.message_writer)
+        self.is_written_as_read = True
         write, name = writer.write_record, self.stream_maps[0].stream_alias
         with self.get_record_counter() as counter, self.get_sync_timer():
             records, written = cast("Iterator[Record]", self.get_records(context)), 0
