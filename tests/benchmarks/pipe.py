@@ -4,8 +4,9 @@
                                     [--streams [NAME …]]
 
 The sandbox answers at once and from memory, so that what is measured is the pipe; with `--paced`
-it answers 10 requests a second after 250 ± 100 ms. `--rivals` installs ingestr 0.14 and
-target-duckdb 0.8.0 into environments in that folder, and measures them in the same rounds. The
+it answers 10 requests a second after 250 ± 100 ms. `--rivals` installs ingestr 0.14.155 and
+target-duckdb 0.8.0 into environments in that folder, and measures them in the same rounds: the same
+deliveries with all their fields, into an empty database, with the start of each process. The
 figures are of this machine, and of what else it does meanwhile: compare them within one run.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DAYS = 30
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 INGESTR = """
 import sys
 import ingestr.src.customer_io.helpers as helpers
@@ -89,6 +92,14 @@ class Pipes:
         settings = {"path": str(self.database), "default_target_schema": "main"}
         self.target.write_text(json.dumps({**settings, "batch_size_rows": 50_000}))
 
+        # As where they are installed for good: the first round compiles everybody's modules.
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != _NO_BYTECODE},
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+            "DISABLE_TELEMETRY": "true",
+            "INGESTR_DISABLE_TELEMETRY": "1",
+        }
+
     def all(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Their names, and how to run them."""
         yield "tap alone, with a catalogue", lambda: self._pipe(["cat"])
@@ -97,8 +108,8 @@ class Pipes:
         if self.rivals:
             old = str(_environment(self.rivals, "target-duckdb==0.8.0") / "target-duckdb")
             yield "tap | target-duckdb 0.8.0", lambda: self._pipe([old, "--config", self._target])
-            python = str(_environment(self.rivals, "ingestr>=0.14,<0.15") / "python")
-            yield "ingestr 0.14", lambda: self._ingestr(python)
+            python = str(_environment(self.rivals, "ingestr==0.14.155") / "python")
+            yield "ingestr 0.14.155", lambda: self._ingestr(python)
 
     @property
     def _target(self) -> str:
@@ -107,9 +118,15 @@ class Pipes:
     def _pipe(self, target: list[str]) -> None:
         with (
             (self.folder / "log").open("wb") as log,
-            subprocess.Popen(self.tap, stdout=subprocess.PIPE, stderr=log) as tap,
             subprocess.Popen(
-                target, stdin=tap.stdout, stdout=subprocess.DEVNULL, stderr=log
+                self.tap, stdout=subprocess.PIPE, stderr=log, env=self.environment
+            ) as tap,
+            subprocess.Popen(
+                target,
+                stdin=tap.stdout,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=self.environment,
             ) as loader,
         ):
             assert tap.stdout is not None
@@ -121,12 +138,11 @@ class Pipes:
         words = ["ingest", "--yes", "--source-uri", source, "--source-table", "messages"]
         words += ["--dest-uri", f"duckdb:///{self.database}", "--dest-table", "main.messages"]
         words += ["--interval-start", rfc3339(NOW - DAYS * DAY)[:19], "--progress", "log"]
-        environment = {**os.environ, "DISABLE_TELEMETRY": "true", "INGESTR_DISABLE_TELEMETRY": "1"}
         subprocess.run(
             [python, "-c", INGESTR, self.sandbox.url, *words],
             check=True,
             capture_output=True,
-            env=environment,
+            env=self.environment,
         )
 
     def rows(self) -> int:
@@ -149,16 +165,19 @@ class Taken(NamedTuple):
     """What a pipe took, and what the sandbox saw of it."""
 
     seconds: float
+    cpu: float
     requests: int
     rate: float
     refused: int
 
     @classmethod
-    def of(cls, seconds: float, sandbox: Sandbox) -> Taken:
-        """From the calls that arrived."""
+    def of(cls, seconds: float, cpu: float, sandbox: Sandbox) -> Taken:
+        """From the clocks, and the calls that arrived."""
         arrived = sorted(call.arrived for call in sandbox.calls)
         rate = (len(arrived) - 1) / (arrived[-1] - arrived[0])
-        return cls(seconds, len(arrived), rate, sum(call.status == 429 for call in sandbox.calls))
+        return cls(
+            seconds, cpu, len(arrived), rate, sum(call.status == 429 for call in sandbox.calls)
+        )
 
 
 def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, Taken]:
@@ -168,21 +187,28 @@ def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, Taken]:
         for name, run in pipes.all():
             pipes.database.unlink(missing_ok=True)
             pipes.sandbox.calls.clear()
-            began = time.monotonic()
+            began, used = time.monotonic(), _cpu_seconds()
             run()
-            taken = time.monotonic() - began
+            taken, used = time.monotonic() - began, _cpu_seconds() - used
             if "alone" not in name:
                 assert pipes.rows() >= deliveries * 0.99, (name, pipes.rows())
             if number:
-                found = Taken.of(taken, pipes.sandbox)
+                found = Taken.of(taken, used, pipes.sandbox)
                 best[name] = min(best.get(name, found), found)
     return best
 
 
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _show(best: dict[str, Taken], deliveries: int) -> None:
-    print(f"{'':<30}{'seconds':>9}{'rows/s':>9}{'requests':>10}{'a second':>10}{'429s':>6}")
+    print(f"{deliveries:,} deliveries, on this machine: {os.cpu_count()} cores, other load unknown")
+    columns = f"{'seconds':>9}{'CPU':>7}{'rows/s':>9}{'requests':>10}{'a second':>10}{'429s':>6}"
+    print(f"{'':<30}{columns}")
     for name, taken in best.items():
-        rows = f"{taken.seconds:>9.1f}{deliveries / taken.seconds:>9,.0f}"
+        rows = f"{taken.seconds:>9.1f}{taken.cpu:>7.1f}{deliveries / taken.seconds:>9,.0f}"
         print(f"{name:<30}{rows}{taken.requests:>10,}{taken.rate:>10.2f}{taken.refused:>6}")
     ours = best["tap | target-duckdb (ours)"].seconds
     for name, taken in best.items():
