@@ -24,27 +24,27 @@ pytestmark = pytest.mark.slow
 MIRRORS = ("esp_suppressions", "object_relationships", "opt_outs", "segment_memberships")
 
 
-def check_deliveries(story: SyncScenario, ages: list[int], lag: int = 0) -> int:
+def check_deliveries(scenario: SyncScenario, ages: list[int], lag: int = 0) -> int:
     """Each delivery shows all that became of it up to the last age that it has come to.
 
     Returns how many were checked at an age of theirs.
     """
-    rows, checked = story.rows("messages"), 0
-    for delivery in story.workspace.newest_first(SINCE, story.now, now=story.now):
+    rows, checked = scenario.rows("messages"), 0
+    for delivery in scenario.workspace.newest_first(SINCE, scenario.now, now=scenario.now):
         created = delivery.created
-        passed = [age for age in ages if any(t - created >= age * DAY for t in _due(story, age))]
-        if not passed and story.now - created < lag:
+        passed = [age for age in ages if any(t - created >= age * DAY for t in _due(scenario, age))]
+        if not passed and scenario.now - created < lag:
             continue
         row, known = rows[(delivery.id,)], created + max(passed, default=0) * DAY
-        truth = story.workspace.show(delivery, known)["metrics"]
+        truth = scenario.workspace.show(delivery, known)["metrics"]
         assert truth.items() <= {n: parse(t) for n, t in metrics_of(row).items()}.items()
         checked += bool(passed)
     return checked
 
 
-def _due(story: SyncScenario, age: int) -> list[int]:
+def _due(scenario: SyncScenario, age: int) -> list[int]:
     """Times before which everything of this age must have been read again."""
-    return [time - age * DAY // 50 for time in story.times]
+    return [time - age * DAY // 50 for time in scenario.times]
 
 
 def test_deliveries_show_what_became_of_them_up_to_each_age() -> None:
@@ -52,48 +52,50 @@ def test_deliveries_show_what_became_of_them_up_to_each_age() -> None:
     behaviours = Behaviours(listing_lag=6 * HOUR)
     with SyncScenario(
         streams=["messages"], settings={"rescan_ages": ages}, behaviours=behaviours
-    ) as story:
+    ) as scenario:
         for after in (0, HOUR, 5 * HOUR, DAY, DAY, 3 * DAY, 9 * DAY, HOUR, DAY, DAY, 2 * DAY):
-            story.sync(after)
-            assert check_deliveries(story, ages, lag=6 * HOUR) > 100
-        listed_late = story.now - 2 * DAY
+            scenario.sync(after)
+            assert check_deliveries(scenario, ages, lag=6 * HOUR) > 100
+        listed_late = scenario.now - 2 * DAY
         truth = {
-            (row["id"],) for row in story.workspace.deliveries(SINCE, listed_late, now=story.now)
+            (row["id"],)
+            for row in scenario.workspace.deliveries(SINCE, listed_late, now=scenario.now)
         }
-        assert truth <= story.rows("messages").keys()
+        assert truth <= scenario.rows("messages").keys()
 
 
 def test_without_rescans_deliveries_stay_as_they_were_first_read() -> None:
-    with SyncScenario(streams=["messages"], settings={"rescan_ages": []}) as story:
-        story.sync()
-        story.sync(HOUR)
-        story.sync(3 * DAY)
+    with SyncScenario(streams=["messages"], settings={"rescan_ages": []}) as scenario:
+        scenario.sync()
+        scenario.sync(HOUR)
+        scenario.sync(3 * DAY)
         fresh = {
-            row["id"]: row for row in story.workspace.deliveries(SINCE, story.now, now=story.now)
+            row["id"]: row
+            for row in scenario.workspace.deliveries(SINCE, scenario.now, now=scenario.now)
         }
-        rows = story.rows("messages").values()
+        rows = scenario.rows("messages").values()
         assert any(len(metrics_of(row)) < len(fresh[row["id"]]["metrics"]) for row in rows)
 
 
 def test_ages_are_read_to_the_end_of_a_longer_list_when_it_grows() -> None:
-    with SyncScenario(streams=["messages"], settings={"rescan_ages": [1]}) as story:
+    with SyncScenario(streams=["messages"], settings={"rescan_ages": [1]}) as scenario:
         for _ in range(12):
-            story.sync(DAY)
-        story.settings = {"rescan_ages": [1, 7]}
-        story.sync(DAY)
-        story.times = story.times[-1:]
-        assert check_deliveries(story, [1, 7]) > 100
+            scenario.sync(DAY)
+        scenario.settings = {"rescan_ages": [1, 7]}
+        scenario.sync(DAY)
+        scenario.times = scenario.times[-1:]
+        assert check_deliveries(scenario, [1, 7]) > 100
 
 
 def test_a_range_with_an_end_reads_nothing_again() -> None:
-    with SyncScenario(streams=["messages"]) as story:
-        story.sync()
-        cursors = (story.state or {})["bookmarks"]["messages"]["rescans"]
-        story.sync(10 * DAY, end_date=rfc3339(story.now + 5 * DAY))
-        created = [row["created"] for row in story.output.records["messages"]]
+    with SyncScenario(streams=["messages"]) as scenario:
+        scenario.sync()
+        cursors = (scenario.state or {})["bookmarks"]["messages"]["rescans"]
+        scenario.sync(10 * DAY, end_date=rfc3339(scenario.now + 5 * DAY))
+        created = [row["created"] for row in scenario.output.records["messages"]]
         assert created
-        assert min(created) >= rfc3339(story.times[0])
-        assert (story.state or {})["bookmarks"]["messages"]["rescans"] == cursors
+        assert min(created) >= rfc3339(scenario.times[0])
+        assert (scenario.state or {})["bookmarks"]["messages"]["rescans"] == cursors
 
 
 def test_rescans_that_the_state_garbles_are_told_and_nothing_is_read_anew(sandbox: Sandbox) -> None:
@@ -104,15 +106,15 @@ def test_rescans_that_the_state_garbles_are_told_and_nothing_is_read_anew(sandbo
 
 
 def test_whoever_changed_is_read_and_nobody_else() -> None:
-    with SyncScenario(streams=["customers"], churn=0.02, log_lag=6 * HOUR) as story:
-        everyone = story.sync()
+    with SyncScenario(streams=["customers"], churn=0.02, log_lag=6 * HOUR) as scenario:
+        everyone = scenario.sync()
         for _ in range(6):
-            assert story.sync(9 * HOUR) < everyone + 5
-            assert len(story.output.records["customers"]) < 20
+            assert scenario.sync(9 * HOUR) < everyone + 5
+            assert len(scenario.output.records["customers"]) < 20
             rows, now, before = (
-                story.rows("customers"),
-                story.people(),
-                story.people(story.now - 6 * HOUR),
+                scenario.rows("customers"),
+                scenario.people(),
+                scenario.people(scenario.now - 6 * HOUR),
             )
             for key, person in now.items():
                 if before.get(key) == person:  # told by now
@@ -122,60 +124,64 @@ def test_whoever_changed_is_read_and_nobody_else() -> None:
 
 def test_everyone_is_read_every_so_many_days_and_who_left_then_leaves_the_table() -> None:
     settings = {"customers_full_every_days": 3}
-    with SyncScenario(streams=["customers"], churn=0.05, settings=settings) as story:
-        story.sync()
-        story.sync(DAY)
-        story.sync(DAY)
-        assert len(story.rows("customers")) > len(story.people())
-        assert "ACTIVATE_VERSION" not in story.output.types
-        story.sync(DAY)
-        assert story.rows("customers").keys() == story.people().keys()
-        story.sync(DAY)
-        story.sync(DAY)
-        assert len(story.output.records["customers"]) < len(story.people()) / 2
+    with SyncScenario(streams=["customers"], churn=0.05, settings=settings) as scenario:
+        scenario.sync()
+        scenario.sync(DAY)
+        scenario.sync(DAY)
+        assert len(scenario.rows("customers")) > len(scenario.people())
+        assert "ACTIVATE_VERSION" not in scenario.output.types
+        scenario.sync(DAY)
+        assert scenario.rows("customers").keys() == scenario.people().keys()
+        scenario.sync(DAY)
+        scenario.sync(DAY)
+        assert len(scenario.output.records["customers"]) < len(scenario.people()) / 2
 
 
 def test_everyone_is_read_when_the_log_cannot_tell_who_changed() -> None:
     settings = {"customers_full_every_days": 100}
-    with SyncScenario(streams=["customers"], churn=0.01, settings=settings) as story:
-        story.sync()
-        story.sync(30 * DAY)
-        assert story.rows("customers").keys() == story.people().keys()
-        story.sandbox.fail(status=403, times=9, path="/v1/activities")
-        story.sync(DAY)
-        assert len(story.output.records["customers"]) == len(story.people())
-        story.sandbox.gate.failures.clear()
-        story.sync(HOUR, customers_sync="full")
-        assert len(story.output.records["customers"]) == len(story.people())
+    with SyncScenario(streams=["customers"], churn=0.01, settings=settings) as scenario:
+        scenario.sync()
+        scenario.sync(30 * DAY)
+        assert scenario.rows("customers").keys() == scenario.people().keys()
+        scenario.sandbox.fail(status=403, times=9, path="/v1/activities")
+        scenario.sync(DAY)
+        assert len(scenario.output.records["customers"]) == len(scenario.people())
+        scenario.sandbox.gate.failures.clear()
+        scenario.sync(HOUR, customers_sync="full")
+        assert len(scenario.output.records["customers"]) == len(scenario.people())
         only = {"attribute": {"field": "region", "operator": "eq", "value": "Asia"}}
-        story.sync(HOUR, customers_filter=only)
-        assert story.rows("customers").keys() == story.people().keys()  # less than half: doubtful
-        story.sync(HOUR, customers_filter=only)
-        asia = {key for key, row in story.people().items() if row["attributes"]["region"] == "Asia"}
-        assert story.rows("customers").keys() == asia
+        scenario.sync(HOUR, customers_filter=only)
+        assert (
+            scenario.rows("customers").keys() == scenario.people().keys()
+        )  # less than half: doubtful
+        scenario.sync(HOUR, customers_filter=only)
+        asia = {
+            key for key, row in scenario.people().items() if row["attributes"]["region"] == "Asia"
+        }
+        assert scenario.rows("customers").keys() == asia
 
 
 def test_nobody_is_dropped_when_somebody_left_while_everyone_was_read() -> None:
-    with SyncScenario(streams=["customers"]) as story:
-        left = {"type": "profile_delete", "timestamp": story.now + 1, "id": "x", "data": {}}
+    with SyncScenario(streams=["customers"]) as scenario:
+        left = {"type": "profile_delete", "timestamp": scenario.now + 1, "id": "x", "data": {}}
         body = {"activities": [{**left, "customer_identifiers": {"cio_id": "x"}}], "next": ""}
-        story.sandbox.fail(status=200, body=body, path="/v1/activities")
-        story.sync()
-        assert "ACTIVATE_VERSION" not in story.output.types
+        scenario.sandbox.fail(status=200, body=body, path="/v1/activities")
+        scenario.sync()
+        assert "ACTIVATE_VERSION" not in scenario.output.types
 
 
 def test_what_vanished_leaves_the_tables_of_mirrors() -> None:
-    with SyncScenario(streams=MIRRORS, churn=0.2, people=400, objects_per_type=5) as story:
-        story.sync()
-        before = {name: set(story.rows(name)) for name in MIRRORS}
-        story.sync(20 * DAY)
+    with SyncScenario(streams=MIRRORS, churn=0.2, people=400, objects_per_type=5) as scenario:
+        scenario.sync()
+        before = {name: set(scenario.rows(name)) for name in MIRRORS}
+        scenario.sync(20 * DAY)
         for name in MIRRORS:
-            assert before[name] - story.rows(name).keys(), name
-            assert story.rows(name).keys() == set(_read_anew(story, name)), name
+            assert before[name] - scenario.rows(name).keys(), name
+            assert scenario.rows(name).keys() == set(_read_anew(scenario, name)), name
 
 
-def _read_anew(story: SyncScenario, name: str) -> list[tuple[Any, ...]]:
-    output = run_tap(config_for(story.sandbox), streams=[name])
+def _read_anew(scenario: SyncScenario, name: str) -> list[tuple[Any, ...]]:
+    output = run_tap(config_for(scenario.sandbox), streams=[name])
     return [tuple(row[key] for key in output.keys[name]) for row in output.records[name]]
 
 

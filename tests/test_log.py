@@ -91,16 +91,16 @@ def test_ids_that_hold_no_time_count_for_nothing(name: Any) -> None:
 
 @pytest.mark.parametrize(("before", "is_read"), [(6 * HOUR, True), (DAY, True), (DAY + 1, False)])
 def test_a_change_that_is_logged_up_to_a_day_late_is_read(before: int, *, is_read: bool) -> None:
-    with SyncScenario(streams=["customers"], people=60) as story:
-        story.sync()
-        change = {**entry(1, story.now - before), "type": "attribute_change"}
-        answer(story.sandbox, [change])
-        story.sync(HOUR)
-        assert (("30e00001",) in _read(story)) is is_read
+    with SyncScenario(streams=["customers"], people=60) as scenario:
+        scenario.sync()
+        change = {**entry(1, scenario.now - before), "type": "attribute_change"}
+        answer(scenario.sandbox, [change])
+        scenario.sync(HOUR)
+        assert (("30e00001",) in _read(scenario)) is is_read
 
 
-def _read(story: SyncScenario) -> set[tuple[str]]:
-    return {(row["cio_id"],) for row in story.output.records["customers"]}
+def _read(scenario: SyncScenario) -> set[tuple[str]]:
+    return {(row["cio_id"],) for row in scenario.output.records["customers"]}
 
 
 KINDS = ["topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"]
@@ -108,17 +108,19 @@ KINDS = ["topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_unsubscribed_is_read(kind: str) -> None:
-    with SyncScenario(streams=["customers"], people=60) as story:
-        story.sync()
-        who = next(key for key, row in story.rows("customers").items() if not row["unsubscribed"])
-        story.workspace.people_admin.unsubscribe(*who, at=story.now + 60, kind=kind)
-        story.sync(HOUR)
-        assert story.rows("customers")[who]["unsubscribed"] is True
+    with SyncScenario(streams=["customers"], people=60) as scenario:
+        scenario.sync()
+        who = next(
+            key for key, row in scenario.rows("customers").items() if not row["unsubscribed"]
+        )
+        scenario.workspace.people_admin.unsubscribe(*who, at=scenario.now + 60, kind=kind)
+        scenario.sync(HOUR)
+        assert scenario.rows("customers")[who]["unsubscribed"] is True
 
 
 def test_everyone_is_read_if_the_log_refuses_a_type() -> None:
-    with SyncScenario(streams=["customers"], people=60) as story:
-        story.sync()
-        story.sandbox.fail(status=400, path="/v1/activities")
-        story.sync(HOUR)
-        assert len(story.output.records["customers"]) == len(story.people())
+    with SyncScenario(streams=["customers"], people=60) as scenario:
+        scenario.sync()
+        scenario.sandbox.fail(status=400, path="/v1/activities")
+        scenario.sync(HOUR)
+        assert len(scenario.output.records["customers"]) == len(scenario.people())

@@ -122,18 +122,18 @@ def test_a_checked_state_keeps_its_workspace() -> None:
 
 @pytest.mark.parametrize("new", [None, "Europe"])
 def test_everyone_is_read_after_customers_filter_has_changed(new: str | None) -> None:
-    with SyncScenario(streams=["customers"], people=60) as story:
-        story.sync(customers_filter=_only("Asia"))
-        few = len(story.output.records["customers"])
-        story.sync(HOUR, **({"customers_filter": _only(new)} if new else {}))
-        people = story.people().values()
+    with SyncScenario(streams=["customers"], people=60) as scenario:
+        scenario.sync(customers_filter=_only("Asia"))
+        few = len(scenario.output.records["customers"])
+        scenario.sync(HOUR, **({"customers_filter": _only(new)} if new else {}))
+        people = scenario.people().values()
         wanted = [p for p in people if new in {None, p["attributes"]["region"]}]
-        assert len(story.output.records["customers"]) == len(wanted) > few
+        assert len(scenario.output.records["customers"]) == len(wanted) > few
         if new is None:
-            story.sync(HOUR)  # which drops what the first did not drop yet
-            assert "ACTIVATE_VERSION" in story.output.types
-            assert story.sync(HOUR) < 12
-            assert len(story.output.records["customers"]) < len(people)
+            scenario.sync(HOUR)  # which drops what the first did not drop yet
+            assert "ACTIVATE_VERSION" in scenario.output.types
+            assert scenario.sync(HOUR) < 12
+            assert len(scenario.output.records["customers"]) < len(people)
 
 
 def _only(region: str) -> dict[str, Any]:

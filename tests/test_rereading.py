@@ -41,15 +41,15 @@ def merges_of(*entries: dict[str, Any], most: int = 9) -> Merges:
     return merges
 
 
-def story_of(start: int = SINCE + 10 * DAY, ages: Any = AGES, **options: Any) -> SyncScenario:
+def scenario_of(start: int = SINCE + 10 * DAY, ages: Any = AGES, **options: Any) -> SyncScenario:
     """Syncs of deliveries only."""
     options = {"per_day": 40, "people": 60, **options}
     settings = {"rescan_ages": ages}
     return SyncScenario(start=start, streams=["messages"], settings=settings, **options)
 
 
-def bookmark(story: SyncScenario) -> dict[str, Any]:
-    mark: dict[str, Any] = (story.state or {})["bookmarks"]["messages"]
+def bookmark(scenario: SyncScenario) -> dict[str, Any]:
+    mark: dict[str, Any] = (scenario.state or {})["bookmarks"]["messages"]
     return mark
 
 
@@ -58,57 +58,63 @@ def test_what_is_listed_late_arrives_within_hours_whatever_the_ages(
     ages: list[int], lag: int
 ) -> None:
     start, per_day = SINCE + 2 * DAY, 1000
-    with story_of(start, ages, per_day=per_day, behaviours=Behaviours(listing_lag=lag)) as story:
-        story.sync()
+    with scenario_of(
+        start, ages, per_day=per_day, behaviours=Behaviours(listing_lag=lag)
+    ) as scenario:
+        scenario.sync()
         for _ in range(14):
-            story.sync(HOUR)
-        known = story.now - (HOUR if lag < HOUR else lag + 2 * HOUR)
-        truth = {(row["id"],) for row in story.workspace.deliveries(SINCE, known, now=story.now)}
+            scenario.sync(HOUR)
+        known = scenario.now - (HOUR if lag < HOUR else lag + 2 * HOUR)
+        truth = {
+            (row["id"],) for row in scenario.workspace.deliveries(SINCE, known, now=scenario.now)
+        }
         assert len(truth) > per_day
-        assert truth <= story.rows("messages").keys()
+        assert truth <= scenario.rows("messages").keys()
 
 
 def test_an_hourly_sync_asks_for_two_more_pages_at_most() -> None:
-    with story_of(ages=[]) as story:
-        story.sync()
+    with scenario_of(ages=[]) as scenario:
+        scenario.sync()
         for _ in range(8):
-            story.sync(HOUR)
-            assert len([c for c in story.sandbox.calls if c.path == "/v1/messages"]) <= 3
+            scenario.sync(HOUR)
+            assert len([c for c in scenario.sandbox.calls if c.path == "/v1/messages"]) <= 3
 
 
 def test_deliveries_of_merged_people_change_hands() -> None:
-    with story_of() as story:
-        story.sync()
-        people_admin, merged = story.workspace.people_admin, story.now + HOUR
-        winner, loser = _two_people(story)
+    with scenario_of() as scenario:
+        scenario.sync()
+        people_admin, merged = scenario.workspace.people_admin, scenario.now + HOUR
+        winner, loser = _two_people(scenario)
         people_admin.merge(winner, loser, at=merged)
         for _ in range(9):
-            story.sync(DAY)
+            scenario.sync(DAY)
         # Older ones had come to their last age before the merge.
-        for row in story.workspace.deliveries(merged - 6 * DAY, merged, now=story.now):
-            held = story.rows("messages")[row["id"],]
+        for row in scenario.workspace.deliveries(merged - 6 * DAY, merged, now=scenario.now):
+            held = scenario.rows("messages")[row["id"],]
             assert held["cio_id"] == row["customer_identifiers"]["cio_id"] != loser
-        before = story.workspace.deliveries(merged - 6 * DAY, merged, now=merged - 1)
+        before = scenario.workspace.deliveries(merged - 6 * DAY, merged, now=merged - 1)
         assert loser in {row["customer_identifiers"]["cio_id"] for row in before}
 
 
-def _two_people(story: SyncScenario) -> list[str]:
+def _two_people(scenario: SyncScenario) -> list[str]:
     """Those who were sent the most during the last days."""
-    rows = list(story.workspace.deliveries(story.now - 5 * DAY, story.now, now=story.now))
+    rows = list(
+        scenario.workspace.deliveries(scenario.now - 5 * DAY, scenario.now, now=scenario.now)
+    )
     people = [row["customer_identifiers"]["cio_id"] for row in rows]
     return sorted(set(people), key=people.count)[-2:]
 
 
 def test_deliveries_of_erased_people_lose_their_names() -> None:
-    with story_of() as story:
-        story.sync()
-        erased = story.now + HOUR
-        cio_id = _two_people(story)[0]
-        story.workspace.people_admin.suppress("cio_id", cio_id, at=erased)
+    with scenario_of() as scenario:
+        scenario.sync()
+        erased = scenario.now + HOUR
+        cio_id = _two_people(scenario)[0]
+        scenario.workspace.people_admin.suppress("cio_id", cio_id, at=erased)
         for _ in range(9):
-            story.sync(DAY)
-        held = story.rows("messages")
-        deliveries = story.workspace.deliveries(erased - 6 * DAY, erased, now=erased - 1)
+            scenario.sync(DAY)
+        held = scenario.rows("messages")
+        deliveries = scenario.workspace.deliveries(erased - 6 * DAY, erased, now=erased - 1)
         of_them = [row for row in deliveries if row["customer_identifiers"]["cio_id"] == cio_id]
         assert of_them
         for row in of_them:
@@ -117,24 +123,24 @@ def test_deliveries_of_erased_people_lose_their_names() -> None:
 
 
 def test_when_merges_are_not_known_all_that_is_read_again_is_sent() -> None:
-    with story_of(ages=[1, 3]) as story:
+    with scenario_of(ages=[1, 3]) as scenario:
         for _ in range(5):
-            story.sync(DAY)
-        assert len(story.output.records["messages"]) < _asked_for(story)
-        story.sandbox.fail(status=403, times=1, path="/v1/activities")
-        story.sync(DAY)
-        assert len(story.output.records["messages"]) == _asked_for(story)
+            scenario.sync(DAY)
+        assert len(scenario.output.records["messages"]) < _asked_for(scenario)
+        scenario.sandbox.fail(status=403, times=1, path="/v1/activities")
+        scenario.sync(DAY)
+        assert len(scenario.output.records["messages"]) == _asked_for(scenario)
         for _ in range(4):
-            story.sync(DAY)
-        assert len(story.output.records["messages"]) < _asked_for(story)
+            scenario.sync(DAY)
+        assert len(scenario.output.records["messages"]) < _asked_for(scenario)
 
 
-def _asked_for(story: SyncScenario) -> int:
+def _asked_for(scenario: SyncScenario) -> int:
     """How many deliveries the last sync was given."""
-    asked = [call.query for call in story.sandbox.calls if call.path == "/v1/messages"]
+    asked = [call.query for call in scenario.sandbox.calls if call.path == "/v1/messages"]
     ranges = [(int(query["start_ts"]), int(query["end_ts"]) + 1) for query in asked]
-    count = story.workspace.count_deliveries
-    return sum(count(start, end, now=story.now) for start, end in ranges)
+    count = scenario.workspace.count_deliveries
+    return sum(count(start, end, now=scenario.now) for start, end in ranges)
 
 
 def test_only_so_many_merges_are_kept_and_the_others_count_for_everyone() -> None:
@@ -155,26 +161,26 @@ def test_a_merge_that_names_nobody_may_be_of_anyone() -> None:
 
 
 def test_one_run_with_a_later_start_date_leaves_the_ages_where_they_were() -> None:
-    with story_of() as story:
-        story.sync()
-        story.sync(DAY)
-        before = bookmark(story)["rescans"]
-        story.sync(HOUR, start_date=rfc3339(story.now))
-        assert bookmark(story)["rescans"] == before
+    with scenario_of() as scenario:
+        scenario.sync()
+        scenario.sync(DAY)
+        before = bookmark(scenario)["rescans"]
+        scenario.sync(HOUR, start_date=rfc3339(scenario.now))
+        assert bookmark(scenario)["rescans"] == before
         for _ in range(3):
-            story.sync(3 * DAY)
-            assert check_deliveries(story, AGES) > 100
+            scenario.sync(3 * DAY)
+            assert check_deliveries(scenario, AGES) > 100
 
 
 def test_a_start_date_that_stays_later_is_read_from_at_each_age_once() -> None:
-    with story_of() as story:
-        story.sync()
-        later = story.now - HOUR
-        story.settings = {**story.settings, "start_date": rfc3339(later)}
+    with scenario_of() as scenario:
+        scenario.sync()
+        later = scenario.now - HOUR
+        scenario.settings = {**scenario.settings, "start_date": rfc3339(later)}
         reads: dict[int, int] = {}
         for _ in range(12):
-            story.sync(DAY)
-            for call in story.sandbox.calls:
+            scenario.sync(DAY)
+            for call in scenario.sandbox.calls:
                 if call.path == "/v1/messages":
                     start, end = int(call.query["start_ts"]), int(call.query["end_ts"])
                     assert start >= later
@@ -186,29 +192,31 @@ def test_a_start_date_that_stays_later_is_read_from_at_each_age_once() -> None:
 
 def test_ages_are_found_again_in_the_state_as_they_are() -> None:
     ages = [1 / 3, 1, 2.5]
-    with story_of(ages=ages) as story:
-        story.sync()
-        story.sync(2 * DAY)
-        held = bookmark(story)["rescans"]
+    with scenario_of(ages=ages) as scenario:
+        scenario.sync()
+        scenario.sync(2 * DAY)
+        held = bookmark(scenario)["rescans"]
         assert set(ages) <= {float(age) for age in held}
         assert {"1", "2.5", "0.25"} <= held.keys()
         exact = repr(1 / 3)
         old = {("0.333333" if age == exact else age): at for age, at in held.items()}
-        bookmark(story)["rescans"] = old
-        story.sync(HOUR)
-        assert parse(bookmark(story)["rescans"][exact]) == story.now - 8 * HOUR
-        starts = [int(c.query["start_ts"]) for c in story.sandbox.calls if "start_ts" in c.query]
+        bookmark(scenario)["rescans"] = old
+        scenario.sync(HOUR)
+        assert parse(bookmark(scenario)["rescans"][exact]) == scenario.now - 8 * HOUR
+        starts = [int(c.query["start_ts"]) for c in scenario.sandbox.calls if "start_ts" in c.query]
         assert parse(old["0.333333"]) in starts
 
 
 def test_a_state_of_an_earlier_version_goes_on_without_reading_months_again() -> None:
-    with story_of(ages=[]) as story:
-        story.sync()
+    with scenario_of(ages=[]) as scenario:
+        scenario.sync()
         for _ in range(3):
-            story.sync(5 * DAY)
-        read = story.now
+            scenario.sync(5 * DAY)
+        read = scenario.now
         began = {"rescans": {}, "rescans_began": rfc3339(SINCE + 10 * DAY)}
-        story.state = {"bookmarks": {"messages": {"replication_key_value": rfc3339(read), **began}}}
-        story.sync(DAY)
-        starts = [int(c.query["start_ts"]) for c in story.sandbox.calls if "start_ts" in c.query]
+        scenario.state = {
+            "bookmarks": {"messages": {"replication_key_value": rfc3339(read), **began}}
+        }
+        scenario.sync(DAY)
+        starts = [int(c.query["start_ts"]) for c in scenario.sandbox.calls if "start_ts" in c.query]
         assert min(starts) == read - 6 * HOUR

@@ -34,18 +34,20 @@ from tap_customerio.tap import TapCustomerio
 _DEMO_DAYS = 180
 
 
-def _rival(story: SyncScenario, window: int = 30 * DAY) -> int:
-    rows = story.workspace.count_deliveries(story.now - window, story.now, now=story.now)
+def _rival(scenario: SyncScenario, window: int = 30 * DAY) -> int:
+    rows = scenario.workspace.count_deliveries(
+        scenario.now - window, scenario.now, now=scenario.now
+    )
     return max(1, math.ceil(rows / 1000))
 
 
-def _run(story: SyncScenario, stream: str, days: int, rival: int | None) -> None:
+def _run(scenario: SyncScenario, stream: str, days: int, rival: int | None) -> None:
     ours = theirs = 0
     for _ in range(days * 24):
-        ours += story.sync(HOUR)
-        theirs += rival or _rival(story)
-        story.tables.rows.clear()
-        story.tables = type(story.tables)()
+        ours += scenario.sync(HOUR)
+        theirs += rival or _rival(scenario)
+        scenario.tables.rows.clear()
+        scenario.tables = type(scenario.tables)()
     print(f"{stream}, {days} days, hourly: requests {ours:,}; the other way {theirs:,}; ", end="")
     print(f"1/{theirs / ours:.0f}")
 
@@ -98,15 +100,15 @@ def main() -> None:
         _run_streams()
         return
     start = SINCE + 35 * DAY
-    with SyncScenario(streams=["messages"], start=start, per_day=options.per_day) as story:
-        story.sync()
-        _run(story, "messages", options.days, None)
+    with SyncScenario(streams=["messages"], start=start, per_day=options.per_day) as scenario:
+        scenario.sync()
+        _run(scenario, "messages", options.days, None)
     people = options.people
     with SyncScenario(
         streams=["customers"], start=start, per_day=10, people=people, churn=0.01
-    ) as story:
-        story.sync()
-        _run(story, "customers", options.days, math.ceil(people / 1000) * 11)
+    ) as scenario:
+        scenario.sync()
+        _run(scenario, "customers", options.days, math.ceil(people / 1000) * 11)
 
 
 if __name__ == "__main__":

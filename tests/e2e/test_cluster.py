@@ -80,7 +80,7 @@ class Hold:
 
 
 @dataclass
-class SyncScenario:
+class ClusterOutcome:
     """What there is when all is over.
 
     Attributes:
@@ -135,13 +135,13 @@ def warehouses(
 
 
 @pytest.fixture(scope="module")
-def story(
+def outcome(
     boxes: dict[str, Sandbox],
     warehouses: dict[str, Warehouse],
     postgres: str,
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> SyncScenario:
+) -> ClusterOutcome:
     """A backfill of all partitions during which one fails, a child dies, and a machine."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create database dagster")
@@ -168,7 +168,7 @@ def story(
             with DagsterInstance.from_config(str(stack.home)) as instance:
                 runs, lost = happen(stack, instance, boxes)
     told = [stack.told(), in_database(storage), *(in_redis(f"{redis_url}/{n}") for n in (1, 2))]
-    return SyncScenario(boxes, warehouses, runs, lost, "\n".join(told))
+    return ClusterOutcome(boxes, warehouses, runs, lost, "\n".join(told))
 
 
 def listed(boxes: dict[str, Sandbox]) -> dict[str, Any]:
@@ -303,35 +303,37 @@ def time_of(record: RunRecord) -> tuple[float, float]:
     return record.start_time, record.end_time
 
 
-def test_every_partition_succeeds_though_runs_fail_and_die(story: SyncScenario) -> None:
-    runs = [record.dagster_run for record in story.runs]
+def test_every_partition_succeeds_though_runs_fail_and_die(outcome: ClusterOutcome) -> None:
+    runs = [record.dagster_run for record in outcome.runs]
     succeeded = Counter(
         run.tags["dagster/partition"] for run in runs if run.status is DagsterRunStatus.SUCCESS
     )
     assert succeeded == PARTITIONS
     failed = {run.run_id for run in runs if run.status is not DagsterRunStatus.SUCCESS}
-    assert failed >= story.lost
-    assert "STEP_UP_FOR_RETRY" in story.told
+    assert failed >= outcome.lost
+    assert "STEP_UP_FOR_RETRY" in outcome.told
 
 
-def test_the_tables_hold_what_the_workspaces_hold(story: SyncScenario) -> None:
-    for name, box in story.boxes.items():
-        warehouse = story.warehouses[name]
+def test_the_tables_hold_what_the_workspaces_hold(outcome: ClusterOutcome) -> None:
+    for name, box in outcome.boxes.items():
+        warehouse = outcome.warehouses[name]
         assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
         assert warehouse.table("messages") == truth.table(box, "messages")
 
 
 @pytest.mark.parametrize("name", WORKSPACES)
-def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(story: SyncScenario, name: str) -> None:
+def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(
+    outcome: ClusterOutcome, name: str
+) -> None:
     tag = "customerio/workspace"
-    times = [time_of(record) for record in story.runs if record.dagster_run.tags[tag] == name]
+    times = [time_of(record) for record in outcome.runs if record.dagster_run.tags[tag] == name]
     edges = sorted(edge for start, end in times for edge in ((start, 1), (end, -1)))
     assert max(accumulate(step for _, step in edges)) == LIMIT
 
 
 @pytest.mark.parametrize("name", WORKSPACES)
-def test_all_runs_of_a_workspace_share_its_budget(story: SyncScenario, name: str) -> None:
-    box = story.boxes[name]
+def test_all_runs_of_a_workspace_share_its_budget(outcome: ClusterOutcome, name: str) -> None:
+    box = outcome.boxes[name]
     told = f"{name}: {len(box.calls)} requests, {box.busiest()} in the busiest second\n"
     sys.stderr.write(told)
     assert len(box.calls) > 20 * RATE
@@ -340,9 +342,11 @@ def test_all_runs_of_a_workspace_share_its_budget(story: SyncScenario, name: str
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_secrets_stay_with_the_processes_that_need_them(story: SyncScenario, secret: str) -> None:
-    assert "BORA_APP_API_KEY" in story.told
-    assert secret not in story.told
+def test_secrets_stay_with_the_processes_that_need_them(
+    outcome: ClusterOutcome, secret: str
+) -> None:
+    assert "BORA_APP_API_KEY" in outcome.told
+    assert secret not in outcome.told
 
 
 def test_the_target_is_told_what_meltano_yml_tells_it(

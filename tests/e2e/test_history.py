@@ -25,9 +25,9 @@ STREAMS = sorted(kind.name for kind in all_streams() if kind.selected_by_default
 
 
 @pytest.fixture(scope="module")
-def story() -> SyncScenario:
+def scenario() -> SyncScenario:
     """Syncs at odd times; the last one reads everyone, and what costs a request per parent."""
-    story = SyncScenario(
+    scenario = SyncScenario(
         streams=STREAMS,
         behaviours=Behaviours(listing_lag=6 * HOUR),
         settings={"rescan_ages": AGES},
@@ -39,32 +39,34 @@ def story() -> SyncScenario:
         objects_per_type=4,
     )
     dice = random.Random(7)
-    with story:
-        story.sync()
+    with scenario:
+        scenario.sync()
         gaps = [dice.choice([HOUR, 6 * HOUR, DAY, 4 * DAY, 7 * DAY]) for _ in range(SYNCS)]
         scale = DAYS * DAY / sum(gaps)
         for gap in gaps:
-            story.sync(int(gap * scale))
-        story.sync(HOUR)  # reads only what changed
-        story.sync(DAY, customers_sync="full")
-    return story
+            scenario.sync(int(gap * scale))
+        scenario.sync(HOUR)  # reads only what changed
+        scenario.sync(DAY, customers_sync="full")
+    return scenario
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_every_table_is_as_the_truth(story: SyncScenario, stream: str) -> None:
-    keys = story.output.keys[stream]
+def test_every_table_is_as_the_truth(scenario: SyncScenario, stream: str) -> None:
+    keys = scenario.output.keys[stream]
     times = {name for name in keys if name in {"period_start", "observed_at"}}
     held = {
         tuple(parse(row[name]) if name in times else str(row[name]) for name in keys)
-        for row in story.rows(stream).values()
+        for row in scenario.rows(stream).values()
     }
     truth = {
         tuple(int(row[name]) if name in times else str(row[name]) for name in keys)
-        for row in ROWS[stream](story.workspace, story.now)
+        for row in ROWS[stream](scenario.workspace, scenario.now)
     }
     if stream == "messages":  # the newest may be listed late
-        truth = {(row["id"],) for row in story.workspace.deliveries(0, story.now, now=story.now)}
-        late = {(row["id"],) for row in _young(story)}
+        truth = {
+            (row["id"],) for row in scenario.workspace.deliveries(0, scenario.now, now=scenario.now)
+        }
+        late = {(row["id"],) for row in _young(scenario)}
         assert truth - late <= held <= truth
     elif stream in GROWING:
         assert truth <= held
@@ -72,10 +74,10 @@ def test_every_table_is_as_the_truth(story: SyncScenario, stream: str) -> None:
         assert held == truth
 
 
-def _young(story: SyncScenario) -> list[dict[str, str]]:
-    now = story.now
-    return list(story.workspace.deliveries(now - 2 * DAY, now, now=now))
+def _young(scenario: SyncScenario) -> list[dict[str, str]]:
+    now = scenario.now
+    return list(scenario.workspace.deliveries(now - 2 * DAY, now, now=now))
 
 
-def test_deliveries_have_come_to_their_ages(story: SyncScenario) -> None:
-    assert check_deliveries(story, AGES, lag=2 * DAY) > 1000
+def test_deliveries_have_come_to_their_ages(scenario: SyncScenario) -> None:
+    assert check_deliveries(scenario, AGES, lag=2 * DAY) > 1000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 from harness import few_senders, new_sandbox
-from orchestration.orchestra import KEY, DagsterHarness
+from orchestration.dagster_harness import KEY, DagsterHarness
 
 from tap_customerio.windows import parse
 
@@ -29,7 +29,7 @@ def months() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def orchestra(
+def dagster_harness(
     months: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DagsterHarness]:
     """Runs against it; the key is in the environment."""

@@ -18,7 +18,7 @@ from backfill.backfilling import TARGET, keys
 from e2e.processes import PATIENCE, end, wait_until
 from harness import Output, config_for, new_sandbox, run_tap
 from orchestration import deployed
-from orchestration.orchestra import KEY, QUIET
+from orchestration.dagster_harness import KEY, QUIET
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import parse

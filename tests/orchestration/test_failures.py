@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from backfill.backfilling import TARGET, keys
-from orchestration.orchestra import KEY, QUIET, DagsterHarness, failure, materialized
+from orchestration.dagster_harness import KEY, QUIET, DagsterHarness, failure, materialized
 
 from tap_customerio.dagster import Workspace
 from tap_customerio.errors import TapError
@@ -26,20 +26,20 @@ DIES_AT_FIRST = TARGET.replace("for line", "fresh = not seen.tell()\nfor line").
 
 
 @pytest.fixture(autouse=True)
-def tried_once_more(orchestra: DagsterHarness) -> None:
+def tried_once_more(dagster_harness: DagsterHarness) -> None:
     """Without waiting."""
-    orchestra.options["retry_policy"] = dg.RetryPolicy(max_retries=1)
+    dagster_harness.options["retry_policy"] = dg.RetryPolicy(max_retries=1)
 
 
-def starts(orchestra: DagsterHarness) -> list[int]:
+def starts(dagster_harness: DagsterHarness) -> list[int]:
     """From when on deliveries were asked for, call by call."""
-    calls = [call for call in orchestra.box.calls if call.path == "/v1/messages"]
+    calls = [call for call in dagster_harness.box.calls if call.path == "/v1/messages"]
     return [int(call.query["start_ts"]) for call in calls]
 
 
-def kept(orchestra: DagsterHarness, what: str) -> dict[str, Any]:
+def kept(dagster_harness: DagsterHarness, what: str) -> dict[str, Any]:
     """What Dagster's database holds of a partition."""
-    [text] = orchestra.instance.daemon_cursor_storage.get_cursor_values(
+    [text] = dagster_harness.instance.daemon_cursor_storage.get_cursor_values(
         {f"tap-customerio/{what}"}
     ).values()
     found: dict[str, Any] = json.loads(text) if text else {}
@@ -47,60 +47,60 @@ def kept(orchestra: DagsterHarness, what: str) -> dict[str, Any]:
 
 
 def test_a_retry_goes_on_from_the_state_and_a_run_later_begins_anew(
-    orchestra: DagsterHarness,
+    dagster_harness: DagsterHarness,
 ) -> None:
-    acme = orchestra.workspace(target=orchestra.target(DIES_AT_FIRST))
-    result = orchestra.run("history", MARCH, acme, streams=["messages"])
+    acme = dagster_harness.workspace(target=dagster_harness.target(DIES_AT_FIRST))
+    result = dagster_harness.run("history", MARCH, acme, streams=["messages"])
     assert result.success
     about = materialized(result)["messages"]
     assert about["attempt"] == 2
-    assert starts(orchestra).count(parse("2026-03-01")) == 1
-    interrupted = orchestra.received()
+    assert starts(dagster_harness).count(parse("2026-03-01")) == 1
+    interrupted = dagster_harness.received()
 
-    orchestra.box.forget()
-    result = orchestra.run("history", MARCH, streams=["messages"])
-    whole = orchestra.received()
+    dagster_harness.box.forget()
+    result = dagster_harness.run("history", MARCH, streams=["messages"])
+    whole = dagster_harness.received()
     assert materialized(result)["messages"]["rows"] == len(whole.records["messages"])
-    assert min(starts(orchestra)) == parse("2026-03-01")
+    assert min(starts(dagster_harness)) == parse("2026-03-01")
     assert keys(interrupted).keys() == keys(whole).keys()
     assert about["rows"] >= len(keys(whole))
 
 
 def test_what_was_read_whole_is_materialized_though_another_stream_is_forbidden(
-    orchestra: DagsterHarness,
+    dagster_harness: DagsterHarness,
 ) -> None:
-    orchestra.box.fail(status=403, times=FOREVER, path="/v1/snippets")
-    result = orchestra.run("lists", "acme", streams=["campaigns", "snippets"])
+    dagster_harness.box.fail(status=403, times=FOREVER, path="/v1/snippets")
+    result = dagster_harness.run("lists", "acme", streams=["campaigns", "snippets"])
     read = materialized(result)
     assert read.keys() == {"campaigns"}
     why = failure(result)
     assert "app_api_key may not read GET /v1/snippets (403)" in why
     assert "Incomplete: snippets could not be read" in why
-    paths = [call.path for call in orchestra.box.calls]
+    paths = [call.path for call in dagster_harness.box.calls]
     assert (paths.count("/v1/campaigns"), paths.count("/v1/snippets")) == (1, 2)
-    assert read["campaigns"]["rows"] == len(orchestra.received().records["campaigns"])
+    assert read["campaigns"]["rows"] == len(dagster_harness.received().records["campaigns"])
 
 
 def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
-    orchestra: DagsterHarness,
+    dagster_harness: DagsterHarness,
 ) -> None:
-    orchestra.options["retry_policy"] = None
-    orchestra.box.fail(status=403, times=FOREVER, path="/v1/campaigns/*/metrics")
-    assert not orchestra.run("history", MARCH, streams=["messages", "metrics"]).success
-    held = kept(orchestra, f"history/{MARCH}")
+    dagster_harness.options["retry_policy"] = None
+    dagster_harness.box.fail(status=403, times=FOREVER, path="/v1/campaigns/*/metrics")
+    assert not dagster_harness.run("history", MARCH, streams=["messages", "metrics"]).success
+    held = kept(dagster_harness, f"history/{MARCH}")
     assert held["state"]["backfill"]["done"] == ["messages"]
 
-    orchestra.box.gate.failures.clear()
-    orchestra.box.forget()
+    dagster_harness.box.gate.failures.clear()
+    dagster_harness.box.forget()
     retry = dg.MultiPartitionKey({"workspace": "acme", "month": "2026-03-01"})
-    storage = orchestra.instance.daemon_cursor_storage
+    storage = dagster_harness.instance.daemon_cursor_storage
     run_id = "0d1cfc5f-5a4e-4d54-b1f4-1e0a6a2b3c4d"
     storage.set_cursor_values(
         {f"tap-customerio/history/{MARCH}": json.dumps({**held, "run": run_id})}
     )
-    result = orchestra.run("history", retry, streams=["metrics"], run_id=run_id)
+    result = dagster_harness.run("history", retry, streams=["metrics"], run_id=run_id)
     assert materialized(result).keys() == {"metrics"}
-    assert starts(orchestra) == []
+    assert starts(dagster_harness) == []
 
 
 @pytest.mark.parametrize(
@@ -112,52 +112,56 @@ def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
     ids=["fails", "confirms nothing"],
 )
 def test_a_target_that_does_not_do_well_is_no_success(
-    orchestra: DagsterHarness, script: str, told: str
+    dagster_harness: DagsterHarness, script: str, told: str
 ) -> None:
-    orchestra.options["retry_policy"] = None
-    acme = orchestra.workspace(target=orchestra.target(script))
-    assert told in failure(orchestra.run("history", MARCH, acme, streams=["messages"]))
+    dagster_harness.options["retry_policy"] = None
+    acme = dagster_harness.workspace(target=dagster_harness.target(script))
+    assert told in failure(dagster_harness.run("history", MARCH, acme, streams=["messages"]))
 
 
 def test_a_key_that_is_missing_is_told_by_its_variable_and_not_tried_again(
-    orchestra: DagsterHarness, monkeypatch: pytest.MonkeyPatch
+    dagster_harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(KEY)
-    result = orchestra.run("lists", "acme")
+    result = dagster_harness.run("lists", "acme")
     assert failure(result) == (
         f"Workspace 'acme': environment variable {KEY} is not set on this machine: set it to the "
         "workspace's App API key, for every worker."
     )
     assert "STEP_UP_FOR_RETRY" not in {event.event_type_value for event in result.all_events}
-    assert orchestra.box.calls == []
+    assert dagster_harness.box.calls == []
 
 
-def test_a_target_that_is_not_installed_is_told_by_its_name(orchestra: DagsterHarness) -> None:
-    result = orchestra.run("lists", "acme", orchestra.workspace(target="target-nowhere --config x"))
+def test_a_target_that_is_not_installed_is_told_by_its_name(
+    dagster_harness: DagsterHarness,
+) -> None:
+    result = dagster_harness.run(
+        "lists", "acme", dagster_harness.workspace(target="target-nowhere --config x")
+    )
     assert failure(result) == (
         "Workspace 'acme': target 'target-nowhere' is not on this machine: install it on every "
         "worker, or give its path."
     )
-    assert orchestra.box.calls == []
+    assert dagster_harness.box.calls == []
 
 
 def test_the_key_is_nowhere_in_what_dagster_keeps(
-    orchestra: DagsterHarness, monkeypatch: pytest.MonkeyPatch
+    dagster_harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
-    orchestra.options["streams"] = ["campaigns", "messages"]
-    home = orchestra.folder / "home"
+    dagster_harness.options["streams"] = ["campaigns", "messages"]
+    home = dagster_harness.folder / "home"
     home.mkdir()
-    fails = orchestra.workspace(target=orchestra.target(f"{TARGET}sys.exit(3)\n"))
+    fails = dagster_harness.workspace(target=dagster_harness.target(f"{TARGET}sys.exit(3)\n"))
     with dg.DagsterInstance.local_temp(str(home), QUIET) as instance:
-        orchestra.instance = instance
-        assert not orchestra.run("sync", "acme", fails).success
-        orchestra.box.fail(status=401, times=FOREVER)
-        assert "app_api_key was refused" in failure(orchestra.run("history", MARCH, fails))
+        dagster_harness.instance = instance
+        assert not dagster_harness.run("sync", "acme", fails).success
+        dagster_harness.box.fail(status=401, times=FOREVER)
+        assert "app_api_key was refused" in failure(dagster_harness.run("history", MARCH, fails))
     stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert KEY.encode() in stored
     assert b"tap-customerio/sync/acme" in stored
-    assert orchestra.box.app_api_key.encode() not in stored
+    assert dagster_harness.box.app_api_key.encode() not in stored
 
 
 @pytest.mark.parametrize(
@@ -190,17 +194,17 @@ def test_a_workspace_is_checked_before_anything_runs(wrong: dict[str, Any], told
     ],
 )
 def test_definitions_are_checked_before_anything_runs(
-    orchestra: DagsterHarness, options: dict[str, Any], told: str
+    dagster_harness: DagsterHarness, options: dict[str, Any], told: str
 ) -> None:
-    orchestra.options |= options
+    dagster_harness.options |= options
     with pytest.raises(TapError) as caught:
-        orchestra.definitions()
+        dagster_harness.definitions()
     assert told in str(caught.value)
 
 
-def test_two_workspaces_of_one_name_are_refused(orchestra: DagsterHarness) -> None:
+def test_two_workspaces_of_one_name_are_refused(dagster_harness: DagsterHarness) -> None:
     with pytest.raises(TapError) as caught:
-        orchestra.definitions(orchestra.workspace(), orchestra.workspace())
+        dagster_harness.definitions(dagster_harness.workspace(), dagster_harness.workspace())
     assert str(caught.value) == "Workspace 'acme': another workspace has the same name."
 
 

@@ -17,7 +17,7 @@ from dagster._core.remote_origin import (
 )
 from e2e import truth
 from harness import new_sandbox
-from orchestration.orchestra import KEY, QUIET, DagsterHarness, materialized
+from orchestration.dagster_harness import KEY, QUIET, DagsterHarness, materialized
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
@@ -36,7 +36,7 @@ STREAMS = ["campaigns", "messages", "metrics"]
 
 
 @pytest.fixture
-def orchestra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterHarness]:
+def dagster_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterHarness]:
     """A workspace whose clock moves on, and whose history ends a day ago."""
     workspace = Workspace(
         since=SINCE, per_day=30, people=60, campaigns=3, newsletters=3, broadcasts=1
@@ -50,25 +50,25 @@ def orchestra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dagst
         yield DagsterHarness(box, tmp_path, instance, options)
 
 
-def bookmark(orchestra: DagsterHarness) -> str:
+def bookmark(dagster_harness: DagsterHarness) -> str:
     """How far deliveries have been read, as Dagster's database has it."""
     key = "tap-customerio/sync/acme"
-    text = orchestra.instance.daemon_cursor_storage.get_cursor_values({key})[key]
+    text = dagster_harness.instance.daemon_cursor_storage.get_cursor_values({key})[key]
     mark: str = json.loads(text)["state"]["bookmarks"]["messages"]["replication_key_value"]
     return mark
 
 
 def test_syncs_go_on_from_each_other_and_with_the_months_make_the_truth(
-    orchestra: DagsterHarness,
+    dagster_harness: DagsterHarness,
 ) -> None:
-    target, warehouse = orchestra.duckdb()
-    acme = orchestra.workspace(target=target)
+    target, warehouse = dagster_harness.duckdb()
+    acme = dagster_harness.workspace(target=target)
     rows = []
     for hours in (0, 8):
-        orchestra.box.clock.advance(hours * HOUR)
-        result = orchestra.run("sync", "acme", acme)
+        dagster_harness.box.clock.advance(hours * HOUR)
+        result = dagster_harness.run("sync", "acme", acme)
         assert result.success
-        assert bookmark(orchestra) == rfc3339(NOW + hours * HOUR)
+        assert bookmark(dagster_harness) == rfc3339(NOW + hours * HOUR)
         observed: dict[str, Any] = {
             event.asset_observation_data.asset_observation.asset_key.path[-1]: (
                 event.asset_observation_data.asset_observation.metadata["rows"].value
@@ -80,40 +80,42 @@ def test_syncs_go_on_from_each_other_and_with_the_months_make_the_truth(
         assert materialized(result).keys() == {"campaigns"}
         rows.append(observed["messages"])
     assert 0 < rows[1] < rows[0]
-    assert orchestra.run("history", "2026-03-01|acme", acme, streams=["messages"]).success
-    assert warehouse.keys(["messages"]) == truth.keys(orchestra.box, ["messages"])
+    assert dagster_harness.run("history", "2026-03-01|acme", acme, streams=["messages"]).success
+    assert warehouse.keys(["messages"]) == truth.keys(dagster_harness.box, ["messages"])
 
 
 def test_the_first_sync_begins_where_the_months_end_but_looks_back_beyond(
-    orchestra: DagsterHarness,
+    dagster_harness: DagsterHarness,
 ) -> None:
-    acme = orchestra.workspace(rescan_ages=[5])
-    assert orchestra.run("sync", "acme", acme).success
-    created = sorted(row["created"] for row in orchestra.received().records["messages"])
+    acme = dagster_harness.workspace(rescan_ages=[5])
+    assert dagster_harness.run("sync", "acme", acme).success
+    created = sorted(row["created"] for row in dagster_harness.received().records["messages"])
     # Others have come to their age in the day that has passed since: five days, or six hours.
     assert {moment[:10] for moment in created} == {"2026-04-01", "2026-03-31", "2026-03-27"}
     assert all(m >= "2026-03-31T18:00:00Z" for m in created if m.startswith("2026-03-31"))
 
 
-def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(orchestra: DagsterHarness) -> None:
-    acme = orchestra.workspace(start_date="2026-03-30")
+def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(
+    dagster_harness: DagsterHarness,
+) -> None:
+    acme = dagster_harness.workspace(start_date="2026-03-30")
     days = {"2026-03-30", "2026-03-31", "2026-04-01"}
-    assert orchestra.run("sync", "acme", acme).success
-    assert {row["created"][:10] for row in orchestra.received().records["messages"]} == days
-    assert orchestra.run("sync", "acme", acme).success
-    assert orchestra.received().records["messages"] == []
+    assert dagster_harness.run("sync", "acme", acme).success
+    assert {row["created"][:10] for row in dagster_harness.received().records["messages"]} == days
+    assert dagster_harness.run("sync", "acme", acme).success
+    assert dagster_harness.received().records["messages"] == []
     restart = {"ops": {"sync": {"config": {"restart": True}}}}
-    assert orchestra.run("sync", "acme", acme, run_config=restart).success
-    assert {row["created"][:10] for row in orchestra.received().records["messages"]} == days
+    assert dagster_harness.run("sync", "acme", acme, run_config=restart).success
+    assert {row["created"][:10] for row in dagster_harness.received().records["messages"]} == days
 
 
-def test_months_that_syncs_have_read_are_not_missing(orchestra: DagsterHarness) -> None:
-    orchestra.options["end_date"] = "2026-03-01"
-    orchestra.box.clock.advance(-3 * DAY)
-    assert "messages" not in materialized(orchestra.run("sync", "acme"))
-    orchestra.options["end_date"] = "2026-04-01"
-    orchestra.box.clock.advance(3 * DAY)
-    result = orchestra.run("sync", "acme")
+def test_months_that_syncs_have_read_are_not_missing(dagster_harness: DagsterHarness) -> None:
+    dagster_harness.options["end_date"] = "2026-03-01"
+    dagster_harness.box.clock.advance(-3 * DAY)
+    assert "messages" not in materialized(dagster_harness.run("sync", "acme"))
+    dagster_harness.options["end_date"] = "2026-04-01"
+    dagster_harness.box.clock.advance(3 * DAY)
+    result = dagster_harness.run("sync", "acme")
     months = {
         (event.materialization.asset_key.path[-1], event.materialization.partition)
         for event in result.all_events
@@ -123,10 +125,12 @@ def test_months_that_syncs_have_read_are_not_missing(orchestra: DagsterHarness) 
     assert months == {("messages", march), ("metrics", march), ("campaigns", "acme")}
 
 
-def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(orchestra: DagsterHarness) -> None:
-    orchestra.options["retry_policy"] = None
-    orchestra.box.fail(status=403, times=10**6, path="/v1/messages")
-    result = orchestra.run("sync", "acme")
+def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(
+    dagster_harness: DagsterHarness,
+) -> None:
+    dagster_harness.options["retry_policy"] = None
+    dagster_harness.box.fail(status=403, times=10**6, path="/v1/messages")
+    result = dagster_harness.run("sync", "acme")
     assert not result.success
     told = {
         event.asset_key.path[-1]
@@ -137,12 +141,12 @@ def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(orchestra: Dagst
     assert told == {"campaigns", "metrics"}
 
 
-def requests(orchestra: DagsterHarness, *names: str) -> dg.SensorExecutionData:
+def requests(dagster_harness: DagsterHarness, *names: str) -> dg.SensorExecutionData:
     """What the schedule wants at some hour."""
-    definitions = orchestra.definitions(*map(orchestra.workspace, names))
+    definitions = dagster_harness.definitions(*map(dagster_harness.workspace, names))
     schedule = definitions.resolve_schedule_def("customerio_sync_schedule")
     context = dg.build_schedule_context(
-        instance=orchestra.instance,
+        instance=dagster_harness.instance,
         scheduled_execution_time=dt.datetime(2026, 4, 2, 3, tzinfo=dt.timezone.utc),
         repository_def=definitions.get_repository_def(),
     )
@@ -150,20 +154,20 @@ def requests(orchestra: DagsterHarness, *names: str) -> dg.SensorExecutionData:
 
 
 def test_the_schedule_asks_for_each_workspace_whose_last_sync_has_ended(
-    orchestra: DagsterHarness,
+    dagster_harness: DagsterHarness,
 ) -> None:
-    with dg.DagsterInstance.local_temp(str(orchestra.folder), QUIET) as instance:
-        orchestra.instance = instance
-        check_schedule(orchestra)
+    with dg.DagsterInstance.local_temp(str(dagster_harness.folder), QUIET) as instance:
+        dagster_harness.instance = instance
+        check_schedule(dagster_harness)
 
 
-def check_schedule(orchestra: DagsterHarness) -> None:
+def check_schedule(dagster_harness: DagsterHarness) -> None:
     """With an instance that has a reference, which schedules are given."""
-    wanted = requests(orchestra, "acme", "other").run_requests
+    wanted = requests(dagster_harness, "acme", "other").run_requests
     assert [run.partition_key for run in wanted] == ["acme", "other"]
     assert wanted[0].run_key == "acme 2026-04-02T03:00"
     assert wanted[0].tags["customerio/workspace"] == wanted[0].tags["customerio/sync"] == "acme"
-    job = orchestra.definitions().resolve_job_def("customerio_sync")
+    job = dagster_harness.definitions().resolve_job_def("customerio_sync")
     assert job.tags["dagster/priority"] == "10"
     states = [
         dg.DagsterRunStatus.STARTING,
@@ -171,19 +175,19 @@ def check_schedule(orchestra: DagsterHarness) -> None:
         dg.DagsterRunStatus.FAILURE,
     ]
     for name, status in zip(("acme", "other", "third"), states, strict=True):
-        orchestra.instance.create_run_for_job(
+        dagster_harness.instance.create_run_for_job(
             job, status=dg.DagsterRunStatus(status), tags={"dagster/partition": name}
         )
-    wanted = requests(orchestra, "acme", "other", "third").run_requests
+    wanted = requests(dagster_harness, "acme", "other", "third").run_requests
     assert [run.partition_key for run in wanted] == ["third"]
-    nothing = requests(orchestra, "acme", "other")
+    nothing = requests(dagster_harness, "acme", "other")
     assert nothing.run_requests == []
     assert nothing.skip_message == "The last syncs of all workspaces have not ended yet."
 
 
-def test_without_a_schedule_there_is_none(orchestra: DagsterHarness) -> None:
-    orchestra.options["schedule"] = None
-    assert orchestra.definitions().get_repository_def().schedule_defs == []
+def test_without_a_schedule_there_is_none(dagster_harness: DagsterHarness) -> None:
+    dagster_harness.options["schedule"] = None
+    assert dagster_harness.definitions().get_repository_def().schedule_defs == []
 
 
 def guide() -> dg.Definitions:

@@ -1,4 +1,4 @@
-"""A desk for every test that wants one."""
+"""A case for every test that wants one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from desk import Desk
+from privacy_case import PrivacyCase
 
 from tap_customerio.api.track import Track
 from tap_customerio.privacy.erase import Eraser
@@ -25,19 +25,19 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+def open_case(tmp_path: Path) -> Iterator[Callable[..., PrivacyCase]]:
     """Opens desks that close with the test."""
     with contextlib.ExitStack() as stack:
 
-        def opened(workspace: dict[str, Any] | None = None, **options: Any) -> Desk:
-            desk = Desk(tmp_path, workspace, **options)
-            stack.enter_context(desk.box)
-            return desk
+        def opened(workspace: dict[str, Any] | None = None, **options: Any) -> PrivacyCase:
+            case = PrivacyCase(tmp_path, workspace, **options)
+            stack.enter_context(case.box)
+            return case
 
         yield opened
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def case(open_case: Callable[..., PrivacyCase]) -> PrivacyCase:
     """One without anything special."""
-    return open_desk()
+    return open_case()

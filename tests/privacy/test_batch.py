@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from desk import Desk
+    from privacy_case import PrivacyCase
 
 HEAD = "type,value\n"
 
 
-def requests(desk: Desk, text: str) -> tuple[str, str]:
+def requests(case: PrivacyCase, text: str) -> tuple[str, str]:
     """A file of requests."""
-    path = desk.folder / "requests.csv"
+    path = case.folder / "requests.csv"
     path.write_text(text, encoding="utf-8")
     return "--input", str(path)
 
 
-def everybody(desk: Desk) -> list[dict[str, Any]]:
+def everybody(case: PrivacyCase) -> list[dict[str, Any]]:
     """All people of the sandbox."""
-    return [person["identifiers"] for person in desk.box.workspace.everyone(NOW)]
+    return [person["identifiers"] for person in case.box.workspace.everyone(NOW)]
 
 
-def test_each_request_has_a_result_and_none_stops_the_others(desk: Desk) -> None:
-    one, two, three = (desk.known(index) for index in range(3))
+def test_each_request_has_a_result_and_none_stops_the_others(case: PrivacyCase) -> None:
+    one, two, three = (case.known(index) for index in range(3))
     lines = [
         f"email,{one['email']}",
         "email,",
@@ -49,10 +49,10 @@ def test_each_request_has_a_result_and_none_stops_the_others(desk: Desk) -> None
         f"email,{one['email'].upper()}",
         f"cio_id,cio_{three['cio_id']}",
     ]
-    screen = desk.erase(*requests(desk, HEAD + "\n".join(lines)))
+    screen = case.erase(*requests(case, HEAD + "\n".join(lines)))
     assert screen.code == 1
-    assert not any(desk.has(person["cio_id"]) for person in (one, two, three))
-    rows = desk.results()
+    assert not any(case.has(person["cio_id"]) for person in (one, two, three))
+    rows = case.results()
     outcomes = [row["outcome"] for row in rows]
     assert sorted(outcomes) == ["erased_verified"] * 3 + ["failed"] * 5 + ["not_found"]
     assert len({row["hash"] for row in rows}) == len(rows) == 9
@@ -61,89 +61,89 @@ def test_each_request_has_a_result_and_none_stops_the_others(desk: Desk) -> None
         assert f"Line {number}" in reasons
     for row in rows:
         if row["folder"]:
-            place = desk.folder / "out" / row["folder"] / "evidence.json"
+            place = case.folder / "out" / row["folder"] / "evidence.json"
             assert place.exists() is (row["outcome"] != "failed")
-    assert desk.modes() == {"d700", "f600"}
+    assert case.modes() == {"d700", "f600"}
     for person in (one, two, three):
-        assert person["email"] not in desk.all_text() + screen.out + screen.err
-        assert person["cio_id"] not in desk.all_text()
+        assert person["email"] not in case.all_text() + screen.out + screen.err
+        assert person["cio_id"] not in case.all_text()
 
 
-def test_a_person_may_be_asked_for_twice(desk: Desk) -> None:
-    names = desk.known()
-    words = requests(desk, "".join(f"{kind},{names[kind]}\n" for kind in ("email", "id", "cio_id")))
-    assert desk.erase(*words, concurrency=1).code == 0
-    assert [row["outcome"] for row in desk.results()] == ["erased_verified"] * 3
+def test_a_person_may_be_asked_for_twice(case: PrivacyCase) -> None:
+    names = case.known()
+    words = requests(case, "".join(f"{kind},{names[kind]}\n" for kind in ("email", "id", "cio_id")))
+    assert case.erase(*words, concurrency=1).code == 0
+    assert [row["outcome"] for row in case.results()] == ["erased_verified"] * 3
 
 
-def test_access_of_many_is_a_package_each(desk: Desk) -> None:
-    people = [desk.known(index) for index in range(3)]
-    screen = desk.ask("access", *requests(desk, "\n".join(f"id,{p['id']}" for p in people)))
+def test_access_of_many_is_a_package_each(case: PrivacyCase) -> None:
+    people = [case.known(index) for index in range(3)]
+    screen = case.ask("access", *requests(case, "\n".join(f"id,{p['id']}" for p in people)))
     assert screen.code == 0
-    folders = [row["folder"] for row in desk.results()]
-    found = {desk.read(folder, "report.json")["people"][0]["cio_id"] for folder in folders}
+    folders = [row["folder"] for row in case.results()]
+    found = {case.read(folder, "report.json")["people"][0]["cio_id"] for folder in folders}
     assert found == {person["cio_id"] for person in people}
 
 
 @pytest.mark.parametrize(
     "form", ["\ufefftype;value\r\nid;{}\r\n", '"id","{}"', "type,value\nid,{}\n"]
 )
-def test_files_come_as_spreadsheets_write_them(desk: Desk, form: str) -> None:
-    desk.add(id="o,ne;" if '"' in form else "one")
-    screen = desk.ask("access", *requests(desk, form.format("o,ne;" if '"' in form else "one")))
-    assert (screen.code, len(desk.results())) == (0, 1)
+def test_files_come_as_spreadsheets_write_them(case: PrivacyCase, form: str) -> None:
+    case.add(id="o,ne;" if '"' in form else "one")
+    screen = case.ask("access", *requests(case, form.format("o,ne;" if '"' in form else "one")))
+    assert (screen.code, len(case.results())) == (0, 1)
 
 
 @pytest.mark.parametrize("content", [None, b"id,\xff\xfe"])
-def test_a_file_that_cannot_be_read_is_told(desk: Desk, content: bytes | None) -> None:
-    path = desk.folder / "requests.csv"
+def test_a_file_that_cannot_be_read_is_told(case: PrivacyCase, content: bytes | None) -> None:
+    path = case.folder / "requests.csv"
     if content:
         path.write_bytes(content)
-    screen = desk.ask("access", "--input", str(path))
+    screen = case.ask("access", "--input", str(path))
     assert screen.code == 1
     assert str(path) in screen.err
 
 
-def test_finished_requests_are_left_alone_and_failed_ones_tried_again(desk: Desk) -> None:
-    one, two = desk.known(0), desk.known(1)
-    words = requests(desk, f"id,{one['id']}\nid,{two['id']}\nid,nobody\n")
-    desk.box.fail(status=503, times=1000, path=f"/api/v1/customers/cio_{two['cio_id']}/*")
-    assert desk.erase(*words).code == 1
-    desk.box.track_gate.failures.clear()
-    desk.box.forget()
-    screen = desk.erase(*words)
+def test_finished_requests_are_left_alone_and_failed_ones_tried_again(case: PrivacyCase) -> None:
+    one, two = case.known(0), case.known(1)
+    words = requests(case, f"id,{one['id']}\nid,{two['id']}\nid,nobody\n")
+    case.box.fail(status=503, times=1000, path=f"/api/v1/customers/cio_{two['cio_id']}/*")
+    assert case.erase(*words).code == 1
+    case.box.track_gate.failures.clear()
+    case.box.forget()
+    screen = case.erase(*words)
     assert screen.code == 4
     assert "Requests that an earlier run has finished: 2." in screen.out
-    sent = [call.path for call in desk.box.track_calls if "/customers/" in call.path]
+    sent = [call.path for call in case.box.track_calls if "/customers/" in call.path]
     assert sent == [f"/api/v1/customers/cio_{two['cio_id']}/suppress"]
-    assert not desk.has(two["cio_id"])
+    assert not case.has(two["cio_id"])
 
 
-def test_a_torn_line_is_no_result(desk: Desk) -> None:
-    names = desk.known()
-    words = requests(desk, f"id,{names['id']}\n")
-    desk.ask("access", *words)
-    path = desk.folder / "out" / "results.csv"
+def test_a_torn_line_is_no_result(case: PrivacyCase) -> None:
+    names = case.known()
+    words = requests(case, f"id,{names['id']}\n")
+    case.ask("access", *words)
+    path = case.folder / "out" / "results.csv"
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
-    assert desk.ask("access", *words).code == 0
+    assert case.ask("access", *words).code == 0
     assert path.read_text().count("\n") == 2
-    assert desk.results()[0]["hash"] in whole.decode()
+    assert case.results()[0]["hash"] in whole.decode()
 
 
-def test_another_mode_is_another_run(desk: Desk) -> None:
-    words = requests(desk, "id,nobody\n")
-    desk.erase(*words)
-    screen = desk.erase(*words, "--mode", "delete")
+def test_another_mode_is_another_run(case: PrivacyCase) -> None:
+    words = requests(case, "id,nobody\n")
+    case.erase(*words)
+    screen = case.erase(*words, "--mode", "delete")
     assert screen.code == 1
     assert "contains something else" in screen.err
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_who_is_under_way_when_it_ends_is_gone_on_with(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, when: str
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    names = desk.known()
+    names = case.known()
     act = Track.act
 
     def killed(self: Track, *what: Any) -> None:
@@ -153,35 +153,35 @@ def test_who_is_under_way_when_it_ends_is_gone_on_with(
 
     with monkeypatch.context() as patched:
         patched.setattr(Track, "act", killed)
-        assert desk.erase("--email", names["email"]).code == 1
-    assert desk.has(names["cio_id"]) is (when == "before")
-    [person] = desk.read("evidence.json")["people"]
+        assert case.erase("--email", names["email"]).code == 1
+    assert case.has(names["cio_id"]) is (when == "before")
+    [person] = case.read("evidence.json")["people"]
     assert person["outcome"] == "failed"
     assert person["reason"].startswith("Interrupted before")
-    assert not (desk.folder / "out" / "results.csv").exists()
+    assert not (case.folder / "out" / "results.csv").exists()
     proven = when == "before"  # nobody saw an answer to the call that was made after that
-    assert desk.erase("--email", names["email"]).code == (0 if proven else 3)
-    [result] = desk.results()
+    assert case.erase("--email", names["email"]).code == (0 if proven else 3)
+    [result] = case.results()
     assert result["outcome"] == ("erased_verified" if proven else "gone_unproven")
-    [person] = desk.read("evidence.json")["people"]
+    [person] = case.read("evidence.json")["people"]
     assert {each["blocked"] for each in person["identifiers"]} == {"yes"}
-    assert not (desk.folder / "out" / "unfinished.json").exists()
+    assert not (case.folder / "out" / "unfinished.json").exists()
 
 
 def test_who_was_finished_when_it_ended_is_named_no_longer(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    email = desk.known()["email"]
+    email = case.known()["email"]
     words = ("--email", email)
     with monkeypatch.context() as patched:
         patched.setattr(Folder, "remove", killed)
-        desk.erase(*words)
-    assert email in desk.all_text()
-    assert desk.erase(*words).code == 0
-    assert not (desk.folder / "out" / "unfinished.json").exists()
+        case.erase(*words)
+    assert email in case.all_text()
+    assert case.erase(*words).code == 0
+    assert not (case.folder / "out" / "unfinished.json").exists()
 
 
 def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> None:
@@ -193,24 +193,24 @@ def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> 
         time.sleep(0.005)
 
 
-def test_a_killed_run_is_finished_by_the_next_one(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"people": 6}, latency_ms=15)
-    people = everybody(desk)
-    words = requests(desk, HEAD + "".join(f"cio_id,{p['cio_id']}\n" for p in people))
-    place = ("--output", str(desk.folder / "out"), "--config", desk.config(concurrency=3))
+def test_a_killed_run_is_finished_by_the_next_one(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case({"people": 6}, latency_ms=15)
+    people = everybody(case)
+    words = requests(case, HEAD + "".join(f"cio_id,{p['cio_id']}\n" for p in people))
+    place = ("--output", str(case.folder / "out"), "--config", case.config(concurrency=3))
     command = [sys.executable, "-m", "tap_customerio", "privacy", "erase", "--yes", *words, *place]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        wait_for_lines(desk.folder / "out" / "results.csv", 2, process)
+        wait_for_lines(case.folder / "out" / "results.csv", 2, process)
         process.kill()
-    assert 0 < len(desk.results()) < len(people)
-    desk.box.gate.latency_ms = 0
-    assert desk.erase(*words).code in {0, 3}
-    rows = desk.results()
+    assert 0 < len(case.results()) < len(people)
+    case.box.gate.latency_ms = 0
+    assert case.erase(*words).code in {0, 3}
+    rows = case.results()
     assert len({row["hash"] for row in rows}) == len(people)
-    assert everybody(desk) == []
-    assert not list((desk.folder / "out").rglob("unfinished.json"))
+    assert everybody(case) == []
+    assert not list((case.folder / "out").rglob("unfinished.json"))
     for row in rows:
-        [person] = desk.read(row["folder"], "evidence.json")["people"]
+        [person] = case.read(row["folder"], "evidence.json")["people"]
         assert person["sent_at"]
         # Of those whom the kill found between call and answer, nothing is proven.
         wanted = "erased_verified" if person["accepted_at"] else "gone_unproven"

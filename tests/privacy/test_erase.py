@@ -16,7 +16,7 @@ from tap_customerio.sandbox import Behaviours
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from desk import Desk
+    from privacy_case import PrivacyCase
     from terminal import Screen
 
     from tap_customerio.api.client import Client
@@ -26,326 +26,332 @@ REGION = "/api/v1/accounts/region"
 ENTITY = "/api/v2/entity"
 
 
-def acts(desk: Desk) -> list[tuple[str, str]]:
+def acts(case: PrivacyCase) -> list[tuple[str, str]]:
     """Calls to the Track API that changed something."""
-    return [(call.method, call.path) for call in desk.box.track_calls if call.path != REGION]
+    return [(call.method, call.path) for call in case.box.track_calls if call.path != REGION]
 
 
-def test_suppressed_people_are_gone_and_stay_away(desk: Desk) -> None:
-    names = desk.known()
-    screen = desk.erase("--email", names["email"])
+def test_suppressed_people_are_gone_and_stay_away(case: PrivacyCase) -> None:
+    names = case.known()
+    screen = case.erase("--email", names["email"])
     assert screen.code == 0
-    assert not desk.has(names["cio_id"])
-    assert acts(desk)[0] == ("POST", f"/api/v1/customers/cio_{names['cio_id']}/suppress")
+    assert not case.has(names["cio_id"])
+    assert acts(case)[0] == ("POST", f"/api/v1/customers/cio_{names['cio_id']}/suppress")
     for kind in ("id", "email"):
-        assert desk.people_admin.identify({kind: names[kind]}, at=NOW) is None
-    evidence = desk.read("evidence.json")
+        assert case.people_admin.identify({kind: names[kind]}, at=NOW) is None
+    evidence = case.read("evidence.json")
     [person] = evidence["people"]
     assert evidence["outcome"] == person["outcome"] == "erased_verified"
     assert {each["blocked"] for each in person["identifiers"]} == {"yes"}
     assert person["sent_at"] <= person["accepted_at"] <= person["verified_at"]
     assert evidence["same_workspace_proven"] is True
     assert any("warehouse" in each for each in evidence["residue"])
-    assert desk.results()[0]["outcome"] == "erased_verified"
-    assert desk.modes() == {"d700", "f600"}
+    assert case.results()[0]["outcome"] == "erased_verified"
+    assert case.modes() == {"d700", "f600"}
 
 
-def test_evidence_and_terminal_name_nobody(desk: Desk) -> None:
-    names = desk.known()
-    screen = desk.erase("--email", names["email"])
+def test_evidence_and_terminal_name_nobody(case: PrivacyCase) -> None:
+    names = case.known()
+    screen = case.erase("--email", names["email"])
     for value in names.values():
-        assert value not in desk.all_text()
+        assert value not in case.all_text()
     assert names["email"] not in screen.out + screen.err
-    assert not (desk.folder / "out" / "unfinished.json").exists()
+    assert not (case.folder / "out" / "unfinished.json").exists()
 
 
-def test_deleted_people_are_gone_and_may_come_back(desk: Desk) -> None:
-    names = desk.known()
-    assert desk.erase("--id", names["id"], "--mode", "delete").code == 0
-    assert not desk.has(names["cio_id"])
-    assert acts(desk) == [("DELETE", f"/api/v1/customers/cio_{names['cio_id']}")]
-    assert desk.people_admin.identify({"id": names["id"]}, at=NOW)
+def test_deleted_people_are_gone_and_may_come_back(case: PrivacyCase) -> None:
+    names = case.known()
+    assert case.erase("--id", names["id"], "--mode", "delete").code == 0
+    assert not case.has(names["cio_id"])
+    assert acts(case) == [("DELETE", f"/api/v1/customers/cio_{names['cio_id']}")]
+    assert case.people_admin.identify({"id": names["id"]}, at=NOW)
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_everybody_with_an_address_is_named_before_anything_happens(
-    open_desk: Callable[..., Desk], answer: str
+    open_case: Callable[..., PrivacyCase], answer: str
 ) -> None:
-    desk = open_desk({"identified_by": ["id"]})
-    made = [desk.add(id=name, email="family@example.com") for name in ("mother", "father")]
-    screen = desk.ask("erase", "--email", "Family@example.com", answers=[answer])
+    case = open_case({"identified_by": ["id"]})
+    made = [case.add(id=name, email="family@example.com") for name in ("mother", "father")]
+    screen = case.ask("erase", "--email", "Family@example.com", answers=[answer])
     for cio_id, masked in zip(made, ("m***", "f***"), strict=True):
         assert f"cio_id {cio_id}, id {masked}" in screen.out
     assert "Erase these 2 people (suppress)? This cannot be undone" in screen.err
     assert "Workspace 1001 (Sandbox), region us." in screen.err
-    assert [desk.has(cio_id) for cio_id in made] == [answer == "n"] * 2
+    assert [case.has(cio_id) for cio_id in made] == [answer == "n"] * 2
     assert screen.code == (0 if answer == "y" else 1)
     # Each person, their id, and the address, which is refused since it identifies nobody here.
-    assert len(acts(desk)) == (6 if answer == "y" else 0)
+    assert len(acts(case)) == (6 if answer == "y" else 0)
 
 
-def test_one_of_several_can_be_chosen(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"identified_by": ["id"]})
-    mother, father = (desk.add(id=name, email="family@example.com") for name in ("mo", "fa"))
-    assert desk.erase("--cio-id", mother).code == 0
-    assert (desk.has(mother), desk.has(father)) == (False, True)
+def test_one_of_several_can_be_chosen(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case({"identified_by": ["id"]})
+    mother, father = (case.add(id=name, email="family@example.com") for name in ("mo", "fa"))
+    assert case.erase("--cio-id", mother).code == 0
+    assert (case.has(mother), case.has(father)) == (False, True)
 
 
-def test_an_id_that_looks_like_an_address_does_not_lead_to_another_person(desk: Desk) -> None:
-    by_id = desk.add(id="ada@example.com", email="other@example.com")
-    by_email = desk.add(id="u-ada", email="ada@example.com")
-    screen = desk.erase("--id", "ada@example.com")
+def test_an_id_that_looks_like_an_address_does_not_lead_to_another_person(
+    case: PrivacyCase,
+) -> None:
+    by_id = case.add(id="ada@example.com", email="other@example.com")
+    by_email = case.add(id="u-ada", email="ada@example.com")
+    screen = case.erase("--id", "ada@example.com")
     assert f"not included, only similar: cio_id {by_email}" in screen.out
     assert screen.code == 0
-    assert (desk.has(by_id), desk.has(by_email)) == (False, True)
-    assert desk.people_admin.identify({"email": "ada@example.com"}, at=NOW) == by_email
-    assert len(desk.read("evidence.json")["not_included"]) == 1
+    assert (case.has(by_id), case.has(by_email)) == (False, True)
+    assert case.people_admin.identify({"email": "ada@example.com"}, at=NOW) == by_email
+    assert len(case.read("evidence.json")["not_included"]) == 1
 
 
 @pytest.mark.parametrize("email", ["a+b@example.com", "zoë+ß@exämple.org", "o'neil%2B/?#@x.org"])
-def test_any_address_can_be_erased(desk: Desk, email: str) -> None:
-    cio_id = desk.add(email=email)
-    assert desk.erase("--email", email).code == 0
-    assert not desk.has(cio_id)
-    assert desk.people_admin.identify({"email": email}, at=NOW) is None
+def test_any_address_can_be_erased(case: PrivacyCase, email: str) -> None:
+    cio_id = case.add(email=email)
+    assert case.erase("--email", email).code == 0
+    assert not case.has(cio_id)
+    assert case.people_admin.identify({"email": email}, at=NOW) is None
 
 
-def test_nobody_is_no_success(desk: Desk) -> None:
-    screen = desk.erase("--email", "nobody@example.com")
+def test_nobody_is_no_success(case: PrivacyCase) -> None:
+    screen = case.erase("--email", "nobody@example.com")
     assert screen.code == 4
     assert "no people" in screen.out
-    assert acts(desk) == []
-    assert desk.read("evidence.json")["outcome"] == "not_found"
+    assert acts(case) == []
+    assert case.read("evidence.json")["outcome"] == "not_found"
 
 
-def test_a_rehearsal_shows_everything_and_changes_nothing(desk: Desk) -> None:
-    names = desk.known()
-    screen = desk.ask("erase", "--dry-run", "--email", names["email"])
+def test_a_rehearsal_shows_everything_and_changes_nothing(case: PrivacyCase) -> None:
+    names = case.known()
+    screen = case.ask("erase", "--dry-run", "--email", names["email"])
     assert screen.code == 0
     assert names["cio_id"] in screen.out
     assert "No one was erased" in screen.out
-    assert acts(desk) == []
-    assert not (desk.folder / "out" / "evidence.json").exists()
-    assert desk.ask("erase", "--dry-run", "--email", "nobody@example.com", to="other").code == 4
-    assert desk.erase("--email", names["email"]).code == 0
+    assert acts(case) == []
+    assert not (case.folder / "out" / "evidence.json").exists()
+    assert case.ask("erase", "--dry-run", "--email", "nobody@example.com", to="other").code == 4
+    assert case.erase("--email", names["email"]).code == 0
 
 
-def test_without_anybody_to_ask_it_needs_a_yes(desk: Desk) -> None:
-    screen = desk.ask("erase", "--email", desk.known()["email"])
+def test_without_anybody_to_ask_it_needs_a_yes(case: PrivacyCase) -> None:
+    screen = case.ask("erase", "--email", case.known()["email"])
     assert screen.code == 1
     assert "add --yes" in screen.err
-    assert desk.box.calls == desk.box.track_calls == []
+    assert case.box.calls == case.box.track_calls == []
 
 
 def test_suppressing_blocks_all_identifiers_even_if_the_api_does_not(
-    open_desk: Callable[..., Desk],
+    open_case: Callable[..., PrivacyCase],
 ) -> None:
-    desk = open_desk(behaviours=Behaviours(blocks_by_cio_id=False))
-    names = desk.known()
-    assert desk.erase("--cio-id", names["cio_id"]).code == 0
+    case = open_case(behaviours=Behaviours(blocks_by_cio_id=False))
+    names = case.known()
+    assert case.erase("--cio-id", names["cio_id"]).code == 0
     for kind in ("id", "email"):
-        assert desk.people_admin.identify({kind: names[kind]}, at=NOW) is None
+        assert case.people_admin.identify({kind: names[kind]}, at=NOW) is None
 
 
-def test_an_address_that_somebody_else_has_is_not_blocked(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"identified_by": ["id"]})
+def test_an_address_that_somebody_else_has_is_not_blocked(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case({"identified_by": ["id"]})
     email = "family@example.com"
-    mother, father = (desk.add(id=name, email=email) for name in ("mother", "father"))
+    mother, father = (case.add(id=name, email=email) for name in ("mother", "father"))
     named = {"cio_id": mother, "id": "mother", "email": email}
     answer = {"customers": [{"identifiers": named, "attributes": named}]}
-    desk.box.fail(status=200, body=answer, times=2, path="/v1/customers/attributes")
+    case.box.fail(status=200, body=answer, times=2, path="/v1/customers/attributes")
     others = {"results": [{"cio_id": father, "id": "father", "email": email}]}
-    desk.box.fail(status=200, body=others, times=9, path="/v1/customers")
-    screen = desk.erase("--id", "mother")
+    case.box.fail(status=200, body=others, times=9, path="/v1/customers")
+    screen = case.erase("--id", "mother")
     assert screen.code == 0
     assert f"not included, only similar: cio_id {father}" in screen.out
-    assert (desk.has(mother), desk.has(father)) == (False, True)
-    told = {i["type"]: i["blocked"] for i in desk.read("evidence.json")["people"][0]["identifiers"]}
+    assert (case.has(mother), case.has(father)) == (False, True)
+    told = {i["type"]: i["blocked"] for i in case.read("evidence.json")["people"][0]["identifiers"]}
     assert told == {"id": "yes", "email": "no: someone else has it"}
 
 
 def test_people_merged_while_somebody_thinks_are_not_taken_for_erased(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loser, winner = desk.add(id="loser"), desk.add(id="winner")
+    loser, winner = case.add(id="loser"), case.add(id="winner")
 
     def confirm(*_: Any, **__: Any) -> None:
-        desk.people_admin.merge(winner, loser, at=NOW)
+        case.people_admin.merge(winner, loser, at=NOW)
 
     monkeypatch.setattr("click.confirm", confirm)
-    screen = desk.ask("erase", "--id", "loser", answers=["y"])
+    screen = case.ask("erase", "--id", "loser", answers=["y"])
     assert screen.code == 1
     assert "merged into another person" in screen.out
-    assert desk.has(winner)
-    assert acts(desk) == []
+    assert case.has(winner)
+    assert acts(case) == []
 
 
 @pytest.mark.parametrize("outage", [2, 1000])
-def test_an_outage_is_waited_for_and_then_told(desk: Desk, outage: int) -> None:
-    names = desk.known()
-    desk.box.fail(status=503, times=outage, path="/api/v1/customers/*")
-    screen = desk.erase("--email", names["email"])
+def test_an_outage_is_waited_for_and_then_told(case: PrivacyCase, outage: int) -> None:
+    names = case.known()
+    case.box.fail(status=503, times=outage, path="/api/v1/customers/*")
+    screen = case.erase("--email", names["email"])
     assert screen.code == (0 if outage == 2 else 1)
-    assert desk.has(names["cio_id"]) is (outage != 2)
+    assert case.has(names["cio_id"]) is (outage != 2)
     if outage != 2:
-        [person] = desk.read("evidence.json")["people"]
+        [person] = case.read("evidence.json")["people"]
         assert (person["outcome"], person["accepted_at"]) == ("failed", None)
         assert "status 503" in person["reason"]
         assert names["cio_id"] not in str(person)
-        desk.box.track_gate.failures.clear()
-        assert desk.erase("--email", names["email"]).code == 0
-        assert not desk.has(names["cio_id"])
-        assert [row["outcome"] for row in desk.results()] == ["failed", "erased_verified"]
-        assert len(list((desk.folder / "out").glob("evidence-*.json"))) == 1
+        case.box.track_gate.failures.clear()
+        assert case.erase("--email", names["email"]).code == 0
+        assert not case.has(names["cio_id"])
+        assert [row["outcome"] for row in case.results()] == ["failed", "erased_verified"]
+        assert len(list((case.folder / "out").glob("evidence-*.json"))) == 1
 
 
-def test_a_track_api_that_is_down_is_told_before_anything(desk: Desk) -> None:
-    desk.box.fail(status=503, times=1000, path="/api/*")
-    screen = desk.erase("--email", desk.known()["email"])
+def test_a_track_api_that_is_down_is_told_before_anything(case: PrivacyCase) -> None:
+    case.box.fail(status=503, times=1000, path="/api/*")
+    screen = case.erase("--email", case.known()["email"])
     assert screen.code == 1
     assert "Gave up on GET /api/v1/accounts/region" in screen.err
 
 
-def test_what_is_not_seen_to_be_gone_is_not_called_erased(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(behaviours=Behaviours(erasure_takes=30))
-    names = desk.known()
-    screen = desk.erase("--email", names["email"], "--wait", "0.05")
+def test_what_is_not_seen_to_be_gone_is_not_called_erased(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case(behaviours=Behaviours(erasure_takes=30))
+    names = case.known()
+    screen = case.erase("--email", names["email"], "--wait", "0.05")
     assert screen.code == 3
     assert "accepted_unverified (Accepted, but still there" in screen.out
-    [person] = desk.read("evidence.json")["people"]
+    [person] = case.read("evidence.json")["people"]
     assert person["accepted_at"]
     assert person["verified_at"] is None
-    desk.clock.advance(31)
-    assert desk.erase("--email", names["email"]).code == 0
-    assert [r["outcome"] for r in desk.results()] == ["accepted_unverified", "erased_verified"]
-    again = desk.read("evidence.json")["people"][0]
+    case.clock.advance(31)
+    assert case.erase("--email", names["email"]).code == 0
+    assert [r["outcome"] for r in case.results()] == ["accepted_unverified", "erased_verified"]
+    again = case.read("evidence.json")["people"][0]
     assert again["sent_at"] == person["sent_at"]
     assert {each["blocked"] for each in again["identifiers"]} == {"yes"}
 
 
 def test_it_looks_until_they_are_gone(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = open_desk(behaviours=Behaviours(erasure_takes=30))
+    case = open_case(behaviours=Behaviours(erasure_takes=30))
     looks = 0
 
     def look(client: Client, ids: Sequence[str]) -> list[dict[str, Any]]:
         nonlocal looks
         looks += 1
         if looks == 5:
-            desk.clock.advance(31)
+            case.clock.advance(31)
         return profiles(client, ids)
 
     monkeypatch.setattr(erase_module, "profiles", look)
-    assert desk.erase("--email", desk.known()["email"], "--wait", "60").code == 0
+    assert case.erase("--email", case.known()["email"], "--wait", "60").code == 0
     assert looks == 5
 
 
-def test_people_made_anew_by_a_late_event_are_told(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"late_event": 0})
-    names = desk.known()
-    screen = desk.erase("--id", names["id"], "--mode", "delete")
+def test_people_made_anew_by_a_late_event_are_told(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case({"late_event": 0})
+    names = case.known()
+    screen = case.erase("--id", names["id"], "--mode", "delete")
     assert screen.code == 3
     assert "someone new has one of their identifiers" in screen.out
-    assert not desk.has(names["cio_id"])
-    before = desk.people_admin.identify({"id": names["id"]}, at=NOW)
-    screen = desk.erase("--id", names["id"], "--mode", "delete")
+    assert not case.has(names["cio_id"])
+    before = case.people_admin.identify({"id": names["id"]}, at=NOW)
+    screen = case.erase("--id", names["id"], "--mode", "delete")
     assert f"cio_id {before}" in screen.out
 
 
-def refused(screen: Screen, desk: Desk, reason: str) -> None:
+def refused(screen: Screen, case: PrivacyCase, reason: str) -> None:
     """It ended before anybody was looked up."""
     assert screen.code == 1
     assert reason in " ".join(screen.err.split())
-    assert acts(desk) == []
-    assert "/v1/customers" not in desk.box.requests_by_path()
+    assert acts(case) == []
+    assert "/v1/customers" not in case.box.requests_by_path()
 
 
 @pytest.mark.parametrize("command", ["erase", "unsuppress"])
-def test_it_needs_credentials_of_the_track_api(desk: Desk, command: str) -> None:
+def test_it_needs_credentials_of_the_track_api(case: PrivacyCase, command: str) -> None:
     words = (command, *(["--yes"] if command == "erase" else []), "--id", "u-7")
     nothing: dict[str, Any] = {"site_id": None, "track_api_key": None}
-    refused(desk.ask(*words, **nothing), desk, "site_id and track_api_key are missing")
-    refused(desk.ask(*words, track_api_key="wrong", to="b"), desk, "were refused by")
+    refused(case.ask(*words, **nothing), case, "site_id and track_api_key are missing")
+    refused(case.ask(*words, track_api_key="wrong", to="b"), case, "were refused by")
 
 
-def test_keys_of_another_account_are_refused(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(track_workspace=4711)
-    refused(desk.erase("--id", "u-7"), desk, "workspace 4711 of another account")
+def test_keys_of_another_account_are_refused(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case(track_workspace=4711)
+    refused(case.erase("--id", "u-7"), case, "workspace 4711 of another account")
 
 
-def test_keys_of_another_region_are_refused(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(region="eu")
-    refused(desk.erase("--id", "u-7"), desk, "belong to region 'eu', app_api_key to 'us'")
+def test_keys_of_another_region_are_refused(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case(region="eu")
+    refused(case.erase("--id", "u-7"), case, "belong to region 'eu', app_api_key to 'us'")
 
 
-def test_keys_of_another_workspace_erase_nobody(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"siblings": [1002]}, track_workspace=1002)
-    names = desk.known()
-    screen = desk.erase("--email", names["email"], "--wait", "0.05")
+def test_keys_of_another_workspace_erase_nobody(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case({"siblings": [1002]}, track_workspace=1002)
+    names = case.known()
+    screen = case.erase("--email", names["email"], "--wait", "0.05")
     assert screen.code == 3
-    assert desk.has(names["cio_id"])
-    assert desk.read("evidence.json")["same_workspace_proven"] is False
+    assert case.has(names["cio_id"])
+    assert case.read("evidence.json")["same_workspace_proven"] is False
     # Whoever has that address over there: only the permanent id, nobody's there, was sent.
-    assert [path for _, path in acts(desk)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
+    assert [path for _, path in acts(case)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
 
 
-def blocked(desk: Desk) -> set[str | None]:
+def blocked(case: PrivacyCase) -> set[str | None]:
     """What the evidence says about the identifiers of the only person."""
-    [person] = desk.read("evidence.json")["people"]
+    [person] = case.read("evidence.json")["people"]
     return {each["blocked"] for each in person["identifiers"]}
 
 
 @pytest.mark.parametrize("when", ["before the next run", "while it waits"])
 def test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, when: str
+    open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    desk = open_desk({"siblings": [1002]}, track_workspace=1002)
-    names = desk.known()
+    case = open_case({"siblings": [1002]}, track_workspace=1002)
+    names = case.known()
 
     def look(client: Client, ids: Sequence[str]) -> list[dict[str, Any]]:
-        if desk.box.track_calls[-1].path.endswith("/suppress"):
-            desk.people_admin.delete("cio_id", names["cio_id"], at=NOW)
+        if case.box.track_calls[-1].path.endswith("/suppress"):
+            case.people_admin.delete("cio_id", names["cio_id"], at=NOW)
         return profiles(client, ids)
 
     if when == "while it waits":
         monkeypatch.setattr(erase_module, "profiles", look)
     else:
-        assert desk.erase("--email", names["email"], "--wait", "0.05").code == 3
-        desk.people_admin.delete("cio_id", names["cio_id"], at=NOW)
-    screen = desk.erase("--email", names["email"], "--wait", "0.05")
+        assert case.erase("--email", names["email"], "--wait", "0.05").code == 3
+        case.people_admin.delete("cio_id", names["cio_id"], at=NOW)
+    screen = case.erase("--email", names["email"], "--wait", "0.05")
     assert screen.code == 3
-    assert not desk.has(names["cio_id"])
-    evidence = desk.read("evidence.json")
+    assert not case.has(names["cio_id"])
+    evidence = case.read("evidence.json")
     [person] = evidence["people"]
     assert evidence["outcome"] == person["outcome"] == "gone_unproven"
-    assert (person["verified_at"], blocked(desk)) == (None, {None})
-    assert [path for _, path in acts(desk)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
+    assert (person["verified_at"], blocked(case)) == (None, {None})
+    assert [path for _, path in acts(case)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
 
 
 def test_a_named_workspace_makes_proof_of_what_was_unproven(
-    open_desk: Callable[..., Desk],
+    open_case: Callable[..., PrivacyCase],
 ) -> None:
-    desk = open_desk({"siblings": [1002]})
-    names = desk.known()
-    first = desk.erase("--email", names["email"])
-    assert (first.code, blocked(desk)) == (3, {None})
+    case = open_case({"siblings": [1002]})
+    names = case.known()
+    first = case.erase("--email", names["email"])
+    assert (first.code, blocked(case)) == (3, {None})
     assert "run the same command again with --workspace 1001" in first.words()
-    assert desk.erase("--email", names["email"], "--workspace", "1001").code == 0
-    evidence = desk.read("evidence.json")
+    assert case.erase("--email", names["email"], "--workspace", "1001").code == 0
+    evidence = case.read("evidence.json")
     assert (evidence["workspace_stated"], evidence["same_workspace_proven"]) == (1001, True)
-    assert (evidence["outcome"], blocked(desk)) == ("erased_verified", {"yes"})
-    assert [row["outcome"] for row in desk.results()] == ["gone_unproven", "erased_verified"]
-    assert not (desk.folder / "out" / "unfinished.json").exists()
+    assert (evidence["outcome"], blocked(case)) == ("erased_verified", {"yes"})
+    assert [row["outcome"] for row in case.results()] == ["gone_unproven", "erased_verified"]
+    assert not (case.folder / "out" / "unfinished.json").exists()
 
 
 def test_a_call_to_another_workspace_proves_nothing_when_the_keys_are_right_later(
-    open_desk: Callable[..., Desk],
+    open_case: Callable[..., PrivacyCase],
 ) -> None:
-    desk = open_desk({"siblings": [1002]}, track_workspace=1002)
-    names = desk.known()
-    assert desk.erase("--email", names["email"], "--wait", "0.05").code == 3
-    right = open_desk({"siblings": [1002]})
+    case = open_case({"siblings": [1002]}, track_workspace=1002)
+    names = case.known()
+    assert case.erase("--email", names["email"], "--wait", "0.05").code == 3
+    right = open_case({"siblings": [1002]})
     right.people_admin.delete("cio_id", names["cio_id"], at=NOW)
     screen = right.erase("--email", names["email"], "--workspace", "1001")
     assert screen.code == 3
@@ -356,29 +362,31 @@ def test_a_call_to_another_workspace_proves_nothing_when_the_keys_are_right_late
     assert "Requests that an earlier run has finished: 1." in again.out
 
 
-def test_a_workspace_that_the_keys_are_not_of_is_refused(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"siblings": [1002]})
-    screen = desk.erase("--id", "u-7", "--workspace", "1002")
-    refused(screen, desk, "belong to workspace 1001, not to 1002 of --workspace")
+def test_a_workspace_that_the_keys_are_not_of_is_refused(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case({"siblings": [1002]})
+    screen = case.erase("--id", "u-7", "--workspace", "1002")
+    refused(screen, case, "belong to workspace 1001, not to 1002 of --workspace")
 
 
-def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(desk: Desk) -> None:
-    names = desk.known()
-    desk.box.fail(status=503, times=1000, path="/api/v1/customers/*")
-    assert desk.erase("--email", names["email"]).code == 1
-    desk.box.track_gate.failures.clear()
-    desk.people_admin.delete("cio_id", names["cio_id"], at=NOW)
-    screen = desk.erase("--email", names["email"])
+def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(case: PrivacyCase) -> None:
+    names = case.known()
+    case.box.fail(status=503, times=1000, path="/api/v1/customers/*")
+    assert case.erase("--email", names["email"]).code == 1
+    case.box.track_gate.failures.clear()
+    case.people_admin.delete("cio_id", names["cio_id"], at=NOW)
+    screen = case.erase("--email", names["email"])
     assert screen.code == 3
     assert "interrupted before Customer.io answered" in screen.words()
-    assert blocked(desk) == {"yes"}
+    assert blocked(case) == {"yes"}
 
 
 @pytest.mark.parametrize("lasting", ["id", "email"])
 def test_nobody_is_erased_while_any_identifier_still_finds_them(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, lasting: str
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch, lasting: str
 ) -> None:
-    names = desk.known()
+    names = case.known()
     asked = []
 
     def look(client: Client, kind: str, value: str, **how: bool) -> list[Person]:
@@ -388,106 +396,108 @@ def test_nobody_is_erased_while_any_identifier_still_finds_them(
         return look_up(client, kind, value, **how)
 
     monkeypatch.setattr(erase_module, "look_up", look)
-    screen = desk.erase("--cio-id", names["cio_id"], "--wait", "0.05")
+    screen = case.erase("--cio-id", names["cio_id"], "--wait", "0.05")
     assert screen.code == 3
-    assert not desk.has(names["cio_id"])
-    assert desk.read("evidence.json")["outcome"] == "accepted_unverified"
-    assert blocked(desk) == {None}
+    assert not case.has(names["cio_id"])
+    assert case.read("evidence.json")["outcome"] == "accepted_unverified"
+    assert blocked(case) == {None}
     assert set(asked) == {"cio_id", "id", "email"}
 
 
 def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = open_desk({"identified_by": ["id"]})
-    ada, bob = (desk.add(id=name, email="family@example.com") for name in ("ada", "bob"))
+    case = open_case({"identified_by": ["id"]})
+    ada, bob = (case.add(id=name, email="family@example.com") for name in ("ada", "bob"))
     act = Track.act
 
     def acted(track: Track, action: Action, kind: str, value: str) -> None:
         act(track, action, kind, value)
-        desk.people_admin.change(bob, {"id": "ada"}, at=NOW)
+        case.people_admin.change(bob, {"id": "ada"}, at=NOW)
 
     monkeypatch.setattr(Track, "act", acted)
-    screen = desk.erase("--cio-id", ada, "--wait", "0.05")
+    screen = case.erase("--cio-id", ada, "--wait", "0.05")
     assert screen.code == 3
-    [person] = desk.read("evidence.json")["people"]
+    [person] = case.read("evidence.json")["people"]
     assert person["outcome"] == "accepted_unverified"
     assert "someone new has one of their identifiers" in person["reason"]
-    assert blocked(desk) == {None}
+    assert blocked(case) == {None}
 
 
-def test_nothing_is_sent_where_the_answer_states_another_cio_id(desk: Desk) -> None:
-    ada, bob = desk.add(id="ada"), desk.add(id="bob")
+def test_nothing_is_sent_where_the_answer_states_another_cio_id(case: PrivacyCase) -> None:
+    ada, bob = case.add(id="ada"), case.add(id="bob")
 
     def answer(cio_id: str) -> dict[str, Any]:
         return {"customers": [{"identifiers": {"cio_id": cio_id}, "attributes": {}}]}
 
-    desk.box.fail(status=200, body=answer(ada), path="/v1/customers/attributes")
-    desk.box.fail(status=200, body=answer(bob), times=9, path="/v1/customers/attributes")
-    assert desk.erase("--cio-id", ada, "--wait", "0").code == 1
-    assert acts(desk) == []
+    case.box.fail(status=200, body=answer(ada), path="/v1/customers/attributes")
+    case.box.fail(status=200, body=answer(bob), times=9, path="/v1/customers/attributes")
+    assert case.erase("--cio-id", ada, "--wait", "0").code == 1
+    assert acts(case) == []
 
 
-def test_several_workspaces_are_told_when_it_asks(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"siblings": [1002]})
-    screen = desk.ask("erase", "--email", desk.known()["email"], answers=["n"])
+def test_several_workspaces_are_told_when_it_asks(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case({"siblings": [1002]})
+    screen = case.ask("erase", "--email", case.known()["email"], answers=["n"])
     assert "The account has 2 workspaces" in " ".join(screen.err.split())
-    words = ("erase", "--email", desk.known()["email"], "--workspace", "1001")
-    assert "The account has" not in desk.ask(*words, answers=["n"], to="named").err
+    words = ("erase", "--email", case.known()["email"], "--workspace", "1001")
+    assert "The account has" not in case.ask(*words, answers=["n"], to="named").err
 
 
-def test_redirects_are_not_followed(desk: Desk) -> None:
-    names = desk.known()
-    screen = desk.erase("--email", names["email"], track_api_url=desk.box.wrong_track_url)
+def test_redirects_are_not_followed(case: PrivacyCase) -> None:
+    names = case.known()
+    screen = case.erase("--email", names["email"], track_api_url=case.box.wrong_track_url)
     assert screen.code == 1
     assert "was redirected (status 307)" in screen.out
-    assert desk.has(names["cio_id"])
-    assert names["email"] not in str(desk.box.stray_calls)
+    assert case.has(names["cio_id"])
+    assert names["email"] not in str(case.box.stray_calls)
 
 
-def test_unsuppressed_identifiers_can_be_used_again(desk: Desk) -> None:
-    names = desk.known()
-    desk.erase("--email", names["email"])
+def test_unsuppressed_identifiers_can_be_used_again(case: PrivacyCase) -> None:
+    names = case.known()
+    case.erase("--email", names["email"])
     for kind in ("id", "email"):
-        screen = desk.ask("unsuppress", f"--{kind}", names[kind], to=f"out/{kind}")
+        screen = case.ask("unsuppress", f"--{kind}", names[kind], to=f"out/{kind}")
         assert screen.code == 0
         assert "unsuppress_accepted" in screen.out
-    again = desk.people_admin.identify({"id": names["id"], "email": names["email"]}, at=NOW)
+    again = case.people_admin.identify({"id": names["id"], "email": names["email"]}, at=NOW)
     assert again not in {None, names["cio_id"]}
 
 
-def test_nothing_is_freed_in_a_workspace_that_was_not_named(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"siblings": [1002]})
-    screen = desk.ask("unsuppress", "--id", "u-7")
-    refused(screen, desk, "add --workspace 1001")
-    assert desk.ask("unsuppress", "--id", "u-7", "--workspace", "1001", to="b").code == 0
-    assert len(acts(desk)) == 1
+def test_nothing_is_freed_in_a_workspace_that_was_not_named(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case({"siblings": [1002]})
+    screen = case.ask("unsuppress", "--id", "u-7")
+    refused(screen, case, "add --workspace 1001")
+    assert case.ask("unsuppress", "--id", "u-7", "--workspace", "1001", to="b").code == 0
+    assert len(acts(case)) == 1
 
 
-def test_a_kind_that_nothing_can_be_blocked_by_cannot_be_freed(desk: Desk) -> None:
-    screen = desk.ask("unsuppress", "--phone", "+358401234567")
+def test_a_kind_that_nothing_can_be_blocked_by_cannot_be_freed(case: PrivacyCase) -> None:
+    screen = case.ask("unsuppress", "--phone", "+358401234567")
     assert screen.code == 1
     assert "does not identify people by phone" in screen.out
-    assert desk.ask("unsuppress", "--cio-id", "cio_abc", to="b").code == 0
-    assert acts(desk)[-1] == ("POST", "/api/v1/customers/cio_abc/unsuppress")
+    assert case.ask("unsuppress", "--cio-id", "cio_abc", to="b").code == 0
+    assert acts(case)[-1] == ("POST", "/api/v1/customers/cio_abc/unsuppress")
 
 
-def test_people_are_erased_by_phone(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"identified_by": ["id", "email", "phone"]})
-    cio_id = desk.add(phone="+358401234567")
-    assert desk.erase("--phone", "+358 40 1234567").code == 0
-    assert not desk.has(cio_id)
-    assert desk.people_admin.identify({"phone": "+358401234567"}, at=NOW) is None
+def test_people_are_erased_by_phone(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case({"identified_by": ["id", "email", "phone"]})
+    cio_id = case.add(phone="+358401234567")
+    assert case.erase("--phone", "+358 40 1234567").code == 0
+    assert not case.has(cio_id)
+    assert case.people_admin.identify({"phone": "+358401234567"}, at=NOW) is None
 
 
 def test_nobody_is_erased_without_a_place_for_evidence(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Case, "sending", full)
-    names = desk.known()
-    assert desk.erase("--email", names["email"]).code == 1
-    assert desk.has(names["cio_id"])
-    assert acts(desk) == []
+    names = case.known()
+    assert case.erase("--email", names["email"]).code == 1
+    assert case.has(names["cio_id"])
+    assert acts(case) == []

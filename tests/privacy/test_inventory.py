@@ -26,29 +26,29 @@ from tap_customerio.sandbox import Behaviours
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from desk import Desk
+    from privacy_case import PrivacyCase
     from terminal import Screen
 
 
-def take(desk: Desk, *words: str, to: str = "out") -> Screen:
+def take(case: PrivacyCase, *words: str, to: str = "out") -> Screen:
     """Take the inventory."""
-    return desk.ask("inventory", *words, to=to)
+    return case.ask("inventory", *words, to=to)
 
 
-def fields(desk: Desk, folder: str = "out") -> dict[tuple[str, str], dict[str, Any]]:
+def fields(case: PrivacyCase, folder: str = "out") -> dict[tuple[str, str], dict[str, Any]]:
     """The fields of an inventory by source and name."""
-    found = json.loads((desk.folder / folder / "inventory.json").read_bytes())
+    found = json.loads((case.folder / folder / "inventory.json").read_bytes())
     return {(each["source"], each["name"]): each for each in found["fields"]}
 
 
-def test_every_field_has_a_share_a_category_an_origin_and_a_place(desk: Desk) -> None:
-    desk.people_admin.identify(
+def test_every_field_has_a_share_a_category_an_origin_and_a_place(case: PrivacyCase) -> None:
+    case.people_admin.identify(
         {"id": "ada"}, at=NOW, attributes={"allergies": "nuts", "homeAddress": "Main St 1"}
     )
-    screen = take(desk)
+    screen = take(case)
     assert screen.code == 0
-    found = fields(desk)
-    people = sum(1 for _ in desk.box.workspace.everyone(NOW))
+    found = fields(case)
+    people = sum(1 for _ in case.box.workspace.everyone(NOW))
     allergies = found["person", "allergies"]
     assert (allergies["have"], allergies["of"]) == (1, people)
     assert allergies["share"] == round(1 / people, 4)
@@ -71,9 +71,9 @@ def test_every_field_has_a_share_a_category_an_origin_and_a_place(desk: Desk) ->
     assert "people: spread evenly over" in screen.out
 
 
-def test_columns_that_no_sampled_field_covers_are_listed(desk: Desk) -> None:
-    take(desk)
-    found = fields(desk)
+def test_columns_that_no_sampled_field_covers_are_listed(case: PrivacyCase) -> None:
+    take(case)
+    found = fields(case)
     for stream, column in (
         *(("customers", "email"), ("customers", "identifiers"), ("activities", "customer_id")),
         ("activities", "customer_identifiers"),
@@ -85,57 +85,59 @@ def test_columns_that_no_sampled_field_covers_are_listed(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "part", [{"attributes": ["eve"]}, {"devices": "eve"}, {"devices": ["eve"]}, {"metrics": "eve"}]
 )
-def test_a_part_of_another_shape_costs_that_part_alone(desk: Desk, part: dict[str, Any]) -> None:
+def test_a_part_of_another_shape_costs_that_part_alone(
+    case: PrivacyCase, part: dict[str, Any]
+) -> None:
     [name] = part
     if name == "metrics":
         row = {"id": "dg1", "created": NOW - 10, "recipient": "eve@example.com", **part}
-        desk.box.fail(status=200, body={"messages": [row], "next": ""}, path="/v1/messages")
+        case.box.fail(status=200, body={"messages": [row], "next": ""}, path="/v1/messages")
     else:
-        cio_id = desk.add(id="ada", email="ada@example.com")
-        profile = {**(desk.box.workspace.find("cio_id", cio_id, NOW) or {}), **part}
+        cio_id = case.add(id="ada", email="ada@example.com")
+        profile = {**(case.box.workspace.find("cio_id", cio_id, NOW) or {}), **part}
         body = {"customers": [profile]}
-        desk.box.fail(status=200, body=body, path="/v1/customers/attributes")
-    assert take(desk).code == 3
-    found = json.loads((desk.folder / "out" / "inventory.json").read_bytes())
+        case.box.fail(status=200, body=body, path="/v1/customers/attributes")
+    assert take(case).code == 3
+    found = json.loads((case.folder / "out" / "inventory.json").read_bytes())
     assert [each["what"] for each in found["not_read"]] == [name]
-    assert ("delivery", "recipient") in fields(desk)
-    assert "eve" not in {word for place in fields(desk) for word in place}
+    assert ("delivery", "recipient") in fields(case)
+    assert "eve" not in {word for place in fields(case) for word in place}
 
 
-def test_an_object_deleted_while_it_is_read_costs_no_other(desk: Desk) -> None:
-    desk.box.fail(status=404, path="/v1/objects/*/*/attributes")
-    assert take(desk).code == 0
-    assert any(source.startswith("object: ") for source, _ in fields(desk))
+def test_an_object_deleted_while_it_is_read_costs_no_other(case: PrivacyCase) -> None:
+    case.box.fail(status=404, path="/v1/objects/*/*/attributes")
+    assert take(case).code == 0
+    assert any(source.startswith("object: ") for source, _ in fields(case))
 
 
-def test_names_that_are_values_are_masked(desk: Desk) -> None:
+def test_names_that_are_values_are_masked(case: PrivacyCase) -> None:
     names = ("+358401234567", "10.1.2.3", "0b7a2f0e-6f0a-4a43-9a51-1f5a6f0c7d11")
-    desk.people_admin.identify({"id": "ada"}, at=NOW, attributes=dict.fromkeys(names, "1"))
-    take(desk)
-    assert not [name for name in names if name in desk.all_text()]
-    assert ("person", "***") in fields(desk)
+    case.people_admin.identify({"id": "ada"}, at=NOW, attributes=dict.fromkeys(names, "1"))
+    take(case)
+    assert not [name for name in names if name in case.all_text()]
+    assert ("person", "***") in fields(case)
 
 
-def test_no_file_holds_a_value(desk: Desk) -> None:
+def test_no_file_holds_a_value(case: PrivacyCase) -> None:
     secret = {"note": "met her at the clinic on Main Street", "score_eve@example.com": "47114711"}
-    desk.people_admin.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)
-    screen = take(desk)
-    text = desk.all_text() + screen.out + screen.err
+    case.people_admin.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)
+    screen = take(case)
+    text = case.all_text() + screen.out + screen.err
     assert "score_" not in text or "score_eve" not in text
     values = {"xyzzy-1", *secret.values()}
-    for profile in desk.box.workspace.everyone(NOW):
+    for profile in case.box.workspace.everyone(NOW):
         held = profile["attributes"]
         personal = ("first_name", "email", "id", "cio_id", "phone")
         values |= {held[name] for name in personal if name in held}
     assert not [value for value in values if re.search(rf"\b{re.escape(value)}\b", text)]
-    assert desk.modes() == {"d700", "f600"}
+    assert case.modes() == {"d700", "f600"}
 
 
-def test_a_person_can_correct_categories(desk: Desk) -> None:
-    desk.people_admin.identify({"id": "ada"}, at=NOW, attributes={"=plan": "pro", "lunch": "vegan"})
-    take(desk)
-    assert fields(desk)["person", "lunch"]["category"] == "other"
-    path = desk.folder / "out" / "inventory.csv"
+def test_a_person_can_correct_categories(case: PrivacyCase) -> None:
+    case.people_admin.identify({"id": "ada"}, at=NOW, attributes={"=plan": "pro", "lunch": "vegan"})
+    take(case)
+    assert fields(case)["person", "lunch"]["category"] == "other"
+    path = case.folder / "out" / "inventory.csv"
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     assert {row["name"] for row in rows if row["source"] == "person"} >= {"'=plan", "lunch"}
     for row in rows:
@@ -145,9 +147,9 @@ def test_a_person_can_correct_categories(desk: Desk) -> None:
     writer = csv.DictWriter(mine, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    (desk.folder / "mine.csv").write_text(mine.getvalue())
-    assert take(desk, "--categories", str(desk.folder / "mine.csv"), to="again").code == 0
-    found = fields(desk, "again")
+    (case.folder / "mine.csv").write_text(mine.getvalue())
+    assert take(case, "--categories", str(case.folder / "mine.csv"), to="again").code == 0
+    found = fields(case, "again")
     for name in ("lunch", "=plan"):
         each = found["person", name]
         assert (each["category"], each["guessed_by"]) == ("special", "you")
@@ -162,19 +164,21 @@ def test_a_person_can_correct_categories(desk: Desk) -> None:
         (None, "Cannot read"),
     ],
 )
-def test_a_wrong_file_of_categories_is_told(desk: Desk, text: str | None, reason: str) -> None:
-    path = desk.folder / "mine.csv"
+def test_a_wrong_file_of_categories_is_told(
+    case: PrivacyCase, text: str | None, reason: str
+) -> None:
+    path = case.folder / "mine.csv"
     if text:
         path.write_text(text)
-    screen = take(desk, "--categories", str(path))
+    screen = take(case, "--categories", str(path))
     assert screen.code == 1
     assert reason in " ".join(screen.err.split())
-    assert not (desk.folder / "out").exists()
+    assert not (case.folder / "out").exists()
 
 
-def test_samples_are_stated_and_kept_to(desk: Desk) -> None:
-    assert take(desk, "--sample", "7").code == 0
-    found = json.loads((desk.folder / "out" / "inventory.json").read_bytes())
+def test_samples_are_stated_and_kept_to(case: PrivacyCase) -> None:
+    assert take(case, "--sample", "7").code == 0
+    found = json.loads((case.folder / "out" / "inventory.json").read_bytes())
     counts = {each["what"]: each["count"] for each in found["sampled"]}
     assert counts["people"] <= 7
     assert counts["activities"] == counts["messages"] == 7
@@ -182,15 +186,17 @@ def test_samples_are_stated_and_kept_to(desk: Desk) -> None:
     assert max(each["of"] for each in found["fields"]) <= 7
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_there(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(
+def test_what_cannot_be_read_is_told_and_the_rest_is_there(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case(
         behaviours=Behaviours(without=frozenset({"/v1/activities", "/v1/object_types"}))
     )
-    screen = take(desk)
+    screen = take(case)
     assert screen.code == 3
-    found = json.loads((desk.folder / "out" / "inventory.json").read_bytes())
+    found = json.loads((case.folder / "out" / "inventory.json").read_bytes())
     assert {each["what"] for each in found["not_read"]} == {"activities", "objects"}
-    assert ("person", "email") in fields(desk)
+    assert ("person", "email") in fields(case)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tap_customerio.windows import DAY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from desk import Desk
+    from privacy_case import PrivacyCase
 
 ADDRESS = re.compile(r"[\w.+-]+(@|%40)[\w-]+\.\w+")
 
@@ -32,36 +32,36 @@ def _debug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("fault", ["passing", *sorted(LASTING)])
-def test_no_log_line_names_anybody(open_desk: Callable[..., Desk], fault: str) -> None:
+def test_no_log_line_names_anybody(open_case: Callable[..., PrivacyCase], fault: str) -> None:
     size = {"people": 6, "since": (NOW // DAY - 3) * DAY}
     rate = 0.2 if fault in {"passing", "longer_text"} else 1
     faults = Faults(*(PASSING if fault == "passing" else [fault]), rate=rate, after=4)
-    desk = open_desk(size, faults=faults, app_api_key="canary-key-5e1f")
-    names = desk.known()
+    case = open_case(size, faults=faults, app_api_key="canary-key-5e1f")
+    names = case.known()
     log = ""
     now = ("--yes", "--wait", "0.05")
     for command in (("access",), ("opt-out", *now), ("erase", *now), ("unsuppress",)):
-        screen = desk.ask(*command, "--email", names["email"], to=command[0])
+        screen = case.ask(*command, "--email", names["email"], to=command[0])
         log += screen.out + screen.err
-    screen = desk.ask("inventory", "--sample", "9", to="inventory")
+    screen = case.ask("inventory", "--sample", "9", to="inventory")
     log += screen.out + screen.err
     assert faults.injected
     assert "urllib3.connectionpool" in log
     assert ADDRESS.findall(log) == []
     secrets = (names["email"], quote(names["email"], safe=""), names["id"])
-    keys = ("canary-key-5e1f", desk.box.track_api_key, desk.box.site_id)
+    keys = ("canary-key-5e1f", case.box.track_api_key, case.box.site_id)
     assert not [word for word in (*secrets, *keys) if re.search(rf"\b{re.escape(word)}\b", log)]
 
 
-def test_urls_are_logged_without_what_was_searched_for(desk: Desk) -> None:
-    screen = desk.ask("access", "--email", desk.known()["email"])
+def test_urls_are_logged_without_what_was_searched_for(case: PrivacyCase) -> None:
+    screen = case.ask("access", "--email", case.known()["email"])
     assert '"GET /v1/customers?*** HTTP' in screen.err
     assert '"GET /v1/esp/search_suppression/*** HTTP' in screen.err
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_a_fault_is_logged_without_the_address_in_its_path(desk: Desk) -> None:
-    desk.box.fail(status=503, path="/v1/esp/search_suppression/*")
-    screen = desk.ask("access", "--email", desk.known()["email"])
+def test_a_fault_is_logged_without_the_address_in_its_path(case: PrivacyCase) -> None:
+    case.box.fail(status=503, path="/v1/esp/search_suppression/*")
+    screen = case.ask("access", "--email", case.known()["email"])
     assert "GET /v1/esp/search_suppression/***: status 503; trying again" in screen.err
     assert ADDRESS.findall(screen.err) == []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from desk import schema
 from harness import NOW
+from privacy_case import schema
 
 from tap_customerio.api.track import Track
 from tap_customerio.privacy.opt import Opter
@@ -17,7 +17,7 @@ from tap_customerio.sandbox import Behaviours
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from desk import Desk
+    from privacy_case import PrivacyCase
     from terminal import Screen
 
 SENDER = "+15550100001"
@@ -30,20 +30,20 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Opter, "interval", 0.01)
 
 
-def opt_out(desk: Desk, *words: str, **options: Any) -> Screen:
+def opt_out(case: PrivacyCase, *words: str, **options: Any) -> Screen:
     """Without being asked."""
-    return desk.ask("opt-out", "--yes", "--wait", "0.05", *words, **options)
+    return case.ask("opt-out", "--yes", "--wait", "0.05", *words, **options)
 
 
-def opt_in(desk: Desk, *words: str, source: str = "out", **options: Any) -> Screen:
+def opt_in(case: PrivacyCase, *words: str, source: str = "out", **options: Any) -> Screen:
     """Reverse what the evidence in a folder says."""
-    place = ("--evidence", str(desk.folder / source))
-    return desk.ask("opt-in", "--yes", "--wait", "0.05", *place, *words, to="in", **options)
+    place = ("--evidence", str(case.folder / source))
+    return case.ask("opt-in", "--yes", "--wait", "0.05", *place, *words, to="in", **options)
 
 
-def state(desk: Desk, cio_id: str) -> tuple[bool, dict[str, bool], list[dict[str, str]]]:
+def state(case: PrivacyCase, cio_id: str) -> tuple[bool, dict[str, bool], list[dict[str, str]]]:
     """Whether unsubscribed, the topics, and the opt-outs."""
-    space, now = desk.box.workspace, desk.clock.now()
+    space, now = case.box.workspace, case.clock.now()
     number = space.identity_index.find("cio_id", cio_id, now)
     assert number is not None
     topics = space.preferences(number, now, "")["topics"]
@@ -52,39 +52,39 @@ def state(desk: Desk, cio_id: str) -> tuple[bool, dict[str, bool], list[dict[str
     return profile["unsubscribed"], chosen, space.consents.opt_outs_of(number, now)
 
 
-def choices(desk: Desk, folder: str = "out") -> dict[str, dict[str, Any]]:
+def choices(case: PrivacyCase, folder: str = "out") -> dict[str, dict[str, Any]]:
     """What the evidence says of the only person, by choice."""
-    evidence = json.loads((desk.folder / folder / "evidence.json").read_bytes())
+    evidence = json.loads((case.folder / folder / "evidence.json").read_bytes())
     [person] = evidence["people"]
     return {f"{each['choice']}:{each['of']}": each for each in person["choices"]}
 
 
-def test_everything_is_stopped_and_seen_to_be(desk: Desk) -> None:
-    ada = desk.add(id="ada", email="ada@example.com")
-    number = desk.box.workspace.identity_index.find("cio_id", desk.known()["cio_id"], NOW)
+def test_everything_is_stopped_and_seen_to_be(case: PrivacyCase) -> None:
+    ada = case.add(id="ada", email="ada@example.com")
+    number = case.box.workspace.identity_index.find("cio_id", case.known()["cio_id"], NOW)
     row = {"channel": "sms", "from": SENDER, "optout": True}
-    desk.box.workspace.consents.choose(number or 0, row, NOW)
-    assert state(desk, ada)[0] is False
-    screen = opt_out(desk, "--email", "ada@example.com")
+    case.box.workspace.consents.choose(number or 0, row, NOW)
+    assert state(case, ada)[0] is False
+    screen = opt_out(case, "--email", "ada@example.com")
     assert screen.code == 0
-    unsubscribed, topics, opted = state(desk, ada)
+    unsubscribed, topics, opted = state(case, ada)
     assert unsubscribed is True
     assert not any(topics.values())
     assert {"channel": "sms", "from": SENDER} in opted
-    found = choices(desk)
+    found = choices(case)
     assert found["email:"]["by_this_request"] is True
     assert {each["outcome"] for each in found.values()} <= {"opted_out_verified", "already"}
-    assert desk.results()[0]["outcome"] == "opted_out_verified"
-    evidence = desk.read("evidence.json")
+    assert case.results()[0]["outcome"] == "opted_out_verified"
+    evidence = case.read("evidence.json")
     jsonschema.Draft202012Validator(schema("evidence.json of opt-out and opt-in")).validate(
         evidence
     )
     assert evidence["outcome"] == "opted_out_verified"
     for value in ("ada@example.com", ada):
-        assert value not in desk.all_text()
+        assert value not in case.all_text()
     assert "ada@example.com" not in screen.out + screen.err
-    assert not (desk.folder / "out" / "unfinished.json").exists()
-    assert desk.modes() == {"d700", "f600"}
+    assert not (case.folder / "out" / "unfinished.json").exists()
+    assert case.modes() == {"d700", "f600"}
 
 
 @pytest.mark.parametrize(
@@ -98,104 +98,104 @@ def test_everything_is_stopped_and_seen_to_be(desk: Desk) -> None:
     ],
 )
 def test_only_what_is_chosen_changes(
-    desk: Desk, word: str, expected: tuple[bool, dict[str, bool], int]
+    case: PrivacyCase, word: str, expected: tuple[bool, dict[str, bool], int]
 ) -> None:
-    ada = desk.add(id="ada")
-    before = state(desk, ada)
-    assert opt_out(desk, "--id", "ada", "--from", word).code == 0
-    unsubscribed, topics, opted = state(desk, ada)
+    ada = case.add(id="ada")
+    before = state(case, ada)
+    assert opt_out(case, "--id", "ada", "--from", word).code == 0
+    unsubscribed, topics, opted = state(case, ada)
     assert unsubscribed is expected[0]
     assert topics == before[1] | expected[1]
     assert len(opted) == len(before[2]) + expected[2]
-    assert desk.people_admin.identify({"id": "ada"}, at=NOW) == ada
+    assert case.people_admin.identify({"id": "ada"}, at=NOW) == ada
 
 
-def test_what_cannot_be_seen_is_not_called_opted_out(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(behaviours=Behaviours(changes_take=30))
-    ada = desk.add(id="ada")
+def test_what_cannot_be_seen_is_not_called_opted_out(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case(behaviours=Behaviours(changes_take=30))
+    ada = case.add(id="ada")
     words = ("--id", "ada", "--from", "email", "--from", f"sms:{SENDER}")
-    assert opt_out(desk, *words).code == 3
-    assert {each["outcome"] for each in choices(desk).values()} == {"accepted_unverified"}
-    assert {each["verified_at"] for each in choices(desk).values()} == {None}
-    desk.clock.advance(31)
-    assert opt_out(desk, *words).code == 0
-    assert {each["by_this_request"] for each in choices(desk).values()} == {True}
-    assert [row["outcome"] for row in desk.results()] == [
+    assert opt_out(case, *words).code == 3
+    assert {each["outcome"] for each in choices(case).values()} == {"accepted_unverified"}
+    assert {each["verified_at"] for each in choices(case).values()} == {None}
+    case.clock.advance(31)
+    assert opt_out(case, *words).code == 0
+    assert {each["by_this_request"] for each in choices(case).values()} == {True}
+    assert [row["outcome"] for row in case.results()] == [
         "accepted_unverified",
         "opted_out_verified",
     ]
-    assert state(desk, ada)[0] is True
+    assert state(case, ada)[0] is True
 
 
 def test_keys_of_another_workspace_change_and_prove_nothing(
-    open_desk: Callable[..., Desk],
+    open_case: Callable[..., PrivacyCase],
 ) -> None:
-    desk = open_desk({"siblings": [1002]}, track_workspace=1002)
-    ada = desk.add(id="ada")
-    assert opt_out(desk, "--id", "ada", "--from", "email").code == 3
-    assert state(desk, ada)[0] is False
-    assert choices(desk)["email:"]["outcome"] == "accepted_unverified"
-    desk.people_admin.change(ada, {"unsubscribed": "true"}, at=NOW)
-    screen = opt_out(desk, "--id", "ada", "--from", "email")
+    case = open_case({"siblings": [1002]}, track_workspace=1002)
+    ada = case.add(id="ada")
+    assert opt_out(case, "--id", "ada", "--from", "email").code == 3
+    assert state(case, ada)[0] is False
+    assert choices(case)["email:"]["outcome"] == "accepted_unverified"
+    case.people_admin.change(ada, {"unsubscribed": "true"}, at=NOW)
+    screen = opt_out(case, "--id", "ada", "--from", "email")
     assert screen.code == 3
     assert "run the same command again with --workspace 1002" in screen.words()
-    assert choices(desk)["email:"]["by_this_request"] is False
-    assert opt_in(desk, "--id", "ada").code == 1
-    assert state(desk, ada)[0] is True
+    assert choices(case)["email:"]["by_this_request"] is False
+    assert opt_in(case, "--id", "ada").code == 1
+    assert state(case, ada)[0] is True
 
 
-def test_a_named_workspace_is_proof(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk({"siblings": [1002]})
-    desk.add(id="ada")
-    assert opt_out(desk, "--id", "ada", "--from", "email").code == 3
-    assert opt_out(desk, "--id", "ada", "--from", "email", "--workspace", "1001").code == 0
-    assert choices(desk)["email:"]["by_this_request"] is True
-    sent = [call for call in desk.box.track_calls if call.method == "PUT"]
+def test_a_named_workspace_is_proof(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case({"siblings": [1002]})
+    case.add(id="ada")
+    assert opt_out(case, "--id", "ada", "--from", "email").code == 3
+    assert opt_out(case, "--id", "ada", "--from", "email", "--workspace", "1001").code == 0
+    assert choices(case)["email:"]["by_this_request"] is True
+    sent = [call for call in case.box.track_calls if call.method == "PUT"]
     assert len(sent) == 1
 
 
-def test_opt_in_reverses_only_what_was_changed(desk: Desk) -> None:
-    ada = desk.add(id="ada")
-    desk.people_admin.change(ada, {"unsubscribed": "true"}, at=NOW)
+def test_opt_in_reverses_only_what_was_changed(case: PrivacyCase) -> None:
+    ada = case.add(id="ada")
+    case.people_admin.change(ada, {"unsubscribed": "true"}, at=NOW)
     words = ("--from", "email", "--from", "topic:1", "--from", f"sms:{SENDER}")
-    assert opt_out(desk, "--id", "ada", *words).code == 0
-    assert choices(desk)["email:"]["outcome"] == "already"
-    screen = opt_in(desk, "--id", "ada")
+    assert opt_out(case, "--id", "ada", *words).code == 0
+    assert choices(case)["email:"]["outcome"] == "already"
+    screen = opt_in(case, "--id", "ada")
     assert screen.code == 0
     assert "opted_in_verified" in screen.out
-    unsubscribed, topics, opted = state(desk, ada)
+    unsubscribed, topics, opted = state(case, ada)
     assert (unsubscribed, topics["1"], opted) == (True, True, [])
-    assert choices(desk, "in").keys() == {"topic:1", f"sms:{SENDER}"}
+    assert choices(case, "in").keys() == {"topic:1", f"sms:{SENDER}"}
 
 
-def test_opt_in_knows_nobody_without_evidence(desk: Desk) -> None:
-    bob = desk.add(id="bob")
-    desk.add(id="ada")
-    desk.people_admin.change(bob, {"unsubscribed": "true"}, at=NOW)
-    (desk.folder / "empty").mkdir()
-    screen = opt_in(desk, "--id", "bob", source="empty")
+def test_opt_in_knows_nobody_without_evidence(case: PrivacyCase) -> None:
+    bob = case.add(id="bob")
+    case.add(id="ada")
+    case.people_admin.change(bob, {"unsubscribed": "true"}, at=NOW)
+    (case.folder / "empty").mkdir()
+    screen = opt_in(case, "--id", "bob", source="empty")
     assert (screen.code, "contains no evidence of an opt-out" in screen.err) == (1, True)
-    opt_out(desk, "--id", "ada", "--from", "email")
-    screen = opt_in(desk, "--id", "bob")
+    opt_out(case, "--id", "ada", "--from", "email")
+    screen = opt_in(case, "--id", "bob")
     assert screen.code == 1
     assert "proves no change for this person" in screen.words()
-    assert state(desk, bob)[0] is True
+    assert state(case, bob)[0] is True
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"action": "opt-out"}'])
-def test_evidence_that_cannot_be_read_is_told(desk: Desk, text: str) -> None:
-    desk.add(id="ada")
-    opt_out(desk, "--id", "ada", "--from", "email")
-    (desk.folder / "out" / "evidence-1.json").write_text(text)
-    screen = opt_in(desk, "--id", "ada")
+def test_evidence_that_cannot_be_read_is_told(case: PrivacyCase, text: str) -> None:
+    case.add(id="ada")
+    opt_out(case, "--id", "ada", "--from", "email")
+    (case.folder / "out" / "evidence-1.json").write_text(text)
+    screen = opt_in(case, "--id", "ada")
     assert screen.code == 1
     assert "evidence-1.json is not the evidence of a privacy command" in " ".join(
         screen.err.split()
     )
 
 
-def test_nothing_is_changed_where_the_answer_states_another_cio_id(desk: Desk) -> None:
-    ada, bob = desk.add(id="ada"), desk.add(id="bob")
+def test_nothing_is_changed_where_the_answer_states_another_cio_id(case: PrivacyCase) -> None:
+    ada, bob = case.add(id="ada"), case.add(id="bob")
 
     def answer(cio_id: str) -> dict[str, Any]:
         identifiers = {"cio_id": cio_id, "id": "ada"}
@@ -203,56 +203,58 @@ def test_nothing_is_changed_where_the_answer_states_another_cio_id(desk: Desk) -
         return {"customers": [profile]}
 
     path = "/v1/customers/attributes"
-    desk.box.fail(status=200, body=answer(ada), path=path)
-    desk.box.fail(status=200, body=answer(bob), times=9, path=path)
-    assert opt_out(desk, "--id", "ada", "--from", "email").code == 1
-    assert not [call for call in desk.box.track_calls if call.method == "PUT"]
+    case.box.fail(status=200, body=answer(ada), path=path)
+    case.box.fail(status=200, body=answer(bob), times=9, path=path)
+    assert opt_out(case, "--id", "ada", "--from", "email").code == 1
+    assert not [call for call in case.box.track_calls if call.method == "PUT"]
 
 
-def test_who_is_meant_is_named_and_asked_about(desk: Desk) -> None:
-    ada = desk.add(id="ada")
+def test_who_is_meant_is_named_and_asked_about(case: PrivacyCase) -> None:
+    ada = case.add(id="ada")
     words = ("opt-out", "--id", "ada", "--from", "email")
-    screen = desk.ask(*words, answers=["n"], to="a")
+    screen = case.ask(*words, answers=["n"], to="a")
     assert f"cio_id {ada}: email" in screen.out
     assert "Opt these people out as listed above?" in screen.err
-    assert desk.ask(*words, to="b").code == 1
-    assert desk.ask(*words, "--dry-run", to="c").code == 0
-    assert state(desk, ada)[0] is False
-    assert [call for call in desk.box.track_calls if call.method == "PUT"] == []
-    assert desk.ask(*words, answers=["y"], to="d").code == 0
-    assert state(desk, ada)[0] is True
+    assert case.ask(*words, to="b").code == 1
+    assert case.ask(*words, "--dry-run", to="c").code == 0
+    assert state(case, ada)[0] is False
+    assert [call for call in case.box.track_calls if call.method == "PUT"] == []
+    assert case.ask(*words, answers=["y"], to="d").code == 0
+    assert state(case, ada)[0] is True
 
 
 @pytest.mark.parametrize("word", ["topic:9", "fax", "sms:", "topic", ""])
-def test_choices_that_there_are_not_are_told(desk: Desk, word: str) -> None:
-    desk.add(id="ada")
-    screen = opt_out(desk, "--id", "ada", "--from", word)
+def test_choices_that_there_are_not_are_told(case: PrivacyCase, word: str) -> None:
+    case.add(id="ada")
+    screen = opt_out(case, "--id", "ada", "--from", word)
     assert screen.code == 1
     assert "--from" in screen.err
 
 
-def test_many_are_opted_out_in_one_run_and_in_again(desk: Desk) -> None:
-    people = [desk.add(id=name) for name in ("ada", "bob", "eve")]
-    path = desk.folder / "requests.csv"
+def test_many_are_opted_out_in_one_run_and_in_again(case: PrivacyCase) -> None:
+    people = [case.add(id=name) for name in ("ada", "bob", "eve")]
+    path = case.folder / "requests.csv"
     path.write_text("id,ada\nid,bob\nid,nobody\n")
-    assert opt_out(desk, "--input", str(path), "--from", "email").code == 4
-    assert [state(desk, cio_id)[0] for cio_id in people] == [True, True, False]
-    assert opt_in(desk, "--id", "bob").code == 0
-    assert [state(desk, cio_id)[0] for cio_id in people] == [True, False, False]
+    assert opt_out(case, "--input", str(path), "--from", "email").code == 4
+    assert [state(case, cio_id)[0] for cio_id in people] == [True, True, False]
+    assert opt_in(case, "--id", "bob").code == 0
+    assert [state(case, cio_id)[0] for cio_id in people] == [True, False, False]
 
 
-def test_a_refusal_fails_what_was_refused_alone(desk: Desk) -> None:
-    desk.add(id="ada")
-    desk.box.fail(status=503, times=1000, path="/api/v1/customers/*")
+def test_a_refusal_fails_what_was_refused_alone(case: PrivacyCase) -> None:
+    case.add(id="ada")
+    case.box.fail(status=503, times=1000, path="/api/v1/customers/*")
     words = ("--id", "ada", "--from", "email")
-    assert opt_out(desk, *words).code == 1
-    assert "status 503" in choices(desk)["email:"]["reason"]
-    desk.box.track_gate.failures.clear()
-    assert opt_out(desk, *words).code == 0
+    assert opt_out(case, *words).code == 1
+    assert "status 503" in choices(case)["email:"]["reason"]
+    case.box.track_gate.failures.clear()
+    assert opt_out(case, *words).code == 0
 
 
-def test_what_was_interrupted_is_gone_on_with(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    ada = desk.add(id="ada")
+def test_what_was_interrupted_is_gone_on_with(
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = case.add(id="ada")
     change = Track.change
 
     def killed(self: Track, *what: Any) -> None:
@@ -261,28 +263,28 @@ def test_what_was_interrupted_is_gone_on_with(desk: Desk, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patched:
         patched.setattr(Track, "change", killed)
-        assert opt_out(desk, "--id", "ada", "--from", "email").code == 1
-    assert state(desk, ada)[0] is True
-    assert opt_out(desk, "--id", "ada", "--from", "email").code == 3
-    found = choices(desk)["email:"]
+        assert opt_out(case, "--id", "ada", "--from", "email").code == 1
+    assert state(case, ada)[0] is True
+    assert opt_out(case, "--id", "ada", "--from", "email").code == 3
+    found = choices(case)["email:"]
     assert (found["outcome"], found["contacted_before"]) == ("opt_unproven", True)
     assert found["by_this_request"] is False
 
 
 def test_topics_are_read_from_the_profile_where_there_is_no_center(
-    open_desk: Callable[..., Desk],
+    open_case: Callable[..., PrivacyCase],
 ) -> None:
     path = "/v1/customers/*/subscription_preferences"
-    desk = open_desk(behaviours=Behaviours(lacking=frozenset({path})))
-    desk.add(id="ada")
-    assert opt_out(desk, "--id", "ada", "--from", "topic:2").code == 0
-    found = choices(desk)["topic:2"]
+    case = open_case(behaviours=Behaviours(lacking=frozenset({path})))
+    case.add(id="ada")
+    assert opt_out(case, "--id", "ada", "--from", "topic:2").code == 0
+    found = choices(case)["topic:2"]
     assert (found["contacted_before"], found["by_this_request"]) == (None, False)
 
 
-def test_paths_are_spelled_as_the_api_wants_them(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(behaviours=Behaviours(prefixed_paths=True))
-    ada = desk.add(id="ada")
-    assert opt_out(desk, "--id", "ada", "--from", "topic:1", "--from", f"sms:{SENDER}").code == 0
-    assert state(desk, ada)[1]["1"] is False
-    assert len(state(desk, ada)[2]) == 1
+def test_paths_are_spelled_as_the_api_wants_them(open_case: Callable[..., PrivacyCase]) -> None:
+    case = open_case(behaviours=Behaviours(prefixed_paths=True))
+    ada = case.add(id="ada")
+    assert opt_out(case, "--id", "ada", "--from", "topic:1", "--from", f"sms:{SENDER}").code == 0
+    assert state(case, ada)[1]["1"] is False
+    assert len(state(case, ada)[2]) == 1

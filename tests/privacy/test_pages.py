@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from desk import Desk
+    from privacy_case import PrivacyCase
 
 AA = 4.5
 """Contrast of text to its background that the WCAG wants at least."""
@@ -68,11 +68,11 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.fixture(params=["access", "inventory"])
-def page(request: pytest.FixtureRequest, desk: Desk) -> Outline:
+def page(request: pytest.FixtureRequest, case: PrivacyCase) -> Outline:
     """Each page that people get."""
-    words = ("--email", desk.known()["email"]) if request.param == "access" else ()
-    assert desk.ask(request.param, *words).code == 0
-    path: Path = next((desk.folder / "out").glob("*.html"))
+    words = ("--email", case.known()["email"]) if request.param == "access" else ()
+    assert case.ask(request.param, *words).code == 0
+    path: Path = next((case.folder / "out").glob("*.html"))
     return Outline(path.read_text())
 
 

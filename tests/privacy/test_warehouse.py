@@ -18,15 +18,15 @@ from tap_customerio.streams import all_streams
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from desk import Desk
+    from privacy_case import PrivacyCase
 
 DUCKDB = ("--warehouse-dialect", "duckdb")
 NAMES = [table.name for table in tables()]
 
 
-def load(desk: Desk) -> duckdb.DuckDBPyConnection:
+def load(case: PrivacyCase) -> duckdb.DuckDBPyConnection:
     """The tables as a target makes them, all columns of text."""
-    output = run_tap(config_for(desk.box), streams=NAMES)
+    output = run_tap(config_for(case.box), streams=NAMES)
     warehouse = duckdb.connect()
     warehouse.execute("CREATE SCHEMA raw")
     for kind in all_streams():
@@ -57,15 +57,15 @@ def test_every_table_with_people_is_known() -> None:
     }
 
 
-def test_copies_of_a_person_go_and_others_stay(open_desk: Callable[..., Desk]) -> None:
+def test_copies_of_a_person_go_and_others_stay(open_case: Callable[..., PrivacyCase]) -> None:
     size = {"since": SINCE, "people": 12, "objects_per_type": 4, "activities_per_day": 6}
-    desk = open_desk(size)
-    names = desk.known()
-    warehouse = load(desk)
+    case = open_case(size)
+    names = case.known()
+    warehouse = load(case)
     before = {name: content(warehouse, name) for name in NAMES}
-    script = desk.folder / "erase.sql"
+    script = case.folder / "erase.sql"
     words = ("--warehouse-sql", str(script), "--warehouse-schema", "raw", *DUCKDB)
-    assert desk.erase("--id", names["id"], *words).code == 0
+    assert case.erase("--id", names["id"], *words).code == 0
     assert script.stat().st_mode & 0o777 == 0o600
     warehouse.execute(script.read_text())
     for name in NAMES:
@@ -81,14 +81,14 @@ def test_copies_of_a_person_go_and_others_stay(open_desk: Callable[..., Desk]) -
     assert all(before[name] for name in ("customers", "activities", "segment_memberships"))
 
 
-def test_statements_are_printed_alone(desk: Desk) -> None:
-    names = desk.known()
-    screen = desk.ask("erase", "--dry-run", "--id", names["id"], "--warehouse-sql", "-")
+def test_statements_are_printed_alone(case: PrivacyCase) -> None:
+    names = case.known()
+    screen = case.ask("erase", "--dry-run", "--id", names["id"], "--warehouse-sql", "-")
     assert screen.out.startswith("BEGIN;\n")
     assert "DELETE FROM activities\n WHERE cio_id = " in screen.out
     assert screen.out.endswith("COMMIT;\n")
     assert "1 person" in screen.err
-    assert desk.has(names["cio_id"])
+    assert case.has(names["cio_id"])
 
 
 @pytest.mark.parametrize("value", ["a'b", "'; DROP TABLE raw.customers; --", "ä'' OR 1=1"])
@@ -182,34 +182,34 @@ def test_what_fails_half_way_changes_nothing() -> None:
 
 
 def test_sql_for_the_erased_is_written_where_another_vanished(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = open_desk({"identified_by": ["id"]})
-    ada, bob = (desk.add(id=name, email="family@example.com") for name in ("ada", "bob"))
+    case = open_case({"identified_by": ["id"]})
+    ada, bob = (case.add(id=name, email="family@example.com") for name in ("ada", "bob"))
 
     def confirm(*_: Any, **__: Any) -> None:
-        desk.people_admin.delete("id", "bob", at=NOW)
+        case.people_admin.delete("id", "bob", at=NOW)
 
     monkeypatch.setattr("click.confirm", confirm)
-    script = desk.folder / "copies.sql"
+    script = case.folder / "copies.sql"
     words = ("--email", "family@example.com", "--warehouse-sql", str(script))
-    assert desk.ask("erase", *words, answers=["y"]).code == 1
+    assert case.ask("erase", *words, answers=["y"]).code == 1
     assert f"cio_id = '{ada}'" in script.read_text()
     assert bob not in script.read_text()
     assert "family@example.com" not in script.read_text()
 
 
-def test_rows_under_former_identifiers_go_too(desk: Desk) -> None:
-    person = desk.add(id="new", email="new@example.com")
+def test_rows_under_former_identifiers_go_too(case: PrivacyCase) -> None:
+    person = case.add(id="new", email="new@example.com")
     changed = {"id": "newer", "email": "newer@example.com"}
-    desk.people_admin.change(person, changed, at=NOW)
-    loser = desk.add(id="loser", email="loser@example.com")
-    taken = desk.add(id="taken", email="taken@example.com")
-    desk.people_admin.merge(person, loser, at=NOW)
+    case.people_admin.change(person, changed, at=NOW)
+    loser = case.add(id="loser", email="loser@example.com")
+    taken = case.add(id="taken", email="taken@example.com")
+    case.people_admin.merge(person, loser, at=NOW)
     words = ("--also-email", "loser@example.com", "--also-id", "loser", "--also-id", "taken")
-    screen = desk.erase("--cio-id", person, *words, "--warehouse-sql", "-", *DUCKDB)
+    screen = case.erase("--cio-id", person, *words, "--warehouse-sql", "-", *DUCKDB)
     assert screen.code == 0
-    assert desk.has(taken)
+    assert case.has(taken)
     for value in ("new", "newer", "loser"):
         assert f"= '{value}'" in screen.out
         assert f"lower(recipient) = lower('{value}@example.com')" in screen.out
@@ -217,54 +217,56 @@ def test_rows_under_former_identifiers_go_too(desk: Desk) -> None:
     assert "-- An earlier identifier is left out: another person has it" in screen.out
     assert "-- Other people were merged into them, and the log does not say which" in screen.out
     assert "only from 30 days of the activity log" in screen.out
-    evidence = desk.read("evidence.json")
+    evidence = case.read("evidence.json")
     assert sorted(each["type"] for each in evidence["former_identifiers"]) == [
         *("email", "email", "id", "id"),
     ]
     assert any("only from 30 days of the activity log" in each for each in evidence["residue"])
 
 
-def test_whom_a_merge_names_is_a_former_identifier(desk: Desk) -> None:
-    person = desk.add(id="ada")
+def test_whom_a_merge_names_is_a_former_identifier(case: PrivacyCase) -> None:
+    person = case.add(id="ada")
     data = {"secondary": {"cio_id": "cio_dead01", "identifiers": [{"email": "old@example.com"}]}}
     row = {"id": "1", "type": "profile_merge", "timestamp": NOW, "data": data}
-    desk.box.fail(status=200, body={"activities": [row], "next": ""}, path="/v1/activities")
-    screen = desk.ask("erase", "--dry-run", "--cio-id", person, "--warehouse-sql", "-")
+    case.box.fail(status=200, body={"activities": [row], "next": ""}, path="/v1/activities")
+    screen = case.ask("erase", "--dry-run", "--cio-id", person, "--warehouse-sql", "-")
     assert "cio_id = 'dead01'" in screen.out
     assert "lower('old@example.com')" in screen.out
     assert "does not say which" not in screen.out
 
 
-def test_a_log_that_cannot_be_read_is_said_in_the_script(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk(behaviours=Behaviours(without=frozenset({"/v1/activities"})))
-    person = desk.add(id="ada")
-    screen = desk.ask("erase", "--dry-run", "--cio-id", person, "--warehouse-sql", "-")
+def test_a_log_that_cannot_be_read_is_said_in_the_script(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case(behaviours=Behaviours(without=frozenset({"/v1/activities"})))
+    person = case.add(id="ada")
+    screen = case.ask("erase", "--dry-run", "--cio-id", person, "--warehouse-sql", "-")
     assert screen.code == 0
     assert "-- The activity log could not be read" in screen.out
 
 
 def test_former_identifiers_survive_an_interruption(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = desk.add(id="old")
-    desk.people_admin.change(person, {"id": "new"}, at=NOW)
+    person = case.add(id="old")
+    case.people_admin.change(person, {"id": "new"}, at=NOW)
 
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(Track, "act", killed)
-        desk.erase("--cio-id", person)
-    screen = desk.erase("--cio-id", person, "--warehouse-sql", "-")
+        case.erase("--cio-id", person)
+    screen = case.erase("--cio-id", person, "--warehouse-sql", "-")
     assert screen.code == 0
     assert "customer_id = 'old'" in screen.out
 
 
 @pytest.mark.parametrize("written", [True, False])
-def test_the_terminal_says_that_copies_remain(desk: Desk, *, written: bool) -> None:
-    path = desk.folder / "copies.sql"
+def test_the_terminal_says_that_copies_remain(case: PrivacyCase, *, written: bool) -> None:
+    path = case.folder / "copies.sql"
     words = ("--warehouse-sql", str(path)) if written else ()
-    screen = desk.ask("erase", "--id", desk.known()["id"], *words, answers=["y"])
+    screen = case.ask("erase", "--id", case.known()["id"], *words, answers=["y"])
     text = screen.words()
     if written:
         assert f"Copies in warehouses remain until {path} is run there." in text
@@ -273,8 +275,8 @@ def test_the_terminal_says_that_copies_remain(desk: Desk, *, written: bool) -> N
         assert "Add --warehouse-sql FILE now" in " ".join(screen.err.split())
 
 
-def test_a_schema_is_a_name(desk: Desk) -> None:
-    screen = desk.erase("--id", "u-7", "--warehouse-schema", "x; DROP")
+def test_a_schema_is_a_name(case: PrivacyCase) -> None:
+    screen = case.erase("--id", "u-7", "--warehouse-schema", "x; DROP")
     assert screen.code == 2
     assert "is not a schema name" in screen.err
-    assert desk.erase("--id", "u-7", "--warehouse-schema", "db.raw").code == 2
+    assert case.erase("--id", "u-7", "--warehouse-schema", "db.raw").code == 2

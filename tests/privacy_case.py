@@ -35,7 +35,7 @@ def schema(name: str) -> dict[str, Any]:
     return found
 
 
-class Desk:
+class PrivacyCase:
     """A sandbox at a standing clock, its configuration, and a folder for what comes of it."""
 
     def __init__(
