@@ -113,14 +113,14 @@ def _test(ctx: click.Context, param: click.Parameter, value: str) -> None:
 def command() -> CustomerioCommand:
     """The tap's own command, with the commands for people."""
     tap = TapCustomerio.cli
-    kinds = {kind.name: kind for kind in all_streams()}
+    stream_classes = {stream_class.name: stream_class for stream_class in all_streams()}
 
     @click.pass_context
     def run(ctx: click.Context, /, debug: bool, **options: Any) -> None:  # noqa: ARG001, FBT001
         if ctx.invoked_subcommand is None and tap.callback is not None:
-            validation.check_selection(os.environ, kinds)
-            options["catalog"] = validation.checked_catalog(options["catalog"], kinds)
-            options["state"] = validation.checked_state(options["state"], kinds)
+            validation.check_selection(os.environ, stream_classes)
+            options["catalog"] = validation.checked_catalog(options["catalog"], stream_classes)
+            options["state"] = validation.checked_state(options["state"], stream_classes)
             options["config"] = given_or_usual(ctx, config, options["config"])
             TapCustomerio.watched = True
             try:

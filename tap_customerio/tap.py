@@ -93,9 +93,11 @@ class TapCustomerio(Tap):
 
     @classmethod
     def _get_about_info(cls) -> AboutInfo:
-        kinds = sorted(all_streams(), key=lambda kind: kind.name)
+        ordered = sorted(all_streams(), key=lambda stream_class: stream_class.name)
         # One line: the SDK's Markdown template loses its indentation otherwise.
-        streams = " ".join(f"`{kind.name}`: {kind.about()}" for kind in kinds)
+        streams = " ".join(
+            f"`{stream_class.name}`: {stream_class.about()}" for stream_class in ordered
+        )
         info = super()._get_about_info()
         return dataclasses.replace(info, description=f"{info.description} {streams}")
 
@@ -200,7 +202,8 @@ class TapCustomerio(Tap):
         found = misspelt(self._config.keys() - known.keys(), known)
         found = found or validation_errors(self._config)
         found = found or stream_maps.faults(
-            self._config.get("stream_maps"), {kind.name: kind.schema for kind in all_streams()}
+            self._config.get("stream_maps"),
+            {each.name: each.schema for each in all_streams()},
         )
         if found and raise_errors:
             raise ConfigValidationError(" ".join(found), errors=found, schema=None)

@@ -24,7 +24,7 @@ HOSTS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"
 Action = Literal["delete", "suppress", "unsuppress"]
 
 
-class Account(NamedTuple):
+class TrackAccount(NamedTuple):
     """Whose the credentials of both APIs are; `stated` is the workspace the operator named."""
 
     region: str
@@ -105,7 +105,7 @@ class Track(Client):
 
 def connect(
     settings: Settings, client: Client, workspace: int | None = None
-) -> tuple[Track, Account]:
+) -> tuple[Track, TrackAccount]:
     """The Track API, once its credentials have proved to be of the App API key's account.
 
     Raises:
@@ -125,4 +125,4 @@ def connect(
         raise errors.api.track_elsewhere(f"workspace {owner} of another account")
     if workspace not in {owner, None}:
         raise errors.api.track_elsewhere(f"workspace {owner}, not to {workspace} of --workspace")
-    return track, Account(region, owner, names[owner], len(names), workspace)
+    return track, TrackAccount(region, owner, names[owner], len(names), workspace)

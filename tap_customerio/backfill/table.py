@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from tap_customerio.commands.console import screen, table
+from tap_customerio.commands.console import make_console, table
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def show(plan: Plan) -> None:
     """Print a table, and below it what cannot be had."""
-    out, job = screen(), plan.job
+    out, job = make_console(), plan.job
     start, end = map(rfc3339, job.range)
     title = f"{start} to {end}, shard {job.number}/{job.count}"
     made = table("stream", ">slices", ">rows", ">requests", ">time", title=title)

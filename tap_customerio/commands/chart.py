@@ -44,7 +44,7 @@ def start_of(settings: Settings, present: int) -> str:
 
 
 def show_chart(
-    show: Console, stream: CustomerioStream, counts: Sequence[str], *, as_json: bool
+    console: Console, stream: CustomerioStream, counts: Sequence[str], *, as_json: bool
 ) -> None:
     """Draw sums over all that the stream counts, a line a bucket.
 
@@ -60,7 +60,7 @@ def show_chart(
             where = f"'tap-customerio fields {stream.name}'"
             raise errors.names.unknown(f"count in {stream.name}", name, known, where)
     sums = _empty(stream.settings, stream.client.present)
-    with show.status(f"Reading {stream.name} …") as status:
+    with console.status(f"Reading {stream.name} …") as status:
         for done, rows in enumerate(_series(stream), start=1):
             status.update(f"Read {done} series of {stream.name} …")
             for row in rows:
@@ -70,7 +70,7 @@ def show_chart(
         for label, sum_ in sorted(sums.items()):
             click.echo(json.dumps({"period": label, **{name: sum_[name] for name in counts}}))
     else:
-        _draw(show, counts, sums)
+        _draw(console, counts, sums)
 
 
 def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
@@ -110,12 +110,12 @@ def _label(start: str, cut: dict[str, Any]) -> str:
     return local.date().isoformat()
 
 
-def _draw(show: Console, counts: Sequence[str], sums: Sums) -> None:
+def _draw(console: Console, counts: Sequence[str], sums: Sums) -> None:
     """A line a bucket, with bars where there is room for them."""
     total = sum(sums.values(), Counter[str]())
     most = {name: max(1, *(each[name] for each in sums.values())) for name in counts}
     numbers = sum(max(len(name), len(f"{total[name]:,}")) for name in counts)
-    room = show.width - max(map(len, sums)) - numbers - _BETWEEN * (2 * len(counts) + 1)
+    room = console.width - max(map(len, sums)) - numbers - _BETWEEN * (2 * len(counts) + 1)
     width = min(_WIDEST_BAR, room // len(counts))
     shown = table("from")
     for name in counts:
@@ -127,12 +127,12 @@ def _draw(show: Console, counts: Sequence[str], sums: Sums) -> None:
         for name in counts:
             cells.append(f"{each[name]:,}")
             if width >= _NARROWEST_BAR:
-                cells.append("" if each is total else _bar(show, each[name] / most[name], width))
+                cells.append("" if each is total else _bar(console, each[name] / most[name], width))
         shown.add_row(label, *cells, style="bold" if each is total else None)
-    show.print(shown)
+    console.print(shown)
 
 
-def _bar(show: Console, share: float, width: int) -> RenderableType:
-    if show.options.ascii_only:
+def _bar(console: Console, share: float, width: int) -> RenderableType:
+    if console.options.ascii_only:
         return Text("#" * round(width * share))
     return Bar(1, 0, share, width=width)

@@ -14,8 +14,8 @@ from tap_customerio import errors
 from tap_customerio.api import track
 from tap_customerio.api.diagnosis import PROBE
 from tap_customerio.commands.command_tap import CommandTap, config_option, stream_names
-from tap_customerio.commands.console import screen, table
-from tap_customerio.commands.sampling import Glimpse, RowCount, look
+from tap_customerio.commands.console import make_console, table
+from tap_customerio.commands.sampling import Glimpse, RowCount, count_rows
 from tap_customerio.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,17 +38,19 @@ class Finding(NamedTuple):
     name: str
     status: str
     problem: str | None = None
-    look: RowCount | None = None
+    row_count: RowCount | None = None
     matters: bool = True
 
     @property
     def rows(self) -> str:
         """How many, in short."""
-        return f"{self.look.rows:,}{'+' if self.look.more else ''}" if self.look else ""
+        return (
+            f"{self.row_count.rows:,}{'+' if self.row_count.more else ''}" if self.row_count else ""
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The same for machines."""
-        rows = {"rows": self.look.rows, "more": self.look.more} if self.look else {}
+        rows = {"rows": self.row_count.rows, "more": self.row_count.more} if self.row_count else {}
         return {"name": self.name, "status": self.status, "problem": self.problem, **rows}
 
 
@@ -68,23 +70,23 @@ def check(
     Example: tap-customerio check --config config.json
     """
     client = Glimpse(Settings.of(config))
-    account = CommandTap(config, client=client)
-    account.logger.setLevel(logging.ERROR)  # limits of a stream are no fault of the account
-    chosen = account.choose(streams)
-    show = screen()
-    looked: list[Finding] = []
-    with show.status("Checking the key, the region and the clock …") as status:
-        found = list(_check_account(client, account.settings))
+    tap = CommandTap(config, client=client)
+    tap.logger.setLevel(logging.ERROR)  # limits of a stream are no fault of the account
+    chosen = tap.choose(streams)
+    console = make_console()
+    checked: list[Finding] = []
+    with console.status("Checking the key, the region and the clock …") as status:
+        found = list(_check_account(client, tap.settings))
         if found[0].problem is None:
-            for finding in check_streams(client, account.settings, chosen):
-                matters = bool(streams) or account.streams[finding.name].selected_by_default
-                looked.append(finding._replace(matters=matters))
-                status.update(f"Checked {len(looked)} of {len(chosen)} streams …")
-    looked.sort(key=lambda finding: finding.name)
-    _tell(show, found, looked, as_json=as_json)
+            for finding in check_streams(client, tap.settings, chosen):
+                matters = bool(streams) or tap.streams[finding.name].selected_by_default
+                checked.append(finding._replace(matters=matters))
+                status.update(f"Checked {len(checked)} of {len(chosen)} streams …")
+    checked.sort(key=lambda finding: finding.name)
+    _tell(console, found, checked, as_json=as_json)
     if any(finding.problem and finding.matters for finding in found):
         ctx.exit(1)
-    if any(finding.problem and finding.matters for finding in looked):
+    if any(finding.problem and finding.matters for finding in checked):
         ctx.exit(UNREADABLE)
 
 
@@ -117,12 +119,12 @@ def _check_track(client: Glimpse, settings: Settings) -> Finding:
         _, found = track.connect(settings, client)
     except errors.TapError as problem:
         return Finding("Track API key", "wrong", str(problem))
-    told = f"ok, workspace {found.workspace_id} ({found.workspace})"
+    status = f"ok, workspace {found.workspace_id} ({found.workspace})"
     unsaid = (
         "; the API does not say whether app_api_key belongs to the same workspace: if it "
         f"does, pass --workspace {found.workspace_id} to the privacy commands"
     )
-    return Finding("Track API key", told + ("" if found.is_proven else unsaid))
+    return Finding("Track API key", status + ("" if found.is_proven else unsaid))
 
 
 def check_streams(
@@ -140,7 +142,7 @@ def check_streams(
 
 def _check_stream(stream: CustomerioStream, client: Glimpse) -> Finding:
     try:
-        found = look(stream, client)
+        found = count_rows(stream, client)
     except errors.ForbiddenError as problem:
         return Finding(stream.name, "no permission", str(problem))
     except errors.NotFoundError as gone:
@@ -150,7 +152,7 @@ def _check_stream(stream: CustomerioStream, client: Glimpse) -> Finding:
     counted = _COUNTED.get(stream.name)
     if found.more and counted:
         found = _counted(client, counted) or found
-    return Finding(stream.name, "ok" if found.rows or found.more else "empty", look=found)
+    return Finding(stream.name, "ok" if found.rows or found.more else "empty", row_count=found)
 
 
 def _counted(client: Glimpse, what: str) -> RowCount | None:
@@ -163,32 +165,32 @@ def _counted(client: Glimpse, what: str) -> RowCount | None:
 
 
 def _tell(
-    show: Console, found: Sequence[Finding], looked: Sequence[Finding], *, as_json: bool
+    console: Console, found: Sequence[Finding], checked: Sequence[Finding], *, as_json: bool
 ) -> None:
     if as_json:
-        parts = {"account": found, "streams": looked}
-        told = {name: [each.as_json() for each in part] for name, part in parts.items()}
-        click.echo(json.dumps(told, indent=2))
+        parts = {"account": found, "streams": checked}
+        shown = {name: [each.as_json() for each in part] for name, part in parts.items()}
+        click.echo(json.dumps(shown, indent=2))
         return
     for finding in found:
         style = "red" if finding.problem and finding.matters else "green"
-        show.print(f"{finding.name}: {finding.status}", style=style)
-    if looked:
-        _tell_streams(show, looked)
+        console.print(f"{finding.name}: {finding.status}", style=style)
+    if checked:
+        _tell_streams(console, checked)
     reasons: dict[str, list[str]] = {}
-    for finding in (*found, *looked):
+    for finding in (*found, *checked):
         if finding.problem:
             reasons.setdefault(finding.problem, []).append(finding.name)
     for problem, names in reasons.items():
-        show.print(f"{', '.join(names)}: {problem}\n")
+        console.print(f"{', '.join(names)}: {problem}\n")
 
 
-def _tell_streams(show: Console, looked: Sequence[Finding]) -> None:
+def _tell_streams(console: Console, checked: Sequence[Finding]) -> None:
     shown = table("stream", "status", ">rows")
-    for finding in looked:
+    for finding in checked:
         off = "" if finding.matters else ", off by default"
         colour = "red" if finding.problem else None
         shown.add_row(finding.name, finding.status + off, finding.rows, style=colour)
-    show.print(shown)
-    if any(finding.look and finding.look.more for finding in looked):
-        show.print("n+: at least n; only the first page was read.\n", style="dim")
+    console.print(shown)
+    if any(finding.row_count and finding.row_count.more for finding in checked):
+        console.print("n+: at least n; only the first page was read.\n", style="dim")

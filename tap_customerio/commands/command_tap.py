@@ -121,7 +121,9 @@ def config_option(command: Callable[..., None]) -> Callable[..., None]:
 
 def stream_names(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
     """Names of streams, for a shell to complete."""
-    return sorted(kind.name for kind in all_streams() if kind.name.startswith(begun))
+    return sorted(
+        stream_class.name for stream_class in all_streams() if stream_class.name.startswith(begun)
+    )
 
 
 def read_config(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> Any:

@@ -24,7 +24,7 @@ _TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ")
 _BETWEEN = 3
 
 
-def screen() -> Console:
+def make_console() -> Console:
     """Standard output; colours, width and characters are those it can show."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tap_customerio import errors
-from tap_customerio.commands.console import screen
+from tap_customerio.commands.console import make_console
 
 _PACKAGES = ("duckdb", "starlette", "uvicorn", "vl_convert", "dbt.adapters.duckdb")
 for _package in _PACKAGES:
@@ -40,7 +40,7 @@ def demo(ctx: click.Context, output: Path) -> None:
     report = output.with_suffix(".html")
     if output.name != _DEFAULT:
         _check_new(output, report)
-    console = screen()
+    console = make_console()
     console.print("From a generated workspace to a report, in about a minute. Ctrl+C stops it.")
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

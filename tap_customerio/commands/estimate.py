@@ -27,7 +27,7 @@ _MESSAGES_PAGE = 1000
 _WINDOWS = 5
 
 
-class Costs:
+class AccountEstimate:
     """Estimates for one workspace; what others ask for too is counted only once, or not at all."""
 
     def __init__(self, client: Client) -> None:

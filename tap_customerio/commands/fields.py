@@ -11,7 +11,7 @@ from rich.table import Table
 from tap_customerio import errors
 from tap_customerio.commands import selection
 from tap_customerio.commands.command_tap import stream_names
-from tap_customerio.commands.console import screen
+from tap_customerio.commands.console import make_console
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.pii import is_personal
 from tap_customerio.streams.schema import json_type
@@ -124,7 +124,7 @@ def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
         told = {"streams": streams, "fields": [field.as_json() for field in found.fields]}
         click.echo(json.dumps(told, indent=2))
     else:
-        _show(screen(), found)
+        _show(make_console(), found)
 
 
 def search(words: Sequence[str]) -> Found:
@@ -189,32 +189,32 @@ def _plain(text: str) -> str:
     return " " + "".join(letter if letter.isalnum() else " " for letter in text.lower())
 
 
-def _show(show: Console, found: Found) -> None:
+def _show(console: Console, found: Found) -> None:
     if found.streams:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         for kind in found.streams:
             grid.add_row(kind.name, f"{kind.about()}{_off(kind)}")
-        show.print(grid)
+        console.print(grid)
     if not found.fields:
-        show.print("\nFields of a stream: tap-customerio fields messages", style="dim")
+        console.print("\nFields of a stream: tap-customerio fields messages", style="dim")
     for kind in dict.fromkeys(field.stream for field in found.fields):
-        show.print(f"\n{kind.name}{_off(kind)}", style="bold")
-        _show_fields(show, [field for field in found.fields if field.stream is kind])
+        console.print(f"\n{kind.name}{_off(kind)}", style="bold")
+        _show_fields(console, [field for field in found.fields if field.stream is kind])
     if found.fields:
-        show.print("\nIn meltano.yml, for these alone (or --select catalog, for a catalog):")
-        show.print(selection.meltano(found.selection()), style="dim")
+        console.print("\nIn meltano.yml, for these alone (or --select catalog, for a catalog):")
+        console.print(selection.meltano(found.selection()), style="dim")
 
 
-def _show_fields(show: Console, found: Sequence[Field]) -> None:
+def _show_fields(console: Console, found: Sequence[Field]) -> None:
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(overflow="fold", max_width=max(20, show.width // 2))
+    grid.add_column(overflow="fold", max_width=max(20, console.width // 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for field in found:
         mark = "" if "ersonal" in field.about or not is_personal(field.name) else "Personal data."
         grid.add_row(f"  {field.path}", field.type, f"{field.about} {mark}".strip())
-    show.print(grid)
+    console.print(grid)
 
 
 def _off(kind: type[CustomerioStream]) -> str:

@@ -17,8 +17,8 @@ from tap_customerio.api.diagnosis import HOSTS
 from tap_customerio.commands import selection
 from tap_customerio.commands.check import check_streams
 from tap_customerio.commands.command_tap import CommandTap, moment
-from tap_customerio.commands.console import screen, table
-from tap_customerio.commands.estimate import Costs, duration
+from tap_customerio.commands.console import make_console, table
+from tap_customerio.commands.estimate import AccountEstimate, duration
 from tap_customerio.commands.sampling import Glimpse
 from tap_customerio.files import explain_writing, write_private
 from tap_customerio.settings import Settings
@@ -50,13 +50,13 @@ Next: make sure that .env is in .gitignore, and
 """
 
 
-class Found(NamedTuple):
+class AccountSummary(NamedTuple):
     """The account that answered: its settings, its readable streams, and what they cost."""
 
     config: dict[str, Any]
-    account: CommandTap
+    tap: CommandTap
     readable: list[CustomerioStream]
-    costs: Costs
+    estimate: AccountEstimate
 
 
 @click.command()
@@ -75,21 +75,21 @@ def init(
     """
     if not sys.stdin.isatty():
         raise errors.commands.no_terminal("tap-customerio init")
-    show = screen()
-    found = _connect(show, api_url)
+    console = make_console()
+    summary = _connect(console, api_url)
     if track_api_url or not api_url:
-        found.config.update(_ask_track(show, found, track_api_url))
-    start = _ask_start(show, found)
-    chosen = _ask_streams(show, found, start)
-    config = {**found.config, **({"start_date": start} if start else {})}
+        summary.config.update(_ask_track(console, summary, track_api_url))
+    start = _ask_start(console, summary)
+    selected = _ask_streams(console, summary, start)
+    config = {**summary.config, **({"start_date": start} if start else {})}
     path = _ask_file(output or Path(".env" if meltano else "config.json"))
-    names = {name: ["*"] for name in sorted(chosen)}
-    usual = {stream.name for stream in found.account.streams.values() if stream.selected_by_default}
+    names = {name: ["*"] for name in sorted(selected)}
+    usual = {stream.name for stream in summary.tap.streams.values() if stream.selected_by_default}
     if meltano:
         _write(path, _with_lines(path, config))
         if names.keys() != usual:
-            show.print(f"\nIn meltano.yml, for tap-customerio:\n{selection.meltano(names)}")
-        show.print(_MELTANO)
+            console.print(f"\nIn meltano.yml, for tap-customerio:\n{selection.meltano(names)}")
+        console.print(_MELTANO)
         return
     _write(path, json.dumps(config, indent=2) + "\n")
     catalog = ""
@@ -99,10 +99,10 @@ def init(
         catalog = f" --catalog {_quoted(place)}"
     usually = path == Path("config.json")
     option = "" if usually else f" --config {_quoted(path)}"
-    show.print(_NEXT.format(config=option, file=_quoted(path), catalog=catalog))
+    console.print(_NEXT.format(config=option, file=_quoted(path), catalog=catalog))
 
 
-def _connect(show: Console, api_url: str | None) -> Found:
+def _connect(console: Console, api_url: str | None) -> AccountSummary:
     """Ask for key and region until they are right."""
     place = {"api_url": api_url} if api_url else {}
     CommandTap({"app_api_key": "unknown-yet", **place})
@@ -112,14 +112,14 @@ def _connect(show: Console, api_url: str | None) -> Found:
             regions = click.Choice([*HOSTS, "auto"])
             place = {"region": click.prompt("Region", type=regions, default="auto")}
         try:
-            return _look_around(show, {"app_api_key": key, **place})
+            return _look_around(console, {"app_api_key": key, **place})
         except errors.TapError as problem:
-            show.print(f"\n{problem}\n", style="red")
+            console.print(f"\n{problem}\n", style="red")
 
 
-def _ask_track(show: Console, found: Found, url: str | None) -> dict[str, Any]:
+def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> dict[str, Any]:
     """Ask for the credentials of the Track API until they are right, or left out."""
-    show.print(
+    console.print(
         "\nThe privacy commands also need a Site ID and a Track API key of this workspace; syncs "
         "do not. Press Enter to go without."
     )
@@ -128,65 +128,67 @@ def _ask_track(show: Console, found: Found, url: str | None) -> dict[str, Any]:
         given = {"site_id": site_id, "track_api_key": key}
         given |= {"track_api_url": url} if url else {}
         try:
-            settings = Settings.of(CommandTap({**found.config, **given}).config)
-            _, owner = track.connect(settings, found.account.client)
+            settings = Settings.of(CommandTap({**summary.config, **given}).config)
+            _, owner = track.connect(settings, summary.tap.client)
         except errors.TapError as problem:
-            show.print(f"\n{problem}\n", style="red")
+            console.print(f"\n{problem}\n", style="red")
         else:
-            show.print(f"They work: workspace {owner.workspace_id} ({owner.workspace}).")
+            console.print(f"They work: workspace {owner.workspace_id} ({owner.workspace}).")
             return given
     return {}
 
 
-def _look_around(show: Console, config: dict[str, Any]) -> Found:
+def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
     """Check the key, each stream, and what it all costs."""
     settings = Settings.of(CommandTap(config).config)
     client = Glimpse(settings, follow=True)
-    account = CommandTap(config, client=client)
-    account.logger.setLevel(logging.ERROR)
-    with show.status("Checking the key …") as status:
-        costs = Costs(client)
+    tap = CommandTap(config, client=client)
+    tap.logger.setLevel(logging.ERROR)
+    with console.status("Checking the key …") as status:
+        estimate = AccountEstimate(client)
         findings = []
-        for finding in check_streams(client, settings, account.choose(())):
+        for finding in check_streams(client, settings, tap.choose(())):
             findings.append(finding)
-            status.update(f"Checked {len(findings)} of {len(account.streams)} streams …")
+            status.update(f"Checked {len(findings)} of {len(tap.streams)} streams …")
     if client.region:
         config["region"] = client.region
     refused = {finding.name: finding.problem for finding in findings if finding.problem}
-    readable = [stream for stream in account.choose(()) if stream.name not in refused]
+    readable = [stream for stream in tap.choose(()) if stream.name not in refused]
     place = f"region {client.region}" if client.region else f"at {settings.api_url}"
-    show.print(
+    console.print(
         f"\nThe key works, {place}. It can read {len(readable)} of {len(findings)} streams; "
-        f"about {costs.people:,} people."
+        f"about {estimate.people:,} people."
     )
     for name, problem in sorted(refused.items()):
-        show.print(f"{name}: {problem}", style="red")
-    return Found(config, account, readable, costs)
+        console.print(f"{name}: {problem}", style="red")
+    return AccountSummary(config, tap, readable, estimate)
 
 
-def _recommended(found: Found) -> list[CustomerioStream]:
-    return [stream for stream in found.readable if stream.selected_by_default]
+def _recommended(summary: AccountSummary) -> list[CustomerioStream]:
+    return [stream for stream in summary.readable if stream.selected_by_default]
 
 
-def _price(found: Found, streams: Sequence[CustomerioStream], start: int) -> tuple[str, str]:
+def _price(
+    summary: AccountSummary, streams: Sequence[CustomerioStream], start: int
+) -> tuple[str, str]:
     """Requests and time of a first sync."""
-    requests = sum(found.costs.requests(stream, start) for stream in streams)
-    return f"{requests:,}", duration(requests, found.account.settings.requests_per_second)
+    requests = sum(summary.estimate.requests(stream, start) for stream in streams)
+    return f"{requests:,}", duration(requests, summary.tap.settings.requests_per_second)
 
 
-def _ask_start(show: Console, found: Found) -> str | None:
+def _ask_start(console: Console, summary: AccountSummary) -> str | None:
     """Let the user choose how far back to read; None for everything."""
-    present, beginning = found.costs.present, found.costs.beginning
+    present, beginning = summary.estimate.present, summary.estimate.beginning
     shown = table("start_date", "", ">deliveries", ">requests", ">first sync")
     starts = {f"{days} days": present // DAY * DAY - days * DAY for days in RANGES}
     for name, start in {**starts, _EVERYTHING: beginning}.items():
         if start >= beginning:
             date = rfc3339(start)[:10] if name != _EVERYTHING else _EVERYTHING
-            deliveries = f"{found.costs.deliveries(start):,}"
+            deliveries = f"{summary.estimate.deliveries(start):,}"
             since = name if name != _EVERYTHING else f"since {rfc3339(start)[:10]}"
-            shown.add_row(date, since, deliveries, *_price(found, _recommended(found), start))
-    show.print("\nFrom which date should messages, metrics and activities be read? About:")
-    show.print(shown)
+            shown.add_row(date, since, deliveries, *_price(summary, _recommended(summary), start))
+    console.print("\nFrom which date should messages, metrics and activities be read? About:")
+    console.print(shown)
     usual = max(beginning // DAY * DAY, starts["180 days"])
     answer: str = click.prompt(
         f"start_date (a date, or {_EVERYTHING})",
@@ -196,30 +198,30 @@ def _ask_start(show: Console, found: Found) -> str | None:
     return None if answer == _EVERYTHING else answer
 
 
-def _ask_streams(show: Console, found: Found, start: str | None) -> set[str]:
+def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -> set[str]:
     """Let the user choose streams."""
-    since = parse(start) if start else found.costs.beginning
+    since = parse(start) if start else summary.estimate.beginning
     shown = table("streams", ">number", ">requests", ">first sync")
-    choices = {"recommended": _recommended(found), _EVERYTHING: found.readable}
+    choices = {"recommended": _recommended(summary), _EVERYTHING: summary.readable}
     for name, streams in choices.items():
-        shown.add_row(name, str(len(streams)), *_price(found, streams, since))
-    dear = sorted(found.readable, key=lambda stream: -found.costs.requests(stream, since))
+        shown.add_row(name, str(len(streams)), *_price(summary, streams, since))
+    dear = sorted(summary.readable, key=lambda stream: -summary.estimate.requests(stream, since))
     for stream in dear[:_DEAREST]:
-        shown.add_row(f"  {stream.name}", "", *_price(found, [stream], since))
-    show.print("\nWhich streams? The most expensive:")
-    show.print(shown)
+        shown.add_row(f"  {stream.name}", "", *_price(summary, [stream], since))
+    console.print("\nWhich streams? The most expensive:")
+    console.print(shown)
 
-    def chosen(text: str) -> set[str]:
+    def selected(text: str) -> set[str]:
         if text in choices:
             return {stream.name for stream in choices[text]}
         try:
             names = [name.strip() for name in text.split(",")]
-            return {stream.name for stream in found.account.choose(names)}
+            return {stream.name for stream in summary.tap.choose(names)}
         except errors.TapError as problem:
             raise click.BadParameter(str(problem)) from None
 
     ask = f"Streams (recommended, {_EVERYTHING}, or names separated by commas)"
-    answer: set[str] = click.prompt(ask, default="recommended", value_proc=chosen)
+    answer: set[str] = click.prompt(ask, default="recommended", value_proc=selected)
     return answer
 
 

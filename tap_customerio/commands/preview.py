@@ -18,7 +18,7 @@ from tap_customerio.commands.command_tap import (
     moment,
     stream_names,
 )
-from tap_customerio.commands.console import fitting, one_line, screen, table
+from tap_customerio.commands.console import fitting, make_console, one_line, table
 from tap_customerio.commands.sampling import Glimpse, newest_first, pages_of
 from tap_customerio.settings import Settings
 from tap_customerio.streams.pii import MASK, mask
@@ -94,20 +94,20 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
         start = start or chart.start_of(Settings.of(config), client.present)
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
     [chosen] = CommandTap({**config, **dates}, client=client).choose([stream])
-    show = screen()
+    console = make_console()
     if counts:
-        chart.show_chart(show, chosen, counts, as_json=as_json)
+        chart.show_chart(console, chosen, counts, as_json=as_json)
         return
     _check_fields(chosen, fields)
     within = _range(chosen, start, end)
-    with show.status(f"Reading {stream} …"):
+    with console.status(f"Reading {stream} …"):
         found = list(islice(_records(chosen, within), limit))
     if not show_personal_data:
         found = [mask(stream, record) for record in found]
     if as_json:
         _print_json(found, fields)
     else:
-        _show(show, chosen, found, fields)
+        _show(console, chosen, found, fields)
 
 
 def _print_json(records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
@@ -175,13 +175,15 @@ def _inside(record: Mapping[str, Any], field: str) -> Any:
     return None if rest else value
 
 
-def _show(show: Console, stream: CustomerioStream, records: Records, fields: Sequence[str]) -> None:
+def _show(
+    console: Console, stream: CustomerioStream, records: Records, fields: Sequence[str]
+) -> None:
     if not records:
-        show.print(f"{stream.name}: no records, or none in the range asked for.")
+        console.print(f"{stream.name}: no records, or none in the range asked for.")
         return
     columns = _columns(stream, records, fields)
     for widest in _WIDTHS:
-        count = len(columns) if fields else fitting(columns, show.width, widest)
+        count = len(columns) if fields else fitting(columns, console.width, widest)
         if count >= min(_ENOUGH, len(columns)):
             break
     shown = table()
@@ -189,9 +191,9 @@ def _show(show: Console, stream: CustomerioStream, records: Records, fields: Seq
         shown.add_column(heading, no_wrap=True, max_width=widest)
     for cells in zip(*(cells for _, cells in columns[:count]), strict=True):
         shown.add_row(*cells)
-    show.print(shown)
+    console.print(shown)
     if left_out := [heading for heading, _ in columns[count:]]:
-        show.print(
+        console.print(
             f"Too wide for these: {', '.join(left_out)}. Choose with --fields, or add --json.",
             style="dim",
         )

@@ -90,7 +90,7 @@ class RowCount(NamedTuple):
     more: bool
 
 
-def look(stream: CustomerioStream, client: Glimpse) -> RowCount:
+def count_rows(stream: CustomerioStream, client: Glimpse) -> RowCount:
     """Ask for one page of a stream, and count.
 
     Raises:

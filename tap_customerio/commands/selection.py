@@ -16,12 +16,12 @@ def meltano(selection: Mapping[str, Sequence[str]]) -> str:
 
     Meltano selects an object without its members, so they get a line of their own.
     """
-    kinds = {kind.name: kind for kind in all_streams()}
+    stream_classes = {stream_class.name: stream_class for stream_class in all_streams()}
     rules = []
     for stream, names in selection.items():
         for name in names:
             rules.append(f"{stream}.{name}")
-            if kinds[stream].schema["properties"].get(name, {}).get("properties"):
+            if stream_classes[stream].schema["properties"].get(name, {}).get("properties"):
                 rules.append(f"{stream}.{name}.*")
     return "\n".join(
         ["select:", *(f'- "{rule}"' if "*" in rule else f"- {rule}" for rule in rules)]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from tap_customerio import errors
-from tap_customerio.commands.console import screen
+from tap_customerio.commands.console import make_console
 from tap_customerio.commands.warehouse import Warehouse, warehouse_options
 from tap_customerio.windows import DAY, LONGEST_PERIOD, bucket_after, bucket_start
 
@@ -230,7 +230,7 @@ def _missing(buckets: Iterable[Bucket], first: int, last: int) -> Iterator[Bucke
 
 
 def _show(months: dict[str, Month]) -> None:
-    console = screen()
+    console = make_console()
     for name, month in months.items():
         console.print(month.sentence(name))
         for each in sorted(month.missing, key=lambda bucket: (bucket.start, bucket.sender)):

@@ -35,5 +35,5 @@ class WorkspaceRunCoordinator(QueuedRunCoordinator):
 
 def _is_ours(run: DagsterRun) -> bool:
     """Whether a job or a selection of assets reads Customer.io, among others of the instance."""
-    chosen = run.asset_selection or ()
-    return run.job_name.startswith(f"{GROUP}_") or any(key.path[0] == GROUP for key in chosen)
+    selected = run.asset_selection or ()
+    return run.job_name.startswith(f"{GROUP}_") or any(key.path[0] == GROUP for key in selected)

@@ -10,7 +10,7 @@ import dagster as dg
 from tap_customerio import errors
 from tap_customerio.dagster.coordinator import GROUP
 from tap_customerio.dagster.history import assets
-from tap_customerio.dagster.streams import chosen
+from tap_customerio.dagster.streams import select_streams
 from tap_customerio.dagster.sync import schedule as scheduled
 from tap_customerio.dagster.sync import sync_job
 
@@ -50,7 +50,7 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
         _month("start_date", start_date),
         None if end_date is None else _month("end_date", end_date),
     )
-    classes = chosen(streams)
+    classes = select_streams(streams)
     by_job = {name: some for name, some in _by_job(classes.values()).items() if some}
     made = {name: assets(name, by_job[name], by_name, months, retry_policy) for name in by_job}
     sync = sync_job(by_name, classes, months, retry_policy)

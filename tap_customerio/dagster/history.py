@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 
 from tap_customerio.backfill.job import STATE_KEY
-from tap_customerio.dagster.pipeline_run import Attempt
+from tap_customerio.dagster.pipeline_run import PipelineRun
 from tap_customerio.dagster.state_store import StateStore
 from tap_customerio.dagster.streams import asset_key, spec
 from tap_customerio.dagster.workspace import Workspace
@@ -18,18 +18,18 @@ WORKSPACE = "workspace"
 
 def assets(
     name: str,
-    kinds: Sequence[type[CustomerioStream]],
+    stream_classes: Sequence[type[CustomerioStream]],
     workspaces: Mapping[str, Workspace],
     months: dg.TimeWindowPartitionsDefinition,
     retry_policy: dg.RetryPolicy | None,
 ) -> dg.AssetsDefinition:
     """Assets that one run reads together, or some of them; by month if they have a time range."""
     keys = dg.StaticPartitionsDefinition(list(workspaces))
-    has_time_range = any(kind.has_time_range for kind in kinds)
+    has_time_range = any(stream_class.has_time_range for stream_class in stream_classes)
 
     @dg.multi_asset(
         name=name,
-        specs=[spec(kind) for kind in kinds],
+        specs=[spec(stream_class) for stream_class in stream_classes],
         partitions_def=dg.MultiPartitionsDefinition({WORKSPACE: keys, MONTH: months})
         if has_time_range
         else keys,
@@ -57,20 +57,20 @@ def _read(
     names = sorted(asset.path[-1] for asset in context.selected_asset_keys)
     # A retry has the same root; materialised again later, the partition is read again.
     root = context.run.root_run_id or context.run.run_id
-    kept = StateStore.of(context.instance, f"{name}/{key}", root)
-    if kept.state is not None:  # a retry may be of fewer streams
-        kept.state[STATE_KEY]["streams"] = ", ".join(names)
-    attempt = Attempt(context.op_execution_context, workspaces[workspace], kept)
-    attempt.run(
+    store = StateStore.of(context.instance, f"{name}/{key}", root)
+    if store.state is not None:  # a retry may be of fewer streams
+        store.state[STATE_KEY]["streams"] = ", ".join(names)
+    pipeline_run = PipelineRun(context.op_execution_context, workspaces[workspace], store)
+    pipeline_run.run(
         *("backfill", "--config", "ENV"),
         *("--from", f"{window.start:%Y-%m-%d}", "--to", f"{window.end:%Y-%m-%d}"),
         *(word for stream in names for word in ("--stream", stream)),
-        state=kept.state or {},
+        state=store.state or {},
     )
-    done = (kept.state or {}).get(STATE_KEY, {}).get("done", ())
+    done = (store.state or {}).get(STATE_KEY, {}).get("done", ())
     for stream in names:
         if stream in done:
-            metadata = attempt.metadata(stream)
+            metadata = pipeline_run.metadata(stream)
             yield dg.MaterializeResult(asset_key=asset_key(stream), metadata=metadata)
-    attempt.check(unconfirmed=[stream for stream in names if stream not in done])
-    kept.forget()
+    pipeline_run.check(unconfirmed=[stream for stream in names if stream not in done])
+    store.forget()

@@ -37,7 +37,7 @@ _IDLE = ("Skipping deselected stream", "Skipping parse of env var")
 """What the SDK says of each stream that is not read, and for each plugin of its own."""
 
 
-class Attempt:
+class PipelineRun:
     """Runs `tap | target` once; keeps each state that the target confirms.
 
     Attributes:
@@ -50,11 +50,11 @@ class Attempt:
     """
 
     def __init__(
-        self, context: dg.OpExecutionContext, workspace: Workspace, kept: StateStore
+        self, context: dg.OpExecutionContext, workspace: Workspace, store: StateStore
     ) -> None:
         self._context = context
         self._workspace = workspace
-        self._kept = kept
+        self._store = store
         self._failed: set[str] = set()
         self._read: set[str] = set()
         self.rows: Counter[str] = Counter()
@@ -65,7 +65,7 @@ class Attempt:
         self.seconds = 0.0
 
     @property
-    def whole(self) -> set[str]:
+    def complete(self) -> set[str]:
         """Streams that the tap has read to their end."""
         return self._read - self._failed
 
@@ -93,15 +93,15 @@ class Attempt:
                     tap_env={**tap_env, "SINGER_SDK_LOG_CONFIG": _LOG_CONFIG},
                     target_env=os.environ,
                 )
-                self.codes = pipe.run(self._hear)
+                self.codes = pipe.run(self._on_line)
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             # Dagster would otherwise try again what someone has just terminated.
             raise dg.Failure(errors.dagster.TERMINATED, allow_retries=False) from None
         finally:
             self.seconds = time.monotonic() - begun
             for stream, rows in self.rows.items():
-                self._kept.rows[stream] = self._kept.rows.get(stream, 0) + rows
-            self._kept.keep()
+                self._store.rows[stream] = self._store.rows.get(stream, 0) + rows
+            self._store.keep()
 
     def metadata(self, stream: str | None = None) -> dict[str, Any]:
         """What Dagster shows of it, or of a stream of it; requests only if the tap came to say."""
@@ -114,7 +114,7 @@ class Attempt:
             "target_exit_code": target,
         }
         if stream is not None:
-            found["rows"] = found["dagster/row_count"] = self._kept.rows.get(stream, 0)
+            found["rows"] = found["dagster/row_count"] = self._store.rows.get(stream, 0)
         if self.waited is not None:
             found["rate_limit_seconds"] = round(self.waited, 1)
             found["run_requests"] = self.requests.total()
@@ -143,22 +143,22 @@ class Attempt:
         tap = shlex.join([NAME, *arguments])
         return " ".join([*self._workspace.shown(), tap, "|", self._workspace.target])
 
-    def _hear(self, source: Source, line: str) -> None:
+    def _on_line(self, source: Source, line: str) -> None:
         if source == "tap":
-            self._hear_tap(line)
+            self._on_tap_line(line)
         elif source == "target":
             level = _LEVEL.search(line)
             self._context.log.log(logging.getLevelName(level[1]) if level else logging.INFO, line)
         elif (state := parsed(line)) is not None:
-            self._kept.state = state
-            self._kept.keep()
+            self._store.state = state
+            self._store.keep()
 
-    def _hear_tap(self, line: str) -> None:
+    def _on_tap_line(self, line: str) -> None:
         try:
             said = json.loads(line)
             level, text, logger = said["level"], said["message"], said["logger_name"]
         except (ValueError, LookupError, TypeError):
-            self._hear_plain(line)
+            self._on_plain_line(line)
             return
         if "metric_info" in said:
             self._measure(**said["metric_info"])
@@ -170,7 +170,7 @@ class Attempt:
             self.errors.append(text)
             self._failed.add(logger.removeprefix(f"{NAME}."))
 
-    def _hear_plain(self, line: str) -> None:
+    def _on_plain_line(self, line: str) -> None:
         if line.startswith(_PLAIN_ERROR):
             self.errors.append(line.removeprefix(_PLAIN_ERROR))
             self._context.log.error(line)

@@ -16,23 +16,26 @@ if TYPE_CHECKING:
 
     from tap_customerio.streams.base import CustomerioStream
 
-Kinds = dict[str, "type[CustomerioStream]"]
+StreamClasses = dict[str, "type[CustomerioStream]"]
 
 
-def chosen(names: Sequence[str] | None) -> Kinds:
+def select_streams(names: Sequence[str] | None) -> StreamClasses:
     """The streams of these names, or those that are selected by default.
 
     Raises:
         TapError: When there is no such stream.
     """
-    kinds = {kind.name: kind for kind in sorted(all_streams(), key=lambda kind: kind.name)}
+    stream_classes = {
+        stream_class.name: stream_class
+        for stream_class in sorted(all_streams(), key=lambda stream_class: stream_class.name)
+    }
     for name in names or ():
-        if name not in kinds:
-            raise errors.names.unknown("stream", name, kinds, "'tap-customerio fields'")
+        if name not in stream_classes:
+            raise errors.names.unknown("stream", name, stream_classes, "'tap-customerio fields'")
     return {
-        name: kind
-        for name, kind in kinds.items()
-        if (kind.selected_by_default if names is None else name in names)
+        name: stream_class
+        for name, stream_class in stream_classes.items()
+        if (stream_class.selected_by_default if names is None else name in names)
     }
 
 
@@ -41,20 +44,20 @@ def asset_key(stream: str) -> dg.AssetKey:
     return dg.AssetKey([GROUP, stream])
 
 
-def spec(kind: type[CustomerioStream]) -> dg.AssetSpec:
+def spec(stream_class: type[CustomerioStream]) -> dg.AssetSpec:
     """A stream as an asset."""
-    about = kind.about()
+    about = stream_class.about()
     return dg.AssetSpec(
-        asset_key(kind.name),
+        asset_key(stream_class.name),
         group_name=GROUP,
         description=about[:1].upper() + about[1:],
         kinds={"singer"},
-        metadata={"dagster/column_schema": dg.TableSchema(columns=_columns(kind))},
+        metadata={"dagster/column_schema": dg.TableSchema(columns=_columns(stream_class))},
     )
 
 
-def _columns(kind: type[CustomerioStream]) -> list[dg.TableColumn]:
+def _columns(stream_class: type[CustomerioStream]) -> list[dg.TableColumn]:
     return [
         dg.TableColumn(name, json_type(column), column.get("description"))
-        for name, column in kind.schema["properties"].items()
+        for name, column in stream_class.schema["properties"].items()
     ]

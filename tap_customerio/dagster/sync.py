@@ -9,9 +9,9 @@ from pydantic import Field
 from tap_customerio.backfill.job import State, selecting
 from tap_customerio.dagster.coordinator import SYNC_JOB, SYNC_TAG, WORKSPACE_TAG
 from tap_customerio.dagster.history import MONTH, WORKSPACE
-from tap_customerio.dagster.pipeline_run import Attempt
+from tap_customerio.dagster.pipeline_run import PipelineRun
 from tap_customerio.dagster.state_store import StateStore
-from tap_customerio.dagster.streams import Kinds, asset_key
+from tap_customerio.dagster.streams import StreamClasses, asset_key
 from tap_customerio.dagster.workspace import Workspace
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.tap import TapCustomerio
@@ -42,7 +42,7 @@ class _Described(TapCustomerio):
 
 def sync_job(
     workspaces: Mapping[str, Workspace],
-    kinds: Kinds,
+    stream_classes: StreamClasses,
     months: dg.TimeWindowPartitionsDefinition,
     retry_policy: dg.RetryPolicy | None,
 ) -> dg.JobDefinition:
@@ -51,7 +51,7 @@ def sync_job(
     @dg.op(name="sync", out={}, retry_policy=retry_policy)
     def sync(context: dg.OpExecutionContext, config: SyncConfig) -> Iterator[_Event]:
         workspace = workspaces[context.partition_key]
-        yield from _sync(context, workspace, kinds, months, restart=config.restart)
+        yield from _sync(context, workspace, stream_classes, months, restart=config.restart)
 
     @dg.job(
         name=SYNC_JOB,
@@ -69,29 +69,31 @@ def sync_job(
 def _sync(
     context: dg.OpExecutionContext,
     workspace: Workspace,
-    kinds: Kinds,
+    stream_classes: StreamClasses,
     months: dg.TimeWindowPartitionsDefinition,
     *,
     restart: bool,
 ) -> Iterator[_Event]:
     """Go on from the last sync, or start over, and tell what was read."""
-    kept = StateStore.of(context.instance, f"sync/{workspace.name}")
+    store = StateStore.of(context.instance, f"sync/{workspace.name}")
     first_try = context.run.parent_run_id is None and not context.retry_number
     if restart and first_try:
-        kept.state = None
+        store.state = None
     tap = _Described(config={**workspace.settings, "app_api_key": "unused"}, parse_env_config=True)
-    begun = kept.state or {"bookmarks": {}}
+    begun = store.state or {"bookmarks": {}}
     bounded = "start_date" in tap.config
     if not bounded:
-        begun = _from_history(begun, tap, kinds, months)
-    kept.state, kept.rows = begun, {}
-    attempt = Attempt(context, workspace, kept)
-    attempt.run("--config", "ENV", state=begun, catalog=selecting(tap.catalog_dict, kinds))
+        begun = _from_history(begun, tap, stream_classes, months)
+    store.state, store.rows = begun, {}
+    pipeline_run = PipelineRun(context, workspace, store)
+    pipeline_run.run(
+        "--config", "ENV", state=begun, catalog=selecting(tap.catalog_dict, stream_classes)
+    )
     # Yielded, not logged by the context, which forgets its events when the op fails.
-    yield from _events(attempt, workspace, kinds)
-    if attempt.whole and not bounded:
-        yield from _months_read(workspace, kinds, months, begun, kept.state)
-    attempt.check()
+    yield from _events(pipeline_run, workspace, stream_classes)
+    if pipeline_run.complete and not bounded:
+        yield from _months_read(workspace, stream_classes, months, begun, store.state)
+    pipeline_run.check()
 
 
 def schedule(
@@ -119,7 +121,10 @@ def schedule(
 
 
 def _from_history(
-    state: State, tap: TapCustomerio, kinds: Kinds, months: dg.TimeWindowPartitionsDefinition
+    state: State,
+    tap: TapCustomerio,
+    stream_classes: StreamClasses,
+    months: dg.TimeWindowPartitionsDefinition,
 ) -> State:
     """The state, in which streams with a time range begin where the months of history end.
 
@@ -128,23 +133,25 @@ def _from_history(
     """
     last = months.get_last_partition_window()
     edge = rfc3339(int((last.end if last else months.start).timestamp()))
-    for name, kind in kinds.items():
-        if kind.has_time_range and not state["bookmarks"].get(name):
-            mark = {"replication_key": kind.replication_key, "replication_key_value": edge}
-            if issubclass(kind, TimeSeries):
+    for name, stream_class in stream_classes.items():
+        if stream_class.has_time_range and not state["bookmarks"].get(name):
+            mark = {"replication_key": stream_class.replication_key, "replication_key_value": edge}
+            if issubclass(stream_class, TimeSeries):
                 mark["resolution"] = tap.settings.metrics_resolution
                 mark["timezone"] = tap.settings.metrics_timezone
             state["bookmarks"][name] = mark
     return state
 
 
-def _events(attempt: Attempt, workspace: Workspace, kinds: Kinds) -> Iterator[_Event]:
+def _events(
+    pipeline_run: PipelineRun, workspace: Workspace, stream_classes: StreamClasses
+) -> Iterator[_Event]:
     """What has been read whole and loaded, per stream."""
-    if attempt.codes[1]:
+    if pipeline_run.codes[1]:
         return
-    for name in sorted(attempt.whole & kinds.keys()):
-        about: dict[str, Any] = {"workspace": workspace.name, **attempt.metadata(name)}
-        if kinds[name].has_time_range:
+    for name in sorted(pipeline_run.complete & stream_classes.keys()):
+        about: dict[str, Any] = {"workspace": workspace.name, **pipeline_run.metadata(name)}
+        if stream_classes[name].has_time_range:
             yield dg.AssetObservation(asset_key(name), metadata=about)
         else:
             yield dg.AssetMaterialization(asset_key(name), partition=workspace.name, metadata=about)
@@ -152,7 +159,7 @@ def _events(attempt: Attempt, workspace: Workspace, kinds: Kinds) -> Iterator[_E
 
 def _months_read(
     workspace: Workspace,
-    kinds: Kinds,
+    stream_classes: StreamClasses,
     months: dg.TimeWindowPartitionsDefinition,
     before: State,
     after: State,
@@ -162,8 +169,8 @@ def _months_read(
         month: months.time_window_for_partition_key(month).end.timestamp()
         for month in months.get_partition_keys()
     }
-    for stream, kind in kinds.items():
-        if not kind.has_time_range:
+    for stream, stream_class in stream_classes.items():
+        if not stream_class.has_time_range:
             continue
         first, last = (
             parse(state["bookmarks"][stream]["replication_key_value"]) for state in (before, after)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Source = Literal["tap", "state", "target"]
     Event = tuple[Source | Literal["end"], str | None]
-    Hear = Callable[[Source, str], None]
+    OnLine = Callable[[Source, str], None]
 
 _GUARD = [sys.executable, "-I", "-S", str(Path(__file__).with_name("parent_death.py"))]
 
@@ -65,15 +65,15 @@ class Pipe:
         self._listen("target", self._target.stderr)
         threading.Thread(target=self._await_target, name="target's end", daemon=True).start()
 
-    def run(self, hear: Hear) -> tuple[int, int]:
+    def run(self, on_line: OnLine) -> tuple[int, int]:
         """Listen until both have ended; gives their exit codes, 128 + n for signal n."""
         self._open: set[Source] = {"tap", "state", "target"}
         try:
-            self._drain(hear)
+            self._drain(on_line)
         except BaseException:
             self._tap.terminate()
             with suppress(queue.Empty):
-                self._drain(hear, time.monotonic() + self.patience)
+                self._drain(on_line, time.monotonic() + self.patience)
             raise
         finally:
             for process in (self._tap, self._target):
@@ -82,21 +82,21 @@ class Pipe:
                 process.wait()
         return exit_code(self._tap), exit_code(self._target)
 
-    def _drain(self, hear: Hear, deadline: float | None = None) -> None:
+    def _drain(self, on_line: OnLine, deadline: float | None = None) -> None:
         while self._open:
             wait = None if deadline is None else max(0.0, deadline - time.monotonic())
             source, line = self._lines.get(timeout=wait)
             if source == "end":
-                self._leave_target(hear)
+                self._leave_target(on_line)
             elif line is None:
                 self._open.discard(source)
             else:
-                hear(source, line)
+                on_line(source, line)
 
-    def _leave_target(self, hear: Hear) -> None:
+    def _leave_target(self, on_line: OnLine) -> None:
         """Go on without what a target that has ended has left with its pipes."""
         if self._open & {"state", "target"}:
-            hear("target", errors.backfill.HELD_OUTPUT)
+            on_line("target", errors.backfill.HELD_OUTPUT)
         self._open &= {"tap"}
         if self._open:  # its input may be held, too
             self._tap.terminate()

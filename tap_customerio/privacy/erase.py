@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tap_customerio.api.client import Client
-    from tap_customerio.api.track import Account, Action, Track
+    from tap_customerio.api.track import Action, Track, TrackAccount
     from tap_customerio.privacy.evidence import Outcome
     from tap_customerio.privacy.folder import Folder
     from tap_customerio.privacy.former import Named
@@ -68,7 +68,7 @@ class Eraser:
         self,
         client: Client,
         track: Track,
-        account: Account,
+        account: TrackAccount,
         *,
         action: Action,
         key: bytes,

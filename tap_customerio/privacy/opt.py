@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_customerio.api.client import Client
-    from tap_customerio.api.track import Account, Track
+    from tap_customerio.api.track import Track, TrackAccount
     from tap_customerio.privacy.evidence import Outcome
     from tap_customerio.privacy.folder import Folder
     from tap_customerio.privacy.identity import Request
@@ -37,7 +37,7 @@ class Opter:
         self,
         client: Client,
         track: Track,
-        account: Account,
+        account: TrackAccount,
         *,
         wanted: bool,
         key: bytes,

@@ -53,15 +53,15 @@ class Table(NamedTuple):
 
 def tables() -> Iterator[Table]:
     """All tables with rows about people, by the columns that name them."""
-    for kind in sorted(all_streams(), key=lambda kind: kind.name):
-        columns = kind.schema["properties"]
-        own = "id" if is_personal(f"{kind.name}.id") else "customer_id"
+    for stream_class in sorted(all_streams(), key=lambda stream_class: stream_class.name):
+        columns = stream_class.schema["properties"]
+        own = "id" if is_personal(f"{stream_class.name}.id") else "customer_id"
         address = "email" if "email" in columns else "recipient"
         named = {"cio_id": "cio_id", "id": own, "email": address}
         keys = {kind: column for kind, column in named.items() if column in columns}
-        if "cio_id" in keys or kind.name == "esp_suppressions":
-            personal = ("cio_id", *(name for name in columns if has_personal(kind, name)))
-            yield Table(kind.name, keys, personal)
+        if "cio_id" in keys or stream_class.name == "esp_suppressions":
+            personal = ("cio_id", *(name for name in columns if has_personal(stream_class, name)))
+            yield Table(stream_class.name, keys, personal)
 
 
 def statements(match: Match, schema: str = "", dialect: str = OTHER) -> str:
@@ -142,11 +142,11 @@ def _literal(text: str) -> str:
     return "" if "\\" in text or not is_plain else "'" + text.replace("'", "''") + "'"
 
 
-def has_personal(kind: Any, name: str) -> bool:
+def has_personal(stream_class: Any, name: str) -> bool:
     """Whether a stream's column, or anything in it, is personal."""
 
     def within(field: str, schema: Mapping[str, Any]) -> bool:
         members = schema.get("properties") or {}
         return is_personal(field) or any(within(f"{field}.{m}", s) for m, s in members.items())
 
-    return within(f"{kind.name}.{name}", kind.schema["properties"][name])
+    return within(f"{stream_class.name}.{name}", stream_class.schema["properties"][name])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.streams.base import CustomerioStream
 
-    Kinds = Mapping[str, type[CustomerioStream]]
+    StreamClasses = Mapping[str, type[CustomerioStream]]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _TRUE = {"true", "1", "yes", "on"}
@@ -116,7 +116,7 @@ def check_log_levels(variables: Mapping[str, str]) -> None:
             raise errors.inputs.bad_log_level(name, value, _LEVELS)
 
 
-def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
+def checked_catalog(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str] | None:
     """The same catalog.
 
     Raises:
@@ -129,15 +129,15 @@ def checked_catalog(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     for error in jsonschema.Draft7Validator(_CATALOG).iter_errors(catalog):
         place = ".".join(str(step) for step in error.absolute_path) or "its top"
         raise errors.inputs.bad_catalog(place, _expected(error))
-    chosen = [entry for entry in catalog["streams"] if _selected(entry, kinds)]
+    chosen = [entry for entry in catalog["streams"] if _selected(entry, stream_classes)]
     for entry in chosen:
-        _check_entry(entry, kinds)
+        _check_entry(entry, stream_classes)
     if not chosen:
         logger.warning("The catalog selects no stream: nothing will be read.")
     return io.StringIO(text)
 
 
-def check_selection(variables: Mapping[str, str], kinds: Kinds) -> None:
+def check_selection(variables: Mapping[str, str], stream_classes: StreamClasses) -> None:
     """Check the `select` rules of Meltano, which passes them on, and ignores what fits nothing.
 
     Raises:
@@ -148,10 +148,10 @@ def check_selection(variables: Mapping[str, str], kinds: Kinds) -> None:
             rules = json.loads(variables.get(f"MELTANO_EXTRACT__{extra}", "[]"))
             texts = [str(rule) for rule in rules] if isinstance(rules, list) else []
             for rule in texts:
-                _check_rule(rule, texts, kinds)
+                _check_rule(rule, texts, stream_classes)
 
 
-def checked_state(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
+def checked_state(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str] | None:
     """The same state.
 
     Raises:
@@ -164,13 +164,13 @@ def checked_state(file: IO[str] | None, kinds: Kinds) -> IO[str] | None:
     bookmarks = state.get("bookmarks", {} if not state else None)
     if not isinstance(bookmarks, dict):
         raise errors.inputs.bad_state()
-    foreign = sorted(bookmarks.keys() - kinds.keys())
+    foreign = sorted(bookmarks.keys() - stream_classes.keys())
     if foreign and len(foreign) == len(bookmarks):
         raise errors.inputs.foreign_state(foreign)
     if foreign:
         logger.warning("The state has bookmarks of unknown streams: %s", foreign)
-    for name in bookmarks.keys() & kinds.keys():
-        _check_bookmark(name, bookmarks[name], kinds[name])
+    for name in bookmarks.keys() & stream_classes.keys():
+        _check_bookmark(name, bookmarks[name], stream_classes[name])
     return io.StringIO(text)
 
 
@@ -208,27 +208,27 @@ def _expected(error: jsonschema.ValidationError) -> str:
     return " or ".join(str(name) for name in names if name not in {None, "null"})
 
 
-def _selected(entry: dict[str, Any], kinds: Kinds) -> bool:
+def _selected(entry: dict[str, Any], stream_classes: StreamClasses) -> bool:
     for item in entry.get("metadata", ()):
         if not item["breadcrumb"]:
             told = item["metadata"]
             return bool(told.get("selected", told.get("selected-by-default", False)))
-    return entry["tap_stream_id"] in kinds
+    return entry["tap_stream_id"] in stream_classes
 
 
-def _check_entry(entry: dict[str, Any], kinds: Kinds) -> None:
+def _check_entry(entry: dict[str, Any], stream_classes: StreamClasses) -> None:
     name = entry["tap_stream_id"]
-    if name not in kinds:
+    if name not in stream_classes:
         raise errors.inputs.unknown_stream(name)
-    _check_fields(entry, kinds[name])
-    wanted, own = entry.get("replication_key"), _replication_key(kinds[name])
+    _check_fields(entry, stream_classes[name])
+    wanted, own = entry.get("replication_key"), _replication_key(stream_classes[name])
     if wanted is not None and wanted != own:
         raise errors.inputs.other_replication_key("catalog", name, wanted, own)
 
 
-def _check_fields(entry: dict[str, Any], kind: type[CustomerioStream]) -> None:
+def _check_fields(entry: dict[str, Any], stream_class: type[CustomerioStream]) -> None:
     """A rule for a field that neither the stream nor the catalog has protects nothing."""
-    own = dict(fields(kind.schema))
+    own = dict(fields(stream_class.schema))
     known = own.keys() | {path for path, _ in fields(entry.get("schema", {}))}
     for item in entry.get("metadata", ()):
         path = tuple(item["breadcrumb"])
@@ -236,15 +236,21 @@ def _check_fields(entry: dict[str, Any], kind: type[CustomerioStream]) -> None:
         is_open = any("additionalProperties" in parent for parent in parents)
         if path and path not in known and not is_open and "selected" in item["metadata"]:
             names = [".".join(each[1::2]) for each in own]
-            raise errors.inputs.unknown_field("catalog", kind.name, ".".join(path[1::2]), names)
+            raise errors.inputs.unknown_field(
+                "catalog", stream_class.name, ".".join(path[1::2]), names
+            )
 
 
-def _check_rule(rule: str, rules: list[str], kinds: Kinds) -> None:
+def _check_rule(rule: str, rules: list[str], stream_classes: StreamClasses) -> None:
     stream, _, field = rule.lstrip("!~").strip().partition(".")
-    found = [kind for name, kind in kinds.items() if fnmatchcase(name, stream)]
+    found = [
+        stream_class for name, stream_class in stream_classes.items() if fnmatchcase(name, stream)
+    ]
     if not found:
-        raise errors.inputs.unknown_selection(rule, stream, kinds)
-    names = {".".join(path[1::2]) for kind in found for path, _ in fields(kind.schema)}
+        raise errors.inputs.unknown_selection(rule, stream, stream_classes)
+    names = {
+        ".".join(path[1::2]) for stream_class in found for path, _ in fields(stream_class.schema)
+    }
     if field and not any(fnmatchcase(name, field) for name in names):
         whole = rule.removesuffix(".*")  # of what has no declared members, and so is whole as it is
         if not rule.startswith("!") and any(
@@ -254,8 +260,8 @@ def _check_rule(rule: str, rules: list[str], kinds: Kinds) -> None:
         raise errors.inputs.unknown_field("rule of select", stream, field, sorted(names))
 
 
-def _check_bookmark(name: str, bookmark: Any, kind: type[CustomerioStream]) -> None:
-    key = _replication_key(kind)
+def _check_bookmark(name: str, bookmark: Any, stream_class: type[CustomerioStream]) -> None:
+    key = _replication_key(stream_class)
     if not isinstance(bookmark, dict):
         raise errors.inputs.bad_bookmark(name)
     if key is None or not bookmark:
@@ -270,6 +276,6 @@ def _check_bookmark(name: str, bookmark: Any, kind: type[CustomerioStream]) -> N
         raise errors.inputs.bad_bookmark(name) from None
 
 
-def _replication_key(kind: type[CustomerioStream]) -> str | None:
-    key: object = kind.replication_key
+def _replication_key(stream_class: type[CustomerioStream]) -> str | None:
+    key: object = stream_class.replication_key
     return key if isinstance(key, str) else None

@@ -33,7 +33,7 @@ from tap_customerio.privacy.warehouse import Script, table_prefix
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tap_customerio.api.track import Account
+    from tap_customerio.api.track import TrackAccount
     from tap_customerio.privacy.run import Line
 
 
@@ -186,7 +186,9 @@ def _rehearse(
     click.get_current_context().exit(EXIT_CODES[worst([*found, *(FAILED for _ in failures)])])
 
 
-def _confirm(mode: str, matches: Mapping[Line, Match], account: Account, script: Script) -> None:
+def _confirm(
+    mode: str, matches: Mapping[Line, Match], account: TrackAccount, script: Script
+) -> None:
     count = sum(len(match.people) for match in matches.values())
     if not count:
         return

@@ -72,17 +72,15 @@ class Workspace(Records):
         """Settle the size; `gaps` are half-open, `bursts` add deliveries to single seconds."""
         if since % DAY:
             raise ValueError("since must be a midnight UTC")
-        rng, change_log, first_day = Rng(seed), ChangeLog(), since // DAY
+        rng, changes, first_day = Rng(seed), ChangeLog(), since // DAY
         sizes = campaigns, newsletters, broadcasts, transactional
-        senders = Senders(rng, change_log, since, per_day, *sizes)
+        senders = Senders(rng, changes, since, per_day, *sizes)
         history, resampling = PersonHistory(first_day, log_lag), Resampling(since, churn)
         persons = People(rng, people, first_day, history, resampling, "email" in identified_by)
         self.identity_index = IdentityIndex(persons, identified_by)
         self.people_admin = PeopleAdmin(persons, self.identity_index, late_event, self._forget)
         history.make = Churn(rng, persons, churn).day if churn else None
-        super().__init__(
-            rng, change_log, since, senders, persons, resampling, objects_per_type, empty
-        )
+        super().__init__(rng, changes, since, senders, persons, resampling, objects_per_type, empty)
         self.log = Activities(rng, persons, first_day, activities_per_day, self._some_delivery)
         self._deliveries = Deliveries(rng, senders, persons)
         self._sent = Schedule(Sending(rng, senders, per_day, bursts or {}), first_day, gaps)
