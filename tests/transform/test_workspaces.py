@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("modelled", ["duckdb"], indirect=True),
+    pytest.mark.usefixtures("modelled"),  # also where it is not asked: pytest sorts tests by it
+]
 
 MARTS = sorted(path.stem for path in (TRANSFORM / "models" / "marts").glob("*.sql"))
 
@@ -64,7 +68,6 @@ def rows_of(built: Built, mart: str, workspace: str) -> Counter[tuple[object, ..
     return Counter(tuple(row.values()) for row in built.ask(query))
 
 
-@pytest.mark.parametrize("modelled", ["duckdb"], indirect=True)
 @pytest.mark.parametrize("mart", MARTS)
 def test_a_workspace_is_modelled_as_if_it_were_alone(
     modelled: Built, united: Built, mart: str
@@ -87,3 +90,23 @@ def test_the_other_workspace_has_its_own_counts(united: Built, other_sandbox: Sa
         "select count(*) as n from customerio__people where workspace = 'bora' and has_profile"
     )
     assert people["n"] == other_sandbox.workspace.count_people(other_sandbox.clock.now())
+
+
+def test_what_changes_in_one_workspace_leaves_the_other_as_it_is(
+    modelled: Built, united: Built
+) -> None:
+    united.ask("delete from cio_b.messages where hash(id) % 3 = 0")
+    sent = "coalesce(metrics->>'sent', metrics->>'failed', '2026-03-01T00:00:00Z')"
+    united.ask(f"update cio_b.messages set metrics = json_object('sent', {sent})")
+    united.dbt("run", "--select", "customerio__deliveries", "customerio__message_events")
+    [found] = united.ask(
+        "select count(*) as deliveries, count(first_open_at) as opened, "
+        "(select count(*) from cio_b.messages) as loaded, "
+        "(select string_agg(distinct event) from customerio__message_events "
+        "where workspace = 'bora' and link_id is null) as events "
+        "from customerio__deliveries where workspace = 'bora'"
+    )
+    assert found["deliveries"] == found["loaded"] > 0
+    assert (found["opened"], found["events"]) == (0, "sent")
+    for mart in ("customerio__deliveries", "customerio__message_events"):
+        assert rows_of(united, mart, "acme") == rows_of(modelled, mart, "customerio")
