@@ -216,5 +216,5 @@ def test_without_the_extra_one_sentence_says_so() -> None:
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1] == (
         "ModuleNotFoundError: tap_customerio.dagster needs an extra: run pip "
-        "repository, pip install '.[dagster]'."
+        "install '.[dagster]' in a clone of the repository."
     )
