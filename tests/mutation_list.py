@@ -378,7 +378,7 @@ _SELECTION = _of(
         "a replication method in the metadata is ignored",
         'entry["replication_method"] = method',
         "pass",
-        "streams/test_lists.py::test_the_way_of_meltano_chooses_too",
+        "streams/test_lists.py::test_metadata_alone_choose_a_method",
     ),
 )
 

@@ -258,3 +258,14 @@ def test_the_way_of_meltano_chooses_too(box: Sandbox) -> None:
         tap = TapCustomerio(config=config_for(box), catalog=catalog)
     methods = {name: stream.replication_method for name, stream in tap.streams.items()}
     assert {methods[name] for name in STAMPED} == {"INCREMENTAL"}
+
+
+def test_metadata_alone_choose_a_method(box: Sandbox) -> None:
+    catalog = json.loads(discovered())
+    for entry in catalog["streams"]:
+        [whole] = [each["metadata"] for each in entry["metadata"] if not each["breadcrumb"]]
+        whole["replication-method"] = "INCREMENTAL"
+    with signals_kept():
+        tap = TapCustomerio(config=config_for(box), catalog=catalog)
+    methods = {name: stream.replication_method for name, stream in tap.streams.items()}
+    assert {methods[name] for name in STAMPED} == {"INCREMENTAL"}
