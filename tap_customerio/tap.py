@@ -25,6 +25,7 @@ from tap_customerio.sync.provenance import STATE_KEY
 from tap_customerio.sync.run import SyncRun
 from tap_customerio.sync.validation import environment, normalized
 from tap_customerio.sync.writer import BufferedWriter
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,14 @@ class _Metric(str, Enum):
     """Measured beside what the SDK knows of."""
 
     RATE_LIMIT_WAIT = "rate_limit_wait"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of the log says more than that the SDK did nothing."""
+    return not str(record.msg).startswith("Skipping parse of env var settings")
+
+
+logging.getLogger(NAME).addFilter(_is_news)
 
 
 class TapCustomerio(Tap):
@@ -65,6 +74,7 @@ class TapCustomerio(Tap):
         if self.metrics_logger.level > logging.DEBUG:  # else METRIC lines bury all others
             self.metrics_logger.setLevel(logging.WARNING)
         self.sync_run.check_output = self.message_writer.check
+        self.sync_run.blocked = self.message_writer.blocked
         self.message_writer.watch = self.sync_run.watch
 
     @cached_property
@@ -138,7 +148,7 @@ class TapCustomerio(Tap):
         self._measure()
         rows = {s.name: s.rows_written for s in streams if s.rows_written}
         each = ", ".join(f"{name} {number:,}" for name, number in sorted(rows.items()))
-        self.logger.info("%s rows: %s", f"{sum(rows.values()):,}", each or "none")
+        self.logger.info("%s: %s", counted(sum(rows.values()), "row"), each or "none")
         self.sync_run.conclude(streams)
 
     def _measure(self) -> None:

@@ -51,6 +51,7 @@ JOINS: dict[str, tuple[str, ...]] = {
     "broadcast_actions.campaign_id": ("broadcasts.id",),
     "esp_suppressions.email": ("customers.email",),
     "messages.action_id": _ACTIONS,
+    "messages.campaign_id": ("campaigns.id", "broadcasts.id"),
     "messages.content_id": ("newsletter_variants.id", "transactional_variants.id"),
     "newsletters.content_ids": ("newsletter_variants.id",),
     "newsletter_test_groups.content_ids": ("newsletter_variants.id",),

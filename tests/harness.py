@@ -85,6 +85,19 @@ class Output:
         return str(self.states[-1]["bookmarks"][stream]["replication_key_value"])
 
 
+def sender_of(delivery: Mapping[str, Any], workspace: Workspace) -> tuple[str, int]:
+    """Type and id of what sent a delivery, as the API shows it."""
+    names = {
+        "campaign_id": "campaign",
+        "newsletter_id": "newsletter",
+        "broadcast_id": "broadcast",
+        "transactional_message_id": "transactional",
+    }
+    [found] = [(kind, delivery[name]) for name, kind in names.items() if delivery[name]]
+    named_campaign = found[0] == "campaign" and found[1] in workspace.ids("broadcasts", 0)
+    return ("broadcast", found[1]) if named_campaign else found
+
+
 @cache
 def discovered() -> bytes:
     """The catalog that the tap writes."""

@@ -146,6 +146,8 @@ CONTRACTS: dict[str, Contract] = {
         added={
             **_PERSON,
             "updated": Field("time", "The last change, taken from deduplicate_id."),
+            "source_type": Field("string", "Which of the four ids is set; a broadcast may be one."),
+            "source_id": Field("integer", "The one of the four ids that is set."),
             "links": Field("array", "The links of metrics."),
             "other_metrics": Field("object", "What else metrics may hold."),
         },
@@ -248,7 +250,11 @@ CONTRACTS: dict[str, Contract] = {
         ("CustomerProfile",),
         {"POST /v1/customers/attributes": "customers[]"},
         added={
-            name: Field("string", "From identifiers, to join by.") for name in ("cio_id", "email")
+            **{
+                name: Field("string", "From identifiers, to join by.")
+                for name in ("cio_id", "email")
+            },
+            "created_at": Field("time", "The attribute, or when cio_id was set."),
         },
         other_kind={"timestamps.*": _LAST_SET},
     ),

@@ -10,15 +10,21 @@ import os
 import shlex
 import signal
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 from harness import SINCE, Output, config_for, select, small
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from singer_sdk.singerlib import StateMessage
 
-from tap_customerio.sync.progress import LogProgress, Progress, RunMeter
+from tap_customerio.sync.progress import LogProgress, Progress, RunMeter, Speed
 from tap_customerio.sync.progress_bars import Bars
+from tap_customerio.sync.writer import BufferedWriter
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import Window, rfc3339
 
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 STREAMS = ["campaigns", "messages"]
+ENDS = {"metrics": "/metrics", "segment_counts": "/customer_count"}
 
 
 @pytest.fixture(autouse=True)
@@ -40,12 +47,14 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def sync(box: Sandbox, watching: Callable[[TapCustomerio], Progress]) -> tuple[Progress, Output]:
+def sync(
+    box: Sandbox, watching: Callable[[TapCustomerio], Progress], streams: list[str] = STREAMS
+) -> tuple[Progress, Output]:
     """Sync with somebody watching."""
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
     config = config_for(box, start_date=rfc3339(SINCE))
     with contextlib.redirect_stdout(stdout):
-        tap = TapCustomerio(config=config, catalog=select(STREAMS))
+        tap = TapCustomerio(config=config, catalog=select(streams))
         tap.sync_run.progress = watching(tap)
         with tap.sync_run.progress:
             tap.sync_all()
@@ -62,10 +71,10 @@ def test_a_log_tells_of_every_stream_at_its_end(
     assert len(said) == 2
     campaigns, messages = said
     rows = len(output.records["messages"])
-    assert campaigns.startswith("campaigns: finished, 1 slices and 12 rows done; ")
+    assert campaigns.startswith("campaigns: finished, 12 rows; ")
     assert messages.startswith("messages: finished, ")
-    assert f" slices and {rows:,} rows done, until 2026-04-01T12:00:00Z; " in messages
-    assert messages.endswith(f"requests/s of 970.0, {len(sandbox.calls)} in all")
+    assert f" {rows:,} rows, until 2026-04-01T12:00:00Z; " in messages
+    assert messages.endswith(f" of 970.0 requests/s, {len(sandbox.calls)} requests")
     assert progress.done == STREAMS
 
 
@@ -92,12 +101,11 @@ def test_bars_show_slices_rows_and_the_end(sandbox: Sandbox) -> None:
     progress, output = sync(sandbox, lambda tap: Bars(RunMeter(tap.sync_run), screen))
     assert isinstance(progress, Bars)
     campaigns, messages = drawn(progress)
-    slices = len([state for state in output.states if state["bookmarks"].get("messages")])
     assert campaigns[0] == "campaigns"
-    assert campaigns[2:6] == ["1", "slices", "12", "rows"]
+    assert campaigns[2:4] == ["12", "rows"]
     assert messages[0] == "messages"
-    assert messages[4:6] == [f"{len(output.records['messages']):,}", "rows"]
-    assert 5 < int(messages[2]) <= slices
+    rows = f"{len(output.records['messages']):,}"
+    assert messages[2:6] == ["until", "2026-04-01T12:00:00Z", rows, "rows"]
     assert campaigns[-1] == messages[-1] == "done"
     assert progress.done == STREAMS
     assert isinstance(screen.file, io.StringIO)
@@ -109,14 +117,103 @@ def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox)
     bars = Bars(RunMeter(tap.sync_run), Console(file=io.StringIO()))
     bars.begin("messages")
     [[_, idle, *_]] = drawn(bars)
-    bars.slice("messages", Window(SINCE, SINCE + 20))
-    bars.slice("messages", Window(SINCE + 20, SINCE + 50))
+    bars.slice("messages", Window(SINCE, SINCE + 20), None)
+    bars.slice("messages", Window(SINCE + 20, SINCE + 50), None)
     [[_, half, *rest]] = drawn(bars)
-    assert (half != idle, rest[0]) == (True, "2")
+    assert (half != idle, rest[:2]) == (True, ["until", rfc3339(SINCE + 50)])
     assert rest[-3:] == ["of", "970.0", "requests/s"]
     tap.client.limiter.throttle(60)
     [words] = drawn(bars)
-    assert " ".join(words).endswith("the API asks to wait 60 s")
+    assert " ".join(words).endswith("the API asks to wait 1 min")
+
+
+def test_parts_are_counted_up_to_their_number(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        progress, _ = sync(
+            sandbox,
+            lambda tap: LogProgress(RunMeter(tap.sync_run)),
+            ["metrics", "segment_counts", "snippets"],
+        )
+    said = [one.getMessage() for one in caplog.records if one.name == "tap-customerio.progress"]
+    for name in ("metrics", "segment_counts"):
+        [line] = [one for one in said if one.startswith(f"{name}: finished")]
+        asked = len({call.path for call in sandbox.calls if call.path.endswith(ENDS[name])})
+        assert f" rows, {asked} of {asked} parts; " in line
+    assert " parts" not in next(one for one in said if one.startswith("snippets"))
+    bars = Bars(RunMeter(TapCustomerio(config=config_for(sandbox)).sync_run), Console())
+    bars.begin("metrics")
+    bars.slice("metrics", None, 2)
+    [[_, _, *words]] = drawn(bars)
+    assert words[:6] == ["1", "of", "2", "parts", "0", "rows"]
+    assert progress.done
+
+
+class Meter:
+    """Figures that a test sets."""
+
+    rate, requests, pause, blocked = 9.6, 0, 0.0, 0.0
+
+    def end(self, stream: str) -> int:  # noqa: ARG002 - nothing has a range
+        """No range."""
+        return 0
+
+
+@contextlib.contextmanager
+def stopped_clock() -> Iterator[list[float]]:
+    """A clock that a test moves on."""
+    now = [0.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now[0])
+        yield now
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 400)), min_size=1, max_size=30))
+def test_a_speed_never_exceeds_what_is_allowed(steps: list[tuple[float, int]]) -> None:
+    meter = Meter()
+    with stopped_clock() as now:
+        speed = Speed(meter)
+        for seconds, requests in steps:
+            now[0] += seconds
+            meter.requests += requests
+            said, held = speed.measure()
+            number, _, allowed, _ = said.split()
+            assert float(number) <= float(allowed) == meter.rate
+            assert not held
+
+
+def test_a_busy_target_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    meter = Meter()
+    with stopped_clock() as now, caplog.at_level(logging.INFO):
+        log, bars = LogProgress(meter), Bars(meter, Console(file=io.StringIO()))
+        for display in (log, bars):
+            display.begin("messages")
+        now[0] += 25
+        meter.blocked = 20.0
+        log.page("messages", 1)
+        [words] = drawn(bars)
+        assert " ".join(words).endswith("the target is busy")
+        assert caplog.messages[-1].endswith("the target is busy")
+        now[0] += 25
+        log.page("messages", 1)
+        assert "busy" not in caplog.messages[-1]
+
+
+def test_a_writer_knows_how_long_its_target_kept_it_waiting() -> None:
+    read, write = os.pipe()
+    writer = BufferedWriter()
+    with open(write, "w", encoding="utf-8") as inlet, contextlib.redirect_stdout(inlet):  # noqa: PTH123
+        reader = threading.Timer(0.3, lambda: all(iter(lambda: os.read(read, 1 << 20), b"")))
+        reader.daemon = True
+        reader.start()
+        assert writer.blocked() == 0.0
+        for _ in range(20):
+            writer.write_record("messages", {"text": "x" * 20_000}, None)
+        writer.write_message(StateMessage({}))
+        assert writer.blocked() >= 0.1
+    reader.join()
+    os.close(read)
 
 
 def test_only_warnings_stand_between_bars(

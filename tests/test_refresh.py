@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from freshness import DAY, HOUR, SINCE, SyncScenario
-from harness import Output, config_for, few_senders, run_tap, select
+from harness import Output, config_for, few_senders, run_tap, select, sender_of
 
 from tap_customerio.errors import TapError
 from tap_customerio.sandbox.server.shifting import Shift
@@ -317,14 +317,8 @@ def test_people_whom_the_log_names_are_read(stream: str) -> None:
 
 def sent_since(scenario: SyncScenario, since: int) -> set[tuple[str, int]]:
     """The senders of what was sent since a time: type and id."""
-    names = {
-        "campaign_id": "campaign",
-        "broadcast_id": "broadcast",
-        "newsletter_id": "newsletter",
-        "transactional_message_id": "transactional",
-    }
     rows = scenario.workspace.deliveries(since, scenario.now, now=scenario.now)
-    return {(kind, row[name]) for row in rows for name, kind in names.items() if row.get(name)}
+    return {sender_of(row, scenario.workspace) for row in rows}
 
 
 def test_counts_of_what_sent_something_are_read_and_no_others() -> None:

@@ -50,13 +50,15 @@ class JobsMeter:
 
     def __init__(self) -> None:
         self._requests: dict[int, int] = {}
+        self._blocked: dict[int, float] = {}
         self._resume = 0.0
         self.ends: dict[str, int] = {}
         self.rate = 0.0
 
-    def update(self, place: int, requests: int, rate: float, pause: float) -> None:
+    def update(self, place: int, requests: int, rate: float, pause: float, blocked: float) -> None:
         """Note what one of them reports."""
         self._requests[place] = requests
+        self._blocked[place] = blocked
         self.rate = rate
         self._resume = max(self._resume, time.monotonic() + pause)
 
@@ -69,6 +71,11 @@ class JobsMeter:
     def pause(self) -> float:
         """Seconds for which the API wants no request."""
         return max(0.0, self._resume - time.monotonic())
+
+    @property
+    def blocked(self) -> float:
+        """Seconds spent so far in waiting for targets to read, on the average of the jobs."""
+        return sum(self._blocked.values()) / max(len(self._blocked), 1)
 
     def end(self, stream: str) -> int:
         """The end of the range that is read of a stream."""
@@ -196,7 +203,8 @@ class Jobs:
         elif event == "page":
             progress.page(name, value)
         elif event == "slice":
-            progress.slice(name, value and Window(*value))
+            window, total = value
+            progress.slice(name, window and Window(*window), total)
         else:
             progress.end(name, done=value)
 

@@ -39,6 +39,7 @@ def run_pipe(
 
     code, _ = _run(command, tap, confirm, write)
     if code:
+        logger.warning("%s", errors.backfill.GOES_ON)
         return code
     done = confirmed.get(STATE_KEY, {}).get("done", ())
     # Streams whose range ends after the present are not done, and have said so.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import math
 from typing import TYPE_CHECKING
 
 from tap_customerio.commands.console import make_console, table
 from tap_customerio.windows import rfc3339
+from tap_customerio.wording import counted, duration
 
 if TYPE_CHECKING:
     from tap_customerio.backfill.plan import Plan
@@ -16,8 +17,10 @@ def show(plan: Plan) -> None:
     """Print a table, and below it what cannot be had."""
     out, job = make_console(), plan.job
     start, end = map(rfc3339, job.range)
-    title = f"{start} to {end}, shard {job.number}/{job.count}"
-    made = table("stream", ">slices", ">rows", ">requests", ">time", title=title)
+    share = f", shard {job.number}/{job.count}" if job.count > 1 else ""
+    made = table(
+        "stream", ">parts", ">rows", ">requests", ">time", title=f"{start} to {end}{share}"
+    )
     for estimate in plan.estimates:
         cells = (estimate.slices, estimate.rows, estimate.requests)
         made.add_row(estimate.stream, *map(_number, cells), _time(plan, estimate.requests))
@@ -26,12 +29,25 @@ def show(plan: Plan) -> None:
     made.add_section()
     made.add_row("all", "", "", *_cost(plan, plan.requests), style="bold")
     out.print(made)
+    for note, streams in _notes(plan).items():
+        out.print(f"{', '.join(streams)}: {note}")
+    probes = counted(plan.probes, "sample request")
+    out.print(f"Estimated from {probes}, at {plan.rate:.1f} requests a second.")
+    if rows := sum(estimate.rows or 0 for estimate in plan.estimates):
+        needed = math.ceil(rows / max(plan.seconds(plan.requests), 1))
+        out.print(
+            f"The time is that of reading. A target that loads fewer than {needed:,} rows a second "
+            "takes longer: docs/targets.md says what targets manage."
+        )
+
+
+def _notes(plan: Plan) -> dict[str, list[str]]:
+    """What is to be known, each once, with the streams that it is about."""
+    notes: dict[str, list[str]] = {}
     for estimate in plan.estimates:
         for note in estimate.notes:
-            out.print(f"{estimate.stream}: {note}")
-    out.print(
-        f"Estimated from {plan.probes:,} sample requests, at {plan.rate:.1f} requests a second."
-    )
+            notes.setdefault(note, []).append(estimate.stream)
+    return notes
 
 
 def _cost(plan: Plan, requests: int) -> tuple[str, str]:
@@ -43,4 +59,4 @@ def _number(value: int | None) -> str:
 
 
 def _time(plan: Plan, requests: int | None) -> str:
-    return "?" if requests is None else str(dt.timedelta(seconds=plan.seconds(requests)))
+    return "?" if requests is None else duration(plan.seconds(requests))

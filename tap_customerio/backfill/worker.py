@@ -72,9 +72,9 @@ class ReportedProgress(Progress):
         """So many records of a page have been written."""
         self._send("page", stream, rows)
 
-    def slice(self, stream: str, slice_: Any) -> None:
+    def slice(self, stream: str, slice_: Any, total: int | None) -> None:
         """All records of a slice have been written."""
-        self._send("slice", stream, slice_ if isinstance(slice_, Window) else None)
+        self._send("slice", stream, [slice_ if isinstance(slice_, Window) else None, total])
 
     def end(self, stream: str, *, done: bool = True) -> None:
         """A stream ends."""
@@ -82,8 +82,9 @@ class ReportedProgress(Progress):
         self._send("end", stream, done)
 
     def _send(self, event: str, stream: str, value: Any = None) -> None:
-        meter = [self._meter.requests, self._meter.rate, self._meter.pause]
-        self._reports.send(event=[event, stream, value], meter=meter)
+        meter = self._meter
+        figures = [meter.requests, meter.rate, meter.pause, meter.blocked]
+        self._reports.send(event=[event, stream, value], meter=figures)
 
 
 def main() -> None:

@@ -112,17 +112,18 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     Example: tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01
     --stream messages --target 'target-duckdb --config target.json'
     """
-    logging.getLogger(NAME).setLevel(logging.NOTSET)  # this is a sync, which other commands hush
+    is_plan = planning or as_json  # which has its notes below the table
+    logging.getLogger(NAME).setLevel(logging.ERROR if is_plan else logging.NOTSET)
     wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
     job = Job(config, wanted, _range(start, end), streams, *_share(shard))
-    _check_jobs(jobs, job, target, planning=planning or as_json)
+    _check_jobs(jobs, job, target, planning=is_plan)
     file = StateFile(state or Path(job.file_name)) if state or target else None
     held = None if file is None or restart else file.read()
-    is_able = job.count == 1 and (target is not None or planning or as_json)
-    shares = Shares.of(job, held, jobs) if is_able else Shares(job, [held])
+    can_share = job.count == 1 and (target or is_plan)
+    shares = Shares.of(job, held, jobs) if can_share else Shares(job, [held])
     if file is not None and held is not None:
         shares.check(held, str(file.path))
-    if planning or as_json:
+    if is_plan:
         _show_plan(shares, as_json=as_json)
         return
     if file is not None and restart:
@@ -152,7 +153,8 @@ def _run(job: Job, held: State | None, file: StateFile | None, target: str | Non
     if not left:
         logger.info(_NOTHING_LEFT)
         return 0
-    logger.info("Reading %s, shard %s/%s.", ", ".join(left), job.number, job.count)
+    share = f", shard {job.number}/{job.count}" if job.count > 1 else ""
+    logger.info("Reading %s%s.", ", ".join(left), share)
     if file is not None and target is not None:
         logger.info("State file: %s", file.path)
         return run_pipe(target, tap, left, file.write)

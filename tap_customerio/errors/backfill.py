@@ -26,6 +26,13 @@ def target_failed(code: int) -> TapError:
     )
 
 
+GOES_ON = (
+    "This backfill is not finished. Run the same command again: it continues from the last "
+    "confirmed state."
+)
+"""Of one that was interrupted, or that could not read everything."""
+
+
 def one_share(path: str, jobs: int) -> str:
     """A backfill that one pipe has begun cannot be divided any more."""
     return (

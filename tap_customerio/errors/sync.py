@@ -125,6 +125,14 @@ def log_too_short(oldest: str) -> str:
     return f"The API keeps activities for 30 days: those before {oldest} are not available."
 
 
+def unknown_senders(problem: str) -> str:
+    """Broadcasts, which deliveries may name as campaigns, cannot be read."""
+    return (
+        "source_type of messages stays null where campaign_id names the sender, which may be a "
+        f"broadcast: the list of broadcasts cannot be read: {problem}."
+    )
+
+
 def perhaps_too_old() -> str:
     """Deliveries older than six months."""
     return (

@@ -264,7 +264,7 @@ class CustomerioStream(SdkStream):
                 if job.not_split and self.outcome.is_complete:
                     self.finish(job.slice_)
                 if job.not_split:
-                    self.sync_run.progress.slice(self.name, job.slice_)
+                    self.sync_run.progress.slice(self.name, job.slice_, queue.total)
         self.report_unmapped()
         self.outcome.check()
         self.proof.confirm_not_found()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from tap_customerio.api.client import quoted
 from tap_customerio.api.values import seconds
 from tap_customerio.streams.base import CustomerioStream
+from tap_customerio.streams.schema import array_of, integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
     from tap_customerio.api.responses import ParsedResponse
     from tap_customerio.streams.base import Rows
+
+
+USED_BY = array_of(
+    integer(""),
+    campaigns="Ids of the campaigns that use it.",
+    draft_newsletters="Ids of the newsletters that use it and are not sent yet.",
+    sent_newsletters="Ids of the newsletters that used it.",
+)
+"""What uses a segment or a sender identity."""
 
 
 class Paged(NamedTuple):

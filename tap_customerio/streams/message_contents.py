@@ -27,8 +27,15 @@ from tap_customerio.streams.senders import (
 
 _MESSAGE: tuple[Schema, ...] = (
     text(
-        *("name", "body_amp", "body_plain", "from", "reply_to", "subject", "bcc", "cc"),
-        "preheader_text",
+        name="Name in the app.",
+        body_amp="AMP version of an e-mail's body.",
+        body_plain="Plain-text version of an e-mail's body.",
+        **{"from": "Sender's name and address; template."},
+        reply_to="Address that replies go to; template.",
+        subject="Template of the subject.",
+        bcc="Addresses that get a hidden copy; template.",
+        cc="Addresses that get a copy; template.",
+        preheader_text="Text that inboxes show after the subject.",
         body="Source of the message; can be long HTML.",
         language="Language tag; empty for the default.",
         type="Channel, or kind of step.",
@@ -38,9 +45,12 @@ _MESSAGE: tuple[Schema, ...] = (
     ),
     integer(from_id="Sender identity.", reply_to_id="Sender identity of replies."),
     boolean(fake_bcc="Whether BCC is sent as a copy of its own."),
-    timestamp("created", "updated"),
+    timestamp(created="When it was created.", updated="When it last changed."),
 )
-_LAID_OUT: tuple[Schema, ...] = (*_MESSAGE, text("layout", "deduplicate_id"))
+_LAID_OUT: tuple[Schema, ...] = (
+    *_MESSAGE,
+    text(layout="Layout around the body.", deduplicate_id="`<template>:<updated>`."),
+)
 _ACTION: tuple[Schema, ...] = (
     *_LAID_OUT,
     integer(
@@ -50,13 +60,18 @@ _ACTION: tuple[Schema, ...] = (
         recipient_environment_id="As the API sends it.",
     ),
     text(
-        *("body_json", "image_url", "editor"),
+        body_json="Source of the body in the visual editor, as JSON text.",
+        image_url="Picture of a push notification.",
+        editor="Editor it was made with.",
         sending_state="automatic, draft or off.",
         url="Webhook's target.",
         method="Webhook's HTTP method.",
         request_method="Second spelling of method.",
     ),
-    boolean("send_to_unsubscribed", tracked="Link tracking of SMS and WhatsApp."),
+    boolean(
+        send_to_unsubscribed="Whether it goes to unsubscribed people too.",
+        tracked="Link tracking of SMS and WhatsApp.",
+    ),
 )
 
 
@@ -71,7 +86,15 @@ class CampaignActions(ChildStream):
     parent_key = "campaign_id"
     primary_keys = ("campaign_id", "id")
     replication_key = "updated"
-    schema = record(integer("id", "campaign_id", "broadcast_id"), *_ACTION, key=primary_keys)
+    schema = record(
+        integer(
+            id="Action id, as action_id of messages.",
+            campaign_id="Campaign that the step belongs to.",
+            broadcast_id="Null: the API sends it for broadcasts only.",
+        ),
+        *_ACTION,
+        key=primary_keys,
+    )
 
 
 class BroadcastActions(ChildStream):
@@ -85,7 +108,15 @@ class BroadcastActions(ChildStream):
     parent_key = "broadcast_id"
     primary_keys = ("broadcast_id", "id")
     replication_key = "updated"
-    schema = record(integer("id", "broadcast_id", "campaign_id"), *_ACTION, key=primary_keys)
+    schema = record(
+        integer(
+            id="Action id, as action_id of messages.",
+            broadcast_id="Broadcast that the step belongs to.",
+            campaign_id="The broadcast again, where the API names it so.",
+        ),
+        *_ACTION,
+        key=primary_keys,
+    )
 
 
 class BroadcastTriggers(ChildStream):
@@ -98,8 +129,10 @@ class BroadcastTriggers(ChildStream):
     parent_key = "broadcast_id"
     primary_keys = ("broadcast_id", "id")
     schema = record(
-        integer("broadcast_id", "id"),
-        timestamp("created_at", processed_at="When all recipients were handled."),
+        integer(broadcast_id="Broadcast that was fired.", id="Number of the firing."),
+        timestamp(
+            created_at="When it was fired.", processed_at="When all recipients were handled."
+        ),
         key=primary_keys,
     )
 
@@ -124,7 +157,11 @@ class NewsletterVariants(ChildStream):
     parent_key = "newsletter_id"
     primary_keys = ("newsletter_id", "id")
     schema = record(
-        integer("newsletter_id", "id", test_group_id="0 outside of a test."),
+        integer(
+            newsletter_id="Newsletter that the content belongs to.",
+            id="Content id, as content_id of messages.",
+            test_group_id="Group of the A/B test that got it; 0 outside of a test.",
+        ),
         *_LAID_OUT,
         key=primary_keys,
     )
@@ -140,9 +177,9 @@ class NewsletterTestGroups(ChildStream):
     parent_key = "newsletter_id"
     primary_keys = ("newsletter_id", "id")
     schema = record(
-        integer("newsletter_id", "id"),
-        text("name", "label"),
-        boolean("winner"),
+        integer(newsletter_id="Newsletter that the test belongs to.", id="Group id."),
+        text(name="Name of the group.", label="Letter of the group, such as A."),
+        boolean(winner="Whether the group won the A/B test."),
         array_of(integer(""), content_ids="Variants that the group got."),
         key=primary_keys,
     )
@@ -158,4 +195,11 @@ class TransactionalVariants(ChildStream):
     shape = Paged("contents")
     parent_key = "transactional_id"
     primary_keys = ("transactional_id", "id")
-    schema = record(integer("transactional_id", "id"), *_MESSAGE, key=primary_keys)
+    schema = record(
+        integer(
+            transactional_id="Transactional message that the content belongs to.",
+            id="Content id, as content_id of messages.",
+        ),
+        *_MESSAGE,
+        key=primary_keys,
+    )

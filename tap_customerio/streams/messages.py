@@ -12,6 +12,7 @@ from tap_customerio.api.responses import Page
 from tap_customerio.api.values import YEAR_9999, seconds, within
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.merges import Merges
+from tap_customerio.streams.people import IDENTIFIERS
 from tap_customerio.streams.reader import Row
 from tap_customerio.streams.rescans import Cursors, Rescans
 from tap_customerio.streams.schema import (
@@ -25,6 +26,9 @@ from tap_customerio.streams.schema import (
     text,
     timestamp,
 )
+from tap_customerio.streams.sources import DeliverySources
+from tap_customerio.streams.states import times_of
+from tap_customerio.sync.catalog import deselected
 from tap_customerio.sync.engine import Split
 from tap_customerio.windows import BEGINNING, LONGEST_PERIOD, Window, WindowPlan, parse, rfc3339
 
@@ -86,18 +90,23 @@ class Messages(CustomerioStream):
             customer_id="The workspace's own id of the person, if any.",
         ),
         object_of(
-            nested(text("cio_id", "id", "email")),
+            nested(IDENTIFIERS),
             customer_identifiers="The person, by each identifier.",
         ),
         text(
             recipient="Address, phone number, device token … Personal data.",
             subject="Rendered subject; may hold personal data.",
         ),
+        text(
+            source_type="What sent it, as in metrics: campaign, newsletter, broadcast or "
+            "transactional."
+        ),
         integer(
-            "campaign_id",
-            "newsletter_id",
-            "broadcast_id",
-            "transactional_message_id",
+            source_id="Id of what sent it, within its type; the next four columns hold it too.",
+            campaign_id="Campaign that sent it, or the API-triggered broadcast (see source_type).",
+            newsletter_id="Newsletter that sent it.",
+            broadcast_id="API-triggered broadcast that sent it, where the API names it so.",
+            transactional_message_id="Transactional message that sent it.",
             action_id="Action of the campaign or broadcast that sent it.",
             parent_action_id="Branching action above it, if any.",
             content_id="Content variant of the newsletter or transactional message.",
@@ -106,7 +115,7 @@ class Messages(CustomerioStream):
         ),
         text(trigger_event_id="Event that triggered it."),
         object_of(
-            nested(timestamp(*sorted(_STATES))),
+            nested(times_of(sorted(_STATES))),
             metrics="When each state was first reached; a missing member has not happened.",
         ),
         array_of(
@@ -123,10 +132,15 @@ class Messages(CustomerioStream):
             mapping_of(timestamp("")),
             other_metrics="When states that have no place in metrics were first reached.",
         ),
-        text("failure_message"),
+        text(failure_message="Why it failed, in the provider's words; may hold personal data."),
         boolean(forgotten="Whether its content was not kept or was erased."),
         object_of(
-            mapping_of(nested(integer("id"), timestamp(ts="When the person answered."))),
+            mapping_of(
+                nested(
+                    integer(id="Number of the response."),
+                    timestamp(ts="When the person answered."),
+                )
+            ),
             tracked_responses="Answers to an in-app message, by the response's name.",
         ),
     )
@@ -135,6 +149,7 @@ class Messages(CustomerioStream):
         super().__init__(tap, sync_run)
         self._seams: dict[int, set[str]] = {}  # ids known of a window's last second, by its end
         self._rest: set[Window] = set()  # windows that are left of others, drafts being read
+        self._sources: DeliverySources | None = None
 
     def slices(self) -> Iterator[Window]:
         """Windows from the bookmark, or start_date, to end_date or the API's present.
@@ -149,6 +164,7 @@ class Messages(CustomerioStream):
         self._plan = WindowPlan(self._read, end)
         self._seams.clear()
         self._rest.clear()
+        self._sources = None
         yield from self._plan
         again = self._rescans.ranges() if self._rescans else []
         if self._rescans and any(map(self._rescans.may_withhold, again)):
@@ -195,6 +211,7 @@ class Messages(CustomerioStream):
         self._plan.learn(window, rows)
 
     def _pages(self, window: Window, **population: str) -> Iterator[Page]:
+        """The pages of a window; before the first row, what sends is known."""
         params = {
             "start_ts": window.start,
             "end_ts": window.end - 1,  # both bounds of the API are inclusive
@@ -202,7 +219,15 @@ class Messages(CustomerioStream):
             "get_tracked_responses": "true",
             **population,
         }
-        return self.client.pages("/v1/messages", "messages", params=params)
+        for page in self.client.pages("/v1/messages", "messages", params=params):
+            if self._sources is None and not page.empty:
+                self._sources = self._read_sources()
+            yield page
+
+    def _read_sources(self) -> DeliverySources:
+        """What tells senders apart, which costs a request that other streams make as well."""
+        wanted = ("source_type",) not in deselected(self.mask)
+        return DeliverySources.read(self.client) if wanted else DeliverySources(None)
 
     def typed_rows(self, page: Rows) -> Iterable[Any]:
         """Typed where nothing else is to be done with them: this stream has most of all rows."""
@@ -221,6 +246,8 @@ class Messages(CustomerioStream):
         raw["updated"] = changed or raw.get("created")
         raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
         _place_metrics(raw)
+        if self._sources:
+            self._sources.place(raw)
         person, forgotten = raw["cio_id"], raw.get("forgotten")
         row = self.read.read_row(raw) if isinstance(raw, Row) else self.read(raw)
         created = row and row["created"]

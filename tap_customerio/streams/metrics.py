@@ -12,6 +12,7 @@ from tap_customerio.api.values import identifier, whole_number, within
 from tap_customerio.streams.schema import boolean, integer, record, text, timestamp
 from tap_customerio.streams.senders import SENDER_STREAMS, Campaigns, parts
 from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries
+from tap_customerio.streams.states import STATES, counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,15 +37,7 @@ _PERIOD = (
     boolean(is_partial="Whether the bucket was still running when it was read."),
 )
 _COUNTS = (
-    integer(
-        *("attempted", "bounced", "converted", "created", "deferred", "delivered", "drafted"),
-        *("failed", "human_clicked", "human_opened", "link_untracked", "machine_clicked"),
-        *("open_untracked", "prefetch_clicked", "prefetch_opened", "replied", "sent", "spammed"),
-        *("suppressed", "topic_unsubscribed", "tracking_consent_denied"),
-        *("tracking_consent_granted", "undeliverable", "unsubscribed", "untracked"),
-        clicked="All clicks, those of machines included.",
-        opened="All opens, those of machines included.",
-    ),
+    counts_of(state for state in sorted(STATES) if state != "dropped"),
     integer(**{f"http_{kind}": f"Webhook answers {kind}." for kind in HTTP_CLASSES}),
 )
 
@@ -139,7 +132,11 @@ class LinkMetrics(TimeSeries):
         *_SOURCE,
         text(link_id="The n of `link:<n>` in messages.", href="Target; may hold template code."),
         *_PERIOD,
-        integer("clicked", "human_clicked", "machine_clicked"),
+        integer(
+            clicked="Deliveries in which the link was clicked, by a person or a machine.",
+            human_clicked="Deliveries in which a person clicked the link.",
+            machine_clicked="Deliveries in which a machine clicked the link.",
+        ),
         key=primary_keys,
     )
 
@@ -174,10 +171,14 @@ class JourneyMetrics(TimeSeries):
     counted = "journey_metric"
     primary_keys = ("campaign_id", *_CUT)
     schema: ClassVar[Schema] = record(
-        integer("campaign_id"),
+        integer(campaign_id="Campaign that the journeys go through."),
         *_PERIOD,
         integer(
-            *("activated", "messaged", "converted", "finished", "exited_early"),
+            activated="Of these, journeys that passed their first step.",
+            messaged="Of these, journeys in which the person got at least one message.",
+            converted="Of these, journeys that reached the campaign's goal: conversions.",
+            finished="Of these, journeys that went through all steps.",
+            exited_early="Of these, journeys that left before the last step.",
             started="Journeys that began in the bucket; the others are what became of these.",
             never_activated="Ended before they were activated.",
         ),

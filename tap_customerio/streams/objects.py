@@ -42,12 +42,15 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import Rows
 
 _ATTRIBUTES = (
-    object_of(mapping_of(text("")), "attributes"),
+    object_of(mapping_of(text("")), attributes="Everything known of it, every value as text."),
     object_of(mapping_of(timestamp("")), timestamps="When each attribute was last set."),
 )
 _OBJECT = (
-    integer("object_type_id"),
-    text(cio_object_id="Permanent id.", object_id="The workspace's own id of the object."),
+    integer(object_type_id="Type of the object."),
+    text(
+        cio_object_id="Permanent id of the object.",
+        object_id="The workspace's own id of the object.",
+    ),
 )
 
 
@@ -64,9 +67,15 @@ class ObjectTypes(ListStream):
     path = "/v1/object_types"
     records_key = "types"
     schema = record(
-        integer("id"),
-        text("name", "singular_name", "slug", "singular_slug", "icon"),
-        boolean("enabled"),
+        integer(id="Number of the type."),
+        text(
+            name="Name in the plural, such as Companies.",
+            singular_name="Name in the singular.",
+            slug="Name in templates, in the plural.",
+            singular_slug="Name in templates, in the singular.",
+            icon="Icon in the app.",
+        ),
+        boolean(enabled="Whether the type is in use."),
     )
 
 
@@ -175,9 +184,9 @@ class ObjectRelationships(CustomerioStream):
     reads_changes = True
     primary_keys = ("object_type_id", "cio_object_id", "cio_id")
     schema = record(
-        integer("object_type_id"),
+        integer(object_type_id="Type of the object."),
         text(cio_object_id="Permanent id of the object."),
-        boolean("object_type_disabled"),
+        boolean(object_type_disabled="Whether that type is out of use."),
         IDENTIFIERS,
         key=primary_keys,
     )
@@ -213,7 +222,9 @@ class CustomerRelationships(CustomerioStream):
     restricted_by = ("customers_filter",)
     selected_by_default = False
     primary_keys = ("cio_id", "object_type_id", "cio_object_id")
-    schema = record(text("cio_id"), *_OBJECT, *_ATTRIBUTES, key=primary_keys)
+    schema = record(
+        text(cio_id="Permanent id of the person."), *_OBJECT, *_ATTRIBUTES, key=primary_keys
+    )
 
     def slices(self) -> Iterator[str]:
         """Everyone the people search finds."""

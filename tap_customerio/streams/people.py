@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.api.steady import steady
-from tap_customerio.api.values import identifier, number, within
+from tap_customerio.api.values import identifier, number, seconds, within
 from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.schema import (
@@ -163,6 +163,12 @@ def _named(profile: dict[str, Any]) -> dict[str, Any]:
     return profile
 
 
+def _created(profile: dict[str, Any]) -> int | None:
+    """When a person was created; the attribute is the workspace's own, and may hold anything."""
+    attributes, set_at = within(profile, "attributes"), within(profile, "timestamps")
+    return seconds(attributes, "created_at") or seconds(set_at, "cio_id")
+
+
 def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
     """All cio_ids, page by page; people without one are lost to the stream."""
     for ids in _search(stream):
@@ -255,6 +261,10 @@ class Customers(CustomerioStream):
     margin = LOG_LAG
     schema = record(
         IDENTIFIERS,
+        timestamp(
+            created_at="When the person was created: the attribute created_at, or else when cio_id "
+            "was set; null if neither is a time."
+        ),
         object_of(nested(IDENTIFIERS), identifiers="The person, by each identifier."),
         object_of(
             mapping_of(text("")),
@@ -269,9 +279,9 @@ class Customers(CustomerioStream):
             nested(
                 text(id="Push token.", platform="ios or android."),
                 timestamp(last_used="When the device was last identified."),
-                object_of(mapping_of(text("")), "attributes"),
+                object_of(mapping_of(text("")), attributes="What is known of the device."),
             ),
-            "devices",
+            devices="Devices that push notifications go to.",
         ),
         key=("cio_id",),
     )
@@ -314,9 +324,11 @@ class Customers(CustomerioStream):
             yield Split([slice_[:half], slice_[half:]])
 
     def record(self, raw: dict[str, Any], slice_: list[str]) -> Record | None:  # noqa: ARG002
-        """The profile, with its identifiers at top level."""
+        """The profile, with its identifiers and the time of its creation at top level."""
         self._found += 1
-        return self.read(_named(raw))
+        profile = _named(raw)
+        profile["created_at"] = _created(profile)
+        return self.read(profile)
 
     def finish_all(self) -> None:
         """Say how many have gone meanwhile."""

@@ -12,7 +12,7 @@ from tap_customerio.sync.provenance import fingerprint
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from singer_sdk.singerlib import MetadataMapping
 
@@ -89,12 +89,12 @@ class Refresh:
         """The version of the rows: rows of a partial read join those of the last full read."""
         return self._full_at if self.is_partial else self._stream.client.present
 
-    def slices(self) -> Iterator[Any]:
+    def slices(self) -> Iterable[Any]:
         """All slices or, between two full reads, those that may have changed."""
         since = self.begin()
         changed = None if since is None else self._stream.changed(since)
         self.is_partial = changed is not None
-        yield from self._stream.slices() if changed is None else changed
+        return self._stream.slices() if changed is None else changed
 
     def begin(self) -> int | None:
         """The time since when changes are wanted; None if everything is to be read.

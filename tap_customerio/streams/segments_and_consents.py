@@ -12,7 +12,7 @@ from tap_customerio.api.person_paths import person_paths
 from tap_customerio.api.values import number, seconds, within
 from tap_customerio.streams.activities import arrival, log_pages
 from tap_customerio.streams.base import CustomerioStream
-from tap_customerio.streams.lists import ChildStream, ListStream, Paged, Single, Whole
+from tap_customerio.streams.lists import USED_BY, ChildStream, ListStream, Paged, Single, Whole
 from tap_customerio.streams.people import (
     IDENTIFIERS,
     PROFILE_CHANGES,
@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import Rows
 
 
+_CENTER = {
+    "name": "Name in the subscription center.",
+    "description": "Text in the subscription center.",
+}
+
+
 class Segments(ListStream):
     """Segments: groups of people, kept by hand or by conditions."""
 
@@ -50,16 +56,19 @@ class Segments(ListStream):
     records_key = "segments"
     replication_key = "updated_at"
     schema = record(
-        integer("id", progress="Percent built; null when finished."),
+        integer(id="Segment id.", progress="Percent built; null when finished."),
         text(
-            "name",
-            "description",
+            name="Name in the app.",
+            description="What it is for, in the words of its maker.",
             state="Counts and members are settled only in finished.",
             type="dynamic or manual.",
             deduplicate_id="`<id>:<updated_at>`.",
         ),
-        timestamp("created_at", updated_at="Last change of the definition, not of the members."),
-        array_of(text(""), "tags"),
+        timestamp(
+            created_at="When it was created.",
+            updated_at="Last change of the definition, not of the members.",
+        ),
+        array_of(text(""), tags="Labels given in the app."),
         object_of(mapping_of(), conditions="Rules of a dynamic segment, as the API has them."),
     )
 
@@ -75,7 +84,7 @@ class SegmentCounts(ChildStream):
     parent_key = "segment_id"
     primary_keys = ("segment_id", "observed_at")
     schema = record(
-        integer("segment_id", "count"),
+        integer(segment_id="Segment that is counted.", count="People in it: its size."),
         timestamp(observed_at="When the sync began."),
         key=primary_keys,
     )
@@ -95,8 +104,8 @@ class SegmentUsage(ChildStream):
     parent_key = "segment_id"
     primary_keys = ("segment_id",)
     schema = record(
-        integer("segment_id"),
-        array_of(integer(""), "campaigns", "draft_newsletters", "sent_newsletters"),
+        integer(segment_id="Segment that is used."),
+        USED_BY,
         key=primary_keys,
     )
 
@@ -115,7 +124,9 @@ class SegmentMemberships(ChildStream):
     page_size = 30_000
     parent_key = "segment_id"
     primary_keys = ("segment_id", "cio_id")
-    schema = record(integer("segment_id"), IDENTIFIERS, key=primary_keys)
+    schema = record(
+        integer(segment_id="Segment that the person is in."), IDENTIFIERS, key=primary_keys
+    )
 
     def count_otherwise(self) -> int | None:
         """The sum of what the API counts in each segment, if all are listed and counted."""
@@ -143,7 +154,14 @@ class Activities(CustomerioStream):
     is_mirror = False
     replication_key = "timestamp"
     schema = record(
-        text("id", "name", "url", "delivery_id", "delivery_type", type="Open set, see the docs."),
+        text(
+            id="Activity id.",
+            type="What happened: event, page, attribute_change, opened_email …; an open set.",
+            name="Name of the event; of other types null.",
+            url="Page that was viewed; may hold personal data.",
+            delivery_id="Delivery that it is about, if any.",
+            delivery_type="Channel of that delivery.",
+        ),
         timestamp(timestamp="When it happened, which may lie well before it was recorded."),
         text(cio_id="Permanent id of the person.", customer_id="The workspace's own id, if any."),
         object_of(nested(IDENTIFIERS), customer_identifiers="The person, by each identifier."),
@@ -209,9 +227,13 @@ class OptOuts(CustomerioStream):
     sequential = True
     primary_keys = ("cio_id",)
     schema = record(
-        text("cio_id", customer_id="The workspace's own id of the person, if any."),
+        text(
+            cio_id="Permanent id of the person.",
+            customer_id="The workspace's own id of the person, if any.",
+        ),
         array_of(
-            nested(text(channel="sms or whatsapp.", **{"from": "Sender opted out of."})), "optouts"
+            nested(text(channel="sms or whatsapp.", **{"from": "Sender opted out of."})),
+            optouts="What the person opted out of: unsubscribed from these senders.",
         ),
         key=primary_keys,
     )
@@ -234,9 +256,9 @@ class SubscriptionTopics(ListStream):
     path = "/v1/subscription_topics"
     records_key = "topics"
     schema = record(
-        integer("id"),
-        text("name", "description", identifier="`topic_<id>`, as in people's preferences."),
-        boolean("subscribed_by_default"),
+        integer(id="Topic id."),
+        text(**_CENTER, identifier="`topic_<id>`, as in people's preferences."),
+        boolean(subscribed_by_default="Whether people who chose nothing are subscribed."),
     )
 
 
@@ -247,9 +269,9 @@ class SubscriptionChannels(ListStream):
     path = "/v1/subscription_channels"
     records_key = "channels"
     schema = record(
-        integer("id"),
-        text("name", "description", type="email, twilio (SMS), push, in_app, whatsapp …"),
-        boolean("subscribed_by_default"),
+        integer(id="Channel id."),
+        text(**_CENTER, type="email, twilio (SMS), push, in_app, whatsapp …"),
+        boolean(subscribed_by_default="Whether people who chose nothing are subscribed."),
     )
 
 
@@ -266,9 +288,17 @@ class SubscriptionPreferences(CustomerioStream):
     schema = record(
         IDENTIFIERS,
         boolean(unsubscribed="Opted out of everything, whatever the topics say."),
-        object_of(nested(text("title", "subtitle")), header="Texts of the preference page."),
+        object_of(
+            nested(text(title="Its heading.", subtitle="Its second line.")),
+            header="Texts of the preference page.",
+        ),
         array_of(
-            nested(integer("id"), text("name", "description"), boolean("subscribed")), "topics"
+            nested(
+                integer(id="Topic id."),
+                text(**_CENTER),
+                boolean(subscribed="Whether the person is a subscriber of it."),
+            ),
+            topics="Every topic, and whether the person is subscribed.",
         ),
         key=primary_keys,
     )
@@ -323,7 +353,7 @@ class EspSuppressions(CustomerioStream):
     primary_keys = ("suppression_type", "domain", "email")
     schema = record(
         text(
-            "email",
+            email="Address that gets no more mail.",
             suppression_type="bounces, blocks, spam_reports or invalid_emails.",
             domain="Sending domain, if esp_suppression_domains names any; else `*`.",
             reason="The provider's words; may repeat the address.",

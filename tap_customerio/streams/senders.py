@@ -22,10 +22,16 @@ from tap_customerio.windows import BEGINNING, DAY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ACTION = nested(integer("id"), text(type="Kind of step: email, webhook, push …"))
+_ACTION = nested(integer(id="Action id."), text(type="Kind of step: email, webhook, push …"))
 _SCHEDULE = (
-    timestamp("scheduled_start", "scheduled_stop"),
-    boolean("scheduled_start_should_backfill", "scheduled_stop_should_sunset"),
+    timestamp(
+        scheduled_start="When it is to start; null if not scheduled.",
+        scheduled_stop="When it is to stop; null if not scheduled.",
+    ),
+    boolean(
+        scheduled_start_should_backfill="Whether it lets people in at the start who match already.",
+        scheduled_stop_should_sunset="Whether it lets people under way go on after the stop.",
+    ),
 )
 
 
@@ -37,17 +43,19 @@ class Campaigns(ListStream):
     records_key = "campaigns"
     replication_key = "updated"
     schema = record(
-        integer("id", object_type_id="Object- and relationship-triggered campaigns only."),
+        integer(
+            id="Campaign id.", object_type_id="Object- and relationship-triggered campaigns only."
+        ),
         text(
-            "name",
-            "description",
+            name="Name in the app.",
+            description="What it is for, in the words of its maker.",
             deduplicate_id="`<id>:<updated>`.",
             type="Trigger kind, such as segment, event, date; the vendor means to remove it.",
             state="running, draft or stopped.",
             created_by="Who created it; may be personal data.",
-            event_name="Event-triggered campaigns only.",
-            event_type="Event-triggered campaigns only.",
-            date_attribute="Date-triggered campaigns only.",
+            event_name="Event-triggered campaigns only: the event that lets people enter.",
+            event_type="Event-triggered campaigns only: event, page or screen.",
+            date_attribute="Date-triggered campaigns only: the attribute with the date.",
             frequency="Date-triggered campaigns only: once, monthly or yearly.",
             timezone="Date-triggered campaigns only: an IANA zone.",
             filter_object_attributes="JSON text.",
@@ -56,18 +64,21 @@ class Campaigns(ListStream):
             relationship_attribute_triggers="JSON text.",
         ),
         timestamp(
-            "created",
+            created="When it was created.",
             updated="Last change of the campaign itself; changes of its actions do not count.",
             first_started="First activation; null when never started.",
         ),
-        boolean("active", use_customer_timezone="Date-triggered campaigns only."),
+        boolean(
+            active="Whether people can enter.",
+            use_customer_timezone="Date-triggered campaigns only: by each person's own zone.",
+        ),
         integer(
             start_hour="Date-triggered campaigns only: 0 to 23.",
             start_minutes="Date-triggered campaigns only: 0 to 59.",
             webhook_id="Webhook-triggered campaigns only.",
         ),
         array_of(_ACTION, actions="Every step of the workflow, in short form."),
-        array_of(text(""), "tags"),
+        array_of(text(""), tags="Labels given in the app."),
         array_of(
             integer(""),
             filter_segment_ids="Segments that restrict the audience.",
@@ -94,14 +105,28 @@ class Newsletters(ListStream):
     page_size = 100
     replication_key = "updated"
     schema = record(
-        integer("id"),
-        text("name", deduplicate_id="`<id>:<updated>`.", type="Channel: email, push, in_app …"),
+        integer(id="Newsletter id."),
+        text(
+            name="Name in the app.",
+            deduplicate_id="`<id>:<updated>`.",
+            type="Channel: email, push, in_app …",
+        ),
         array_of(integer(""), content_ids="Content variants (languages, A/B tests)."),
-        timestamp("created", "updated", sent_at="Null until sent."),
-        array_of(text(""), "tags"),
-        array_of(integer(""), "recipient_segment_ids"),
-        integer("subscription_topic_id", "expires_after"),
-        text("recipient_file_error", "recipient_file_status"),
+        timestamp(
+            created="When it was created.",
+            updated="When it last changed.",
+            sent_at="When sending began; null until then.",
+        ),
+        array_of(text(""), tags="Labels given in the app."),
+        array_of(integer(""), recipient_segment_ids="Segments whose members get it."),
+        integer(
+            subscription_topic_id="Topic whose subscribers get it, if any.",
+            expires_after="How long an in-app message is shown, as the API has it (unit unknown).",
+        ),
+        text(
+            recipient_file_error="Why a file of recipients could not be read.",
+            recipient_file_status="How far reading a file of recipients has come.",
+        ),
     )
 
 
@@ -115,18 +140,22 @@ class Broadcasts(ListStream):
     schema = record(
         integer(id="Shares its number space with campaigns."),
         text(
-            "name",
-            "description",
+            name="Name in the app.",
+            description="What it is for, in the words of its maker.",
             deduplicate_id="`<id>:<updated>`.",
             type="Always triggered_broadcast so far.",
             state="running, draft or stopped.",
             created_by="Who created it; may be personal data.",
         ),
-        timestamp("created", "updated", first_started="Null when never started."),
-        boolean("active"),
+        timestamp(
+            created="When it was created.",
+            updated="Last change of the broadcast itself; changes of its actions do not count.",
+            first_started="First activation; null when never started.",
+        ),
+        boolean(active="Whether API calls can trigger it."),
         array_of(_ACTION, actions="Every step of the workflow, in short form."),
         array_of(_ACTION, msg_template_ids="Message templates, in short form; deprecated."),
-        array_of(text(""), "tags"),
+        array_of(text(""), tags="Labels given in the app."),
         *_SCHEDULE,
     )
 
@@ -139,11 +168,20 @@ class TransactionalMessages(ListStream):
     records_key = "messages"
     replication_key = "updated_at"
     schema = record(
-        integer("id"),
-        text("name", "description", trigger_name="Name that API calls may use in place of the id."),
-        boolean("send_to_unsubscribed", "link_tracking", "open_tracking", "hide_message_body"),
-        boolean(queue_drafts="Whether messages wait as drafts."),
-        timestamp("created_at", "updated_at"),
+        integer(id="Transactional message id."),
+        text(
+            name="Name in the app.",
+            description="What it is for, in the words of its maker.",
+            trigger_name="Name that API calls may use in place of the id.",
+        ),
+        boolean(
+            send_to_unsubscribed="Whether it goes to unsubscribed people too.",
+            link_tracking="Whether clicks are tracked.",
+            open_tracking="Whether opens are tracked.",
+            hide_message_body="Whether bodies are not kept after sending.",
+            queue_drafts="Whether messages wait as drafts.",
+        ),
+        timestamp(created_at="When it was created.", updated_at="When it last changed."),
     )
 
 

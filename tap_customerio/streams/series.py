@@ -94,16 +94,16 @@ class TimeSeries(CustomerioStream):
         """What more names the counts at a place, and the counts, the oldest bucket first."""
         raise NotImplementedError
 
-    def slices(self) -> Iterator[Source | errors.TapError]:
+    def slices(self) -> list[Source | errors.TapError]:
         """One per source, and per ten years, the most that the API gives at once."""
-        return self._slices(None)
+        return list(self._slices(None))
 
-    def changed(self, since: int) -> Iterator[Source | errors.TapError] | None:
+    def changed(self, since: int) -> list[Source | errors.TapError] | None:
         """The sources that sent something; what became of older deliveries is read later."""
         if self.bookmark(self.last) is None:
             return None
         recent = recent_senders(self.client, since)
-        return None if recent is None else self._slices(recent)
+        return None if recent is None else list(self._slices(recent))
 
     def _slices(self, recent: RecentSenders | None) -> Iterator[Source | errors.TapError]:
         self._recent = recent

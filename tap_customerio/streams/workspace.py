@@ -9,7 +9,7 @@ from tap_customerio.api.steady import Listing
 from tap_customerio.api.values import identifier
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.folders import FolderStream
-from tap_customerio.streams.lists import ChildStream, ListStream, Whole
+from tap_customerio.streams.lists import USED_BY, ChildStream, ListStream, Whole
 from tap_customerio.streams.schema import (
     array_of,
     boolean,
@@ -38,10 +38,10 @@ class Collections(ListStream):
     records_key = "collections"
     replication_key = "updated_at"
     schema = record(
-        integer("id", "rows", "bytes"),
-        text("name"),
+        integer(id="Collection id.", rows="How many rows it has.", bytes="Its size."),
+        text(name="Name in the app, as templates use it."),
         array_of(text(""), schema="Top-level keys of the rows."),
-        timestamp("created_at", "updated_at"),
+        timestamp(created_at="When it was created.", updated_at="When it last changed."),
     )
 
 
@@ -56,7 +56,9 @@ class CollectionContents(ChildStream):
     parent_key = "collection_id"
     primary_keys = ("collection_id", "row_number")
     schema = record(
-        integer("collection_id", row_number="Place in the collection, from 0."),
+        integer(
+            collection_id="Collection of the row.", row_number="Place in the collection, from 0."
+        ),
         object_of(mapping_of(), data="The row, as it was uploaded."),
         text(value="A row that is no object; as JSON, if it is no text either."),
         key=primary_keys,
@@ -80,7 +82,11 @@ class Snippets(ListStream):
     records_key = "snippets"
     primary_keys = ("name",)
     replication_key = "updated_at"
-    schema = record(text("name", "value"), timestamp("updated_at"), key=primary_keys)
+    schema = record(
+        text(name="Name, as templates use it.", value="The text; may hold template code."),
+        timestamp(updated_at="When it last changed."),
+        key=primary_keys,
+    )
 
 
 class SenderIdentities(ListStream):
@@ -91,12 +97,19 @@ class SenderIdentities(ListStream):
     records_key = "sender_identities"
     page_size = 100
     schema = record(
-        integer("id"),
+        integer(id="Sender identity id."),
         text(
-            "name", "email", "phone", address="`Name <address>`.", template_type="email or phone."
+            name="Name that recipients see.",
+            email="Address that messages come from.",
+            phone="Number that messages come from.",
+            address="`Name <address>`.",
+            template_type="email or phone.",
         ),
         text(deduplicate_id="`<id>:<unix second of the last change>`."),
-        boolean("auto_generated", "hidden"),
+        boolean(
+            auto_generated="Whether Customer.io made it by itself.",
+            hidden="Whether the app no longer offers it.",
+        ),
     )
 
     @classmethod
@@ -123,8 +136,8 @@ class SenderUsage(ChildStream):
     parent_key = "sender_identity_id"
     primary_keys = ("sender_identity_id",)
     schema = record(
-        integer("sender_identity_id"),
-        array_of(integer(""), "campaigns", "draft_newsletters", "sent_newsletters"),
+        integer(sender_identity_id="Sender identity that is used."),
+        USED_BY,
         key=primary_keys,
     )
 
@@ -137,15 +150,15 @@ class ReportingWebhooks(ListStream):
     path = "/v1/reporting_webhooks"
     records_key = "reporting_webhooks"
     schema = record(
-        integer("id"),
+        integer(id="Webhook id."),
         text(
-            "name",
+            name="Name in the app.",
             type="webhook or js.",
             endpoint="Scheme, host and port; the rest can hold credentials and is left out.",
         ),
-        array_of(text(""), "events"),
+        array_of(text(""), events="Events that are reported, such as email_opened."),
         boolean(
-            "disabled",
+            disabled="Whether it is switched off.",
             full_resolution="Whether repeated opens and clicks are reported.",
             with_content="Whether bodies are sent along.",
         ),
@@ -177,11 +190,14 @@ class Workspaces(ListStream):
     records_key = "workspaces"
     schema = record(
         integer(
-            *("id", "people", "objects", "object_types"),
-            messages_sent="This billing period, all channels.",
-            billable_messages_sent="This billing period.",
+            id="Workspace id.",
+            people="People in it: the audience's size.",
+            objects="Objects in it.",
+            object_types="Types of objects in it.",
+            messages_sent="Messages of this billing period, all channels.",
+            billable_messages_sent="Of these, messages that are billed.",
         ),
-        text("name"),
+        text(name="Name in the app."),
     )
 
 
@@ -190,7 +206,7 @@ class IpAddresses(CustomerioStream):
 
     name = "ip_addresses"
     primary_keys = ("ip_address",)
-    schema = record(text("ip_address"), key=primary_keys)
+    schema = record(text(ip_address="Address that calls come from."), key=primary_keys)
 
     def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
         """One answer."""
@@ -206,15 +222,21 @@ class Exports(ListStream):
     records_key = "exports"
     replication_key = "updated_at"
     schema = record(
-        integer("id", "total", "downloads", "user_id"),
+        integer(
+            id="Export id.",
+            total="Rows that it holds.",
+            downloads="How often it was downloaded.",
+            user_id="Id of the user who made it.",
+        ),
         text(
-            *("description", "deduplicate_id"),
+            description="What it holds, in words.",
+            deduplicate_id="`<id>:<updated_at>`.",
             type="customers or deliveries.",
             status="pending, done or failed.",
             user_email="Who made it; personal data.",
         ),
-        boolean("failed"),
-        timestamp("created_at", "updated_at"),
+        boolean(failed="Whether it failed."),
+        timestamp(created_at="When it was created.", updated_at="When it last changed."),
     )
 
 
@@ -226,9 +248,9 @@ class AssetFolders(FolderStream):
     records_key = "folders"
     replication_key = "updated"
     schema = record(
-        integer("id", parent_folder_id="Null at the root."),
-        text("name"),
-        timestamp("created", "updated"),
+        integer(id="Folder id.", parent_folder_id="Folder above; null at the root."),
+        text(name="Name in the app."),
+        timestamp(created="When it was created.", updated="When it last changed."),
     )
 
 
@@ -241,9 +263,11 @@ class Assets(FolderStream):
     records_key = "assets"
     replication_key = "updated"
     schema = record(
-        integer("id", "size", parent_folder_id="Null at the root."),
-        text("name", path="Storage URL or path."),
-        timestamp("created", "updated"),
+        integer(
+            id="File id.", size="Its size.", parent_folder_id="Folder it is in; null at the root."
+        ),
+        text(name="Name of the file.", path="Storage URL or path."),
+        timestamp(created="When it was created.", updated="When it last changed."),
     )
 
 
@@ -255,7 +279,8 @@ class DesignStudioFolders(FolderStream):
     records_key = "folders"
     replication_key = "updated"
     schema = record(
-        text("id", "name", parent_folder_id="Null at the root."), timestamp("created", "updated")
+        text(id="Folder id.", name="Name in the app.", parent_folder_id="Null at the root."),
+        timestamp(created="When it was created.", updated="When it last changed."),
     )
 
 
@@ -268,9 +293,13 @@ class DesignStudioEmails(FolderStream):
     records_key = "emails"
     replication_key = "updated"
     schema = record(
-        text("id", "name", parent_folder_id="Null at the root."),
-        boolean("is_template", "has_translations", is_linked="Linked to a workflow."),
-        timestamp("created", "updated"),
+        text(id="E-mail id.", name="Name in the app.", parent_folder_id="Null at the root."),
+        boolean(
+            is_template="Whether other e-mails are made from it.",
+            has_translations="Whether it has other languages.",
+            is_linked="Linked to a workflow.",
+        ),
+        timestamp(created="When it was created.", updated="When it last changed."),
     )
 
 
@@ -283,6 +312,11 @@ class DesignStudioComponents(FolderStream):
     records_key = "components"
     replication_key = "updated"
     schema = record(
-        text("id", "name", "tag", parent_folder_id="Null at the root."),
-        timestamp("created", "updated"),
+        text(
+            id="Component id.",
+            name="Name in the app.",
+            tag="Tag that e-mails use it by.",
+            parent_folder_id="Null at the root.",
+        ),
+        timestamp(created="When it was created.", updated="When it last changed."),
     )

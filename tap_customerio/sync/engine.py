@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import count, islice
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -65,6 +66,8 @@ class StreamQueue(Generic[S, P]):
         self.rank: Rank = ()
         self.jobs: deque[SliceJob[S, P]] = deque()
         self.source: Iterator[S] | None = None
+        self.total: int | None = None
+        """How many slices there are, where that is known before they are read."""
         self.numbers = count()
         self.buffered_bytes = 0
         self.enqueuing = False
@@ -182,7 +185,9 @@ class Engine(Generic[S, P]):
         slice_, failure, exhausted = None, None, False
         try:
             if queue.source is None:
-                queue.source = iter(queue.slices())
+                slices = queue.slices()
+                queue.total = len(slices) if isinstance(slices, Sized) else None
+                queue.source = iter(slices)
             slice_ = next(queue.source)
         except StopIteration:
             exhausted = True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_customerio.windows import Window, rfc3339
+from tap_customerio.wording import counted, duration
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,8 +40,8 @@ class Progress:
     def page(self, stream: str, rows: int) -> None:
         """So many records of a page have been written."""
 
-    def slice(self, stream: str, slice_: Any) -> None:
-        """All records of a slice have been written."""
+    def slice(self, stream: str, slice_: Any, total: int | None) -> None:
+        """All records of a slice have been written, of so many if that is known."""
 
     def end(self, stream: str, *, done: bool = True) -> None:
         """A stream ends before its last state; `done` if its whole range has been written."""
@@ -62,6 +64,10 @@ class Meter(Protocol):
     def pause(self) -> float:
         """Seconds for which the API wants no request."""
 
+    @property
+    def blocked(self) -> float:
+        """Seconds spent so far in waiting for the target to read."""
+
     def end(self, stream: str) -> int:
         """The end of the range that is read of a stream, in unix seconds."""
 
@@ -76,6 +82,9 @@ class Run(Protocol):
     @property
     def settings(self) -> Settings:
         """The checked settings."""
+
+    def blocked(self) -> float:
+        """Seconds spent so far in waiting for the target to read."""
 
 
 class RunMeter:
@@ -99,6 +108,11 @@ class RunMeter:
         """Seconds for which the API wants no request."""
         return self._run.client.limiter.pause
 
+    @property
+    def blocked(self) -> float:
+        """Seconds spent so far in waiting for the target to read."""
+        return self._run.blocked()
+
     def end(self, stream: str) -> int:  # noqa: ARG002 - the same for all
         """The end of the range, or the present if that comes first."""
         present = self._run.client.present
@@ -110,19 +124,57 @@ class Tally:
 
     def __init__(self) -> None:
         self.slices = 0
+        self.total: int | None = None
         self.rows = 0
         self.walked: Window | None = None
 
-    def slice(self, slice_: Any) -> None:
-        """Count a slice."""
+    def slice(self, slice_: Any, total: int | None) -> None:
+        """Count a slice; one that was split adds to the total."""
         self.slices += 1
+        self.total = None if total is None else max(total, self.slices)
         if isinstance(slice_, Window):
             self.walked = Window(self.walked.start if self.walked else slice_.start, slice_.end)
 
+    @property
+    def parts(self) -> str:
+        """How far it has come: until when, or how many parts; empty for what comes at once."""
+        if self.walked is not None:
+            return f"until {rfc3339(self.walked.end)}"
+        if self.total is None:
+            return counted(self.slices, "part")
+        return "" if self.total == 1 else f"{self.slices:,} of {counted(self.total, 'part')}"
+
     def __str__(self) -> str:
         """In words."""
-        until = "" if self.walked is None else f", until {rfc3339(self.walked.end)}"
-        return f"{self.slices:,} slices and {self.rows:,} rows done{until}"
+        return ", ".join(filter(None, (counted(self.rows, "row"), self.parts)))
+
+
+class Speed:
+    """Requests a second of late, beside what the pace allows, and what holds them up."""
+
+    span = 10.0
+
+    def __init__(self, meter: Meter) -> None:
+        """Begin to measure."""
+        self._meter = meter
+        self._marks = deque([(time.monotonic(), meter.requests, meter.blocked)])
+
+    def measure(self) -> tuple[str, str]:
+        """The speed, and what holds it up, if anything does."""
+        meter, now = self._meter, time.monotonic()
+        self._marks.append((now, meter.requests, meter.blocked))
+        while len(self._marks) > 2 and now - self._marks[1][0] > self.span:  # noqa: PLR2004
+            self._marks.popleft()
+        (since, before, waited), (_, requests, blocked) = self._marks[0], self._marks[-1]
+        passed = max(now - since, 1.0)
+        # Requests leave evenly, but a short span may begin just before one and end just after.
+        speed = min((requests - before) / passed, meter.rate)
+        held = ""
+        if meter.pause > 0:
+            held = f"the API asks to wait {duration(meter.pause)}"
+        elif blocked - waited > passed / 2:
+            held = "the target is busy"
+        return f"{speed:.1f} of {meter.rate:.1f} requests/s", held
 
 
 class LogProgress(Progress):
@@ -136,8 +188,8 @@ class LogProgress(Progress):
         self._meter = meter
         self._tallies: dict[str, Tally] = {}
         self._moved: set[str] = set()
-        self._said = self._measured = time.monotonic()
-        self._requests = 0
+        self._speed = Speed(meter)
+        self._said = time.monotonic()
 
     def begin(self, stream: str) -> None:
         """Count again."""
@@ -151,9 +203,9 @@ class LogProgress(Progress):
             self._say("; ".join(f"{name}: {self._tallies[name]}" for name in sorted(self._moved)))
             self._moved.clear()
 
-    def slice(self, stream: str, slice_: Any) -> None:
+    def slice(self, stream: str, slice_: Any, total: int | None) -> None:
         """Count, and speak if it is time."""
-        self._tallies[stream].slice(slice_)
+        self._tallies[stream].slice(slice_, total)
         self.page(stream, 0)
 
     def end(self, stream: str, *, done: bool = True) -> None:
@@ -164,8 +216,7 @@ class LogProgress(Progress):
         self._moved.discard(stream)
 
     def _say(self, what: str) -> None:
-        now, requests = time.monotonic(), self._meter.requests
-        speed = (requests - self._requests) / max(now - self._measured, 1e-9)
-        rate = self._meter.rate
-        logger.info("%s; %.1f requests/s of %.1f, %d in all", what, speed, rate, requests)
-        self._said, self._measured, self._requests = now, now, requests
+        speed, held = self._speed.measure()
+        requests = counted(self._meter.requests, "request")
+        logger.info("%s", "; ".join(filter(None, (what, f"{speed}, {requests}", held))))
+        self._said = time.monotonic()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rich import progress
@@ -13,7 +11,8 @@ from rich.console import Console, RenderableType
 from rich.table import Column
 from rich.text import Text
 
-from tap_customerio.sync.progress import Progress, Tally
+from tap_customerio.sync.progress import Progress, Speed, Tally
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Bars(Progress):
-    """A bar for each stream: slices, rows, speed and, where a range is walked, time left."""
+    """A bar for each stream: how far it is, rows, speed and, where its end is known, time left."""
 
     draws = True
 
@@ -36,8 +35,8 @@ class Bars(Progress):
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(bar_width=20),
-            progress.TextColumn("{task.fields[slices]:,} slices", justify="right"),
-            progress.TextColumn("{task.fields[rows]:,} rows", justify="right"),
+            progress.TextColumn("{task.fields[parts]}", justify="right"),
+            progress.TextColumn("{task.fields[rows]}", justify="right"),
             progress.TimeRemainingColumn(compact=True),
             _Speed(meter, Column(no_wrap=True)),
             console=console or Console(stderr=True),
@@ -70,22 +69,24 @@ class Bars(Progress):
     def begin(self, stream: str) -> None:
         """Add a bar; it only moves as long as nothing tells how far it is to go."""
         self._tallies[stream] = Tally()
-        self._tasks[stream] = self._bars.add_task(stream, total=None, slices=0, rows=0)
+        self._tasks[stream] = self._bars.add_task(stream, total=None, parts="", rows="")
 
     def page(self, stream: str, rows: int) -> None:
         """Count."""
         tally = self._tallies[stream]
         tally.rows += rows
-        self._bars.update(self._tasks[stream], slices=tally.slices, rows=tally.rows)
+        self._bars.update(self._tasks[stream], rows=counted(tally.rows, "row"))
 
-    def slice(self, stream: str, slice_: Any) -> None:
-        """Count, and move on along the range."""
+    def slice(self, stream: str, slice_: Any, total: int | None) -> None:
+        """Count, and move on along the range, or by parts."""
         tally, task = self._tallies[stream], self._tasks[stream]
-        tally.slice(slice_)
-        self._bars.update(task, slices=tally.slices)
+        tally.slice(slice_, total)
+        self._bars.update(task, parts=tally.parts, rows=counted(tally.rows, "row"))
         if tally.walked is not None:
-            total = self._meter.end(stream) - tally.walked.start
-            self._bars.update(task, total=total, completed=tally.walked.width)
+            whole = self._meter.end(stream) - tally.walked.start
+            self._bars.update(task, total=whole, completed=tally.walked.width)
+        elif tally.total is not None:
+            self._bars.update(task, total=tally.total, completed=tally.slices)
 
     def end(self, stream: str, *, done: bool = True) -> None:
         """Fill the bar."""
@@ -98,24 +99,14 @@ def _warnings(record: logging.LogRecord) -> bool:
 
 
 class _Speed(progress.ProgressColumn):
-    """Requests a second over the last seconds, beside what the pace allows; waits after a 429."""
-
-    span = 5.0
+    """The speed, or what holds it up."""
 
     def __init__(self, meter: Meter, column: Column) -> None:
         super().__init__(column)
-        self._meter = meter
-        self._marks: deque[tuple[float, int]] = deque()
+        self._speed = Speed(meter)
 
     def render(self, task: progress.Task) -> Text:
         if task.finished:
             return Text("done")
-        if (pause := self._meter.pause) > 0:
-            return Text(f"the API asks to wait {pause:.0f} s", style="yellow")
-        now = time.monotonic()
-        self._marks.append((now, self._meter.requests))
-        while now - self._marks[0][0] > self.span:
-            self._marks.popleft()
-        (since, before), (_, requests) = self._marks[0], self._marks[-1]
-        speed = (requests - before) / max(now - since, 1.0)
-        return Text(f"{speed:.1f} of {self._meter.rate:.1f} requests/s")
+        speed, held = self._speed.measure()
+        return Text(held, style="yellow") if held else Text(speed)

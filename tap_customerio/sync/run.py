@@ -17,6 +17,7 @@ from tap_customerio.settings import NAME, Settings
 from tap_customerio.sync.engine import Engine, StreamQueue
 from tap_customerio.sync.progress import Progress, RunMeter
 from tap_customerio.sync.provenance import STATE_KEY, claim
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,6 +67,7 @@ class SyncRun:
         self._prepared: tuple[Sequence[RunStream], dict[str, Any]] | None = None
         self.progress = Progress()
         self.check_output: Callable[[], None] = lambda: None
+        self.blocked: Callable[[], float] = lambda: 0.0
         self.signal: int | None = None
         """The signal that asks the run to stop."""
         self.shard_edges: frozenset[int] = frozenset()
@@ -138,7 +140,7 @@ class SyncRun:
         """
         if self.signal is not None:
             logger.warning(
-                "Stopped by signal %d; the state is that of the last finished slice", self.signal
+                "Stopped by signal %d: the next run continues from the last state", self.signal
             )
             raise SystemExit(128 + self.signal)
         self.check_output()
@@ -152,7 +154,7 @@ class SyncRun:
         self._displays.close()
         requests = self.client.requests
         each = ", ".join(f"{name} {number:,}" for name, number in sorted(requests.items()))
-        logger.info("%s requests: %s", f"{requests.total():,}", each)
+        logger.info("%s: %s", counted(requests.total(), "request"), each)
         if failed := [stream.name for stream in streams if not stream.outcome.is_complete]:
             raise errors.sync.incomplete(failed)
 

@@ -61,6 +61,8 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         self._records: list[dict[str, object]] = []
         self._waiting: list[bytes] = []
         self._bytes = 0
+        self._blocked = 0.0
+        self._blocked_since: float | None = None
         self._now = ""  # when the first of these records was written
 
     def serialize_message(self, message: Message) -> bytes:
@@ -105,6 +107,11 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         if self._bytes >= self.buffer_bytes:
             self._flush(is_urgent=False)
 
+    def blocked(self) -> float:
+        """Seconds spent so far in waiting for the target to read; from any thread."""
+        since = self._blocked_since
+        return self._blocked + (0.0 if since is None else time.monotonic() - since)
+
     def check(self) -> None:
         """Find out whether the target is still there.
 
@@ -133,12 +140,18 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
 
     def _wait_for_room(self, poll: Callable[[int], object], begun: int, *, is_urgent: bool) -> None:
         """Wait until a piece fits; `begun` is how much is missing of a line written in part."""
-        while not poll(100):
-            stop = self._stopped()
-            if stop is None or (begun and _grow(self._number, begun)):
-                continue
-            if not (begun or is_urgent) or time.monotonic() > self._deadline:
-                raise stop
+        if poll(0):
+            return
+        self._blocked_since = time.monotonic()
+        try:
+            while not poll(100):
+                stop = self._stopped()
+                if stop is None or (begun and _grow(self._number, begun)):
+                    continue
+                if not (begun or is_urgent) or time.monotonic() > self._deadline:
+                    raise stop
+        finally:
+            self._blocked, self._blocked_since = self.blocked(), None
 
     def _stopped(self) -> SystemExit | None:
         """How the run is to end, once it is to stop."""

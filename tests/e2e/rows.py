@@ -63,7 +63,9 @@ def _customers(workspace: Workspace, now: float) -> Iterator[Row]:
             {**device, "last_used": rfc3339(device["last_used"])}
             for device in person["devices"] or []
         ]
-        yield {**person, **person["identifiers"], "timestamps": stamps, "devices": devices}
+        created = person["attributes"].get("created_at", person["timestamps"]["cio_id"])
+        own = {"created_at": int(created), "timestamps": stamps, "devices": devices}
+        yield {**person, **person["identifiers"], **own}
 
 
 def _messages(workspace: Workspace, now: float) -> Iterator[Row]:
@@ -72,6 +74,7 @@ def _messages(workspace: Workspace, now: float) -> Iterator[Row]:
         person = raw["customer_identifiers"]
         raw["updated"] = int(raw["deduplicate_id"].rpartition(":")[2])
         raw["cio_id"] = person and person["cio_id"]
+        raw |= {"source_type": delivery.outlet.kind, "source_id": delivery.outlet.id}
         metrics = {name: rfc3339(at) for name, at in raw["metrics"].items()}
         raw["metrics"] = {name: at for name, at in metrics.items() if "link:" not in name}
         raw["links"] = [

@@ -60,6 +60,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "customers": {
         "text": "cio_id id email",
+        "timestamp": "created_at",
         "boolean": "unsubscribed",
         "objects": "devices",
         "object": "identifiers attributes timestamps",
@@ -79,9 +80,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "messages": {
         "text": "id deduplicate_id type cio_id customer_id recipient subject trigger_event_id "
-        "failure_message",
-        "integer": "campaign_id newsletter_id broadcast_id transactional_message_id action_id "
-        "parent_action_id content_id msg_template_id message_template_id",
+        "failure_message source_type",
+        "integer": "source_id campaign_id newsletter_id broadcast_id transactional_message_id "
+        "action_id parent_action_id content_id msg_template_id message_template_id",
         "timestamp": "created updated",
         "boolean": "forgotten",
         "object": "customer_identifiers metrics tracked_responses",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from harness import sender_of
 from sandbox.sandbox_caller import DAY, SINCE, Caller, calling, token
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
@@ -105,7 +106,7 @@ def test_deliveries_come_from_actions_that_say_the_same(api: Caller) -> None:
     checked = 0
     for row in WORKSPACE.deliveries(NOW - 20 * DAY, NOW, now=NOW):
         if row["action_id"] is not None:
-            kind = "campaign" if row["campaign_id"] else "broadcast"
+            kind, _ = sender_of(row, WORKSPACE)
             action = known[kind, row["action_id"]]
             assert action["type"] == row["type"]
             assert action["parent_action_id"] == row["parent_action_id"]

@@ -8,12 +8,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from harness import sender_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox.sandbox_caller import DAY, SINCE, Caller, calling
 from sandbox.sandbox_counting import Rows, bucket, counted, edge
 
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
+from tap_customerio.sandbox.world.workspace import KINDS
 
 NOW = SINCE + 320 * DAY + 50_000  # both changes of daylight saving are over
 WORKSPACE = Workspace(per_day=16, people=100, campaigns=4)
@@ -22,12 +24,7 @@ EASTERN = ZoneInfo("America/New_York")
 CAMPAIGN = "/v1/campaigns/1/metrics"
 WEBHOOKS = "/v1/campaigns/4/metrics"
 ZONES = ["UTC", "America/New_York", "Europe/Rome", "Asia/Kolkata", "Asia/Kathmandu"]
-KEYS = {
-    "campaign": "campaign_id",
-    "newsletter": "newsletter_id",
-    "broadcast": "broadcast_id",
-    "transactional": "transactional_message_id",
-}
+SENDERS = {sender_of(row, WORKSPACE) for row in ROWS}
 
 
 def quirky(behaviours: Behaviours, **query: object) -> Any:
@@ -39,7 +36,7 @@ def quirky(behaviours: Behaviours, **query: object) -> Any:
 
 def sent_by(kind: str, sender: int, rows: Rows = ROWS) -> Rows:
     """The deliveries of a sender."""
-    return [row for row in rows if row[KEYS[kind]] == sender]
+    return [row for row in rows if sender_of(row, WORKSPACE) == (kind, sender)]
 
 
 def by_day(rows: Rows, zone: ZoneInfo) -> dict[str, Rows]:
@@ -56,9 +53,10 @@ def unix(text: str, zone: str = "UTC") -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
 
 
-@pytest.mark.parametrize("kind", list(KEYS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_counts_are_those_of_the_deliveries(kind: str) -> None:
-    senders = {row[KEYS[kind]] for row in ROWS} - {None}
+    senders = {number for found, number in SENDERS if found == kind}
+    assert senders
     for sender in senders:
         counts = WORKSPACE.metric_counts(kind, sender, SINCE, NOW + 1, NOW)
         assert +Counter(counts) == counted(sent_by(kind, sender))

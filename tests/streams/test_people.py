@@ -122,3 +122,31 @@ def test_a_filter_that_the_api_refuses_is_named(
     with pytest.raises(TapError, match="Incomplete: customers"):
         run_tap(config, streams=["customers"])
     assert "refused customers_filter with status 400" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("attribute", "cio_id_set", "expected"),
+    [
+        ("1698000000", 1_700_000_000, "2023-10-22T18:40:00Z"),
+        ("2023-10-22T18:40:00Z", None, "2023-10-22T18:40:00Z"),
+        ("last spring", 1_700_000_000, "2023-11-14T22:13:20Z"),
+        (None, 1_700_000_000, "2023-11-14T22:13:20Z"),
+        ("last spring", None, None),
+        ("", 0, None),
+    ],
+)
+def test_people_have_the_time_of_their_creation(
+    sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    attribute: str | None,
+    cio_id_set: int | None,
+    expected: str | None,
+) -> None:
+    profile = {
+        "attributes": {"cio_id": "30e00001", "created_at": attribute},
+        "timestamps": {"cio_id": cio_id_set},
+    }
+    sandbox.fail(status=200, body={"customers": [profile]}, path="/v1/customers/attributes")
+    output = run_tap(config_for(sandbox, concurrency=1), streams=["customers"])
+    assert output.records["customers"][0]["created_at"] == expected
+    assert "cannot be read" not in caplog.text

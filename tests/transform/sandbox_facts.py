@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
-SENDER_COLUMNS = {
-    "campaign": "campaign_id",
-    "newsletter": "newsletter_id",
-    "broadcast": "broadcast_id",
-    "transactional": "transactional_message_id",
-}
-"""Where a delivery names its sender, by type of sender."""
-
 COUNTED = {
     "deliveries": "",
     "sent": "sent",
@@ -47,12 +39,6 @@ def deliveries(sandbox: Sandbox) -> list[Row]:
 def cio_id(row: Row) -> str | None:
     """The person of a delivery, if any."""
     return (row["customer_identifiers"] or {}).get("cio_id")
-
-
-def sender(row: Row) -> tuple[str, int]:
-    """What sent a delivery."""
-    [found] = [(kind, row[name]) for kind, name in SENDER_COLUMNS.items() if row[name]]
-    return found
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from e2e.rows import DAY, EASTERN, REACH, ROWS, instant
+from harness import sender_of
 
 from transform import sandbox_facts as facts
 
@@ -31,7 +32,8 @@ def test_links_have_the_clicks_of_people(modelled: Built, modelled_sandbox: Sand
         age = now.date() - dt.datetime.fromtimestamp(row["created"], EASTERN).date()
         for state in row["metrics"]:
             if state.startswith("human_link:"):
-                link = (*facts.sender(row), state.partition(":")[2])
+                sender = sender_of(row, modelled_sandbox.workspace)
+                link = (*sender, state.partition(":")[2])
                 clicks[link] += 1
                 recent[link] += age < REACH
                 people[link].add(facts.cio_id(row))

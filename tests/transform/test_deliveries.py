@@ -12,7 +12,7 @@ import pytest
 import yaml
 from e2e import truth
 from e2e.rows import SENDER_STREAMS
-from harness import SINCE, few_senders, new_sandbox
+from harness import SINCE, few_senders, new_sandbox, sender_of
 from transform.dbt_run import TRANSFORM, Built
 
 from tap_customerio.windows import DAY
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SOURCES = {
-    "campaign": "campaign_id",
-    "newsletter": "newsletter_id",
-    "broadcast": "broadcast_id",
-    "transactional": "transactional_message_id",
-}
 COUNTS = {
     "deliveries": "created",
     "sent": "sent",
@@ -63,12 +57,6 @@ def moment(seconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
 
 
-def source(row: Row) -> tuple[str, int]:
-    """What sent it."""
-    [found] = [(kind, row[name]) for kind, name in SOURCES.items() if row[name]]
-    return found
-
-
 @pytest.mark.parametrize("path", MARTS, ids=lambda path: path.stem)
 def test_every_column_is_described(modelled: Built, path: Any) -> None:
     for model in yaml.safe_load(path.read_text())["models"]:
@@ -95,8 +83,9 @@ def test_deliveries_have_their_sender_and_the_time_of_each_state(
     assert found.keys() == {row["id"] for row in expected}
     for row in expected:
         delivery, metrics = found[row["id"]], row["metrics"]
-        assert (delivery["source_type"], delivery["source_id"]) == source(row)
-        assert delivery["source_name"] == names[source(row)]
+        sender = sender_of(row, modelled_sandbox.workspace)
+        assert (delivery["source_type"], delivery["source_id"]) == sender
+        assert delivery["source_name"] == names[sender]
         assert delivery["part_name"]
         assert delivery["first_open_at"] == moment(metrics.get("human_opened"))
         assert delivery["first_click_at"] == moment(metrics.get("human_clicked"))
@@ -150,12 +139,13 @@ def test_senders_count_what_the_api_counts(modelled: Built, modelled_sandbox: Sa
 def test_days_count_by_sending_and_by_event(modelled: Built, modelled_sandbox: Sandbox) -> None:
     sent, happened = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
     for row in deliveries(modelled_sandbox):
+        sender = sender_of(row, modelled_sandbox.workspace)
         stamps = {"created": row["created"], **row["metrics"]}
         for name, state in COUNTS.items():
             state = "prefetch_clicked" if state == "machine_clicked" else state  # noqa: PLW2901
             if state in stamps:
-                sent[(*source(row), stamps["created"] // DAY, name)] += 1
-                happened[(*source(row), stamps[state] // DAY, name)] += 1
+                sent[(*sender, stamps["created"] // DAY, name)] += 1
+                happened[(*sender, stamps[state] // DAY, name)] += 1
     for basis, expected in (("sending", sent), ("event", happened)):
         rows = modelled.ask(f"select * from customerio__sender_daily where day_of = '{basis}'")
         found = Counter[tuple[Any, ...]]()

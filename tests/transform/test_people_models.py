@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from e2e.rows import ROWS, instant
+from harness import sender_of
 
 from transform import sandbox_facts as facts
 
@@ -104,7 +105,7 @@ def test_people_and_senders_are_counted_together(
 ) -> None:
     sent = facts.grouped(
         (row for row in facts.deliveries(modelled_sandbox) if facts.cio_id(row)),
-        lambda row: (facts.cio_id(row), *facts.sender(row)),
+        lambda row: (facts.cio_id(row), *sender_of(row, modelled_sandbox.workspace)),
     )
     found = modelled.ask("select * from customerio__person_senders")
     key = ("cio_id", "source_type", "source_id")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import NOW, config_for, few_senders, new_sandbox, run_tap
+from harness import NOW, config_for, few_senders, new_sandbox, run_tap, sender_of
 from transform.dbt_run import TRANSFORM
 
 from tap_customerio.windows import DAY
@@ -79,7 +79,8 @@ def test_a_workspace_is_modelled_as_if_it_were_alone(
 
 def test_the_other_workspace_has_its_own_counts(united: Built, other_sandbox: Sandbox) -> None:
     deliveries = facts.deliveries(other_sandbox)
-    sent = Counter(facts.sender(row) for row in deliveries if "sent" in row["metrics"])
+    workspace = other_sandbox.workspace
+    sent = Counter(sender_of(row, workspace) for row in deliveries if "sent" in row["metrics"])
     rows = united.ask(
         "select source_type, source_id, source_name, sent from customerio__senders "
         "where workspace = 'bora' and sent > 0"
@@ -89,7 +90,7 @@ def test_the_other_workspace_has_its_own_counts(united: Built, other_sandbox: Sa
     [people] = united.ask(
         "select count(*) as n from customerio__people where workspace = 'bora' and has_profile"
     )
-    assert people["n"] == other_sandbox.workspace.count_people(other_sandbox.clock.now())
+    assert people["n"] == workspace.count_people(other_sandbox.clock.now())
 
 
 def test_what_changes_in_one_workspace_leaves_the_other_as_it_is(

@@ -120,7 +120,7 @@ class Actions:
         row: Row = {
             "id": str(action.id) if collection == "campaigns" else action.id,
             "deduplicate_id": f"{1000 + action.id}:{updated}",
-            _parent_key(collection, sender): sender,
+            payloads.workflow_key(collection[:-1], sender): sender,
             "parent_action_id": sender * 10 + 9 if is_step else None,
             "name": f"{payloads.name_of(collection[:-1], sender)} {action.place + 1}",
             "type": action.channel,
@@ -131,11 +131,6 @@ class Actions:
             return row
         row["sending_state"] = "automatic" if action.sends else "draft"
         return row | _details(action, row["name"])
-
-
-def _parent_key(collection: str, sender: int) -> str:
-    """Broadcasts are known by either key, and no one has seen which."""
-    return "broadcast_id" if collection == "broadcasts" and sender % 2 else "campaign_id"
 
 
 def _is_multilingual(collection: str, sender: int) -> bool:

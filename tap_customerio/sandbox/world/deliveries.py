@@ -6,6 +6,7 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_customerio.sandbox.world.journeys import FAILURES, JOURNEYS, Journey
+from tap_customerio.sandbox.world.payloads import workflow_key
 from tap_customerio.sandbox.world.people import People, has_email, phone
 from tap_customerio.sandbox.world.rng import DAY, Rng, Row, Words
 from tap_customerio.sandbox.world.schedule import DRAFT, LANE_BITS, LANES, NEWSLETTERS, SECOND_BITS
@@ -68,6 +69,8 @@ class Deliveries:
         metrics = {name: at for name, at in events if at <= now}
         newest = max(metrics.values()) if metrics else delivery.created
         outlet, words = delivery.outlet, delivery.words
+        sends_actions = outlet.kind in {"campaign", "broadcast"}
+        named_by = workflow_key(outlet.kind, outlet.id) if sends_actions else ""
         person = None if delivery.person is None else self._people.heir(delivery.person, now)
         is_erased = person is not None and self._people.history.is_forgotten(person, now)
         is_forgotten = is_erased or words[1] % 512 == 0
@@ -79,8 +82,8 @@ class Deliveries:
             "action_id": outlet.action,
             "parent_action_id": outlet.parent_action,
             "transactional_message_id": outlet.id if outlet.kind == "transactional" else None,
-            "campaign_id": outlet.id if outlet.kind == "campaign" else None,
-            "broadcast_id": outlet.id if outlet.kind == "broadcast" else None,
+            "campaign_id": outlet.id if named_by == "campaign_id" else None,
+            "broadcast_id": outlet.id if named_by == "broadcast_id" else None,
             "newsletter_id": outlet.id if outlet.kind == "newsletter" else None,
             "content_id": outlet.content,
             "trigger_event_id": f"01{delivery.id[8:32].upper()}" if outlet.by_event else None,

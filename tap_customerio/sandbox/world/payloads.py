@@ -111,6 +111,11 @@ def newsletter(send: Send, updated: int, sent: int | None) -> Row:
     return row if send.id % 3 == 0 else row | {"recipient_segment_ids": [1 + send.id % 8]}
 
 
+def workflow_key(kind: str, sender: int) -> str:
+    """What names a campaign or broadcast: broadcasts come under either key, none knows which."""
+    return "broadcast_id" if kind == "broadcast" and sender % 2 else "campaign_id"
+
+
 def _workflow(
     kind: str, sender: int, created: int, updated: int, actions: list[tuple[int, str]]
 ) -> Row:

@@ -1,6 +1,6 @@
 -- Everybody who has a profile, and everybody to whom something was sent.
 with profiles as (
-    select workspace, cio_id, id as customer_id, email, unsubscribed
+    select workspace, cio_id, id as customer_id, email, unsubscribed, created_at
     from {{ ref('stg_customerio__customers') }}
 ),
 
@@ -104,6 +104,7 @@ joined as (
         people.cio_id,
         coalesce(profiles.customer_id, totals.customer_id) as customer_id,
         profiles.email,
+        profiles.created_at,
         profiles.cio_id is not null as has_profile,
         coalesce(profiles.unsubscribed, preferences.unsubscribed) as is_unsubscribed,
         refused.email is not null as is_suppressed,
@@ -147,6 +148,7 @@ select
     cio_id,
     customer_id,
     email,
+    created_at,
     has_profile,
     case
         when is_unsubscribed then 'unsubscribed'

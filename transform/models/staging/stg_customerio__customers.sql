@@ -3,6 +3,7 @@
     'cio_id': ['text', 'cio_id'],
     'id': ['text', 'id'],
     'email': ['text', 'email'],
+    'created_at': ['timestamp', 'created_at'],
     'identifiers': ['json', 'identifiers'],
     'attributes': ['json', 'attributes'],
     'timestamps': ['json', 'timestamps'],

@@ -10,6 +10,8 @@
     'customer_identifiers': ['json', 'customer_identifiers'],
     'recipient': ['text', 'recipient'],
     'subject': ['text', 'subject'],
+    'source_type': ['text', 'source_type'],
+    'source_id': ['integer', 'source_id'],
     'campaign_id': ['integer', 'campaign_id'],
     'newsletter_id': ['integer', 'newsletter_id'],
     'broadcast_id': ['integer', 'broadcast_id'],

@@ -1,0 +1,67 @@
+"""What sent each delivery."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import errors
+from tap_customerio.api.values import number
+from tap_customerio.streams.senders import Broadcasts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tap_customerio.api.client import Client
+    from tap_customerio.streams.reader import Row
+
+logger = logging.getLogger("tap-customerio.sources")
+
+_TYPES = {
+    "newsletter_id": "newsletter",
+    "transactional_message_id": "transactional",
+    "broadcast_id": "broadcast",
+    "campaign_id": "campaign",
+}
+"""The type of sender by the member of a delivery that names it."""
+
+
+class DeliverySources:
+    """Names the one sender of a delivery; `campaign_id` may hold the number of a broadcast.
+
+    Without the broadcasts, None, such a sender is of no known type.
+    """
+
+    def __init__(self, broadcasts: Collection[int] | None) -> None:
+        self._broadcasts = dict.fromkeys(broadcasts or (), "broadcast")
+        self._other = None if broadcasts is None else "campaign"
+
+    @classmethod
+    def read(cls, client: Client) -> DeliverySources:
+        """Know the broadcasts, whose list the run reads once."""
+        [found] = client.once("sources of deliveries", lambda: [cls(_broadcasts(client))])
+        return found
+
+    def place(self, delivery: dict[str, Any] | Row) -> None:
+        """Give a delivery `source_type` and `source_id`."""
+        for name, source_type in _TYPES.items():
+            value = delivery.get(name)
+            if source_id := value if type(value) is int else value and number(value):
+                is_unsure = name == "campaign_id"
+                delivery["source_type"] = (
+                    self._broadcasts.get(source_id, self._other) if is_unsure else source_type
+                )
+                delivery["source_id"] = source_id
+                return
+
+
+def _broadcasts(client: Client) -> set[int] | None:
+    """Ids of all broadcasts; None if they cannot be read, which is logged."""
+    try:
+        rows = Broadcasts.listing(client)
+    except errors.FatalError:
+        raise
+    except errors.TapError as problem:
+        logger.warning("%s", errors.sync.unknown_senders(problem.brief))
+        return None
+    return {found for row in rows if (found := number(row.get("id")))}

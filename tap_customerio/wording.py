@@ -1,0 +1,26 @@
+"""Numbers and durations as people write them."""
+
+from __future__ import annotations
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: 1 request, 1,518 requests."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units: 42 s, 2 min 5 s, 3 h 20 min, 4 d 6 h."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    for unit, name, part, smaller in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name}" + (f" {rest} {smaller}" if rest else "")
+    raise AssertionError
