@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio.privacy.certificate import CERTIFICATE, certificate
 from tap_customerio.privacy.evidence import (
     AGAIN,
     FAILED,
@@ -33,6 +34,7 @@ def keep_earlier(folder: Folder) -> None:
     if earlier.get("finished_at"):
         name = f"evidence-{earlier['finished_at'].replace(':', '')}.json"
         folder.write_json(name, earlier)
+        folder.remove(CERTIFICATE)  # which is of that attempt
 
 
 class Case:
@@ -130,6 +132,8 @@ class Case:
         reasons = [state["reason"] for state in states if state["outcome"] == outcome]
         self._evidence["finished_at"] = now()
         self._write()
+        sha256 = self._folder.described(EVIDENCE)["sha256"]
+        self._folder.write(CERTIFICATE, certificate(self._evidence, sha256))
         untouched = frozenset(
             cio_id for cio_id, state in self._states.items() if state["outcome"] == FAILED
         )

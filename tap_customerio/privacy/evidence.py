@@ -33,6 +33,21 @@ EXIT_CODES = {
 }
 """Exit code by outcome, from the best outcome to the worst."""
 
+MEANINGS = {
+    COMPLETE: "Everything was read.",
+    VERIFIED: "Erased: afterwards no identifier finds the person.",
+    UNSUPPRESSED: "The unblocking was accepted; Customer.io does not say if anything was blocked.",
+    OPTED_OUT: "Opted out of everything that was chosen, and checked.",
+    OPTED_IN: "Opted in again, and checked.",
+    NOT_FOUND: "No one has this identifier.",
+    INCOMPLETE: "Something could not be read; the report lists it.",
+    UNPROVEN: "Gone, but not proven to result from this request.",
+    OPT_UNPROVEN: "True now, but not proven to result from this request.",
+    UNVERIFIED: "Accepted, but not seen to be done yet.",
+    FAILED: "Not done, or not known to be done.",
+}
+"""What each outcome means, in a sentence."""
+
 AGAIN = {FAILED, INCOMPLETE, UNPROVEN, OPT_UNPROVEN, UNVERIFIED}
 """Outcomes that another run may better."""
 

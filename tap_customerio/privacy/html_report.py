@@ -22,17 +22,22 @@ th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-botto
   overflow-wrap: break-word; }
 .long { overflow-wrap: anywhere; }
 th { background: #f6f6f6; overflow-wrap: break-word; }
+caption { text-align: left; }
 .none { color: #595959; } .missing { color: #a00000; }
 @media screen and (max-width: 40em) {
   thead { position: absolute; left: -999em; }
-  table, tbody, tr, td { display: block; }
+  table, caption, tbody, tr, td { display: block; }
+  td:empty { display: none; }
   tr { padding: .5em 0; border-bottom: 2px solid #ddd; }
   td { border: 0; padding: .1em 0; }
   td::before { content: attr(data-label) ": "; color: #595959; }
 }
 @media print {
-  body { max-width: none; margin: 0; font-size: 10pt; }
-  h2, h3 { break-after: avoid; } tr { break-inside: avoid; } thead { display: table-header-group; }
+  @page { margin: 14mm; }
+  body { max-width: none; margin: 0; padding: 0; font-size: 9.5pt; line-height: 1.3; }
+  h2, h3 { break-after: avoid; margin: 1em 0 .3em; } tr { break-inside: avoid; }
+  table { font-size: 8pt; } th, td { padding: .15em .5em; }
+  thead { display: table-header-group; }
 }
 """
 
@@ -43,11 +48,11 @@ _ACTIVITY = {"timestamp": "when", "type": "what", "name": "name", "data": "detai
 _SEGMENT = {"name": "name", "description": "description"}
 _DEVICE = {"platform": "platform", "id": "token", "last_used": "last used", "attributes": "details"}
 _OPT_OUT = {"channel": "channel", "from": "sender"}
-_RELATIONSHIP = {"object_type_id": "type", "identifiers": "object", "attributes": "details"}
+_RELATIONSHIP = {"object_type_id": "object type", "identifiers": "object", "attributes": "details"}
 _FORMER = {"type": "kind", "value": "identifier"}
 _TOPIC = {"name": "topic", "description": "description", "subscribed": "subscribed"}
 _SUPPRESSION = {"email": "address", "created": "since", "reason": "reason", "status": "status"}
-_KINDS = {
+KINDS = {
     "email": "e-mail address",
     "id": "id",
     "cio_id": "Customer.io id",
@@ -56,6 +61,7 @@ _KINDS = {
 _TIMES = ("created", "timestamp", "last_used", "_at", "_on", "_date")
 _NUMBERS = ("id", "phone", "number", "amount", "price", "total")
 _TECHNICAL = {"deduplicate_id"}
+_CHANNELS = {"twilio": "text message", "in_app": "in-app message"}
 _LONG = 32
 """Letters of a word that may be broken anywhere."""
 _SECONDS = re.compile(r"1\d{9}")
@@ -66,9 +72,9 @@ def page(report: Mapping[str, Any]) -> str:
     """The page of a report."""
     asked = report["request"]
     people = report["people"]
-    what = _KINDS.get(asked["type"], asked["type"])
+    what = KINDS.get(asked["type"], asked["type"])
     who = report.get("controller")
-    found = f"Searched on: {_text(_minute(report['created_at']))}. Profiles found: {len(people)}."
+    found = f"Searched on: {_text(minute(report['created_at']))}. Profiles found: {len(people)}."
     parts = [
         f"<h1>Personal data in Customer.io about {_text(asked['value'])}</h1>",
         f"<p>Responsible for this data (controller): {_text(who)}.</p>" if who else "",
@@ -126,7 +132,7 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
         ("Opt-outs of text messages", person["opt_outs"], _OPT_OUT),
         ("Relationships", person["relationships"], _RELATIONSHIP),
         ("Messages", _told(person["messages"]), {**_MESSAGE, "became": "outcome"}),
-        ("Activities", person["activities"], _ACTIVITY),
+        ("Activities", _did(person["activities"]), _ACTIVITY),
     ]
     empty = ", ".join(title for title, rows, _ in sections if rows == [])
     return "\n".join(
@@ -140,18 +146,36 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
 
 
 def _told(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """Messages with the times of what became of them in words."""
+    """Messages with their channel and the times of what became of them in words."""
     if messages is None:
         return None
-    return [{**message, "became": _steps(message.get("metrics"))} for message in messages]
+    return [
+        {
+            **message,
+            "type": _CHANNELS.get(str(message.get("type")), message.get("type")),
+            "became": _steps(message.get("metrics")),
+        }
+        for message in messages
+    ]
+
+
+def _did(activities: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Activities with their kind in words."""
+    if activities is None:
+        return None
+    return [{**each, "type": _word(str(each.get("type", "")))} for each in activities]
 
 
 def _steps(metrics: Any) -> Any:
-    """What became of a message, in order; of another shape, as it is."""
+    """What became of a message, a line for each minute; of another shape, as it is."""
     if not isinstance(metrics, dict):
         return metrics
-    steps = sorted(metrics.items(), key=lambda step: (str(step[1]), step[0]))
-    return ", ".join(f"{_word(name)} {_time(at)}" for name, at in steps)
+    lines: dict[str, list[str]] = {}
+    for name, at in sorted(metrics.items(), key=lambda step: (str(step[1]), step[0])):
+        if name.startswith("human_") and metrics.get(name.removeprefix("human_")) == at:
+            continue  # The API says the same twice; report.json keeps both.
+        lines.setdefault(str(_time(at)), []).append(_word(name).replace(":", " "))
+    return "\n".join(f"{moment}: {', '.join(names)}" for moment, names in lines.items())
 
 
 def _word(name: str) -> str:
@@ -161,6 +185,7 @@ def _word(name: str) -> str:
 def table(title: str, rows: Sequence[Mapping[str, Any]] | None, columns: Mapping[str, str]) -> str:
     """Rows below a heading of the third level; None is what could not be read."""
     heading = f"<h3>{title}</h3>"
+    caption = f"<caption>{heading}</caption>"
     if rows is None:
         return f'{heading}<p class="missing">Could not be read.</p>'
     if not rows:
@@ -168,7 +193,7 @@ def table(title: str, rows: Sequence[Mapping[str, Any]] | None, columns: Mapping
     heads = "".join(f'<th scope="col">{label}</th>' for label in columns.values())
     lines = ("<tr>" + "".join(_cells(row, columns)) + "</tr>" for row in rows)
     body = "\n".join(lines)
-    return f"{heading}<table><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>"
+    return f"<table>{caption}<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
 def _cells(row: Mapping[str, Any], columns: Mapping[str, str]) -> Iterable[str]:
@@ -200,7 +225,7 @@ def _readable(name: str, value: Any) -> Any:
         lines = (
             f"{_word(key)}: {_flat(_readable(key, each))}"
             for key, each in value.items()
-            if key not in _TECHNICAL
+            if key not in _TECHNICAL and each is not None
         )
         return "\n".join(lines)
     if isinstance(value, list):
@@ -220,11 +245,11 @@ def _flat(value: Any) -> str:
 def _time(value: Any) -> Any:
     """A unix second as people write it; anything else as it is."""
     if not isinstance(value, bool) and _SECONDS.fullmatch(str(value)):
-        return _minute(rfc3339(int(value)))
+        return minute(rfc3339(int(value)))
     return value
 
 
-def _minute(moment: str) -> str:
+def minute(moment: str) -> str:
     """An RFC 3339 time to the minute."""
     return f"{moment[:10]} {moment[11:16]} UTC"
 

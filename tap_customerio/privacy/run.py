@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tap_customerio import errors
 from tap_customerio.privacy.erasure_record import JOURNAL
@@ -13,6 +13,7 @@ from tap_customerio.privacy.evidence import (
     AGAIN,
     EXIT_CODES,
     FAILED,
+    MEANINGS,
     OPT_UNPROVEN,
     UNPROVEN,
     Outcome,
@@ -24,7 +25,7 @@ from tap_customerio.privacy.folder import append
 from tap_customerio.privacy.identity import Request, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tap_customerio.privacy.folder import Folder
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RESULTS = "results.csv"
-COLUMNS = ("finished_at", "type", "identifier", "people", "outcome", "reason", "folder", "hash")
+SUMMARY = "summary.txt"
+COLUMNS = (
+    *("finished_at", "type", "identifier", "people", "outcome", "reason", "folder", "hash", "line"),
+)
+_MOST_LINES = 20
 _PAIR = 2
 
 
@@ -92,20 +97,24 @@ class Run:
         """Leave out what an earlier run has finished."""
         self._folder, self._key, self._is_batch = folder, key, is_batch
         earlier = self._earlier()
-        unique = {self.hash(line): line for line in lines}
+        unique: dict[str, Line] = {}
+        self._numbers: dict[str, list[str]] = {}
+        for line in lines:
+            unique.setdefault(self.hash(line), line)
+            self._numbers.setdefault(self.hash(line), []).append(str(line.number))
         done = {
-            name: earlier[name]
+            name: earlier[name]["outcome"]
             for name, line in unique.items()
-            if name in earlier and self._is_done(line, earlier[name])
+            if name in earlier and self._is_done(line, earlier[name]["outcome"])
         }
         self.todo = [line for name, line in unique.items() if name not in done]
         self.finished = [line for name, line in unique.items() if name in done]
-        self._outcomes = list(done.values())
+        self._last, self._outcomes = earlier, done
 
     @property
     def outcome(self) -> str:
         """The worst outcome of all."""
-        return worst(self._outcomes)
+        return worst(self._outcomes.values())
 
     def hash(self, line: Line) -> str:
         """What stands for a request in results and names of folders."""
@@ -116,7 +125,8 @@ class Run:
         return self._folder.within(self.hash(line)[:16]) if self._is_batch else self._folder
 
     def record(self, line: Line, result: Outcome) -> None:
-        """Put the outcome of a request on the disk, and on the terminal."""
+        """Put the outcome of a request on the disk, unless its last line says the same."""
+        name = self.hash(line)
         values = {
             "finished_at": now(),
             "type": line.request.kind if line.request else "",
@@ -124,9 +134,13 @@ class Run:
             "people": result.people,
             "outcome": result.outcome,
             "reason": " ".join(result.reason.split()),
-            "folder": self.hash(line)[:16] if self._is_batch and line.request else "",
-            "hash": self.hash(line),
+            "folder": name[:16] if self._is_batch and line.request else "",
+            "hash": name,
+            "line": " ".join(self._numbers[name]) if self._is_batch else "",
         }
+        self._outcomes[name] = result.outcome
+        if _said(values) == _said(self._last.get(name, {})):
+            return
         text = io.StringIO()
         rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         path = self._folder.path / RESULTS
@@ -134,7 +148,29 @@ class Run:
             rows.writeheader()
         rows.writerow(values)
         append(path, text.getvalue())
-        self._outcomes.append(result.outcome)
+
+    def summarize(self) -> str:
+        """How many requests have each outcome, and which lines need a look; kept for a batch."""
+        if not self._is_batch:
+            return ""
+        count = sum(map(len, self._numbers.values()))
+        sentences = [f"Lines with a request: {count}; different requests: {len(self._numbers)}."]
+        for outcome, code in EXIT_CODES.items():
+            names = [name for name, each in self._outcomes.items() if each == outcome]
+            if names:
+                where = self._where(names) if code else ""
+                sentences.append(f"{outcome}: {len(names)}{where}. {MEANINGS[outcome]}")
+        text = "\n".join(sentences)
+        self._folder.write(SUMMARY, f"{text}\nWritten: {now()}.\n")
+        return text
+
+    def _where(self, names: Sequence[str]) -> str:
+        """The lines of requests, as far as there is room."""
+        numbers = sorted({int(number) for name in names for number in self._numbers[name]})
+        more = len(numbers) - _MOST_LINES
+        listed = ", ".join(map(str, numbers[:_MOST_LINES]))
+        word = "line" if len(numbers) == 1 else "lines"
+        return f" ({word} {listed}{f' and {more} more' if more > 0 else ''})"
 
     def each(
         self,
@@ -165,8 +201,8 @@ class Run:
             return self.place(line).read_json(JOURNAL) is None
         return outcome not in AGAIN
 
-    def _earlier(self) -> dict[str, str]:
-        """Outcomes of earlier runs by hash, the last one of each; a torn line is no result."""
+    def _earlier(self) -> dict[str, dict[str, str]]:
+        """Results of earlier runs by hash, the last one of each; a torn line is no result."""
         path = self._folder.path / RESULTS
         if not path.exists():
             return {}
@@ -175,7 +211,12 @@ class Run:
         if whole != text:
             self._folder.write(RESULTS, whole)
         rows = csv.DictReader(io.StringIO(whole))
-        return {row["hash"]: row["outcome"] for row in rows if row["outcome"] in EXIT_CODES}
+        return {row["hash"]: row for row in rows if row["outcome"] in EXIT_CODES}
+
+
+def _said(row: Mapping[str, Any]) -> list[str]:
+    """What a line of results says, apart from when."""
+    return [str(row.get(column, "")) for column in COLUMNS[1:]]
 
 
 def _try(work: Callable[[Line, Request], T], line: Line) -> T | Outcome:

@@ -365,6 +365,24 @@ def test_the_page_holds_no_json_and_no_unix_seconds(case: PrivacyCase) -> None:
     assert "sent on" not in page
 
 
+def test_what_became_of_a_message_is_a_line_for_each_minute(case: PrivacyCase) -> None:
+    cio_id = case.add(id="ada")
+    opened = {"sent": 1774922708, "opened": 1774922895, "human_opened": 1774922895}
+    clicked = {"clicked": 1774922896, "link:5": 1774922896, "human_link:5": 1774922896}
+    row = {"id": "dg1", "created": NOW - 10, "type": "twilio", "metrics": {**opened, **clicked}}
+    did = {"type": "clicked_sms", "timestamp": NOW - 9, "data": {"city": "Rome", "gift": None}}
+    base = f"/v1/customers/{cio_id}"
+    case.box.fail(status=200, body={"messages": [row], "next": ""}, path=f"{base}/messages")
+    case.box.fail(status=200, body={"activities": [did], "next": ""}, path=f"{base}/activities")
+    assert case.ask("access", "--cio-id", cio_id).code == 0
+    page = (case.folder / "out" / "report.html").read_text()
+    day, utc = "2026\u201103\u201131\u00a0", "\u00a0UTC"
+    assert f">{day}02:05{utc}: sent<br>{day}02:08{utc}: opened, clicked, link 5</td>" in page
+    assert '"channel">text message</td>' in page
+    assert '"what">clicked sms</td>' in page
+    assert '"details">city: Rome</td>' in page
+
+
 def test_the_page_shows_hostile_text_as_text(case: PrivacyCase) -> None:
     text = "<script>alert(1)</script>\"'&<img src=x>"
     cio_id = case.people_admin.identify({"id": "<b>7"}, at=NOW, attributes={text: text})

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import NOW
+from privacy_case import DOCS
 
 from tap_customerio.api.track import Track
+from tap_customerio.privacy.evidence import EXIT_CODES, MEANINGS
 from tap_customerio.privacy.folder import Folder
 
 if TYPE_CHECKING:
@@ -56,6 +58,13 @@ def test_each_request_has_a_result_and_none_stops_the_others(case: PrivacyCase) 
     outcomes = [row["outcome"] for row in rows]
     assert sorted(outcomes) == ["erased_verified"] * 3 + ["failed"] * 5 + ["not_found"]
     assert len({row["hash"] for row in rows}) == len(rows) == 9
+    numbers = [int(number) for row in rows for number in row["line"].split()]
+    assert sorted(numbers) == [2, 3, 4, 5, 6, 8, 9, 10, 11, 12]
+    summary = (case.folder / "out" / "summary.txt").read_text()
+    assert "Lines with a request: 10; different requests: 9." in summary
+    assert "\nerased_verified: 3. Erased" in summary
+    assert "\nnot_found: 1 (line 9). No one" in summary
+    assert summary.partition("\nWritten")[0] in screen.out
     reasons = " ".join(row["reason"] for row in rows)
     for number in (3, 5, 8, 10):
         assert f"Line {number}" in reasons
@@ -117,6 +126,31 @@ def test_finished_requests_are_left_alone_and_failed_ones_tried_again(case: Priv
     sent = [call.path for call in case.box.track_calls if "/customers/" in call.path]
     assert sent == [f"/api/v1/customers/cio_{two['cio_id']}/suppress"]
     assert not case.has(two["cio_id"])
+
+
+def test_a_second_run_adds_only_what_is_new(case: PrivacyCase) -> None:
+    words = requests(case, "id,nobody\nemail,\n")
+    path = case.folder / "out" / "results.csv"
+    case.ask("access", *words)
+    first = path.read_text()
+    assert case.ask("access", *words).code == 1
+    assert path.read_text() == first
+    requests(case, "id,nobody\nemail,a@example.com\n")
+    assert case.ask("access", *words).code == 4
+    assert path.read_text().startswith(first)
+    assert [row["line"] for row in case.results()][2:] == ["2"]
+    assert "failed" not in (case.folder / "out" / "summary.txt").read_text()
+
+
+def test_lines_of_a_summary_have_an_end(case: PrivacyCase) -> None:
+    screen = case.ask("access", *requests(case, "email,\n" * 25))
+    assert "failed: 25 (lines 1, 2, 3," in screen.out
+    assert "19, 20 and 5 more). Not done" in screen.out
+
+
+def test_every_outcome_has_a_meaning_and_is_documented() -> None:
+    assert MEANINGS.keys() == EXIT_CODES.keys()
+    assert [outcome for outcome in EXIT_CODES if f"| `{outcome}`" not in DOCS] == []
 
 
 def test_a_torn_line_is_no_result(case: PrivacyCase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,6 +49,13 @@ def test_suppressed_people_are_gone_and_stay_away(case: PrivacyCase) -> None:
     assert any("warehouse" in each for each in evidence["residue"])
     assert case.results()[0]["outcome"] == "erased_verified"
     assert case.modes() == {"d700", "f600"}
+    raw = (case.folder / "out" / "evidence.json").read_bytes()
+    page = (case.folder / "out" / "certificate.html").read_text()
+    assert "<h1>Certificate of erasure</h1>" in page
+    assert hashlib.sha256(raw).hexdigest() in page
+    assert evidence["request"]["hash"] in page
+    assert "id: yes<br>e-mail address: yes" in page
+    assert not any(value in page for value in names.values())
 
 
 def test_evidence_and_terminal_name_nobody(case: PrivacyCase) -> None:
@@ -221,6 +229,9 @@ def test_what_is_not_seen_to_be_gone_is_not_called_erased(
     [person] = case.read("evidence.json")["people"]
     assert person["accepted_at"]
     assert person["verified_at"] is None
+    page = (case.folder / "out" / "certificate.html").read_text()
+    assert "<h1>Record of an erasure request</h1>" in page
+    assert "Accepted, but still there when the time to wait was over." in page
     case.clock.advance(31)
     assert case.erase("--email", names["email"]).code == 0
     assert [r["outcome"] for r in case.results()] == ["accepted_unverified", "erased_verified"]

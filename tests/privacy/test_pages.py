@@ -7,11 +7,10 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from privacy_case import PrivacyCase
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from privacy_case import PrivacyCase
 
 AA = 4.5
 """Contrast of text to its background that the WCAG wants at least."""
@@ -67,11 +66,14 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.fixture(params=["access", "inventory"])
-def page(request: pytest.FixtureRequest, case: PrivacyCase) -> Outline:
+@pytest.fixture(scope="module", params=["access", "inventory", "erase"])
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outline:
     """Each page that people get."""
-    words = ("--email", case.known()["email"]) if request.param == "access" else ()
-    assert case.ask(request.param, *words).code == 0
+    case = PrivacyCase(tmp_path_factory.mktemp("pages"))
+    with case.box:
+        words = () if request.param == "inventory" else ("--email", case.known()["email"])
+        agreed = ("--yes",) if request.param == "erase" else ()
+        assert case.ask(request.param, *words, *agreed).code == 0
     path: Path = next((case.folder / "out").glob("*.html"))
     return Outline(path.read_text())
 
@@ -93,7 +95,7 @@ def test_headings_skip_no_level(page: Outline) -> None:
 def test_tables_name_their_columns(page: Outline) -> None:
     assert page.all("th")
     assert {heading.get("scope") for heading in page.all("th")} == {"col"}
-    assert len(page.all("thead")) == len(page.all("table"))
+    assert len(page.all("thead")) == len(page.all("caption")) == len(page.all("table"))
     assert all(cell.get("data-label") for cell in page.all("td"))
 
 

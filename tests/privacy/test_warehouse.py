@@ -112,6 +112,12 @@ def test_what_databases_read_in_different_ways_is_left_to_people() -> None:
     assert "cio_id = 'abc'" in script
 
 
+def test_answers_to_messages_go_with_the_person() -> None:
+    script = statements(Match(Request("id", "a"), [Person("abc", {"id": "a"})]))
+    update = script.partition("UPDATE messages")[2].partition(";")[0]
+    assert "tracked_responses = NULL" in update
+
+
 def test_an_address_that_others_share_removes_nobody() -> None:
     person = Person("abc", {"email": "family@example.com"})
     other = Person("def", {"email": "Family@example.com"})

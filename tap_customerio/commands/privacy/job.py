@@ -156,7 +156,9 @@ class Job:
                 self.run.place(line).remove(JOURNAL)
 
     def end(self) -> None:
-        """Leave with the exit code of the worst outcome."""
+        """Sum up a batch, and leave with the exit code of the worst outcome."""
+        if summary := self.run.summarize():
+            self.say(summary)
         self.say(f"Results are in {self.folder.path}.")
         click.get_current_context().exit(EXIT_CODES[self.run.outcome])
 
