@@ -122,3 +122,11 @@ def test_the_table_of_faults_names_tests_that_there_are_and_every_test_of_faults
     known = {found[1] for found in named if found is not None}
     assert known <= set().union(*tests.values())
     assert set().union(*(tests[path] for path in tests if path.parent.name == "faults")) <= known
+
+
+def test_images_are_shown_described_and_small() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    shown = {name for alt, name in re.findall(r"!\[([^\]]*)\]\((images/[^)]+)\)", text) if alt}
+    images = list((ROOT / "docs" / "images").iterdir())
+    assert shown == {f"images/{path.name}" for path in images}
+    assert all(path.stat().st_size < 150_000 for path in images)
