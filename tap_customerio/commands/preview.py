@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
+import sys
+from collections import Counter
+from itertools import chain, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,26 +23,26 @@ from tap_customerio.commands.command_tap import (
 )
 from tap_customerio.commands.console import fitting, make_console, one_line, table
 from tap_customerio.commands.sampling import Glimpse, newest_first, pages_of
+from tap_customerio.commands.senders import NOTES, SHOWN_FIRST, shown
 from tap_customerio.settings import Settings
 from tap_customerio.streams.pii import MASK, mask
 from tap_customerio.streams.schema import json_type
 from tap_customerio.streams.series import TimeSeries
+from tap_customerio.streams.slices import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
     from tap_customerio.streams.base import CustomerioStream, Rows
+    from tap_customerio.streams.series import Source
 
 Records = list[dict[str, Any]]
 
 _MOST_SLICES = 60
-_WIDTHS = (36, 24, 16)
+_WIDTHS = (36, 24, 22, 16)
 _ENOUGH = 6
-_EACH = 3
-"""Newest buckets shown of each sender, if there are enough senders."""
-_SHOWN_FIRST = {"messages": ("created", "type", "cio_id", "metrics.opened", "metrics.clicked")}
 _SMALLEST_PAGE = 100
 
 
@@ -94,16 +97,17 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
         start = start or chart.start_of(Settings.of(config), client.present)
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
     [chosen] = CommandTap({**config, **dates}, client=client).choose([stream])
-    console = make_console()
     if counts:
-        chart.show_chart(console, chosen, counts, as_json=as_json)
+        chart.show_chart(make_console(), chosen, counts, as_json=as_json)
         return
     _check_fields(chosen, fields)
-    within = _range(chosen, start, end)
+    within, console = _range(chosen, start, end), make_console()
     with console.status(f"Reading {stream} …"):
-        found = list(islice(_records(chosen, within), limit))
-    if not show_personal_data:
-        found = [mask(stream, record) for record in found]
+        found = _found(chosen, within, limit)
+        if stream in SHOWN_FIRST and not as_json and not fields:
+            found = [shown(record, client, personal=show_personal_data) for record in found]
+        elif not show_personal_data:
+            found = [mask(stream, record) for record in found]
     if as_json:
         _print_json(found, fields)
     else:
@@ -129,22 +133,57 @@ def _range(
     return lambda record: (start or "") <= (record[key] or "") < (end or "9999")
 
 
-def _records(
-    stream: CustomerioStream, within: Callable[[Mapping[str, Any]], bool]
-) -> Iterator[dict[str, Any]]:
-    """Records as they come, each page's newest first."""
+def _found(
+    stream: CustomerioStream, within: Callable[[Mapping[str, Any]], bool], limit: int
+) -> Records:
+    """So many records, each page's newest first; of counts, as many senders' as possible.
+
+    Raises:
+        TapError: When the list may not be read, or is not on the plan.
+    """
+    slices = _varied(stream) if isinstance(stream, TimeSeries) else newest_first(stream)
+    most = None if isinstance(stream, TimeSeries) else _MOST_SLICES
+    pages = pages_of(stream, islice(slices, most))
+    found = (list(filter(within, _newest(stream, page, slice_))) for slice_, page in pages)
     try:
-        rest: Records = []
-        for slice_, page in pages_of(stream, islice(newest_first(stream), _MOST_SLICES)):
-            rows = filter(within, _newest(stream, page, slice_))
-            if isinstance(stream, TimeSeries):  # whose slices are senders: show several of them
-                yield from islice(rows, _EACH)
-                rest += rows
-            else:
-                yield from rows
-        yield from rest
+        if isinstance(stream, TimeSeries):
+            return _newest_of_each(found, limit)
+        return list(islice(chain.from_iterable(found), limit))
     except errors.NotFoundError as gone:
         raise errors.api.not_on_plan(gone.request) from None
+
+
+def _newest_of_each(sources: Iterable[Records], limit: int) -> Records:
+    """The newest bucket of each source; where that is too few, the next ones too."""
+    first: Records = []
+    rest: Records = []
+    for count, rows in enumerate(sources, start=1):
+        first += rows[:1]
+        rest += rows[1:]
+        known = len(first) + (len(rest) if count >= _MOST_SLICES else 0)
+        if known >= limit:
+            break
+    key = itemgetter(TimeSeries.replication_key)
+    chosen = [*first, *sorted(rest, key=key, reverse=True)][:limit]
+    return sorted(chosen, key=key, reverse=True)
+
+
+def _varied(stream: TimeSeries) -> Iterator[Source]:
+    """The sources, all types of senders in turn, and first one of each sender."""
+    parts: Counter[Any] = Counter()
+    senders: Counter[Any] = Counter()
+    ranked: list[tuple[tuple[int, int], Source | errors.TapError]] = []
+    for source in reversed(stream.slices()):  # whose last range is the newest
+        if isinstance(source, errors.TapError):
+            ranked.append(((sys.maxsize, 0), source))
+            continue
+        source_type = source.names.get("source_type")
+        sender = source_type, source.names.get("source_id")
+        turn = parts[sender], senders[source_type, parts[sender]]
+        senders[source_type, parts[sender]] += 1
+        parts[sender] += 1
+        ranked.append((turn, source))
+    return map(checked, (source for _, source in sorted(ranked, key=itemgetter(0))))
 
 
 def _newest(stream: CustomerioStream, page: Rows, slice_: Any) -> Records:
@@ -182,16 +221,19 @@ def _show(
         console.print(f"{stream.name}: no records, or none in the range asked for.")
         return
     columns = _columns(stream, records, fields)
+    enough = min(len(SHOWN_FIRST.get(stream.name, ())) or _ENOUGH, len(columns))
     for widest in _WIDTHS:
         count = len(columns) if fields else fitting(columns, console.width, widest)
-        if count >= min(_ENOUGH, len(columns)):
+        if count >= enough:
             break
-    shown = table()
+    rows = table()
     for heading, _ in columns[:count]:
-        shown.add_column(heading, no_wrap=True, max_width=widest)
+        rows.add_column(heading, no_wrap=True, max_width=widest)
     for cells in zip(*(cells for _, cells in columns[:count]), strict=True):
-        shown.add_row(*cells)
-    console.print(shown)
+        rows.add_row(*cells)
+    console.print(rows)
+    if stream.name in NOTES and not fields:
+        console.print(NOTES[stream.name], style="dim")
     if left_out := [heading for heading, _ in columns[count:]]:
         console.print(
             f"Too wide for these: {', '.join(left_out)}. Choose with --fields, or add --json.",
@@ -205,7 +247,7 @@ def _columns(
     """Heading and cells of the fields asked for, or of all that hold anything, keys first."""
     kinds = stream.schema["properties"]
     first = [*stream.primary_keys, *([stream.replication_key] if stream.replication_key else [])]
-    first = [*_SHOWN_FIRST.get(stream.name, first)]
+    first = [*SHOWN_FIRST.get(stream.name, first)]
     names = fields or list(dict.fromkeys([*first, *kinds]))
     columns = [(name, [one_line(_inside(record, name)) for record in records]) for name in names]
     if fields:

@@ -37,14 +37,14 @@ def records(screen: Screen) -> list[dict[str, Any]]:
     return [json.loads(line) for line in screen.lines]
 
 
-def test_the_newest_deliveries_come_first_for_two_requests(
+def test_the_newest_deliveries_come_first_for_three_requests(
     preview: Callable[..., Screen], sandbox: Sandbox
 ) -> None:
     shown = records(preview("messages", "--limit", "7", "--json"))
     truth = sandbox.workspace.deliveries(SINCE, NOW, now=NOW)
     newest = sorted((rfc3339(row["created"]) for row in truth), reverse=True)[:7]
     assert [row["created"] for row in shown] == newest
-    assert len(sandbox.calls) <= 2
+    assert len(sandbox.calls) <= 3  # one of them names the broadcasts
 
 
 def test_dates_choose_the_range(preview: Callable[..., Screen]) -> None:
@@ -78,14 +78,6 @@ def test_dates_that_mean_nothing_are_refused(preview: Callable[..., Screen]) -> 
         check_range(None, "2012-03-01", {"start_date": "2026-01-01"})
     screen = preview("messages", "--from", "2999-01-01")
     assert "--from is '2999-01-01T00:00:00Z': it is in the future" in screen.err
-
-
-def test_messages_show_who_what_when_and_what_became_of_it_on_any_screen(
-    preview: Callable[..., Screen],
-) -> None:
-    heading = preview("messages", "--limit", "5", columns=80).lines[1]
-    assert heading.split()[:4] == ["created", "type", "cio_id", "metrics.opened"]
-    assert "metrics.clicked" in heading
 
 
 def test_metrics_show_several_senders(preview: Callable[..., Screen]) -> None:

@@ -1,0 +1,80 @@
+"""Deliveries and counts as a preview shows them: with the name of what sent them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_customerio import errors
+from tap_customerio.api.values import number
+from tap_customerio.privacy.identity import masked
+from tap_customerio.streams.pii import MASK, mask
+from tap_customerio.streams.senders import SENDER_STREAMS
+from tap_customerio.windows import parse
+from tap_customerio.wording import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_customerio.api.client import Client
+
+_PHONES = {"sms", "twilio", "whatsapp"}
+SHOWN_FIRST = {
+    "messages": ("created", "recipient", "sender", "opened", "clicked"),
+    "metrics": ("source_type", "sender", "period_start", "sent", "opened", "clicked"),
+}
+"""Columns by stream, most important first; `sender` and a delivery's outcomes are made here."""
+
+NOTES = {"messages": "opened and clicked: how long after created."}
+
+
+def shown(record: Mapping[str, Any], client: Client, *, personal: bool) -> dict[str, Any]:
+    """A delivery or a bucket of counts with its sender; a delivery with what became of it."""
+    sender = _sender(client, record.get("source_type"), record.get("source_id"))
+    found = {**record, "sender": sender if personal else mask("sender", sender)}
+    if "metrics" not in record:
+        return found
+    outcomes = {name: _delay(record, name) for name in ("opened", "clicked")}
+    return {**found, **outcomes, "recipient": _recipient(record, personal=personal)}
+
+
+def _sender(client: Client, source_type: str | None, source_id: int | None) -> str | None:
+    """Id and name of a sender; its type and id if it has no name that can be read."""
+    if source_id is None:
+        return None
+    if name := _names(client, source_type).get(source_id):
+        return f"{source_id} {name}"
+    return f"{source_type or 'unknown'} {source_id}"
+
+
+def _names(client: Client, source_type: str | None) -> dict[int | None, str]:
+    """Names of all senders of a type by id, read once; none if they cannot be read."""
+    if source_type not in SENDER_STREAMS:
+        return {}
+
+    def read() -> list[dict[int | None, str]]:
+        try:
+            rows = SENDER_STREAMS[source_type].listing(client)
+        except errors.FatalError:
+            raise
+        except errors.TapError:
+            return [{}]
+        return [{number(row.get("id")): str(row.get("name") or "") for row in rows}]
+
+    [names] = client.once(f"names of {source_type}", read)
+    return names
+
+
+def _delay(delivery: Mapping[str, Any], name: str) -> str | None:
+    """How long after its creation something first became of a delivery, in one unit."""
+    moment, created = (delivery["metrics"] or {}).get(name), delivery.get("created")
+    if not moment or not created:
+        return moment
+    return " ".join(duration(max(0, parse(moment) - parse(created))).split()[:2])
+
+
+def _recipient(delivery: Mapping[str, Any], *, personal: bool) -> str | None:
+    """Whom it went to, without personal data unless that is wanted."""
+    recipient = delivery.get("recipient")
+    if personal or not recipient or recipient == MASK:
+        return recipient
+    return masked("phone" if delivery.get("type") in _PHONES else "email", recipient)

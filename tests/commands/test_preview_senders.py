@@ -1,0 +1,86 @@
+"""preview: what sent each delivery, and counts of many senders."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW
+from terminal import Screen, config_file, typed
+
+from tap_customerio.commands.preview import _newest_of_each
+from tap_customerio.commands.senders import shown
+from tap_customerio.streams.senders import SENDER_STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_customerio.sandbox import Sandbox
+
+
+@pytest.fixture
+def preview(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Screen]:
+    """The command on the shared sandbox."""
+    config = config_file(sandbox, tmp_path)
+    return lambda *words, **options: typed("preview", *words, "--config", config, **options)
+
+
+def table(screen: Screen) -> list[str]:
+    """The lines of a table below its headings."""
+    assert screen.code == 0, screen.err
+    return [line for line in screen.lines[3:] if line.startswith(" ") and line.strip()]
+
+
+def test_deliveries_show_whom_what_when_and_what_became_of_them(
+    preview: Callable[..., Screen], sandbox: Sandbox
+) -> None:
+    screen = preview("messages", "--limit", "12", columns=80)
+    assert screen.lines[1].split() == ["created", "recipient", "sender", "opened", "clicked"]
+    assert len(table(screen)) == 12
+    assert any("***@***" in line for line in table(screen))
+    names = {f"{row['id']} {row['name']}"[:20] for row in sandbox.workspace.campaigns(NOW)}
+    assert any(name in line for name in names for line in table(screen))
+    assert any(" s " in line or " min " in line for line in table(screen))
+    lists = {kind.path for kind in SENDER_STREAMS.values() if not kind.page_size}
+    asked = [call.path for call in sandbox.calls if call.path in lists]
+    assert 2 <= len(asked) == len({*asked})
+
+
+def test_a_sender_without_a_readable_name_keeps_its_type_and_id(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = make_sandbox()
+    box.fail(status=403, path="/v1/campaigns", times=100)
+    screen = typed("preview", "messages", "--config", config_file(box, tmp_path))
+    assert any(" campaign 2 " in line for line in table(screen))
+
+
+def test_outcomes_are_told_in_one_unit() -> None:
+    times = {"opened": "2026-03-01T02:20:10Z", "clicked": None}
+    delivery = {"created": "2026-03-01T00:00:00Z", "metrics": times, "type": "sms"}
+    found = shown({**delivery, "recipient": "+15550000142"}, Any, personal=False)  # type: ignore[arg-type]
+    assert (found["opened"], found["clicked"], found["recipient"]) == ("2 h", None, "***42")
+
+
+@pytest.mark.parametrize("limit", [3, 7])
+def test_counts_are_of_so_many_senders(preview: Callable[..., Screen], limit: int) -> None:
+    screen = preview("metrics", "--limit", str(limit), columns=80)
+    assert screen.lines[1].split()[:3] == ["source_type", "sender", "period_start"]
+    rows = table(screen)
+    assert len(rows) == limit
+    assert len({tuple(row.split()[:2]) for row in rows}) == limit
+    assert len({row.split()[0] for row in rows}) >= 3
+
+
+def test_json_keeps_the_fields_of_the_stream(preview: Callable[..., Screen]) -> None:
+    [line] = preview("messages", "--limit", "1", "--json").lines
+    assert "sender" not in json.loads(line)
+
+
+def test_buckets_of_the_same_sender_fill_up() -> None:
+    rows = [[{"period_start": f"2026-03-{day:02}", "s": s} for day in (9, 8, 7)] for s in "ab"]
+    found = [(row["s"], row["period_start"][-1]) for row in _newest_of_each(iter(rows), 4)]
+    assert found == [("a", "9"), ("b", "9"), ("a", "8"), ("b", "8")]
+    assert len(_newest_of_each(iter(rows), 9)) == 6
