@@ -65,7 +65,7 @@ def shared_sandbox() -> Iterator[Sandbox]:
 def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     """The shared sandbox, its calls and ordered failures forgotten."""
     shared_sandbox.forget()
-    shared_sandbox.gate.failures.clear()
+    shared_sandbox.middleware.failures.clear()
     return shared_sandbox
 
 

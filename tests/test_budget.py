@@ -271,7 +271,7 @@ def test_a_process_that_is_killed_takes_no_budget_with_it(tmp_path: Path) -> Non
         "import os, sys, pathlib\n"
         "from tap_customerio.ratelimit.budget import FileBudget\n"
         "budget = FileBudget(pathlib.Path(sys.argv[1]))\n"
-        "with budget._held():\n"
+        "with budget._locked():\n"
         "    print(flush=True)\n"
         "    sys.stdin.read()\n"
     )

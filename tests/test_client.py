@@ -114,7 +114,7 @@ def test_giving_up_names_the_request_and_the_fault(sandbox: Sandbox) -> None:
     client.give_up_after = 0.01
     with pytest.raises(TapError, match=r"GET /v1/campaigns after .* status 503"):
         client.fetch("GET", "/v1/campaigns")
-    sandbox.gate.failures.clear()
+    sandbox.middleware.failures.clear()
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_region_that_is_down_does_not_hide_the_right_one(regions: dict[str, Sa
     regions["us"].fail(status=503, times=1000)
     client = make_client(regions["eu"], api_url=None, region="auto")
     assert client.fetch("GET", "/v1/campaigns").get("campaigns")
-    regions["us"].gate.failures.clear()
+    regions["us"].middleware.failures.clear()
 
 
 @pytest.mark.parametrize(("region", "other"), [("us", "eu"), ("eu", "us")])
@@ -253,7 +253,7 @@ def test_a_token_that_comes_twice_is_a_problem_and_never_a_loop(sandbox: Sandbox
     sandbox.fail(status=200, times=10, body=body, path="/v1/messages")
     with pytest.raises(TapError, match="page token twice"):
         list(make_client(sandbox).pages("/v1/messages", "messages"))
-    sandbox.gate.failures.clear()
+    sandbox.middleware.failures.clear()
     assert len(sandbox.calls) == 1 + Client.odd_answers
 
 

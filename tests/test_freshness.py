@@ -146,7 +146,7 @@ def test_everyone_is_read_when_the_log_cannot_tell_who_changed() -> None:
         scenario.sandbox.fail(status=403, times=9, path="/v1/activities")
         scenario.sync(DAY)
         assert len(scenario.output.records["customers"]) == len(scenario.people())
-        scenario.sandbox.gate.failures.clear()
+        scenario.sandbox.middleware.failures.clear()
         scenario.sync(HOUR, customers_sync="full")
         assert len(scenario.output.records["customers"]) == len(scenario.people())
         only = {"attribute": {"field": "region", "operator": "eq", "value": "Asia"}}

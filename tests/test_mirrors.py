@@ -70,7 +70,7 @@ def _with_failures(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
     for path in {call.path for call in box.calls}:
         box.fail(status=403, path=path)
     output = _sync(box, state)
-    box.gate.failures.clear()
+    box.middleware.failures.clear()
     assert all(name in output.problem for name in MIRRORS)
     return output
 

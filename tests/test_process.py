@@ -158,7 +158,7 @@ def test_a_tap_that_waits_for_the_api_notices_that_its_target_has_gone(
     box = make_sandbox()
     tap = Process(tmp_path, config_for(box), catalog=select(["messages"]))
     tap.lines_until_states(1)
-    box.gate.latency_ms = 600_000
+    box.middleware.latency_ms = 600_000
     tap.stdout.close()
     assert tap.process.wait(20) == 1
     assert "The target stopped reading" in tap.log.read_text()

@@ -112,7 +112,7 @@ class Client(Diagnosis):
         """The API's clock at its first answer: the end, exclusive, of all this run reads."""
         asked = partial(self.listing, PROBE, "workspaces", params={"limit": None})  # as its stream
         failures: list[errors.TapError] = []
-        for ask in (asked, partial(self._ask, PROBES[1], lambda answer: answer)):
+        for ask in (asked, partial(self._request, PROBES[1], lambda answer: answer)):
             if self._clock.present is None:
                 try:
                     ask()
@@ -153,7 +153,7 @@ class Client(Diagnosis):
                 raise InvalidResponseError(errors.api.missing_rows(answer.request, expect))
             return answer
 
-        return self._ask(RequestSpec(method, path, params, body), read)
+        return self._request(RequestSpec(method, path, params, body), read)
 
     def page(  # noqa: PLR0913 - what is asked, and what came before
         self,
@@ -190,7 +190,7 @@ class Client(Diagnosis):
             return page, answer
 
         spec = RequestSpec(method, path, dict(params or {}), body)
-        return self._ask(spec, read)
+        return self._request(spec, read)
 
     def pages(
         self,
@@ -239,7 +239,7 @@ class Client(Diagnosis):
         """The one object of its kind in this run, made when it is first asked for."""
         return self._cache.shared(shared_class, make)
 
-    def _ask(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
+    def _request(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
         """Ask, and try again while faults pass or the answer cannot be read."""
         retries = Retrying(self, spec, getattr(self._mine, "stream", ""))
         retrying = backoff.on_exception(
@@ -261,19 +261,21 @@ class Client(Diagnosis):
         request = spec.safe_label
         if self._closed.is_set():
             raise errors.api.closed(request)
-        reply = self._send(self._find_base(), spec)
-        self.health.is_there |= not reply.ok
-        if reply.passes:
-            self._slow_down(reply, spec)
-        if not requests.codes.ok <= reply.status < requests.codes.multiple_choices:
-            raise self._explain(reply, spec)
+        response = self._send(self._find_base(), spec)
+        self.health.is_there |= not response.ok
+        if response.passes:
+            self._slow_down(response, spec)
+        if not requests.codes.ok <= response.status < requests.codes.multiple_choices:
+            raise self._explain(response, spec)
         try:
-            members = {} if reply.status == requests.codes.no_content else decode(reply.content)
+            members = (
+                {} if response.status == requests.codes.no_content else decode(response.content)
+            )
         except RecursionError:
             raise InvalidResponseError(errors.api.unreadable_answer(request)) from None
         except (TypeError, ValueError):
             raise TransientError("an answer that is not a JSON object", absent=True) from None
-        found = read(ParsedResponse(members, self._time_of(reply, spec), request))
+        found = read(ParsedResponse(members, self._time_of(response, spec), request))
         self.health.answer()
         return found
 
@@ -286,9 +288,9 @@ class Client(Diagnosis):
         with self._lock:
             self.requests[getattr(self._mine, "stream", "")] += 1
 
-    def _slow_down(self, reply: RawResponse, spec: RequestSpec) -> None:
-        wait, reason = reply.retry_after(), f"status {reply.status}"
-        throttled = reply.status == requests.codes.too_many_requests
+    def _slow_down(self, response: RawResponse, spec: RequestSpec) -> None:
+        wait, reason = response.retry_after(), f"status {response.status}"
+        throttled = response.status == requests.codes.too_many_requests
         if wait is not None and wait > self.give_up_after:
             if self._base and not throttled and self._answers_others(spec):
                 raise errors.RetriesExhaustedError(spec.safe_label, reason, 0)
@@ -307,23 +309,23 @@ class Client(Diagnosis):
         return self._base
 
     def _probe_region(self, base: str) -> RawResponse:
-        reply = self._send(base, PROBES[0])
-        if reply.passes:
-            self._slow_down(reply, PROBES[0])
-        return reply
+        response = self._send(base, PROBES[0])
+        if response.passes:
+            self._slow_down(response, PROBES[0])
+        return response
 
-    def _time_of(self, reply: RawResponse, spec: RequestSpec) -> int:
+    def _time_of(self, response: RawResponse, spec: RequestSpec) -> int:
         """Seconds of the answer's Date header.
 
         Only answers of the API itself count, not what a proxy says in its place. A clock that goes
         back would let bookmarks pass what the API has not shown yet.
         """
-        date = reply.date()
+        date = response.date()
         self._clock.note(date)
         if date is None or not self._clock.is_timely(date):
             raise InvalidResponseError(self._explain_clock(spec, date))
         return int(date)
 
-    def _is_timely(self, reply: RawResponse) -> bool:
+    def _is_timely(self, response: RawResponse) -> bool:
         """Whether an answer is of now, as far as it is known."""
-        return self._clock.is_timely(reply.date())
+        return self._clock.is_timely(response.date())

@@ -39,16 +39,16 @@ class Diagnosis:
         """Send one request."""
         raise NotImplementedError
 
-    def _time_of(self, reply: RawResponse, spec: RequestSpec) -> int:
+    def _time_of(self, response: RawResponse, spec: RequestSpec) -> int:
         """The API's clock at an answer."""
         raise NotImplementedError
 
-    def _is_timely(self, reply: RawResponse) -> bool:
+    def _is_timely(self, response: RawResponse) -> bool:
         """Whether an answer is of now."""
         raise NotImplementedError
 
-    def _explain(self, reply: RawResponse, spec: RequestSpec) -> errors.TapError:
-        status, request = reply.status, spec.safe_label
+    def _explain(self, response: RawResponse, spec: RequestSpec) -> errors.TapError:
+        status, request = response.status, spec.safe_label
         if status == requests.codes.not_found:
             return errors.NotFoundError(request)
         if status == requests.codes.proxy_authentication_required:
@@ -56,9 +56,9 @@ class Diagnosis:
         if status == requests.codes.unauthorized:
             return self._explain_unauthorized(spec)
         if status == requests.codes.forbidden:
-            self._time_of(reply, spec)
+            self._time_of(response, spec)
             return self._other_region or errors.api.forbidden(request, status)
-        if reply.redirects:
+        if response.redirects:
             return self._explain_redirect(spec, status)
         is_filtered = self._settings.customers_filter and request == "POST /v1/customers"
         return (
@@ -110,10 +110,12 @@ class Diagnosis:
     def _takes_key(self, base: str, probe: RequestSpec) -> bool | None:
         """Whether the probe is answered; None if the key may not read it."""
         try:
-            reply = self._send(base, probe)
-            if reply.status == requests.codes.forbidden:
+            response = self._send(base, probe)
+            if response.status == requests.codes.forbidden:
                 return None
-            return reply.ok and self._is_timely(reply) and decode(reply.content) is not None
+            return (
+                response.ok and self._is_timely(response) and decode(response.content) is not None
+            )
         except (TransientError, errors.TapError, TypeError, ValueError, RecursionError):
             return False
 

@@ -28,12 +28,12 @@ def find_region(bases: Iterable[str], probe: Callable[[str], RawResponse]) -> st
     found: dict[str, RawResponse | TransientError] = {}
     for base in bases:
         found[base] = _asked(base, probe)
-        if isinstance(reply := found[base], tuple) and reply.ok:
+        if isinstance(response := found[base], tuple) and response.ok:
             return base
     for fault in found.values():
         if isinstance(fault, TransientError):
             raise fault
-    likely = [base for base, reply in found.items() if not _sends_away(reply)]
+    likely = [base for base, response in found.items() if not _sends_away(response)]
     if len(likely) == 1:
         return likely[0]
     where = " and ".join(found)
@@ -47,7 +47,7 @@ def _asked(base: str, probe: Callable[[str], RawResponse]) -> RawResponse | Tran
         return fault
 
 
-def _sends_away(reply: RawResponse | TransientError) -> bool:
-    return not isinstance(reply, TransientError) and (
-        reply.redirects or reply.status == requests.codes.unauthorized
+def _sends_away(response: RawResponse | TransientError) -> bool:
+    return not isinstance(response, TransientError) and (
+        response.redirects or response.status == requests.codes.unauthorized
     )

@@ -96,9 +96,9 @@ class ParsedResponse(NamedTuple):
         Lists of people have `ids` next to `identifiers`, which are used where they come alone.
         """
         names = [key, "ids"] if key == "identifiers" else [key]
-        held = {name: bytes(memoryview(self.members.get(name, b"-"))[:5]) for name in names}
-        empty = [name for name in names if held[name] in _EMPTY]
-        filled = [name for name in names if held[name][:1] == b"[" and name not in empty]
+        heads = {name: bytes(memoryview(self.members.get(name, b"-"))[:5]) for name in names}
+        empty = [name for name in names if heads[name] in _EMPTY]
+        filled = [name for name in names if heads[name][:1] == b"[" and name not in empty]
         return next(iter(filled + empty), None)
 
     def objects(self, name: str) -> list[dict[str, Any]]:
@@ -300,18 +300,18 @@ def _integer(digits: str) -> int | float:
 
 def _pruned(content: bytes) -> bytes:
     """JSON with an infinite number in place of what nests too deeply."""
-    kept, depth, start = [], 0, 0
+    parts, depth, start = [], 0, 0
     for token in _TOKEN.finditer(content):
         if token[0] in {b"[", b"{"}:
             depth += 1
             if depth == _DEEPEST:
-                kept.append(content[start : token.start()])
+                parts.append(content[start : token.start()])
         elif token[0] in {b"]", b"}"}:
             if depth == _DEEPEST:
-                kept.append(b"1e999")
+                parts.append(b"1e999")
                 start = token.end()
             depth -= 1
-    return b"".join([*kept, content[start:]])
+    return b"".join([*parts, content[start:]])
 
 
 def _check_utf_8(content: bytes) -> None:

@@ -114,8 +114,8 @@ def _sample(
             or window.start - DAY <= (seconds(row, "sent_at") or 0) < window.end
         )
     ]
-    chosen = able[:: math.ceil(len(able) / _MOST_ASKED) or 1]
-    return ((len(able) / len(chosen), row) for row in chosen)
+    sampled = able[:: math.ceil(len(able) / _MOST_ASKED) or 1]
+    return ((len(able) / len(sampled), row) for row in sampled)
 
 
 def _counts_of(client: Client, kind: str, row: dict[str, Any], window: Window) -> list[Count]:

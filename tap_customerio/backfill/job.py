@@ -31,21 +31,21 @@ class Job:
     Attributes:
         config: The tap's configuration; its own range is ignored.
         catalog: Which streams there are, and which of their fields are wanted.
-        whole: The range, of which this is share `number` of `count`.
-        named: The streams asked for; if none, all selected ones that have a time range.
+        range: The whole range, of which this is shard `shard` of `shards`.
+        stream_names: The streams asked for; if none, all selected ones that have a time range.
     """
 
     config: Mapping[str, Any]
     catalog: Mapping[str, Any]
-    whole: Window
-    named: Sequence[str] = ()
-    number: int = 1
-    count: int = 1
+    range: Window
+    stream_names: Sequence[str] = ()
+    shard: int = 1
+    shards: int = 1
 
     @cached_property
-    def range(self) -> Window:
+    def shard_range(self) -> Window:
         """The share of the range that is read here."""
-        return self.whole.share(self.number, self.count)
+        return self.range.share(self.shard, self.shards)
 
     @cached_property
     def streams(self) -> list[str]:
@@ -56,24 +56,25 @@ class Job:
         """
         tap = TapCustomerio(config=dict(self.config), catalog=dict(self.catalog))
         kinds: dict[str, Any] = dict(tap.streams)
-        for name in self.named:
+        named = self.stream_names
+        for name in named:
             if name not in kinds:
                 raise errors.names.unknown("stream", name, kinds, "'tap-customerio fields'")
         return [
             name
             for name, stream in kinds.items()
-            if (name in self.named if self.named else stream.has_time_range and stream.selected)
-            and (self.range.width if stream.has_time_range else self.number == 1)
+            if (name in named if named else stream.has_time_range and stream.selected)
+            and (self.shard_range.width if stream.has_time_range else self.shard == 1)
         ]
 
     @cached_property
     def identity(self) -> dict[str, str]:
         """What a state of this backfill is known by; `workspace` is a fingerprint of the key."""
         return {
-            "from": rfc3339(self.whole.start),
-            "to": rfc3339(self.whole.end),
-            "streams": ", ".join(sorted(set(self.named))) or "all that have a range",
-            "shard": f"{self.number}/{self.count}",
+            "from": rfc3339(self.range.start),
+            "to": rfc3339(self.range.end),
+            "streams": ", ".join(sorted(set(self.stream_names))) or "all that have a range",
+            "shard": f"{self.shard}/{self.shards}",
             "workspace": fingerprint(str(self.config["app_api_key"])),
         }
 
@@ -81,8 +82,8 @@ class Job:
     def file_name(self) -> str:
         """A name for the state file that no other backfill of the workspace has."""
         edges = [self.identity[edge].replace("T00:00:00Z", "") for edge in ("from", "to")]
-        shard = [f"{self.number}-of-{self.count}"] if self.count > 1 else []
-        parts = ["backfill", *edges, *sorted(set(self.named)), *shard]
+        shard = [f"{self.shard}-of-{self.shards}"] if self.shards > 1 else []
+        parts = ["backfill", *edges, *sorted(set(self.stream_names)), *shard]
         return f"{'_'.join(parts).replace(':', '')}.json"
 
     def tap(
@@ -96,13 +97,13 @@ class Job:
         tap = TapCustomerio(
             config={
                 **self.config,
-                "start_date": rfc3339(self.range.start),
-                "end_date": rfc3339(max(self.range.end, self.range.start + 1)),
+                "start_date": rfc3339(self.shard_range.start),
+                "end_date": rfc3339(max(self.shard_range.end, self.shard_range.start + 1)),
             },
             catalog=selecting(self.catalog, set(self.streams) - set(done)),
             state=state,
         )
-        tap.sync_run.shard_edges = frozenset(self.range) - frozenset(self.whole)
+        tap.sync_run.shard_edges = frozenset(self.shard_range) - frozenset(self.range)
         if watching is not None:
             tap.sync_run.progress = watching(tap.sync_run)
         tap.sync_run.progress.done = done

@@ -198,7 +198,7 @@ class Jobs:
     def _show(self, progress: Progress, place: int, event: str, stream: str, value: Any) -> None:
         name = f"{stream} {self._label(place)}"
         if event == "begin":
-            self._meter.ends[name] = self._shares.jobs[place].range.end
+            self._meter.ends[name] = self._shares.jobs[place].shard_range.end
             progress.begin(name)
         elif event == "page":
             progress.page(name, value)

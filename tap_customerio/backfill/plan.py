@@ -96,7 +96,9 @@ class Plan:
         Raises:
             TapError: When nothing can be known, such as with a wrong key.
         """
-        reach = Window(min(job.range.start for job in jobs), max(job.range.end for job in jobs))
+        reach = Window(
+            min(job.shard_range.start for job in jobs), max(job.shard_range.end for job in jobs)
+        )
         client = ProbingClient(taps[0].settings, reach)
         plans = [cls.of(tap, job, client.afresh()) for tap, job in zip(taps, jobs, strict=True)]
         found: dict[str, Estimate] = {}
@@ -116,7 +118,7 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """The plan in members of JSON."""
-        edges = {"from": self.job.range.start, "to": self.job.range.end}
+        edges = {"from": self.job.shard_range.start, "to": self.job.shard_range.end}
         return {
             **{name: rfc3339(moment) for name, moment in edges.items()},
             "shard": self.job.identity["shard"],

@@ -27,7 +27,7 @@ class ProbingClient(Client):
         super().__init__(settings)
         self.reach = reach
         self.sent: Counter[str] = Counter()
-        self._replies: dict[str, RawResponse] = {}
+        self._responses: dict[str, RawResponse] = {}
 
     def afresh(self) -> Self:
         """A client for one share, which asks for the present by itself."""
@@ -37,12 +37,12 @@ class ProbingClient(Client):
 
     def _send(self, base: str, spec: RequestSpec) -> RawResponse:
         question = repr((base, spec))
-        if (reply := self._replies.get(question)) is not None:
+        if (response := self._responses.get(question)) is not None:
             self._count_request()
-            return reply
-        reply = super()._send(base, spec)
+            return response
+        response = super()._send(base, spec)
         with self._lock:
             self.sent[spec.path] += 1
-            if reply.ok:
-                self._replies[question] = reply
-        return reply
+            if response.ok:
+                self._responses[question] = response
+        return response

@@ -30,12 +30,12 @@ class Shares:
     states: list[State | None]
 
     @classmethod
-    def of(cls, job: Job, held: State | None, count: int) -> Self:
+    def of(cls, job: Job, saved: State | None, count: int) -> Self:
         """As many as a state holds, whatever is asked for, else `count`."""
-        if held is None:
+        if saved is None:
             return cls(job, [None] * count)
-        states = (held.get(STATE_KEY) or {}).get(_STATES)
-        return cls(job, states if isinstance(states, list) else [held])
+        states = (saved.get(STATE_KEY) or {}).get(_STATES)
+        return cls(job, states if isinstance(states, list) else [saved])
 
     @property
     def count(self) -> int:
@@ -48,7 +48,7 @@ class Shares:
         if self.count == 1:
             return [self.job]
         numbers = range(1, self.count + 1)
-        return [replace(self.job, number=number, count=self.count) for number in numbers]
+        return [replace(self.job, shard=shard, shards=self.count) for shard in numbers]
 
     @property
     def identity(self) -> dict[str, str]:
@@ -61,13 +61,13 @@ class Shares:
         """That of all of them."""
         return {"bookmarks": {}, STATE_KEY: {**self.identity, _STATES: self.states}}
 
-    def check(self, held: State, path: str) -> None:
+    def check(self, saved: State, path: str) -> None:
         """Make sure that a state belongs to this backfill.
 
         Raises:
             TapError: When it does not.
         """
-        check(held, self.identity, path)
+        check(saved, self.identity, path)
         for job, state in zip(self.jobs, self.states, strict=True):
             if state is not None:
                 job.check(state, path)

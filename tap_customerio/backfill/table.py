@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def show(plan: Plan) -> None:
     """Print a table, and below it what cannot be had."""
     out, job = make_console(), plan.job
-    start, end = map(rfc3339, job.range)
-    share = f", shard {job.number}/{job.count}" if job.count > 1 else ""
+    start, end = map(rfc3339, job.shard_range)
+    share = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
     made = table(
         "stream", ">parts", ">rows", ">requests", ">time", title=f"{start} to {end}{share}"
     )

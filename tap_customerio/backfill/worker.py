@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def _run(order: Mapping[str, Any], reports: Reports) -> int:
-    job = Job(**{**order["job"], "whole": Window(*order["job"]["whole"])})
+    job = Job(**{**order["job"], "range": Window(*order["job"]["range"])})
     tap = job.tap(order["state"], lambda run: ReportedProgress(run, reports))
     left = [name for name in job.streams if name not in tap.sync_run.progress.done]
     return run_pipe(order["target"], tap, left, lambda state: reports.send(state=state))

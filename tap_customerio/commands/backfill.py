@@ -118,11 +118,11 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     job = Job(config, wanted, _range(start, end), streams, *_share(shard))
     _check_jobs(jobs, job, target, planning=is_plan)
     file = StateFile(state or Path(job.file_name)) if state or target else None
-    held = None if file is None or restart else file.read()
-    can_share = job.count == 1 and (target or is_plan)
-    shares = Shares.of(job, held, jobs) if can_share else Shares(job, [held])
-    if file is not None and held is not None:
-        shares.check(held, str(file.path))
+    saved = None if file is None or restart else file.read()
+    can_share = job.shards == 1 and (target or is_plan)
+    shares = Shares.of(job, saved, jobs) if can_share else Shares(job, [saved])
+    if file is not None and saved is not None:
+        shares.check(saved, str(file.path))
     if is_plan:
         _show_plan(shares, as_json=as_json)
         return
@@ -132,7 +132,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
         sys.exit(_run_jobs(shares, file, target, jobs))
     if jobs > 1 and file is not None:
         logger.warning("%s", errors.backfill.one_share(str(file.path), jobs))
-    sys.exit(_run(job, held, file, target))
+    sys.exit(_run(job, saved, file, target))
 
 
 def _run_jobs(shares: Shares, file: StateFile, target: str, most: int) -> int:
@@ -147,13 +147,13 @@ def _run_jobs(shares: Shares, file: StateFile, target: str, most: int) -> int:
         return Jobs(shares, target, file.write, most, budget).run(_display())
 
 
-def _run(job: Job, held: State | None, file: StateFile | None, target: str | None) -> int:
-    tap = job.tap(held, lambda run: _display()(RunMeter(run)))
+def _run(job: Job, saved: State | None, file: StateFile | None, target: str | None) -> int:
+    tap = job.tap(saved, lambda run: _display()(RunMeter(run)))
     left = [name for name in job.streams if name not in tap.sync_run.progress.done]
     if not left:
         logger.info(_NOTHING_LEFT)
         return 0
-    share = f", shard {job.number}/{job.count}" if job.count > 1 else ""
+    share = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
     logger.info("Reading %s%s.", ", ".join(left), share)
     if file is not None and target is not None:
         logger.info("State file: %s", file.path)
@@ -188,7 +188,7 @@ def _check_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> N
     wrong = None
     if not 1 <= jobs <= _MOST_JOBS:
         wrong = f"give a number from 1 to {_MOST_JOBS}"
-    elif jobs > 1 and job.count > 1:
+    elif jobs > 1 and job.shards > 1:
         wrong = "--jobs divides the range itself; leave out --shard"
     elif jobs > 1 and target is None and not planning:
         wrong = "each job runs its own target; add --target"

@@ -72,16 +72,16 @@ def check(
     client = Glimpse(Settings.of(config))
     tap = CommandTap(config, client=client)
     tap.logger.setLevel(logging.ERROR)  # limits of a stream are no fault of the account
-    chosen = tap.choose(streams)
+    selected = tap.choose(streams)
     console = make_console()
     checked: list[Finding] = []
     with console.status("Checking the key, the region and the clock …") as status:
         found = list(_check_account(client, tap.settings))
         if found[0].problem is None:
-            for finding in check_streams(client, tap.settings, chosen):
+            for finding in check_streams(client, tap.settings, selected):
                 matters = bool(streams) or tap.streams[finding.name].selected_by_default
                 checked.append(finding._replace(matters=matters))
-                status.update(f"Checked {len(checked)} of {len(chosen)} streams …")
+                status.update(f"Checked {len(checked)} of {len(selected)} streams …")
     checked.sort(key=lambda finding: finding.name)
     _tell(console, found, checked, as_json=as_json)
     if any(finding.problem and finding.matters for finding in found):

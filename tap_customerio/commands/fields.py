@@ -87,11 +87,13 @@ class Found(NamedTuple):
 
     def selection(self) -> dict[str, list[str]]:
         """Top-level fields to select, by stream; all of a stream only where no field was found."""
-        chosen: dict[str, list[str]] = {} if self.fields else {k.name: ["*"] for k in self.streams}
+        selected: dict[str, list[str]] = (
+            {} if self.fields else {k.name: ["*"] for k in self.streams}
+        )
         for field in self.fields:
-            names = chosen.setdefault(field.stream.name, [])
+            names = selected.setdefault(field.stream.name, [])
             names += {field.path.split(".")[0].removesuffix("[]")} - {*names}
-        return chosen
+        return selected
 
 
 @click.command()
@@ -121,8 +123,8 @@ def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
         click.echo(selection.meltano(found.selection()))
     elif as_json:
         streams = [kind.name for kind in found.streams]
-        told = {"streams": streams, "fields": [field.as_json() for field in found.fields]}
-        click.echo(json.dumps(told, indent=2))
+        result = {"streams": streams, "fields": [field.as_json() for field in found.fields]}
+        click.echo(json.dumps(result, indent=2))
     else:
         _show(make_console(), found)
 

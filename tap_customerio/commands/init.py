@@ -236,8 +236,8 @@ def _with_lines(path: Path, config: dict[str, Any]) -> str:
     """The lines of an environment file, with the settings in place of earlier ones."""
     names = {f"{_PREFIX}{name.upper()}": value for name, value in config.items()}
     before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = [line for line in before if line.removeprefix("export ").split("=")[0] not in names]
-    return "\n".join([*kept, *(f'{name}="{value}"' for name, value in names.items())]) + "\n"
+    others = [line for line in before if line.removeprefix("export ").split("=")[0] not in names]
+    return "\n".join([*others, *(f'{name}="{value}"' for name, value in names.items())]) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

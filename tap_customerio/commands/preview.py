@@ -96,14 +96,14 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if counts:
         start = start or chart.start_of(Settings.of(config), client.present)
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
-    [chosen] = CommandTap({**config, **dates}, client=client).choose([stream])
+    [selected] = CommandTap({**config, **dates}, client=client).choose([stream])
     if counts:
-        chart.show_chart(make_console(), chosen, counts, as_json=as_json)
+        chart.show_chart(make_console(), selected, counts, as_json=as_json)
         return
-    _check_fields(chosen, fields)
-    within, console = _range(chosen, start, end), make_console()
+    _check_fields(selected, fields)
+    within, console = _range(selected, start, end), make_console()
     with console.status(f"Reading {stream} …"):
-        found = _found(chosen, within, limit)
+        found = _found(selected, within, limit)
         if stream in SHOWN_FIRST and not as_json and not fields:
             found = [shown(record, client, personal=show_personal_data) for record in found]
         elif not show_personal_data:
@@ -111,7 +111,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if as_json:
         _print_json(found, fields)
     else:
-        _show(console, chosen, found, fields)
+        _show(console, selected, found, fields)
 
 
 def _print_json(records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
@@ -164,8 +164,8 @@ def _newest_of_each(sources: Iterable[Records], limit: int) -> Records:
         if known >= limit:
             break
     key = itemgetter(TimeSeries.replication_key)
-    chosen = [*first, *sorted(rest, key=key, reverse=True)][:limit]
-    return sorted(chosen, key=key, reverse=True)
+    selected = [*first, *sorted(rest, key=key, reverse=True)][:limit]
+    return sorted(selected, key=key, reverse=True)
 
 
 def _varied(stream: TimeSeries) -> Iterator[Source]:
@@ -189,8 +189,8 @@ def _varied(stream: TimeSeries) -> Iterator[Source]:
 def _newest(stream: CustomerioStream, page: Rows, slice_: Any) -> Records:
     records = [stream.record(raw, slice_) for raw in page]
     key = stream.replication_key
-    kept = [dict(record) for record in records if record is not None]
-    return sorted(kept, key=lambda record: record[key] or "", reverse=True) if key else kept
+    complete = [dict(record) for record in records if record is not None]
+    return sorted(complete, key=lambda record: record[key] or "", reverse=True) if key else complete
 
 
 def _check_fields(stream: CustomerioStream, fields: Sequence[str]) -> None:
@@ -252,8 +252,10 @@ def _columns(
     columns = [(name, [one_line(_inside(record, name)) for record in records]) for name in names]
     if fields:
         return columns
-    told = [column for column in columns if any(column[1]) or column[0] in first]
-    return sorted(told, key=lambda column: column[0] not in first and _says_little(kinds, *column))
+    visible = [column for column in columns if any(column[1]) or column[0] in first]
+    return sorted(
+        visible, key=lambda column: column[0] not in first and _says_little(kinds, *column)
+    )
 
 
 def _says_little(kinds: Mapping[str, Any], name: str, cells: Sequence[str]) -> bool:

@@ -49,7 +49,7 @@ _LOADED = """
 _RANGE = "select min(created), max(coalesce(updated, created)) from {schema}.messages"
 
 
-class Cut(NamedTuple):
+class Bucketing(NamedTuple):
     """How the counts of a sender are cut into buckets."""
 
     resolution: Resolution
@@ -68,7 +68,7 @@ class Bucket(NamedTuple):
     """Counts of a sender's bucket on both sides."""
 
     sender: Sender
-    cut: Cut
+    bucketing: Bucketing
     start: int
     counted: int
     loaded: int
@@ -77,13 +77,13 @@ class Bucket(NamedTuple):
     @property
     def end(self) -> int:
         """First second after it."""
-        return bucket_after(self.start, self.cut.resolution, self.cut.zone)
+        return bucket_after(self.start, self.bucketing.resolution, self.bucketing.zone)
 
     def is_certain(self, first: int, last: int) -> bool:
         """Whether counts must agree, of deliveries loaded from the first to the last second."""
         if self.is_partial or self.end > last - _SETTLING or self.start < last - LONGEST_PERIOD:
             return False
-        return self.start > self.cut.start(first)
+        return self.start > self.bucketing.start(first)
 
 
 class Month(NamedTuple):
@@ -138,50 +138,57 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
     rows = warehouse.ask(_COUNTED)
     if first is None or not rows:
         raise errors.commands.nothing_to_verify()
-    cuts = _cuts(rows)
-    counted, partial = _counts(rows, cuts)
-    loaded = _loaded(warehouse.ask(_LOADED), cuts)
+    bucketings = _bucketings(rows)
+    counted, partial = _counts(rows, bucketings)
+    loaded = _loaded(warehouse.ask(_LOADED), bucketings)
     uncounted = _without_counts(loaded, counted)
     buckets = [
-        Bucket(sender, cuts[sender], start, sent, loaded[sender, start], (sender, start) in partial)
+        Bucket(
+            sender,
+            bucketings[sender],
+            start,
+            sent,
+            loaded[sender, start],
+            (sender, start) in partial,
+        )
         for (sender, start), sent in counted.items()
     ]
     missing = list(_missing(buckets, _seconds(first), _seconds(last)))
     sums: dict[str, Counter[str]] = defaultdict(Counter)
     for each in buckets:
-        sums[each.cut.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
+        sums[each.bucketing.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
     for (sender, start), number in uncounted.items():
-        sums[cuts[sender].day(start)[:7]]["uncounted"] += number
+        sums[bucketings[sender].day(start)[:7]]["uncounted"] += number
     return {
         name: Month(
             month["counted"],
             month["loaded"],
             month["uncounted"],
-            [each for each in missing if each.cut.day(each.start).startswith(name)],
+            [each for each in missing if each.bucketing.day(each.start).startswith(name)],
         )
         for name, month in sorted(sums.items())
     }
 
 
-def _cuts(rows: Iterable[tuple[Any, ...]]) -> dict[Sender, Cut]:
+def _bucketings(rows: Iterable[tuple[Any, ...]]) -> dict[Sender, Bucketing]:
     """How each sender is counted; the newest, if the settings were changed once."""
     newest: dict[Sender, tuple[Any, Any, Any]] = {}
     for kind, number, resolution, zone, start, *_ in rows:
         sender = (kind, number)
         newest[sender] = max(newest.get(sender, (start, "", "")), (start, resolution, zone))
-    return {sender: Cut(how, ZoneInfo(zone)) for sender, (_, how, zone) in newest.items()}
+    return {sender: Bucketing(how, ZoneInfo(zone)) for sender, (_, how, zone) in newest.items()}
 
 
 def _counts(
-    rows: Iterable[tuple[Any, ...]], cuts: dict[Sender, Cut]
+    rows: Iterable[tuple[Any, ...]], bucketings: dict[Sender, Bucketing]
 ) -> tuple[Counter[tuple[Sender, int]], set[tuple[Sender, int]]]:
     """Sent deliveries by bucket, and the buckets that had not ended."""
     counted: Counter[tuple[Sender, int]] = Counter()
     partial = set()
     for kind, number, resolution, zone, start, sent, is_partial in rows:
         sender = (kind, number)
-        if cuts[sender] == Cut(resolution, ZoneInfo(zone)):
-            key = (sender, cuts[sender].start(_seconds(start)))
+        if bucketings[sender] == Bucketing(resolution, ZoneInfo(zone)):
+            key = (sender, bucketings[sender].start(_seconds(start)))
             counted[key] += sent or 0
             if is_partial:
                 partial.add(key)
@@ -189,16 +196,16 @@ def _counts(
 
 
 def _loaded(
-    rows: Iterable[tuple[Any, ...]], cuts: dict[Sender, Cut]
+    rows: Iterable[tuple[Any, ...]], bucketings: dict[Sender, Bucketing]
 ) -> Counter[tuple[Sender, int]]:
     """Sent deliveries in the same buckets."""
     loaded: Counter[tuple[Sender, int]] = Counter()
-    utc = Cut("days", ZoneInfo("UTC"))
+    utc = Bucketing("days", ZoneInfo("UTC"))
     for kind, number, slot, sent in rows:
         sender = (kind, number)
-        if kind == "campaign" and sender not in cuts and ("broadcast", number) in cuts:
+        if kind == "campaign" and sender not in bucketings and ("broadcast", number) in bucketings:
             sender = ("broadcast", number)  # they share their numbers
-        loaded[sender, cuts.setdefault(sender, utc).start(slot * _SLOT)] += sent
+        loaded[sender, bucketings.setdefault(sender, utc).start(slot * _SLOT)] += sent
     return loaded
 
 
@@ -236,7 +243,7 @@ def _show(months: dict[str, Month]) -> None:
         for each in sorted(month.missing, key=lambda bucket: (bucket.start, bucket.sender)):
             kind, number = each.sender
             counts = f"{each.counted:,} sent, {each.loaded:,} loaded"
-            console.print(f"  {each.cut.day(each.start)} {kind} {number}: {counts}")
+            console.print(f"  {each.bucketing.day(each.start)} {kind} {number}: {counts}")
     missing = [each for month in months.values() for each in month.missing]
     if missing:
         start = min(each.start for each in missing)
@@ -254,7 +261,7 @@ def _as_json(month: Month) -> dict[str, Any]:
         {
             "source_type": each.sender[0],
             "source_id": each.sender[1],
-            "day": each.cut.day(each.start),
+            "day": each.bucketing.day(each.start),
             "sent": each.counted,
             "loaded": each.loaded,
         }

@@ -24,28 +24,28 @@ EXTRAS = {"duckdb": "duckdb", "psycopg": "postgres"}
 class Warehouse:
     """A connection that only reads."""
 
-    def __init__(self, url: str, schema: str) -> None:
+    def __init__(self, url_option: str, schema: str) -> None:
         """Connect.
 
         Raises:
             TapError: When the URL is none of a warehouse, or nothing answers there.
         """
-        kind = url.partition(":")[0]
+        kind = url_option.partition(":")[0]
         if kind not in DRIVERS:
             raise errors.commands.unknown_warehouse()
         self.schema = schema
         self._driver = _driver(DRIVERS[kind])
         try:
-            self._connection = self._open(url)
+            self._connection = self._open(url_option)
         except self._driver.Error:
             raise errors.commands.no_warehouse() from None
 
-    def _open(self, url: str) -> Any:
+    def _open(self, url_option: str) -> Any:
         if self._driver.__name__ != "duckdb":
-            connection = self._driver.connect(url)
+            connection = self._driver.connect(url_option)
             connection.read_only = True
             return connection
-        path = unquote(urlsplit(url).path).removeprefix("/")
+        path = unquote(urlsplit(url_option).path).removeprefix("/")
         return self._driver.connect(path, read_only=True)
 
     def ask(self, query: str, **dates: date) -> list[tuple[Any, ...]]:
@@ -85,8 +85,8 @@ def warehouse_options(
     schema: str = "customerio", what: str = "Schema of the loaded tables."
 ) -> Callable[[Command], Command]:
     """--warehouse and --schema."""
-    chosen = click.option("--schema", default=schema, show_default=True, help=what)
-    url = click.option(
+    schema_option = click.option("--schema", default=schema, show_default=True, help=what)
+    url_option = click.option(
         "--warehouse",
         "url",
         required=True,
@@ -96,4 +96,4 @@ def warehouse_options(
             "postgresql://user:password@host/database."
         ),
     )
-    return lambda command: url(chosen(command))
+    return lambda command: url_option(schema_option(command))

@@ -33,10 +33,10 @@ class StateStore:
         """What is remembered; nothing, if it was begun in another run."""
         key = f"tap-customerio/{what}"
         found = instance.daemon_cursor_storage.get_cursor_values({key}).get(key)
-        held: dict[str, Any] = json.loads(found) if found else {}
-        if held.get("run") != run:
-            held = {}
-        return cls(instance, key, run, held.get("state"), held.get("rows", {}))
+        saved: dict[str, Any] = json.loads(found) if found else {}
+        if saved.get("run") != run:
+            saved = {}
+        return cls(instance, key, run, saved.get("state"), saved.get("rows", {}))
 
     def keep(self) -> None:
         """Remember it."""

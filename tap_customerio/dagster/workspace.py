@@ -81,12 +81,12 @@ class Workspace:
     def shown(self) -> list[str]:
         """What one would type before the command: variables, but no secret."""
         known = SETTINGS["properties"]
-        told = {
+        visible = {
             name: value
             for name, value in self.settings.items()
             if name in known and not known[name].get("secret")
         }
-        variables = self._variables(told).items()
+        variables = self._variables(visible).items()
         key = f'{PREFIX}APP_API_KEY="${self.app_api_key_env}"'
         return [key, *(f"{name}={shlex.quote(value)}" for name, value in variables)]
 

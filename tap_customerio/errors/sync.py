@@ -101,14 +101,14 @@ def former_buckets(stream: str, former: Mapping[str, str], only_there: str) -> s
     where = f"resolution = '{resolution}'"
     if resolution is None:
         where = f"source_type = 'campaign' AND timezone = '{zone}'"
-    kept = f" This also removes counts of {only_there} that the API no longer has." * bool(
+    removal = f" This also removes counts of {only_there} that the API no longer has." * bool(
         resolution and only_there
     )
     statement = f"DELETE FROM {stream} WHERE {where};"  # noqa: S608 - to be read, not run
     return (
         f"Stream {stream} was last read with another {settings}: its range is read again. The "
         "target's table still holds those rows, and sums over both count twice. Once this sync "
-        f"has succeeded, remove them with: {statement}{kept}"
+        f"has succeeded, remove them with: {statement}{removal}"
     )
 
 

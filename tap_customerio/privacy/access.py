@@ -77,11 +77,11 @@ class PersonalData:
         """
         emails = {value.lower() for kind, value in (request, *also) if kind == "email"}
         for person in people:
-            held = self._read_person(person.cio_id)
-            self.people.append(held)
-            for named in (person.identifiers, held["attributes"] or {}):
+            found = self._read_person(person.cio_id)
+            self.people.append(found)
+            for named in (person.identifiers, found["attributes"] or {}):
                 emails.add(str(named.get("email") or "").lower())
-            former: list[dict[str, str]] = held["former_identifiers"] or []
+            former: list[dict[str, str]] = found["former_identifiers"] or []
             emails |= {each["value"].lower() for each in former if each["type"] == "email"}
         for email in sorted(email for email in emails if "@" in email):
             self._read_suppressions(email)
@@ -89,8 +89,8 @@ class PersonalData:
     def counts(self) -> dict[str, int]:
         """How much there is of each kind."""
         found = {kind: sum(len(p[kind] or ()) for p in self.people) for kind in KINDS}
-        chosen = (person["subscription_preferences"] or {} for person in self.people)
-        found["subscription_preferences"] = sum(len(c.get("topics") or ()) for c in chosen)
+        preferences = (person["subscription_preferences"] or {} for person in self.people)
+        found["subscription_preferences"] = sum(len(c.get("topics") or ()) for c in preferences)
         found["provider_suppressions"] = len(self.suppressions)
         return {"people": len(self.people), **found}
 
@@ -99,18 +99,18 @@ class PersonalData:
             return self._tried(name, cio_id, lambda: self._paths.read(name, cio_id, read))
 
         profile = self._tried("profile", cio_id, lambda: self._profile(cio_id)) or {}
-        held: dict[str, Any] = {
+        found: dict[str, Any] = {
             "cio_id": cio_id,
             "identifiers": profile.get("identifiers") or {},
             **{name: self._part(profile, name, cio_id) for name in PARTS},
             "subscription_preferences": part("subscription_preferences", self._preferences),
         }
         for name, how in LISTS.items():
-            held[name] = part(name, partial(self._rows, *how))
-        held["former_identifiers"] = named_before(held["activities"], held["identifiers"])
-        held["messages"] = part("messages", self._messages)
-        self._judge(held)
-        return held
+            found[name] = part(name, partial(self._rows, *how))
+        found["former_identifiers"] = named_before(found["activities"], found["identifiers"])
+        found["messages"] = part("messages", self._messages)
+        self._judge(found)
+        return found
 
     def _part(self, profile: Mapping[str, Any], name: str, cio_id: str) -> Any:
         """A part of a profile, if it is of the shape it should be of."""
@@ -125,12 +125,12 @@ class PersonalData:
             self._note(name, cio_id, _why(errors.privacy.odd_shape(name)))
         return value if is_whole else None
 
-    def _judge(self, held: Mapping[str, Any]) -> None:
+    def _judge(self, found: Mapping[str, Any]) -> None:
         """Note messages that may have been cut to six months."""
-        messages, oldest = held["messages"], self._client.present - OLD
+        messages, oldest = found["messages"], self._client.present - OLD
         if messages is None:
             return
-        stamps = held["timestamps"] or {}
+        stamps = found["timestamps"] or {}
         known = [at for at in stamps.values() if type(at) is int and at > 0]
         # That of cio_id is the creation; those of attributes may all be of a late change.
         is_young = "cio_id" in stamps and bool(known) and min(known) > oldest
@@ -140,9 +140,9 @@ class PersonalData:
         # Recent messages that came in their own window alone show that windows count.
         is_shown = has_old or (bool(messages) and keeps_old(self._client))
         if self._is_unbounded:
-            self._note("messages", held["cio_id"], UNBOUNDED)
+            self._note("messages", found["cio_id"], UNBOUNDED)
         elif not is_young and not is_shown:
-            self._note("messages", held["cio_id"], MAYBE_CUT)
+            self._note("messages", found["cio_id"], MAYBE_CUT)
 
     def _profile(self, cio_id: str) -> dict[str, Any]:
         found = profiles(self._client, [cio_id])

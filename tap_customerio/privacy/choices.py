@@ -47,7 +47,7 @@ class Choice(NamedTuple):
         return wanted if self.kind == TOPIC else not wanted
 
 
-def chosen(client: Client, words: Sequence[str]) -> list[Choice]:
+def parse_choices(client: Client, words: Sequence[str]) -> list[Choice]:
     """The choices that words mean; what the workspace has is looked up.
 
     Raises:
@@ -184,9 +184,9 @@ class Consents:
 
 
 def _from_attribute(profile: Mapping[str, Any]) -> dict[str, bool]:
-    held = profile.get("attributes") or {}
+    attributes = profile.get("attributes") or {}
     try:
-        topics = json.loads(held.get(PREFERENCES) or "{}").get("topics") or {}
+        topics = json.loads(attributes.get(PREFERENCES) or "{}").get("topics") or {}
     except (ValueError, AttributeError):
         return {}
     pairs = ((str(name).removeprefix("topic_"), value) for name, value in topics.items())

@@ -15,7 +15,7 @@ from tap_customerio.privacy.evidence import (
     Outcome,
     described,
     digest,
-    now,
+    utc_now,
     worst,
 )
 
@@ -70,7 +70,7 @@ class ConsentRecord:
             entry |= dict.fromkeys(("sent_at", "accepted_at", "verified_at", "workspace_id"))
             entries.append(entry)
         if before is self._wanted and not entry["sent_at"]:
-            entry.update(outcome=ALREADY, reason="", verified_at=now())
+            entry.update(outcome=ALREADY, reason="", verified_at=utc_now())
         self._write()
         return entry
 
@@ -78,14 +78,14 @@ class ConsentRecord:
         """Note that a call is about to be made."""
         for entry in entries:
             if entry["workspace_id"] != self._workspace:
-                entry.update(sent_at=now(), accepted_at=None, workspace_id=self._workspace)
+                entry.update(sent_at=utc_now(), accepted_at=None, workspace_id=self._workspace)
         self._write()
 
     def accepted(self, entries: Iterable[Entry]) -> None:
         """Note that it was accepted."""
         reason = "Accepted, but not visible before the time to wait was over."
         for entry in entries:
-            entry.update(accepted_at=now(), outcome=UNVERIFIED, reason=reason)
+            entry.update(accepted_at=utc_now(), outcome=UNVERIFIED, reason=reason)
         self._write()
 
     def fail(self, entries: Iterable[Entry], reason: str) -> None:
@@ -117,12 +117,12 @@ class ConsentRecord:
                 f"{self._workspace}."
             )
             entry.update(outcome=OPT_UNPROVEN, reason=reason)
-        entry["verified_at"] = now()
+        entry["verified_at"] = utc_now()
         self._write()
 
     def close(self) -> Outcome:
         """Finish the evidence; until the outcome has been recorded, the journal stays."""
-        self._evidence["finished_at"] = now()
+        self._evidence["finished_at"] = utc_now()
         self._write()
         outcome = self._evidence["outcome"]
         entries = [e for person in self._people.values() for e in person["choices"]]

@@ -9,14 +9,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
-from tap_customerio.privacy.erasure_record import JOURNAL, Case
+from tap_customerio.privacy.erasure_record import JOURNAL, ErasureRecord
 from tap_customerio.privacy.evidence import (
     FAILED,
     UNPROVEN,
     UNVERIFIED,
     VERIFIED,
     described,
-    now,
+    utc_now,
 )
 from tap_customerio.privacy.former import with_also, with_former
 from tap_customerio.privacy.identity import Match, Person, look_up, profiles, resolve
@@ -110,11 +110,11 @@ class Eraser:
         Raises:
             TapError: When evidence cannot be written; no one else is erased then.
         """
-        case = Case(folder, match, self._key, self._heading(match.request))
+        record = ErasureRecord(folder, match, self._key, self._heading(match.request))
         for person in match.people:
-            self._send(case, person)
-        self._verify(case)
-        return case.close()
+            self._send(record, person)
+        self._verify(record)
+        return record.close()
 
     def _heading(self, request: Request) -> dict[str, Any]:
         account = self._account
@@ -128,41 +128,41 @@ class Eraser:
             "workspace_id": account.workspace_id,
             "workspace_stated": account.stated,
             "same_workspace_proven": account.is_proven,
-            "started_at": now(),
+            "started_at": utc_now(),
         }
 
-    def _send(self, case: Case, person: Person) -> None:
+    def _send(self, record: ErasureRecord, person: Person) -> None:
         cio_id = person.cio_id
         try:
             with self._locks[cio_id]:  # of those whom several requests ask for
                 if look_up(self._client, "cio_id", cio_id):
-                    case.sending(person)
+                    record.sending(person)
                     self._track.act(self._action, "cio_id", cio_id)
-                    self._accepted[cio_id] = now()
+                    self._accepted[cio_id] = utc_now()
                 if cio_id in self._accepted:
-                    case.accepted(person, self._accepted[cio_id])
-            if case.was_sent(person):
-                case.note(person, UNVERIFIED, SLOW)
+                    record.accepted(person, self._accepted[cio_id])
+            if record.was_sent(person):
+                record.note(person, UNVERIFIED, SLOW)
             else:
-                case.note(person, FAILED, VANISHED, is_settled=True)
+                record.note(person, FAILED, VANISHED, is_settled=True)
         except errors.TapError as problem:
-            case.note(person, FAILED, str(problem))
+            record.note(person, FAILED, str(problem))
 
-    def _verify(self, case: Case) -> None:
+    def _verify(self, record: ErasureRecord) -> None:
         """Look again and again at those who were erased, until they are gone or time is over."""
         deadline = time.monotonic() + self._wait
         try:
-            while case.waiting():
-                for person in case.waiting():
-                    self._look(case, person)
+            while record.waiting():
+                for person in record.waiting():
+                    self._look(record, person)
                 rest = max(0.0, deadline - time.monotonic())
-                if case.waiting() and (not rest or self._stopped.wait(min(self.interval, rest))):
+                if record.waiting() and (not rest or self._stopped.wait(min(self.interval, rest))):
                     return
         except errors.TapError as problem:
-            for person in case.waiting():
-                case.note(person, UNVERIFIED, f"Could not check that they are gone: {problem}")
+            for person in record.waiting():
+                record.note(person, UNVERIFIED, f"Could not check that they are gone: {problem}")
 
-    def _look(self, case: Case, person: Person) -> None:
+    def _look(self, record: ErasureRecord, person: Person) -> None:
         """Settle the case of a person who is gone."""
         if profiles(self._client, [person.cio_id]):
             return
@@ -173,25 +173,25 @@ class Eraser:
         }
         if any(cio_id == person.cio_id for cio_id, _ in found):
             return
-        if found - case.shared(person):
-            case.note(person, UNVERIFIED, BACK, is_settled=True)
+        if found - record.shared(person):
+            record.note(person, UNVERIFIED, BACK, is_settled=True)
         elif not self._account.is_proven:
-            case.note(person, UNPROVEN, KEYS.format(self._account.workspace_id))
-        elif not case.was_sent_here(person):
-            case.note(person, UNPROVEN, ELSEWHERE, is_settled=True)
+            record.note(person, UNPROVEN, KEYS.format(self._account.workspace_id))
+        elif not record.was_sent_here(person):
+            record.note(person, UNPROVEN, ELSEWHERE, is_settled=True)
         else:
-            self._settle(case, person)
+            self._settle(record, person)
 
-    def _settle(self, case: Case, person: Person) -> None:
+    def _settle(self, record: ErasureRecord, person: Person) -> None:
         """Block the identifiers of a person who is gone, and say whether that was proven."""
         if self._action == "suppress":
-            self._block(case, person)
-        if case.was_accepted_here(person):
-            case.note(person, VERIFIED, verified_at=now())
+            self._block(record, person)
+        if record.was_accepted_here(person):
+            record.note(person, VERIFIED, verified_at=utc_now())
         else:
-            case.note(person, UNPROVEN, UNANSWERED, is_settled=True)
+            record.note(person, UNPROVEN, UNANSWERED, is_settled=True)
 
-    def _block(self, case: Case, person: Person) -> None:
+    def _block(self, record: ErasureRecord, person: Person) -> None:
         """Block identifiers one by one: suppressing by cio_id may not do it.
 
         Only in the workspace of the person: people of another one may have the same identifiers.
@@ -200,11 +200,11 @@ class Eraser:
             if look_up(
                 self._client, kind, value, must_state=False
             ):  # someone has it who was not to be erased
-                case.block(person, kind, "no: someone else has it")
+                record.block(person, kind, "no: someone else has it")
                 continue
             try:
                 self._track.act("suppress", kind, value)
             except errors.BadRequestError:
-                case.block(person, kind, "no: it identifies no one here")
+                record.block(person, kind, "no: it identifies no one here")
             else:
-                case.block(person, kind, "yes")
+                record.block(person, kind, "yes")

@@ -13,7 +13,7 @@ from tap_customerio.privacy.evidence import (
     Outcome,
     described,
     digest,
-    now,
+    utc_now,
     worst,
 )
 from tap_customerio.privacy.identity import is_same
@@ -37,7 +37,7 @@ def keep_earlier(folder: Folder) -> None:
         folder.remove(CERTIFICATE)  # which is of that attempt
 
 
-class Case:
+class ErasureRecord:
     """Evidence that is true at any moment, and a journal to go on by until all is settled."""
 
     def __init__(self, folder: Folder, match: Match, key: bytes, heading: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ class Case:
     def sending(self, person: Person) -> None:
         """Note that the call is about to be made."""
         first = self._calls.get(person.cio_id) if self.was_sent_here(person) else None
-        at = first["sent_at"] if first else now()
+        at = first["sent_at"] if first else utc_now()
         self._note_call(person, at, first["accepted_at"] if first else None)
 
     def accepted(self, person: Person, at: str) -> None:
@@ -130,7 +130,7 @@ class Case:
         states = self._evidence["people"]
         outcome = worst(state["outcome"] for state in states)
         reasons = [state["reason"] for state in states if state["outcome"] == outcome]
-        self._evidence["finished_at"] = now()
+        self._evidence["finished_at"] = utc_now()
         self._write()
         sha256 = self._folder.described(EVIDENCE)["sha256"]
         self._folder.write(CERTIFICATE, certificate(self._evidence, sha256))

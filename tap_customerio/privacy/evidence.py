@@ -87,7 +87,7 @@ def digest(key: bytes, kind: str, value: str) -> str:
     return hmac.digest(key, f"{kind}:{value}".encode(), "sha256").hex()
 
 
-def now() -> str:
+def utc_now() -> str:
     """The present, RFC 3339 in UTC."""
     return rfc3339(int(time.time()))
 

@@ -68,7 +68,7 @@ _SECONDS = re.compile(r"1\d{9}")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d:\d\d) UTC")
 
 
-def page(report: Mapping[str, Any]) -> str:
+def html_report(report: Mapping[str, Any]) -> str:
     """The page of a report."""
     asked = report["request"]
     people = report["people"]
@@ -120,7 +120,7 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
     pairs = None
     if held is not None:
         pairs = [{"name": _word(n), "value": _readable(n, v)} for n, v in sorted(held.items())]
-    chosen = None if topics is None else topics.get("topics") or []
+    topics = None if topics is None else topics.get("topics") or []
     state = {True: "yes", False: "no"}.get(person["unsubscribed"], "not known")
     state = f"Unsubscribed from everything: {state}."
     sections: list[tuple[str, Sequence[Mapping[str, Any]] | None, Mapping[str, str]]] = [
@@ -128,11 +128,11 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
         ("Attributes", pairs, {"name": "name", "value": "value"}),
         ("Devices", person["devices"], _DEVICE),
         ("Segments", person["segments"], _SEGMENT),
-        ("Subscription preferences", chosen, _TOPIC),
+        ("Subscription preferences", topics, _TOPIC),
         ("Opt-outs of text messages", person["opt_outs"], _OPT_OUT),
         ("Relationships", person["relationships"], _RELATIONSHIP),
-        ("Messages", _told(person["messages"]), {**_MESSAGE, "became": "outcome"}),
-        ("Activities", _did(person["activities"]), _ACTIVITY),
+        ("Messages", _with_channels(person["messages"]), {**_MESSAGE, "became": "outcome"}),
+        ("Activities", _with_kinds(person["activities"]), _ACTIVITY),
     ]
     empty = ", ".join(title for title, rows, _ in sections if rows == [])
     return "\n".join(
@@ -145,7 +145,7 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
     )
 
 
-def _told(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+def _with_channels(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
     """Messages with their channel and the times of what became of them in words."""
     if messages is None:
         return None
@@ -159,7 +159,7 @@ def _told(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] 
     ]
 
 
-def _did(activities: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+def _with_kinds(activities: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
     """Activities with their kind in words."""
     if activities is None:
         return None

@@ -155,10 +155,10 @@ def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -
 
 def stated(profile: Mapping[str, Any]) -> dict[str, Any]:
     """The identifiers that a profile states, among its identifiers or as attributes."""
-    named, held = profile.get("identifiers") or {}, profile.get("attributes") or {}
-    if not isinstance(named, dict) or not isinstance(held, dict):
+    named, attributes = profile.get("identifiers") or {}, profile.get("attributes") or {}
+    if not isinstance(named, dict) or not isinstance(attributes, dict):
         raise errors.privacy.another_person("cio_id")
-    extra = {kind: held[kind] for kind in ("email", "phone") if held.get(kind)}
+    extra = {kind: attributes[kind] for kind in ("email", "phone") if attributes.get(kind)}
     return {**extra, **{kind: value for kind, value in named.items() if value}}
 
 

@@ -151,32 +151,32 @@ class Inventory:
         )
         for page in islice(pages, _SEARCHED):
             ids += [str(row["cio_id"]) for row in page if row.get("cio_id")]
-        chosen = _spread(ids, self._sample)
+        sampled = _spread(ids, self._sample)
         person = Kind("person", YOURS, "customers", "attributes")
         device = Kind("device", "your apps", "customers", "devices")
-        for profile in profiles(self._client, chosen):
+        for profile in profiles(self._client, sampled):
             self._see(person, self._object("attributes", profile.get("attributes")))
             devices = profile.get("devices")
             for row in devices if isinstance(devices, list) else [devices]:
                 self._see(device, self._object("devices", row))
         more = "at least " if len(ids) >= 1000 * _SEARCHED else ""
-        return len(chosen), f"spread evenly over {more}{len(ids)} people, in the search's order"
+        return len(sampled), f"spread evenly over {more}{len(ids)} people, in the search's order"
 
     def _objects(self) -> tuple[int, str]:
         every: list[tuple[str, Object]] = []
         for kind in ObjectTypes.listing(self._client):
             source = f"object: {kind.get('name') or kind['id']}"
             every += [(source, thing) for thing in self._objects_of(str(kind["id"]))]
-        chosen = _spread(every, max(1, self._sample // 10))
-        for source, thing in chosen:
+        sampled = _spread(every, max(1, self._sample // 10))
+        for source, thing in sampled:
             params = {"id_type": "cio_object_id"}
             try:
                 answer = self._client.fetch("GET", f"{thing.path}/attributes", params=params)
             except errors.NotFoundError:  # deleted since it was listed
                 continue
-            held = self._object("attributes", answer.object("object").get("attributes"))
-            self._see(Kind(source, YOURS, "objects", "attributes"), held)
-        return len(chosen), f"spread evenly over {len(every)} objects"
+            attributes = self._object("attributes", answer.object("object").get("attributes"))
+            self._see(Kind(source, YOURS, "objects", "attributes"), attributes)
+        return len(sampled), f"spread evenly over {len(every)} objects"
 
     def _objects_of(self, kind: str) -> Iterator[Object]:
         condition = {"field": "object_id", "operator": "exists", "type_id": kind}

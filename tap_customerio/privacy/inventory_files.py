@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio.privacy.categories import CATEGORIES, guarded
-from tap_customerio.privacy.evidence import now
+from tap_customerio.privacy.evidence import utc_now
 from tap_customerio.privacy.html_report import document, items, table
 from tap_customerio.settings import NAME
 
@@ -48,7 +48,7 @@ def write_inventory(folder: Folder, inventory: Inventory, fields: Sequence[Field
     report: dict[str, Any] = {
         "format": f"{NAME} privacy inventory 1",
         "tap_version": version(NAME),
-        "created_at": now(),
+        "created_at": utc_now(),
         "sampled": inventory.sampled,
         "not_read": inventory.not_read,
         "categories": CATEGORIES,

@@ -11,7 +11,7 @@ from tap_customerio import errors
 from tap_customerio.privacy.choices import Choice, Consents
 from tap_customerio.privacy.consent_record import ConsentRecord, Entry
 from tap_customerio.privacy.erasure_record import JOURNAL
-from tap_customerio.privacy.evidence import described, now
+from tap_customerio.privacy.evidence import described, utc_now
 from tap_customerio.privacy.identity import Match, Person, resolve
 from tap_customerio.settings import NAME
 
@@ -93,7 +93,7 @@ class Opter:
             "workspace_id": account.workspace_id,
             "workspace_stated": account.stated,
             "same_workspace_proven": account.is_proven,
-            "started_at": now(),
+            "started_at": utc_now(),
         }
 
     def _send(

@@ -13,9 +13,9 @@ from tap_customerio.privacy.evidence import (
     Outcome,
     described,
     digest,
-    now,
+    utc_now,
 )
-from tap_customerio.privacy.html_report import page
+from tap_customerio.privacy.html_report import html_report
 from tap_customerio.privacy.identity import resolve
 from tap_customerio.settings import NAME
 
@@ -46,54 +46,58 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
     Raises:
         TapError: When no one can be looked up, or nothing can be written.
     """
-    started = now()
+    started = utc_now()
     match = resolve(client, request)
     tell(match)
-    held = PersonalData(client)
-    held.read(request, match.people, also)
-    outcome = INCOMPLETE if held.not_read else COMPLETE if match.people else NOT_FOUND
-    report = {**_report(request, held), "controller": controller}
+    personal_data = PersonalData(client)
+    personal_data.read(request, match.people, also)
+    outcome = INCOMPLETE if personal_data.not_read else COMPLETE if match.people else NOT_FOUND
+    report = {**_report(request, personal_data), "controller": controller}
     folder.write_json("report.json", report)
-    folder.write("report.html", page(report))
+    folder.write("report.html", html_report(report))
     manifest = {
         "format": f"{NAME} privacy manifest 1",
         "tap_version": version(NAME),
         "request": described(key, *request),
         "region": client.region,
         "started_at": started,
-        "finished_at": now(),
+        "finished_at": utc_now(),
         "outcome": outcome,
-        **_contents(key, match, held),
+        **_contents(key, match, personal_data),
         "files": [folder.described(name) for name in FILES],
     }
     folder.write_json("manifest.json", manifest)
-    why = "; ".join(f"{each['what']}: {each['why']}" for each in held.not_read)
+    why = "; ".join(f"{each['what']}: {each['why']}" for each in personal_data.not_read)
     return Outcome(outcome, len(match.people), why)
 
 
-def _contents(key: bytes, match: Match, held: PersonalData) -> dict[str, Any]:
+def _contents(key: bytes, match: Match, personal_data: PersonalData) -> dict[str, Any]:
     """What the package holds, without naming anyone."""
     return {
         "people": [digest(key, "cio_id", person.cio_id) for person in match.people],
         "not_included": [digest(key, "cio_id", other.cio_id) for other in match.others],
-        "counts": held.counts(),
-        "not_read": [_without_id(key, each) for each in held.not_read],
+        "counts": personal_data.counts(),
+        "not_read": [_without_id(key, each) for each in personal_data.not_read],
         "caveats": list(CAVEATS),
     }
 
 
-def _report(request: Request, held: PersonalData) -> dict[str, Any]:
+def _report(request: Request, personal_data: PersonalData) -> dict[str, Any]:
     return {
         "format": f"{NAME} privacy report 1",
-        "created_at": now(),
+        "created_at": utc_now(),
         "request": {"type": request.kind, "value": request.value},
-        "people": held.people,
-        "provider_suppressions": held.suppressions,
-        "not_read": held.not_read,
+        "people": personal_data.people,
+        "provider_suppressions": personal_data.suppressions,
+        "not_read": personal_data.not_read,
         "caveats": list(CAVEATS),
     }
 
 
 def _without_id(key: bytes, each: dict[str, str]) -> dict[str, str]:
-    told = {name: each[name] for name in ("what", "why")}
-    return {**told, "person": digest(key, "cio_id", each["cio_id"])} if "cio_id" in each else told
+    reported = {name: each[name] for name in ("what", "why")}
+    return (
+        {**reported, "person": digest(key, "cio_id", each["cio_id"])}
+        if "cio_id" in each
+        else reported
+    )

@@ -18,7 +18,7 @@ from tap_customerio.privacy.evidence import (
     UNPROVEN,
     Outcome,
     digest,
-    now,
+    utc_now,
     worst,
 )
 from tap_customerio.privacy.folder import append
@@ -128,7 +128,7 @@ class Run:
         """Put the outcome of a request on the disk, unless its last line says the same."""
         name = self.hash(line)
         values = {
-            "finished_at": now(),
+            "finished_at": utc_now(),
             "type": line.request.kind if line.request else "",
             "identifier": masked(*line.request) if line.request else line.masked,
             "people": result.people,
@@ -161,7 +161,7 @@ class Run:
                 where = self._where(names) if code else ""
                 sentences.append(f"{outcome}: {len(names)}{where}. {MEANINGS[outcome]}")
         text = "\n".join(sentences)
-        self._folder.write(SUMMARY, f"{text}\nWritten: {now()}.\n")
+        self._folder.write(SUMMARY, f"{text}\nWritten: {utc_now()}.\n")
         return text
 
     def _where(self, names: Sequence[str]) -> str:

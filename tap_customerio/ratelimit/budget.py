@@ -45,12 +45,12 @@ class LimiterState(NamedTuple):
     slots: tuple[float, ...] = ()
 
     @classmethod
-    def unpack(cls, kept: bytes) -> LimiterState:
+    def unpack(cls, packed: bytes) -> LimiterState:
         """What `pack` made of it; of nothing, what it is at first."""
-        if not kept:
+        if not packed:
             return cls()
-        slots = tuple(slot for (slot,) in SLOT.iter_unpack(kept[HEADER.size :]))
-        return cls(*HEADER.unpack(kept[: HEADER.size]))._replace(slots=slots)
+        slots = tuple(slot for (slot,) in SLOT.iter_unpack(packed[HEADER.size :]))
+        return cls(*HEADER.unpack(packed[: HEADER.size]))._replace(slots=slots)
 
     def pack(self) -> bytes:
         """As it is kept."""
@@ -124,7 +124,7 @@ class Budget:
         Raises:
             TapError: When those who share the budget cannot be asked.
         """
-        with self._held():
+        with self._locked():
             state = self.state.at(self.now())
             if missed is None:
                 self.state, slot = state.reserve(interval, count)
@@ -138,7 +138,7 @@ class Budget:
         Raises:
             TapError: When the shared budget cannot be reached.
         """
-        with self._held():
+        with self._locked():
             self.state = self.state.at(self.now()).correct(slot.key, left)
 
     def slow(self, rate: float, seconds: float) -> None:
@@ -147,11 +147,11 @@ class Budget:
         Raises:
             TapError: When the shared budget cannot be reached.
         """
-        with self._held():
+        with self._locked():
             self.state = self.state.at(self.now()).slow(rate, seconds)
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Keep others from changing the state meanwhile."""
         yield
 
@@ -164,7 +164,7 @@ class FileBudget(Budget):
         self._path = path
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         import fcntl  # noqa: PLC0415 - there is none on Windows
 
         try:

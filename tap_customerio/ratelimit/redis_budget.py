@@ -150,18 +150,18 @@ class RedisBudget(Budget):
     def slot(self, interval: float, count: int, missed: Slot | None = None) -> Slot:
         """As any budget; the slot lies so far ahead that the answer comes before it."""
         key = "nan" if missed is None else repr(missed.key)
-        slot = self._ask(self._slot, repr(interval), str(count), repr(self.lead), key)
+        slot = self._call(self._slot, repr(interval), str(count), repr(self.lead), key)
         return Slot(slot - self._ahead, slot)
 
     def correct(self, slot: Slot, left: float) -> None:
         """As any budget."""
-        self._ask(self._correct, repr(slot.key), repr(slot.key + left - slot.due))
+        self._call(self._correct, repr(slot.key), repr(slot.key + left - slot.due))
 
     def slow(self, rate: float, seconds: float) -> None:
         """As any budget."""
-        self._ask(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
+        self._call(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
 
-    def _ask(self, script: Script, *words: str) -> float:
+    def _call(self, script: Script, *words: str) -> float:
         """The slot that a script gives; the server's clock is halfway from question to answer."""
         retrying = backoff.on_exception(
             backoff.expo,
@@ -175,10 +175,10 @@ class RedisBudget(Budget):
             on_backoff=self._log,
         )
         try:
-            asked, (slot, kept), answered = retrying(self._run)(script, words)
+            asked, (slot, packed), answered = retrying(self._run)(script, words)
         except redis.RedisError as error:
             raise errors.ratelimit.no_redis(self._place, _reason(error), self._patience) from None
-        self.state = LimiterState.unpack(kept)
+        self.state = LimiterState.unpack(packed)
         self._ahead = self.state.seen - (asked + answered) / 2
         self.lead = (self.lead + (answered - asked) / 2) / 2
         return float(SLOT.unpack(slot)[0])

@@ -76,7 +76,7 @@ class Messages(CustomerioStream):
     is_mirror = False
     computed = ("cio_id",)
     replication_key = "created"
-    _read = BEGINNING  # up to where everything had been read when the run began
+    _read_until = BEGINNING  # up to where everything had been read when the run began
     _rescans: Rescans | None = None
     schema = record(
         text(id="Delivery id.", deduplicate_id="`<id>:<unix second of the last change>`."),
@@ -159,9 +159,9 @@ class Messages(CustomerioStream):
         """
         first = min(self.settings.start or BEGINNING, self.client.present)
         end = min(self.settings.end or self.client.present, self.client.present)
-        self._read = max(first, self.bookmark(self.last) or BEGINNING)
+        self._read_until = max(first, self.bookmark(self.last) or BEGINNING)
         self._rescans = None if self.settings.end else self._open_rescans(first)
-        self._plan = WindowPlan(self._read, end)
+        self._plan = WindowPlan(self._read_until, end)
         self._seams.clear()
         self._rest.clear()
         self._sources = None
@@ -251,7 +251,7 @@ class Messages(CustomerioStream):
         person, forgotten = raw["cio_id"], raw.get("forgotten")
         row = self.read.read_row(raw) if isinstance(raw, Row) else self.read(raw)
         created = row and row["created"]
-        if slice_.end <= self._read and self._rescans and changed and created:
+        if slice_.end <= self._read_until and self._rescans and changed and created:
             if forgotten or person is None:  # which moves no stamp
                 return row
             changed = max(changed, self._merges.last(str(person)))
@@ -262,16 +262,16 @@ class Messages(CustomerioStream):
         """The bookmark is the end, exclusive, of the last finished window; so is an age's."""
         if self._rescans is None:
             self.advance(slice_.end)
-        elif slice_.end > self._read:
+        elif slice_.end > self._read_until:
             self.advance(slice_.end, **self._facts(self._rescans.cursors))
         else:
-            self.advance(self._read, **self._facts(self._rescans.reach(slice_.end)))
+            self.advance(self._read_until, **self._facts(self._rescans.reach(slice_.end)))
 
     def finish_all(self) -> None:
         """Everything has come to its ages."""
         if self._rescans is not None:
             facts = self._facts(self._rescans.complete())
-            self.advance(max(self._read, self.client.present), **facts)
+            self.advance(max(self._read_until, self.client.present), **facts)
 
     def _open_rescans(self, first: int) -> Rescans:
         """Go on from the state's cursors.
@@ -293,7 +293,7 @@ class Messages(CustomerioStream):
             self._cursors.current,
             began=self._began,
             start=first,
-            read=self._read,
+            read=self._read_until,
             present=self.client.present,
         )
 

@@ -131,13 +131,13 @@ class Proof:
         if counted is not None:
             self._has_warned = True
             self._stream.stream_state.pop("rows_seen")
-            told = errors.sync.counted_more(self._stream.name, reason, counted)
-            self._stream.logger.warning("%s", told)
+            warning = errors.sync.counted_more(self._stream.name, reason, counted)
+            self._stream.logger.warning("%s", warning)
             return
         if (known := self._number("rows")) is not None:
             self._has_warned = True
-            told = errors.sync.suspiciously_few(self._stream.name, reason, known)
-            self._stream.logger.warning("%s", told)
+            warning = errors.sync.suspiciously_few(self._stream.name, reason, known)
+            self._stream.logger.warning("%s", warning)
 
     def settle(self) -> bool:
         """Whether the target may drop what was not seen; then the number of rows is remembered."""
@@ -155,8 +155,8 @@ class Proof:
             reasons = dict.fromkeys(stream.outcome.doubts)
             is_known = self._has_warned or reasons.keys() <= _EXPECTED
             level = logging.INFO if is_known else logging.WARNING
-            kept = errors.sync.rows_kept(stream.name, "; ".join(reasons))
-            stream.logger.log(level, "%s", kept)
+            message = errors.sync.rows_kept(stream.name, "; ".join(reasons))
+            stream.logger.log(level, "%s", message)
         return False
 
     def _restricted(self) -> str | None:

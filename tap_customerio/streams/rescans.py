@@ -42,18 +42,18 @@ class Cursors:
         """
         self._start = start
         self._state = state
-        held = _of_ages(state.get(_CURSORS), ages)
-        self._waiting = {age: cursor for age, cursor in held.items() if cursor < start}
-        self.current = {age: cursor for age, cursor in held.items() if cursor >= start}
+        saved = _of_ages(state.get(_CURSORS), ages)
+        self._waiting = {age: cursor for age, cursor in saved.items() if cursor < start}
+        self.current = {age: cursor for age, cursor in saved.items() if cursor >= start}
         later = state.get(_LATER_START) or {}
         if self._waiting and parse(later.get("start_date") or "1970-01-01") == start:
             self.current |= _of_ages(later.get(_CURSORS), list(self._waiting))
 
     def as_state(self, cursors: Mapping[float, int]) -> dict[str, Any]:
         """What the state keeps once `cursors` have been reached."""
-        facts: dict[str, Any] = {_CURSORS: _told({**cursors, **self._waiting})}
+        facts: dict[str, Any] = {_CURSORS: _as_texts({**cursors, **self._waiting})}
         if self._waiting:
-            own = _told({age: cursors[age] for age in self._waiting})
+            own = _as_texts({age: cursors[age] for age in self._waiting})
             facts[_LATER_START] = {"start_date": rfc3339(self._start), _CURSORS: own}
         elif _LATER_START in self._state:
             facts[_LATER_START] = None
@@ -144,7 +144,7 @@ def _of_ages(cursors: Mapping[str, str] | None, ages: Sequence[float]) -> dict[f
     return rounded | {age: found[age] for age in found.keys() & {*ages, *LATE}}
 
 
-def _told(cursors: Mapping[float, int]) -> dict[str, str]:
+def _as_texts(cursors: Mapping[float, int]) -> dict[str, str]:
     """With the shortest text that is read as the same age."""
     spelt = {age: f"{age:g}" if float(f"{age:g}") == age else repr(age) for age in cursors}
     return {spelt[age]: rfc3339(moment) for age, moment in sorted(cursors.items())}

@@ -175,8 +175,8 @@ class TimeSeries(CustomerioStream):
     def _warn_of_former(self, former: dict[str, Any]) -> None:
         """Only words that can be settings go into SQL: a state may hold anything."""
         if all(_WORD.fullmatch(str(value)) for value in former.values()):
-            told = errors.sync.former_buckets(self.name, former, self.counted_back)
-            self.logger.warning("%s", told)
+            warning = errors.sync.former_buckets(self.name, former, self.counted_back)
+            self.logger.warning("%s", warning)
         else:
             self.logger.info("The state does not say how buckets were cut: reading all again.")
 

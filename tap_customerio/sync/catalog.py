@@ -78,7 +78,11 @@ def fields(schema: Kind, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, An
 
 def deselected(mask: SelectionMask) -> set[Breadcrumb]:
     """Names of fields that are not selected, and of such members of objects that are, as paths."""
-    return {path[1::2] for path, chosen in mask.items() if path and not chosen and mask[path[:-2]]}
+    return {
+        path[1::2]
+        for path, is_selected in mask.items()
+        if path and not is_selected and mask[path[:-2]]
+    }
 
 
 def _missing(schema: Kind, known: Kind, path: Breadcrumb = ()) -> Iterator[Breadcrumb]:

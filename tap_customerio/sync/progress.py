@@ -169,12 +169,12 @@ class Speed:
         passed = max(now - since, 1.0)
         # Requests leave evenly, but a short span may begin just before one and end just after.
         speed = min((requests - before) / passed, meter.rate)
-        held = ""
+        delay = ""
         if meter.pause > 0:
-            held = f"the API asks to wait {duration(meter.pause)}"
+            delay = f"the API asks to wait {duration(meter.pause)}"
         elif blocked - waited > passed / 2:
-            held = "the target is busy"
-        return f"{speed:.1f} of {meter.rate:.1f} requests/s", held
+            delay = "the target is busy"
+        return f"{speed:.1f} of {meter.rate:.1f} requests/s", delay
 
 
 class LogProgress(Progress):
@@ -216,7 +216,7 @@ class LogProgress(Progress):
         self._moved.discard(stream)
 
     def _say(self, what: str) -> None:
-        speed, held = self._speed.measure()
+        speed, delay = self._speed.measure()
         requests = counted(self._meter.requests, "request")
-        logger.info("%s", "; ".join(filter(None, (what, f"{speed}, {requests}", held))))
+        logger.info("%s", "; ".join(filter(None, (what, f"{speed}, {requests}", delay))))
         self._said = time.monotonic()

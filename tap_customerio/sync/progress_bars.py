@@ -108,5 +108,5 @@ class _Speed(progress.ProgressColumn):
     def render(self, task: progress.Task) -> Text:
         if task.finished:
             return Text("done")
-        speed, held = self._speed.measure()
-        return Text(held, style="yellow") if held else Text(speed)
+        speed, delay = self._speed.measure()
+        return Text(delay, style="yellow") if delay else Text(speed)

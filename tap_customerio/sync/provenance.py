@@ -22,7 +22,7 @@ def fingerprint(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-def claim(held: Any, client: Client, settings: Settings) -> dict[str, Any]:
+def claim(saved: Any, client: Client, settings: Settings) -> dict[str, Any]:
     """What the state says of the workspace from now on; `held` is what it has said so far.
 
     A key lists all workspaces of its account, but not which of them is its own. So the state holds
@@ -31,9 +31,9 @@ def claim(held: Any, client: Client, settings: Settings) -> dict[str, Any]:
     Raises:
         TapError: When the state belongs to another workspace, or may do so.
     """
-    if not isinstance(held, dict | None):
+    if not isinstance(saved, dict | None):
         raise errors.inputs.bad_state_workspace()
-    state: dict[str, Any] = held or {}
+    state: dict[str, Any] = saved or {}
     key, wanted, known = fingerprint(settings.app_api_key), settings.workspace_id, state.get("ids")
     known = known if isinstance(known, list) else []
     if state.get("key") == key and (wanted is None or known == [wanted]):

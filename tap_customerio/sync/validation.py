@@ -129,10 +129,10 @@ def checked_catalog(file: IO[str] | None, stream_classes: StreamClasses) -> IO[s
     for error in jsonschema.Draft7Validator(_CATALOG).iter_errors(catalog):
         place = ".".join(str(step) for step in error.absolute_path) or "its top"
         raise errors.inputs.bad_catalog(place, _expected(error))
-    chosen = [entry for entry in catalog["streams"] if _selected(entry, stream_classes)]
-    for entry in chosen:
+    selected = [entry for entry in catalog["streams"] if _selected(entry, stream_classes)]
+    for entry in selected:
         _check_entry(entry, stream_classes)
-    if not chosen:
+    if not selected:
         logger.warning("The catalog selects no stream: nothing will be read.")
     return io.StringIO(text)
 
@@ -211,8 +211,8 @@ def _expected(error: jsonschema.ValidationError) -> str:
 def _selected(entry: dict[str, Any], stream_classes: StreamClasses) -> bool:
     for item in entry.get("metadata", ()):
         if not item["breadcrumb"]:
-            told = item["metadata"]
-            return bool(told.get("selected", told.get("selected-by-default", False)))
+            metadata = item["metadata"]
+            return bool(metadata.get("selected", metadata.get("selected-by-default", False)))
     return entry["tap_stream_id"] in stream_classes
 
 

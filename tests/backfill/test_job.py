@@ -292,7 +292,7 @@ def test_a_million_deliveries_have_a_checkpoint_every_fifty_pages(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox()
-    box.gate.app = Million(box.gate.app)
+    box.middleware.app = Million(box.middleware.app)
     start = SINCE + 10 * DAY
     options = ["--from", rfc3339(start), "--to", rfc3339(start + Million.seconds)]
     lines = Backfill(box, tmp_path).run(*options, "--stream", "messages").printed.splitlines()

@@ -65,7 +65,7 @@ def no_child_is_left(backfill: Backfill) -> Iterator[None]:
     """Every job and target has ended, and the sandbox calls no test any more."""
     before = {*psutil.Process().children(recursive=True)}  # servers of other tests
     yield
-    backfill.box.gate.answered = None
+    backfill.box.middleware.answered = None
     assert {*psutil.Process().children(recursive=True)} <= before
 
 
@@ -99,7 +99,7 @@ def test_three_jobs_read_what_one_reads_and_nothing_twice_within_one_budget(
     private.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(private))
     budgets: set[Path] = set()
-    backfill.box.gate.answered = lambda _: budgets.update(private.glob("tap-customerio*/*"))
+    backfill.box.middleware.answered = lambda _: budgets.update(private.glob("tap-customerio*/*"))
     caplog.clear()
     with caplog.at_level(logging.INFO):
         assert backfill.run(*THREE, *backfill.target(EACH)) == (0, "", None)
@@ -164,7 +164,7 @@ def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(
             if len(thirds) == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    backfill.box.gate.answered = answered
+    backfill.box.middleware.answered = answered
     with caplog.at_level(logging.WARNING):
         assert backfill.run(*THREE, *backfill.target(EACH), requests_per_second=5).code == 143
     assert "ended with" not in caplog.text
@@ -195,7 +195,7 @@ def test_a_state_that_cannot_be_kept_ends_all_jobs(backfill: Backfill) -> None:
         if folder.exists():
             folder.rename(f"{folder}-away")
 
-    backfill.box.gate.answered = answered
+    backfill.box.middleware.answered = answered
     ran = backfill.run(*THREE, *backfill.target(EACH))
     assert ran.code == 1
     assert str(ran.problem).startswith(f"--state is '{backfill.state}': it cannot be used")

@@ -39,7 +39,7 @@ def test_a_share_goes_on_from_its_own_state_alone() -> None:
 
 def test_a_share_knows_where_other_shares_go_on() -> None:
     first, second, third = (share(number).tap() for number in (1, 2, 3))
-    inner = {share(1).range.end, share(2).range.end}
+    inner = {share(1).shard_range.end, share(2).shard_range.end}
     assert second.sync_run.shard_edges == inner
     assert first.sync_run.shard_edges | third.sync_run.shard_edges == inner
     assert not share(1, 1).tap().sync_run.shard_edges

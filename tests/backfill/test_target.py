@@ -153,7 +153,7 @@ def test_a_tap_that_fails_leaves_the_target_no_torn_line(
         if pages.count("/v1/messages") == 2:
             box.fail(status=401, path="/v1/messages")
 
-    box.gate.answered = answered
+    box.middleware.answered = answered
     backfill = Backfill(box, tmp_path)
     options = (*OPTIONS, "--to", rfc3339(SINCE + 2 * 86_400), *backfill.target())
     with caplog.at_level(logging.INFO):
@@ -173,7 +173,7 @@ def stop_at(backfill: Backfill, calls: int) -> None:
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    backfill.box.gate.answered = answered
+    backfill.box.middleware.answered = answered
 
 
 @contextlib.contextmanager
@@ -195,7 +195,7 @@ def stopping_again() -> Iterator[None]:
 def nobody_is_told(backfill: Backfill) -> Iterator[None]:
     """The sandbox is shared."""
     yield
-    backfill.box.gate.answered = None
+    backfill.box.middleware.answered = None
 
 
 def test_a_signal_ends_the_tap_and_lets_the_target_finish(
@@ -209,7 +209,7 @@ def test_a_signal_ends_the_tap_and_lets_the_target_finish(
     assert CODES.format(143, 0) in caplog.text
     assert held(backfill) == backfill.received().states[-1]
     assert keys(backfill.received()).keys() < whole.keys()
-    backfill.box.gate.answered = None
+    backfill.box.middleware.answered = None
     assert backfill.run(*options).code == 0
     assert keys(backfill.received()).keys() == whole.keys()
 

@@ -110,7 +110,7 @@ class OurMessages(Messages):
 
     def slices(self) -> Iterator[Window]:
         """All at once."""
-        self._read = NOW
+        self._read_until = NOW
         yield Window(0, NOW)
 
     def pages(self, slice_: Window) -> Iterator[Page]:  # noqa: ARG002

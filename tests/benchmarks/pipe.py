@@ -229,7 +229,7 @@ def main() -> None:
     paced: dict[str, Any] = {"latency_ms": 250, "jitter_ms": 100, "requests_per_second": 10}
     free: dict[str, Any] = {"requests_per_second": None}
     sandbox = Sandbox(workspace, clock=Clock(NOW), **(paced if options.paced else free))
-    sandbox.gate.app = Remembered(sandbox.gate.app)
+    sandbox.middleware.app = Remembered(sandbox.middleware.app)
     deliveries = sum(1 for _ in workspace.deliveries(NOW - DAYS * DAY, NOW, now=NOW))
     with sandbox, tempfile.TemporaryDirectory() as folder:
         rate = 10 if options.paced else 10_000

@@ -169,7 +169,10 @@ def counted(table: dict[truth.Key, rows.Row]) -> dict[truth.Key, rows.Row]:
 def kill_jobs(box: Sandbox, backfill: Sequence[str], calls: int) -> None:
     """Kill the process that runs the jobs; all that it has started must end by itself."""
     box.forget()
-    answering, box.gate.app = box.gate.app, holding_back(box.gate.app, NOW - 5 * DAY)
+    answering, box.middleware.app = (
+        box.middleware.app,
+        holding_back(box.middleware.app, NOW - 5 * DAY),
+    )
     with subprocess.Popen(backfill, env=environment()) as process:
         try:
             wait_until(lambda: process.poll() is not None or len(box.calls) >= calls, "calls")
@@ -179,7 +182,7 @@ def kill_jobs(box: Sandbox, backfill: Sequence[str], calls: int) -> None:
     assert process.returncode == -signal.SIGKILL
     assert len(descendants) >= 3
     wait_until(lambda: not any(child.is_running() for child in descendants), "the end of all jobs")
-    box.gate.app = answering
+    box.middleware.app = answering
 
 
 def marks_of_shares(folder: Path, warehouse: Warehouse, box: Sandbox) -> list[int]:

@@ -195,9 +195,9 @@ def happen(
     stack: Stack, instance: DagsterInstance, boxes: dict[str, Sandbox]
 ) -> tuple[list[RunRecord], set[str]]:
     """Launch, fail, kill, and wait for the end; gives all runs, and which were lost."""
-    holds = [Hold(box.gate.app) for box in boxes.values()]
+    holds = [Hold(box.middleware.app) for box in boxes.values()]
     for box, hold in zip(boxes.values(), holds, strict=True):
-        box.gate.app = hold
+        box.middleware.app = hold
     stack.launch()
     try:
         wait_until(lambda: all(len(hold.months) >= LIMIT for hold in holds), "runs under way")

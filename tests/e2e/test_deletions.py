@@ -66,7 +66,7 @@ def test_tables_keep_what_the_api_still_has(
         assert code == 1
         assert kept == whole
 
-        box.gate.failures.clear()
+        box.middleware.failures.clear()
         for shift in PAGED:
             box.shift(shift)
         code, state, kept = load(state)

@@ -76,7 +76,7 @@ def test_a_stream_that_may_not_be_read_fails_alone(
     assert {bookmarks[stream] for stream in BY_THE_CLOCK} == {rfc3339(NOW)}
     assert all(parse(bookmarks[stream]) <= NOW for stream in BY_CHANGE)
 
-    box.gate.failures.clear()
+    box.middleware.failures.clear()
     again = tap_command(box, tmp_path, state=state, requests_per_second=1000)
     sync(again, target, tmp_path)
     assert warehouse.keys(["opt_outs"]) == truth.keys(box, ["opt_outs"])

@@ -40,7 +40,7 @@ def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
 ) -> None:
     workspace = Workspace(since=SINCE, per_day=40, people=300, newsletters=4)
     box = make_sandbox(now=NOW, workspace=workspace)
-    answering = box.gate.app
+    answering = box.middleware.app
     warehouse = make_warehouse("duckdb", tmp_path)
     target = target_command(warehouse, tmp_path, batch_size_rows=BATCH)
     settings = {"start_date": rfc3339(SINCE), "rescan_ages": [], "requests_per_second": 1000}
@@ -49,7 +49,7 @@ def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
     resumed = [SINCE]
 
     for _ in range(3):
-        box.gate.app = holding_back(answering, after=resumed[-1] + MOST_IN_A_ROUND)
+        box.middleware.app = holding_back(answering, after=resumed[-1] + MOST_IN_A_ROUND)
         tap = tap_command(box, tmp_path, streams=CORE, state=state, **settings)
         with Pipe(tap, target, tmp_path) as pipe:
             kill_in_the_middle_of_messages(pipe, victims, moments.randint(1, 4))
@@ -58,7 +58,7 @@ def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
     assert resumed == sorted(resumed)
     assert SINCE < resumed[-1] < NOW
 
-    box.gate.app = answering
+    box.middleware.app = answering
     box.forget()
     tap = tap_command(box, tmp_path, streams=CORE, state=state, **settings)
     sync(tap, target, tmp_path)

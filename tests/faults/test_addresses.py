@@ -331,5 +331,5 @@ def test_a_server_that_is_no_api_is_named(
     monkeypatch.setattr(Client, "give_up_absent_after", 0.05)
     sandbox.fail(status=200, times=FOREVER, body="<html>Welcome</html>")
     output = run_tap(config_for(sandbox), streams=["snippets"], fails=True)
-    sandbox.gate.failures.clear()
+    sandbox.middleware.failures.clear()
     assert "an answer that is not a JSON object. Check api_url or region" in output.problem

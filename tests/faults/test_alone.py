@@ -38,7 +38,9 @@ def one() -> Iterator[Sandbox]:
 @pytest.fixture
 def box(one: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     monkeypatch.setattr(Client, "give_up_alone_after", 0.05)
-    monkeypatch.setattr(one.gate, "app", one.gate.app)  # so that what a test puts there goes
+    monkeypatch.setattr(
+        one.middleware, "app", one.middleware.app
+    )  # so that what a test puts there goes
     return one
 
 
@@ -59,7 +61,7 @@ def test_a_person_whose_profile_cannot_be_read_costs_nobody_else(
 ) -> None:
     calm = run_tap(config_for(box), streams=["customers"])
     lost = calm.ids("customers")[37]
-    box.gate.app = breaking(box.gate.app, status, lost.encode())
+    box.middleware.app = breaking(box.middleware.app, status, lost.encode())
     output = run_tap(config_for(box), streams=["customers"], fails=True)
     assert {*output.ids("customers")} == {*calm.ids("customers")} - {lost}
     assert f"POST /v1/customers/attributes ({lost}: status {status})" in caplog.text
@@ -69,7 +71,7 @@ def test_a_person_whose_profile_cannot_be_read_costs_nobody_else(
 def test_parents_are_read_though_the_first_ones_are_refused(box: Sandbox) -> None:
     faults = Faults("bad_request", path="/v1/segments/[1-7]/used_by", rate=1, in_a_row=10**9)
     calm = run_tap(config_for(box), streams=["segment_usage"])
-    box.gate.app = faults.around(box.gate.app, box.clock)
+    box.middleware.app = faults.around(box.middleware.app, box.clock)
     output = run_tap(config_for(box), streams=["segment_usage"], fails=True)
     assert {*output.ids("segment_usage")} == {*calm.ids("segment_usage")} - {*range(1, 8)} != set()
 
@@ -82,16 +84,16 @@ def _with(change: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
 def test_counts_that_cannot_be_read_confirm_no_deletion(box: Sandbox, count: Any) -> None:
     stream = "segment_memberships"
     calm = run_tap(config_for(box), streams=[stream])
-    right = box.gate.app
+    right = box.middleware.app
     changes: dict[str, dict[str, Any]] = {
         "GET /v1/segments/*/membership": {"identifiers": None, "ids": None, "next": ""},
         "GET /v1/segments/*/customer_count": {"count": count},
     }
     for path, change in changes.items():
-        box.gate.app = Edited(path, partial(_with, change)).around(box.gate.app)
+        box.middleware.app = Edited(path, partial(_with, change)).around(box.middleware.app)
     state = copy.deepcopy(calm.states[-1])
     output = run_tap(config_for(box, refresh_hours=0), streams=[stream], state=state)
-    box.gate.app = right
+    box.middleware.app = right
     assert calm.records[stream]
     assert not output.records[stream]
     assert "ACTIVATE_VERSION" in calm.types
@@ -118,7 +120,7 @@ def test_a_sender_created_in_the_future_is_counted_all_the_same(box: Sandbox, cr
             row["created"] = created
 
     calm = run_tap(config_for(box), streams=["journey_metrics"])
-    box.gate.app = Edited("GET /v1/campaigns", edit).around(box.gate.app)
+    box.middleware.app = Edited("GET /v1/campaigns", edit).around(box.middleware.app)
     output = run_tap(config_for(box), streams=["journey_metrics"])
     assert calm.records["journey_metrics"]
     assert output.records["journey_metrics"] == calm.records["journey_metrics"]

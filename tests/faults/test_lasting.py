@@ -95,9 +95,9 @@ def test_what_fails_half_way_keeps_the_state_of_the_windows_that_are_finished(
     monkeypatch.setattr(Client, "give_up_after", 0.05)
     with new_sandbox(workspace=WORKSPACE) as box:
         start = {"start_date": rfc3339(SINCE - 300 * DAY)}
-        box.gate.app = Faults(kind, path="/v1/messages", rate=1, in_a_row=10**9, after=9).around(
-            box.gate.app, box.clock
-        )
+        box.middleware.app = Faults(
+            kind, path="/v1/messages", rate=1, in_a_row=10**9, after=9
+        ).around(box.middleware.app, box.clock)
         first = run_tap(config_for(box, **start), streams=["messages"], fails=True)
     with new_sandbox(workspace=WORKSPACE) as box:
         second = run_tap(config_for(box, **start), streams=["messages"], state=first.states[-1])

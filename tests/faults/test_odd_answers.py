@@ -92,7 +92,7 @@ def test_what_is_written_in_other_words_is_read_as_ever(
     box: Sandbox, calm: Output, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     hostile = Values(in_other_words, SEED, 0.3)
-    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
     output = read(box)
     assert hostile.changed.total() > 1000
     assert output.records == calm.records
@@ -104,7 +104,7 @@ def test_odd_values_become_null_are_named_and_cost_nothing_else(
 ) -> None:
     monkeypatch.setattr(outcome, "_SHOWN", 10**6)
     hostile = Values(odd, SEED, 0.03)
-    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
     output = read(box)
     told = named(caplog.messages, "unreadable")
     assert SECRET not in caplog.text
@@ -131,7 +131,7 @@ def test_odd_rows_cost_themselves_and_the_exit_code(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hostile = Rows(stream, SEED, 0.25)
-    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
     output = read(box, streams=[stream], fails=True)
     assert output.problem.startswith(f"Incomplete: {stream} ")
     assert SECRET not in caplog.text
@@ -150,7 +150,7 @@ def test_null_in_place_of_any_list_of_rows_is_an_empty_list(
     box: Sandbox, calm: Output, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hostile = NullLists(stream)
-    monkeypatch.setattr(box.gate, "app", hostile.around(box.gate.app))
+    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
     output = read(box, streams=[stream])
     assert hostile.changed[stream]
     assert calm.records[stream]

@@ -29,13 +29,13 @@ def box() -> Iterator[Sandbox]:
 @pytest.fixture
 def read(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
     """Reads streams while the answers of a path are edited."""
-    app = box.gate.app
+    app = box.middleware.app
 
     def run(*streams: str, edited: dict[str, Callable[[Any], Any]], **options: Any) -> Output:
         changed = app
         for path, edit in edited.items():
             changed = Edited(path, edit).around(changed)
-        monkeypatch.setattr(box.gate, "app", changed)
+        monkeypatch.setattr(box.middleware, "app", changed)
         settings = {"start_date": "2026-03-01", "metrics_resolution": "weeks"}
         return run_tap(
             config_for(box, **settings, **options.pop("settings", {})), streams=streams, **options

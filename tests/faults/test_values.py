@@ -24,7 +24,7 @@ STREAMS = ("collections", "customers", "messages", "segments")
 def run(kind: str, *streams: str, fails: bool = False, **options: Any) -> Output:
     faults = Faults(kind, rate=1, in_a_row=10**9)
     with new_sandbox() as box:
-        box.gate.app = faults.around(box.gate.app, box.clock)
+        box.middleware.app = faults.around(box.middleware.app, box.clock)
         output = run_tap(config_for(box), streams=streams, fails=fails, **options)
     assert faults.injected[kind]
     for name, schema in output.schemas.items():

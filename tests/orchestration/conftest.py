@@ -34,7 +34,7 @@ def dagster_harness(
 ) -> Iterator[DagsterHarness]:
     """Runs against it; the key is in the environment."""
     months.forget()
-    months.gate.failures.clear()
+    months.middleware.failures.clear()
     monkeypatch.setenv(KEY, months.app_api_key)
     with dg.DagsterInstance.ephemeral() as instance:
         yield DagsterHarness(months, tmp_path, instance)

@@ -120,7 +120,7 @@ def test_after_kill_9_tap_and_target_end_and_a_re_execution_goes_on(
     [run] = instance.get_runs()
     assert run.status == dg.DagsterRunStatus.STARTED
 
-    box.gate.latency_ms = 0
+    box.middleware.latency_ms = 0
     march = config_for(box, start_date="2026-03-01", end_date="2026-04-01")
     expected = keys(run_tap(march, streams=["messages", "metrics"]))
     assert received.keys() < expected.keys()

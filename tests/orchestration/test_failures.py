@@ -90,7 +90,7 @@ def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
     held = kept(dagster_harness, f"history/{MARCH}")
     assert held["state"]["backfill"]["done"] == ["messages"]
 
-    dagster_harness.box.gate.failures.clear()
+    dagster_harness.box.middleware.failures.clear()
     dagster_harness.box.forget()
     retry = dg.MultiPartitionKey({"workspace": "acme", "month": "2026-03-01"})
     storage = dagster_harness.instance.daemon_cursor_storage

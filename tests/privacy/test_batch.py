@@ -118,7 +118,7 @@ def test_finished_requests_are_left_alone_and_failed_ones_tried_again(case: Priv
     words = requests(case, f"id,{one['id']}\nid,{two['id']}\nid,nobody\n")
     case.box.fail(status=503, times=1000, path=f"/api/v1/customers/cio_{two['cio_id']}/*")
     assert case.erase(*words).code == 1
-    case.box.track_gate.failures.clear()
+    case.box.track_middleware.failures.clear()
     case.box.forget()
     screen = case.erase(*words)
     assert screen.code == 4
@@ -237,7 +237,7 @@ def test_a_killed_run_is_finished_by_the_next_one(open_case: Callable[..., Priva
         wait_for_lines(case.folder / "out" / "results.csv", 2, process)
         process.kill()
     assert 0 < len(case.results()) < len(people)
-    case.box.gate.latency_ms = 0
+    case.box.middleware.latency_ms = 0
     assert case.erase(*words).code in {0, 3}
     rows = case.results()
     assert len({row["hash"] for row in rows}) == len(people)

@@ -10,7 +10,7 @@ from harness import NOW
 
 from tap_customerio.api.track import Track
 from tap_customerio.privacy import erase as erase_module
-from tap_customerio.privacy.erasure_record import Case
+from tap_customerio.privacy.erasure_record import ErasureRecord
 from tap_customerio.privacy.identity import Person, look_up, profiles
 from tap_customerio.sandbox import Behaviours
 
@@ -204,7 +204,7 @@ def test_an_outage_is_waited_for_and_then_told(case: PrivacyCase, outage: int) -
         assert (person["outcome"], person["accepted_at"]) == ("failed", None)
         assert "status 503" in person["reason"]
         assert names["cio_id"] not in str(person)
-        case.box.track_gate.failures.clear()
+        case.box.track_middleware.failures.clear()
         assert case.erase("--email", names["email"]).code == 0
         assert not case.has(names["cio_id"])
         assert [row["outcome"] for row in case.results()] == ["failed", "erased_verified"]
@@ -385,7 +385,7 @@ def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(case: Priv
     names = case.known()
     case.box.fail(status=503, times=1000, path="/api/v1/customers/*")
     assert case.erase("--email", names["email"]).code == 1
-    case.box.track_gate.failures.clear()
+    case.box.track_middleware.failures.clear()
     case.people_admin.delete("cio_id", names["cio_id"], at=NOW)
     screen = case.erase("--email", names["email"])
     assert screen.code == 3
@@ -507,7 +507,7 @@ def test_nobody_is_erased_without_a_place_for_evidence(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Case, "sending", full)
+    monkeypatch.setattr(ErasureRecord, "sending", full)
     names = case.known()
     assert case.erase("--email", names["email"]).code == 1
     assert case.has(names["cio_id"])

@@ -247,7 +247,7 @@ def test_a_refusal_fails_what_was_refused_alone(case: PrivacyCase) -> None:
     words = ("--id", "ada", "--from", "email")
     assert opt_out(case, *words).code == 1
     assert "status 503" in choices(case)["email:"]["reason"]
-    case.box.track_gate.failures.clear()
+    case.box.track_middleware.failures.clear()
     assert opt_out(case, *words).code == 0
 
 

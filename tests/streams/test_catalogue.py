@@ -270,7 +270,7 @@ def test_a_folder_within_itself_is_no_endless_loop(sandbox: Sandbox) -> None:
     }
     sandbox.fail(status=200, times=4, body=body, path="/v1/assets/folders")
     output = run_tap(config_for(sandbox), streams=["asset_folders"])
-    sandbox.gate.failures.clear()
+    sandbox.middleware.failures.clear()
     assert output.ids("asset_folders") == [1]
     assert len([call for call in sandbox.calls if call.path == "/v1/assets/folders"]) == 2
 

@@ -55,7 +55,7 @@ class Lists:
         old = {number: self.now - (90 + number) * DAY for number in ids}
         self.stamps = {name: dict(old) for name in STAMPED}
         self.gone: set[int] = set()
-        box.gate.app = self
+        box.middleware.app = self
 
     def edit(self, number: int, *, quietly: bool = False) -> None:
         """Change a thing everywhere; quietly, its stamp does not move."""

@@ -162,7 +162,7 @@ def test_a_range_of_more_than_ten_years_is_asked_for_in_parts(
     series = {"metric": {"series": {"created": [1]}}}
     sandbox.fail(status=200, times=5, body=series, path="/v1/campaigns/1/metrics")
     output = run_tap(config_for(sandbox), streams=["metrics"])
-    sandbox.gate.failures.clear()
+    sandbox.middleware.failures.clear()
     asked = sorted(
         (int(call.query["start"]), int(call.query["end"]))
         for call in sandbox.calls

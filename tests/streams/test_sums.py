@@ -138,7 +138,7 @@ def stated(box: Sandbox, start: object, **settings: Any) -> list[str]:
     box.fail(status=200, body=body, path=METRICS)
     config = config_for(box, start_date="2026-02-10", **settings)
     rows = run_tap(config, streams=["metrics"]).records["metrics"]
-    box.gate.failures.clear()
+    box.middleware.failures.clear()
     campaign = [row for row in rows if (row["source_type"], row["source_id"]) == ("campaign", 1)]
     assert [row["created"] for row in campaign] == [4, 5]
     return [row["period_start"][:16] for row in campaign]
@@ -213,9 +213,9 @@ def test_a_run_that_goes_on_into_the_next_hour_misses_none(
         if call.path == "/v1/workspaces":
             box.clock.advance(2 * HOUR)
 
-    box.gate.answered = answered
+    box.middleware.answered = answered
     second = run_tap(config, streams=["metrics"], state=first.states[-1])
-    box.gate.answered = None
+    box.middleware.answered = None
     third = run_tap(config, streams=["metrics"], state=second.states[-1])
     check_hours(box, first, second, third)
 
@@ -224,7 +224,7 @@ def test_an_hour_that_ends_while_the_api_answers_shifts_no_count(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = busy(make_sandbox)
-    app = box.gate.app
+    app = box.middleware.app
     crossed: set[str] = set()
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
@@ -238,7 +238,7 @@ def test_an_hour_that_ends_while_the_api_answers_shifts_no_count(
 
         await app(scope, receive, dated)
 
-    box.gate.app = late
+    box.middleware.app = late
     config = config_for(box, metrics_resolution="hours", concurrency=1)
     output = run_tap(config, streams=["metrics"])
     assert crossed

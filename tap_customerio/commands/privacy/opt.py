@@ -11,7 +11,7 @@ import click
 from tap_customerio import errors
 from tap_customerio.api.track import connect
 from tap_customerio.commands.privacy.job import Job, asked_for, wait_option, workspace_option
-from tap_customerio.privacy.choices import chosen
+from tap_customerio.privacy.choices import parse_choices
 from tap_customerio.privacy.evidence import COMPLETE, EXIT_CODES, FAILED, NOT_FOUND, Outcome, worst
 from tap_customerio.privacy.identity import Match
 from tap_customerio.privacy.opt import Opter
@@ -104,7 +104,7 @@ def _run(
         raise errors.privacy.unconfirmed()
     job = Job(purpose, **rest)
     track, account = connect(job.settings, job.client, workspace)
-    common = [] if opted else chosen(job.client, words)
+    common = [] if opted else parse_choices(job.client, words)
     opter = Opter(job.client, track, account, wanted=wanted, key=job.key, wait=wait)
 
     def choices(person: Person) -> list[Choice]:

@@ -105,8 +105,8 @@ class Faults:
             or self._failed[question] >= self._in_a_row
             or self.injected.total() >= self._most
         )
-        chosen = words[1] % len(self._kinds)
-        return () if lucky else [*self._kinds[chosen:], *self._kinds[:chosen]]
+        first = words[1] % len(self._kinds)
+        return () if lucky else [*self._kinds[first:], *self._kinds[:first]]
 
 
 async def read_body(receive: Receive) -> bytes:

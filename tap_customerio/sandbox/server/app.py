@@ -16,8 +16,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from tap_customerio.sandbox.faults.behaviours import Behaviours
 from tap_customerio.sandbox.server.backend import Backend
 from tap_customerio.sandbox.server.clock import Clock
-from tap_customerio.sandbox.server.middleware import Call, Failure, Gate, RateLimit, track_gate
-from tap_customerio.sandbox.server.ports import Hosts, WrongRegion, port_of, url_of
+from tap_customerio.sandbox.server.middleware import (
+    Call,
+    Failure,
+    Middleware,
+    RateLimit,
+    track_middleware,
+)
+from tap_customerio.sandbox.server.ports import PortRouter, WrongRegion, port_of, url_of
 from tap_customerio.sandbox.server.routes.request import TrackCredentials
 from tap_customerio.sandbox.server.routes.workspace import WORKSPACE
 from tap_customerio.sandbox.server.shifting import Shifting
@@ -81,25 +87,27 @@ class Sandbox:
         app = self._shifting = Shifting(self._backend.app)
         inner = app if faults is None else faults.around(app, self.clock)
         limit, bearer = RateLimit(requests_per_second), f"Bearer {app_api_key}"
-        self.gate = Gate(inner, self.clock, bearer, limit, latency_ms, jitter_ms, self.calls)
-        self._hosts = self._make_hosts()
+        self.middleware = Middleware(
+            inner, self.clock, bearer, limit, latency_ms, jitter_ms, self.calls
+        )
+        self._router = self._make_router()
 
-    def _make_hosts(self) -> Hosts:
+    def _make_router(self) -> PortRouter:
         """The App API, and the Track API of its region and of the other one."""
         track, keys = self._backend.track, (self.site_id, self.track_api_key)
-        self.track_gate = track_gate(track, self.clock, keys, self.track_calls)
+        self.track_middleware = track_middleware(track, self.clock, keys, self.track_calls)
         wrong = WrongRegion(track, self._pair)
-        stray = track_gate(wrong, self.clock, keys, self.stray_calls)
-        return Hosts(self.gate, self.track_gate, stray)
+        stray = track_middleware(wrong, self.clock, keys, self.stray_calls)
+        return PortRouter(self.middleware, self.track_middleware, stray)
 
     def __enter__(self) -> Self:
         """Begin to answer."""
-        listeners = self._hosts.listen(*self._ports)
+        listeners = self._router.listen(*self._ports)
         self._ports = [port_of(listener) for listener in listeners]
         self.url, self.track_url, self.wrong_track_url = map(url_of, listeners)
         self._pair.url = self.track_url
         self._backend.open()
-        self._server = _Server(_config(self._hosts))
+        self._server = _Server(_config(self._router))
         run = self._server.run
         self._thread = threading.Thread(target=run, args=(listeners,), name="sandbox", daemon=True)
         self._thread.start()
@@ -136,8 +144,8 @@ class Sandbox:
         A body may be text, bytes, or anything JSON can hold. With a `content-length` greater than
         the body's own the connection breaks in the middle of the answer.
         """
-        gate = self.track_gate if path and path.startswith("/api") else self.gate
-        gate.failures.append(Failure(status, times, path, headers or {}, body))
+        middleware = self.track_middleware if path and path.startswith("/api") else self.middleware
+        middleware.failures.append(Failure(status, times, path, headers or {}, body))
 
     def shift(self, shift: Shift) -> None:
         """Let rows leave a list, or change places, while it is read."""
@@ -226,17 +234,19 @@ def serve(  # noqa: PLR0913 - each has a default, and none depends on another
     clock, pair = clock or Clock(), TrackCredentials("us", WORKSPACE)
     backend = Backend(workspace or half_a_year(clock), clock, behaviours or Behaviours(), pair)
     limit, key = RateLimit(requests_per_second), f"Bearer {app_api_key}"
-    gate = Gate(backend.app, clock, key, limit, latency_ms, jitter_ms, answered=answered)
-    track = track_gate(backend.track, clock, (site_id, track_api_key))
+    middleware = Middleware(
+        backend.app, clock, key, limit, latency_ms, jitter_ms, answered=answered
+    )
+    track = track_middleware(backend.track, clock, (site_id, track_api_key))
     track.answered = answered
-    hosts = Hosts(gate, track)
+    router = PortRouter(middleware, track)
     backend.open()
-    listeners = hosts.listen(port, track_port)
+    listeners = router.listen(port, track_port)
     pair.url = url_of(listeners[1])
     if started is not None:
         started(url_of(listeners[0]), pair.url)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(_config(hosts)).run(listeners)
+        uvicorn.Server(_config(router)).run(listeners)
     for listener in listeners:
         listener.close()
     backend.close()
@@ -247,9 +257,9 @@ def half_a_year(clock: Clock) -> Workspace:
     return Workspace(since=int(clock.now()) // DAY * DAY - HALF_A_YEAR)
 
 
-def _config(hosts: Hosts) -> uvicorn.Config:
+def _config(router: PortRouter) -> uvicorn.Config:
     return uvicorn.Config(
-        hosts,
+        router,
         interface="asgi3",
         loop="asyncio",
         http=_Protocol,

@@ -99,7 +99,7 @@ class RateLimit:
 
 
 @dataclass
-class Gate:
+class Middleware:
     """An ASGI application around the routes."""
 
     app: ASGIApp
@@ -156,21 +156,23 @@ def _noticed_after(scope: Scope) -> float:
     """Seconds since the call arrived: a busy machine notices late what its kernel has noted."""
     connection = scope["state"]["transport"].get_extra_info("socket")
     try:
-        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
-        (milliseconds,) = struct.unpack_from("<I", told, _LAST_DATA_RECEIVED)
+        tcp_info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+        (milliseconds,) = struct.unpack_from("<I", tcp_info, _LAST_DATA_RECEIVED)
         tick = time.clock_getres(_COARSE_CLOCK)
     except (AttributeError, OSError, struct.error):  # only Linux says
         return 0.0
     return max(0.0, float(milliseconds) / 1000 - tick)
 
 
-def track_gate(
+def track_middleware(
     app: ASGIApp, clock: Clock, keys: tuple[str, str], calls: list[Call] | None = None
-) -> Gate:
+) -> Middleware:
     """What stands before the Track API: site id and key as a name and password, and no limit."""
     word = b64encode(":".join(keys).encode()).decode()
     refused = {"meta": {"error": "unauthorized"}}
-    return Gate(app, clock, f"Basic {word}", RateLimit(None), calls=calls, unauthorized=refused)
+    return Middleware(
+        app, clock, f"Basic {word}", RateLimit(None), calls=calls, unauthorized=refused
+    )
 
 
 def json(body: object, status: int = 200) -> Response:

@@ -27,7 +27,7 @@ class PortError(Exception):
         self.reason = reason
 
 
-class Hosts:
+class PortRouter:
     """An ASGI application that has another one for every port."""
 
     def __init__(self, *apps: ASGIApp) -> None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.world.people import PLANS, numbered
 from tap_customerio.sandbox.world.rng import DAY, Rng, Row, Words
-from tap_customerio.sandbox.world.schedule import LANE_BITS, LANES, SECOND_BITS, Schedule, spread
+from tap_customerio.sandbox.world.schedule import (
+    SECOND_BITS,
+    SOURCE_BITS,
+    SOURCES,
+    Schedule,
+    spread,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.people import People
     from tap_customerio.sandbox.world.person_history import Event
 
-LANE = 1
+GENERATED = 1
 HISTORY = 2
 KEPT = 30 * DAY
 NOBODY: Row = {"customer_id": None, "customer_identifiers": None}
@@ -72,8 +78,8 @@ class Activities:
     def codes(self, day: int) -> list[int]:
         """When they arrive."""
         events = enumerate(self._history.on(day))
-        return spread(self._rng, self._made_up(day), LANE, day) + [
-            at % DAY << SECOND_BITS | HISTORY << LANE_BITS | place for place, (at, _) in events
+        return spread(self._rng, self._made_up(day), GENERATED, day) + [
+            at % DAY << SECOND_BITS | HISTORY << SOURCE_BITS | place for place, (at, _) in events
         ]
 
     def between(self, start: int, end: int, now: float) -> Iterator[Row]:
@@ -102,8 +108,8 @@ class Activities:
     def _row(self, day: int, code: int, now: float) -> Row:
         words = self._rng.draw("activity", day, code)
         arrived = day * DAY + (code >> SECOND_BITS)
-        if code >> LANE_BITS & LANES - 1 == HISTORY:
-            row = self._true(self._history.on(day)[code & (1 << LANE_BITS) - 1][1])
+        if code >> SOURCE_BITS & SOURCES - 1 == HISTORY:
+            row = self._true(self._history.on(day)[code & (1 << SOURCE_BITS) - 1][1])
         else:
             row = self._makers[bisect(_SHARES, words[0])](arrived, words)
         return {"id": _ulid(arrived, words), **row, **self._forgotten(row, now)}

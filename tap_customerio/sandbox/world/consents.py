@@ -38,11 +38,11 @@ class Consents:
         self._people = people
         self._since = since
         self._resampling = resampling
-        self._chosen: dict[int, list[tuple[float, Row]]] = {}
+        self._optouts: dict[int, list[tuple[float, Row]]] = {}
 
-    def choose(self, number: int, chosen: Row, at: float) -> None:
+    def choose(self, number: int, optout: Row, at: float) -> None:
         """Opt a person out of a sender, or in again, from `at` on."""
-        self._chosen.setdefault(number, []).append((at, chosen))
+        self._optouts.setdefault(number, []).append((at, optout))
 
     def opt_outs(self, now: float) -> Iterator[Row]:
         """Who wants no text messages from which sender."""
@@ -54,9 +54,9 @@ class Consents:
     def opt_outs_of(self, number: int, now: float) -> list[Row]:
         """The same of one person."""
         opted = {(row["channel"], row["from"]): row for row in self._drawn(number, now)}
-        for at, chosen in self._chosen.get(number, ()):
-            place = (chosen["channel"], chosen["from"])
-            if at <= now and chosen["optout"]:
+        for at, optout in self._optouts.get(number, ()):
+            place = (optout["channel"], optout["from"])
+            if at <= now and optout["optout"]:
                 opted[place] = {"channel": place[0], "from": place[1]}
             elif at <= now:
                 opted.pop(place, None)
@@ -103,7 +103,7 @@ class Consents:
         title, subtitle = HEADERS.get(language, ENGLISH)
         wants_first = profile["attributes"][COMPUTED] == computed(is_subscribed=True)
         set_to = json.loads(profile["attributes"].get(PREFERENCES) or "{}").get("topics") or {}
-        chosen = self._rng.draw("topics", number)
+        wanted = self._rng.draw("topics", number)
         return {
             "id": name.id,
             "identifiers": name.row(),
@@ -116,7 +116,7 @@ class Consents:
                     "description": topic["description"],
                     "subscribed": set_to.get(
                         topic["identifier"],
-                        wants_first if topic["id"] == 1 else chosen[topic["id"]] % 3 > 0,
+                        wants_first if topic["id"] == 1 else wanted[topic["id"]] % 3 > 0,
                     ),
                 }
                 for topic in self.topics()

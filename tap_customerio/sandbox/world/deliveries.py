@@ -9,7 +9,13 @@ from tap_customerio.sandbox.world.journeys import FAILURES, JOURNEYS, Journey
 from tap_customerio.sandbox.world.payloads import workflow_key
 from tap_customerio.sandbox.world.people import People, has_email, phone
 from tap_customerio.sandbox.world.rng import DAY, Rng, Row, Words
-from tap_customerio.sandbox.world.schedule import DRAFT, LANE_BITS, LANES, NEWSLETTERS, SECOND_BITS
+from tap_customerio.sandbox.world.schedule import (
+    DRAFT,
+    NEWSLETTERS,
+    SECOND_BITS,
+    SOURCE_BITS,
+    SOURCES,
+)
 
 if TYPE_CHECKING:
     from tap_customerio.sandbox.world.senders import Outlet, Senders
@@ -50,18 +56,18 @@ class Deliveries:
     def make(self, day: int, code: int) -> Delivery:
         """The delivery with this code."""
         words, raw = self._rng.delivery(day, code)
-        lane = code >> LANE_BITS & LANES - 1
-        if lane in NEWSLETTERS:
-            outlets = self._senders.send_outlets(lane)
+        source = code >> SOURCE_BITS & SOURCES - 1
+        if source in NEWSLETTERS:
+            outlets = self._senders.send_outlets(source)
         else:
-            outlets = self._senders.drafting if lane == DRAFT else self._senders.outlets
+            outlets = self._senders.drafting if source == DRAFT else self._senders.outlets
         outlet = outlets[words[3] * len(outlets) >> 16]
         # Lengths differ, so that ids end in "", "=" or "==", as base64 does.
         encoded = b2a_base64(_ID_BEGINS + raw[: 22 + words[0] % 3], newline=False)
         delivery_id = encoded.translate(_url_safe).decode()
         created = day * DAY + (code >> SECOND_BITS)
         person = self._people.someone(words[0] << 16 | words[1], words[2], created)
-        return Delivery(delivery_id, words, created, outlet, person, lane == DRAFT)
+        return Delivery(delivery_id, words, created, outlet, person, source == DRAFT)
 
     def row(self, delivery: Delivery, now: float, *, tracked: bool = False) -> Row:
         """The delivery as the API shows it at `now`."""

@@ -194,8 +194,10 @@ class Records:
 
     def preferences(self, number: int, now: float, language: str = "") -> Row:
         """What a person chose to subscribe to."""
-        chosen = self.consents.preferences(number, now, language)
-        return chosen | {"topics": self._unless_empty("subscription_topics", chosen["topics"])}
+        preferences = self.consents.preferences(number, now, language)
+        return preferences | {
+            "topics": self._unless_empty("subscription_topics", preferences["topics"])
+        }
 
     def plain(self, name: str, now: float) -> list[Row]:
         """All rows of a list that is given whole at an address of its own name."""

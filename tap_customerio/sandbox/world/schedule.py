@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.payloads import Send
     from tap_customerio.sandbox.world.senders import Senders
 
-# A delivery is known inside the sandbox by its day and a code: second of the day, lane, number.
+# A delivery is known inside the sandbox by its day and a code: second of the day, source, number.
 # Codes sort by time, and stay the same when the workspace gets more deliveries around them.
 SECOND_BITS = 44
-LANE_BITS = 28
-LANES = 1 << SECOND_BITS - LANE_BITS
+SOURCE_BITS = 28
+SOURCES = 1 << SECOND_BITS - SOURCE_BITS
 
 FLOW = 0
-BURST = LANES - 1
-DRAFT = LANES - 2
+BURST = SOURCES - 1
+DRAFT = SOURCES - 2
 NEWSLETTERS = range(FLOW + 1, DRAFT)
 
 _WEEKDAYS = (114, 114, 65, 65, 114, 114, 114)  # per cent; day 0 was a Thursday
@@ -66,7 +66,7 @@ class Sending:
         if send := self._senders.send_on(day):
             codes += self._newsletter(send)
         for second, count in self._bursts.get(day, ()):
-            first = second << SECOND_BITS | BURST << LANE_BITS
+            first = second << SECOND_BITS | BURST << SOURCE_BITS
             codes += range(first, first + count)
         return codes
 
@@ -80,7 +80,7 @@ class Sending:
         lasts = 60 + send.size // 20
         words = self._rng.series(send.size, "newsletter", send.id)
         return [
-            (start + (word * lasts >> 16)) << SECOND_BITS | send.id << LANE_BITS | number
+            (start + (word * lasts >> 16)) << SECOND_BITS | send.id << SOURCE_BITS | number
             for number, word in enumerate(words)
         ]
 
@@ -173,16 +173,16 @@ class Schedule:
         return array("Q", sorted(codes))
 
 
-def spread(rng: Rng, count: int, lane: int, day: int) -> list[int]:
+def spread(rng: Rng, count: int, source: int, day: int) -> list[int]:
     """Deliveries over a day, most around noon, every fourth on a round five minutes."""
-    words = rng.series(2 * count, "flow", lane, day)
+    words = rng.series(2 * count, "flow", source, day)
     codes = []
     for number in range(count):
         one, two = words[2 * number], words[2 * number + 1]
         second = (one + two) * DAY >> 17
         if two % 4 == 0:
             second -= second % 300
-        codes.append(second << SECOND_BITS | lane << LANE_BITS | number)
+        codes.append(second << SECOND_BITS | source << SOURCE_BITS | number)
     return codes
 
 

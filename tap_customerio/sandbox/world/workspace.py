@@ -149,9 +149,9 @@ class Workspace(Records):
         places = people.places(now, start)
         if matches is not everybody:
             places = (place for place in places if matches(people.number(place)))
-        chosen = list(islice(places, limit + 1))
-        names = [people.name(people.number(place), now) for place in chosen[:limit]]
-        return names, chosen[limit] if len(chosen) > limit else None
+        found = list(islice(places, limit + 1))
+        names = [people.name(people.number(place), now) for place in found[:limit]]
+        return names, found[limit] if len(found) > limit else None
 
     def find(self, kind: str, text: str, now: float) -> Row | None:
         """The profile of the person with this identifier."""

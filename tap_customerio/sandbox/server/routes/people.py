@@ -103,10 +103,10 @@ def opt_outs_of(request: ApiRequest) -> Row:
 
 def choose_opt_outs(request: ApiRequest) -> Response:
     """Opts a person out of senders, or in again; read answers may lag behind."""
-    chosen, number = request.json().get("optouts"), person(request)
-    if not isinstance(chosen, list) or not all(map(_is_choice, chosen)):
+    optouts, number = request.json().get("optouts"), person(request)
+    if not isinstance(optouts, list) or not all(map(_is_choice, optouts)):
         raise RefusalError(BAD_REQUEST)
-    for each in chosen:
+    for each in optouts:
         row = {"channel": "sms", **each}
         request.workspace.consents.choose(
             number, row, request.now + request.behaviours.changes_take

@@ -60,7 +60,7 @@ def change(request: ApiRequest) -> Any:
     number = request.workspace.identity_index.find("cio_id", text.removeprefix("cio_"), request.now)
     if request.pair.is_ours and text.startswith("cio_") and number is not None:
         values = {name: value for name, value in body.items() if name != "_update"}
-        held = request.workspace.people.attributes(number, request.now)
+        attributes = request.workspace.people.attributes(number, request.now)
         changes = {
             name: _as_attribute(value)
             for name, value in values.items()
@@ -68,7 +68,7 @@ def change(request: ApiRequest) -> Any:
         }
         dotted = {name: value for name, value in values.items() if name not in changes}
         if dotted:
-            changes[PREFERENCES] = _with_topics(held.get(PREFERENCES), dotted)
+            changes[PREFERENCES] = _with_topics(attributes.get(PREFERENCES), dotted)
         at = now + request.behaviours.changes_take
         people_admin.change(text.removeprefix("cio_"), changes, at=at)
     return {}
@@ -114,12 +114,12 @@ def _as_attribute(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _with_topics(held: str | None, dotted: Row) -> str:
+def _with_topics(attributes: str | None, dotted: Row) -> str:
     """The attribute of preferences with some topics set."""
-    chosen: Row = msgspec.json.decode(held) if held else {}
-    topics = dict(chosen.get("topics") or {})
+    preferences: Row = msgspec.json.decode(attributes) if attributes else {}
+    topics = dict(preferences.get("topics") or {})
     topics |= {name.rpartition(".")[2]: value for name, value in dotted.items()}
-    return msgspec.json.encode({**chosen, "topics": topics}).decode()
+    return msgspec.json.encode({**preferences, "topics": topics}).decode()
 
 
 def _erase(request: ApiRequest, item: Row) -> None:
