@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -12,6 +14,8 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 def duration(seconds: float) -> str:
     """A length of time in its two largest units: 42 s, 2 min 5 s, 3 h 20 min, 4 d 6 h."""
+    if not math.isfinite(seconds):
+        return "an unlimited time"
     whole = round(seconds)
     if whole < _MINUTE:
         return f"{whole} s"

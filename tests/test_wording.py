@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ def test_irregular_plurals_are_given() -> None:
         (125, "2 min 5 s"),
         (3600, "1 h"),
         (12_000, "3 h 20 min"),
+        (math.inf, "an unlimited time"),
         (86_400 * 4 + 6 * 3600 + 59, "4 d 6 h"),
     ],
 )

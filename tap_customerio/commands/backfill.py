@@ -31,6 +31,7 @@ from tap_customerio.sync.progress import LogProgress, RunMeter
 from tap_customerio.sync.run import terminal_bars
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, parse, relative
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -139,7 +140,7 @@ def _run_jobs(shares: Shares, file: StateFile, target: str, most: int) -> int:
     if not shares.left:
         logger.info(_NOTHING_LEFT)
         return 0
-    logger.info("Reading %s, in %d shares.", ", ".join(shares.job.streams), shares.count)
+    logger.info("Reading %s, in %s.", ", ".join(shares.job.streams), counted(shares.count, "share"))
     logger.info("State file: %s", file.path)
     if code := make_tables(target, shares.job.tap()):
         return code

@@ -23,6 +23,7 @@ from tap_customerio.commands.sampling import Glimpse
 from tap_customerio.files import explain_writing, write_private
 from tap_customerio.settings import Settings
 from tap_customerio.windows import DAY, parse, rfc3339
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +158,7 @@ def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
     place = f"region {client.region}" if client.region else f"at {settings.api_url}"
     console.print(
         f"\nThe key works, {place}. It can read {len(readable)} of {len(findings)} streams; "
-        f"about {estimate.people:,} people."
+        f"about {counted(estimate.people, 'person', 'people')}."
     )
     for name, problem in sorted(refused.items()):
         console.print(f"{name}: {problem}", style="red")

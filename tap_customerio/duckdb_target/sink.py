@@ -12,6 +12,7 @@ from singer_sdk.exceptions import InvalidRecord, MissingKeyPropertiesError
 from singer_sdk.sinks import BatchSink
 
 from tap_customerio.duckdb_target.columns import TEXT, column_type, literal, quoted, widened
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,8 @@ class DuckDBSink(BatchSink):
                 f"delete from {self._table} where {VERSION} is null or {VERSION} < ?",
                 [new_version],
             ).fetchall()
-        self.logger.info("%d rows no longer exist in the source and are deleted.", deleted[0][0])
+        rows = counted(deleted[0][0], "row")
+        self.logger.info("Deleted %s that the source no longer has.", rows)
 
     @property
     def _path(self) -> Path:
@@ -235,7 +237,7 @@ class DuckDBSink(BatchSink):
                 query = f"select count(*) from {_STAGE} where {quoted(name)} is null"
                 ((missing,),) = self._target.connection.execute(query).fetchall()
                 if missing:
-                    raise error(f"{missing} records of {self.stream_name} have no {name}.")
+                    raise error(f"{self._records(missing)} no {name}.")
 
     def _explain(self) -> str:
         """Which columns hold values that do not fit, without the values."""
@@ -247,10 +249,15 @@ class DuckDBSink(BatchSink):
             ((count,),) = self._target.connection.execute(query).fetchall()
             if count:
                 return (
-                    f"{count} records of {self.stream_name} have a {name} that is not of type "
-                    f"{kind}, as their schema says. Nothing of this batch was loaded."
+                    f"{self._records(count)} a {name} that is not of type {kind}, as the schema "
+                    "says. Nothing of this batch was loaded."
                 )
         return f"Records of {self.stream_name} are not readable as JSON. Nothing was loaded."
+
+    def _records(self, count: int) -> str:
+        """The beginning of a sentence about some records."""
+        verb = "has" if count == 1 else "have"
+        return f"{counted(count, 'record')} of {self.stream_name} {verb}"
 
     def _present(self) -> dict[str, str]:
         """Columns of the table and their types, by name in small letters: DuckDB ignores case."""

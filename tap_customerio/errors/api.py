@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tap_customerio.errors.base import FatalError, ForbiddenError, RequestError, TapError
+from tap_customerio.wording import duration
 
 
 def unauthorized(place: str) -> FatalError:
@@ -42,7 +43,7 @@ def unknown_region(place: str) -> FatalError:
 def absent(place: str, reason: str, seconds: float) -> FatalError:
     """No server, or another one."""
     return FatalError(
-        f"{place} does not answer like the Customer.io API, after {seconds:.0f} seconds of "
+        f"{place} does not answer like the Customer.io API, after {duration(seconds)} of "
         f"trying: {reason}. Check api_url or region, the network, and the proxy if there is "
         "one."
     )
@@ -90,7 +91,7 @@ def bad_address(place: str) -> FatalError:
 def told_to_wait(request: str, seconds: float) -> FatalError:
     """The API wants to be left alone for longer than a run should wait."""
     return FatalError(
-        f"The API asks to wait {seconds:.0f} seconds before {request} is tried again. Run "
+        f"The API asks to wait {duration(seconds)} before {request} is tried again. Run "
         "again after that to continue from the last bookmark."
     )
 
@@ -98,7 +99,7 @@ def told_to_wait(request: str, seconds: float) -> FatalError:
 def gave_up(request: str, reason: str, seconds: float) -> FatalError:
     """Nothing but passing faults for too long, and of other requests, too."""
     return FatalError(
-        f"Gave up on {request} after {seconds:.0f} seconds of trying: {reason}. The API does "
+        f"Gave up on {request} after {duration(seconds)} of trying: {reason}. The API does "
         "not answer other requests either: run again later to continue from the last "
         "bookmark."
     )
@@ -235,7 +236,7 @@ def track_elsewhere(reason: str) -> TapError:
 def clock_wrong(ahead: int) -> TapError:
     """This machine's clock, and by how many seconds; the tap itself goes by the API's."""
     return TapError(
-        f"This machine's clock is {abs(ahead)} seconds "
+        f"This machine's clock is {duration(abs(ahead))} "
         f"{'ahead of' if ahead > 0 else 'behind'} Customer.io's: correct it. The tap uses "
         "the API's clock, so no data is lost, but schedules and certificates use this one."
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigValidationError
 
+from tap_customerio.wording import duration
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -78,7 +80,7 @@ class RetriesExhaustedError(RequestError):
     def __init__(self, request: str, reason: str, seconds: float) -> None:
         """Say what the last failure was, and for how long it was tried."""
         super().__init__(
-            f"Gave up on {request} after {seconds:.0f} seconds, while the API answered other "
+            f"Gave up on {request} after {duration(seconds)}, while the API answered other "
             f"requests: {reason}. The next run requests it again; if it fails every time, "
             "please report it to Customer.io.",
             request,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tap_customerio.errors.base import FatalError
 from tap_customerio.errors.extras import needs_extra
+from tap_customerio.wording import duration
 
 
 def no_file_budget(path: str, reason: str) -> FatalError:
@@ -36,7 +37,7 @@ def no_redis(place: str, reason: str, seconds: float) -> FatalError:
     """Without it no one knows how many requests the others send."""
     return FatalError(
         f"The Redis of rate_limit_url at {place} cannot be used ({reason}), tried for up to "
-        f"{seconds:.0f} seconds: start it, or correct the setting, and run again to "
+        f"{duration(seconds)}: start it, or correct the setting, and run again to "
         "continue. Without it the tap sends no requests, because other processes share the "
         "budget."
     )

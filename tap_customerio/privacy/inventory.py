@@ -16,6 +16,7 @@ from tap_customerio.streams import all_streams
 from tap_customerio.streams.activities import log_pages
 from tap_customerio.streams.objects import Object, ObjectTypes
 from tap_customerio.streams.pii import MASK, mask
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -160,7 +161,8 @@ class Inventory:
             for row in devices if isinstance(devices, list) else [devices]:
                 self._see(device, self._object("devices", row))
         more = "at least " if len(ids) >= 1000 * _SEARCHED else ""
-        return len(sampled), f"spread evenly over {more}{len(ids)} people, in the search's order"
+        people = counted(len(ids), "person", "people")
+        return len(sampled), f"spread evenly over {more}{people}, in the search's order"
 
     def _objects(self) -> tuple[int, str]:
         every: list[tuple[str, Object]] = []
@@ -176,7 +178,7 @@ class Inventory:
                 continue
             attributes = self._object("attributes", answer.object("object").get("attributes"))
             self._see(Kind(source, YOURS, "objects", "attributes"), attributes)
-        return len(sampled), f"spread evenly over {len(every)} objects"
+        return len(sampled), f"spread evenly over {counted(len(every), 'object')}"
 
     def _objects_of(self, kind: str) -> Iterator[Object]:
         condition = {"field": "object_id", "operator": "exists", "type_id": kind}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tap_customerio.report.charts import Bar, Point, bars, lines, small_lines
 from tap_customerio.report.page import NOTHING, Figure, legend, table
 from tap_customerio.report.texts import count, label, percent, rate
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +140,8 @@ def senders(marts: Marts) -> Figure:
     )
     if len(rows) > _RANKED:
         rest = sum(row[4] for row in rows[_RANKED:])
-        note += f" {count(len(rows) - _RANKED)} more senders sent {count(rest)} deliveries."
+        note += f" {counted(len(rows) - _RANKED, 'more sender')} sent "
+        note += f"{counted(rest, 'delivery', 'deliveries')}."
     body = _multiples(marts, rows[:_DRAWN]) + table(heads, cells) if rows else NOTHING
     return Figure("Senders by deliveries sent", "customerio__sender_daily", note, body)
 
@@ -158,7 +160,7 @@ def domains(marts: Marts) -> Figure:
     texts = [(name, *numbers) for name, _, *numbers in named]
     if rest:
         sums = [sum(row[place] for row in rest) for place in range(2, 6)]
-        others = "1 other domain" if len(rest) == 1 else f"{count(len(rest))} other domains"
+        others = counted(len(rest), "other domain")
         texts.append((others, *sums))
     heads = ("domain", "sent", "delivered", "bounced", "marked as spam")
     cells = [(row[0], count(row[1]), *(rate(part, row[1]) for part in row[2:])) for row in texts]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from tap_customerio import errors
 from tap_customerio.sync.provenance import fingerprint
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +83,8 @@ class Proof:
         exists = stream.aside(lambda: stream.existing([slice_ for slice_, _ in asked]))
         wrong = [request for slice_, request in asked if exists(slice_)]
         if len(wrong) < len(asked):
-            stream.logger.info("%d were deleted meanwhile; left out.", len(asked) - len(wrong))
+            parents = counted(len(asked) - len(wrong), "parent")
+            stream.logger.info("Left out %s deleted meanwhile.", parents)
         if wrong:
             raise errors.sync.not_deleted(wrong)
 
@@ -111,18 +113,18 @@ class Proof:
         if not stream.outcome.proves_absence:
             return
         if self.rows != first:
-            self._keep_rows(f"two reads differ: {first:,} and {self.rows:,} rows")
+            self._keep_rows(f"two reads differ: {first:,} and {counted(self.rows, 'row')}")
             return
         try:
-            counted = stream.aside(stream.count_otherwise)
+            known = stream.aside(stream.count_otherwise)
         except errors.FatalError:
             raise
         except errors.TapError:
-            counted = None
-        if counted is not None and 2 * self.rows < counted:
-            self._keep_rows(f"two reads found {self.rows:,} rows", counted)
-        elif counted is None or abs(counted - self.rows) > max(counted, self.rows) // 10:
-            self._keep_rows(f"two reads found {self.rows:,} rows")
+            known = None
+        if known is not None and 2 * self.rows < known:
+            self._keep_rows(f"two reads found {counted(self.rows, 'row')}", known)
+        elif known is None or abs(known - self.rows) > max(known, self.rows) // 10:
+            self._keep_rows(f"two reads found {counted(self.rows, 'row')}")
 
     def _keep_rows(self, reason: str, counted: int | None = None) -> None:
         """Doubt, until the next sync sees the same; or as long as the API itself counts more."""

@@ -17,6 +17,7 @@ from tap_customerio import errors
 from tap_customerio.sync.batches import batch_messages
 from tap_customerio.sync.catalog import complete
 from tap_customerio.sync.outcome import ReadOutcome
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -81,7 +82,8 @@ class SdkStream(Stream):
         """Log how many records stream maps have cost, after the first of each kind."""
         for sentence, lost in self._unmapped.items():
             if lost > 1:
-                self.logger.error("Stream %s lacks %d records: %s", self.name, lost, sentence)
+                records = counted(lost, "record")
+                self.logger.error("Stream %s lacks %s: %s", self.name, records, sentence)
 
     def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
         """As the SDK, which calls every exception unhandled, also those that it handles itself."""

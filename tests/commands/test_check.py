@@ -167,7 +167,7 @@ def test_an_api_out_of_reach_is_told_soon(
 
 @pytest.mark.parametrize(
     ("local", "said"),
-    [(0, "clock: ok"), (600, "600 seconds ahead of"), (-3600, "3600 seconds behind")],
+    [(0, "clock: ok"), (600, "10 min ahead of"), (-3600, "1 h behind")],
 )
 def test_a_clock_that_is_wrong_is_told_but_does_no_harm(
     sandbox: Sandbox, tmp_path: Path, local: int, said: str

@@ -244,9 +244,9 @@ def test_the_last_state_is_confirmed_at_the_end(path: Path) -> None:
 
 def test_rows_without_a_key_are_refused_and_nothing_of_their_batch_is_loaded(path: Path) -> None:
     messages = [schema(PEOPLE, "id"), row(id="a"), row(name="Bob"), state(n=1)]
-    with pytest.raises(MissingKeyPropertiesError, match="1 records of people have no id"):
+    with pytest.raises(MissingKeyPropertiesError, match="1 record of people has no id"):
         load(path.with_name("other.duckdb"), *messages)
-    assert run(path, *messages) == (1, "target-duckdb: 1 records of people have no id.")
+    assert run(path, *messages) == (1, "target-duckdb: 1 record of people has no id.")
     assert ask(path, "from people") == []
 
 
@@ -254,7 +254,7 @@ def test_a_value_that_does_not_fit_is_named_by_column_and_not_quoted(path: Path)
     messages = [schema(PEOPLE, "id"), row(id="a", age="ada@example.com")]
     code, said = run(path, *messages)
     assert code == 1
-    assert "1 records of people have a age that is not of type BIGINT" in said
+    assert "1 record of people has a age that is not of type BIGINT" in said
     assert "example.com" not in said
 
 

@@ -192,7 +192,7 @@ def _confirm(
     count = sum(len(match.people) for match in matches.values())
     if not count:
         return
-    people = "this person" if count == 1 else f"these {count} people"
+    people = "this person" if count == 1 else f"these {count:,} people"
     place = f"Workspace {account.workspace_id} ({account.workspace}), region {account.region}"
     unproven = (
         f" The account has {account.workspaces} workspaces, and the API does not say to "

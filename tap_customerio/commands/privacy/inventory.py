@@ -16,6 +16,7 @@ from tap_customerio.privacy.folder import Folder
 from tap_customerio.privacy.inventory import Inventory
 from tap_customerio.privacy.inventory_files import write_inventory
 from tap_customerio.settings import Settings
+from tap_customerio.wording import counted
 
 
 @click.command()
@@ -65,7 +66,7 @@ def inventory(
     counts = Counter(field.guess.category for field in fields)
     for category in CATEGORIES:
         if counts[category]:
-            click.echo(f"  {category}: {counts[category]} fields")
+            click.echo(f"  {category}: {counted(counts[category], 'field')}")
     for each in found.not_read:
         click.echo(f"Not read: {each['what']}: {each['why']}")
     click.echo(f"The inventory is in {output}: open inventory.html.")

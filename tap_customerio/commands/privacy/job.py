@@ -15,6 +15,7 @@ from tap_customerio.privacy.folder import Folder, secret
 from tap_customerio.privacy.identity import KINDS, Match, Request
 from tap_customerio.privacy.run import Line, Run, read_lines
 from tap_customerio.settings import Settings
+from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -130,7 +131,7 @@ class Job:
     def name(self, line: Line, match: Match) -> None:
         """Tell who was found, and who was not meant."""
         count = len(match.people)
-        found = "1 person" if count == 1 else f"{count or 'no'} people"
+        found = counted(count, "person", "people") if count else "no people"
         people = [f"  {person.masked()}" for person in match.people]
         others = [f"  not included, only similar: {person.masked()}" for person in match.others]
         self.say("\n".join([f"{line.masked}: {found}", *people, *others]))
