@@ -118,8 +118,7 @@ class DuckDBSink(BatchSink):
                 if present and name.lower() not in present:
                     database.execute(f"alter table {self._table} add {quoted(name)} {kind}")
                 self._types[name] = self._widen(name, present.get(name.lower(), kind), kind)
-            new = {name: kind for name, kind in properties.items() if name.lower() not in present}
-            self._describe(new)
+            self._describe()
 
     def add(self, record: bytes) -> None:
         """Let one record wait, as JSON text."""
@@ -282,14 +281,26 @@ class DuckDBSink(BatchSink):
             f"alter table {self._table} add column if not exists {VERSION} bigint"
         )
 
-    def _describe(self, properties: dict[str, dict[str, Any]]) -> None:
-        """Carry descriptions over as comments."""
-        for name, kind in properties.items():
-            if about := kind.get("description"):
-                column = f"{self._table}.{quoted(name)}"
-                self._target.connection.execute(
-                    f"comment on column {column} is {literal(str(about))}"
-                )
+    def _describe(self) -> None:
+        """Carry descriptions of the table and its columns over as comments, where they differ."""
+        database = self._target.connection
+        # A table's own comment stands beside those of its columns, under no name.
+        query = (
+            "select lower(column_name), comment from duckdb_columns() where schema_name = $schema "
+            "and lower(table_name) = lower($name) and database_name = current_database() "
+            "union all select null, comment from duckdb_tables() where schema_name = $schema "
+            "and lower(table_name) = lower($name) and database_name = current_database()"
+        )
+        values = {"schema": self.config["default_target_schema"], "name": self._name}
+        present = dict(database.execute(query, values).fetchall())
+        wanted = {None: self.schema, **self.schema["properties"]}
+        for name, described in wanted.items():
+            about = described.get("description")
+            if about and present.get(name and name.lower()) != str(about):
+                place = f"table {self._table}"
+                if name is not None:
+                    place = f"column {self._table}.{quoted(name)}"
+                database.execute(f"comment on {place} is {literal(str(about))}")
 
     def _transaction(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return _Transaction(self._target.connection)

@@ -350,6 +350,24 @@ def test_descriptions_become_comments(path: Path) -> None:
     assert found == [("Permanent id; it's text.",)]
 
 
+def test_comments_follow_descriptions_that_change(path: Path) -> None:
+    comments = (
+        "select comment from duckdb_tables() where table_name = 'people' union all "
+        "select comment from duckdb_columns() where table_name = 'people'"
+    )
+    plain = schema({"Id": {"type": "string"}, "name": TEXT}, "Id")
+    load(path, plain)
+    assert ask(path, comments) == [(None,), (None,), (None,)]
+    later = schema({"Id": {"type": "string", "description": "It's text."}, "name": TEXT}, "Id")
+    later["schema"]["description"] = "People."
+    load(path, later, row(Id="a"))
+    assert ask(path, comments) == [("People.",), ("It's text.",), (None,)]
+    later["schema"]["description"] = "Everyone."
+    load(path, later)
+    load(path, plain)  # which says nothing of what they are
+    assert ask(path, comments) == [("Everyone.",), ("It's text.",), (None,)]
+
+
 def test_rows_on_their_way_lie_in_a_private_folder_that_goes(path: Path) -> None:
     left = path.with_name(f"{path.name}.staging-killed")
     left.mkdir()
