@@ -8,15 +8,17 @@ from fnmatch import fnmatchcase
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from test_contracts import CONTRACTS, OPERATIONS, STREAMS, member_kind, our_kind, rows_of
+from contract_api import OPERATIONS, rows_of
+from contract_list import CONTRACTS
+from contract_reading import STREAMS, member_kind, our_kind
 
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from contract_list import Contract
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-    from test_contracts import Contract
 
     from tap_customerio.streams.schema import Schema
 

@@ -292,7 +292,7 @@ _PRIVACY = _of(
         "erasure is proven with keys of another workspace",
         "elif not self._account.is_proven:",
         "elif not person:",
-        "privacy/test_erase.py::test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace",
+        "privacy/test_erase_proof.py::test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace",
     ),
     (
         "people made again pass for erased",

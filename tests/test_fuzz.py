@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 import requests
+from contract_api import UNTOLD, Api
+from contract_reading import validator
 from harness import run_tap
 from hypothesis import strategies as st
-from test_contracts import UNTOLD, Api, validator
 
 from tap_customerio.api import pagination
 from tap_customerio.api.client import Client

@@ -62,8 +62,7 @@ def _report(sandbox: Sandbox, seconds: float, lines: int) -> Iterator[tuple[str,
     yield "peak memory of the tap, MB", f"{used.ru_maxrss / 1024:.0f}"
 
 
-def main() -> None:
-    """Run it once and print a table."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", nargs="*", default=[])
     parser.add_argument("--deliveries-per-day", type=int, default=1400)
@@ -73,7 +72,12 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=250)
     parser.add_argument("--jitter", type=float, default=100)
     parser.add_argument("--requests-per-second", type=int, default=10)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run it once and print a table."""
+    options = _options()
     sys.setswitchinterval(0.001)  # else what arrives is noticed late while answers are made
     since = NOW - options.days * DAY
     workspace = Workspace(

@@ -96,15 +96,23 @@ def test_the_commands_tell_the_truth_of_a_workspace_that_fails(
     assert warehouse.counts()["messages"] == expected
     assert project.launch("bora") == 1
 
+    printed = backfill_in_the_page(project, tmp_path)
+    assert "'COMPLETED_FAILED'" in printed
+    assert "{'runStatus': 'SUCCESS', 'count': 1}" in printed
+    assert "{'runStatus': 'FAILURE', 'count': 1}" in printed
+
+
+def backfill_in_the_page(project: Project, folder: Path) -> str:
+    """What the documented commands print of a backfill, once it is over."""
     [port] = free_ports(1)
     launch, look = (
         line(f"dagster-graphql -r http://127.0.0.1:3000 {o}", PAGE) for o in ("--f", "-t")
     )
-    with (tmp_path / "dev.log").open("wb") as log:
+    with (folder / "dev.log").open("wb") as log:
         dev = subprocess.Popen(
             f"exec {line('dg dev', PAGE)} --port {port}",
             shell=True,
-            cwd=tmp_path,
+            cwd=folder,
             env=project.variables,
             stdout=log,
             stderr=log,
@@ -113,10 +121,7 @@ def test_the_commands_tell_the_truth_of_a_workspace_that_fails(
         wait_until(lambda: listens(port), "the webserver")
         assert "LaunchBackfillSuccess" in project.ask(launch, port)
         wait_until(lambda: "COMPLETED_" in project.ask(look, port), "the end of the backfill")
-        told = project.ask(look, port)
+        return project.ask(look, port)
     finally:
         kill_all(psutil.Process(dev.pid))
         dev.wait()
-    assert "'COMPLETED_FAILED'" in told
-    assert "{'runStatus': 'SUCCESS', 'count': 1}" in told
-    assert "{'runStatus': 'FAILURE', 'count': 1}" in told

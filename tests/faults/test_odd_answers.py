@@ -7,9 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from contract_list import CONTRACTS
 from harness import Output, config_for, few_senders, new_sandbox, run_tap
 from hostile import SECRET, NullLists, Rows, Values, in_other_words, odd
-from test_contracts import CONTRACTS
 
 from tap_customerio.streams.pii import MASK, is_personal
 from tap_customerio.sync import outcome

@@ -6,13 +6,13 @@ import hashlib
 import hmac
 import json
 import re
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 from harness import NOW
-from privacy_case import PEOPLE, schema
+from page_words import Words
+from privacy_case import schema
 
 from tap_customerio.sandbox import Behaviours
 from tap_customerio.windows import DAY
@@ -21,25 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from privacy_case import PrivacyCase
-
-
-class Words(HTMLParser):
-    """The words of a page, and the tags it is made of."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag; a page that needs nothing from elsewhere has no addresses in it."""
-        self.tags.add(tag)
-        assert not {"src", "href", "onclick"} & {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        """Note words."""
-        self.text += data
 
 
 def test_the_package_holds_all_that_is_known_of_a_person(case: PrivacyCase) -> None:
@@ -185,138 +166,6 @@ def test_paths_are_asked_as_the_api_wants_them(
     assert case.read("report.json")["people"][0]["messages"]
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_there(
-    open_case: Callable[..., PrivacyCase],
-) -> None:
-    paths = ("/v1/customers/*/segments", "/v1/customers/*/relationships")
-    case = open_case(
-        behaviours=Behaviours(without=frozenset(paths[:1]), lacking=frozenset(paths[1:]))
-    )
-    case.box.fail(status=400, times=9, path="/v1/customers/*/subscription_preferences")
-    screen = case.ask("access", "--email", case.known()["email"])
-    assert screen.code == 3
-    manifest, [held] = case.read("manifest.json"), case.read("report.json")["people"]
-    assert manifest["outcome"] == "incomplete"
-    told = {each["what"]: each["why"] for each in manifest["not_read"]}
-    assert told.keys() == {"segments", "relationships", "subscription_preferences"}
-    for (what, why), status in zip(sorted(told.items()), ("404", "403", "400"), strict=True):
-        assert status in why
-        assert held[what] is None
-    assert held["messages"]
-    page = Words((case.folder / "out" / "report.html").read_text()).text
-    assert page.count("Could not be read.") == 3
-
-
-@pytest.mark.parametrize(
-    ("part", "value"),
-    [
-        ("attributes", None),
-        ("attributes", ["a"]),
-        ("unsubscribed", "no"),
-        ("devices", {"id": "tok"}),
-        ("devices", ["tok"]),
-        ("timestamps", []),
-    ],
-)
-def test_a_part_of_a_profile_of_another_shape_is_not_read(
-    case: PrivacyCase, part: str, value: Any
-) -> None:
-    cio_id = case.add(id="ada")
-    profile = {**case.box.workspace.find("cio_id", cio_id, NOW), part: value}  # type: ignore[dict-item]
-    found = {"customers": [{"identifiers": profile["identifiers"]}]}
-    case.box.fail(status=200, body=found, path=PEOPLE)
-    case.box.fail(status=200, body={"customers": [profile]}, path=PEOPLE)
-    screen = case.ask("access", "--cio-id", cio_id)
-    assert screen.code == 3
-    report = case.read("report.json")
-    # Without a time of creation, messages of more than six months ago may exist.
-    wanted = [part, "messages"] if part == "timestamps" else [part]
-    assert [each["what"] for each in report["not_read"]] == wanted
-    assert "does not have the expected shape" in report["not_read"][0]["why"]
-    assert report["people"][0][part] is None
-
-
-@pytest.mark.parametrize("topics", ["all", ["all"]])
-def test_preferences_of_another_shape_are_not_read(case: PrivacyCase, topics: Any) -> None:
-    cio_id = case.add(id="ada")
-    path = "/v1/customers/*/subscription_preferences"
-    case.box.fail(status=200, body={"customer": {"topics": topics}}, times=9, path=path)
-    assert case.ask("access", "--cio-id", cio_id).code == 3
-    assert [each["what"] for each in case.read("report.json")["not_read"]] == [
-        "subscription_preferences"
-    ]
-
-
-def test_a_profile_of_another_person_is_not_read(case: PrivacyCase) -> None:
-    ada, bob = case.add(id="ada"), case.add(id="bob", email="bob@example.com")
-    hers, his = (case.box.workspace.find("cio_id", cio_id, NOW) for cio_id in (ada, bob))
-    case.box.fail(status=200, body={"customers": [hers]}, path=PEOPLE)
-    case.box.fail(status=200, body={"customers": [his]}, path=PEOPLE)
-    assert case.ask("access", "--cio-id", ada).code == 3
-    assert "profile" in [each["what"] for each in case.read("report.json")["not_read"]]
-    assert "bob@example.com" not in case.all_text()
-
-
-@pytest.mark.parametrize("metrics", ["sent", ["sent"]])
-def test_messages_of_another_shape_are_shown_as_they_are(case: PrivacyCase, metrics: Any) -> None:
-    cio_id = case.add(id="ada")
-    row = {"id": "dg1", "created": NOW - 10, "type": "email", "metrics": metrics}
-    path = f"/v1/customers/{cio_id}/messages"
-    case.box.fail(status=200, body={"messages": [row], "next": ""}, path=path)
-    assert case.ask("access", "--cio-id", cio_id).code == 0
-    assert case.read("report.json")["people"][0]["messages"] == [row]
-    assert "sent" in Words((case.folder / "out" / "report.html").read_text()).text
-
-
-def test_a_late_change_of_attributes_is_no_time_of_creation(
-    open_case: Callable[..., PrivacyCase],
-) -> None:
-    case = open_case(behaviours=Behaviours(forgets_old=True))
-    cio_id = case.add(id="ada")
-    profile = {**case.box.workspace.find("cio_id", cio_id, NOW), "timestamps": {"id": NOW}}  # type: ignore[dict-item]
-    case.box.fail(status=200, body={"customers": [profile]}, times=2, path=PEOPLE)
-    assert case.ask("access", "--cio-id", cio_id).code == 3
-    assert [each["what"] for each in case.read("report.json")["not_read"]] == ["messages"]
-
-
-def test_messages_that_may_be_cut_to_six_months_are_told(
-    open_case: Callable[..., PrivacyCase],
-) -> None:
-    case = open_case(behaviours=Behaviours(forgets_old=True))
-    names = case.known()
-    assert case.ask("access", "--cio-id", names["cio_id"]).code == 3
-    report = case.read("report.json")
-    assert [each["what"] for each in report["not_read"]] == ["messages"]
-    assert "No message older than six months is listed" in report["not_read"][0]["why"]
-    assert report["people"][0]["messages"]
-    newcomer = case.add(id="newcomer")
-    assert case.ask("access", "--cio-id", newcomer, to="out/young").code == 0
-
-
-def test_a_person_without_old_messages_is_complete_where_others_have_some(
-    open_case: Callable[..., PrivacyCase],
-) -> None:
-    case = open_case()
-    names, edge = case.known(), NOW - 180 * DAY
-    sent = case.box.workspace.deliveries(edge, NOW + 1, now=NOW)
-    recent = [row for row in sent if row["customer_id"] == names["id"]][::-1]
-    path = f"/v1/customers/{names['cio_id']}/messages"
-    for rows in (recent, *[[] for _ in range(40)]):
-        case.box.fail(status=200, body={"messages": rows, "next": ""}, path=path)
-    assert case.ask("access", "--cio-id", names["cio_id"]).code == 0
-
-
-def test_periods_that_the_api_does_not_keep_to_are_told(case: PrivacyCase) -> None:
-    names = case.known()
-    [row] = [{"id": "dg1", "created": NOW - 10, "type": "email"}]
-    path = f"/v1/customers/{names['cio_id']}/messages"
-    case.box.fail(status=200, body={"messages": [row], "next": ""}, times=99, path=path)
-    assert case.ask("access", "--cio-id", names["cio_id"]).code == 3
-    report = case.read("report.json")
-    assert "ignored the requested periods" in report["not_read"][0]["why"]
-    assert len(report["people"][0]["messages"]) == 1
-
-
 def test_former_identifiers_are_in_the_report(case: PrivacyCase) -> None:
     person = case.add(id="old", email="old@example.com")
     case.people_admin.change(person, {"id": "new", "email": "new@example.com"}, at=NOW)
@@ -399,118 +248,3 @@ def test_no_address_is_logged_when_the_api_falters(case: PrivacyCase) -> None:
     assert screen.code == 0
     assert "GET /v1/esp/search_suppression/***: status 503; trying again" in screen.err
     assert "%40" not in screen.err
-
-
-@pytest.mark.parametrize(
-    ("option", "values"),
-    [
-        ("--email", ("", " ", "*", "*@example.com", "ada", "a@b@", "a b@c.d")),
-        ("--id", ("", " ", "\t", "u\x00", "u\n7", "u\udcff", "u" * 151)),
-        ("--cio-id", ("", "cio_", "*", "a/b", "..", "cio_cio_a1")),
-        ("--phone", ("", "+", "0401234567", "+358*")),
-    ],
-)
-def test_nothing_that_could_mean_nobody_or_many_is_sent(
-    case: PrivacyCase, option: str, values: tuple[str, ...]
-) -> None:
-    for value in values:
-        screen = case.erase(option, value)
-        assert screen.code == 1
-        assert screen.err.startswith("Error: The ")
-    for words in (("access",), ("unsuppress",)):
-        assert case.ask(*words, option, values[0]).code == 1
-    assert case.box.calls == case.box.track_calls == []
-    assert not (case.folder / "out").exists()
-
-
-@pytest.mark.parametrize("words", [(), ("--email", "a@b.c", "--id", "7")])
-def test_exactly_one_identifier_is_wanted(case: PrivacyCase, words: tuple[str, ...]) -> None:
-    screen = case.ask("access", *words)
-    assert screen.code == 2
-    assert "Name the person with one of" in screen.err
-
-
-def test_a_folder_is_used_for_one_thing(case: PrivacyCase) -> None:
-    names = case.known()
-    case.ask("access", "--id", names["id"])
-    before = case.all_text()
-    again = case.ask("access", "--id", names["id"])
-    assert (again.code, case.all_text()) == (0, before)
-    assert "Requests that an earlier run has finished: 1." in again.out
-    for words in (("access", "--id", "other"), ("erase", "--yes", "--id", names["id"])):
-        screen = case.ask(*words)
-        assert screen.code == 1
-        assert "contains something else" in screen.err
-    (case.folder / "mine").mkdir()
-    (case.folder / "mine" / "thesis.txt").write_text("precious")
-    assert "contains something else" in case.ask("access", "--id", "7", to="mine").err
-    assert len(list((case.folder / "mine").iterdir())) == 1
-
-
-def test_a_key_that_is_refused_leaves_nothing_behind(case: PrivacyCase) -> None:
-    screen = case.ask("access", "--id", "u-7", app_api_key="wrong")
-    assert screen.code == 1
-    assert "app_api_key was refused" in screen.err
-    assert not (case.folder / "out").exists()
-
-
-@pytest.mark.parametrize("email", ["stated", None, ""])
-@pytest.mark.parametrize("kind", ["email", "id"])
-def test_an_answer_about_another_person_is_not_acted_on(
-    case: PrivacyCase, kind: str, email: str | None
-) -> None:
-    bob: dict[str, Any] = case.known()
-    row = bob if email == "stated" else {**bob, kind: email}
-    if kind == "email":
-        case.box.fail(status=200, body={"results": [row]}, times=9, path="/v1/customers")
-    else:
-        case.box.fail(status=200, body={"customers": [{"identifiers": row}]}, times=9, path=PEOPLE)
-    screen = case.erase(f"--{kind}", "ada@example.com")
-    assert screen.code == 1
-    assert f"a person with another {kind}, or with none: nothing was done" in screen.out
-    assert case.has(bob["cio_id"])
-    assert [call.path for call in case.box.track_calls] == ["/api/v1/accounts/region"]
-
-
-@pytest.mark.parametrize("command", ["access", "erase"])
-def test_a_phone_number_that_no_answer_states_is_confirmed_by_cio_id(
-    open_case: Callable[..., PrivacyCase], command: str
-) -> None:
-    case = open_case({"identified_by": ["id", "email", "phone"]})
-    bob = case.known()
-    body = {"customers": [{"identifiers": bob, "attributes": {"plan": "pro"}}]}
-    case.box.fail(status=200, body=body, path=PEOPLE)
-    words = (command, *(["--yes"] if command == "erase" else []))
-    screen = case.ask(*words, "--phone", "+358401234567")
-    assert screen.code == 1
-    assert f"use --cio-id {bob['cio_id']}." in screen.words()
-    assert case.has(bob["cio_id"])
-
-
-def test_an_address_that_only_the_profile_states_is_enough(
-    open_case: Callable[..., PrivacyCase],
-) -> None:
-    case = open_case({"identified_by": ["id"]})
-    ada = case.add(id="ada", email="ada@example.com")
-    assert case.ask("access", "--email", "ada@example.com").code == 0
-    assert case.read("report.json")["people"][0]["cio_id"] == ada
-
-
-@pytest.mark.parametrize("own", ["42 ", " 42", "___", "\U0001f984", "*", "u-%", "a\u200db", "ÄÖ"])
-def test_own_ids_are_taken_as_they_are(case: PrivacyCase, own: str) -> None:
-    exact, other = case.add(id=own), case.add(id="42")
-    assert case.erase("--id", own).code == 0
-    assert (case.has(exact), case.has(other)) == (False, True)
-    assert case.people_admin.identify({"id": own}, at=NOW) is None
-
-
-def test_hashes_may_have_a_key_of_ones_own(case: PrivacyCase) -> None:
-    path = case.folder / "own.key"
-    path.write_text("00" * 32)
-    case.ask("access", "--id", "u-7", "--key-file", str(path))
-    wanted = hmac.digest(bytes(32), b"id:u-7", "sha256").hex()
-    assert case.read("manifest.json")["request"]["hash"] == wanted
-    assert not (case.folder / "out" / "evidence.key").exists()
-    path.write_text("secret")
-    screen = case.ask("access", "--id", "u-7", "--key-file", str(path), to="again")
-    assert "contains no key" in screen.err

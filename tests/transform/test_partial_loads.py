@@ -76,22 +76,7 @@ def partial(make_built: Callable[[str], Built], modelled_output: Output) -> Buil
 
 def made_up(output: Output) -> list[Row]:
     """Deliveries of TESTS, and COUNTS, as Singer messages."""
-    template = output.records["messages"][0]
-    rows: dict[str, list[Row]] = {"messages": [], "newsletter_test_groups": []}
-    for newsletter, groups in TESTS.items():
-        for group, (sent, clicked) in enumerate(groups, 1):
-            content = newsletter * 10 + group
-            test_group = {"newsletter_id": newsletter, "id": group, "label": "AB C"[group]}
-            rows["newsletter_test_groups"].append({**test_group, "content_ids": [content]})
-            for number in range(sent):
-                row = copy.deepcopy(template)
-                row["id"] = f"{content}-{number}"
-                row |= {"newsletter_id": newsletter, "content_id": content}
-                row["transactional_message_id"] = None
-                row["metrics"] = {"sent": row["created"]}
-                if number < clicked:
-                    row["metrics"]["clicked"] = row["created"]
-                rows["messages"].append(row)
+    rows = made_up_tests(output.records["messages"][0])
     rows["segment_counts"] = [
         {"segment_id": segment, "observed_at": at, "count": count} for segment, at, count in COUNTS
     ]
@@ -117,6 +102,26 @@ def made_up(output: Output) -> list[Row]:
             *({"type": "RECORD", "stream": stream, "record": record} for record in records),
         )
     ]
+
+
+def made_up_tests(template: Row) -> dict[str, list[Row]]:
+    """Groups and deliveries of TESTS, by stream."""
+    rows: dict[str, list[Row]] = {"messages": [], "newsletter_test_groups": []}
+    for newsletter, groups in TESTS.items():
+        for group, (sent, clicked) in enumerate(groups, 1):
+            content = newsletter * 10 + group
+            test_group = {"newsletter_id": newsletter, "id": group, "label": "AB C"[group]}
+            rows["newsletter_test_groups"].append({**test_group, "content_ids": [content]})
+            for number in range(sent):
+                row = copy.deepcopy(template)
+                row["id"] = f"{content}-{number}"
+                row |= {"newsletter_id": newsletter, "content_id": content}
+                row["transactional_message_id"] = None
+                row["metrics"] = {"sent": row["created"]}
+                if number < clicked:
+                    row["metrics"]["clicked"] = row["created"]
+                rows["messages"].append(row)
+    return rows
 
 
 def bounds(part: int, whole: int) -> tuple[float, float]:
@@ -297,6 +302,17 @@ def test_a_wrong_variable_is_named(
     assert (metric in said) == ("customerio_ab_metric" in others)
 
 
+ORDERS = {
+    "table": "shop.orders",
+    "id": "order_id",
+    "at": "ordered_at",
+    "person": "who",
+    "person_is": "email",
+    "value": "total",
+}
+"""The setting for the table of conversions."""
+
+
 def test_conversions_are_credited_to_the_last_touch_before_them(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
@@ -314,14 +330,7 @@ def test_conversions_are_credited_to_the_last_touch_before_them(
             ),
         ],
     )
-    modelled.variables["customerio_conversions"] = {
-        "table": "shop.orders",
-        "id": "order_id",
-        "at": "ordered_at",
-        "person": "who",
-        "person_is": "email",
-        "value": "total",
-    }
+    modelled.variables["customerio_conversions"] = ORDERS
     try:
         modelled.dbt("build", "--select", "customerio__attribution")
     finally:

@@ -1,0 +1,105 @@
+"""An API that answers with the examples of the contracts."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import datetime, timezone
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from contract_list import DOCUMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+PRESENT = datetime(2026, 9, 12, tzinfo=timezone.utc)
+"""The API's clock: just after the times of the examples."""
+
+
+UNTOLD: dict[str, dict[str, Any]] = {"/v1/design_studio/folders": {"folders": []}}
+"""Answers that the contracts have no example of, and that no row is made from."""
+
+
+class Api:
+    """Answers every request with the contract's example."""
+
+    def __init__(self, *, example: int) -> None:
+        """`example` is which one, where there are several."""
+        self.asked: set[str] = set()
+        self._example = example
+
+    def method(self) -> Callable[..., requests.Response]:
+        """Stands in for HTTPAdapter.send."""
+
+        def send(_: object, request: requests.PreparedRequest, **__: Any) -> requests.Response:
+            return self._send(request)
+
+        return send
+
+    def _send(self, request: requests.PreparedRequest) -> requests.Response:
+        response = requests.Response()
+        response.request, response.url = request, str(request.url)
+        response.headers["Date"] = format_datetime(PRESENT, usegmt=True)
+        path, query = urlsplit(response.url)[2:4]
+        found = [operation for operation, known in OPERATIONS.items() if known.match(request, path)]
+        # A path without a parameter goes before one with.
+        operation = min(found, key=lambda operation: operation.count("{"), default="")
+        self.asked.add(operation)
+        answer = OPERATIONS[operation].example(self._example) if operation else UNTOLD[path]
+        if isinstance(answer, dict):
+            answer = {**answer, **({"next": ""} if "next" in answer else {})}
+            if "parent_folder_id" in query:  # Nothing of the examples is in a folder.
+                answer = dict.fromkeys(answer)
+        response.status_code = requests.codes.ok
+        response.raw = io.BytesIO(self.body(answer, request))
+        return response
+
+    def body(self, answer: Any, request: requests.PreparedRequest) -> bytes:  # noqa: ARG002
+        """The answer as JSON."""
+        return json.dumps(answer).encode()
+
+
+class Operation(NamedTuple):
+    """One operation of a contract."""
+
+    method: str
+    path: re.Pattern[str]
+    examples: list[Any]
+
+    def match(self, request: requests.PreparedRequest, path: str) -> bool:
+        """Whether it is what a request asks for."""
+        return request.method == self.method and self.path.fullmatch(path) is not None
+
+    def example(self, number: int) -> Any:
+        """One of its examples, or the last."""
+        return self.examples[min(number, len(self.examples) - 1)]
+
+
+def _operations() -> Iterator[tuple[str, Operation]]:
+    for document in DOCUMENTS:
+        for path, methods in document["paths"].items():
+            for method, told in methods.items():
+                [content] = told["responses"]["200"]["content"].values()
+                examples = [each["value"] for each in content.get("examples", {}).values()]
+                yield (
+                    f"{method.upper()} {path}",
+                    Operation(
+                        method.upper(),
+                        re.compile(re.sub(r"\{\w+\}", "[^/]+", path)),
+                        examples or [content["example"]],
+                    ),
+                )
+
+
+OPERATIONS = dict(_operations())
+
+
+def rows_of(answer: Any, place: str) -> list[Any]:
+    """The rows at `member[]`, `[]`, `member` or the whole."""
+    found = answer[name] if (name := place.removesuffix("[]")) else answer
+    return (found or []) if place.endswith("[]") else [found]

@@ -1,0 +1,31 @@
+"""What a sandbox saw of an erasure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from privacy_case import PrivacyCase
+    from terminal import Screen
+
+
+REGION = "/api/v1/accounts/region"
+
+
+def acts(case: PrivacyCase) -> list[tuple[str, str]]:
+    """Calls to the Track API that changed something."""
+    return [(call.method, call.path) for call in case.box.track_calls if call.path != REGION]
+
+
+def refused(screen: Screen, case: PrivacyCase, reason: str) -> None:
+    """It ended before anybody was looked up."""
+    assert screen.code == 1
+    assert reason in " ".join(screen.err.split())
+    assert acts(case) == []
+    assert "/v1/customers" not in case.box.requests_by_path()
+
+
+def blocked(case: PrivacyCase) -> set[str | None]:
+    """What the evidence says about the identifiers of the only person."""
+    [person] = case.read("evidence.json")["people"]
+    return {each["blocked"] for each in person["identifiers"]}

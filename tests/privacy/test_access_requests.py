@@ -1,0 +1,130 @@
+"""Who is meant by a request, and what is refused."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import NOW
+from privacy_case import PEOPLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from privacy_case import PrivacyCase
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--email", ("", " ", "*", "*@example.com", "ada", "a@b@", "a b@c.d")),
+        ("--id", ("", " ", "\t", "u\x00", "u\n7", "u\udcff", "u" * 151)),
+        ("--cio-id", ("", "cio_", "*", "a/b", "..", "cio_cio_a1")),
+        ("--phone", ("", "+", "0401234567", "+358*")),
+    ],
+)
+def test_nothing_that_could_mean_nobody_or_many_is_sent(
+    case: PrivacyCase, option: str, values: tuple[str, ...]
+) -> None:
+    for value in values:
+        screen = case.erase(option, value)
+        assert screen.code == 1
+        assert screen.err.startswith("Error: The ")
+    for words in (("access",), ("unsuppress",)):
+        assert case.ask(*words, option, values[0]).code == 1
+    assert case.box.calls == case.box.track_calls == []
+    assert not (case.folder / "out").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--email", "a@b.c", "--id", "7")])
+def test_exactly_one_identifier_is_wanted(case: PrivacyCase, words: tuple[str, ...]) -> None:
+    screen = case.ask("access", *words)
+    assert screen.code == 2
+    assert "Name the person with one of" in screen.err
+
+
+def test_a_folder_is_used_for_one_thing(case: PrivacyCase) -> None:
+    names = case.known()
+    case.ask("access", "--id", names["id"])
+    before = case.all_text()
+    again = case.ask("access", "--id", names["id"])
+    assert (again.code, case.all_text()) == (0, before)
+    assert "Requests that an earlier run has finished: 1." in again.out
+    for words in (("access", "--id", "other"), ("erase", "--yes", "--id", names["id"])):
+        screen = case.ask(*words)
+        assert screen.code == 1
+        assert "contains something else" in screen.err
+    (case.folder / "mine").mkdir()
+    (case.folder / "mine" / "thesis.txt").write_text("precious")
+    assert "contains something else" in case.ask("access", "--id", "7", to="mine").err
+    assert len(list((case.folder / "mine").iterdir())) == 1
+
+
+def test_a_key_that_is_refused_leaves_nothing_behind(case: PrivacyCase) -> None:
+    screen = case.ask("access", "--id", "u-7", app_api_key="wrong")
+    assert screen.code == 1
+    assert "app_api_key was refused" in screen.err
+    assert not (case.folder / "out").exists()
+
+
+@pytest.mark.parametrize("email", ["stated", None, ""])
+@pytest.mark.parametrize("kind", ["email", "id"])
+def test_an_answer_about_another_person_is_not_acted_on(
+    case: PrivacyCase, kind: str, email: str | None
+) -> None:
+    bob: dict[str, Any] = case.known()
+    row = bob if email == "stated" else {**bob, kind: email}
+    if kind == "email":
+        case.box.fail(status=200, body={"results": [row]}, times=9, path="/v1/customers")
+    else:
+        case.box.fail(status=200, body={"customers": [{"identifiers": row}]}, times=9, path=PEOPLE)
+    screen = case.erase(f"--{kind}", "ada@example.com")
+    assert screen.code == 1
+    assert f"a person with another {kind}, or with none: nothing was done" in screen.out
+    assert case.has(bob["cio_id"])
+    assert [call.path for call in case.box.track_calls] == ["/api/v1/accounts/region"]
+
+
+@pytest.mark.parametrize("command", ["access", "erase"])
+def test_a_phone_number_that_no_answer_states_is_confirmed_by_cio_id(
+    open_case: Callable[..., PrivacyCase], command: str
+) -> None:
+    case = open_case({"identified_by": ["id", "email", "phone"]})
+    bob = case.known()
+    body = {"customers": [{"identifiers": bob, "attributes": {"plan": "pro"}}]}
+    case.box.fail(status=200, body=body, path=PEOPLE)
+    words = (command, *(["--yes"] if command == "erase" else []))
+    screen = case.ask(*words, "--phone", "+358401234567")
+    assert screen.code == 1
+    assert f"use --cio-id {bob['cio_id']}." in screen.words()
+    assert case.has(bob["cio_id"])
+
+
+def test_an_address_that_only_the_profile_states_is_enough(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case({"identified_by": ["id"]})
+    ada = case.add(id="ada", email="ada@example.com")
+    assert case.ask("access", "--email", "ada@example.com").code == 0
+    assert case.read("report.json")["people"][0]["cio_id"] == ada
+
+
+@pytest.mark.parametrize("own", ["42 ", " 42", "___", "\U0001f984", "*", "u-%", "a\u200db", "ÄÖ"])
+def test_own_ids_are_taken_as_they_are(case: PrivacyCase, own: str) -> None:
+    exact, other = case.add(id=own), case.add(id="42")
+    assert case.erase("--id", own).code == 0
+    assert (case.has(exact), case.has(other)) == (False, True)
+    assert case.people_admin.identify({"id": own}, at=NOW) is None
+
+
+def test_hashes_may_have_a_key_of_ones_own(case: PrivacyCase) -> None:
+    path = case.folder / "own.key"
+    path.write_text("00" * 32)
+    case.ask("access", "--id", "u-7", "--key-file", str(path))
+    wanted = hmac.digest(bytes(32), b"id:u-7", "sha256").hex()
+    assert case.read("manifest.json")["request"]["hash"] == wanted
+    assert not (case.folder / "out" / "evidence.key").exists()
+    path.write_text("secret")
+    screen = case.ask("access", "--id", "u-7", "--key-file", str(path), to="again")
+    assert "contains no key" in screen.err
