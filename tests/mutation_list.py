@@ -296,7 +296,7 @@ _PRIVACY = _of(
     ),
     (
         "people made again pass for erased",
-        "if found - case.shared(person):",
+        "if found - record.shared(person):",
         "if not person:",
         "privacy/test_erase.py::test_people_made_anew_by_a_late_event_are_told",
     ),
@@ -348,8 +348,8 @@ _BACKFILL = _of(
     "backfill/job.py",
     (
         "every share reads what has no range",
-        "else self.number == 1)",
-        "else self.number)",
+        "else self.shard == 1)",
+        "else self.shard)",
         "backfill/test_shares.py",
     ),
     (
@@ -360,7 +360,7 @@ _BACKFILL = _of(
     ),
     (
         "a share does not know its edges",
-        "frozenset(self.range) - frozenset(self.whole)",
+        "frozenset(self.shard_range) - frozenset(self.range)",
         "frozenset()",
         "backfill/test_shares.py",
     ),
@@ -370,8 +370,8 @@ _SELECTION = _of(
     "sync/catalog.py",
     (
         "fields that are not selected are read",
-        "if path and not chosen and mask[path[:-2]]",
-        "if path and chosen is None",
+        "if path and not is_selected and mask[path[:-2]]",
+        "if path and is_selected is None",
         "test_selection.py",
     ),
     (
