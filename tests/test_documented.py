@@ -60,6 +60,8 @@ ELSEWHERE = {
     "pip install -e '.[lint]' && ruff check && mypy": CI + "lint",
     "python tests/": TAKES,
     # docs
+    "echo '{}' > state.json": "test_cron_keeps_the_last_good_state",
+    "17 * * * * ": "test_cron_keeps_the_last_good_state",
     f"{BACKFILL} --target": "test_a_backfill_through_several_pipes",
     "tap-customerio backfill --shard 1/2": PART,
     "tap-customerio backfill … | target …": SHAPE,
@@ -156,6 +158,32 @@ def test_the_evidence_can_be_checked_as_it_is_written(folder: Path) -> None:
     [hashed] = re.findall(r"[0-9a-f]{64}", printed)
     known = json.loads((folder / "ada-erased" / "evidence.json").read_text())
     assert known["request"] == {"type": "email", "hash": hashed}
+
+
+@pytest.mark.parametrize(
+    ("tap", "target", "is_locked", "kept"),
+    [
+        ("exit 0", "echo '{}'; echo '{\"new\": 1}'", False, {"new": 1}),
+        ("exit 1", "echo '{\"new\": 1}'", False, {}),
+        ("exit 0", "echo '{\"new\": 1}'; exit 1", False, {}),
+        ("exit 0", "true", False, {}),
+        ("exit 0", "echo '{\"new\": 1}'", True, {}),
+    ],
+)
+def test_cron_keeps_the_last_good_state(
+    tmp_path: Path, *, tap: str, target: str, is_locked: bool, kept: dict[str, int]
+) -> None:
+    for name, script in {"tap-customerio": tap, "target-jsonl": f"cat > rows; {target}"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    first, cron = (line(text, "docs/targets.md") for text in ("echo '{}'", "17 * * * * "))
+    command = cron.replace("17 * * * * cd /srv/customerio && ", "")
+    assert command.startswith("flock ")
+    lock = "exec 9>lock; flock 9; " if is_locked else ""
+    whole = f'export PATH="$PWD:$PATH"; {first}; {lock}{command}'
+    done = subprocess.run(["bash", "-c", whole], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode == 0) == bool(kept), done.stderr
+    assert json.loads((tmp_path / "state.json").read_text()) == kept
 
 
 def test_every_other_command_is_run_elsewhere_or_has_a_reason() -> None:
