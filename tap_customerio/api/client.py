@@ -16,7 +16,7 @@ import requests
 from tap_customerio import errors
 from tap_customerio.api.clock import Clock
 from tap_customerio.api.diagnosis import HOSTS, PROBE, PROBES, Diagnosis
-from tap_customerio.api.pagination import by_token
+from tap_customerio.api.pagination import PageLimit, by_token
 from tap_customerio.api.regions import find_region
 from tap_customerio.api.responses import Page, ParsedResponse, decode
 from tap_customerio.api.retrying import Health, InvalidResponseError, Retrying, log_delay
@@ -72,11 +72,16 @@ class Client(Diagnosis):
     """Seconds for which whatever keeps a shared budget may be away."""
 
     def __init__(
-        self, settings: Settings, auth: AuthBase | None = None, limiter: RateLimiter | None = None
+        self,
+        settings: Settings,
+        auth: AuthBase | None = None,
+        limiter: RateLimiter | None = None,
+        page_limit: PageLimit | None = None,
     ) -> None:
-        """Remember the settings; nothing is sent yet."""
+        """Remember the settings; nothing is sent yet. A sample has a limit on pages."""
         self.limiter = limiter or self._shared_limiter(settings)
         self._settings = settings
+        self._page_limit = page_limit
         self._transport = Transport(settings, self.limiter, auth or Bearer(settings.app_api_key))
         self._base = settings.api_url or HOSTS.get(settings.region)
         self._clock = Clock()
@@ -206,7 +211,11 @@ class Client(Diagnosis):
         Raises:
             TapError: Also when pages or tokens come twice, or never end.
         """
-        return by_token(self, path, key, method=method, params=params, body=body)
+        limit = self._page_limit
+        if limit is not None:
+            params = limit.params(params)
+        pages = by_token(self, path, key, method=method, params=params, body=body)
+        return pages if limit is None else limit.first(path, pages)
 
     def listing(
         self,
@@ -223,6 +232,8 @@ class Client(Diagnosis):
             pages = self.pages(path, key, method=method, params=params, body=body)
             return Listing.of(self, key, pages)
 
+        if self._page_limit is not None:
+            self._page_limit.note(path)  # also if another thread has read it
         return self.once(repr((path, params, body)), read)
 
     def once(self, spec: str, read: Callable[[], Rows]) -> Rows:
@@ -236,8 +247,11 @@ class Client(Diagnosis):
         return again
 
     def shared(self, shared_class: type[T], make: Callable[[], T]) -> T:
-        """The one object of its kind in this run, made when it is first asked for."""
-        return self._cache.shared(shared_class, make)
+        """The one object of its kind in this run; in a sample, one for each who asks.
+
+        Readers of a shared object wait for each other, and those of a sample end early.
+        """
+        return make() if self._page_limit else self._cache.shared(shared_class, make)
 
     def _request(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
         """Ask, and try again while faults pass or the answer cannot be read."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
+import threading
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_customerio import errors
@@ -15,6 +16,43 @@ if TYPE_CHECKING:
 
 EMPTY_PAGES = 1000
 """Pages without rows, one after the other, after which a list is given up."""
+
+
+class PageLimit:
+    """A limit on what is read of each list, which remembers the lists that go on beyond it."""
+
+    def __init__(self, rows: int, pages: int | None) -> None:
+        """So many rows a page at most, and so many pages of a list; None for all."""
+        self._rows, self._pages = rows, pages
+        self._long: set[str] = set()
+        self._thread = threading.local()
+
+    def begin(self) -> None:
+        """Forget what this thread has asked for."""
+        self._thread.paths = set()
+
+    def has_cut(self) -> bool:
+        """Whether a list that this thread has asked for since has more than one page."""
+        return bool(self._thread.paths & self._long)
+
+    def note(self, path: str) -> None:
+        """Remember that this thread asks for a list."""
+        if not hasattr(self._thread, "paths"):
+            self.begin()
+        self._thread.paths.add(path)
+
+    def params(self, params: dict[str, Any] | None) -> dict[str, Any]:
+        """Parameters of a request, for a page of no more rows."""
+        limit = (params or {}).get("limit")
+        return {**(params or {}), **({"limit": min(limit, self._rows)} if limit else {})}
+
+    def first(self, path: str, pages: Iterator[Page]) -> Iterator[Page]:
+        """The pages of a list that are within the limit."""
+        self.note(path)
+        for page in islice(pages, self._pages):
+            if page.more:
+                self._long.add(path)
+            yield page
 
 
 class PageSource(Protocol):

@@ -15,7 +15,7 @@ from tap_customerio.api import track
 from tap_customerio.api.diagnosis import PROBE
 from tap_customerio.commands.command_tap import CommandTap, config_option, stream_names
 from tap_customerio.commands.console import make_console, table
-from tap_customerio.commands.sampling import Glimpse, RowCount, count_rows
+from tap_customerio.commands.sampling import RowCount, SamplingClient, count_rows
 from tap_customerio.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def check(
 
     Example: tap-customerio check --config config.json
     """
-    client = Glimpse(Settings.of(config))
+    client = SamplingClient(Settings.of(config))
     tap = CommandTap(config, client=client)
     tap.logger.setLevel(logging.ERROR)  # limits of a stream are no fault of the account
     selected = tap.choose(streams)
@@ -90,7 +90,7 @@ def check(
         ctx.exit(UNREADABLE)
 
 
-def _check_account(client: Glimpse, settings: Settings) -> Iterator[Finding]:
+def _check_account(client: SamplingClient, settings: Settings) -> Iterator[Finding]:
     """The key with its region, the clock, and the Track API if it is set up."""
     before = time.time()
     try:
@@ -113,7 +113,7 @@ def _check_clock(before: float, present: int, after: float) -> Finding:
     return Finding("clock", "wrong", problem, matters=False)
 
 
-def _check_track(client: Glimpse, settings: Settings) -> Finding:
+def _check_track(client: SamplingClient, settings: Settings) -> Finding:
     """Whose the Track API's credentials are; which workspace the App API key is of, no one says."""
     try:
         _, found = track.connect(settings, client)
@@ -128,7 +128,7 @@ def _check_track(client: Glimpse, settings: Settings) -> Finding:
 
 
 def check_streams(
-    client: Glimpse, settings: Settings, streams: Sequence[CustomerioStream]
+    client: SamplingClient, settings: Settings, streams: Sequence[CustomerioStream]
 ) -> Iterator[Finding]:
     """Look at streams side by side; yields findings as they come."""
     with ThreadPoolExecutor(settings.concurrency) as pool:
@@ -140,7 +140,7 @@ def check_streams(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _check_stream(stream: CustomerioStream, client: Glimpse) -> Finding:
+def _check_stream(stream: CustomerioStream, client: SamplingClient) -> Finding:
     try:
         found = count_rows(stream, client)
     except errors.ForbiddenError as problem:
@@ -155,7 +155,7 @@ def _check_stream(stream: CustomerioStream, client: Glimpse) -> Finding:
     return Finding(stream.name, "ok" if found.rows or found.more else "empty", row_count=found)
 
 
-def _counted(client: Glimpse, what: str) -> RowCount | None:
+def _counted(client: SamplingClient, what: str) -> RowCount | None:
     """The workspace's own count, if the account has but one workspace."""
     try:
         workspaces = client.listing(PROBE, "workspaces", params={"limit": None})

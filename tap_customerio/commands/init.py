@@ -19,7 +19,7 @@ from tap_customerio.commands.check import check_streams
 from tap_customerio.commands.command_tap import CommandTap, moment
 from tap_customerio.commands.console import make_console, table
 from tap_customerio.commands.estimate import AccountEstimate, duration
-from tap_customerio.commands.sampling import Glimpse
+from tap_customerio.commands.sampling import SamplingClient
 from tap_customerio.files import explain_writing, write_private
 from tap_customerio.settings import Settings
 from tap_customerio.windows import DAY, parse, rfc3339
@@ -142,7 +142,7 @@ def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> di
 def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
     """Check the key, each stream, and what it all costs."""
     settings = Settings.of(CommandTap(config).config)
-    client = Glimpse(settings, follow=True)
+    client = SamplingClient(settings, pages=None)
     tap = CommandTap(config, client=client)
     tap.logger.setLevel(logging.ERROR)
     with console.status("Checking the key …") as status:

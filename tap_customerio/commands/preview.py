@@ -22,7 +22,7 @@ from tap_customerio.commands.command_tap import (
     stream_names,
 )
 from tap_customerio.commands.console import fitting, make_console, one_line, table
-from tap_customerio.commands.sampling import Glimpse, newest_first, pages_of
+from tap_customerio.commands.sampling import SamplingClient, newest_first, pages_of
 from tap_customerio.commands.senders import NOTES, SHOWN_FIRST, shown
 from tap_customerio.settings import Settings
 from tap_customerio.streams.pii import MASK, mask
@@ -92,7 +92,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     Example: tap-customerio preview metrics --chart opened,clicked
     """  # noqa: D301 - \b is click's, for lines to be kept
     check_range(start, end, config)
-    client = Glimpse(Settings.of(config), rows=max(limit, _SMALLEST_PAGE), follow=True)
+    client = SamplingClient(Settings.of(config), rows=max(limit, _SMALLEST_PAGE), pages=None)
     if counts:
         start = start or chart.start_of(Settings.of(config), client.present)
     dates = {"start_date": start or config.get("start_date"), "end_date": end}

@@ -14,7 +14,7 @@ from harness import NOW
 from terminal import config_file, typed
 
 from tap_customerio.api.diagnosis import HOSTS
-from tap_customerio.commands.sampling import Glimpse
+from tap_customerio.commands.sampling import SamplingClient
 from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
 
@@ -157,8 +157,8 @@ def test_the_right_region_is_named(regions: dict[str, Sandbox], tmp_path: Path) 
 def test_an_api_out_of_reach_is_told_soon(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert Glimpse.give_up_absent_after <= 10
-    monkeypatch.setattr(Glimpse, "give_up_absent_after", 0.01)
+    assert SamplingClient.give_up_absent_after <= 10
+    monkeypatch.setattr(SamplingClient, "give_up_absent_after", 0.01)
     config = config_file(sandbox, tmp_path, api_url="http://127.0.0.1:9")
     screen = typed("check", "--config", config)
     assert screen.code == 1
