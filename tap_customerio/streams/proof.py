@@ -84,7 +84,7 @@ class Proof:
         wrong = [request for slice_, request in asked if exists(slice_)]
         if len(wrong) < len(asked):
             parents = counted(len(asked) - len(wrong), "parent")
-            stream.logger.info("Left out %s deleted meanwhile.", parents)
+            stream.logger.info("%s deleted meanwhile: left out.", parents)
         if wrong:
             raise errors.sync.not_deleted(wrong)
 
