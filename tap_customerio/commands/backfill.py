@@ -190,7 +190,7 @@ def _check_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> N
     if not 1 <= jobs <= _MOST_JOBS:
         wrong = f"give a number from 1 to {_MOST_JOBS}"
     elif jobs > 1 and job.shards > 1:
-        wrong = "--jobs divides the range itself; leave out --shard"
+        wrong = "it divides the range itself; leave out --shard"
     elif jobs > 1 and target is None and not planning:
         wrong = "each job runs its own target; add --target"
     if wrong is not None:

@@ -137,7 +137,7 @@ def test_one_failing_pipe_fails_the_command_and_the_others_finish(
     assert done.count(True) == 2
     failed = f"{done.index(False) + 1}/3"
     assert f"Not all jobs finished their share: {failed} (exit code 1)." in str(ran.problem)
-    assert f"Job {failed} ended with 1." in caplog.text
+    assert f"Job {failed} exited with code 1." in caplog.text
     assert f"{failed}: The target stopped reading" in caplog.text
     assert len(list((backfill.folder / "budget").iterdir())) == 1
 
@@ -167,7 +167,7 @@ def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(
     backfill.box.middleware.answered = answered
     with caplog.at_level(logging.WARNING):
         assert backfill.run(*THREE, *backfill.target(EACH), requests_per_second=5).code == 143
-    assert "ended with" not in caplog.text
+    assert "exited with" not in caplog.text
     assert all_keys(backfill).keys() < whole.keys()
     unfinished = [
         state for state in states(backfill) if state and "messages" not in state["backfill"]["done"]

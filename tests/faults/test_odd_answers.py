@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 SEED = 20261126
+SENDERS = {"campaign_id", "newsletter_id", "broadcast_id", "transactional_message_id"}
 DERIVED = {
     "links": {"metrics"},
+    "source_type": SENDERS,
+    "source_id": SENDERS,
     "cio_id": {"customer_identifiers"},
     "updated": {"created", "deduplicate_id"},
 }
