@@ -82,6 +82,9 @@ class Plan:
         streams.sort(key=lambda stream: isinstance(stream, Messages | Activities))
         probing = [stream for stream in streams if isinstance(stream, Messages | Activities)]
         found = {s.name: _estimated(s) for s in streams if s not in probing}
+        for stream in probing:
+            if isinstance(stream, Messages):
+                stream.read_sources()
         shared, sent = client.requests.total() - before, client.sent.total()
         found |= {stream.name: _estimated(stream) for stream in probing}
         estimates = [found[name] for name in names]

@@ -221,10 +221,10 @@ class Messages(CustomerioStream):
         }
         for page in self.client.pages("/v1/messages", "messages", params=params):
             if self._sources is None and not page.empty:
-                self._sources = self._read_sources()
+                self._sources = self.read_sources()
             yield page
 
-    def _read_sources(self) -> DeliverySources:
+    def read_sources(self) -> DeliverySources:
         """What tells senders apart, which costs a request that other streams make as well."""
         wanted = ("source_type",) not in deselected(self.mask)
         return DeliverySources.read(self.client) if wanted else DeliverySources(None)

@@ -196,7 +196,7 @@ def test_a_range_beyond_the_present_is_cut_and_not_done(
     with caplog.at_level(logging.WARNING):
         assert backfill.run(*options).code == 0
     for stream in ("messages", "metrics"):
-        assert f"Stream '{stream}': the range ends at {rfc3339(end)}, after" in caplog.text
+        assert f"Stream '{stream}': the range ends at {rfc3339(end)}, in the future" in caplog.text
     assert json.loads(backfill.state.read_text())["backfill"]["done"] == []
     box.clock.advance(2 * DAY)
     assert backfill.run(*options).code == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from harness import NOW, SINCE, Output, config_for, run_tap
+from harness import NOW, SINCE, Output, config_for, run_tap, sender_of
 
 from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.sandbox.world.workspace_lists import PLAIN
@@ -185,13 +185,12 @@ def test_clicks_of_links_are_those_of_the_deliveries(
         key = (row["source_type"], row["source_id"], row["link_id"])
         clicked[key] = clicked.get(key, 0) + row["clicked"]
     assert clicked
-    since = max(SINCE, NOW - 44 * DAY)
+    since, workspace = max(SINCE, NOW - 44 * DAY), shared_sandbox.workspace
     for (kind, sender, link), count in clicked.items():
-        name = "transactional_message_id" if kind == "transactional" else f"{kind}_id"
         known = [
             row
-            for row in shared_sandbox.workspace.deliveries(since - DAY, NOW, now=NOW)
-            if row[name] == sender and f"link:{link}" in row["metrics"]
+            for row in workspace.deliveries(since - DAY, NOW, now=NOW)
+            if sender_of(row, workspace) == (kind, sender) and f"link:{link}" in row["metrics"]
         ]
         assert 0 < count <= len(known)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from harness import CORE, NOW, SINCE, config_for, run_tap, small
+from harness import CORE, NOW, SINCE, config_for, run_tap, sender_of, small
 
 from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, parse
@@ -55,11 +55,8 @@ def total(output: Output, kinds: tuple[str, ...]) -> int:
 
 
 def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
-    names = {"transactional": "transactional_message_id"}
     rows = sandbox.workspace.deliveries(start, int(NOW) + 1, now=NOW)
-    return sum(
-        1 for row in rows if any(row[names.get(kind, f"{kind}_id")] is not None for kind in kinds)
-    )
+    return sum(sender_of(row, sandbox.workspace)[0] in kinds for row in rows)
 
 
 @pytest.mark.parametrize(
