@@ -116,6 +116,7 @@ def made_up_tests(template: Row) -> dict[str, list[Row]]:
                 row = copy.deepcopy(template)
                 row["id"] = f"{content}-{number}"
                 row |= {"newsletter_id": newsletter, "content_id": content}
+                row |= {"source_type": "newsletter", "source_id": newsletter}
                 row["transactional_message_id"] = None
                 row["metrics"] = {"sent": row["created"]}
                 if number < clicked:
