@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -51,8 +52,13 @@ class Table(NamedTuple):
         return f"CREATE TABLE {{spare}}.{self.name} ({' VARCHAR, '.join(columns)} VARCHAR);"
 
 
-def tables() -> Iterator[Table]:
+@cache
+def tables() -> tuple[Table, ...]:
     """All tables with rows about people, by the columns that name them."""
+    return tuple(_tables())
+
+
+def _tables() -> Iterator[Table]:
     for stream_class in sorted(all_streams(), key=lambda stream_class: stream_class.name):
         columns = stream_class.schema["properties"]
         own = "id" if is_personal(f"{stream_class.name}.id") else "customer_id"

@@ -229,7 +229,7 @@ def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> 
 
 def test_a_killed_run_is_finished_by_the_next_one(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"people": 6}, latency_ms=15)
-    people = everybody(case)
+    people, others = everybody(case)[:40], everybody(case)[40:]
     words = requests(case, HEAD + "".join(f"cio_id,{p['cio_id']}\n" for p in people))
     place = ("--output", str(case.folder / "out"), "--config", case.config(concurrency=3))
     command = [sys.executable, "-m", "tap_customerio", "privacy", "erase", "--yes", *words, *place]
@@ -241,7 +241,7 @@ def test_a_killed_run_is_finished_by_the_next_one(open_case: Callable[..., Priva
     assert case.erase(*words).code in {0, 3}
     rows = case.results()
     assert len({row["hash"] for row in rows}) == len(people)
-    assert everybody(case) == []
+    assert everybody(case) == others
     assert not list((case.folder / "out").rglob("unfinished.json"))
     for row in rows:
         [person] = case.read(row["folder"], "evidence.json")["people"]
