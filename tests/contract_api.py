@@ -83,8 +83,8 @@ class Operation(NamedTuple):
 def _operations() -> Iterator[tuple[str, Operation]]:
     for document in DOCUMENTS:
         for path, methods in document["paths"].items():
-            for method, told in methods.items():
-                [content] = told["responses"]["200"]["content"].values()
+            for method, stated in methods.items():
+                [content] = stated["responses"]["200"]["content"].values()
                 examples = [each["value"] for each in content.get("examples", {}).values()]
                 yield (
                     f"{method.upper()} {path}",

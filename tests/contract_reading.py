@@ -28,19 +28,19 @@ ANSWERED = [name for name, contract in CONTRACTS.items() if contract.answers]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a contract tells of a value; `time` is a kind of its own."""
+class Stated:
+    """What a contract states of a value; `time` is a kind of its own."""
 
     kinds: frozenset[str]
     nullable: bool = False
-    members: Mapping[str, Told] = field(default_factory=dict)
+    members: Mapping[str, Stated] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
-    rest: Told | None = None
+    rest: Stated | None = None
     """Members that are not named."""
-    items: Told | None = None
+    items: Stated | None = None
 
     @classmethod
-    def read(cls, schema: Any, components: dict[str, Any], *, time: bool = False) -> Told:
+    def read(cls, schema: Any, components: dict[str, Any], *, time: bool = False) -> Stated:
         """Read a schema of a contract; the unit of an object is that of its members."""
         if schema is True:
             return cls(frozenset(KINDS), nullable=True)
@@ -49,8 +49,8 @@ class Told:
             return cls.read(components[name], components, time=name == "UnixSeconds")
         if "anyOf" in schema:
             options = [cls.read(option, components) for option in schema["anyOf"]]
-            [told] = [option for option in options if option.kinds]
-            return replace(told, nullable=any(option.nullable for option in options))
+            [stated] = [option for option in options if option.kinds]
+            return replace(stated, nullable=any(option.nullable for option in options))
         types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
         time = time or schema.get("x-unit") == "unix-seconds"
         rest, items = schema.get("additionalProperties"), schema.get("items")
@@ -75,7 +75,7 @@ class Told:
 
 
 @cache
-def find(place: str) -> Told:
+def find(place: str) -> Stated:
     """The part of the contracts at `Name.member.list[]`."""
     name, *steps = place.replace("[]", ".[]").split(".")
     [components] = [
@@ -83,14 +83,14 @@ def find(place: str) -> Told:
         for document in DOCUMENTS
         if name in document["components"]["schemas"]
     ]
-    told = Told.read(components[name], components)
+    stated = Stated.read(components[name], components)
     for step in steps:
         if step == "[]":
-            assert told.items is not None
-            told = told.items
+            assert stated.items is not None
+            stated = stated.items
         else:
-            told = told.members[step]
-    return told
+            stated = stated.members[step]
+    return stated
 
 
 def laid_out(
@@ -108,21 +108,21 @@ def laid_out(
             yield contract.renamed[where].is_ if where in contract.renamed else name, member
 
 
-def _inside(told: Told) -> dict[str, Told]:
-    return {**told.members, **({"*": told.rest} if told.rest else {})}
+def _inside(stated: Stated) -> dict[str, Stated]:
+    return {**stated.members, **({"*": stated.rest} if stated.rest else {})}
 
 
-def told_fields(contract: Contract) -> dict[str, Told]:
-    """What the contract tells of each field of the stream that it knows."""
-    found: dict[str, Told] = {}
+def stated_fields(contract: Contract) -> dict[str, Stated]:
+    """What the contract states of each field of the stream that it knows."""
+    found: dict[str, Stated] = {}
     for place in contract.rows:
         row = find(place)
         members = {contract.whole: row} if contract.whole else row.members
         for name, member in laid_out(contract, members, _inside):
             counts = contract.per_bucket and "array" in member.kinds
-            told = member.items if counts and member.items else member
-            assert name not in found or found[name].kinds == told.kinds, name
-            found[name] = replace(told, rest=None) if name in contract.elsewhere else told
+            stated = member.items if counts and member.items else member
+            assert name not in found or found[name].kinds == stated.kinds, name
+            found[name] = replace(stated, rest=None) if name in contract.elsewhere else stated
     return found
 
 
@@ -137,7 +137,9 @@ def promised(contract: Contract) -> set[str]:
         found |= {
             name
             for name, _ in laid_out(
-                contract, named, lambda told: {name: told.members[name] for name in told.required}
+                contract,
+                named,
+                lambda stated: {name: stated.members[name] for name in stated.required},
             )
         }
     return found
@@ -165,7 +167,7 @@ def member_kind(kind: Schema, name: str) -> Schema | None:
 def complaints(name: str, schema: Schema) -> list[str]:
     """All that is wrong with a stream's schema by its contract."""
     contract = CONTRACTS[name]
-    known = told_fields(contract)
+    known = stated_fields(contract)
     ours = schema["properties"]
     lines = [f"{field}: known to the contract, not to the stream" for field in known - ours.keys()]
     for field_, kind in ours.items():
@@ -181,7 +183,9 @@ def complaints(name: str, schema: Schema) -> list[str]:
     return lines
 
 
-def differences(told: Told, kind: Schema | None, path: str, contract: Contract) -> Iterator[str]:
+def differences(
+    stated: Stated, kind: Schema | None, path: str, contract: Contract
+) -> Iterator[str]:
     """What is wrong with one field, or a part of it."""
     if kind is None:
         yield f"{path}: known to the contract, not to the stream"
@@ -189,29 +193,33 @@ def differences(told: Told, kind: Schema | None, path: str, contract: Contract) 
     ours = our_kind(kind)
     if path in contract.other_kind:
         expected = {contract.other_kind[path].is_}
-    elif told.anything:
+    elif stated.anything:
         expected = {"anything", "string"}  # JSON text holds anything
-    elif len(told.kinds) > 1:
-        expected = {*told.kinds, "string"} - {"array", "object"}  # JSON text holds these as well
+    elif len(stated.kinds) > 1:
+        expected = {*stated.kinds, "string"} - {"array", "object"}  # JSON text holds these as well
     else:
-        expected = {*told.kinds}
+        expected = {*stated.kinds}
     if ours not in expected:
         yield f"{path}: {ours}, but by the contract {' or '.join(sorted(expected))}"
     elif ours == "object":
-        yield from _member_differences(told, kind, path, contract)
-    elif ours == "array" and told.items is not None:
-        yield from differences(told.items, kind["items"], f"{path}[]", contract)
+        yield from _member_differences(stated, kind, path, contract)
+    elif ours == "array" and stated.items is not None:
+        yield from differences(stated.items, kind["items"], f"{path}[]", contract)
 
 
-def _member_differences(told: Told, kind: Schema, path: str, contract: Contract) -> Iterator[str]:
-    for name, member in _inside(told).items():
+def _member_differences(
+    stated: Stated, kind: Schema, path: str, contract: Contract
+) -> Iterator[str]:
+    for name, member in _inside(stated).items():
         yield from differences(member, member_kind(kind, name), f"{path}.{name}", contract)
-    for name in kind.get("properties", {}).keys() - told.members.keys():
-        if told.rest is None:
+    for name in kind.get("properties", {}).keys() - stated.members.keys():
+        if stated.rest is None:
             yield f"{path}.{name}: known to the stream, not to the contract"
         else:
-            yield from differences(told.rest, kind["properties"][name], f"{path}.{name}", contract)
-    if kind.get("additionalProperties") and told.rest is None:
+            yield from differences(
+                stated.rest, kind["properties"][name], f"{path}.{name}", contract
+            )
+    if kind.get("additionalProperties") and stated.rest is None:
         yield f"{path}.*: the contract knows of no further members"
 
 
@@ -236,11 +244,11 @@ def as_told(value: Any, kind: Schema | None) -> Any:
     return result
 
 
-def samples(told: Told, kind: Schema | None) -> Iterator[Any]:
+def samples(stated: Stated, kind: Schema | None) -> Iterator[Any]:
     """Values of every type that the contract allows, also within."""
-    if told.nullable:
+    if stated.nullable:
         yield None
-    if told.anything:
+    if stated.anything:
         yield from (True, 7, 1.5, "text", [1, "a", None], {"a": {"b": [1]}})
         return
     simple = {
@@ -250,23 +258,23 @@ def samples(told: Told, kind: Schema | None) -> Iterator[Any]:
         # What is a number in one place and a text in another is digits there.
         "string": ("7",) if kind and our_kind(kind) == "integer" else ("some text", ""),
     }
-    for name in sorted(told.kinds):
+    for name in sorted(stated.kinds):
         if name in simple:
             yield from simple[name]
         elif name == "array":
             items = kind and kind.get("items")
             yield []
-            yield list(samples(told.items, items)) if told.items else [1, "a", {"b": None}]
+            yield list(samples(stated.items, items)) if stated.items else [1, "a", {"b": None}]
         else:
             inner = kind if kind and our_kind(kind) == "object" else {}
             yield {}
-            for member, within in {**told.members, **_open(told)}.items():
+            for member, within in {**stated.members, **_open(stated)}.items():
                 for sample in samples(within, member_kind(inner, member)):
                     yield {member: sample}
 
 
-def _open(told: Told) -> dict[str, Told]:
-    return {} if told.rest is None else {"a:new 1": told.rest}
+def _open(stated: Stated) -> dict[str, Stated]:
+    return {} if stated.rest is None else {"a:new 1": stated.rest}
 
 
 CHECKER = jsonschema.FormatChecker(formats=())

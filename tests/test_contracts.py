@@ -14,7 +14,7 @@ from contract_list import CONTRACTS
 from contract_reading import (
     ANSWERED,
     STREAMS,
-    Told,
+    Stated,
     complaints,
     expected_records,
     holds,
@@ -22,7 +22,7 @@ from contract_reading import (
     promised,
     recorded,
     samples,
-    told_fields,
+    stated_fields,
     validator,
 )
 from harness import run_tap
@@ -78,7 +78,7 @@ def test_every_operation_of_the_contracts_is_read_or_left_for_a_reason() -> None
 
 @EVERY_STREAM
 def test_the_schema_is_what_the_contract_says(name: str) -> None:
-    assert told_fields(CONTRACTS[name])
+    assert stated_fields(CONTRACTS[name])
     lines = complaints(name, STREAMS[name].schema)
     assert not lines, "\n".join([f"{name} differs from the contract:", *sorted(lines)])
 
@@ -86,7 +86,7 @@ def test_the_schema_is_what_the_contract_says(name: str) -> None:
 @EVERY_STREAM
 def test_every_exception_is_needed(name: str) -> None:
     contract, schema = CONTRACTS[name], STREAMS[name].schema
-    known, properties = told_fields(contract), schema["properties"]
+    known, properties = stated_fields(contract), schema["properties"]
     for exceptions in (
         *(contract.left_out, contract.renamed, contract.added, contract.other_kind),
         *(
@@ -118,7 +118,7 @@ def test_every_exception_is_needed(name: str) -> None:
 def test_a_mistake_would_be_noticed(name: str) -> None:
     schema = STREAMS[name].schema
     plain = complaints(name, schema)
-    known = told_fields(CONTRACTS[name])
+    known = stated_fields(CONTRACTS[name])
     wrong: dict[str, Schema] = {
         "time": {"type": ["null", "string"], "format": "date-time"},
         "object": {"type": ["null", "object"], "properties": {}},
@@ -143,7 +143,7 @@ def test_a_mistake_would_be_noticed(name: str) -> None:
 @EVERY_STREAM
 def test_the_schema_holds_values_of_every_type_the_contract_allows(name: str) -> None:
     contract, schema = CONTRACTS[name], STREAMS[name].schema
-    check, known = validator(schema), told_fields(contract)
+    check, known = validator(schema), stated_fields(contract)
     blanks = {"integer": 1, "string": "1", "time": 1_789_073_105}
     keys = {key: blanks[our_kind(schema["properties"][key])] for key in schema["required"]}
     for field_ in known.keys() & schema["properties"].keys():
@@ -228,16 +228,16 @@ def test_a_disputed_kind_is_held_whatever_comes() -> None:
     disputed = {
         f"{name}.{path}"
         for name, contract in CONTRACTS.items()
-        for path in _disputed(told_fields(contract))
+        for path in _disputed(stated_fields(contract))
     }
     assert {"messages.customer_identifiers.cio_id", "campaign_actions.id"} <= disputed
     assert {"newsletter_test_groups.content_ids[]", "link_metrics.link_id"} <= disputed
 
 
-def _disputed(members: Mapping[str, Told]) -> Iterable[str]:
-    for name, told in members.items():
-        if len(told.kinds) > 1 and not told.anything:
+def _disputed(members: Mapping[str, Stated]) -> Iterable[str]:
+    for name, stated in members.items():
+        if len(stated.kinds) > 1 and not stated.anything:
             yield name
-        yield from (f"{name}.{path}" for path in _disputed(told.members))
-        if told.items is not None:
-            yield from (f"{name}{path}" for path in _disputed({"[]": told.items}))
+        yield from (f"{name}.{path}" for path in _disputed(stated.members))
+        if stated.items is not None:
+            yield from (f"{name}{path}" for path in _disputed({"[]": stated.items}))
