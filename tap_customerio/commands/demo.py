@@ -10,6 +10,7 @@ import click
 
 from tap_customerio import errors
 from tap_customerio.commands.console import make_console
+from tap_customerio.files import explain_writing
 
 _PACKAGES = ("duckdb", "starlette", "uvicorn", "vl_convert", "dbt.adapters.duckdb")
 for _package in _PACKAGES:
@@ -46,13 +47,11 @@ def demo(ctx: click.Context, output: Path) -> None:
     try:
         from tap_customerio.demo.run import run  # noqa: PLC0415 - takes long: say something first
 
-        run(console, output, report)
+        with explain_writing(output):
+            run(console, output, report)
     except KeyboardInterrupt:
         click.echo("Stopped; nothing was written. Run it again at any time.", err=True)
         ctx.exit(_INTERRUPTED)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise errors.commands.unwritable(str(output), reason) from None
     finally:
         signal.signal(signal.SIGTERM, former)
 

@@ -37,7 +37,7 @@ RANGES = (30, 180, 730)
 
 _EVERYTHING = "everything"
 _PREFIX = "TAP_CUSTOMERIO_"
-_DEAREST = 6
+_COSTLIEST = 6
 
 _NEXT = """
 Next:
@@ -206,8 +206,8 @@ def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -
     choices = {"recommended": _recommended(summary), _EVERYTHING: summary.readable}
     for name, streams in choices.items():
         shown.add_row(name, str(len(streams)), *_price(summary, streams, since))
-    dear = sorted(summary.readable, key=lambda stream: -summary.estimate.requests(stream, since))
-    for stream in dear[:_DEAREST]:
+    costly = sorted(summary.readable, key=lambda stream: -summary.estimate.requests(stream, since))
+    for stream in costly[:_COSTLIEST]:
         shown.add_row(f"  {stream.name}", "", *_price(summary, [stream], since))
     console.print("\nWhich streams? The most expensive:")
     console.print(shown)

@@ -19,14 +19,14 @@ def main(options: Sequence[str]) -> None:
 
     manifest = _result(dbtRunner().invoke(["parse", *options]))
     if not sys.stdin.readline():
-        return  # whoever was to say so has ended
+        return  # the demo has ended before the tables were there
     _result(dbtRunner(manifest, [_tell]).invoke(["build", *options]))
 
 
 def _tell(event: Any) -> None:
     if total := _TOTALS.get(event.info.name):
         counts = event.data.index, getattr(event.data, total)
-        sys.stdout.write(f"{json.dumps(counts)}\n")  # at once: dbt tells it in several threads
+        sys.stdout.write(f"{json.dumps(counts)}\n")  # in one piece: threads of dbt call this
         sys.stdout.flush()
 
 

@@ -44,7 +44,7 @@ def new_sandbox() -> Sandbox:
 
 
 def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], None]) -> None:
-    """Load everything, and tell how many requests have been made.
+    """Load everything, and report how many requests have been made.
 
     Raises:
         TapError: When the tap or the target failed.

@@ -27,7 +27,7 @@ class Models:
         self._log = log
 
     def build(self, watch: Callable[[int, int], None]) -> None:
-        """Build and test all models, and tell how many are done, and of how many.
+        """Build and test all models, and report how many of them are done.
 
         Raises:
             TapError: When dbt failed.

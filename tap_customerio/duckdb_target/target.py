@@ -180,7 +180,6 @@ class TargetDuckDB(Target):
     @cached_property
     def staging(self) -> Path:
         """A private folder beside the database for rows on their way; that of a killed run goes."""
-        path = self.config["path"]
         _ = self.connection  # whose lock keeps other processes out
         path, beside = Path(self.config["path"]), None
         if path.exists():  # else it is in memory, or on another machine

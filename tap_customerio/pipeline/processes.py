@@ -48,9 +48,7 @@ class Pipe:
         Raises:
             OSError: When one cannot be started.
         """
-        self._lines: queue.SimpleQueue[tuple[Source | Literal["end"], str | None]] = (
-            queue.SimpleQueue()
-        )
+        self._lines: queue.SimpleQueue[Event] = queue.SimpleQueue()
         # The kernel watches the thread that starts them, so that must be the one that waits.
         self._tap = _start(tap, tap_env, stdin=subprocess.DEVNULL)
         with piped(self._tap.stdout) as between:

@@ -1,4 +1,4 @@
-"""The evidence of an erasure as a page to read, to print and to sign; it names nobody."""
+"""The evidence of an erasure as a page to read, print and sign; it contains no names."""
 
 from __future__ import annotations
 

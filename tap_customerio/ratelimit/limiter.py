@@ -135,7 +135,7 @@ class RateLimiter:
             self.waited += max(0.0, seconds - before)
 
     def _delay(self, ticket: Ticket) -> float | None:
-        """Seconds until the slot of whoever is first; one that is missed is given back.
+        """Seconds until the first waiting request's slot; a missed slot is given back.
 
         None if someone else is first.
         """

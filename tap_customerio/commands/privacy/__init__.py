@@ -16,7 +16,7 @@ def privacy() -> None:
     """Answer privacy requests: access, erasure, opt-out; and list personal data.
 
     Exit codes: 0 done; 1 something failed or was refused; 3 something could not be read, or not
-    proven; 4 nobody found. With many requests the worst one counts: 1, then 3, then 4.
+    proven; 4 no one was found. With many requests the worst one counts: 1, then 3, then 4.
 
     Example: tap-customerio privacy access --email ada@example.com --output ada
     """

@@ -54,7 +54,7 @@ NO_SQL = (
     help="suppress: erase, and block the identifiers from coming back; delete: erase only.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation; needed without a terminal.")
-@click.option("--dry-run", is_flag=True, help="Show who would be erased, and erase nobody.")
+@click.option("--dry-run", is_flag=True, help="Only show who would be erased.")
 @wait_option
 @workspace_option
 @click.option(
@@ -94,7 +94,7 @@ def erase(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Erase a person, and check that they are gone.
 
-    Writes evidence.json, which names nobody. Needs site_id and track_api_key.
+    Writes evidence.json, which contains no names. Needs site_id and track_api_key.
 
     Example: tap-customerio privacy erase --email ada@example.com --output ada --dry-run
     """

@@ -56,7 +56,7 @@ def _opting(command: Callable[..., None]) -> Callable[..., None]:
 def opt_out(*, words: Sequence[str], **rest: Any) -> None:
     """Stop messages to a person, and check that they are stopped.
 
-    Writes evidence.json, which names nobody. Needs site_id and track_api_key.
+    Writes evidence.json, which contains no names. Needs site_id and track_api_key.
 
     Example: tap-customerio privacy opt-out --email ada@example.com --from topic:2 --output ada
     """
