@@ -239,7 +239,8 @@ def kill(instance: DagsterInstance, workers: list[psutil.Process]) -> tuple[str,
 def give_up(instance: DagsterInstance, lost: list[str]) -> None:
     """End the time limit of the lost runs, and lift it from the runs that replace them.
 
-    Dagster saves a run as a whole, status and tags: a tag written while it queues the run is lost. So it is written after that, and read back.
+    Dagster saves a run as a whole, status and tags: a tag written while it queues the run is lost.
+    So it is written after that, and read back.
     """
     for run_id in lost:
         instance.add_run_tags(run_id, {MAX_RUNTIME_SECONDS_TAG: "1"})
