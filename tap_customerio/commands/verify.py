@@ -27,26 +27,49 @@ _SETTLING = 2 * DAY
 
 _COUNTED = """
     select source_type, source_id, resolution, timezone, period_start, sent, is_partial
-    from {schema}.metrics
+    from {metrics}
+    where source_type is not null and source_id is not null and resolution is not null
+        and timezone is not null and period_start is not null
 """
+_BROADCASTS = "select source_id from {metrics} where source_type = 'broadcast'"
 _LOADED = """
     select
-        case
-            when newsletter_id > 0 then 'newsletter'
-            when transactional_message_id > 0 then 'transactional'
-            when broadcast_id > 0 then 'broadcast'
-            else 'campaign'
-        end,
+        coalesce(source_type, case
+            when nullif(newsletter_id, 0) is not null then 'newsletter'
+            when nullif(transactional_message_id, 0) is not null then 'transactional'
+            when nullif(broadcast_id, 0) is not null then 'broadcast'
+            when campaign_id in ({broadcasts}) then 'broadcast'
+            when nullif(campaign_id, 0) is not null then 'campaign'
+        end),
         coalesce(
-            nullif(newsletter_id, 0), nullif(transactional_message_id, 0),
-            nullif(broadcast_id, 0), campaign_id
+            nullif(source_id, 0), nullif(newsletter_id, 0), nullif(transactional_message_id, 0),
+            nullif(broadcast_id, 0), nullif(campaign_id, 0)
         ),
         cast(floor(extract(epoch from created) / 900) as bigint),
         count(metrics ->> 'sent')
-    from {schema}.messages
+    from {messages}
+    where created is not null
     group by 1, 2, 3
 """
-_RANGE = "select min(created), max(coalesce(updated, created)) from {schema}.messages"
+"""What sent each delivery is told as in int_customerio__messages of the dbt package."""
+_OLDEST = "select min(created) from {messages}"
+_NEWEST = """
+    select max(coalesce(updated, created)) from {messages}
+    union all
+    select max(period_start) from {metrics}
+"""
+_MAY_LACK = {
+    "source_type": "varchar",
+    **dict.fromkeys(
+        (
+            *("source_id", "newsletter_id", "transactional_message_id", "broadcast_id"),
+            "campaign_id",
+        ),
+        "bigint",
+    ),
+    "updated": "timestamp",
+}
+"""Columns of messages that an older tap did not write, or that were not selected."""
 
 
 class Bucketing(NamedTuple):
@@ -58,6 +81,10 @@ class Bucketing(NamedTuple):
     def start(self, moment: int) -> int:
         """First second of the bucket that holds a moment."""
         return bucket_start(moment, self.resolution, self.zone)
+
+    def end(self, start: int) -> int:
+        """First second after the bucket that begins so."""
+        return bucket_after(start, self.resolution, self.zone)
 
     def day(self, moment: int) -> str:
         """The date in the zone."""
@@ -77,7 +104,7 @@ class Bucket(NamedTuple):
     @property
     def end(self) -> int:
         """First second after it."""
-        return bucket_after(self.start, self.bucketing.resolution, self.bucketing.zone)
+        return self.bucketing.end(self.start)
 
     def is_certain(self, first: int, last: int) -> bool:
         """Whether counts must agree, of deliveries loaded from the first to the last second."""
@@ -112,7 +139,8 @@ def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
     """Compare the loaded deliveries with Customer.io's own counts, month by month.
 
     Reads the tables messages and metrics. Exit code 1: deliveries are missing. Differences in the
-    last two days, before the first delivery, or more than 180 days ago do not count as missing.
+    last two days before the newest delivery or count, before the first delivery, or more than 180
+    days ago do not count as missing.
 
     Example: tap-customerio verify --warehouse duckdb:///warehouse.duckdb
     """
@@ -134,13 +162,15 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
     Raises:
         TapError: When there is nothing to compare.
     """
-    [(first, last)] = warehouse.ask(_RANGE)
-    rows = warehouse.ask(_COUNTED)
+    tables = _tables(warehouse)
+    [(first,)] = warehouse.ask(_OLDEST, **tables)
+    rows = warehouse.ask(_COUNTED, **tables)
     if first is None or not rows:
         raise errors.commands.nothing_to_verify()
+    last = max(_seconds(moment) for (moment,) in warehouse.ask(_NEWEST, **tables))
     bucketings = _bucketings(rows)
     counted, partial = _counts(rows, bucketings)
-    loaded = _loaded(warehouse.ask(_LOADED), bucketings)
+    loaded = _loaded(warehouse.ask(_LOADED, **tables), bucketings)
     uncounted = _without_counts(loaded, counted)
     buckets = [
         Bucket(
@@ -153,7 +183,7 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
         )
         for (sender, start), sent in counted.items()
     ]
-    missing = list(_missing(buckets, _seconds(first), _seconds(last)))
+    missing = list(_missing(buckets, _seconds(first), last))
     sums: dict[str, Counter[str]] = defaultdict(Counter)
     for each in buckets:
         sums[each.bucketing.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
@@ -170,13 +200,28 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
     }
 
 
+def _tables(warehouse: Warehouse) -> dict[str, str]:
+    """What the queries select from."""
+    metrics = warehouse.rows_of("metrics")
+    broadcasts = _BROADCASTS.format(metrics=metrics)
+    if "id" in warehouse.columns("broadcasts"):
+        broadcasts += f" union all select id from {warehouse.rows_of('broadcasts')}"  # noqa: S608
+    messages = warehouse.rows_of("messages", _MAY_LACK)
+    return {"messages": messages, "metrics": metrics, "broadcasts": broadcasts}
+
+
 def _bucketings(rows: Iterable[tuple[Any, ...]]) -> dict[Sender, Bucketing]:
-    """How each sender is counted; the newest, if the settings were changed once."""
-    newest: dict[Sender, tuple[Any, Any, Any]] = {}
+    """How each sender is counted; what reaches furthest, if the settings were changed once."""
+    starts: dict[tuple[Sender, Bucketing], Any] = {}
     for kind, number, resolution, zone, start, *_ in rows:
-        sender = (kind, number)
-        newest[sender] = max(newest.get(sender, (start, "", "")), (start, resolution, zone))
-    return {sender: Bucketing(how, ZoneInfo(zone)) for sender, (_, how, zone) in newest.items()}
+        cut = (kind, number), Bucketing(resolution, ZoneInfo(zone))
+        starts[cut] = max(starts.get(cut, start), start)
+    newest: dict[Sender, tuple[int, int, str, Bucketing]] = {}
+    for (sender, bucketing), start in starts.items():
+        second = bucketing.start(_seconds(start))
+        reach = (bucketing.end(second), second, str(bucketing.zone), bucketing)
+        newest[sender] = max(newest.get(sender, reach), reach)
+    return {sender: bucketing for sender, (*_, bucketing) in newest.items()}
 
 
 def _counts(
@@ -203,8 +248,6 @@ def _loaded(
     utc = Bucketing("days", ZoneInfo("UTC"))
     for kind, number, slot, sent in rows:
         sender = (kind, number)
-        if kind == "campaign" and sender not in bucketings and ("broadcast", number) in bucketings:
-            sender = ("broadcast", number)  # they share their numbers
         loaded[sender, bucketings.setdefault(sender, utc).start(slot * _SLOT)] += sent
     return loaded
 

@@ -11,13 +11,17 @@ import click
 from tap_customerio import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import date
     from types import ModuleType
 
     Command = Callable[..., None]
 
 DRIVERS = {"duckdb": "duckdb", "postgresql": "psycopg", "postgres": "psycopg"}
+DELETED = "_sdc_deleted_at"
+"""Where loaders mark a row as deleted."""
+
+_NONE: Mapping[str, str] = {}
 EXTRAS = {"duckdb": "duckdb", "psycopg": "postgres"}
 
 
@@ -48,17 +52,19 @@ class Warehouse:
         path = unquote(urlsplit(url_option).path).removeprefix("/")
         return self._driver.connect(path, read_only=True)
 
-    def ask(self, query: str, **dates: date) -> list[tuple[Any, ...]]:
-        """Rows of a query, in which {schema} stands for the quoted schema, and names for dates.
+    def ask(self, query: str, **parts: date | str) -> list[tuple[Any, ...]]:
+        """Rows of a query, in which {schema} stands for the schema, and names for dates or SQL.
 
         Raises:
             TapError: When a table or column is not there.
         """
-        quoted = '"' + self.schema.replace('"', '""') + '"'
-        literals = {name: f"date '{value.isoformat()}'" for name, value in dates.items()}
+        literals = {
+            name: value if isinstance(value, str) else f"date '{value.isoformat()}'"
+            for name, value in parts.items()
+        }
         try:
             rows: list[tuple[Any, ...]] = self._connection.execute(
-                query.format(schema=quoted, **literals)
+                query.format(schema=_quoted(self.schema), **literals)
             ).fetchall()
         except self._driver.Error as error:
             raise errors.commands.unasked(self.schema, str(error).splitlines()[0]) from None
@@ -69,9 +75,33 @@ class Warehouse:
         rows = self.ask("select table_schema, table_name from information_schema.tables")
         return {table for schema, table in rows if schema == self.schema}
 
+    def columns(self, table: str) -> set[str]:
+        """Names of a table's columns; none if it is not there."""
+        rows = self.ask(
+            "select table_schema, table_name, column_name from information_schema.columns"
+        )
+        return {column for *found, column in rows if found == [self.schema, table]}
+
+    def rows_of(self, table: str, may_lack: Mapping[str, str] = _NONE) -> str:
+        """SQL to select from: rows not marked as deleted; columns that may lack are null then."""
+        present = self.columns(table)
+        added = [
+            f", cast(null as {kind}) as {column}"
+            for column, kind in may_lack.items()
+            if column not in present
+        ]
+        query = f"select *{''.join(added)} from {_quoted(self.schema)}.{table}"  # noqa: S608
+        if DELETED in present:
+            query += f" where {DELETED} is null"
+        return f"({query}) as {table}"
+
     def close(self) -> None:
         """Let others write."""
         self._connection.close()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _driver(name: str) -> ModuleType:

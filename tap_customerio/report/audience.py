@@ -90,7 +90,11 @@ _LOADED = """
             workspace, source_type, source_id, resolution, timezone,
             row_number() over (
                 partition by workspace, source_type, source_id
-                order by max(day) desc, resolution, timezone
+                order by max(day + case resolution
+                    when 'months' then interval '1' month
+                    when 'weeks' then interval '7' day
+                    else interval '1' day
+                end) desc, max(day) desc, resolution, timezone
             ) as place
         from {schema}.customerio__reconciliation
         group by 1, 2, 3, 4, 5

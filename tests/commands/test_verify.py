@@ -12,7 +12,7 @@ import pytest
 from terminal import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from terminal import Screen
@@ -49,9 +49,9 @@ def counted(  # noqa: PLR0913 - the columns of metrics
 
 @pytest.fixture
 def verify(tmp_path: Path) -> Verify:
-    """Load these rows, and verify them."""
+    """Load these rows, change them by SQL, and verify them."""
 
-    def run(messages: Rows, metrics: Rows, *words: str) -> Screen:
+    def run(messages: Rows, metrics: Rows, *words: str, then: Sequence[str] = ()) -> Screen:
         path = tmp_path / "a.duckdb"
         with duckdb.connect(str(path)) as database:
             database.execute("create schema customerio")
@@ -69,6 +69,8 @@ def verify(tmp_path: Path) -> Verify:
                 if rows:
                     marks = ", ".join("?" * len(rows[0]))
                     database.executemany(f"insert into customerio.{table} values ({marks})", rows)
+            for statement in then:
+                database.execute(statement)
         return typed("verify", "--warehouse", f"duckdb:///{path}", *words)
 
     return run
@@ -162,6 +164,54 @@ def test_days_cut_elsewhere_than_they_say_are_no_failure(verify: Verify) -> None
     assert verify(messages, [counted("2026-03-01", 1), counted("2026-03-02", 1)]).code == 0
 
 
+def test_deliveries_that_stop_while_counts_go_on_are_missing(verify: Verify) -> None:
+    days = [f"2026-03-{day:02}" for day in range(1, 21)]
+    messages = [sent(f"{day} 12:00") for day in days[:10]]
+    screen = verify(messages, [counted(day, 1) for day in days], "--json")
+    missing = json.loads(screen.out)["2026-03"]["missing"]
+    assert screen.code == 1
+    assert [each["day"] for each in missing] == days[10:17], "the last two days may come later"
+
+
+def test_what_is_marked_as_deleted_does_not_count(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00"), sent("2026-03-03 10:00")]
+    metrics = [counted("2026-03-02", 1), counted("2026-03-03", 1), counted("2026-03-04", 9)]
+    mark = "alter table customerio.{} add column _sdc_deleted_at timestamp"
+    screen = verify(
+        messages,
+        metrics,
+        then=[
+            *(mark.format(table) for table in ("messages", "metrics")),
+            "update customerio.messages set _sdc_deleted_at = created where day(created) = 3",
+            "update customerio.metrics set _sdc_deleted_at = period_start where sent = 9",
+        ],
+    )
+    assert screen.code == 1
+    assert "2026-03: 2 sent by Customer.io, 1 loaded, 1 missing." in screen.out
+
+
+def test_rows_of_nulls_are_no_error(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00"), [None] * 7]
+    screen = verify(messages, [counted("2026-03-02", 1), [None] * 7])
+    assert screen.code == 0, screen.err
+    assert "2026-03: 1 sent by Customer.io, 1 loaded.\n" in screen.out
+
+
+@pytest.mark.parametrize("then", [("days", "months"), ("months", "days"), ("weeks", "months")])
+def test_the_cut_that_reaches_furthest_counts(verify: Verify, then: tuple[str, str]) -> None:
+    former, new = then
+    starts = {"days": ("02-11", "03-10"), "weeks": ("02-01", "03-08"), "months": ("02-01", "03-01")}
+    later = {"days": "2026-04-01", "months": "2026-03-01"}[new]
+    metrics = [
+        counted(f"2026-{starts[former][0]}", 7, resolution=former),
+        counted(f"2026-{starts[former][1]}", 7, resolution=former, is_partial=True),
+        counted("2026-02-01", 5, resolution=new),
+        counted(later, 5, resolution=new, is_partial=True),
+    ]
+    screen = verify(EDGES, metrics)
+    assert "2026-02: 5 sent by Customer.io, " in screen.out
+
+
 def test_only_the_newest_cut_of_a_sender_counts(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00")]
     former = counted("2026-03-01", 1, resolution="months")
@@ -173,6 +223,34 @@ def test_a_broadcast_may_be_called_a_campaign(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
     screen = verify(messages, [counted("2026-03-02", 1, "broadcast", source=9)])
     assert "2026-03: 1 sent by Customer.io, 1 loaded." in screen.out
+
+
+def test_a_sender_is_what_the_tap_says_it_is(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9), sent("2026-03-02 10:00")]
+    metrics = [counted("2026-03-02", 1, "broadcast", source=9), counted("2026-03-02", 1)]
+    screen = verify(
+        messages,
+        metrics,
+        then=[
+            "alter table customerio.messages add column source_type varchar",
+            "alter table customerio.messages add column source_id bigint",
+            "update customerio.messages set source_type = 'broadcast' where campaign_id = 9",
+            "update customerio.messages set source_id = 9, campaign_id = 0 where campaign_id = 9",
+            "alter table customerio.messages drop column newsletter_id",  # not selected
+        ],
+    )
+    assert screen.code == 0, screen.err
+    assert "2026-03: 2 sent by Customer.io, 2 loaded." in screen.out
+
+
+def test_a_broadcast_is_known_from_the_list_of_broadcasts(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9), sent("2026-03-05 10:00")]
+    screen = verify(
+        messages,
+        [counted("2026-03-02", 1, source=9), counted("2026-03-04", 1, source=9)],
+        then=["create table customerio.broadcasts as select 9 as id"],
+    )
+    assert "2026-03-02 campaign 9: 1 sent, 0 loaded" in screen.out
 
 
 def test_nothing_to_compare_is_said(verify: Verify) -> None:

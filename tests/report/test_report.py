@@ -165,6 +165,16 @@ def test_months_weeks_and_days_hold_all_days() -> None:
         assert all(period.bucket(day) == day for day in period.buckets())
 
 
+def test_of_a_sender_counted_twice_the_cut_that_reaches_furthest_counts(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        database.execute(
+            "insert into analytics.customerio__reconciliation values "
+            "('acme', 'newsletter', 1, 'months', 'UTC', '2026-03-01', 77, 70, 7, 'missing')"
+        )
+    assert cells(write(tmp_path, url), "2026-03") == ["2026-03", "77", "70", "7"]
+
+
 def test_several_workspaces_are_told_apart(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
