@@ -40,9 +40,11 @@
   {{ dbt.hash(dbt.concat(parts)) }}
 {%- endmacro %}
 
-{#- Where a model keeps rows, remove those of deliveries that are no longer in the raw table. -#}
-{%- macro delete_vanished() -%}
-  {%- set messages = ref('stg_customerio__messages') -%}
+{#- Where a model keeps rows, remove those of deliveries that are no longer in the raw table.
+
+With a hash, also those of deliveries that have changed since, and have no events any more. -#}
+{%- macro delete_vanished(hash=none) -%}
+  {%- set messages = ref('int_customerio__messages') -%}
   {%- if is_incremental() -%}
 delete from {{ this }}
 where not exists (
@@ -50,6 +52,9 @@ where not exists (
     from {{ messages }} as loaded
     where loaded.workspace = {{ this.identifier }}.workspace
         and loaded.id = {{ this.identifier }}.delivery_id
+        {%- if hash %}
+        and loaded.{{ hash }} = {{ this.identifier }}.{{ hash }}
+        {%- endif %}
 )
   {%- endif -%}
 {%- endmacro %}

@@ -48,7 +48,7 @@ refused as (
             workspace,
             suppression_type,
             lower(email) as email,
-            lower({{ dbt.split_part('email', "'@'", 2) }}) as recipient_domain
+            {{ customerio.email_domain('email') }} as recipient_domain
         from {{ ref('stg_customerio__esp_suppressions') }}
     ) as addresses
     group by 1, 2

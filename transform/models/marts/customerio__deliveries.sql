@@ -35,7 +35,7 @@ messages as (
         customer_id,
         case
             when type = 'email' and recipient like '%@%'
-                then lower({{ dbt.split_part('recipient', "'@'", 2) }})
+                then {{ customerio.email_domain('recipient') }}
         end as recipient_domain,
         created_at,
         coalesce(updated_at, created_at) as changed_at,

@@ -4,7 +4,7 @@
     unique_key=['workspace', 'delivery_id'],
     incremental_strategy=customerio.replacing(),
     on_schema_change='append_new_columns',
-    post_hook="{{ customerio.delete_vanished() }}",
+    post_hook="{{ customerio.delete_vanished('events_hash') }}",
 ) }}
 
 with changed as (

@@ -54,12 +54,19 @@ loaded as (
     group by 1, 2, 3, 4, 5, 6
 ),
 
+-- Counts that are newer than all deliveries show that the newest deliveries are missing.
 ranges as (
     select
         workspace,
         min(created_at) as earliest,
-        max(changed_at) as latest
-    from {{ ref('customerio__deliveries') }}
+        max(known_at) as latest
+    from (
+        select workspace, created_at, changed_at as known_at
+        from {{ ref('customerio__deliveries') }}
+        union all
+        select workspace, cast(null as {{ dbt.type_timestamp() }}), period_start
+        from metrics
+    ) as deliveries_and_counts
     group by workspace
 ),
 

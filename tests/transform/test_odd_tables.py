@@ -1,0 +1,132 @@
+"""Models and verify on tables that an older tap, another loader or a broken sync has left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from terminal import typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transform.dbt_run import Built
+
+    Row = dict[str, Any]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("modelled", ["duckdb"], indirect=True),
+    pytest.mark.usefixtures("modelled"),  # also where it is not asked: pytest sorts tests by it
+]
+
+MODELS = ("deliveries", "message_events", "deliverability", "reconciliation")
+LOST = datetime(2026, 3, 26)  # noqa: DTZ001 - six days before the present, in UTC
+RECIPIENTS = {
+    "ada@one.example, bob@two.example": "one.example",
+    "Ada <ada@one.example>": "one.example",
+    '"Ada @ home" <ada@One.example>, bob@two.example': "one.example",
+    "ada@one.example;bob@two.example": "one.example",
+    "ada@one.example bob": "one.example",
+    "ada@": None,
+    "ada": None,
+}
+SENDERS = """
+    select source_type, source_id, count(*) as n from int_customerio__messages
+    group by 1, 2 order by 1, 2
+"""
+
+
+class Odd:
+    """The warehouse, what was true of it before, and which rows were changed."""
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+        self.senders = built.ask(SENDERS)
+        self.verified = self.verify()
+        self.derived: list[Row] = []
+        self.verified_again: Row = {}
+        rows = built.ask(
+            "select delivery_id, source_type, source_id, created_at from customerio__deliveries "
+            "where channel = 'email' and source_type = 'campaign' and sent_at is not null "
+            f"and created_at < timestamp '{LOST}' order by delivery_id"
+        )
+        self.moved, self.emptied, *rest = rows
+        self.addressed = dict(zip(RECIPIENTS, rest, strict=False))
+
+    def verify(self) -> Row:
+        """What verify says, as JSON."""
+        url = f"duckdb:///{self.built.folder / 'warehouse.duckdb'}"
+        found: Row = json.loads(typed("verify", "--warehouse", url, "--json").out)
+        return found
+
+    def change(self, what: str, row: Row) -> None:
+        """Change a delivery in the raw table."""
+        self.built.ask(f"update customerio.messages set {what} where id = '{row['delivery_id']}'")
+
+
+@pytest.fixture(scope="module")
+def odd(modelled: Built, make_built: Callable[[str], Built]) -> Odd:
+    """A copy in which much is changed, and built again."""
+    built = make_built("duckdb")
+    shutil.copy(modelled.folder / "warehouse.duckdb", built.folder)
+    changed = Odd(built)
+    built.ask("update customerio.messages set source_type = null, source_id = null")
+    built.ask("delete from customerio.broadcasts")
+    changed.derived, changed.verified_again = built.ask(SENDERS), changed.verify()
+    changed.change("campaign_id = 77, created = created - interval '1' day", changed.moved)
+    changed.change("metrics = '{}', links = '[]', other_metrics = '{}'", changed.emptied)
+    for recipient, row in changed.addressed.items():
+        changed.change(f"recipient = '{recipient}'", row)
+    built.ask(f"delete from customerio.messages where created >= timestamp '{LOST}'")
+    built.dbt("run", "--select", *(f"customerio__{name}" for name in MODELS))
+    return changed
+
+
+def test_senders_are_told_from_the_ids_where_the_tap_did_not_name_them(odd: Odd) -> None:
+    assert odd.derived == odd.senders
+    assert {row["source_type"] for row in odd.senders} == {
+        *("campaign", "newsletter", "broadcast", "transactional")
+    }
+    assert odd.verified_again == odd.verified
+
+
+def test_events_follow_the_sender_and_time_of_their_delivery(odd: Odd) -> None:
+    query = """
+        select distinct source_type, source_id, created_at from customerio__message_events
+        where delivery_id = '{delivery_id}'
+    """
+    assert odd.built.ask(query.format(**odd.moved)) == [
+        {
+            "source_type": "campaign",
+            "source_id": 77,
+            "created_at": odd.moved["created_at"] - timedelta(days=1),
+        }
+    ]
+
+
+def test_a_delivery_without_states_has_no_events(odd: Odd) -> None:
+    query = "select event from customerio__message_events where delivery_id = '{delivery_id}'"
+    assert odd.built.ask(query.format(**odd.emptied)) == []
+    query = "select sent_at from customerio__deliveries where delivery_id = '{delivery_id}'"
+    assert odd.built.ask(query.format(**odd.emptied)) == [{"sent_at": None}]
+
+
+@pytest.mark.parametrize(("recipient", "domain"), RECIPIENTS.items())
+def test_domains_hold_nothing_else(odd: Odd, recipient: str, domain: str | None) -> None:
+    query = "select recipient_domain from customerio__deliveries where delivery_id = '{}'"
+    found = odd.built.ask(query.format(odd.addressed[recipient]["delivery_id"]))
+    assert found == [{"recipient_domain": domain}]
+
+
+def test_deliveries_that_stop_while_counts_go_on_are_missing(odd: Odd) -> None:
+    rows = odd.built.ask("select * from customerio__reconciliation where status = 'missing'")
+    days = {row["day"] for row in rows if row["day"] >= LOST.date()}
+    assert {date(2026, 3, 27), date(2026, 3, 28)} <= days
+    assert max(days) <= date(2026, 3, 29), "the last two days may come later"
+    verified = odd.verify()
+    missing = {each["day"] for month in verified.values() for each in month["missing"]}
+    assert {day.isoformat() for day in days} <= missing
