@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections import Counter
 from itertools import chain, islice
@@ -44,6 +45,7 @@ _MOST_SLICES = 60
 _WIDTHS = (36, 24, 22, 16)
 _ENOUGH = 6
 _SMALLEST_PAGE = 100
+_TECHNICAL = {"deduplicate_id", "resolution", "timezone", "is_partial"}
 
 
 def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -96,7 +98,9 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if counts:
         start = start or chart.start_of(Settings.of(config), client.present)
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
-    [selected] = CommandTap({**config, **dates}, client=client).choose([stream])
+    tap = CommandTap({**config, **dates}, client=client)
+    tap.logger.setLevel(logging.ERROR)  # limits of a whole sync say nothing of its newest records
+    [selected] = tap.choose([stream])
     if counts:
         chart.show_chart(make_console(), selected, counts, as_json=as_json)
         return
@@ -105,9 +109,12 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     with console.status(f"Reading {stream} …"):
         found = _found(selected, within, limit)
         if stream in SHOWN_FIRST and not as_json and not fields:
-            found = [shown(record, client, personal=show_personal_data) for record in found]
+            personal = show_personal_data
+            found = [shown(stream, record, client, personal=personal) for record in found]
         elif not show_personal_data:
             found = [mask(stream, record) for record in found]
+    if start and (shortfall := selected.shortfall()):
+        click.echo(f"Warning: {shortfall}", err=True)
     if as_json:
         _print_json(found, fields)
     else:
@@ -261,4 +268,4 @@ def _columns(
 def _says_little(kinds: Mapping[str, Any], name: str, cells: Sequence[str]) -> bool:
     """Whether a column is better left to --fields: long, masked throughout, or a technicality."""
     nested = json_type(kinds[name]) in {"array", "object"}
-    return nested or {*cells} <= {"", MASK} or name == "deduplicate_id"
+    return nested or {*cells} <= {"", MASK} or name in _TECHNICAL

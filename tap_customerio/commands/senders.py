@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
-from tap_customerio.api.values import number
 from tap_customerio.privacy.identity import masked
 from tap_customerio.streams.pii import MASK, mask
-from tap_customerio.streams.senders import SENDER_STREAMS
+from tap_customerio.streams.senders import SENDER_STREAMS, sender_names
 from tap_customerio.windows import parse
 from tap_customerio.wording import duration
 
@@ -21,17 +20,26 @@ _PHONES = {"sms", "twilio", "whatsapp"}
 SHOWN_FIRST = {
     "messages": ("created", "recipient", "sender", "opened", "clicked"),
     "metrics": ("source_type", "sender", "period_start", "sent", "opened", "clicked"),
+    "action_metrics": ("sender", "part_id", "period_start", "sent", "opened", "clicked"),
+    "link_metrics": ("sender", "href", "period_start", "clicked"),
+    "journey_metrics": ("sender", "period_start", "started", "messaged", "converted"),
 }
 """Columns by stream, most important first; `sender` and a delivery's outcomes are made here."""
 
 NOTES = {"messages": "opened and clicked: how long after created."}
 
 
-def shown(record: Mapping[str, Any], client: Client, *, personal: bool) -> dict[str, Any]:
+def shown(
+    stream: str, record: Mapping[str, Any], client: Client, *, personal: bool
+) -> dict[str, Any]:
     """A delivery or a bucket of counts with its sender; a delivery with what became of it."""
-    sender = _sender(client, record.get("source_type"), record.get("source_id"))
-    found = {**record, "sender": sender if personal else mask("sender", sender)}
-    if "metrics" not in record:
+    campaign = record.get("campaign_id")  # names the sender of journeys, and only of these
+    sender = _sender(
+        client, record.get("source_type", "campaign"), record.get("source_id", campaign)
+    )
+    found = {**record, "sender": sender}
+    found = found if personal else mask(stream, found)
+    if stream != "messages":
         return found
     outcomes = {name: _delay(record, name) for name in ("opened", "clicked")}
     return {**found, **outcomes, "recipient": _recipient(record, personal=personal)}
@@ -41,27 +49,11 @@ def _sender(client: Client, source_type: str | None, source_id: int | None) -> s
     """Id and name of a sender; its type and id if it has no name that can be read."""
     if source_id is None:
         return None
-    if name := _names(client, source_type).get(source_id):
-        return f"{source_id} {name}"
+    if source_type in SENDER_STREAMS:
+        names = sender_names(client, source_type)
+        if not isinstance(names, errors.TapError) and (name := names.get(source_id)):
+            return f"{source_id} {name}"
     return f"{source_type or 'unknown'} {source_id}"
-
-
-def _names(client: Client, source_type: str | None) -> dict[int | None, str]:
-    """Names of all senders of a type by id, read once; none if they cannot be read."""
-    if source_type not in SENDER_STREAMS:
-        return {}
-
-    def read() -> list[dict[int | None, str]]:
-        try:
-            rows = SENDER_STREAMS[source_type].listing(client)
-        except errors.FatalError:
-            raise
-        except errors.TapError:
-            return [{}]
-        return [{number(row.get("id")): str(row.get("name") or "") for row in rows}]
-
-    [names] = client.once(f"names of {source_type}", read)
-    return names
 
 
 def _delay(delivery: Mapping[str, Any], name: str) -> str | None:

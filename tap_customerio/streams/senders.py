@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.api.values import seconds
+from tap_customerio import errors
+from tap_customerio.api.values import number, seconds
 from tap_customerio.streams.lists import ListStream
 from tap_customerio.streams.schema import (
     array_of,
@@ -21,6 +22,8 @@ from tap_customerio.windows import BEGINNING, DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_customerio.api.client import Client
 
 _ACTION = nested(integer(id="Action id."), text(type="Kind of step: email, webhook, push …"))
 _SCHEDULE = (
@@ -191,6 +194,23 @@ SENDER_STREAMS: dict[str, type[ListStream]] = {
     "broadcast": Broadcasts,
     "transactional": TransactionalMessages,
 }
+
+
+def sender_names(client: Client, source_type: str) -> dict[int, str] | errors.TapError:
+    """Names of all senders of a type by id; in their place, why the list cannot be read.
+
+    Raises:
+        FatalError: When nothing else can be read either.
+    """
+    try:
+        rows = SENDER_STREAMS[source_type].listing(client)
+    except errors.FatalError:
+        raise
+    except errors.TapError as problem:
+        return problem
+    return {found: str(row.get("name") or "") for row in rows if (found := number(row.get("id")))}
+
+
 MESSAGES = {
     *("email", "in_app", "inbox", "live_notification", "push", "slack", "sms", "twilio"),
     *("webhook", "whatsapp"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.api.values import number
-from tap_customerio.streams.senders import Broadcasts
+from tap_customerio.streams.senders import sender_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -55,13 +55,10 @@ class DeliverySources:
                 return
 
 
-def _broadcasts(client: Client) -> set[int] | None:
+def _broadcasts(client: Client) -> Collection[int] | None:
     """Ids of all broadcasts; None if they cannot be read, which is logged."""
-    try:
-        rows = Broadcasts.listing(client)
-    except errors.FatalError:
-        raise
-    except errors.TapError as problem:
-        logger.warning("%s", errors.sync.unknown_senders(problem.brief))
+    found = sender_names(client, "broadcast")
+    if isinstance(found, errors.TapError):
+        logger.warning("%s", errors.sync.unknown_senders(found.brief))
         return None
-    return {found for row in rows if (found := number(row.get("id")))}
+    return found

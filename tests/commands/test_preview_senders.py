@@ -60,7 +60,8 @@ def test_a_sender_without_a_readable_name_keeps_its_type_and_id(
 def test_outcomes_are_told_in_one_unit() -> None:
     times = {"opened": "2026-03-01T02:20:10Z", "clicked": None}
     delivery = {"created": "2026-03-01T00:00:00Z", "metrics": times, "type": "sms"}
-    found = shown({**delivery, "recipient": "+15550000142"}, Any, personal=False)  # type: ignore[arg-type]
+    sms = {**delivery, "recipient": "+15550000142"}
+    found = shown("messages", sms, Any, personal=False)  # type: ignore[arg-type]
     assert (found["opened"], found["clicked"], found["recipient"]) == ("2 h", None, "***42")
 
 
@@ -72,6 +73,44 @@ def test_counts_are_of_so_many_senders(preview: Callable[..., Screen], limit: in
     assert len(rows) == limit
     assert len({tuple(row.split()[:2]) for row in rows}) == limit
     assert len({row.split()[0] for row in rows}) >= 3
+
+
+COUNTS = {
+    "metrics": "source_type sender period_start sent opened clicked",
+    "action_metrics": "sender part_id period_start sent opened clicked",
+    "link_metrics": "sender href period_start clicked",
+    "journey_metrics": "sender period_start started messaged converted",
+}
+
+
+@pytest.mark.parametrize("stream", COUNTS)
+def test_counts_show_what_they_count_on_80_columns(
+    preview: Callable[..., Screen], sandbox: Sandbox, stream: str
+) -> None:
+    screen = preview(stream, "--limit", "9", columns=80)
+    headings = screen.lines[1].split()
+    assert headings[: len(COUNTS[stream].split())] == COUNTS[stream].split()
+    assert not {"resolution", "timezone", "is_partial"} & {*headings}
+    names = {f"{row['id']} {row['name']}"[:14] for row in sandbox.workspace.campaigns(NOW)}
+    assert any(name in line for name in names for line in table(screen))
+    assert "WARNING" not in screen.err
+
+
+def test_a_range_that_is_not_to_be_had_is_named(preview: Callable[..., Screen]) -> None:
+    assert preview("metrics", "--limit", "3").err == ""
+    screen = preview("metrics", "--limit", "3", "--from", "2025-12-01")
+    assert screen.err.startswith("Warning: The API counts only the last 45 days of newsletters")
+
+
+def test_a_wide_table_is_masked_too(preview: Callable[..., Screen], sandbox: Sandbox) -> None:
+    people = sandbox.workspace.everyone(NOW)
+    ids = {person["identifiers"].get("id") for person in people} - {None, ""}
+    screen = preview("messages", "--limit", "50", columns=900)
+    words = {*screen.out.replace('"', " ").replace(",", " ").split()}
+    assert "customer_identifiers" in words
+    assert not words & ids
+    shown = preview("messages", "--limit", "50", "--show-personal-data", columns=900)
+    assert {*shown.out.replace('"', " ").replace(",", " ").split()} & ids
 
 
 def test_json_keeps_the_fields_of_the_stream(preview: Callable[..., Screen]) -> None:
