@@ -185,7 +185,7 @@ class TapCustomerio(Tap):
             self._config = config
             for name, stream in self.streams.items():
                 schema = emitted_schema(name, stream.effective_schema, stream.metadata)
-                self._map(name, schema, stream.primary_keys)
+                self._map(name, {**schema, "description": stream.title()}, stream.primary_keys)
         except (LookupError, MappingError, NotImplementedError, TypeError, ValueError) as error:
             raise errors.stream_maps.unusable_map(error) from error
         stream_maps.finish(self.mapper)

@@ -89,6 +89,14 @@ def test_the_last_message_is_a_state_with_every_stream(sandbox: Sandbox) -> None
     assert first.states[-1]["bookmarks"].keys() == first.schemas.keys()
 
 
+def test_schemas_say_what_the_stream_holds(sandbox: Sandbox) -> None:
+    output = run_tap(config_for(sandbox), streams=["segments", "workspaces"])
+    assert {name: schema["description"] for name, schema in output.schemas.items()} == {
+        "segments": "Segments: groups of people, kept by hand or by conditions.",
+        "workspaces": "Workspaces: those of the account, with counts that are up to two hours old.",
+    }
+
+
 def test_states_hold_bookmarks_and_counts_and_nothing_else(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=CORE)
     kept = {

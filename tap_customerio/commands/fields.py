@@ -38,7 +38,15 @@ SYNONYMS = (
     ("delivery", "deliveries", "send", "sends", "sent"),
     ("statistics", "stats", "report", "reports", "performance", "counts", "metrics"),
     ("bounce", "bounces", "hard bounce", "soft bounce", "bounced"),
-    ("subscriber", "subscribers", "subscribed", "unsubscribed", "segment_counts", "people in"),
+    (
+        "subscriber",
+        "subscribers",
+        "subscribed",
+        "unsubscribed",
+        "segment_counts",
+        "people are in",
+        "people in each",
+    ),
     ("growth", "over time", "every sync adds", "segment_counts", "created"),
     ("spam", "complaint", "complaints", "spammed"),
     ("reply", "replies", "replied"),
@@ -204,7 +212,10 @@ def _show(console: Console, found: Found) -> None:
         console.print(f"\n{kind.name}{_off(kind)}", style="bold")
         _show_fields(console, [field for field in found.fields if field.stream is kind])
     if found.fields:
-        console.print("\nIn meltano.yml, for these alone (or --select catalog, for a catalog):")
+        whole = f"; all of a stream: {found.streams[0].name}.*" if found.streams else ""
+        console.print(
+            f"\nIn meltano.yml, for these fields alone (--select catalog: a catalog){whole}:"
+        )
         console.print(selection.meltano(found.selection()), style="dim")
 
 

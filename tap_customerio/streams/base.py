@@ -94,9 +94,14 @@ class CustomerioStream(SdkStream):
         )
 
     @classmethod
+    def title(cls) -> str:
+        """Name and content of the stream, as a sentence for people: its docstring's first."""
+        return (cls.__doc__ or "").split("\n\n")[0]
+
+    @classmethod
     def about(cls) -> str:
-        """What the stream holds: the first sentence of its docstring, after the name."""
-        return (cls.__doc__ or "").split("\n\n")[0].partition(": ")[2]
+        """What the stream holds: the title, after the name."""
+        return cls.title().partition(": ")[2]
 
     @property
     def client(self) -> Client:

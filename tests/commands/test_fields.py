@@ -63,6 +63,16 @@ def test_questions_find_the_stream_that_answers_them(words: str, stream: str) ->
     assert stream in {*told["streams"], *(field["stream"] for field in told["fields"])}
 
 
+def test_a_word_does_not_find_what_only_reads_alike() -> None:
+    assert not any(name.startswith("broadcasts.") for name in found("subscriber"))
+
+
+def test_lines_for_fields_are_not_taken_for_whole_streams() -> None:
+    words = typed("fields", "campaign", "performance").words()
+    assert "for these fields alone (--select catalog: a catalog); all of a stream: " in words
+    assert "all of a stream" not in typed("fields", "preheader").words()
+
+
 def test_without_words_json_lists_the_streams() -> None:
     told = json.loads(typed("fields", "--json").out)
     assert told["streams"] == sorted(kind.name for kind in all_streams())
