@@ -281,6 +281,41 @@ def test_the_terminal_says_that_copies_remain(case: PrivacyCase, *, written: boo
         assert "Add --warehouse-sql FILE now" in " ".join(screen.err.split())
 
 
+def test_copies_of_those_whom_nobody_knows_may_remain(case: PrivacyCase) -> None:
+    text = case.erase("--cio-id", "nobody").words()
+    assert "Copies in warehouses remain" not in text
+    assert "Warehouses may still hold copies. 'tap-customerio privacy erase --dry-run" in text
+    assert "use the same --cio-id, another --output, and --also-id" in text
+
+
+def test_of_many_requests_the_file_is_to_be_used_again(case: PrivacyCase) -> None:
+    path = case.folder / "requests.csv"
+    path.write_text(f"id,{case.known()['id']}\nid,nobody\n")
+    text = case.erase("--input", str(path)).words()
+    assert "Copies in warehouses remain. 'tap-customerio privacy erase --dry-run" in text
+    assert "use the same --input, another --output, and for other identifiers ask person" in text
+    again = case.erase("--input", str(path)).words()
+    assert "arehouses" not in again, "this run has found no one, and erased no one"
+
+
+def test_where_nothing_was_done_no_copy_and_no_file_is_named(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
+    case = open_case(behaviours=Behaviours(without=frozenset({"/v1/customers"})))
+    script = case.folder / "copies.sql"
+    text = case.erase("--email", "ada@example.com", "--warehouse-sql", str(script)).words()
+    assert "failed" in text
+    assert not script.exists()
+    assert "copies.sql" not in text
+
+
+def test_a_dry_run_says_where_the_statements_are(case: PrivacyCase) -> None:
+    script = case.folder / "copies.sql"
+    words = ("--id", case.known()["id"], "--warehouse-sql", str(script))
+    assert f"The SQL is in {script}." in case.ask("erase", "--dry-run", *words).words()
+    assert script.exists()
+
+
 def test_a_schema_is_a_name(case: PrivacyCase) -> None:
     screen = case.erase("--id", "u-7", "--warehouse-schema", "x; DROP")
     assert screen.code == 2

@@ -120,11 +120,16 @@ def _erase(job: Job, eraser: Eraser, matches: Mapping[Line, Match], script: Scri
     def work(line: Line, _: Request) -> Outcome:
         return eraser.erase(matches[line], job.run.place(line))
 
+    results: list[Outcome] = []
+
     def add_copies(line: Line, result: Outcome) -> None:
+        results.append(result)
         _add_copies(script, matches[line], result)
 
     job.carry_out(list(matches), work, eraser.stop, add_copies)
-    job.say(_copies(script))
+    done = [result for result in results if result.outcome != FAILED or result.is_settled]
+    if done:
+        job.say(_copies(script, found=any(result.people for result in done), option=job.option))
     job.end()
 
 
@@ -139,17 +144,19 @@ def _add_copies(script: Script, match: Match, result: Outcome) -> None:
             script.add(match._replace(people=erased, others=[*match.others, *gone]))
 
 
-def _copies(script: Script) -> str:
-    """What remains in a warehouse, and what to do about it."""
+def _copies(script: Script, *, found: bool, option: str) -> str:
+    """What remains in a warehouse of those who were found, or may, and what to do about it."""
+    begin = "Copies in warehouses remain" if found else "Warehouses may still hold copies"
     if script.is_printed:
-        return "Copies in warehouses remain until the statements above are run there."
+        return f"{begin} until the statements above are run there."
     if script.path:
-        return f"Copies in warehouses remain until {script.path} is run there."
+        return f"{begin} until {script.path} is run there."
+    others = "--also-id and --also-email for the person's other identifiers"
+    if option == "--input":
+        others = f"for other identifiers ask person by person, with {others.partition(' for')[0]}"
     return (
-        "Copies in warehouses remain. 'tap-customerio privacy erase --dry-run "
-        "--warehouse-sql FILE' writes the SQL that removes them: use the same identifier, "
-        "another --output, and --also-id and --also-email for the person's other "
-        "identifiers."
+        f"{begin}. 'tap-customerio privacy erase --dry-run --warehouse-sql FILE' writes the SQL "
+        f"that removes them: use the same {option}, another --output, and {others}."
     )
 
 
@@ -183,6 +190,8 @@ def _rehearse(
         script.add(match)
     found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]
     job.say("No one was erased: this is a dry run.")
+    if script.path and not script.is_printed and matches:
+        job.say(f"The SQL is in {script.path}.")
     click.get_current_context().exit(EXIT_CODES[worst([*found, *(FAILED for _ in failures)])])
 
 

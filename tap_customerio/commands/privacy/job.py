@@ -115,7 +115,9 @@ class Job:
         self.present = self.client.present  # ask with the key before anything is written
         self.folder = Folder.of_a_run(output)
         self.key = secret(key_file or output / "evidence.key")
-        asked = "input" if input_file else digest(self.key, *lines[0].request or ("", ""))
+        request = lines[0].request if lines and not input_file else None
+        self.option = f"--{request.kind.replace('_', '-')}" if request else "--input"
+        asked = digest(self.key, *request) if request else "input"
         self.folder.claim({**purpose, "requests": asked})
         self.run = Run(self.folder, self.key, lines, is_batch=input_file is not None)
         self.to_stderr = False
