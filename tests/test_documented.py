@@ -60,8 +60,8 @@ ELSEWHERE = {
     "pip install -e '.[lint]' && ruff check && mypy": CI + "lint",
     "python tests/": TAKES,
     # docs
-    "echo '{}' > state.json": "test_cron_keeps_the_last_good_state",
-    "17 * * * * ": "test_cron_keeps_the_last_good_state",
+    "echo '{}' > state.json": "test_cron_keeps_the_last_confirmed_state",
+    "17 * * * * ": "test_cron_keeps_the_last_confirmed_state",
     f"{BACKFILL} --target": "test_a_backfill_through_several_pipes",
     "tap-customerio backfill --shard 1/2": PART,
     "tap-customerio backfill … | target …": SHAPE,
@@ -161,17 +161,18 @@ def test_the_evidence_can_be_checked_as_it_is_written(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tap", "target", "is_locked", "kept"),
+    ("tap", "target", "is_locked", "kept", "code"),
     [
-        ("exit 0", "echo '{}'; echo '{\"new\": 1}'", False, {"new": 1}),
-        ("exit 1", "echo '{\"new\": 1}'", False, {}),
-        ("exit 0", "echo '{\"new\": 1}'; exit 1", False, {}),
-        ("exit 0", "true", False, {}),
-        ("exit 0", "echo '{\"new\": 1}'", True, {}),
+        ("exit 0", "echo '{}'; echo '{\"new\": 1}'", False, {"new": 1}, 0),
+        ("exit 1", "echo '{\"new\": 1}'", False, {"new": 1}, 1),
+        ("exit 0", "echo '{\"new\": 1}'; exit 1", False, {"new": 1}, 1),
+        ("exit 0", "printf '{\"new\":'; kill -9 $$", False, {}, 1),
+        ("exit 1", "true", False, {}, 1),
+        ("exit 0", "echo '{\"new\": 1}'", True, {}, 1),
     ],
 )
-def test_cron_keeps_the_last_good_state(
-    tmp_path: Path, *, tap: str, target: str, is_locked: bool, kept: dict[str, int]
+def test_cron_keeps_the_last_confirmed_state(  # noqa: PLR0913 - one case
+    tmp_path: Path, *, tap: str, target: str, is_locked: bool, kept: dict[str, int], code: int
 ) -> None:
     for name, script in {"tap-customerio": tap, "target-jsonl": f"cat > rows; {target}"}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -182,7 +183,7 @@ def test_cron_keeps_the_last_good_state(
     lock = "exec 9>lock; flock 9; " if is_locked else ""
     whole = f'export PATH="$PWD:$PATH"; {first}; {lock}{command}'
     done = subprocess.run(["bash", "-c", whole], cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode == 0) == bool(kept), done.stderr
+    assert done.returncode == code, done.stderr
     assert json.loads((tmp_path / "state.json").read_text()) == kept
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio import errors
 from tap_customerio.api.diagnosis import PROBE
 from tap_customerio.api.values import seconds
-from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.streams.activities import log_pages
 from tap_customerio.streams.senders import SENDER_STREAMS
 from tap_customerio.streams.slices import checked
@@ -36,7 +35,7 @@ class AccountEstimate:
         Raises:
             TapError: When nothing can be read.
         """
-        self.present = client.present
+        self.present, self.rate = client.present, client.limiter.rate
         self._months = [self._month(client, number) for number in range(_MONTHS)]
         rows = self._workspaces(client)
         self.people = max((row.get("people") or 0 for row in rows), default=0)
@@ -116,13 +115,3 @@ class AccountEstimate:
             raise
         except errors.TapError:
             return [], False
-
-
-def duration(requests: int, per_second: float) -> str:
-    """How long requests take at the common pace, in words."""
-    minutes = requests / (per_second * RateLimiter.headroom) / 60
-    if minutes < 1:
-        return "under a minute"
-    if minutes < 90:  # noqa: PLR2004 - above, hours read better
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.1f} h"

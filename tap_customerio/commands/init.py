@@ -18,12 +18,12 @@ from tap_customerio.commands import selection
 from tap_customerio.commands.check import check_streams
 from tap_customerio.commands.command_tap import CommandTap, moment
 from tap_customerio.commands.console import make_console, table
-from tap_customerio.commands.estimate import AccountEstimate, duration
+from tap_customerio.commands.estimate import AccountEstimate
 from tap_customerio.commands.sampling import SamplingClient
 from tap_customerio.files import explain_writing, write_private
 from tap_customerio.settings import Settings
 from tap_customerio.windows import DAY, parse, rfc3339
-from tap_customerio.wording import counted
+from tap_customerio.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,7 +174,7 @@ def _price(
 ) -> tuple[str, str]:
     """Requests and time of a first sync."""
     requests = sum(summary.estimate.requests(stream, start) for stream in streams)
-    return f"{requests:,}", duration(requests, summary.tap.settings.requests_per_second)
+    return f"{requests:,}", duration(requests / summary.estimate.rate)
 
 
 def _ask_start(console: Console, summary: AccountSummary) -> str | None:

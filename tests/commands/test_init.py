@@ -18,6 +18,7 @@ from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
 from tap_customerio.windows import DAY, rfc3339
+from tap_customerio.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,6 +213,7 @@ def test_the_estimate_comes_near_the_truth(make_sandbox: Callable[..., Sandbox])
     assert truth / 2 < deliveries < truth * 2
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "44"]]
     requests = int(line.split()[2].replace(",", ""))
+    assert line.split()[3:] == duration(requests / 10 / RateLimiter.headroom).split()
     sandbox.forget()
     run_tap(config_for(sandbox))
     assert len(sandbox.calls) / 1.5 < requests < len(sandbox.calls) * 1.5

@@ -68,6 +68,7 @@ def test_each_request_has_a_result_and_none_stops_the_others(case: PrivacyCase) 
     reasons = " ".join(row["reason"] for row in rows)
     for number in (3, 5, 8, 10):
         assert f"Line {number}" in reasons
+        assert f"line {number}: " not in screen.words()
     for row in rows:
         if row["folder"]:
             place = case.folder / "out" / row["folder"] / "evidence.json"

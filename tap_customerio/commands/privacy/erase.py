@@ -185,7 +185,7 @@ def _rehearse(
 ) -> None:
     """End without having erased anybody."""
     for line, failure in failures:
-        job.say(f"{line.masked}: {failure.reason}")
+        job.say(f"{line.masked}: {failure.reason}" if line.request else failure.reason)
     for match in matches.values():
         script.add(match)
     found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]

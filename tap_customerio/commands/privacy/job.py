@@ -141,7 +141,8 @@ class Job:
     def record(self, line: Line, result: Outcome) -> None:
         """Record an outcome, and tell it."""
         self.run.record(line, result)
-        self.say(f"{line.masked}: {result.outcome}{f' ({result.reason})' if result.reason else ''}")
+        reason = f" ({result.reason})" if result.reason else ""
+        self.say(f"{line.masked}: {result.outcome}{reason}" if line.request else result.reason)
 
     def carry_out(
         self,
