@@ -18,6 +18,8 @@ for _package in _PACKAGES:
         raise ModuleNotFoundError(name=_package)
 
 _DEFAULT = "customerio-demo.duckdb"
+_SUFFIXES = {".duckdb", ".db"}
+_WANTED = "name the DuckDB file, with .duckdb at its end; the report lies beside it as .html"
 _INTERRUPTED = 130
 
 
@@ -38,6 +40,8 @@ def demo(ctx: click.Context, output: Path) -> None:
 
     Example: tap-customerio demo --output demo.duckdb
     """
+    if output.suffix.lower() not in _SUFFIXES:
+        raise errors.commands.bad_option("--output", str(output), _WANTED)
     report = output.with_suffix(".html")
     if output.name != _DEFAULT:
         _check_new(output, report)

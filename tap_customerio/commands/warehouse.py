@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,20 +18,32 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     Command = Callable[..., None]
+    Unreadable = Callable[[str, str], errors.TapError]
 
 DRIVERS = {"duckdb": "duckdb", "postgresql": "psycopg", "postgres": "psycopg"}
 DELETED = "_sdc_deleted_at"
 """Where loaders mark a row as deleted."""
 
 _NONE: Mapping[str, str] = {}
+_WITHOUT_VALUES = {
+    *("CatalogException", "BinderException", "UndefinedTable", "UndefinedColumn"),
+    *("UndefinedFunction", "InsufficientPrivilege"),
+}
+"""Errors that name tables and columns, and never quote what is in them."""
+
 EXTRAS = {"duckdb": "duckdb", "psycopg": "postgres"}
 
 
 class Warehouse:
     """A connection that only reads."""
 
-    def __init__(self, url_option: str, schema: str) -> None:
-        """Connect.
+    def __init__(
+        self,
+        url_option: str,
+        schema: str,
+        unreadable: Unreadable = errors.commands.unreadable_tables,
+    ) -> None:
+        """Connect; the error tells what to do about tables that are not as expected.
 
         Raises:
             TapError: When the URL is none of a warehouse, or nothing answers there.
@@ -38,19 +52,27 @@ class Warehouse:
         if kind not in DRIVERS:
             raise errors.commands.unknown_warehouse()
         self.schema = schema
+        self._unreadable = unreadable
         self._driver = _driver(DRIVERS[kind])
-        try:
-            self._connection = self._open(url_option)
-        except self._driver.Error:
-            raise errors.commands.no_warehouse() from None
+        is_duckdb = DRIVERS[kind] == "duckdb"
+        self._connection = self._open_file(url_option) if is_duckdb else self._reach(url_option)
 
-    def _open(self, url_option: str) -> Any:
-        if self._driver.__name__ != "duckdb":
+    def _open_file(self, url_option: str) -> Any:
+        path = Path(_path(url_option))
+        if not os.path.isfile(path):  # noqa: PTH113 - a Path raises for names that cannot be
+            raise errors.commands.no_duckdb_file(str(path.absolute()))
+        try:
+            return self._driver.connect(str(path), read_only=True)
+        except self._driver.Error:
+            raise errors.commands.unreadable_duckdb(str(path)) from None
+
+    def _reach(self, url_option: str) -> Any:
+        try:
             connection = self._driver.connect(url_option)
-            connection.read_only = True
-            return connection
-        path = unquote(urlsplit(url_option).path).removeprefix("/")
-        return self._driver.connect(path, read_only=True)
+        except self._driver.Error:
+            raise errors.commands.no_postgres() from None
+        connection.read_only = True
+        return connection
 
     def ask(self, query: str, **parts: date | str) -> list[tuple[Any, ...]]:
         """Rows of a query, in which {schema} stands for the schema, and names for dates or SQL.
@@ -67,7 +89,9 @@ class Warehouse:
                 query.format(schema=_quoted(self.schema), **literals)
             ).fetchall()
         except self._driver.Error as error:
-            raise errors.commands.unasked(self.schema, str(error).splitlines()[0]) from None
+            name = type(error).__name__
+            reason = str(error).splitlines()[0] if name in _WITHOUT_VALUES else name
+            raise self._unreadable(self.schema, reason) from None
         return rows
 
     def tables(self) -> set[str]:
@@ -98,6 +122,18 @@ class Warehouse:
     def close(self) -> None:
         """Let others write."""
         self._connection.close()
+
+
+def _path(url_option: str) -> str:
+    """The file that the URL of DuckDB names."""
+    try:
+        url = urlsplit(url_option)
+    except ValueError:
+        raise errors.commands.unknown_warehouse() from None
+    path = unquote(url.path).removeprefix("/")
+    if url.netloc or not path or path == url_option:
+        raise errors.commands.unknown_warehouse()
+    return path
 
 
 def _quoted(name: str) -> str:

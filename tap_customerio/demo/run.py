@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tap_customerio import errors
 from tap_customerio.commands.warehouse import Warehouse
 from tap_customerio.demo import load, models, summary
 from tap_customerio.report.figures import report as report_page
@@ -42,9 +43,9 @@ def run(console: Console, output: Path, report: Path) -> None:
 
 def _report(database: Path, page: Path) -> summary.Found:
     """Write the page; gives what else there is to show."""
-    loaded, modelled = (
-        Warehouse(summary.url_of(database), schema) for schema in (load.SCHEMA, models.SCHEMA)
-    )
+    url = summary.url_of(database)
+    loaded = Warehouse(url, load.SCHEMA)
+    modelled = Warehouse(url, models.SCHEMA, errors.commands.unreadable_models)
     try:
         page.write_text(report_page(Marts(modelled)), encoding="utf-8")
         return summary.look(loaded, modelled)

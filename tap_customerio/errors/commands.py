@@ -101,16 +101,32 @@ def bad_option(option: str, value: str, wanted: str) -> FatalError:
 def unknown_warehouse() -> TapError:
     """--warehouse."""
     return TapError(
-        "--warehouse is not a URL of a known warehouse: write duckdb:///warehouse.duckdb or "
-        "postgresql://user:password@host/database."
+        "--warehouse is not a URL of a known warehouse: write duckdb:///warehouse.duckdb "
+        "(four slashes before an absolute path) or postgresql://user:password@host/database."
     )
 
 
-def no_warehouse() -> TapError:
+def no_duckdb_file(path: str) -> TapError:
+    """--warehouse; a path that was meant to be absolute shows where it leads."""
+    return TapError(
+        f"There is no file {path}, which --warehouse names: write duckdb:/// before a path in the "
+        "current folder, and duckdb://// before an absolute path."
+    )
+
+
+def unreadable_duckdb(path: str) -> TapError:
+    """--warehouse names a file, but not one that DuckDB can read now."""
+    return TapError(
+        f"Cannot open {path}, which --warehouse names: check that it is a DuckDB database, that "
+        "you may read it, and that no other process writes to it."
+    )
+
+
+def no_postgres() -> TapError:
     """What the driver says may hold the password."""
     return TapError(
-        "Cannot open the database of --warehouse: check that it exists, that user and "
-        "password are right, and, for DuckDB, that no other process writes to it."
+        "Cannot connect to PostgreSQL: check host, port, database, user and password in "
+        "--warehouse."
     )
 
 
@@ -119,11 +135,19 @@ def missing_driver(extra: str) -> TapError:
     return TapError(needs_extra("--warehouse with this URL", extra))
 
 
-def unasked(schema: str, reason: str) -> TapError:
+def unreadable_tables(schema: str, reason: str) -> TapError:
     """The tables are not there, or not as the tap's loaders make them."""
     return TapError(
         f"Cannot read the tables in schema {schema!r} ({reason}): pass the schema that the "
         "loader writes to with --schema, and load messages and metrics without flattening."
+    )
+
+
+def unreadable_models(schema: str, reason: str) -> TapError:
+    """The models are not as this version builds them."""
+    return TapError(
+        f"Cannot read the models in schema {schema!r} ({reason}): build them again with 'dbt "
+        "build --full-refresh' and the dbt package of this version (docs/models.md)."
     )
 
 
@@ -138,6 +162,14 @@ def no_models(schema: str, models: Iterable[str]) -> TapError:
 def nothing_to_verify() -> TapError:
     """One side of the comparison is empty."""
     return TapError("There is nothing to compare: load the streams messages and metrics first.")
+
+
+def not_a_page(path: str) -> TapError:
+    """--output of the report names a file that it has not made."""
+    return TapError(
+        f"{path} exists and is not an HTML page, and a report replaces nothing else: name another "
+        "file with --output."
+    )
 
 
 def demo_would_replace(path: str, usual: str) -> TapError:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import errors
+from tap_customerio.windows import BEGINNING
 
 if TYPE_CHECKING:
     from tap_customerio.commands.warehouse import Warehouse
@@ -17,6 +18,7 @@ NEEDED = ("customerio__deliveries", "customerio__senders", "customerio__sender_d
 _MOST_DAYS = 100
 _MOST_WEEKS = 500
 _DAY = timedelta(days=1)
+_EARLIEST = datetime.fromtimestamp(BEGINNING, timezone.utc).date()
 _DAYS = "select min(day), max(day) from {schema}.customerio__sender_daily"
 _WORKSPACES = "select count(distinct workspace) from {schema}.customerio__senders"
 
@@ -67,8 +69,8 @@ class Marts:
         [(workspaces,)] = warehouse.ask(_WORKSPACES)
         self._several = workspaces > 1
         today = datetime.now(timezone.utc).date()
-        begin = start or min(first or today, (end or today) - _DAY)
-        self.period = Period(begin, end or max(last or today, begin) + _DAY)
+        begin = start or max(_EARLIEST, min(first or today, (end or today) - _DAY))
+        self.period = Period(begin, end or max(min(last or today, today), begin) + _DAY)
 
     def shown_workspace(self, workspace: str) -> str | None:
         """The workspace's name, if there are several."""

@@ -55,8 +55,9 @@ _PEOPLE = (
     "built with customerio_human_only: false."
 )
 _FOOTER = (
-    "<footer><p>Made by tap-customerio report. Holds no personal data: domains of few people are "
-    "summed up, e-mail addresses in names are masked.</p></footer>"
+    "<footer><p>Made by tap-customerio report. Shows sums, no rows of people. Domains of few "
+    "people are added up, and e-mail addresses in names are masked; other personal data that "
+    "someone wrote into the name of a sender, segment or topic is shown.</p></footer>"
 )
 
 

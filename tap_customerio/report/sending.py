@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from html import escape
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ _RANKED = 20
 _DRAWN = 12
 _DOMAINS = 15
 _FEW_PEOPLE = 10
+_DOMAIN = re.compile(r"[\w-]+(\.[\w-]+)+")
 
 _BY_DAY = """
     select day, sum(sent), sum(opened), sum(clicked)
@@ -155,7 +157,7 @@ def name_of(marts: Marts, row: Row) -> str:
 def domains(marts: Marts) -> Figure:
     """Whether e-mail arrives; a domain of few people could name one of them."""
     rows = marts.ask(_BY_DOMAIN)
-    named = [row for row in rows if row[1] >= _FEW_PEOPLE][:_DOMAINS]
+    named = [row for row in rows if row[1] >= _FEW_PEOPLE and _DOMAIN.fullmatch(row[0])][:_DOMAINS]
     rest = [row for row in rows if row not in named]
     texts = [(name, *numbers) for name, _, *numbers in named]
     if rest:
@@ -167,7 +169,7 @@ def domains(marts: Marts) -> Figure:
     shown = [Bar(row[0], row[2] / row[1], percent(row[2] / row[1])) for row in texts if row[1]]
     note = (
         f"E-mails sent, by the recipient's domain; shares are of those sent. Domains with fewer "
-        f"than {_FEW_PEOPLE} people are summed up."
+        f"than {_FEW_PEOPLE} people are added up."
     )
     body = (bars(shown) if shown else "") + table(heads, cells) if rows else NOTHING
     return Figure("Share of e-mails delivered by domain", "customerio__deliveries", note, body)

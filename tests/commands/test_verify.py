@@ -263,8 +263,13 @@ def test_nothing_to_compare_is_said(verify: Verify) -> None:
     ("url", "told"),
     [
         ("mysql://root:secret@host/a", "is not a URL of a known warehouse"),
-        ("duckdb:///none.duckdb", "Cannot open the database"),
-        ("postgresql://ada:secret@127.0.0.1:1/none", "Cannot open the database"),
+        ("duckdb://[x", "is not a URL of a known warehouse"),
+        ("duckdb://a.duckdb", "is not a URL of a known warehouse"),
+        ("duckdb:", "is not a URL of a known warehouse"),
+        ("duckdb:///none.duckdb", "/none.duckdb, which --warehouse names: write duckdb:/// before"),
+        (f"duckdb:///{'x' * 300}", "There is no file"),
+        ("postgresql://ada:secret@127.0.0.1:1/none", "Cannot connect to PostgreSQL: check host"),
+        ("postgresql://ada:secret@[x/none", "Cannot connect to PostgreSQL: check host"),
     ],
 )
 def test_a_warehouse_that_cannot_be_read_is_told_without_its_password(url: str, told: str) -> None:
@@ -272,6 +277,30 @@ def test_a_warehouse_that_cannot_be_read_is_told_without_its_password(url: str, 
     assert screen.code == 1
     assert told in " ".join(screen.err.split())
     assert "secret" not in screen.err
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.duckdb"
+    path.write_text("hello")
+    screen = typed("verify", "--warehouse", f"duckdb:///{path}")
+    assert screen.code == 1
+    assert "check that it is a DuckDB database" in " ".join(screen.err.split())
+
+
+def test_an_error_quotes_no_value_of_the_tables(verify: Verify) -> None:
+    screen = verify(
+        EDGES,
+        [counted("2026-03-02", 1)],
+        then=[
+            "alter table customerio.messages alter metrics type varchar",
+            "update customerio.messages set metrics = 'ada@example.com'",
+        ],
+    )
+    assert screen.code == 1
+    assert "Cannot read the tables in schema 'customerio' (InvalidInputException)" in (
+        " ".join(screen.err.split())
+    )
+    assert "ada" not in screen.err
 
 
 def test_a_schema_without_the_tables_is_told(verify: Verify) -> None:

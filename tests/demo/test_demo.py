@@ -151,6 +151,16 @@ def test_a_demo_replaces_no_file_of_others(tmp_path: Path, name: str) -> None:
     assert path.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["x.html", "x.HTML", "x", ".duckdb", "x.csv", ""])
+def test_a_name_that_is_no_database_is_refused_at_once(name: str) -> None:
+    screen = typed("demo", "--output", name)
+    assert screen.code == 1
+    assert screen.out == ""
+    assert f"--output is '{name or '.'}': name the DuckDB file, with .duckdb at its end" in (
+        " ".join(screen.err.split())
+    )
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none" / "demo.duckdb"
     screen = typed("demo", "--output", str(path))

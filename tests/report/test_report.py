@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -108,6 +108,66 @@ def test_there_is_no_personal_data(page: str) -> None:
     assert "few.example" not in page, "a domain of one person"
     assert cells(page, "1 other domain") == ["1 other domain", "1", "0.0%", "0.0%", "0.0%"]
     assert cells(page, "many.example")[1] == "39"
+
+
+@pytest.mark.parametrize("name", ["many.example, b", "many.example>", "b@many.example", "many", ""])
+def test_a_domain_that_is_none_is_added_to_the_others(tmp_path: Path, name: str) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        database.execute(
+            "update analytics.customerio__deliveries set recipient_domain = ? "
+            "where recipient_domain = 'many.example'",
+            [name],
+        )
+    page = write(tmp_path, url)
+    assert cells(page, "2 other domains")[1] == "40"
+    assert "many" not in page
+
+
+def test_days_that_cannot_be_do_not_stretch_the_page(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        for day in ("date '0001-01-01'", "date '9999-12-31'", "null"):
+            database.execute(
+                "insert into analytics.customerio__sender_daily "
+                f"select * replace ({day} as day) from analytics.customerio__sender_daily limit 1"
+            )
+    today = datetime.now(timezone.utc).date()
+    assert f"<p>2012-01-01 to {today}, days in UTC." in write(tmp_path, url)
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+@pytest.mark.parametrize("value", ["0001-01-01", "1900-01-01", "99999d"])
+def test_dates_before_there_was_data_are_refused(tmp_path: Path, option: str, value: str) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb", None)
+    path = tmp_path / "r.html"
+    screen = typed("report", "--warehouse", url, "--output", str(path), option, value)
+    assert screen.code == 1
+    assert f"{option} is '" in screen.err
+    assert "it must not be before 2012-01-01" in " ".join(screen.err.split())
+
+
+def test_a_report_replaces_only_a_page(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb", None)
+    before = (tmp_path / "a.duckdb").read_bytes()
+    screen = typed("report", "--warehouse", url, "--output", str(tmp_path / "a.duckdb"))
+    assert screen.code == 1
+    assert "exists and is not an HTML page" in " ".join(screen.err.split())
+    assert (tmp_path / "a.duckdb").read_bytes() == before
+    (tmp_path / "report.html").touch()
+    assert write(tmp_path, url) == write(tmp_path, url)
+
+
+def test_models_of_another_version_are_to_be_built_again(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        database.execute("alter table analytics.customerio__deliveries drop column is_draft")
+    screen = typed("report", "--warehouse", url, "--output", str(tmp_path / "r.html"))
+    assert screen.code == 1
+    words = " ".join(screen.err.split())
+    assert "Cannot read the models in schema 'analytics' (Binder Error" in words
+    assert "dbt build --full-refresh" in words
+    assert "flattening" not in words
 
 
 def test_dates_choose_and_the_end_is_exclusive(tmp_path: Path) -> None:
