@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import east_asian_width
 
 import vl_convert
 
@@ -32,8 +35,10 @@ COLORS = [color for color in DARK if color not in {INK, GRID}]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [12, 3]]
 WIDE, NARROW = 680, 312
 _TICKS = 110
-_ROW = 26
+_LINE, _GAP = 14, 12
+_LINES = 6
 _LETTER = 7
+_FILL = "\N{WORD JOINER}"  # behind what is as wide as two letters
 _LABELS = 0.42
 _FORMATS = {"day": "%d %b", "week": "%d %b", "month": "%b %Y"}
 _YEAR = 366
@@ -125,7 +130,7 @@ def bars(rows: Sequence[Bar]) -> str:
             {"mark": {"type": "bar", "color": COLORS[0], "height": {"band": 0.7}}},
             {"mark": text, "encoding": {"text": {"field": "text"}}},
         ]
-        return _layered(rows, encoding, layers)
+        return _layered(rows, encoding, layers, width)
 
     return _both(spec)
 
@@ -145,7 +150,7 @@ def intervals(rows: Sequence[Bar], unit: str) -> str:
             },
             {"mark": point, "encoding": {"x": {**x, "field": "value"}}},
         ]
-        return _layered(rows, encoding, layers)
+        return _layered(rows, encoding, layers, width)
 
     return _both(spec)
 
@@ -182,14 +187,32 @@ def _text_share(rows: Sequence[Bar], width: int) -> float:
 
 
 def _labels(rows: Sequence[Bar], width: int) -> Spec:
-    axis = {"labelLimit": width * _LABELS, "title": None, "ticks": False, "domain": False}
+    axis: Spec = {"labelLimit": width * _LABELS, "title": None, "ticks": False, "domain": False}
+    wrapped = {row.label: _wrapped(row.label, width) for row in rows}
+    axis |= {"labelExpr": f"{json.dumps(wrapped)}[datum.value]", "labelLineHeight": _LINE}
+    axis["labelOffset"] = {  # Vega centres the first line instead of all
+        "condition": [
+            {"test": f"{json.dumps(label)} === datum.value", "value": (1 - len(lines)) * _LINE / 2}
+            for label, lines in wrapped.items()
+        ],
+        "value": 0,
+    }
     order = [row.label for row in rows]
     return {"field": "label", "type": "nominal", "sort": order, "axis": axis}
 
 
-def _layered(rows: Sequence[Bar], encoding: Spec, layers: list[Spec]) -> Spec:
+def _wrapped(label: str, width: int) -> list[str]:
+    """The lines of a label; what is longer than the room for it is in the table below."""
+    letters = int(width * _LABELS / _LETTER)
+    padded = "".join(each + _FILL * (east_asian_width(each) in {"F", "W"}) for each in label)
+    lines = wrap(padded, letters, max_lines=_LINES, placeholder=" …")
+    return [line.replace(_FILL, "") for line in lines] or [""]
+
+
+def _layered(rows: Sequence[Bar], encoding: Spec, layers: list[Spec], width: int) -> Spec:
     values = [row._asdict() for row in rows]
-    height = _ROW * len(rows) + _ROW
+    lines = max((len(_wrapped(row.label, width)) for row in rows), default=1)
+    height = (_LINE * lines + _GAP) * len(rows) + _LINE + _GAP
     return {"data": {"values": values}, "encoding": encoding, "layer": layers, "height": height}
 
 

@@ -11,6 +11,7 @@ import duckdb
 if TYPE_CHECKING:
     from pathlib import Path
 
+FIRST = date(2026, 3, 1)
 _COUNTS = "sent bigint, delivered bigint, opened bigint, clicked bigint, converted bigint"
 _TABLES = {
     "deliveries": "workspace text, delivery_id text, channel text, source_id bigint, cio_id text, "
@@ -38,7 +39,6 @@ _TABLES = {
     "timezone text, day date, counted_sent bigint, loaded_sent bigint, missing_sent bigint, "
     "status text",
 }
-FIRST = date(2026, 3, 1)
 
 
 class Size(NamedTuple):
@@ -47,6 +47,7 @@ class Size(NamedTuple):
     days: int = 10
     senders: int = 3
     per_day: int = 4
+    first: date = FIRST
 
 
 SMALL = Size()
@@ -71,7 +72,7 @@ def make_warehouse(path: Path, size: Size | None = SMALL, *, without: str = "") 
 
 
 def _rows(size: Size) -> dict[str, list[tuple[Any, ...]]]:
-    days = [FIRST + timedelta(days=number) for number in range(size.days)]
+    days = [size.first + timedelta(days=number) for number in range(size.days)]
     start = datetime(2026, 3, 1, 8)  # noqa: DTZ001 - as dbt has times
     found: dict[str, list[tuple[Any, ...]]] = {}
     found["deliveries"] = [

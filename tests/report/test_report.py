@@ -209,7 +209,9 @@ def test_a_legend_shows_lines_as_they_are_drawn(page: str) -> None:
 
 
 def test_many_senders_and_years_stay_readable(tmp_path: Path) -> None:
-    url = make_warehouse(tmp_path / "a.duckdb", Size(days=3653, senders=2000))
+    url = make_warehouse(
+        tmp_path / "a.duckdb", Size(days=3653, senders=2000, first=date(2015, 1, 1))
+    )
     page = write(tmp_path, url)
     assert "Deliveries sent, opened and clicked by month" in page
     assert "1,980 more senders sent 79,200 deliveries." in page
@@ -262,6 +264,19 @@ def test_what_has_the_same_name_is_drawn_apart(tmp_path: Path) -> None:
     assert ">Same</text>" in page
     assert page.count(">Same (7)</text>") == 2, "in both drawings"
     assert "Same (topic_1)</td>" in page
+
+
+def test_names_of_variants_are_drawn_whole_at_every_width(tmp_path: Path) -> None:
+    name = "Black Friday newsletter for loyal customers, with a very long name 2026"
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        database.execute("update analytics.customerio__ab_tests set newsletter_name = ?", [name])
+    page = write(tmp_path, url)
+    figure = page[page.index("<h2>A/B tests") :].partition("</figure>")[0]
+    for drawing in svgs(figure):
+        words = " ".join(text.strip() for text in drawing.itertext() if text.strip())
+        assert f"Long subject of {name}" in words
+        assert f"Short subject of {name}" in words
 
 
 def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:

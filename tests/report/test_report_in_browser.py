@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from datetime import date
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_page_fits_phones_and_can_be_read_in_both_themes(tmp_path: Path, theme: str) -> None:
-    url = make_warehouse(tmp_path / "a.duckdb", Size(days=700, senders=30))
+    url = make_warehouse(tmp_path / "a.duckdb", Size(days=700, senders=30, first=date(2024, 3, 1)))
     path = str(tmp_path / "report.html")
     assert typed("report", "--warehouse", url, "--output", path).code == 0
     scheme = {"light": 1, "dark": 0}[theme]
