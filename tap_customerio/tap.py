@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import logging
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -16,6 +15,7 @@ from singer_sdk.metrics import Metric, Point, Tag
 from singer_sdk.plugin_base import PluginBase
 
 from tap_customerio import errors
+from tap_customerio.log import drop_idle_lines, hide_metrics
 from tap_customerio.settings import NAME, SETTINGS
 from tap_customerio.settings_checks import cautions, misspelt, validation_errors
 from tap_customerio.streams import all_streams
@@ -45,12 +45,7 @@ class _Metric(str, Enum):
     RATE_LIMIT_WAIT = "rate_limit_wait"
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a line of the log says more than that the SDK did nothing."""
-    return not str(record.msg).startswith("Skipping parse of env var settings")
-
-
-logging.getLogger(NAME).addFilter(_is_news)
+drop_idle_lines(NAME)
 
 
 class TapCustomerio(Tap):
@@ -71,8 +66,7 @@ class TapCustomerio(Tap):
             options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)
         self.caution(cautions(self.config, self.config_jsonschema["properties"]))
-        if self.metrics_logger.level > logging.DEBUG:  # else METRIC lines bury all others
-            self.metrics_logger.setLevel(logging.WARNING)
+        hide_metrics(self.metrics_logger)
         self.sync_run.check_output = self.message_writer.check
         self.sync_run.blocked = self.message_writer.blocked
         self.message_writer.watch = self.sync_run.watch

@@ -180,6 +180,7 @@ def test_rows_of_each_stream_are_logged_at_the_end_and_metrics_only_at_debug(
         f"{name} {count}" for name, count in counts.items()
     )
     assert "METRIC" not in caplog.text
+    assert "Skipping deselected stream" not in caplog.text
 
 
 def test_the_requests_of_each_stream_are_told_at_the_end(

@@ -111,7 +111,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Read a past range, apart from the regular sync; run it again to continue.
 
     Example: tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01
-    --stream messages --target 'target-duckdb --config target.json'
+    --stream messages --target 'tap-customerio-duckdb --config target.json'
     """
     is_plan = planning or as_json  # which has its notes below the table
     logging.getLogger(NAME).setLevel(logging.ERROR if is_plan else logging.NOTSET)

@@ -20,6 +20,7 @@ import dagster as dg
 
 from tap_customerio import errors
 from tap_customerio.backfill.states import parsed
+from tap_customerio.log import IDLE
 from tap_customerio.pipeline.processes import Pipe
 from tap_customerio.settings import NAME
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 _LOG_CONFIG = str(Path(__file__).with_name("log.json"))
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 _PLAIN_ERROR = "Error: "
-_IDLE = ("Skipping deselected stream", "Skipping parse of env var")
-"""What the SDK says of each stream that is not read, and for each plugin of its own."""
 
 
 class PipelineRun:
@@ -163,7 +162,7 @@ class PipelineRun:
         if "metric_info" in said:
             self._measure(**said["metric_info"])
             return
-        if level == "debug" or text.startswith(_IDLE):
+        if level == "debug" or text.startswith(IDLE):
             return
         self._context.log.log(logging.getLevelName(level.upper()), text)
         if level in {"error", "critical"}:

@@ -29,6 +29,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from tap_customerio.duckdb_target.loading import Loading
 from tap_customerio.duckdb_target.sink import DuckDBSink
+from tap_customerio.log import drop_idle_lines, hide_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +37,13 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+_NAME = "target-duckdb"
 _RECORD = "RECORD"
 _PATIENCE = 5.0
 """Seconds after which the next STATE message is confirmed, however few records came."""
+
+
+drop_idle_lines(_NAME)
 
 
 class _Line(msgspec.Struct):
@@ -116,7 +121,8 @@ class LineReader(GenericSingerReader[bytes]):
 class TargetDuckDB(Target):
     """Singer target for DuckDB."""
 
-    name = "target-duckdb"
+    name = _NAME
+    package_name = "tap-customerio"  # whose version it is
     default_sink_class = DuckDBSink
     message_reader_class = LineReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
@@ -155,6 +161,7 @@ class TargetDuckDB(Target):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Open nothing yet: `--about` needs no database."""
         super().__init__(*arguments, **options)
+        hide_metrics(self.metrics_logger)
         self.max_parallelism = 1  # a connection takes one statement at a time
         self.loading = Loading()
         self._plain: dict[str, DuckDBSink] = {}

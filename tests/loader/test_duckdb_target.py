@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from datetime import datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -89,9 +90,22 @@ def test_the_last_row_of_a_key_counts_within_a_batch_and_between_batches(path: P
     assert ask(path, "from people order by id") == [(key, f"{key}2", None) for key in "abc"]
 
 
-def test_rows_that_stay_text_are_counted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_its_log_names_its_version_and_says_nothing_idle(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    load(path, schema(PEOPLE, "id"), row(id="a"))
+    assert TargetDuckDB.plugin_version == version("tap-customerio")
+    assert "METRIC" not in caplog.text
+    assert "Skipping parse" not in caplog.text
+
+
+def test_rows_that_stay_text_are_counted(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TARGET_DUCKDB_LOGLEVEL", "DEBUG")
     rows = [row(id=key, name=key) for key in "abc"]
-    with caplog.at_level("INFO", logger="singer_sdk.metrics"):
+    with caplog.at_level("INFO"):
         load(path, schema(PEOPLE, "id"), *rows, batch_size_rows=2)
     points = [
         json.loads(line.removeprefix("METRIC: ")) for line in caplog.messages if "METRIC" in line

@@ -1,0 +1,19 @@
+"""A log without lines that bury the others."""
+
+from __future__ import annotations
+
+import logging
+
+IDLE = ("Skipping deselected stream", "Skipping parse of env var")
+"""Beginnings of the SDK's lines that say that nothing was done."""
+
+
+def drop_idle_lines(name: str) -> None:
+    """Leave the SDK's lines about doing nothing out of a logger."""
+    logging.getLogger(name).addFilter(lambda line: not str(line.msg).startswith(IDLE))
+
+
+def hide_metrics(logger: logging.Logger) -> None:
+    """Leave METRIC lines out, unless the level is DEBUG."""
+    if logger.level > logging.DEBUG:
+        logger.setLevel(logging.WARNING)
