@@ -1,4 +1,4 @@
-"""Write docs/columns.md from the schemas: what every column holds, and what joins with what.
+"""Write docs/columns.md from the schemas: contents of every column, and joins.
 
 `python tests/column_reference.py` renews it.
 """
@@ -80,7 +80,7 @@ JOINS: dict[str, tuple[str, ...]] = {
     **_IDENTIFIERS,
     **_USAGE,
 }
-"""What a column joins: of one stream, or of all that have one of this name."""
+"""The columns that a column joins, by stream or for all streams."""
 
 ALONE = {
     *("deduplicate_id", "link_id", "message_template_id", "msg_template_id", "msg_template_ids"),
@@ -90,10 +90,10 @@ ALONE = {
     ),  # branches send nothing, nor are listed
     *("object_id", "recipient_environment_id", "trigger_event_id", "user_id", "webhook_id"),
 }
-"""Ids of what no stream holds by them."""
+"""Ids that join no stream."""
 
 _SHOWN = 6
-"""An object with more members is not spelled out."""
+"""The reference omits the members of larger objects."""
 
 _OWN = {"customers.cio_id", "objects.cio_object_id"}
 
@@ -103,7 +103,7 @@ COUNTS = {
     "link_metrics": "clicks",
     "metrics": "deliveries",
 }
-"""What the numbers of a stream count."""
+"""Units of the counts, by stream."""
 
 UNITS = {
     "assets.size": "bytes",
@@ -121,7 +121,7 @@ UNITS = {
     "workspaces.objects": "objects",
     "workspaces.people": "people",
 }
-"""What other numbers are of."""
+"""Units of other numbers."""
 
 AREAS = {
     "Senders and messages": (
@@ -134,22 +134,22 @@ AREAS = {
         *("design_studio_folders", "subscription_topics"),
     ),
 }
-"""What the two diagrams are about: the streams that others point to."""
+"""Targets of joins, by diagram."""
 
 HEAD = """\
 # Columns
 
 <!-- Generated from the schemas: python tests/column_reference.py -->
 
-Names are those of the raw tables. Times are UTC. An id without a row is of something that was
-deleted or that its stream does not list. `source_id` needs `source_type` beside it, and ids are
-only a workspace's own. Loaders keep lists and objects as JSON, in a type of their own or as text.
-The [models](models.md) have made these joins already.
+Names are those of the raw tables. Times are UTC. An id without a matching row belongs to something
+that was deleted, or that its stream does not list. Join `source_id` together with `source_type`.
+Ids are unique only within a workspace. Loaders store lists and objects as JSON or as text.
+The [models](models.md) already contain these joins.
 """
 
 
 class Join(NamedTuple):
-    """A column that holds another stream's key."""
+    """A column that holds a key of another stream."""
 
     column: str
     stream: str
@@ -168,17 +168,17 @@ def joins(stream: type[CustomerioStream]) -> Iterator[Join]:
 
 def text() -> str:
     """The whole page."""
-    parts = [HEAD, "\n## What joins what\n"]
+    parts = [HEAD, "\n## Joins\n"]
     for area, targets in AREAS.items():
         parts.append(f"\n### {area}\n\n```mermaid\nerDiagram\n{_diagram(targets)}\n```\n")
     alone = ", ".join(f"`{name}`" for name in STREAMS if name not in _connected())
-    parts.append(f"\nOn their own: {alone}.\n")
+    parts.append(f"\nStreams without joins: {alone}.\n")
     parts += [_section(stream) for stream in STREAMS.values()]
     return "".join(parts)
 
 
 def unit(place: str, schema: dict[str, Any]) -> str:
-    """What a number counts or a time is in; empty for what has no unit."""
+    """Unit of a number, or time zone; empty for columns without one."""
     stream, _, column = place.partition(".")
     if schema.get("format") == "date-time":
         return "UTC"
@@ -202,7 +202,7 @@ def _diagram(targets: tuple[str, ...]) -> str:
 
 
 def _ends(stream: type[CustomerioStream], join: Join) -> str:
-    """How many rows of the target belong to how many of the stream, as Mermaid draws it."""
+    """Cardinality of a join in Mermaid's notation."""
     if json_type(stream.schema["properties"][join.column]) == "array":
         return "}o--o{"
     if stream.primary_keys == (join.column,):

@@ -1,1 +1,1 @@
-"""The App API and the Track API: requests, answers, retries, pages."""
+"""The App API and the Track API: requests, responses, retries, pagination."""

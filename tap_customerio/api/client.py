@@ -1,4 +1,4 @@
-"""One request to the App API: host, key, pace, retries, and what its failures mean."""
+"""Requests to the App API: host, key, rate limit, retries, and the meaning of failures."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ Rows = TypeVar("Rows", bound=list[Any])
 
 
 def quoted(identifier: object) -> str:
-    """An identifier as one segment of a path, whatever it holds.
+    """Quote an identifier as one path segment.
 
     Raises:
-        TapError: When it would lead elsewhere: dots are a segment's way up, encoded or not.
+        TapError: The identifier is dots, which lead to another path even when encoded.
     """
     if not isinstance(identifier, str | int) or str(identifier) in {"", ".", ".."}:
         raise errors.api.bad_identifier()
@@ -51,7 +51,7 @@ def quoted(identifier: object) -> str:
 
 
 class Client(Diagnosis):
-    """The App API of one workspace, for any number of threads at one common pace."""
+    """The App API of one workspace, with one rate limit for any number of threads."""
 
     give_up_after = 900.0
     """Seconds of passing faults after which a request is given up, and the run if all fail."""
@@ -78,7 +78,7 @@ class Client(Diagnosis):
         limiter: RateLimiter | None = None,
         page_limit: PageLimit | None = None,
     ) -> None:
-        """Remember the settings; nothing is sent yet. A sample has a limit on pages."""
+        """Store the settings; sends no request. A sample has a limit on pages."""
         self.limiter = limiter or self._shared_limiter(settings)
         self._settings = settings
         self._page_limit = page_limit
@@ -98,23 +98,23 @@ class Client(Diagnosis):
 
     @contextmanager
     def acting(self, stream: str, rank: tuple[int, ...]) -> Iterator[None]:
-        """Book what this thread asks for on a stream, and let lower ranks go first."""
+        """Count this thread's requests for a stream, and let lower ranks go first."""
         self._mine.stream = stream
         with self.limiter.rank(*rank):
             yield
 
     def close(self) -> None:
-        """Ask no more: what waits to try again gives up."""
+        """Send no more requests; pending retries give up."""
         self._closed.set()
 
     @property
     def region(self) -> str | None:
-        """The region asked; None before `auto` has found it, and at an api_url of one's own."""
+        """The region in use; None until `auto` has found it, and with a custom api_url."""
         return next((name for name, base in HOSTS.items() if base == self._base), None)
 
     @property
     def present(self) -> int:
-        """The API's clock at its first answer: the end, exclusive, of all this run reads."""
+        """The API's clock at its first response: the exclusive end of everything this run reads."""
         asked = partial(self.listing, PROBE, "workspaces", params={"limit": None})  # as its stream
         failures: list[errors.TapError] = []
         for ask in (asked, partial(self._request, PROBES[1], lambda answer: answer)):
@@ -131,11 +131,11 @@ class Client(Diagnosis):
 
     @property
     def now(self) -> int:
-        """The API's clock at its latest answer, or a second or so before."""
+        """The API's clock at its latest response."""
         return max(self.present, self._clock.latest)
 
     def is_future(self, moment: int) -> bool:
-        """Whether a moment is after the present, as far as that is known yet."""
+        """Whether a moment is after the present, as far as the present is known."""
         return self._clock.is_future(moment)
 
     def fetch(
@@ -147,10 +147,10 @@ class Client(Diagnosis):
         body: Any = None,
         expect: str | None = None,
     ) -> ParsedResponse:
-        """Ask once, try again while faults pass, and read the answer as JSON.
+        """Send one request, retry transient errors, and parse the response as JSON.
 
         Raises:
-            TapError: When it cannot be had, or has no member `expect`; `NotFoundError` for a 404.
+            TapError: The request failed, or lacks the member `expect`; `NotFoundError` for a 404.
         """
 
         def read(answer: ParsedResponse) -> ParsedResponse:
@@ -170,13 +170,13 @@ class Client(Diagnosis):
         params: dict[str, Any] | None = None,
         body: Any = None,
     ) -> tuple[Page, ParsedResponse]:
-        """One page of a list, and the answer it came in; the rows are those under `key`.
+        """Return one page of a list, the rows under `key`, and its response.
 
-        `seen` is what the list's earlier pages left there: no page and no page token may come
-        twice, or the API has lost its place and rows would be missed.
+        `seen` holds tokens and pages of the list so far: a repeated page or token means that the
+        API has lost its place and rows would be missed.
 
         Raises:
-            TapError: When it has no rows, or comes again and again.
+            TapError: The response has no rows, or repeats after retries.
         """
 
         def read(answer: ParsedResponse) -> tuple[Page, ParsedResponse]:
@@ -206,10 +206,10 @@ class Client(Diagnosis):
         params: dict[str, Any] | None = None,
         body: Any = None,
     ) -> Iterator[Page]:
-        """Follow the page tokens of one list; yields the rows under `key`, page by page.
+        """Follow the page tokens of one list; yield the rows under `key`, page by page.
 
         Raises:
-            TapError: Also when pages or tokens come twice, or never end.
+            TapError: Also when pages or tokens repeat, or never end.
         """
         limit = self._page_limit
         if limit is not None:
@@ -226,35 +226,35 @@ class Client(Diagnosis):
         params: dict[str, Any] | None = None,
         body: Any = None,
     ) -> Listing:
-        """All rows of a list that fits in memory, read once per run however many ask for it."""
+        """All rows of a list that fits in memory, read once per run."""
 
         def read() -> Listing:
             pages = self.pages(path, key, method=method, params=params, body=body)
             return Listing.of(self, key, pages)
 
         if self._page_limit is not None:
-            self._page_limit.note(path)  # also if another thread has read it
+            self._page_limit.note(path)  # even if another thread has read it
         return self.once(repr((path, params, body)), read)
 
     def once(self, spec: str, read: Callable[[], Rows]) -> Rows:
-        """Answer a question by reading once, whoever asks it and on whatever thread."""
+        """Call `read` once per key and run, on the first caller's thread."""
         return self._cache.once(spec, read)
 
     def afresh(self) -> Self:
-        """The same client, which has read no list yet."""
+        """The same client without cached lists."""
         again = copy.copy(self)
         again._cache = RunCache()  # noqa: SLF001 - its own
         return again
 
     def shared(self, shared_class: type[T], make: Callable[[], T]) -> T:
-        """The one object of its kind in this run; in a sample, one for each who asks.
+        """The one object of its class in this run; in a sample, one per caller.
 
-        Readers of a shared object wait for each other, and those of a sample end early.
+        Readers of a shared object wait for each other, and readers in a sample stop early.
         """
         return make() if self._page_limit else self._cache.shared(shared_class, make)
 
     def _request(self, spec: RequestSpec, read: Callable[[ParsedResponse], T]) -> T:
-        """Ask, and try again while faults pass or the answer cannot be read."""
+        """Send, and retry while the error is transient or the response is invalid."""
         retries = Retrying(self, spec, getattr(self._mine, "stream", ""))
         retrying = backoff.on_exception(
             retries.delays,
@@ -294,7 +294,7 @@ class Client(Diagnosis):
         return found
 
     def _send(self, base: str, spec: RequestSpec) -> RawResponse:
-        """Send one request, booked on the stream that this thread acts for."""
+        """Send one request, counted for the stream of this thread."""
         self._count_request()
         return self._transport.send(base, spec)
 
@@ -311,12 +311,12 @@ class Client(Diagnosis):
             raise errors.api.told_to_wait(spec.safe_label, wait)
         if throttled:
             self.limiter.throttle(wait or 0.0)
-            # The pace itself waits on behalf of everyone; without a hint this request backs off.
+            # The limiter pauses all requests; without Retry-After this request also backs off.
             wait = None if wait is None else 0.0
         raise TransientError(reason, wait, throttled=throttled)
 
     def _find_base(self) -> str:
-        """The base address; for region `auto`, that of the region that takes the key."""
+        """The base URL; for region `auto`, that of the region that accepts the key."""
         if self._base is None:
             with self._lock:
                 self._base = self._base or find_region(HOSTS.values(), self._probe_region)
@@ -329,10 +329,10 @@ class Client(Diagnosis):
         return response
 
     def _time_of(self, response: RawResponse, spec: RequestSpec) -> int:
-        """Seconds of the answer's Date header.
+        """Unix seconds of the response's Date header.
 
-        Only answers of the API itself count, not what a proxy says in its place. A clock that goes
-        back would let bookmarks pass what the API has not shown yet.
+        Only responses of the API count, not those of a proxy. A clock that goes back would let
+        bookmarks pass data that the API has not shown yet.
         """
         date = response.date()
         self._clock.note(date)
@@ -341,5 +341,5 @@ class Client(Diagnosis):
         return int(date)
 
     def _is_timely(self, response: RawResponse) -> bool:
-        """Whether an answer is of now, as far as it is known."""
+        """Whether a response is current, as far as known."""
         return self._clock.is_timely(response.date())

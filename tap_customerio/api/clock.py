@@ -1,4 +1,4 @@
-"""The API's clock, by the Date headers of its answers: bookmarks never go by this machine's."""
+"""The API's clock, from the Date headers of responses; bookmarks never use the local clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class Clock:
-    """The present of a run, and the API's time since; for any number of threads."""
+    """The present of a run, and the API's time since then; thread-safe."""
 
     tolerance = 60
     """Seconds by which the clocks of the API's machines may differ."""
@@ -19,7 +19,7 @@ class Clock:
         """Unix seconds of the latest answer, or a second or so before."""
 
     def note(self, date: float | None) -> None:
-        """Take the Date of an answer of the API itself, not of a proxy."""
+        """Store the Date of a response of the API itself, not of a proxy."""
         if date is None:
             return
         with self._lock:
@@ -28,9 +28,9 @@ class Clock:
             self.latest = max(self.latest, int(date))
 
     def is_timely(self, date: float | None) -> bool:
-        """Whether an answer is of now: one of the past may come from a cache."""
+        """Whether a response is current; an old one may come from a cache."""
         return date is not None and date >= (self.present or 0) - self.tolerance
 
     def is_future(self, moment: int) -> bool:
-        """Whether a moment is after the present, as far as that is known yet."""
+        """Whether a moment is after the present, as far as the present is known."""
         return self.present is not None and moment > self.present + self.tolerance

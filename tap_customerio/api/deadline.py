@@ -1,6 +1,6 @@
-"""Connections that send at their turn, and bound the time of a whole answer.
+"""Connections with rate-limited sending and a time limit for whole responses.
 
-A socket's own timeout begins again with every byte.
+A socket's own timeout restarts with every byte.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MULTIPLE = 5
 
 
 class _Bounded(io.RawIOBase):
-    """What arrives on a socket, until the time of the answer is over."""
+    """Reads from a socket until the deadline of the response."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -57,7 +57,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _BoundedResponse(http.client.HTTPResponse):
-    """Takes the socket's timeout, which urllib3 has just set, for the bound of the whole."""
+    """Uses the socket timeout, which urllib3 has just set, as the deadline of the response."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
@@ -65,9 +65,9 @@ class _BoundedResponse(http.client.HTTPResponse):
 
 
 class _Connection:
-    """Bounds the time of answers, and sends a request at its turn, once the server is reached.
+    """Limits the time of responses, and sends in a rate limiter slot once connected.
 
-    Connecting takes a different time each time: turns taken before would bunch requests.
+    Connecting takes varying times: slots taken before it would bunch requests.
     """
 
     response_class = _BoundedResponse
@@ -91,15 +91,15 @@ class _Connection:
 
 
 class PacedAdapter(HTTPAdapter):
-    """Sends each request at its turn, and bounds the time of whole answers, headers included."""
+    """Sends each request in a slot, and limits the time of whole responses with headers."""
 
     def __init__(self, slot: Callable[[], AbstractContextManager[None]]) -> None:
-        """Each request is sent within a `turn`."""
+        """`turn` is the context in which each request is sent."""
         super().__init__()
         self._slot = slot
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
-        """The pool of a host or proxy; connections that are none, as in recordings, stay."""
+        """The pool of a host or proxy; replayed recordings keep their own connections."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
         kind = pool.ConnectionCls
         if not issubclass(kind, http.client.HTTPConnection):

@@ -1,4 +1,4 @@
-"""What it means that the App API does not answer a request, by what it says to others."""
+"""Explains failed requests, by comparison with other requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROBES = (RequestSpec("GET", PROBE), RequestSpec("GET", "/v1/newsletters", {"lim
 
 
 class Diagnosis:
-    """Distinguish faults of one address from faults of the key or the API."""
+    """Tells failures of one path from failures of the key or the whole API."""
 
     probes: ClassVar[tuple[RequestSpec, ...]] = PROBES
     health: Health
@@ -40,11 +40,11 @@ class Diagnosis:
         raise NotImplementedError
 
     def _time_of(self, response: RawResponse, spec: RequestSpec) -> int:
-        """The API's clock at an answer."""
+        """The API's clock at a response."""
         raise NotImplementedError
 
     def _is_timely(self, response: RawResponse) -> bool:
-        """Whether an answer is of now."""
+        """Whether a response is current."""
         raise NotImplementedError
 
     def _explain(self, response: RawResponse, spec: RequestSpec) -> errors.TapError:
@@ -73,7 +73,7 @@ class Diagnosis:
         return self._other_region or errors.api.redirected(spec.safe_label, status)
 
     def _explain_unauthorized(self, spec: RequestSpec) -> errors.TapError:
-        """A key that is good for other requests is refused for this one alone."""
+        """Explain a 401; the key may be valid for other requests."""
         if self._answers_others(spec):
             return errors.api.forbidden(spec.safe_label, requests.codes.unauthorized)
         return self._other_region or errors.api.unauthorized(self._where())
@@ -88,12 +88,12 @@ class Diagnosis:
         return self.health.answers_others(time.monotonic(), spec.path)
 
     def explain_absent(self, reason: str, seconds: float) -> errors.TapError:
-        """What to say where no server answers as this API does."""
+        """The error if no server answers like this API."""
         return errors.api.absent(self._where(), reason, seconds)
 
     @cached_property
     def _other_region(self) -> errors.TapError | None:
-        """What to say if it is another region that takes the key; asked for once."""
+        """The error if the key belongs to another region; checked once."""
         others = {} if self._settings.api_url or self.health.has_answered else HOSTS
         for region, base in others.items():
             if base != self._base and self._takes_key(base, PROBES[0]):
@@ -101,14 +101,14 @@ class Diagnosis:
         return None
 
     def _answers(self, path: str) -> bool:
-        """Whether anything but this path is answered; a key may read too little for the probe."""
+        """Whether the API answers other paths; a key may lack permission for the probe."""
         probe = next((probe for probe in self.probes if probe.path != path), None)
         if probe is None or self._base is None:
             return False
         return self._takes_key(self._base, probe) is not False
 
     def _takes_key(self, base: str, probe: RequestSpec) -> bool | None:
-        """Whether the probe is answered; None if the key may not read it."""
+        """Whether the probe succeeds; None if the key lacks permission for it."""
         try:
             response = self._send(base, probe)
             if response.status == requests.codes.forbidden:

@@ -1,4 +1,4 @@
-"""The three ways in which the App API divides a list into pages."""
+"""The App API's three ways of pagination."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ EMPTY_PAGES = 1000
 
 
 class PageLimit:
-    """A limit on what is read of each list, which remembers the lists that go on beyond it."""
+    """A limit on rows and pages per list; remembers the lists that are longer."""
 
     def __init__(self, rows: int, pages: int | None) -> None:
-        """So many rows a page at most, and so many pages of a list; None for all."""
+        """Maximum rows per page and pages per list; None for no limit."""
         self._rows, self._pages = rows, pages
         self._long: set[str] = set()
         self._thread = threading.local()
 
     def begin(self) -> None:
-        """Forget what this thread has asked for."""
+        """Forget this thread's requests."""
         self._thread.paths = set()
 
     def has_cut(self) -> bool:
-        """Whether a list that this thread has asked for since has more than one page."""
+        """Whether a list that this thread has read since `begin` has more than one page."""
         return bool(self._thread.paths & self._long)
 
     def note(self, path: str) -> None:
-        """Remember that this thread asks for a list."""
+        """Remember that this thread reads a list."""
         if not hasattr(self._thread, "paths"):
             self.begin()
         self._thread.paths.add(path)
 
     def params(self, params: dict[str, Any] | None) -> dict[str, Any]:
-        """Parameters of a request, for a page of no more rows."""
+        """Request parameters with a smaller page size."""
         limit = (params or {}).get("limit")
         return {**(params or {}), **({"limit": min(limit, self._rows)} if limit else {})}
 
     def first(self, path: str, pages: Iterator[Page]) -> Iterator[Page]:
-        """The pages of a list that are within the limit."""
+        """Yield the pages of a list within the limit."""
         self.note(path)
         for page in islice(pages, self._pages):
             if page.more:
@@ -56,7 +56,7 @@ class PageLimit:
 
 
 class PageSource(Protocol):
-    """What gives one page; a `Client`."""
+    """Reads single pages; a `Client`."""
 
     def page(  # noqa: PLR0913 - as `Client.page`
         self,
@@ -68,14 +68,14 @@ class PageSource(Protocol):
         params: dict[str, Any] | None = None,
         body: Any = None,
     ) -> tuple[Page, ParsedResponse]:
-        """One page of a list, and the answer it came in."""
+        """Return one page of a list, and its response."""
 
 
 def by_token(source: PageSource, path: str, key: str, **request: Any) -> Iterator[Page]:
-    """Follow the page tokens `next`; `request` is method, params and body of the first page.
+    """Follow the page tokens in `next`; `request` is method, params and body of page one.
 
     Raises:
-        TapError: Also when pages or tokens come twice, or never end.
+        TapError: Also when pages or tokens repeat, or never end.
     """
     seen: set[object] = set()
     params, empty = dict(request.pop("params", None) or {}), 0
@@ -91,7 +91,7 @@ def by_token(source: PageSource, path: str, key: str, **request: Any) -> Iterato
 
 
 def by_number(source: PageSource, path: str, key: str, params: dict[str, Any]) -> Iterator[Page]:
-    """Count up `page` from 1; a page that is not full is the last."""
+    """Count `page` up from 1; a partial page is the last."""
     seen: set[object] = set()
     for number in count(1):
         page, answer = source.page(path, key, seen, params={"page": number, **params})
@@ -104,9 +104,9 @@ def by_number(source: PageSource, path: str, key: str, params: dict[str, Any]) -
 def by_offset(
     source: PageSource, path: str, key: str, *, limit: int, overlap: int
 ) -> Generator[Page, None, bool]:
-    """Raise `offset`, so that each page begins with the last rows of the one before.
+    """Increase `offset` so that each page overlaps the one before.
 
-    Gives whether each page begins among those, so that no row moved unseen.
+    Returns whether all pages overlapped, so that no row moved unseen.
     """
     seen: set[object] = set()
     before: list[int] = []
@@ -116,14 +116,14 @@ def by_offset(
         names = page.names()
         yield page
         if before and not (names and names[0] in before[-overlap:]):
-            return False  # a row has entered before it, perhaps from a page still to be read
+            return False  # a row was inserted before it, perhaps from a page that is still to come
         if len(names) < limit:
             return True
         before, offset = names, offset + limit - overlap
 
 
 def _limit(answer: ParsedResponse) -> int:
-    """The page size that an answer states; 1 if it does not say."""
+    """The page size stated in a response, or 1."""
     pagination = within(within({"meta": answer.get("meta")}, "meta"), "pagination")
     limit = pagination.get("limit", 1)
     return limit if isinstance(limit, int) else 0

@@ -1,4 +1,4 @@
-"""How the API wants a person's permanent id spelled in a path: documented nowhere."""
+"""Spelling of a person's permanent id in paths, which is undocumented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PREFIXES = ("", "cio_")
 
 
 class PersonPaths:
-    """Paths below a person, by cio_id; remembers for each kind of path which spelling works."""
+    """Paths below a person, by cio_id; remembers the working spelling for each kind of path."""
 
     def __init__(self) -> None:
         self._working: dict[str, str] = {}
@@ -27,7 +27,7 @@ class PersonPaths:
         """Read below the person's path; `what` names the kind of path.
 
         Raises:
-            NotFoundError: When neither spelling is found, or not the one that has worked before.
+            NotFoundError: No spelling is found, or the one that worked before is not.
         """
         known = self._working.get(what)
         gone: errors.NotFoundError | None = None
@@ -39,10 +39,10 @@ class PersonPaths:
                 continue
             self._working[what] = prefix
             return found
-        assert gone is not None  # noqa: S101 - there is a spelling to try
+        assert gone is not None  # noqa: S101 - there is at least one spelling
         raise gone
 
 
 def person_paths(client: Client) -> PersonPaths:
-    """What is known in this run."""
+    """The spellings known in this run."""
     return client.shared(PersonPaths, PersonPaths)

@@ -1,4 +1,4 @@
-"""Which region's host takes the key."""
+"""Finds the region whose host accepts the key."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def find_region(bases: Iterable[str], probe: Callable[[str], RawResponse]) -> str:
-    """The first host that answers, else the only one that does not send the key away.
+    """The first host that answers, or else the only one that does not reject the key.
 
-    The wrong host may refuse the key (401) or redirect it; one that forbids the probe (403) may be
-    the right one.
+    The wrong host may reject the key (401) or redirect; a 403 on the probe may still come from the
+    right one.
 
     Raises:
-        TransientError: When no host answers, and one of them may do so later.
-        TapError: When it cannot be known.
+        TransientError: No host answers, and one of them may answer later.
+        TapError: The region is ambiguous.
     """
     found: dict[str, RawResponse | TransientError] = {}
     for base in bases:

@@ -1,4 +1,4 @@
-"""The JSON of answers: checked when it comes, decoded when it is used."""
+"""JSON of responses: checked on arrival, decoded on use."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _texts = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
 class Stamp(msgspec.Struct):
-    """When a row was created, in unix seconds, and its id."""
+    """Creation time of a row in unix seconds, and its id."""
 
     created: int
     id: str = ""
 
 
 class _Named(msgspec.Struct):
-    """All that any row is known by; what else is in it may change from one moment to the next."""
+    """The identifying members of a row; the others may change at any time."""
 
     id: msgspec.Raw = msgspec.Raw()
     cio_id: msgspec.Raw = msgspec.Raw()
@@ -51,7 +51,7 @@ class _Named(msgspec.Struct):
 
 
 class ParsedResponse(NamedTuple):
-    """The members of an answer's JSON object, and the API's clock then, in unix seconds."""
+    """The members of a response's JSON object, and the API's clock in unix seconds."""
 
     members: dict[str, msgspec.Raw]
     at: int
@@ -61,7 +61,7 @@ class ParsedResponse(NamedTuple):
         """Decode one member; None if it is missing.
 
         Raises:
-            TapError: When it nests too deeply, or a number is too long.
+            TapError: It nests too deeply, or a number is too long.
         """
         raw = self.members.get(name)
         return None if raw is None else _decoded(raw, self.request)
@@ -70,7 +70,7 @@ class ParsedResponse(NamedTuple):
         """Decode one member that must be an object.
 
         Raises:
-            TapError: When it is missing, null, or something else.
+            TapError: It is missing, null, or something else.
         """
         found = self.get(name)
         if not isinstance(found, dict):
@@ -78,10 +78,10 @@ class ParsedResponse(NamedTuple):
         return found
 
     def rows(self, name: str) -> list[Any]:
-        """Decode one member that must be a list; the API writes some empty ones as null.
+        """Decode one member that must be a list; the API sends null for some empty lists.
 
         Raises:
-            TapError: When it is missing, or something else.
+            TapError: It is missing, or something else.
         """
         if name not in self.members:
             raise errors.api.missing_rows(self.request, name)
@@ -91,9 +91,9 @@ class ParsedResponse(NamedTuple):
         return found or []
 
     def place_of(self, key: str) -> str | None:
-        """The member that holds the rows of `key`, or an empty value instead; None if none does.
+        """Name of the member that holds the rows of `key`, or an empty value; None if missing.
 
-        Lists of people have `ids` next to `identifiers`, which are used where they come alone.
+        Lists of people have `ids` next to `identifiers`; `ids` are used if they come alone.
         """
         names = [key, "ids"] if key == "identifiers" else [key]
         heads = {name: bytes(memoryview(self.members.get(name, b"-"))[:5]) for name in names}
@@ -102,28 +102,28 @@ class ParsedResponse(NamedTuple):
         return next(iter(filled + empty), None)
 
     def objects(self, name: str) -> list[dict[str, Any]]:
-        """Decode one member that must be a list; what is no object in it is an empty row.
+        """Decode one member that must be a list; items that are not objects become empty rows.
 
         Raises:
-            TapError: When it is no list.
+            TapError: It is not a list.
         """
         return _rows_of(self.rows(name))
 
     def whole(self) -> Any:
-        """Decode all of it; the one member of an answer that is a list is its nameless one."""
+        """Decode all of it; a response that is a list has one member without a name."""
         decoded = {name: _decoded(raw, self.request) for name, raw in self.members.items()}
         rows = decoded[""] if decoded.keys() == {""} else decoded
         return rows or [] if isinstance(rows, list | None) else decoded
 
 
 class Page:
-    """Rows as the API sent them, decoded only when they are iterated: waiting pages stay small."""
+    """Rows in encoded form, decoded only on iteration, which keeps waiting pages small."""
 
     _stamps = msgspec.json.Decoder(list[Stamp])
     _names = msgspec.json.Decoder(list[_Named])
 
     def __init__(self, answer: ParsedResponse, key: str, asked: RequestSpec, *, more: bool) -> None:
-        """Keep the JSON of a list, or null, and whether the API has a page after it."""
+        """Hold the JSON of a list, or null, and whether another page follows."""
         self.asked = asked
         self._rows: msgspec.Raw | bytes = answer.members[key]
         self._name, self._request = key, answer.request
@@ -132,18 +132,18 @@ class Page:
 
     @property
     def size(self) -> int:
-        """Bytes that it holds."""
+        """Size in bytes."""
         return len(memoryview(self._rows))
 
     def pack(self) -> None:
-        """Take a quarter of the memory until it is iterated; worth it for a long wait."""
+        """Compress to a quarter until iteration; worthwhile for a long wait."""
         self._rows, self._packed = zlib.compress(self._rows, 1), True
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Decode row by row, so that each is still at hand in the processor's cache when read.
+        """Decode row by row, so that each row is still in the processor's cache when it is read.
 
-        What is no object is an empty row, which has no key. An identifier alone, as lists of `ids`
-        have them, is a row with this `id`.
+        An item that is not an object becomes an empty row without a key. A bare identifier, as in
+        lists of `ids`, becomes a row with this `id`.
         """
         try:
             rows = _texts.decode(self._unpacked()) or ()
@@ -152,7 +152,7 @@ class Page:
         return map(self._row, rows)
 
     def typed(self, decode: Callable[[msgspec.Raw], T]) -> Iterator[T | dict[str, Any]]:
-        """Decode rows by a decoder of their type, and those that are not of it as usual."""
+        """Decode rows with a typed decoder, and rows that do not fit it as usual."""
         try:
             rows = _texts.decode(self._unpacked()) or ()
         except (msgspec.DecodeError, RecursionError, ValueError):
@@ -182,7 +182,7 @@ class Page:
         return bytes(memoryview(self._unpacked())[:5]) in _EMPTY
 
     def names(self) -> list[int]:
-        """A number for each row, which rows of other names do not have."""
+        """A number per row; rows with other identifiers have other numbers."""
         found: list[Any] = []
         with suppress(msgspec.DecodeError):
             for row in self._names.decode(self._unpacked()):
@@ -193,20 +193,20 @@ class Page:
         return [hash(row) for row in found]
 
     def contents(self) -> set[int]:
-        """A number for each row, which rows that differ in anything do not have."""
+        """A number per row; rows that differ in any member have other numbers."""
         return {hash(row) for row in self._texts()}
 
     def leave_out(self, known: set[int]) -> None:
-        """Drop the rows whose `contents` are known."""
+        """Drop the rows whose `contents` are in a set."""
         rows = b",".join(row for row in self._texts() if hash(row) not in known)
         self._rows, self._packed = b"[%b]" % rows, False
 
     def mark(self) -> int:
-        """A number that pages of other rows do not have."""
+        """A number for the page; pages with other rows have other numbers."""
         return hash(tuple(self.names()))
 
     def stamps(self) -> list[Stamp]:
-        """When each row was created, in unix seconds; empty if one of them does not say."""
+        """Creation times of all rows in unix seconds; empty if any row lacks one."""
         try:
             return self._stamps.decode(self._unpacked())
         except (msgspec.DecodeError, ValueError):
@@ -225,27 +225,27 @@ class Page:
 
 
 def pack(rows: Iterable[Any]) -> None:
-    """Make rows smaller that are to wait."""
+    """Compress waiting rows."""
     if isinstance(rows, Page):
         rows.pack()
 
 
 def weight(rows: Iterable[Any]) -> int:
-    """Bytes that rows take in memory, about."""
+    """Approximate memory of rows in bytes."""
     return rows.size if isinstance(rows, Page) else 1000 * len(list(rows))
 
 
 def decode(content: bytes) -> dict[str, msgspec.Raw]:
     """Check and open a JSON object; make text safe for targets.
 
-    A list, or null in place of one, is the nameless member of an object.
+    A list, or null in place of one, becomes the member of an object without a name.
 
-    Half a surrogate pair and NUL crash them; both, and what is not UTF-8, take the slow way.
+    Half a surrogate pair and NUL crash targets; they and invalid UTF-8 take the slow path.
 
     Raises:
-        ValueError: When it is no JSON.
-        TypeError: When it is neither object nor list.
-        RecursionError: When it nests too deeply.
+        ValueError: It is not JSON.
+        TypeError: It is neither an object nor a list.
+        RecursionError: It nests too deeply.
     """
     if (start := content[:64].strip())[:1] == b"[" or start == b"null":
         content = b'{"":%b}' % content
@@ -263,7 +263,7 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _decoded(raw: msgspec.Raw | bytes, request: str) -> Any:
-    """Decode a value, also one that holds what no target can take, which the reader finds."""
+    """Decode a value, even one that targets cannot store; the reader handles those."""
     with suppress(msgspec.DecodeError, RecursionError, ValueError):
         return msgspec.json.decode(raw)
     try:
@@ -277,11 +277,11 @@ def _rows_of(found: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _loads(content: bytes, change: Callable[[Any], Any] = lambda data: data) -> Any:
-    """Decode JSON, also numbers of any length; what nests too deeply is an infinite number.
+    """Decode JSON with numbers of any length; deeply nested values become infinity.
 
     Raises:
-        ValueError: When it is no JSON.
-        RecursionError: When it nests too deeply and is no JSON.
+        ValueError: It is not JSON.
+        RecursionError: It nests too deeply and is not JSON.
     """
 
     def load(content: bytes) -> Any:
@@ -299,7 +299,7 @@ def _integer(digits: str) -> int | float:
 
 
 def _pruned(content: bytes) -> bytes:
-    """JSON with an infinite number in place of what nests too deeply."""
+    """JSON with infinity in place of deeply nested values."""
     parts, depth, start = [], 0, 0
     for token in _TOKEN.finditer(content):
         if token[0] in {b"[", b"{"}:
@@ -315,7 +315,7 @@ def _pruned(content: bytes) -> bytes:
 
 
 def _check_utf_8(content: bytes) -> None:
-    """Decode bit by bit, since the whole in memory may take five times as much."""
+    """Decode in chunks: the whole text may take five times its size in memory."""
     decoder = _utf_8()
     for start in range(0, len(content), _BIT):
         decoder.decode(content[start : start + _BIT])
@@ -323,7 +323,7 @@ def _check_utf_8(content: bytes) -> None:
 
 
 def _safe(value: Any) -> Any:
-    """Remove NUL, and put U+FFFD for half of a surrogate pair, in every string."""
+    """Remove NUL, and replace half surrogate pairs with U+FFFD, in every string."""
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):

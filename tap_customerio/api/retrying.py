@@ -1,4 +1,4 @@
-"""How long a failing request is tried again: that depends on whether the API answers others."""
+"""How long to retry a failing request, which depends on whether others succeed."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ logger = logging.getLogger("tap-customerio.client")
 
 
 class InvalidResponseError(TransientError):
-    """An answer that cannot be right: perhaps the next one is, and else it is a problem."""
+    """An invalid response: the next one may be valid, otherwise it is an error."""
 
     def __init__(self, problem: TapError) -> None:
-        """Keep the problem that it becomes when it stays."""
+        """Store the error to raise when retries end."""
         super().__init__("an invalid answer")
         self.problem = problem
 
 
 class Health:
-    """What all threads know of the API: when it last answered, and what was given up."""
+    """What all threads know of the API: its last success, and the requests given up."""
 
     def __init__(self, probe: Callable[[str], bool]) -> None:
-        """Take what asks for something else than a path, and says whether that is answered."""
+        """Take a function that probes another path, and returns whether that succeeded."""
         self._probe = probe
         self._probing = threading.Lock()
         self._answered = self._unanswered = -math.inf
@@ -48,16 +48,16 @@ class Health:
 
     @property
     def has_answered(self) -> bool:
-        """Whether any request was answered as it should be."""
+        """Whether any request has succeeded."""
         return self._answered > -math.inf
 
     def answer(self) -> None:
-        """Note that a request was answered as it should be."""
+        """Record a success."""
         self.is_there = True
         self._answered = time.monotonic()
 
     def answers_others(self, since: float, path: str) -> bool:
-        """Whether any request was answered since then; if none was, the probe is asked."""
+        """Whether any request has succeeded since then; if none has, send the probe."""
         with self._probing:
             if max(self._answered, self._unanswered) < since:
                 if self._probe(path):
@@ -68,7 +68,7 @@ class Health:
 
 
 class RetryingClient(Protocol):
-    """A client as `Retrying` needs it: its limits, and what it knows of the API."""
+    """The part of a client that `Retrying` uses: its limits, and the API's health."""
 
     give_up_alone_after: float
     give_up_absent_after: float
@@ -77,25 +77,25 @@ class RetryingClient(Protocol):
     health: Health
 
     def explain_absent(self, reason: str, seconds: float) -> TapError:
-        """What to say where no server answers as this API does."""
+        """The error if no server answers like this API."""
 
 
 class Retrying:
-    """How long to try one request again, and how long to wait before each new try.
+    """How long to retry one request, and the delays between attempts.
 
-    Times count from the first fault. That the API asks for fewer requests does not count at all:
-    it says nothing about the request.
+    Times count from the first failure. Time spent throttled does not count, because a 429 says
+    nothing about the request.
     """
 
     def __init__(self, client: RetryingClient, spec: RequestSpec, stream: str) -> None:
-        """Begin; `stream` is what the request is for."""
+        """Start; `stream` is the stream that needs the request."""
         self._client, self._spec, self._stream = client, spec, stream
         self._since: float | None = None
         self._began = self._latest = self._before = time.monotonic()
         self._odd = 0
 
     def is_over(self, fault: TransientError) -> bool:
-        """Whether to give up after this fault."""
+        """Whether to give up after this failure."""
         now = time.monotonic()
         self._before, self._latest = self._latest, now
         if isinstance(fault, InvalidResponseError):
@@ -109,11 +109,11 @@ class Retrying:
             return False
         if self._is_absent(fault) or self._is_alone(now if fault.wait else self._before):
             return True
-        self._since = now  # nothing is answered, which says nothing about this request
+        self._since = now  # nothing succeeds, so the failure is not specific to this request
         return False
 
     def explain(self, fault: TransientError) -> TapError:
-        """What to say once it is over."""
+        """The error to raise after giving up."""
         seconds, request = time.monotonic() - self._began, self._spec.safe_label
         if isinstance(fault, InvalidResponseError):
             return fault.problem
@@ -125,7 +125,7 @@ class Retrying:
         return errors.RetriesExhaustedError(request, str(fault), seconds)
 
     def delays(self) -> Generator[float, Any, None]:
-        """Seconds before each new try: what the API asked for, else doubling up to a minute."""
+        """Seconds before each attempt: Retry-After, or else doubling up to a minute."""
         fault = yield 0.0
         longest = 0.5
         while True:
@@ -136,15 +136,15 @@ class Retrying:
             fault = yield delay if fault.wait is None else fault.wait
 
     def _is_absent(self, fault: TransientError) -> bool:
-        """Whether there never was a server."""
+        """Whether no server has ever answered."""
         return fault.absent and not self._client.health.is_there
 
     def _is_alone(self, since: float) -> bool:
-        """Whether the API has answered others since then."""
+        """Whether the API has answered others since the first failure."""
         return self._client.health.answers_others(since, self._spec.path)
 
     def _bound(self, fault: TransientError) -> float:
-        """Seconds; the more a stream has given up, the less its next request is waited for."""
+        """Limit in seconds; shorter for a stream that has given up more requests."""
         if self._is_absent(fault):
             return self._client.give_up_absent_after
         given_up = self._client.health.given_up[self._stream]
@@ -152,7 +152,7 @@ class Retrying:
 
 
 def log_delay(request: str) -> Callable[[Mapping[str, Any]], None]:
-    """Says what is wrong with a request, and when it is tried again."""
+    """Return a callback that logs the failure and the time of the next attempt."""
 
     def log(details: Mapping[str, Any]) -> None:
         logger.warning(

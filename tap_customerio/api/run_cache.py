@@ -1,4 +1,4 @@
-"""What is read once in a run, however many streams need it."""
+"""A cache for one run, shared by streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class RunCache:
-    """Answers by question, and objects by class; for any number of threads."""
+    """Results by key, and one object per class; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -21,10 +21,10 @@ class RunCache:
         self._objects: dict[type, object] = {}
 
     def once(self, question: str, read: Callable[[], T]) -> T:
-        """The answer to a question, read by the first thread that asks; the others wait.
+        """Return the result for a key, read by the first thread; the others wait.
 
         Raises:
-            BaseException: What the first reading raised, for everyone who asks.
+            BaseException: The error of the first reading, for every caller.
         """
         with self._lock:
             first = question not in self._answers
@@ -38,7 +38,7 @@ class RunCache:
         return cast("T", answer.result())
 
     def shared(self, shared_class: type[T], make: Callable[[], T]) -> T:
-        """The run's one object of a class, made when it is first asked for."""
+        """The run's one object of a class, created on first use."""
         with self._lock:
             if shared_class not in self._objects:
                 self._objects[shared_class] = make()

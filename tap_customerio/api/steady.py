@@ -1,9 +1,9 @@
-"""Lists whose page tokens are positions, and that may move while they are read.
+"""Lists whose page tokens are positions, and that may change while they are read.
 
-When a row leaves, all rows after it move up, and the first row of the next page is skipped. So each
-page is asked for again after the one that follows it: what has moved into it is then seen. When a
-row enters before the place that is being read, all later rows move down and come twice. The row may
-come from a page that is still to be read, and then it is not seen at all: the list counts as moved.
+When a row leaves, later rows move up, and the first row of the next page is skipped. So each page
+is requested again after the one that follows it, which shows the rows that moved into it. When a
+row enters before the current position, later rows move down and appear twice. That row may come
+from a page not yet read, and then it is never seen: the list counts as moved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TRIES = 3
 
 
 class Listing(list[Any]):
-    """Rows of a list; `moved` if it did not stand still, so that some may be missing."""
+    """Rows of a list; `moved` if it changed during the read, so that rows may be missing."""
 
     def __init__(self, rows: Iterable[Any] = (), *, moved: bool = False) -> None:
         super().__init__(rows)
@@ -29,19 +29,19 @@ class Listing(list[Any]):
 
     @classmethod
     def of(cls, source: PageSource, key: str, pages: Iterable[Page]) -> Listing:
-        """All rows of the pages; a row twice, perhaps, if it moved."""
+        """All rows of the pages; after a move, rows may appear twice."""
         found = cls()
         for page in steady(source, key, pages, found.move):
             found.extend(page)
         return found
 
     def move(self) -> None:
-        """Note that it moved."""
+        """Record a move."""
         self.moved = True
 
 
 class _Place:
-    """A page as it was when it was read: where, and the names and contents of its rows."""
+    """A page at the time of its read: its position, and the ids and contents of its rows."""
 
     def __init__(self, page: Page) -> None:
         self.asked, self.more = page.asked, page.more
@@ -53,7 +53,7 @@ class _Place:
         return not set(self.names).isdisjoint(before.names)
 
     def bridges(self, before: _Place, following: _Place) -> bool:
-        """Whether it reaches from the rows of one page to those of the next, without a gap."""
+        """Whether it overlaps two other pages, so that there is no gap between them."""
         names = set(self.names)
         if names.isdisjoint(before.names):
             return False
@@ -63,7 +63,7 @@ class _Place:
 def steady(
     source: PageSource, key: str, pages: Iterable[Page], moved: Callable[[], None]
 ) -> Iterator[Page]:
-    """Pages of a list, and what moved into them; calls `moved` if it never stands still."""
+    """Yield the pages of a list, and rows that moved; call `moved` if the list keeps changing."""
     walk = _Walk(source, key, moved)
     before: _Place | None = None
     for page in pages:
@@ -77,16 +77,16 @@ def steady(
 
 
 class _Walk:
-    """Through one list; what its last pages had is not given on again."""
+    """State of a walk through one list; rows of its last pages are not yielded again."""
 
     def __init__(self, source: PageSource, key: str, moved: Callable[[], None]) -> None:
         self._source, self._key, self._moved = source, key, moved
-        self._recent: deque[set[int]] = deque(maxlen=2)  # rows of the last places
+        self._recent: deque[set[int]] = deque(maxlen=2)  # rows of the last positions
 
     def settle(self, before: _Place, place: _Place) -> Generator[Page, None, _Place]:
-        """Make sure that no row moved from the second place to the first unseen; the second place.
+        """Check that no row moved unseen from the second position to the first.
 
-        Gives pages of what has not been seen there.
+        Yields pages of unseen rows; returns the second position.
         """
         own = before.rows | place.rows
         for _ in range(_TRIES):

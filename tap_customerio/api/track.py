@@ -1,4 +1,4 @@
-"""The Track API: whose its credentials are, and how people are erased."""
+"""The Track API: the workspace of its credentials, and changes to people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Action = Literal["delete", "suppress", "unsuppress"]
 
 
 class TrackAccount(NamedTuple):
-    """Whose the credentials of both APIs are; `stated` is the workspace the operator named."""
+    """The account of both APIs' credentials; `stated` is the workspace in the settings."""
 
     region: str
     workspace_id: int
@@ -35,27 +35,27 @@ class TrackAccount(NamedTuple):
 
     @property
     def is_proven(self) -> bool:
-        """Whether both are of the same workspace: the only one, or the one that was named."""
+        """Whether both belong to one workspace: the account's only one, or the stated one."""
         return self.workspaces == 1 or self.stated == self.workspace_id
 
 
 class Track(Client):
-    """The Track API of one workspace, asked with the same patience as the App API."""
+    """The Track API of one workspace, with the same retries as the App API."""
 
     give_up_after = 120.0
     probes: ClassVar[tuple[RequestSpec, ...]] = ()
 
     def __init__(self, settings: Settings, region: str) -> None:
-        """Remember the settings; nothing is sent yet."""
+        """Store the settings; sends no request."""
         pair = HTTPBasicAuth(settings.site_id or "", settings.track_api_key or "")
         super().__init__(settings, pair, RateLimiter(settings.requests_per_second))
         self.place = self._base = settings.track_api_url or HOSTS[region]
 
     def owner(self) -> tuple[str, object]:
-        """Region and workspace id of the credentials; either region's host answers for both.
+        """Region and workspace id of the credentials; the hosts of both regions know them.
 
         Raises:
-            TapError: When they are refused, or nothing sensible answers.
+            TapError: The credentials are rejected, or the response is invalid.
         """
         answer = self.fetch("GET", "/api/v1/accounts/region")
         region, workspace = answer.get("region"), answer.get("environment_id")
@@ -64,53 +64,53 @@ class Track(Client):
         return region, workspace
 
     def act(self, action: Action, kind: str, value: str) -> None:
-        """Delete, suppress or free whoever has an identifier; accepted also if no one has it.
+        """Delete, suppress or unsuppress a person by an identifier; succeeds also for unknown ones.
 
         Raises:
-            BadRequestError: When this kind identifies no one in the workspace.
-            ValueError: When the identifier is empty; nothing is sent.
+            BadRequestError: This kind of identifier does not identify people in the workspace.
+            ValueError: The identifier is empty; sends no request.
         """
         if not value:
             raise ValueError("an empty identifier could mean anybody")
-        if kind == "cio_id":  # documented with its prefix in paths of version 1 only
+        if kind == "cio_id":  # its prefix is documented for paths of version 1 only
             path = f"/api/v1/customers/cio_{quoted(value)}"
             method, path = ("DELETE", path) if action == "delete" else ("POST", f"{path}/{action}")
             self.fetch(method, path)
-        else:  # version 1 would guess the kind: an id with an @ would be someone's address
+        else:  # version 1 guesses the kind, and would take an id with an @ for an e-mail address
             body = {"type": "person", "action": action, "identifiers": {kind: value}}
             self.fetch("POST", "/api/v2/entity", body=body)
 
     def change(self, cio_id: str, attributes: Mapping[str, Any]) -> None:
-        """Set attributes of a person who is there; accepted also if they are not.
+        """Set attributes of an existing person; succeeds also for unknown ones.
 
         Raises:
-            ValueError: When the identifier is empty; nothing is sent.
+            ValueError: The identifier is empty; sends no request.
         """
         if not cio_id:
             raise ValueError("an empty identifier could mean anybody")
-        body = {"_update": True, **attributes}  # which keeps the API from making a new person
+        body = {"_update": True, **attributes}  # does not create a person
         self.fetch("PUT", f"/api/v1/customers/cio_{quoted(cio_id)}", body=body)
 
     def _explain_unauthorized(self, _: RequestSpec) -> errors.TapError:
         return errors.api.track_unauthorized(self.place)
 
     def explain_absent(self, reason: str, _: float) -> errors.TapError:
-        """Another sentence, for another address."""
+        """The error if no server answers like the Track API."""
         return errors.api.track_unreachable(self.place, reason)
 
     @cached_property
     def _other_region(self) -> None:
-        """The region is known from the App API."""
+        """None: the region is known from the App API."""
 
 
 def connect(
     settings: Settings, client: Client, workspace: int | None = None
 ) -> tuple[Track, TrackAccount]:
-    """The Track API, once its credentials have proved to be of the App API key's account.
+    """The Track API, after a check that its credentials belong to the App API key's account.
 
     Raises:
-        TapError: When there are none, or they are refused, or of another region or account, or not
-            of the workspace that was named.
+        TapError: The credentials are missing or rejected, or belong to another region, account or
+            workspace.
     """
     if not settings.site_id:
         raise errors.api.no_track()

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the App API: its key, its pace, its bounds, and which faults pass."""
+"""One HTTP exchange with the App API: key, rate limit, size and time limits, errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _QUERY = re.compile(r"\?[^\s'\"]*")
 
 
 class _Masked(logging.Filter):
-    """Leaves queries and e-mail addresses out of what urllib3 logs, which prints whole URLs."""
+    """Removes queries and e-mail addresses from urllib3's log, which prints whole URLs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record for every handler."""
@@ -47,9 +47,9 @@ logging.getLogger("urllib3.connectionpool").addFilter(_Masked())
 
 
 class TransientError(Exception):
-    """A fault that goes away: the status or cause, and how long to wait if the API said.
+    """A transient failure: the status or cause, and Retry-After if the API sent it.
 
-    It is `throttled` where the API only wants fewer requests, and `absent` where perhaps there is
+    `throttled` means that the API wants fewer requests; `absent`, that there may be no such API.
     no such API at all.
     """
 
@@ -61,7 +61,7 @@ class TransientError(Exception):
         throttled: bool = False,
         absent: bool = False,
     ) -> None:
-        """Say what it was; `wait` is in seconds."""
+        """Store the cause; `wait` is in seconds."""
         super().__init__(reason)
         self.wait = wait
         self.throttled = throttled
@@ -78,12 +78,12 @@ class RequestSpec(NamedTuple):
 
     @property
     def safe_label(self) -> str:
-        """As logs and problems name it: an e-mail address in its path is left out."""
+        """The request for logs and errors, without e-mail addresses."""
         return f"{self.method} {_ADDRESS.sub('***', self.path)}"
 
 
 class RawResponse(NamedTuple):
-    """What came back, whole and decompressed."""
+    """A response, complete and decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -91,27 +91,27 @@ class RawResponse(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether it is what was asked for."""
+        """Whether the request succeeded."""
         return bool(self.status == requests.codes.ok)
 
     @property
     def passes(self) -> bool:
-        """Whether trying again is worth while."""
+        """Whether a retry may succeed."""
         return self.status in _PASSING or self.status >= requests.codes.internal_server_error
 
     @property
     def redirects(self) -> bool:
-        """Whether it points somewhere else."""
+        """Whether it is a redirect."""
         return bool(requests.codes.multiple_choices <= self.status < requests.codes.bad_request)
 
     def date(self) -> float | None:
-        """The server's clock in unix seconds; None if it does not say."""
+        """The server's clock in unix seconds; None without a Date header."""
         with suppress(TypeError, ValueError, OverflowError):
             return email.utils.parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
         return None
 
     def retry_after(self) -> float | None:
-        """Seconds it asks to wait, from either form of Retry-After; a time is by its own clock."""
+        """Seconds from either form of Retry-After; a date is relative to the server's clock."""
         value = self.headers.get("Retry-After", "")
         with suppress(ValueError):
             return max(0.0, float(value))
@@ -122,7 +122,7 @@ class RawResponse(NamedTuple):
 
 
 class Bearer(requests.auth.AuthBase):
-    """Sends the key; being `auth`, it also keeps requests from taking another from ~/.netrc."""
+    """Sends the key; as `auth`, it also keeps requests from reading ~/.netrc."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -134,7 +134,7 @@ class Bearer(requests.auth.AuthBase):
 
 
 class Transport:
-    """Sends requests at a common pace, each on a session that no other thread is using."""
+    """Sends rate-limited requests, each on a session that no other thread is using."""
 
     largest = 1 << 28
     """Bytes, decompressed, beyond which an answer is refused."""
@@ -151,11 +151,11 @@ class Transport:
         self._idle: deque[requests.Session] = deque()
 
     def send(self, base: str, spec: RequestSpec) -> RawResponse:
-        """Send one request, and read the answer to its end.
+        """Send one request, and read the whole response.
 
         Raises:
-            TransientError: When there is no answer, or none that is whole.
-            TapError: When trying again would not change that.
+            TransientError: There is no complete response.
+            TapError: A retry would not help.
         """
         timeout = self._settings.request_timeout
         with self._session() as session, _faults(base):
@@ -174,7 +174,7 @@ class Transport:
             return RawResponse(response.status_code, response.headers, content)
 
     def _read(self, response: requests.Response, request: str) -> bytes:
-        """The body, piece by piece: a few bytes can unpack into more than memory holds."""
+        """The body, read in chunks: a few bytes can decompress to more than the memory holds."""
         content = bytearray()
         for chunk in response.iter_content(_CHUNK):
             content += chunk
@@ -200,7 +200,7 @@ class Transport:
 
 @contextmanager
 def _faults(base: str) -> Iterator[None]:
-    """Tell faults that pass from those that stay; neither may quote the request."""
+    """Tell transient errors from permanent ones, without quoting the request."""
     try:
         yield
     except requests.exceptions.SSLError as error:
@@ -218,7 +218,7 @@ def _faults(base: str) -> Iterator[None]:
 
 
 def _named(error: requests.exceptions.RequestException, host: str) -> TransientError:
-    """The fault in words; what libraries say would quote the request."""
+    """The error in words; messages of the libraries quote the request."""
     causes = list(_causes(error))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return TransientError(f"there is no host {host}, or no name server says where", absent=True)
@@ -234,7 +234,7 @@ def _named(error: requests.exceptions.RequestException, host: str) -> TransientE
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what it came of; urllib3 keeps that as `reason`, requests as argument."""
+    """An exception and its causes; urllib3 stores them as `reason`, requests as an argument."""
     while error is not None:
         yield error
         inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
@@ -242,6 +242,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _broke_off(error: BaseException | None) -> bool:
-    """Whether TLS only ended too early, which says nothing about whom it was with."""
+    """Whether TLS ended early, which says nothing about the certificate."""
     ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
     return any(isinstance(cause, ends) for cause in _causes(error))

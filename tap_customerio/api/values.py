@@ -1,4 +1,4 @@
-"""Values as the API sends them; what can only mean one thing is understood."""
+"""Conversion of values from the API; unambiguous values of other types are accepted."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def within(row: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def identifier(row: dict[str, Any], name: str = "id") -> str | int | None:
-    """What a row is known by, a text or a whole number; None if it has no usable key."""
+    """A row's identifier, text or a whole number; None if it is not usable as a key."""
     value = row.get(name)
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return None if value in {"", ".", ".."} else value  # dots are a path's way up
+    return None if value in {"", ".", ".."} else value  # dots change the path of a URL
 
 
 def seconds(row: dict[str, Any], name: str, unreadable: T | None = None) -> int | T | None:
-    """A time in unix seconds; None if it is not set, `unreadable` if it cannot be read."""
+    """A time in unix seconds; None if it is not set, `unreadable` if it cannot be converted."""
     value = row.get(name)
     if type(value) is int and 0 < value < YEAR_9999:
         return value
@@ -56,12 +56,12 @@ def time_of(value: Any) -> int | None:
     """Unix seconds of a time in seconds, milliseconds or RFC 3339 text; None if it is not set.
 
     Raises:
-        ValueError: When it cannot be read; other errors of conversions as well.
+        ValueError: It cannot be converted; conversions may raise other errors as well.
     """
     if value is None or value == "":
         return None
     if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        # Python 3.10 takes no other fractions than those of three or six digits.
+        # Python 3.10 accepts only fractions of three or six digits.
         moment = parse(_FRACTION.sub("", value.strip()))
     elif isinstance(value, bool) or not math.isfinite(float(value)):
         raise ValueError
@@ -71,14 +71,14 @@ def time_of(value: Any) -> int | None:
         moment //= 1000
     if not _YEAR_1 <= moment < YEAR_9999:
         raise ValueError
-    return None if moment in {0, _YEAR_1} else moment  # the API's language has its zero in year 1
+    return None if moment in {0, _YEAR_1} else moment  # Go's zero time is in year 1
 
 
 def whole_number(value: Any) -> int | None:
-    """A whole number of 64 bits, also as text; None if it is not set.
+    """A 64-bit integer, also from text; None if it is not set.
 
     Raises:
-        ValueError: When it cannot be read; other errors of conversions as well.
+        ValueError: It cannot be converted; conversions may raise other errors as well.
     """
     if value is None or value == "":
         return None
@@ -95,7 +95,7 @@ def whole_number(value: Any) -> int | None:
 
 
 def number(value: Any) -> int | None:
-    """A whole number; None if it is not set or cannot be read."""
+    """A whole number; None if it is not set or cannot be converted."""
     try:
         return whole_number(value)
     except MISFITS:

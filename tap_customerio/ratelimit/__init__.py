@@ -1,1 +1,1 @@
-"""How many requests may be sent, and when; shared by processes where wanted."""
+"""The request rate limit, for one process or shared by several."""

@@ -1,4 +1,4 @@
-"""Slots to send a request, a space apart: of this process, or shared by all that use the key."""
+"""Evenly spaced slots for requests, for this process or shared by all that use the key."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ KEPT = 50
 
 
 class Slot(NamedTuple):
-    """Leave to send a request: from `due` on, by `time.monotonic`; the budget's clock has `key`."""
+    """A slot for one request: `due` is by `time.monotonic`, `key` by the budget's clock."""
 
     due: float
     key: float
 
 
 class LimiterState(NamedTuple):
-    """What all who share a budget go by, in seconds of one clock.
+    """The state shared by all users of a budget, in seconds of one clock.
 
-    The clock showed `seen` when this was last changed. Slots are due an interval apart, the last
-    one at `last`, and there is none before `resume`. The last wave of 429s came at `slowed`, at
-    `ceiling` requests a second. The latest requests left at `slots`, in that order, or will leave.
+    `seen` is the clock at the last change. Slots are an interval apart; the last one is at `last`,
+    and there is none before `resume`. The last wave of 429s came at `slowed`, at a rate of
+    `ceiling` requests a second. `slots` holds the times of the latest requests, in order.
     """
 
     seen: float = 0.0
@@ -46,18 +46,18 @@ class LimiterState(NamedTuple):
 
     @classmethod
     def unpack(cls, packed: bytes) -> LimiterState:
-        """What `pack` made of it; of nothing, what it is at first."""
+        """The inverse of `pack`; the initial state for empty input."""
         if not packed:
             return cls()
         slots = tuple(slot for (slot,) in SLOT.iter_unpack(packed[HEADER.size :]))
         return cls(*HEADER.unpack(packed[: HEADER.size]))._replace(slots=slots)
 
     def pack(self) -> bytes:
-        """As it is kept."""
+        """The state as bytes."""
         return HEADER.pack(*self[:-1]) + b"".join(map(SLOT.pack, self.slots))
 
     def at(self, now: float) -> LimiterState:
-        """The same by a clock that shows `now`: if that went back, all of it went back."""
+        """The state at time `now`; if the clock went back, all times are moved back."""
         back = max(0.0, self.seen - now)
         slots = tuple(slot - back for slot in self.slots)
         return LimiterState(
@@ -65,9 +65,9 @@ class LimiterState(NamedTuple):
         )
 
     def reserve(self, interval: float, count: int) -> tuple[LimiterState, float]:
-        """Give the next slot: an interval after the last, and `count` of them after `count` slots.
+        """Take the next slot: an interval after the last, `count` of them after `count` slots.
 
-        After a late request the next ones come as they were due, half an interval apart at least.
+        After a late request, the next slots keep their schedule, at least half an interval apart.
         """
         last = max(self.seen, self.last + interval, self.resume)
         slot = last
@@ -78,7 +78,7 @@ class LimiterState(NamedTuple):
         return self._replace(last=last).book(slot), slot
 
     def miss(self, slot: float, interval: float, count: int) -> tuple[LimiterState, float]:
-        """Give another slot for one that passed unused: now, unless `count` others follow it."""
+        """Replace a slot that passed unused: with one now, unless `count` others follow it."""
         rest = tuple(other for other in self.slots if other != slot)
         following = sum(other > slot for other in rest)
         state = self._replace(slots=rest)
@@ -88,7 +88,7 @@ class LimiterState(NamedTuple):
         return state.reserve(interval, count)
 
     def correct(self, slot: float, left: float) -> LimiterState:
-        """Note that the request of a slot left at another time."""
+        """Record that the request of a slot left at another time."""
         rest = tuple(other for other in self.slots if other != slot)
         return self._replace(slots=rest).book(left)
 
@@ -97,7 +97,7 @@ class LimiterState(NamedTuple):
         return self._replace(slots=tuple(sorted((*self.slots, slot)))[-KEPT:])
 
     def slow(self, rate: float, seconds: float) -> LimiterState:
-        """Give no slot for that long; the first 429 of a wave came at `rate`."""
+        """Pause for this long; `rate` is the rate at the first 429 of a wave."""
         first = self.seen > self.resume and self.seen - self.slowed > BURST_WINDOW
         state = self._replace(slowed=self.seen, ceiling=rate) if first else self
         return state._replace(resume=max(self.resume, self.seen + seconds))
@@ -109,7 +109,7 @@ SLOT = struct.Struct("<d")
 
 
 class Budget:
-    """The budget of one process. Not safe for threads: its pace sees to that."""
+    """The budget of one process. Not thread-safe; the rate limiter locks it."""
 
     def __init__(self) -> None:
         self.state = LimiterState()
@@ -119,10 +119,10 @@ class Budget:
         return time.monotonic()
 
     def slot(self, interval: float, count: int, missed: Slot | None = None) -> Slot:
-        """The next slot, or another for one that was missed; `count` take `count` intervals.
+        """The next slot, or a replacement for a missed one; `count` slots take `count` intervals.
 
         Raises:
-            TapError: When those who share the budget cannot be asked.
+            TapError: The shared budget cannot be reached.
         """
         with self._locked():
             state = self.state.at(self.now())
@@ -133,31 +133,31 @@ class Budget:
         return Slot(slot, slot)
 
     def correct(self, slot: Slot, left: float) -> None:
-        """Note that the request of a slot left late: at `left`, by `time.monotonic`.
+        """Record that the request of a slot left late, at `left` by `time.monotonic`.
 
         Raises:
-            TapError: When the shared budget cannot be reached.
+            TapError: The shared budget cannot be reached.
         """
         with self._locked():
             self.state = self.state.at(self.now()).correct(slot.key, left)
 
     def slow(self, rate: float, seconds: float) -> None:
-        """Send nothing for that long, and then less than `rate` requests a second.
+        """Pause for this long, and then continue below `rate` requests a second.
 
         Raises:
-            TapError: When the shared budget cannot be reached.
+            TapError: The shared budget cannot be reached.
         """
         with self._locked():
             self.state = self.state.at(self.now()).slow(rate, seconds)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep others from changing the state meanwhile."""
+        """Lock the state against other users."""
         yield
 
 
 class FileBudget(Budget):
-    """Shared by the processes of one host, by way of a file that one of them locks at a time."""
+    """Shared by the processes of one host through a locked file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class FileBudget(Budget):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        import fcntl  # noqa: PLC0415 - there is none on Windows
+        import fcntl  # noqa: PLC0415 - missing on Windows
 
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

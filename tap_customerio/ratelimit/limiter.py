@@ -1,4 +1,4 @@
-"""The pace of requests: evenly spaced, never above the limit, giving way when others need room."""
+"""The rate limiter: evenly spaced requests below the limit, slower after 429s."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Ticket(NamedTuple):
-    """A thread that waits; `first` tells it that it has become the first."""
+    """A waiting thread; `first` is set once it is first in line."""
 
     rank: tuple[int, ...]
     number: int
@@ -27,14 +27,14 @@ class Ticket(NamedTuple):
 
 
 class RateLimiter:
-    """Grants requests one at a time, `requests_per_second` at most, to any number of threads.
+    """Grants requests one at a time, at most `requests_per_second`, to any number of threads.
 
-    Slots are spaced for 97 % of the limit, and one that is used late counts from when it was. So an
-    eleventh request leaves 1.025 s after the first at the earliest, however late threads wake up:
-    requests may lose 25 ms on the way before the server sees eleven in a rolling second. A 429
-    means that others share the limit: the rate falls by a quarter, returns to where that
-    happened within `recovery_seconds`, stays there, then rises ever faster until the next 429
-    (the cubic curve of RFC 9438). With a shared budget all this is common to those who share it.
+    Slots are spaced for 97 % of the limit, and a late request shifts the slots after it. So an
+    eleventh request leaves at least 1.025 s after the first, however late threads wake up:
+    requests may lose 25 ms on the network before the server sees eleven in a rolling second. A
+    429 means that others share the limit: the rate falls by a quarter, returns to the rate of the
+    429 within `recovery_seconds`, stays there, then rises ever faster until the next 429 (the
+    cubic curve of RFC 9438). All users of a shared budget have this rate in common.
     """
 
     headroom = 0.97
@@ -61,7 +61,7 @@ class RateLimiter:
 
     @property
     def rate(self) -> float:
-        """Requests a second at present, of all who share the budget."""
+        """Current requests per second, of all users of the budget together."""
         state = self._budget.state
         since = max(0.0, self._budget.now() - max(state.resume, state.slowed))
         regained = min(since / self.recovery_seconds, 1e6) - 1
@@ -69,14 +69,14 @@ class RateLimiter:
 
     @property
     def pause(self) -> float:
-        """Seconds for which nothing is sent, since a 429 said so."""
+        """Seconds left of the pause after a 429."""
         return max(0.0, self._budget.state.resume - self._budget.now())
 
     @contextmanager
     def rank(self, *rank: int) -> Iterator[None]:
         """Let this thread's requests go before those of any higher rank.
 
-        Where results are wanted in order, the first are so finished first, and fewer wait.
+        Results are needed in order, so early results finish first and fewer wait in memory.
         """
         self._mine.rank = rank
         try:
@@ -86,10 +86,10 @@ class RateLimiter:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for a slot, in which one request is sent.
+        """Wait for a slot; the caller sends one request inside the context.
 
         Raises:
-            TapError: When those who share the budget cannot be asked.
+            TapError: The shared budget cannot be reached.
         """
         slot = self.wait()
         try:
@@ -97,14 +97,14 @@ class RateLimiter:
         finally:
             left = time.monotonic()
             if left > slot.due + self._slack:
-                with self._lock, suppress(TapError), self._lasting():  # the next one raises it
+                with self._lock, suppress(TapError), self._lasting():  # the next call raises it
                     self._budget.correct(slot, left - self._slack)
 
     def wait(self) -> Slot:
         """Block until the caller may send one request.
 
         Raises:
-            TapError: When those who share the budget cannot be asked.
+            TapError: The shared budget cannot be reached.
         """
         with self._lock:
             first = threading.Condition(self._lock)
@@ -122,10 +122,10 @@ class RateLimiter:
         return slot
 
     def throttle(self, seconds: float) -> None:
-        """Send nothing for that long, then go on more slowly (once per wave of 429s).
+        """Pause for this long, then continue more slowly (once per wave of 429s).
 
         Raises:
-            TapError: When the shared budget cannot be reached.
+            TapError: The shared budget cannot be reached.
         """
         with self._lock:
             before = self.pause
@@ -135,15 +135,15 @@ class RateLimiter:
             self.waited += max(0.0, seconds - before)
 
     def _delay(self, ticket: Ticket) -> float | None:
-        """Seconds until the first waiting request's slot; a missed slot is given back.
+        """Seconds until the first waiting request's slot; replaces a missed slot.
 
-        None if someone else is first.
+        None if another thread is first.
         """
         if self._waiting[0] != ticket:
             return None
         if self._slot is None:
             self._slot = self._next_slot()
-        # Not forever: an interpreter that is very busy might never be in time.
+        # Limited attempts: an overloaded interpreter might never be in time.
         for _ in range(self.tries):
             if time.monotonic() <= self._slot.due + self._slack:
                 break
@@ -156,7 +156,7 @@ class RateLimiter:
 
     @contextmanager
     def _lasting(self) -> Iterator[None]:
-        """A budget that was given up is not asked again, by whichever thread."""
+        """Raise the first error of a shared budget again for all threads, without a new attempt."""
         if self._failure is not None:
             raise self._failure
         try:

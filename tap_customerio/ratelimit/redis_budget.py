@@ -1,4 +1,4 @@
-"""A budget shared by processes of any number of machines, kept by Redis on its own clock."""
+"""A budget shared by processes on any number of machines, in Redis and by its clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LASTING = (
     redis.AuthenticationError,
     redis.exceptions.AuthorizationError,
     redis.exceptions.NoPermissionError,
-    FileNotFoundError,  # of a certificate
+    FileNotFoundError,  # a certificate is missing
     ssl.SSLCertVerificationError,
 )
 
@@ -43,7 +43,7 @@ _OPTIONS = frozenset(
 _UNUSED = frozenset({"decode_responses", "encoding", "encoding_errors"})
 """What URLs say for other programs: how the client presents what it reads."""
 
-# What LimiterState does, in one go on the server, so that no two processes get the same slot.
+# The steps of LimiterState, atomic on the server, so that no two processes get the same slot.
 _LOAD = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
@@ -119,16 +119,16 @@ logger = logging.getLogger("tap-customerio.budget")
 
 
 class RedisBudget(Budget):
-    """Slots are given as asked for, by process, so that the near do not starve the far."""
+    """Takes slots ahead by its latency, so that nearby processes do not starve distant ones."""
 
     timeout = 5.0
     """Seconds without an answer after which it is asked again."""
 
     def __init__(self, url: str, name: str, patience: float) -> None:
-        """Connect later; `patience` is in seconds, for which it may be away.
+        """Connect later; `patience` is the number of seconds to retry a lost connection.
 
         Raises:
-            TapError: When the URL is none that Redis understands.
+            TapError: The URL is not a valid Redis URL.
         """
         super().__init__()
         parts = urlsplit(url)
@@ -144,25 +144,25 @@ class RedisBudget(Budget):
         """Seconds that an answer takes to arrive, so that it comes before the slot it tells of."""
 
     def now(self) -> float:
-        """The server's time, as far as its answers told."""
+        """The server's time, as of its latest reply."""
         return time.monotonic() + self._ahead
 
     def slot(self, interval: float, count: int, missed: Slot | None = None) -> Slot:
-        """As any budget; the slot lies so far ahead that the answer comes before it."""
+        """See `Budget`; the slot is far enough ahead for the reply to arrive before it."""
         key = "nan" if missed is None else repr(missed.key)
         slot = self._call(self._slot, repr(interval), str(count), repr(self.lead), key)
         return Slot(slot - self._ahead, slot)
 
     def correct(self, slot: Slot, left: float) -> None:
-        """As any budget."""
+        """See `Budget`."""
         self._call(self._correct, repr(slot.key), repr(slot.key + left - slot.due))
 
     def slow(self, rate: float, seconds: float) -> None:
-        """As any budget."""
+        """See `Budget`."""
         self._call(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
 
     def _call(self, script: Script, *words: str) -> float:
-        """The slot that a script gives; the server's clock is halfway from question to answer."""
+        """The slot that a script returns; server time is that of half the round trip."""
         retrying = backoff.on_exception(
             backoff.expo,
             redis.RedisError,
@@ -194,14 +194,14 @@ class RedisBudget(Budget):
 
 
 def _client(url: str, place: str, timeout: float) -> redis.Redis:
-    """A client by the options of the URL, each of which is checked before anything connects."""
+    """A client with the options of the URL, each checked before the first connection."""
     parts = urlsplit(url)
     if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
         raise errors.ratelimit.odd_redis(place)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if "ssl_cert_reqs" in options:  # written as for Celery, too
+    if "ssl_cert_reqs" in options:  # may be spelled as for Celery
         options["ssl_cert_reqs"] = options["ssl_cert_reqs"].lower().removeprefix("cert_")
-        if options["ssl_cert_reqs"] == "none":  # which releases differ on
+        if options["ssl_cert_reqs"] == "none":  # versions of the client differ on it
             options["ssl_check_hostname"] = "false"
     options = {name: value for name, value in options.items() if name not in _UNUSED}
     for name, value in options.items():
@@ -228,11 +228,11 @@ def _connect_later(parts: SplitResult, options: Mapping[str, str], timeout: floa
 
 
 def _reason(error: BaseException) -> str:
-    """The kind of error; its text could hold more than a log should."""
+    """The type of the error; its text may hold what a log must not."""
     return type(error).__name__
 
 
 def _lasts(error: Exception) -> bool:
-    """Whether trying again would not change it."""
+    """Whether a retry would not help."""
     causes = (error, error.__cause__, error.__context__)
     return any(isinstance(cause, _LASTING) for cause in causes)

@@ -1,4 +1,4 @@
-"""Which budget a process uses: its own, or one that it shares."""
+"""Chooses the budget of a process: its own or a shared one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def budget_of(settings: Settings, patience: float) -> Budget:
-    """The budget of a workspace's App API key; its name elsewhere is a hash of the key.
+    """The budget of a workspace's App API key; a shared one is named by a hash of the key.
 
     Raises:
-        TapError: When `rate_limit_url` cannot be used here.
+        TapError: `rate_limit_url` cannot be used here.
     """
     if not settings.rate_limit_url:
         return Budget()

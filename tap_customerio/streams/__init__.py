@@ -1,4 +1,4 @@
-"""The streams, by area of the API; a class with a name is a stream."""
+"""The streams, by area of the API; every class with a `name` is a stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def all_streams() -> Iterator[type[CustomerioStream]]:
 
 @cache
 def _base() -> type[CustomerioStream]:
-    """The class above all streams, once their modules are imported."""
+    """The base class of all streams; all stream modules are imported first."""
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
     base: type[CustomerioStream] = importlib.import_module(f"{__name__}.base").CustomerioStream

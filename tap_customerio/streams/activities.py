@@ -1,4 +1,4 @@
-"""The activity log: its entries of one type, the newest first."""
+"""The activity log, newest entries first."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LOG_LAG = DAY
 
 
 def log_pages(client: Client, **only: str) -> Iterator[Page]:
-    """Pages of the log, those of deleted people too; `only` narrows it, by type or person."""
+    """Pages of the log, including deleted people; `only` filters by type or person."""
     params = {"limit": 100, "deleted": "true", **only}
     return client.pages("/v1/activities", "activities", params=params)
 
 
 def entries(client: Client, kind: str, since: int) -> Iterator[dict[str, Any]]:
-    """What the log has of one type since then; read on until a whole page is older."""
+    """Log entries of one type since a time; reads until a whole page is older."""
     for page in log_pages(client, type=kind):
         recent = [entry for entry in page if arrival(entry, client.present, since) >= since]
         yield from recent
@@ -40,10 +40,10 @@ def entries(client: Client, kind: str, since: int) -> Iterator[dict[str, Any]]:
 
 
 def arrival(entry: dict[str, Any], present: int, unknown: int) -> int:
-    """When an entry arrived, by its id or else by its own time; `unknown` if it has none.
+    """Arrival time of an entry, from its id or its timestamp; `unknown` if it has neither.
 
-    The log is sorted by arrival. Ids look like ULIDs, which begin with a time in milliseconds, and
-    what happened may be dated back by days.
+    The log is sorted by arrival. Ids look like ULIDs, which begin with a time in milliseconds;
+    timestamps may be backdated by days.
     """
     at = seconds(entry, "timestamp") or unknown
     found = str(entry.get("id"))
@@ -54,7 +54,7 @@ def arrival(entry: dict[str, Any], present: int, unknown: int) -> int:
 
 
 def named(entry: Any) -> Iterator[str]:
-    """Every cio_id in an entry: on which of two merged people it is booked is not documented."""
+    """Every cio_id in an entry; which of two merged people an entry names is undocumented."""
     if isinstance(entry, dict):
         if isinstance(found := entry.get("cio_id"), str) and found:
             yield found.removeprefix("cio_")

@@ -1,4 +1,4 @@
-"""What all streams share: slices through the engine, records through the schema, bookmarks."""
+"""What all streams share: slices in the engine, records that fit the schema, bookmarks."""
 
 from __future__ import annotations
 
@@ -40,35 +40,35 @@ T = TypeVar("T")
 
 
 class CustomerioStream(SdkStream):
-    """A stream as slices of work, their pages, and a record for each row."""
+    """A stream that reads slices page by page and makes one record per row."""
 
     name: str
     schema: ClassVar[Schema]
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
 
-    # The API filters next to nothing by change, lists are not sorted, and stamps are whole seconds.
+    # The API filters few lists by change, does not sort them, and rounds times to whole seconds.
     margin = HOUR
 
-    # Whether a slice stands for something that may be deleted between being listed and being read.
+    # A slice stands for something that may be deleted after it is listed and before it is read.
     skip_missing_parents: ClassVar[bool] = False
 
-    # Whether a full read holds all there is, so that a row it lacks has been deleted. Streams with
-    # a time range, and those that add dated rows, never do.
+    # A full read returns every existing row, so a missing row has been deleted. False for streams
+    # with a time range and for streams that add dated rows.
     is_mirror: ClassVar[bool] = True
 
-    # Whether it goes through everyone whom the people search finds.
+    # Reads every person that the people search returns.
     reads_all_people: ClassVar[bool] = False
 
-    # Whether most syncs read only what may have changed, and others read everything.
+    # Most syncs read only what may have changed; the others read everything.
     reads_changes: ClassVar[bool] = False
 
-    # Settings that restrict what a full read holds.
+    # Settings that limit what a full read returns.
     restricted_by: ClassVar[tuple[str, ...]] = ()
 
-    # Whether it is one long chain of pages, each of which names the next.
+    # One long chain of pages, each of which links to the next.
     sequential: ClassVar[bool] = False
 
-    # Whether start_date and end_date restrict it.
+    # start_date and end_date apply.
     has_time_range: ClassVar[bool] = False
 
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
@@ -76,13 +76,13 @@ class CustomerioStream(SdkStream):
         self.proof = Proof(self)
         self.refresh = Refresh(self)
         self._fresh: Client | None = None
-        self.last: dict[str, Any] = {}  # the stream's state as the run found it
+        self.last: dict[str, Any] = {}  # the stream's state at the start of the run
         self._since: int | None = None
         self._newest = 0
 
     @cached_property
     def read(self) -> Reader:
-        """Makes records of rows; compiled for streams that are read, since it takes its time."""
+        """Converts rows to records; compiled on first use, because compiling is slow."""
         full = self.replication_method == REPLICATION_FULL_TABLE
         return Reader(
             self.name,
@@ -95,54 +95,54 @@ class CustomerioStream(SdkStream):
 
     @classmethod
     def title(cls) -> str:
-        """Name and content of the stream, as a sentence for people: its docstring's first."""
+        """Name and content of the stream: the first sentence of its docstring."""
         return (cls.__doc__ or "").split("\n\n")[0]
 
     @classmethod
     def about(cls) -> str:
-        """What the stream holds: the title, after the name."""
+        """What the stream holds: the title without the name."""
         return cls.title().partition(": ")[2]
 
     @property
     def client(self) -> Client:
-        """The App API, shared by all streams, unless something is to be asked again."""
+        """The App API client that all streams share, or a fresh one for repeated requests."""
         return self._fresh or self.sync_run.client
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other stream reads along: in a test, or when something is asked again."""
+        """Whether the stream is read without the others: in a connection test or a second read."""
         return self.ABORT_AT_RECORD_COUNT is not None or self._fresh is not None
 
     @property
     def settings(self) -> Settings:
-        """The checked settings."""
+        """The validated settings."""
         return self.sync_run.settings
 
     def slices(self) -> Iterable[Any]:
-        """What to ask for, oldest first; one slice unless the stream says otherwise.
+        """What to request, oldest first; one slice by default.
 
-        In place of slices that cannot be named stands the problem.
+        Yields an error in place of slices that cannot be listed.
         """
         return (None,)
 
     def changed(self, since: int) -> Iterable[Any] | None:
-        """The slices that may have changed since a time; None if that cannot be known."""
+        """The slices that may have changed since a time; None if that is unknown."""
         raise NotImplementedError
 
     @property
     def full_every(self) -> float:
-        """Seconds between two full reads; 0 if every sync reads everything."""
+        """Seconds between two full reads; 0 if every sync is a full read."""
         return self.settings.refresh_hours * HOUR if self.reads_changes else 0
 
     def pages(self, slice_: Any) -> Iterable[Rows | Split[Any]]:
-        """Read one slice, page by page, or split it; runs on a worker thread."""
+        """Yield the pages of one slice, or a `Split`; runs on a worker thread."""
         raise NotImplementedError
 
     def shortfall(self) -> str | None:
-        """What of the range asked for the API does not give, or may not, in a sentence."""
+        """A sentence about the part of the range that the API does not return, if any."""
 
     def record(self, raw: dict[str, Any], slice_: Any) -> Record | None:  # noqa: ARG002
-        """One output record for a row; None if only changes are wanted, and it has not changed."""
+        """Make one output record from a row; None for a row that has not changed."""
         changed = seconds(raw, self.replication_key) if self.replication_key else None
         if changed:
             self._newest = max(self._newest, changed)
@@ -151,15 +151,15 @@ class CustomerioStream(SdkStream):
         return self.read(raw)
 
     def finish(self, slice_: Any) -> None:
-        """All records of a slice have been written."""
+        """Called once all records of a slice are written."""
 
     def finish_all(self) -> None:
-        """All records have been written; the bookmark is the newest change within the range."""
+        """Called once all records are written; moves the bookmark to the newest change."""
         if self._newest:
             self.advance(min(self._newest, self.settings.end or self._newest))
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        """Give all records; a problem of this stream alone is reported, and the others go on."""
+        """Yield all records; log errors that concern this stream only, so that others continue."""
         try:
             yield from self._run()
         except BaseException as error:
@@ -177,10 +177,10 @@ class CustomerioStream(SdkStream):
 
     @property
     def replication_method(self) -> str:
-        """What the catalog chooses; by default only streams with a time range are incremental.
+        """The catalog's choice; by default only streams with a time range are incremental.
 
-        Lists come whole anyway. Their update stamps, by which they can be filtered, do not move
-        with every change, and say nothing of what was deleted or restored.
+        Lists are always read whole. The API can filter them by `updated`, but that time does not
+        move with every change and does not show deleted or restored rows.
         """
         if self.replication_key is None:
             return REPLICATION_FULL_TABLE
@@ -189,28 +189,28 @@ class CustomerioStream(SdkStream):
 
     @property
     def activates(self) -> bool:
-        """Whether this sync may end in ACTIVATE_VERSION, if the read proves what is gone."""
+        """Whether this sync may send ACTIVATE_VERSION, if the read proves which rows are gone."""
         return self._is_versioned and not self.refresh.is_partial
 
     @property
     def _is_versioned(self) -> bool:
-        """Whether records carry a version: a target drops all others once it is activated."""
+        """Whether records carry a version; a target drops all other rows once it is activated."""
         return (
             self.is_mirror
             and self.replication_method == REPLICATION_FULL_TABLE
             and self.config.get("emit_activate_version_messages", True)
-            and self.get_batch_config(self.config) is None  # whose files carry no version
+            and self.get_batch_config(self.config) is None  # batch files carry no version
         )
 
     def queue(self) -> StreamQueue[Any, Rows]:
-        """The stream's work; called before any is done, for the state may not be read meanwhile.
+        """The stream's work; created before any of it runs, because later the state is in use.
 
         Raises:
-            TapError: When the state holds something else than a bookmark.
+            TapError: The state holds something other than a bookmark.
         """
         self.last = dict(self.tap_state.get("bookmarks", {}).get(self.name, {}))
         self.outcome, self.proof, self.refresh = ReadOutcome(), Proof(self), Refresh(self)
-        vars(self).pop("read", None)  # it counts for the outcome of its own run
+        vars(self).pop("read", None)  # each run needs a reader with its own outcome
         if self.settings.end is not None:
             self.outcome.doubts.append(END)
         if self.ABORT_AT_RECORD_COUNT is not None:
@@ -228,11 +228,11 @@ class CustomerioStream(SdkStream):
         return StreamQueue(slices, read, sequential=sequential, around=around)
 
     def write_schema(self) -> None:
-        """Let the target know the schema, and nothing else."""
+        """Write only the SCHEMA message."""
         self._write_schema_message()
 
     def _run(self) -> Iterator[Record]:
-        """Read all slices; twice, if the first read looks wrong, so that no target deletes rows."""
+        """Read all slices, twice if the first read looks wrong, so that targets delete no rows."""
         engine, queue = self.sync_run.work(self)
         self.sync_run.progress.begin(self.name)
         yield from self._read_through(engine, queue)
@@ -248,7 +248,7 @@ class CustomerioStream(SdkStream):
         self.report_unmapped()
 
     def _read_again(self) -> Iterator[Record]:
-        """Read all slices once more, with nothing remembered of the first time."""
+        """Read all slices again without anything cached from the first read."""
         first, self._fresh = self.proof.rows, self.sync_run.client.afresh()
         try:
             queue = self._queue(self.slices, self._present)
@@ -260,7 +260,7 @@ class CustomerioStream(SdkStream):
     def _read_through(
         self, engine: Engine[Any, Rows], queue: StreamQueue[Any, Rows]
     ) -> Iterator[Record]:
-        """Run the slices through the engine; code after a yield runs once it has been written."""
+        """Run the slices through the engine; code after a yield runs once the record is written."""
         self.proof.rows = 0
         with closing(engine.jobs(queue)) as jobs:
             for job, pages in jobs:
@@ -275,7 +275,7 @@ class CustomerioStream(SdkStream):
         self.proof.confirm_not_found()
 
     def aside(self, work: Callable[[], T]) -> T:
-        """Ask for something beside the slices, with no list remembered, on a worker thread."""
+        """Make an extra request on a worker thread, without cached lists."""
         self._fresh = self.sync_run.client.afresh()
         try:
             queue = self._queue(lambda: (None,), lambda _: ([work()],))
@@ -286,29 +286,29 @@ class CustomerioStream(SdkStream):
         return cast("T", found)
 
     def existing(self, slices: list[Any]) -> Callable[[Any], bool]:  # noqa: ARG002
-        """Tells which of these slices belong to something that still exists."""
+        """Return a test of whether a slice belongs to something that still exists."""
         return {checked(slice_) for slice_ in self.slices()}.__contains__
 
     def count_otherwise(self) -> int | None:
-        """How many rows there are, as another part of the API counts them; None if none does."""
+        """The number of rows according to another part of the API; None if there is none."""
 
     def moved(self) -> None:
-        """A list did not stand still while it was read."""
+        """Record a doubt: a list changed while it was read."""
         self.outcome.doubts.append("a list moved while it was read")
 
     def listed(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rows of a shared list; doubts if it did not stand still."""
+        """The rows of a shared list; records a doubt if the list changed during the read."""
         if isinstance(rows, Listing) and rows.moved:
             self.moved()
         return rows
 
     def steady(self, path: str, key: str, **question: Any) -> Iterator[Page]:
-        """The pages of a list that ought to stand still, if rows may be deleted that it lacks."""
+        """The pages of a list; checks for movement if missing rows may be deleted."""
         pages = self.client.pages(path, key, **question)
         return steady(self.client, key, pages, self.moved) if self.activates else pages
 
     def _is_range_done(self) -> bool:
-        """Whether nothing of the range asked for is left to read, now or later."""
+        """Whether the whole requested range has been read."""
         end = self.settings.end
         if self.has_time_range and end and end > self.client.present:
             present = rfc3339(self.client.present)
@@ -317,7 +317,7 @@ class CustomerioStream(SdkStream):
         return self.outcome.is_complete
 
     def _records_of(self, slice_: Any, pages: Iterator[Rows]) -> Iterator[Record]:
-        """Records of one slice; if it fails it is left out, and the next slice goes on."""
+        """Records of one slice; a failed slice is left out and the next one follows."""
         try:
             for page in pages:
                 self.outcome.has_pages = True
@@ -335,7 +335,7 @@ class CustomerioStream(SdkStream):
             self.outcome.miss(error)
 
     def within(self, raw: dict[str, Any], name: str) -> dict[str, Any]:
-        """An object inside a row; empty if it is not set, or cannot be read, which is counted."""
+        """An object inside a row; empty if it is missing or, which is counted, unreadable."""
         if not isinstance(raw.get(name), dict) and raw.get(name) not in (None, "", []):
             self.outcome.unreadable.add(name, self.read.id_of(raw))
         return within(raw, name)
@@ -343,7 +343,7 @@ class CustomerioStream(SdkStream):
     def with_ids(
         self, rows: Iterable[dict[str, Any]], of: str, name: str = "id"
     ) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Rows with their ids; what belongs to one without cannot be asked for, and is lost."""
+        """Rows with their ids; a row without an id is counted as lost."""
         for row in rows:
             if (found := identifier(row, name)) is None:
                 self.outcome.lose_row(f"{of}.{name}")
@@ -351,7 +351,7 @@ class CustomerioStream(SdkStream):
                 yield found, row
 
     def _present(self, slice_: Any) -> Iterator[Rows | Split[Any]]:
-        """The pages of a slice; none of one that is not found, which is to be confirmed."""
+        """The pages of a slice; none if it is not found, which the end of the run confirms."""
         try:
             yield from self.pages(checked(slice_))
         except errors.NotFoundError as gone:
@@ -359,18 +359,18 @@ class CustomerioStream(SdkStream):
                 raise
             self.proof.not_found.append((slice_, gone.request))
 
-    # Bookmarks move per slice, not per record, and never by the local clock.
+    # Bookmarks move once per slice, not per record, and never by the local clock.
 
     @property
     def _keeps_bookmark(self) -> bool:
-        """A mirror does so however it is read, so that an incremental sync can go on from it."""
+        """Mirrors keep a bookmark with either method, so that an incremental sync can follow."""
         return self.is_mirror or self.replication_method == REPLICATION_INCREMENTAL
 
     def bookmark(self, state: dict[str, Any]) -> int | None:
-        """A state's bookmark in unix seconds; None at first, and where none is kept.
+        """A state's bookmark in unix seconds; None on the first run and for other streams.
 
         Raises:
-            TapError: When the state holds something else.
+            TapError: The state holds something else.
         """
         if not self._keeps_bookmark:
             return None
@@ -384,7 +384,7 @@ class CustomerioStream(SdkStream):
         return moment
 
     def advance(self, moment: int, **facts: Any) -> None:
-        """Move the bookmark forward, never back nor past the present, and write the state."""
+        """Move the bookmark forward, at most to the present, and write the state."""
         if not self._keeps_bookmark:
             return
         moment = min(moment, self.client.present)
@@ -395,6 +395,6 @@ class CustomerioStream(SdkStream):
         self.remember(**facts)
 
     def remember(self, **facts: Any) -> None:
-        """Keep what the next run has to know, and write the state."""
+        """Store what the next run needs, and write the state."""
         self.stream_state.update(facts)
         self.write_state()

@@ -1,4 +1,4 @@
-"""Streams of things that lie in folders."""
+"""Streams of things in folders."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class FolderStream(CustomerioStream):
-    """Things that lie in folders, listed on numbered pages.
+    """Things in folders, listed on numbered pages.
 
-    Whether such a list goes down into folders is not known for sure: where nothing in it lies in
-    one, each folder is asked too.
+    The API does not document whether such a list includes subfolders. If no row is in a folder,
+    the tap also requests each folder.
     """
 
     path: ClassVar[str]
@@ -30,7 +30,7 @@ class FolderStream(CustomerioStream):
     folders: ClassVar[type[FolderStream] | None] = None
 
     def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
-        """All of them."""
+        """Yield all rows."""
         yield self.listed(self.listing(self.client))
 
     @classmethod
@@ -58,7 +58,7 @@ class FolderStream(CustomerioStream):
         seen = {identifier(row) for row in top}
         asked: set[object] = {None}
         if cls.folders and None in waiting:
-            yield {}  # stands for what lies in a folder that cannot be asked, as a row without key
+            yield {}  # counts as a lost row: the folder is unreadable
         while waiting:
             folder = waiting.pop()
             if folder in asked:
@@ -72,7 +72,7 @@ class FolderStream(CustomerioStream):
 
     @classmethod
     def _numbered(cls, client: Client, **folder: Any) -> Iterator[Page]:
-        """The pages of one folder, or of the whole list."""
+        """Yield the pages of one folder, or of the whole list."""
         direct = {"direct_descendants_only": "true"} if folder else {}
         params = {"limit": 10_000, **folder, **direct}
         return by_number(client, cls.path, cls.records_key, params)

@@ -1,4 +1,4 @@
-"""Lists that are read whole, and lists below each row of another."""
+"""Lists that are read whole, and lists per row of another list."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USED_BY = array_of(
 
 
 class Paged(NamedTuple):
-    """A parent's rows are a list of pages, under this key."""
+    """A parent's rows are a paged list under this key."""
 
     key: str
 
@@ -42,20 +42,20 @@ class Single(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A parent has one row: the whole answer, which has to have a member `expect`."""
+    """A parent has one row: the whole response, which must have a member `expect`."""
 
     expect: str | None = None
 
 
 class ListStream(CustomerioStream):
-    """A list that the API always gives whole."""
+    """A list that the API always returns whole."""
 
     path: ClassVar[str]
     records_key: ClassVar[str]
     page_size: ClassVar[int | None] = None
 
     def pages(self, slice_: None) -> Iterable[Rows]:  # noqa: ARG002
-        """The list, shared with every other stream that needs it."""
+        """The list, read once for all streams that need it."""
         yield self.listed(self.listing(self.client))
 
     @classmethod
@@ -65,7 +65,7 @@ class ListStream(CustomerioStream):
 
     @classmethod
     def changed_at(cls, row: dict[str, Any]) -> int:
-        """When a row last changed, by its stamps; if it has none, it may change at any time."""
+        """When a row last changed, by its timestamps; the present if it has none."""
         number, _, stamp = str(row.get("deduplicate_id") or "").partition(":")
         stamps = [seconds({"id": stamp}, "id")] if number else []
         stamps.append(seconds(row, vars(cls).get("replication_key") or ""))
@@ -73,7 +73,7 @@ class ListStream(CustomerioStream):
 
 
 class ChildStream(CustomerioStream):
-    """A list of its own for each row of another list; a parent deleted meanwhile has none."""
+    """One list per row of a parent list; a parent deleted during the run has no rows."""
 
     skip_missing_parents = True
     reads_changes = True
@@ -88,14 +88,14 @@ class ChildStream(CustomerioStream):
         return self._ids(self._parents())
 
     def changed(self, since: int) -> dict[Any, None] | None:
-        """The ids of the parents whose stamps say that they changed."""
+        """The ids of the parents that changed, by their timestamps."""
         rows = [
             row for row in self._parents() if self.parent.changed_at(row) >= since - self.margin
         ]
         return self._ids(rows)
 
     def pages(self, slice_: Any) -> Iterator[Rows]:
-        """One parent's rows, page by page."""
+        """Yield one parent's rows, page by page."""
         path = f"{self.parent.path}/{quoted(slice_)}/{self.path}"
         if isinstance(self.shape, Paged):
             params = {"limit": self.page_size}
@@ -104,12 +104,12 @@ class ChildStream(CustomerioStream):
             yield self.rows(self.client.fetch("GET", path, expect=self.shape.expect))
 
     def rows(self, answer: ParsedResponse) -> Rows:
-        """The one row of an answer that is no list."""
+        """The one row of a response that is not a list."""
         one = answer.object(self.shape.expect) if isinstance(self.shape, Single) else answer.whole()
         return [one]
 
     def record(self, raw: dict[str, Any], slice_: Any) -> Record | None:
-        """The row, with its parent's id."""
+        """Return the row with its parent's id."""
         return super().record({**raw, self.parent_key: slice_}, slice_)
 
     def _parents(self) -> list[dict[str, Any]]:

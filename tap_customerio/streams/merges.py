@@ -1,4 +1,4 @@
-"""Who took over the deliveries of someone else, as far as the activity log says so."""
+"""Merges of people, as far as the activity log shows them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ logger = logging.getLogger("tap-customerio.merges")
 
 
 class Merges:
-    """When each person last took over deliveries; what a merge changes in them moves no stamp.
+    """When each person last took over deliveries; a merge changes deliveries, but no timestamp.
 
-    Kept in the state until the deliveries have come to their last age. What is not known counts as
-    a merge of everyone: then more is sent than has changed, never less.
+    The state keeps merges until the deliveries have passed their last age. An unknown merge counts
+    as a merge of everyone: then the tap sends unchanged deliveries too, and misses none.
     """
 
     most = 1000
 
     def __init__(self, state: Mapping[str, Any] | None, ages: Sequence[float]) -> None:
-        """Take over what a state knows: merges `until` a time, each one from `before` on.
+        """Load a state: it knows the merges `until` a time, and each of them from `before` on.
 
         Raises:
-            ValueError: When the state holds something else, as are AttributeError and TypeError.
+            ValueError, AttributeError or TypeError: The state holds something else.
         """
         state = state or {}
         self.until: int | None = parse(state["until"]) if "until" in state else None
@@ -40,11 +40,11 @@ class Merges:
         self._kept = round(max(ages, default=0) * DAY * 1.1) + LOG_LAG
 
     def last(self, cio_id: str) -> int:
-        """When the person may last have taken over deliveries."""
+        """When the person may last have taken over deliveries, in unix seconds."""
         return max(self._before, self._people.get(cio_id, 0))
 
     def learn(self, client: Client, began: int) -> None:
-        """Read the log since the last time; `began` is when deliveries were first read."""
+        """Read new entries of the log; `began` is the time of the first read of deliveries."""
         present = client.present
         since = began if self.until is None else self.until
         if since < present - LOGGED:
@@ -61,7 +61,7 @@ class Merges:
         self._forget(present - self._kept)
 
     def as_state(self) -> dict[str, Any]:
-        """What a later run has to know."""
+        """What a later run needs."""
         people = {who: rfc3339(at) for who, at in sorted(self._people.items())}
         return {
             "until": rfc3339(self.until or 0),
@@ -78,7 +78,7 @@ class Merges:
             self._people[who] = max(at, self._people.get(who, 0))
 
     def _forget(self, before: int) -> None:
-        """Drop what no delivery needs any more, and the oldest of too many."""
+        """Drop merges that no delivery needs any more, and the oldest if there are too many."""
         newest = sorted(self._people.items(), key=lambda item: -item[1])
         if len(newest) > self.most:
             self._before = max(self._before, newest[self.most][1])

@@ -1,6 +1,6 @@
-"""What campaigns, broadcasts, newsletters and transactional messages are made of.
+"""The contents of campaigns, broadcasts, newsletters and transactional messages.
 
-Bodies are large: most of these streams are deselected by default.
+Bodies are large, so most of these streams are deselected by default.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class BroadcastTriggers(ChildStream):
     )
 
     def changed(self, since: int) -> dict[Any, None] | None:
-        """Also those that sent something: a trigger moves no stamp."""
+        """Also parents that sent something: a trigger does not change the parent's timestamp."""
         senders, changed = recent_senders(self.client, since), super().changed(since)
         if senders is None or changed is None:
             return None

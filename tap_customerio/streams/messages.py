@@ -1,4 +1,4 @@
-"""Deliveries: every message sent to every person."""
+"""Deliveries: every message to every person."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ _LINK = re.compile(r"(\w*)link:(.+)")
 
 
 class Messages(CustomerioStream):
-    """Messages: every delivery to a person, with the time of each thing that became of it."""
+    """Messages: every delivery to a person, with the time of each state it reached."""
 
     name = "messages"
     has_time_range = True
     is_mirror = False
     computed = ("cio_id",)
     replication_key = "created"
-    _read_until = BEGINNING  # up to where everything had been read when the run began
+    _read_until = BEGINNING  # end of the range that was read before this run
     _rescans: Rescans | None = None
     schema = record(
         text(id="Delivery id.", deduplicate_id="`<id>:<unix second of the last change>`."),
@@ -147,15 +147,15 @@ class Messages(CustomerioStream):
 
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
         super().__init__(tap, sync_run)
-        self._seams: dict[int, set[str]] = {}  # ids known of a window's last second, by its end
-        self._rest: set[Window] = set()  # windows that are left of others, drafts being read
+        self._seams: dict[int, set[str]] = {}  # known ids of a window's last second, by its end
+        self._rest: set[Window] = set()  # second parts of split windows, whose drafts are read
         self._sources: DeliverySources | None = None
 
     def slices(self) -> Iterator[Window]:
-        """Windows from the bookmark, or start_date, to end_date or the API's present.
+        """Windows from the bookmark or start_date to end_date or the API's present.
 
-        Then, unless there is an end_date, those of what may have been listed late, and of what has
-        come to an age at which it is read again.
+        Without an end_date, windows for late-listed deliveries and for deliveries that are due for
+        a rescan follow.
         """
         first = min(self.settings.start or BEGINNING, self.client.present)
         end = min(self.settings.end or self.client.present, self.client.present)
@@ -173,26 +173,26 @@ class Messages(CustomerioStream):
             yield from self._plan.over(whole)
 
     def shortfall(self) -> str | None:
-        """Deliveries older than six months are asked for all the same."""
+        """Warn that deliveries older than six months may be missing; they are requested."""
         if (self.settings.start or BEGINNING) >= self.client.present - LONGEST_PERIOD:
             return None
         return errors.sync.perhaps_too_old()
 
     def pages(self, slice_: Window) -> Iterator[Rows | Split[Window]]:
-        """A window's drafts, if they are wanted, and its deliveries."""
+        """A window's drafts, if selected, and its deliveries."""
         if slice_.width:
             if self.settings.include_drafts and slice_ not in self._rest:
                 yield from self._pages(slice_, drafts="true")
             yield from self._sent(slice_)
 
     def _sent(self, window: Window) -> Iterator[Rows | Split[Window]]:
-        """A window's deliveries; after many pages, what is left is split, to be read side by side.
+        """A window's deliveries; after many pages the rest is split to be read in parallel.
 
-        That needs pages that come newest first. They seem to, but the API does not promise it: if
-        one does not, the window is read on to its end.
+        Splitting needs pages sorted newest first. The API seems to sort them so, but does not
+        document it: if a page is out of order, the window is read to its end without a split.
         """
         rows, oldest, in_order = 0, window.end, True
-        last: set[str] = set()  # ids of the oldest second, which goes on after a split
+        last: set[str] = set()  # ids of the oldest second, which the split continues
         for number, page in enumerate(self._pages(window), start=1):
             stamps = page.stamps()
             created = [stamp.created for stamp in stamps]
@@ -211,7 +211,7 @@ class Messages(CustomerioStream):
         self._plan.learn(window, rows)
 
     def _pages(self, window: Window, **population: str) -> Iterator[Page]:
-        """The pages of a window; before the first row, what sends is known."""
+        """The pages of a window; loads the senders before the first row."""
         params = {
             "start_ts": window.start,
             "end_ts": window.end - 1,  # both bounds of the API are inclusive
@@ -225,20 +225,20 @@ class Messages(CustomerioStream):
             yield page
 
     def read_sources(self) -> DeliverySources:
-        """What tells senders apart, which costs a request that other streams make as well."""
+        """The list that distinguishes senders; it costs one request, shared with other streams."""
         wanted = ("source_type",) not in deselected(self.mask)
         return DeliverySources.read(self.client) if wanted else DeliverySources(None)
 
     def typed_rows(self, page: Rows) -> Iterable[Any]:
-        """Typed where nothing else is to be done with them: this stream has most of all rows."""
+        """Decode rows to typed objects where possible: this stream has most of all rows."""
         if self.is_written_as_read and isinstance(page, Page):
             return page.typed(self.read.decode)
         return page
 
     def record(self, raw: Any, slice_: Window) -> Any:
-        """The delivery, with its last change and its person's permanent id at top level.
+        """The delivery, with its last change and its person's permanent id at the top level.
 
-        None when it came before a split, or is read again and cannot have changed since then.
+        None if it was read before a split, or is read again and cannot have changed.
         """
         if (passed := self._seams.get(slice_.end)) and str(raw.get("id")) in passed:
             return None
@@ -252,14 +252,14 @@ class Messages(CustomerioStream):
         row = self.read.read_row(raw) if isinstance(raw, Row) else self.read(raw)
         created = row and row["created"]
         if slice_.end <= self._read_until and self._rescans and changed and created:
-            if forgotten or person is None:  # which moves no stamp
+            if forgotten or person is None:  # which changes no timestamp
                 return row
             changed = max(changed, self._merges.last(str(person)))
             return row if self._rescans.is_news(parse(created), changed) else None
         return row
 
     def finish(self, slice_: Window) -> None:
-        """The bookmark is the end, exclusive, of the last finished window; so is an age's."""
+        """Move the bookmark (or the age's cursor) to the end of the last finished window."""
         if self._rescans is None:
             self.advance(slice_.end)
         elif slice_.end > self._read_until:
@@ -268,16 +268,16 @@ class Messages(CustomerioStream):
             self.advance(self._read_until, **self._facts(self._rescans.reach(slice_.end)))
 
     def finish_all(self) -> None:
-        """Everything has come to its ages."""
+        """Move every age's cursor to its end."""
         if self._rescans is not None:
             facts = self._facts(self._rescans.complete())
             self.advance(max(self._read_until, self.client.present), **facts)
 
     def _open_rescans(self, first: int) -> Rescans:
-        """Go on from the state's cursors.
+        """Load the state's cursors.
 
         Raises:
-            TapError: When they are none.
+            TapError: The state holds something else.
         """
         self._began = self.client.present
         ages = self.settings.rescan_ages
@@ -298,13 +298,13 @@ class Messages(CustomerioStream):
         )
 
     def _facts(self, cursors: dict[float, int]) -> dict[str, Any]:
-        """What the state keeps beside the bookmark."""
+        """What the state keeps besides the bookmark."""
         facts = {_BEGAN: rfc3339(self._began), **self._cursors.as_state(cursors)}
         return facts if self._merges.until is None else {**facts, _MERGES: self._merges.as_state()}
 
 
 def _last_change(raw: dict[str, Any] | Row) -> int | None:
-    """The stamp of the last change, which is the end of `deduplicate_id`; None if it has none."""
+    """Timestamp of the last change, the end of `deduplicate_id`; None if it has none."""
     stamp = str(raw.get("deduplicate_id") or "").rpartition(":")[2]
     if not stamp.isdecimal() or len(stamp) > _LONGEST_STAMP:
         return None
@@ -313,9 +313,9 @@ def _last_change(raw: dict[str, Any] | Row) -> int | None:
 
 
 def _place_metrics(raw: dict[str, Any] | Row) -> None:
-    """Give links, and states without a name in the schema, a place of their own in a delivery.
+    """Move link metrics, and states that the schema does not name, into columns of their own.
 
-    An object that has both known and unknown members loses the unknown ones when it is flattened.
+    Flattening an object with known and unknown members would lose the unknown ones.
     """
     found, links, rest = raw.get("metrics"), [], {}
     metrics = found if isinstance(found, dict) else {}
@@ -330,6 +330,6 @@ def _place_metrics(raw: dict[str, Any] | Row) -> None:
 
 @lru_cache(maxsize=1000)
 def _link(name: str) -> dict[str, str] | None:
-    """Which link a metric is about, and what became of it."""
+    """The link and what happened to it; None if the metric is about something else."""
     link = _LINK.fullmatch(name)
     return {"link_id": link[2], "state": f"{link[1]}clicked"} if link else None

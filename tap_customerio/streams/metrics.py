@@ -1,4 +1,4 @@
-"""Counts over time, for everything that sends."""
+"""Counts over time for everything that sends messages."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _COUNTS = (
 
 
 class _Deliveries(TimeSeries):
-    """Counts of deliveries, which all have the same shape."""
+    """Counts of deliveries, all of the same shape."""
 
     counted = "metric"
     zoned = True
     restricted_by = (*TimeSeries.restricted_by, "metrics_timezone")
 
     def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
-        """The one series of the answer."""
+        """The one series of the response."""
         metric = answer.object(self.counted)
         counts = metric.get("series", "")
         if not isinstance(counts, dict | None):
@@ -61,8 +61,8 @@ class _Deliveries(TimeSeries):
 class Metrics(_Deliveries):
     """Metrics: counts of deliveries and what became of them, per sending object and time bucket.
 
-    Counts are booked on the bucket in which the delivery was created, and grow for months.
-    Campaigns are cut in metrics_timezone, the others in US Eastern time.
+    Counts belong to the bucket in which the delivery was created, and grow for months.
+    Campaigns use metrics_timezone, the others US Eastern time.
     """
 
     name = "metrics"
@@ -77,7 +77,7 @@ class Metrics(_Deliveries):
     )
 
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:  # noqa: ARG002
-        """The sender as a whole."""
+        """The sender itself."""
         names = {"source_type": kind, "source_id": number}
         yield (
             f"{SENDER_STREAMS[kind].path}/{quoted(number)}/metrics",
@@ -109,7 +109,7 @@ class ActionMetrics(_Deliveries):
     }
 
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
-        """The parts that the sender's own row names."""
+        """The parts listed in the sender's own row."""
         sender = SENDER_STREAMS[kind]
         for place, named in parts(row):
             part = identifier(named)
@@ -146,7 +146,7 @@ class LinkMetrics(TimeSeries):
         yield f"{SENDER_STREAMS[kind].path}/{quoted(number)}/metrics/links", names, "1"
 
     def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
-        """One series per link; several entries with one id are added up."""
+        """One series per link; entries with the same id are added up."""
         links: dict[str, tuple[dict[str, Any], Series]] = {}
         for row in answer.objects(self.counted):
             link, counts = within(row, "link"), within(row, "metric").get("series", "")
@@ -165,7 +165,7 @@ class LinkMetrics(TimeSeries):
 
 
 class JourneyMetrics(TimeSeries):
-    """Journey metrics: journeys of each campaign by the time they began, and how far they came."""
+    """Journey metrics: journeys of each campaign by the time they began, and their outcomes."""
 
     name = "journey_metrics"
     counted = "journey_metric"
@@ -193,7 +193,7 @@ class JourneyMetrics(TimeSeries):
         yield path, {"campaign_id": number}, "journeys"
 
     def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
-        """The one series of the answer."""
+        """The one series of the response."""
         counts = answer.get(self.counted)
         if not isinstance(counts, dict | None):
             raise errors.sync.bad_value(self.name, self.counted, "object")
@@ -201,7 +201,7 @@ class JourneyMetrics(TimeSeries):
 
 
 def _added(one: list[Any] | None, other: list[Any]) -> list[Any]:
-    """Sums by bucket, the last of which is the same in both."""
+    """Sums by bucket, aligned at the last bucket."""
     if not one or not other:
         return one or other
     pairs = zip_longest(reversed(one), reversed(other), fillvalue=0)
@@ -209,7 +209,7 @@ def _added(one: list[Any] | None, other: list[Any]) -> list[Any]:
 
 
 def _sum(one: Any, other: Any) -> int | float:
-    """The sum; of what cannot be read, a number that cannot be read either."""
+    """The sum; an unreadable number if one of the counts is unreadable."""
     try:
         return (whole_number(one) or 0) + (whole_number(other) or 0)
     except (TypeError, ValueError, OverflowError):

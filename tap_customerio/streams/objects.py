@@ -1,4 +1,4 @@
-"""Objects: companies, accounts and whatever else people belong to."""
+"""Objects: companies, accounts and anything else that people belong to."""
 
 from __future__ import annotations
 
@@ -80,19 +80,19 @@ class ObjectTypes(ListStream):
 
 
 class Object(NamedTuple):
-    """One object: its type, and its permanent id."""
+    """One object: its type and its permanent id."""
 
     type: int | str
     id: str
 
     @property
     def path(self) -> str:
-        """Where it is read."""
+        """The path of its endpoint."""
         return f"/v1/objects/{quoted(self.type)}/{quoted(self.id)}"
 
 
 def all_objects(stream: CustomerioStream) -> Iterator[Object | TapError]:
-    """Every object of every type, from one search a type, shared by all who need it."""
+    """Every object of every type: one search per type, shared by all streams that need it."""
     types = stream.with_ids(stream.listed(ObjectTypes.listing(stream.client)), ObjectTypes.name)
     for number, _ in types:
         yield from attempted(partial(_objects_of, stream, number))
@@ -111,9 +111,9 @@ def _objects_of(stream: CustomerioStream, number: int | str) -> Iterator[Object]
 
 
 def changed_objects(stream: CustomerioStream, kinds: Iterable[str], since: int) -> list[Object]:
-    """Objects that log entries of these types name; all others wait for the next full read.
+    """Objects named in log entries of these types; the others wait for the next full read.
 
-    Whether entries name their objects is not documented.
+    The docs do not say whether entries name their objects.
     """
     found: dict[Object, None] = {}
     try:
@@ -151,15 +151,15 @@ class Objects(CustomerioStream):
     schema = record(*_OBJECT, *_ATTRIBUTES, key=primary_keys)
 
     def slices(self) -> Iterator[Object | TapError]:
-        """One an object."""
+        """One slice per object."""
         return all_objects(self)
 
     def changed(self, since: int) -> list[Object]:
-        """Those that the activity log names."""
+        """The objects that the activity log names."""
         return changed_objects(self, ("_o:{}:create", "_o:{}:attribute_change"), since)
 
     def pages(self, slice_: Object) -> Iterator[Rows]:
-        """The object."""
+        """Yield the object."""
         params = {"id_type": "cio_object_id"}
         path = f"{slice_.path}/attributes"
         yield [self.client.fetch("GET", path, params=params, expect="object").object("object")]
@@ -169,7 +169,7 @@ class Objects(CustomerioStream):
         return workspace_count(self.client, "objects")
 
     def record(self, raw: dict[str, Any], slice_: Object) -> Record | None:
-        """The object, with its identifiers at top level."""
+        """The object, with its identifiers at the top level."""
         raw |= {"object_type_id": slice_.type, "cio_object_id": slice_.id}
         raw["object_id"] = self.within(raw, "identifiers").get("object_id")
         raw.pop("identifiers", None)
@@ -192,20 +192,20 @@ class ObjectRelationships(CustomerioStream):
     )
 
     def slices(self) -> Iterator[Object | TapError]:
-        """One an object."""
+        """One slice per object."""
         return all_objects(self)
 
     def changed(self, since: int) -> list[Object]:
-        """Those that the activity log names."""
+        """The objects that the activity log names."""
         return changed_objects(self, _RELATIONS, since)
 
     def pages(self, slice_: Object) -> Iterator[Rows]:
-        """The object's people."""
+        """Yield the object's people."""
         path, params = f"{slice_.path}/relationships", {"id_type": "cio_object_id"}
         yield from self.steady(path, "cio_relationships", params=params)
 
     def record(self, raw: dict[str, Any], slice_: Object) -> Record | None:
-        """The pair, with the person's identifiers at top level."""
+        """The pair, with the person's identifiers at the top level."""
         person = within(raw, "identifiers")
         raw.pop("identifiers", None)
         names = {"object_type_id": slice_.type, "cio_object_id": slice_.id}
@@ -227,17 +227,17 @@ class CustomerRelationships(CustomerioStream):
     )
 
     def slices(self) -> Iterator[str]:
-        """Everyone the people search finds."""
+        """Every person that the people search returns."""
         return chain.from_iterable(everyone(self))
 
     def changed(self, since: int) -> Iterable[str] | None:
-        """Those whom the activity log names."""
+        """The people that the activity log names."""
         kinds = (*_RELATIONS, "_r:{}:attribute_change")
         relations = (kind.format(type_id) for kind, type_id in product(kinds, _type_ids(self)))
         return changed_people(self, (*MERGES, *_PEOPLE_RELATIONS, *relations), since)
 
     def pages(self, slice_: str) -> Iterator[Rows]:
-        """One person's objects."""
+        """Yield one person's objects."""
         params = {"id_type": "cio_id"}
 
         def read(base: str) -> tuple[Page, Iterator[Page]]:
@@ -249,11 +249,11 @@ class CustomerRelationships(CustomerioStream):
         yield from others
 
     def existing(self, slices: list[str]) -> Callable[[str], bool]:
-        """Tells which people still have a profile."""
+        """Return a test of whether a person still has a profile."""
         return known_people(self.client, slices).__contains__
 
     def record(self, raw: dict[str, Any], slice_: str) -> Record | None:
-        """The pair, with the object's identifiers at top level."""
+        """The pair, with the object's identifiers at the top level."""
         thing = within(raw, "identifiers")
         raw.pop("identifiers", None)
         return self.read({**raw, **thing, "cio_id": slice_})

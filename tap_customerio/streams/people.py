@@ -1,4 +1,4 @@
-"""People."""
+"""People: the search, profiles, and who changed."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ _HYDRATED = 100
 
 
 class Search:
-    """The cio_ids of everyone, or of those whom customers_filter lets through, page by page.
+    """The cio_ids of everyone, or of those who match customers_filter, page by page.
 
-    They are asked for once, however many streams go through them, at whatever time; what is kept
-    for the slower ones is little more than the ids themselves.
+    The search runs once, for any number of streams at different speeds; only the ids are kept in
+    memory for the slower ones.
     """
 
     def __init__(self, client: Client, condition: Mapping[str, Any] | None, readers: int) -> None:
-        """Prepare for so many streams."""
+        """Prepare for this number of streams."""
         pages = client.pages(
             "/v1/customers",
             "identifiers",
@@ -75,26 +75,26 @@ class Search:
         )
         self._client = client
         self._doubt: str | None = "" if condition else None
-        if condition:  # any change of an attribute may take a person out, and no log tells so
+        if condition:  # any attribute change may exclude a person, and the log does not show it
             pages = steady(client, "identifiers", pages, self._move)
         self._copies = list(tee(map(self._joined, pages), readers))
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[list[str]]:
-        """Up to 1,000 ids at a time; empty ones stand for people whom no cio_id is known of.
+        """Yield up to 1,000 ids at a time; an empty id stands for a person without a known cio_id.
 
         Raises:
-            TapError: When the search fails, to every stream.
+            TapError: The search failed; every stream gets the error.
         """
         copy = self._copies.pop()
         while (ids := self._next(copy)) is not None:
             yield ids.split("\n")[:-1]
 
     def doubt(self) -> str:
-        """Why the search, at its end, may have missed people; empty if it has not.
+        """Why the finished search may have missed people; empty if it has not.
 
-        When a person leaves, the places of all who come later move up.
+        When a person leaves, all later people move up one place.
         """
         with self._lock:
             if self._doubt is None:
@@ -135,7 +135,7 @@ class Search:
         return "".join(f"{cio_id}\n" for cio_id in ids)
 
     def _looked_up(self, kind: str, names: list[str]) -> Iterator[str]:
-        """cio_ids of people whom the search named otherwise; of those who still exist."""
+        """cio_ids of people whom the search returned by another id, if they still exist."""
         for first in range(0, len(names), _HYDRATED):
             for page in profiles(self._client, kind, names[first : first + _HYDRATED]):
                 for profile in page:
@@ -143,7 +143,7 @@ class Search:
 
 
 def profiles(client: Client, kind: str, names: list[str]) -> Iterable[Page]:
-    """Profiles by up to 100 identifiers of a kind; the API leaves out who was deleted meanwhile."""
+    """Profiles by up to 100 identifiers of a kind; people deleted during the run are missing."""
     return client.pages(
         "/v1/customers/attributes",
         "customers",
@@ -154,7 +154,7 @@ def profiles(client: Client, kind: str, names: list[str]) -> Iterable[Page]:
 
 
 def _named(profile: dict[str, Any]) -> dict[str, Any]:
-    """A profile without its documented wrapper, with its identifiers at top level."""
+    """A profile without its documented wrapper, with its identifiers at the top level."""
     profile = within(profile, "customer") or profile
     attributes, identifiers = within(profile, "attributes"), within(profile, "identifiers")
     for name in ("cio_id", "id", "email"):
@@ -164,13 +164,13 @@ def _named(profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def _created(profile: dict[str, Any]) -> int | None:
-    """When a person was created; the attribute is the workspace's own, and may hold anything."""
+    """When a person was created; workspaces set this attribute, so it may hold anything."""
     attributes, set_at = within(profile, "attributes"), within(profile, "timestamps")
     return seconds(attributes, "created_at") or seconds(set_at, "cio_id")
 
 
 def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
-    """All cio_ids, page by page; people without one are lost to the stream."""
+    """All cio_ids, page by page; counts people without one as lost."""
     for ids in _search(stream):
         known = [cio_id for cio_id in ids if cio_id]
         for _ in range(len(ids) - len(known)):
@@ -179,7 +179,7 @@ def everyone(stream: CustomerioStream) -> Iterator[list[str]]:
 
 
 def _search(stream: CustomerioStream) -> Iterator[list[str]]:
-    """The search that the streams of a run share."""
+    """The search that all streams of a run share."""
     readers = stream.sync_run.people_readers
     condition = stream.settings.customers_filter
     if stream.is_alone:
@@ -192,20 +192,20 @@ def _search(stream: CustomerioStream) -> Iterator[list[str]]:
 
 
 def known_people(client: Client, cio_ids: list[str]) -> set[str]:
-    """Those of these people who still have a profile."""
+    """The subset of these people who still have a profile."""
     parts = (cio_ids[first : first + _HYDRATED] for first in range(0, len(cio_ids), _HYDRATED))
     pages = (page for part in parts for page in profiles(client, "cio_id", part))
     return {str(_named(profile)["cio_id"]) for page in pages for profile in page}
 
 
 def workspace_count(client: Client, what: str) -> int | None:
-    """How many people or objects the workspace has, if the account has only one."""
+    """How many people or objects the workspace has; None unless it is the account's only one."""
     rows = client.listing("/v1/workspaces", "workspaces", params={"limit": None})
     return number(rows[0].get(what)) if len(rows) == 1 else None
 
 
 def _anyone_left(client: Client, since: int) -> bool:
-    """Whether the log names a person who left since then, or cannot be read."""
+    """Whether the log shows that a person left since then; also true if it is unreadable."""
     try:
         return any(True for kind in _DEPARTURES for _ in entries(client, kind, since))
     except errors.RequestError:
@@ -213,9 +213,9 @@ def _anyone_left(client: Client, since: int) -> bool:
 
 
 def changed_people(stream: CustomerioStream, kinds: Iterable[str], since: int) -> list[str] | None:
-    """cio_ids of those whom log entries of these types name; None when that cannot be known.
+    """cio_ids of the people in log entries of these types; None if that is unknown.
 
-    With customers_filter only those whom it lets through.
+    With customers_filter, only people who match it.
     """
     client = stream.client
     since -= stream.margin
@@ -234,7 +234,7 @@ def changed_people(stream: CustomerioStream, kinds: Iterable[str], since: int) -
 
 
 def _named_since(client: Client, kinds: Iterable[str], since: int) -> list[str] | None:
-    """Each person once whom an entry since then is about; None if it names one oddly."""
+    """Each person in entries since then, once; None if an entry names its person unusually."""
     changed: dict[str, None] = {}
     for entry in (entry for kind in kinds for entry in entries(client, kind, since)):
         changed |= dict.fromkeys(named(entry))
@@ -287,17 +287,17 @@ class Customers(CustomerioStream):
     )
 
     def slices(self) -> Iterator[list[str]]:
-        """Up to 100 cio_ids each, of everyone."""
+        """All cio_ids in slices of up to 100."""
         return self._hydrated(everyone(self))
 
     def changed(self, since: int) -> Iterator[list[str]] | None:
-        """Up to 100 cio_ids each, of those whom the activity log names."""
+        """cio_ids that the activity log names, in slices of up to 100."""
         names = changed_people(self, PROFILE_CHANGES, since)
         return None if names is None else self._hydrated([names])
 
     @property
     def full_every(self) -> float:
-        """With a filter everyone is read: no log tells who entered or left it."""
+        """Always 0 with a filter: the log does not show who starts or stops matching it."""
         settings = self.settings
         if settings.customers_sync == "full" or settings.customers_filter:
             return 0
@@ -311,9 +311,9 @@ class Customers(CustomerioStream):
                 yield ids[first : first + _HYDRATED]
 
     def pages(self, slice_: list[str]) -> Iterator[Rows | Split[list[str]]]:
-        """The profiles behind the ids; the API leaves out who was deleted meanwhile.
+        """The profiles of these ids; people deleted during the run are missing.
 
-        If some cannot be had together, each half is asked for alone: it may be because of one.
+        If the request fails, each half is requested alone, because one profile may be the cause.
         """
         try:
             yield from profiles(self.client, "cio_id", slice_)
@@ -324,14 +324,14 @@ class Customers(CustomerioStream):
             yield Split([slice_[:half], slice_[half:]])
 
     def record(self, raw: dict[str, Any], slice_: list[str]) -> Record | None:  # noqa: ARG002
-        """The profile, with its identifiers and the time of its creation at top level."""
+        """The profile, with its identifiers and its creation time at the top level."""
         self._found += 1
         profile = _named(raw)
         profile["created_at"] = _created(profile)
         return self.read(profile)
 
     def finish_all(self) -> None:
-        """Say how many have gone meanwhile."""
+        """Log how many people disappeared during the run."""
         if self._found < self._wanted:
             self.logger.info(
                 "%d of %d people were deleted or merged before they could be read.",

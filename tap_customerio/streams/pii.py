@@ -1,4 +1,4 @@
-"""Which fields hold personal data or credentials, and records without them."""
+"""Fields with personal data or credentials, and masked records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PERSONAL = (
     *("sender_identities.name", "*.from", "*.reply_to", "*.cc", "*.bcc"),
     *("collection_contents.value", "newsletters.recipient_file_error"),
     *("*_actions.headers", "*_variants.headers"),
-    "*_actions.url",  # of a webhook: may hold credentials
+    "*_actions.url",  # webhook URLs may hold credentials
 )
 """Fields as `stream.field.member`, with `*` for anything; all that lies within them counts too."""
 
@@ -33,7 +33,7 @@ def is_personal(field: str) -> bool:
 
 
 def mask(field: str, value: Any) -> Any:
-    """A record, or a value of a field, without what is personal; e-mail addresses go everywhere."""
+    """Mask personal fields of a record or value, and e-mail addresses in all fields."""
     if isinstance(value, list):
         return [mask(field, item) for item in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a full read proves of the rows it did not see: a target drops those."""
+"""Whether a full read proves that unseen rows are deleted, so that a target may drop them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXPECTED = frozenset({_OTHER_FILTER, _FIRST_EMPTY, END, TEST})
 
 
 class ProvableStream(Protocol):
-    """A stream as its proof sees it."""
+    """The part of a stream that `Proof` uses."""
 
     name: str
     outcome: ReadOutcome
@@ -35,32 +35,32 @@ class ProvableStream(Protocol):
 
     @property
     def logger(self) -> logging.Logger:
-        """Its log."""
+        """The stream's logger."""
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """All settings, also the SDK's."""
+        """All settings, including the SDK's."""
 
     @property
     def stream_state(self) -> dict[str, Any]:
-        """What the state says of it."""
+        """The stream's part of the state."""
 
     def aside(self, work: Callable[[], T]) -> T:
-        """Ask for something beside the slices."""
+        """Make an extra request, outside the slices."""
 
     def existing(self, slices: list[Any]) -> Callable[[Any], bool]:
-        """Tells which slices belong to something that still exists."""
+        """Return a test of whether a slice belongs to something that still exists."""
 
     def count_otherwise(self) -> int | None:
-        """How many rows there are, as another part of the API counts them."""
+        """The number of rows according to another part of the API."""
 
 
 class Proof:
-    """Confirms 404s, and compares how many rows came with the last complete read.
+    """Confirms 404s, and compares the number of rows with the last complete read.
 
-    The state keeps `restricted`, a fingerprint of the settings that restrict the read, `rows`, the
-    number of the last complete read, and `rows_seen`, that of a later one that looked wrong: the
-    next sync confirms it if it sees about as many.
+    The state keeps `restricted`, a fingerprint of the settings that limit the read; `rows`, the
+    count of the last complete read; and `rows_seen`, the count of a later read that looked wrong.
+    The next sync confirms `rows_seen` if it sees about as many rows.
     """
 
     def __init__(self, stream: ProvableStream) -> None:
@@ -71,10 +71,10 @@ class Proof:
         """Slices that answered 404, and their requests."""
 
     def confirm_not_found(self) -> None:
-        """Let a 404 pass only if what the slice belongs to is gone, asked again at the end.
+        """Accept a 404 only if a request at the end shows that the slice's owner is gone.
 
         Raises:
-            TapError: When it is not, or that cannot be known.
+            TapError: The owner still exists, or that is unknown.
         """
         stream, asked = self._stream, self.not_found
         self.not_found = []
@@ -89,9 +89,9 @@ class Proof:
             raise errors.sync.not_deleted(wrong)
 
     def is_suspicious(self) -> bool:
-        """Whether much less came than in the last complete read, and the last sync did not say so.
+        """Whether far fewer rows came than in the last complete read, and the last sync saw more.
 
-        Without an earlier read nothing is expected, but an empty list does not prove anything yet.
+        A first read has no expected count, but an empty list proves nothing yet.
         """
         known, seen = self._number("rows"), self._number("rows_seen")
         if not self._stream.outcome.proves_absence:
@@ -108,7 +108,7 @@ class Proof:
         return 2 * self.rows < known
 
     def judge_second_read(self, first: int) -> None:
-        """Believe it only if it agrees with the first, and something else in the API as well."""
+        """Accept the second read only if it agrees with the first and with another API count."""
         stream = self._stream
         if not stream.outcome.proves_absence:
             return
@@ -127,7 +127,7 @@ class Proof:
             self._keep_rows(f"two reads found {counted(self.rows, 'row')}")
 
     def _keep_rows(self, reason: str, counted: int | None = None) -> None:
-        """Doubt, until the next sync sees the same; or as long as the API itself counts more."""
+        """Keep a doubt until the next sync sees the same, or while the API itself counts more."""
         self._stream.outcome.doubts.append(reason)
         self._stream.stream_state["rows_seen"] = self.rows
         if counted is not None:
@@ -142,7 +142,7 @@ class Proof:
             self._stream.logger.warning("%s", warning)
 
     def settle(self) -> bool:
-        """Whether the target may drop what was not seen; then the number of rows is remembered."""
+        """Whether the target may drop unseen rows; if so, the state stores the number of rows."""
         stream = self._stream
         if stream.outcome.is_complete and set(stream.outcome.doubts) <= {_OTHER_FILTER}:
             stream.stream_state.pop("rows_seen", None)

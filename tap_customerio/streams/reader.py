@@ -1,7 +1,7 @@
-"""Makes the API's answers fit the schemas.
+"""Converts API rows to records that fit the schemas.
 
-What can only mean one thing is understood. What cannot be read becomes null and is counted; only
-a row without its key, or with a bookmark value that cannot be read, does not arrive.
+Unambiguous values of another type are converted. Unreadable values become null and are counted;
+a row is dropped only if its key is missing or its bookmark value is unreadable.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _BOOLEANS = {True: True, False: False, "true": True, "false": False, "1": True, 
 
 
 class _LostRow(Exception):  # noqa: N818 - never leaves this module
-    """The row cannot arrive, because of this field."""
+    """A row that cannot become a record, because of this field."""
 
 
 class Row(msgspec.Struct):
-    """An object of the API that is as its schema says; it is read in place, and can be written."""
+    """An API object that already fits its schema; it is changed in place and can be written."""
 
     def get(self, name: str) -> Any:
-        """A member; None if there is none."""
+        """Return a member, or None if it is missing."""
         return getattr(self, name, None)
 
     __getitem__ = get
@@ -63,9 +63,9 @@ class Row(msgspec.Struct):
 
 
 class Reader:
-    """Turns one object of the API into one record: every declared field, and nothing else.
+    """Converts one API object to one record with exactly the declared fields.
 
-    `dropped` collects the names of members that the schema does not know; what cannot be read goes
+    `dropped` collects the names of undeclared members; `outcome` counts unreadable values.
     to `outcome`.
     """
 
@@ -79,10 +79,10 @@ class Reader:
         deselected: Collection[tuple[str, ...]] = (),
         computed: Collection[str] = (),
     ) -> None:
-        """Compile the schema once; reading is called per record.
+        """Compile the schema once for all records.
 
-        Fields and members of objects whose path is `deselected` are left out. Members of a `Row`
-        that are `computed` are set later.
+        Omits fields and members of objects whose path is in `deselected`. The caller sets the
+        `computed` members of a `Row`.
         """
         self.dropped: set[str] = set()
         self._outcome = outcome
@@ -106,9 +106,9 @@ class Reader:
 
     @cached_property
     def decode(self) -> Callable[[msgspec.Raw], Row]:
-        """Decodes objects that are as the schema says, at a third of the cost.
+        """Decodes objects that fit the schema, at a third of the usual cost.
 
-        It raises for all others, which are to be decoded as usual.
+        It raises for all others; decode those the usual way.
         """
         fields = [(name, *usual) for name, usual in self._usual.items()]
         options: dict[str, Any] = {"forbid_unknown_fields": True, "kw_only": True}
@@ -116,7 +116,7 @@ class Reader:
         return cast("Callable[[msgspec.Raw], Row]", msgspec.json.Decoder(kind).decode)
 
     def read_row(self, row: Row) -> Row:
-        """Read what has been decoded by `decode`, in place."""
+        """Convert in place what `decode` returned."""
         self._row = row
         for name, convert in self._unread:
             if (value := getattr(row, name)) is not None:
@@ -129,7 +129,7 @@ class Reader:
         return row
 
     def __call__(self, raw: dict[str, Any]) -> dict[str, Any] | None:
-        """Read one object; members it lacks are null, lists empty. None if it cannot arrive."""
+        """Convert one object: missing members are null, missing lists empty; None if it is lost."""
         self._row = raw
         result: dict[str, Any] = self._blank.copy()
         for name in self._lists:
@@ -154,7 +154,7 @@ class Reader:
         return result
 
     def id_of(self, raw: dict[str, Any] | Row) -> str:
-        """A row's key as a log may show it; empty if none of it is known."""
+        """A row's key as a log may show it; empty if the key is unknown."""
         parts = [self._shown(key, raw.get(key)) for key in self._keys]
         return "/".join(parts) if {*parts} != {"?"} else ""
 
@@ -164,7 +164,7 @@ class Reader:
         text = str(known if known is None or type(known) is exact else convert(known))
         if known is None or text == "None":
             return "?"
-        # A key of another kind than usual may be an address.
+        # A key of an unusual type may be an e-mail address.
         safe = text.isprintable() and "@" not in text and len(text) <= _LONGEST_ID
         return text if safe and key not in self._hidden else MASK
 
@@ -172,7 +172,7 @@ class Reader:
         self._outcome.lose_row(field, self.id_of(self._row))
 
     def _give_up(self, path: str) -> Any:
-        """None, and a note of it; what becomes of a key is seen in the end."""
+        """Count an unreadable value and return None; keys are checked at the end."""
         if path not in self._keys:
             if path == self._bookmark:
                 raise _LostRow(path)
@@ -248,7 +248,7 @@ class Reader:
 
         def array(value: Any) -> list[Any] | None:
             if not isinstance(value, list):
-                # "nil" is what an example of the API's own reference has.
+                # An example in the API reference has "nil".
                 return [] if value in ("", "nil", {}) else self._give_up(path)
             return [None if item is None else convert(item) for item in value] if value else []
 
@@ -280,7 +280,7 @@ class Reader:
         return members
 
     def _uniform(self, field: Field) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        """Members that are all of one kind, such as the attributes of people."""
+        """Convert members that all have one type, such as the attributes of people."""
         exact, convert = field
         return lambda value: {
             name: member if member is None or type(member) is exact else convert(member)
@@ -305,7 +305,7 @@ class Reader:
         return read
 
     def _open(self, path: str) -> Callable[[Any], Any]:
-        """Values of any kind, but for numbers that targets cannot take."""
+        """Convert values of any type, except numbers that targets cannot store."""
 
         def without_misfits(value: Any) -> Any:
             if isinstance(value, dict):
@@ -324,10 +324,10 @@ class Reader:
 
 
 def _fits(value: Any, depth: int = 0) -> bool:
-    """Whether targets can take a value of any kind; they go down into it by recursion.
+    """Whether targets can store a value of any type; they read it by recursion.
 
     Raises:
-        RecursionError: When it nests too deeply.
+        RecursionError: The value nests too deeply.
     """
     if depth > _DEEPEST:
         raise RecursionError
@@ -342,7 +342,7 @@ def _fits(value: Any, depth: int = 0) -> bool:
 
 
 def _nothing(_: Any) -> None:
-    """What becomes of a deselected field, which is left out in the end."""
+    """Placeholder for a deselected field, which is removed later."""
 
 
 def _key(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Who sent messages lately: between two full reads, only their counts are read again."""
+"""Recent senders: between two full reads, only their counts are read again."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _PARTS = ("action_id", "parent_action_id", "content_id")
 
 
 class RecentSenders:
-    """The senders of some deliveries, with the actions and contents that were sent."""
+    """The senders of recent deliveries, with the actions and contents that were sent."""
 
     def __init__(self) -> None:
         self._parts: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def add(self, delivery: dict[str, Any]) -> None:
-        """Note who sent a delivery; without a readable part it may be any of the sender's."""
+        """Add a delivery's sender; without a readable part, any part of the sender counts."""
         parts = {str(identifier(delivery, name) or "") for name in _PARTS} - {""}
         for name, sender_type in _SENDERS.items():
             if (number := identifier(delivery, name)) is not None:
@@ -53,9 +53,9 @@ class RecentSenders:
 
 
 def recent_senders(client: Client, since: int) -> RecentSenders | None:
-    """The senders since a time, read once per run; None if there are too many deliveries.
+    """The senders since a time, read once per run.
 
-    Also None if the deliveries cannot be read.
+    None if there are too many deliveries or they cannot be read.
     """
     first = since - _LISTED_LATE
     [senders] = client.once(repr(("senders since", first)), lambda: [_read(client, first)])

@@ -1,4 +1,4 @@
-"""Which syncs read a stream whole, and which read only what may have changed since the last one."""
+"""Which syncs read a whole stream, and which only what may have changed since the last sync."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EARLY = 48
 
 
 class RefreshedStream(ProvableStream, Protocol):
-    """A stream as its refresh sees it."""
+    """The part of a stream that `Refresh` uses."""
 
     @property
     def client(self) -> Client:
@@ -42,37 +42,37 @@ class RefreshedStream(ProvableStream, Protocol):
 
     @property
     def settings(self) -> Settings:
-        """The checked settings."""
+        """The validated settings."""
 
     @property
     def full_every(self) -> float:
-        """Seconds between full reads; 0 for always."""
+        """Seconds between full reads; 0 if every sync is a full read."""
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other stream reads along."""
+        """Whether the stream is read without the others."""
 
     @property
     def replication_method(self) -> str:
-        """What the catalog chooses."""
+        """The catalog's choice."""
 
     @property
     def effective_schema(self) -> dict[str, Any]:
-        """The schema, with what the catalog says of it."""
+        """The schema with the catalog's selection applied."""
 
     @property
     def metadata(self) -> MetadataMapping:
-        """What the catalog selects."""
+        """The catalog's selection."""
 
     def slices(self) -> Iterable[Any]:
         """All slices."""
 
     def changed(self, since: int) -> Iterable[Any] | None:
-        """The slices that may have changed since a time; None if that cannot be known."""
+        """The slices that may have changed since a time; None if that is unknown."""
 
 
 class Refresh:
-    """Whether one sync reads a stream whole, or only what may have changed.
+    """Decides whether a sync reads a whole stream or only what may have changed.
 
     The state keeps `full_at`, when the last full read began; `changes_until`, when the last read
     of any kind began; and `read_with`, a fingerprint of what shapes the records. `unproven` marks
@@ -86,7 +86,7 @@ class Refresh:
 
     @property
     def version(self) -> int:
-        """The version of the rows: rows of a partial read join those of the last full read."""
+        """The version of the rows: a partial read adds to the rows of the last full read."""
         return self._full_at if self.is_partial else self._stream.client.present
 
     def slices(self) -> Iterable[Any]:
@@ -97,10 +97,10 @@ class Refresh:
         return self._stream.slices() if changed is None else changed
 
     def begin(self) -> int | None:
-        """The time since when changes are wanted; None if everything is to be read.
+        """The time from which to read changes; None for a full read.
 
         Raises:
-            TapError: When the state holds something other than times.
+            TapError: The state holds something other than times.
         """
         stream, last = self._stream, self._stream.last
         every = stream.full_every
@@ -116,7 +116,7 @@ class Refresh:
         return until
 
     def settle(self) -> None:
-        """Remember what this sync has read, if it has read all it wanted."""
+        """Store what this sync has read, if it was complete."""
         stream, state = self._stream, self._stream.stream_state
         if not stream.outcome.is_complete or stream.settings.end is not None or stream.is_alone:
             return

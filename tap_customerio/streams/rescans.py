@@ -1,8 +1,8 @@
-"""Reading deliveries again at fixed ages: pure arithmetic over one cursor per age.
+"""Rescans of deliveries at fixed ages: pure arithmetic over one cursor per age.
 
-A delivery has passed an age once it has been read at that age or later. The cursor of an age says
-that every delivery created before it has. Each cursor trails the present by its age. Beside the
-ages that are set there are two of some hours, at which what the API listed late is caught up on.
+A delivery has passed an age once it was read at that age or later. An age's cursor means that
+every delivery created before it has passed the age. Each cursor trails the present by its age.
+Besides the ages in the settings, two ages of some hours catch deliveries that the API lists late.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _CURSORS, _LATER_START = "rescans", "rescans_from"
 
 
 class Cursors:
-    """The cursors of a state.
+    """The cursors in a state.
 
-    A run reads nothing again that was created before its start_date. It then keeps cursors of its
-    own, valid for this start_date, and leaves those alone that lie before it.
+    A run does not rescan deliveries created before its start_date. It then keeps separate cursors
+    that are valid for this start_date, and does not change cursors before that date.
     """
 
     def __init__(self, state: Mapping[str, Any], ages: Sequence[float], start: int) -> None:
-        """Choose the cursors to go on from.
+        """Choose the cursors to continue from.
 
         Raises:
-            ValueError: When the state holds something else, as are AttributeError and TypeError.
+            ValueError, AttributeError or TypeError: The state holds something else.
         """
         self._start = start
         self._state = state
@@ -50,7 +50,7 @@ class Cursors:
             self.current |= _of_ages(later.get(_CURSORS), list(self._waiting))
 
     def as_state(self, cursors: Mapping[float, int]) -> dict[str, Any]:
-        """What the state keeps once `cursors` have been reached."""
+        """What the state keeps once the reads have reached `cursors`."""
         facts: dict[str, Any] = {_CURSORS: _as_texts({**cursors, **self._waiting})}
         if self._waiting:
             own = _as_texts({age: cursors[age] for age in self._waiting})
@@ -61,9 +61,9 @@ class Cursors:
 
 
 class Rescans:
-    """What of `[start, read)`, all of which has been read once, is to be read again at `present`.
+    """The parts of `[start, read)`, already read once, that are due again at `present`.
 
-    `began` is when reading first began: what was older than an age then has passed that age.
+    `began` is the time of the first read: deliveries older than an age then have passed that age.
     """
 
     def __init__(  # noqa: PLR0913 - instants, which stand for themselves
@@ -76,15 +76,15 @@ class Rescans:
         read: int,
         present: int,
     ) -> None:
-        """Take over the cursors of a state; ages in days, cursors in unix seconds.
+        """Load the cursors of a state; ages are in days, cursors in unix seconds.
 
-        An age that has no cursor yet begins where a greater age has come to, or with what had not
-        come to it when reading began.
+        A new age starts at the cursor of the next greater age, or at the deliveries that had not
+        reached the age at the first read.
         """
         self._present = present
         self.cursors: dict[float, int] = {}
         for age in sorted({*ages, *LATE}, reverse=True):
-            # States of earlier versions have no late ages: what came before is not read again.
+            # States of earlier versions have no late ages: earlier deliveries are not read again.
             since = max(began, read) if age in LATE else began
             cursor = cursors.get(age, since - _seconds(age))
             self.cursors[age] = max([start, cursor, *self.cursors.values()])
@@ -95,7 +95,7 @@ class Rescans:
         }
 
     def ranges(self) -> list[Window]:
-        """What to read, oldest first: each delivery once, however many ages it has come to."""
+        """Windows to read, oldest first; each delivery once, even if several ages are due."""
         joined: list[Window] = []
         for age, end in sorted(self._due.items(), reverse=True):
             start = max(self.cursors[age], joined[-1].end if joined else 0)
@@ -113,19 +113,19 @@ class Rescans:
         return not passed or changed >= created + _seconds(passed) - MARGIN
 
     def may_withhold(self, window: Window) -> bool:
-        """Whether a delivery of the window may turn out not to be news."""
+        """Whether the window may hold a delivery that has not changed."""
         passed = (age for age, cursor in self.cursors.items() if window.start < cursor)
         return any(_seconds(age) > MARGIN for age in passed)
 
     def reach(self, end: int) -> dict[float, int]:
-        """The cursors once everything due has been read up to `end`."""
+        """The cursors once everything due is read up to `end`."""
         return {
             age: max(cursor, min(end, self._due[age])) if age in self._due else cursor
             for age, cursor in self.cursors.items()
         }
 
     def complete(self) -> dict[float, int]:
-        """The cursors once everything due, and everything up to the present, has been read."""
+        """The cursors once everything due, and everything up to the present, is read."""
         return {
             age: self._present - _seconds(age) if age in self._due else cursor
             for age, cursor in self.cursors.items()
@@ -137,7 +137,7 @@ def _seconds(age: float) -> int:
 
 
 def _of_ages(cursors: Mapping[str, str] | None, ages: Sequence[float]) -> dict[float, int]:
-    """Those of the ages; earlier versions kept six digits of an age."""
+    """The cursors of the ages; earlier versions rounded ages to six digits."""
     found = {float(age): parse(moment) for age, moment in (cursors or {}).items()}
     spelt = {float(f"{age:g}"): float(age) for age in {*ages, *LATE}}
     rounded = {spelt[age]: moment for age, moment in found.items() if age in spelt}
@@ -145,6 +145,6 @@ def _of_ages(cursors: Mapping[str, str] | None, ages: Sequence[float]) -> dict[f
 
 
 def _as_texts(cursors: Mapping[float, int]) -> dict[str, str]:
-    """With the shortest text that is read as the same age."""
+    """Keys are the shortest text that parses to the same age."""
     spelt = {age: f"{age:g}" if float(f"{age:g}") == age else repr(age) for age in cursors}
     return {spelt[age]: rfc3339(moment) for age, moment in sorted(cursors.items())}

@@ -33,7 +33,7 @@ def text(*names: str, **described: str) -> Schema:
 
 
 def integer(*names: str, **described: str) -> Schema:
-    """Whole numbers of 64 bits; without the maximum, some targets choose an exotic type."""
+    """64-bit integers; without the maximum, some targets choose an unusual type."""
     return _fields({"type": ["null", "integer"], "maximum": LARGEST}, names, described)
 
 
@@ -59,30 +59,30 @@ def nested(*fields: Schema) -> Schema:
 
 
 def mapping_of(kind: Schema | None = None) -> Schema:
-    """An object whose members have any name and one (unnamed) kind, or pass as they are.
+    """An object with arbitrary names and one (unnamed) type of value, or any JSON value.
 
-    It must not have `properties`: flattening would look for columns there, and find none. Members
-    with known names belong into an object of their own, for the same reason.
+    It must not have `properties`: flattening would look for columns there and find none. For the
+    same reason, members with known names need an object of their own.
     """
     extra = True if kind is None else kind.get("", kind)
     return {"type": ["null", "object"], "additionalProperties": extra}
 
 
 def object_of(kind: Schema, *names: str, **described: str) -> Schema:
-    """Objects of one kind, `nested(...)` or `mapping_of(...)`."""
+    """Objects of one type: `nested(...)` or `mapping_of(...)`."""
     return _fields(kind, names, described)
 
 
 def json_type(schema: Schema) -> str:
-    """The type of a value that is not null."""
+    """The JSON type of a value other than null."""
     kinds = schema["type"]
     return str(kinds if isinstance(kinds, str) else next(kind for kind in kinds if kind != "null"))
 
 
 def canonical(schema: Schema) -> Schema:
-    """The same schema as this module writes it, which every target reads.
+    """The same schema in this module's style, which every target reads.
 
-    Types begin with "null", a single type is no list, and an open object has no `properties`.
+    Types begin with "null", a single type is not a list, and an open object has no `properties`.
     """
     result = {
         name: canonical(part) if isinstance(part, dict) and name in _INNER else part

@@ -37,12 +37,12 @@ _COUNTED = 1000
 
 
 class SdkStream(Stream):
-    """Records as they are read: no child streams, no bookmarks and no errors of the SDK's own."""
+    """Overrides of the SDK: faster records, and no SDK child streams, bookmarks or errors."""
 
-    # Reader already conforms; the SDK's own conformance costs more than all the rest.
+    # Reader already makes records conform; the SDK's own check costs more than everything else.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    # Texts that `record` makes.
+    # Text fields that `record` adds.
     computed: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
@@ -51,21 +51,21 @@ class SdkStream(Stream):
         self.sync_run = sync_run
         self.outcome = ReadOutcome()
         self.rows_written = 0
-        self.is_written_as_read = False  # so that records need not be of Python's own types
+        self.is_written_as_read = False  # then records must hold plain Python types
         self._unmapped: Counter[str] = Counter()
 
     def typed_rows(self, page: Iterable[Any]) -> Iterable[Any]:
-        """The rows of a page as `record` takes them."""
+        """The rows of a page in the form that `record` takes."""
         return page
 
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Follow the catalog, except for keys; a field that it lacks is left out."""
+        """Apply the catalog, except to keys; fields missing from the catalog are left out."""
         key, missing = self.replication_key, []
         if entry := catalog.get_stream(self.name):
             entry.key_properties, entry.replication_key = self.primary_keys, key
             missing = complete(entry, self.schema, {*self.primary_keys, *([key] if key else [])})
         super().apply_catalog(catalog)
-        self.replication_key = key  # where there is none, not that of the entry's metadata either
+        self.replication_key = key  # without one, the metadata's key must not apply either
         if missing and self.selected:
             self.logger.warning(
                 "The catalog lacks these fields of stream %s, so they are left out: %s. "
@@ -74,19 +74,19 @@ class SdkStream(Stream):
             )
 
     def write_state(self) -> None:
-        """Write the state even if it has not changed: some targets keep it only as last message."""
-        if self.get_batch_config(self.config) is None:  # else once the files are announced
+        """Always write the state: some targets store it only if it is the last message."""
+        if self.get_batch_config(self.config) is None:  # else after the files are announced
             self.tap.write_message(StateMessage(self.tap_state))
 
     def report_unmapped(self) -> None:
-        """Log how many records stream maps have cost, after the first of each kind."""
+        """Log how many records stream maps have lost; each first failure is already logged."""
         for sentence, lost in self._unmapped.items():
             if lost > 1:
                 records = counted(lost, "record")
                 self.logger.error("Stream %s lacks %s: %s", self.name, records, sentence)
 
     def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
-        """As the SDK, which calls every exception unhandled, also those that it handles itself."""
+        """Log as the SDK does, but do not call exceptions "unhandled" that it handles itself."""
         handled = isinstance(sys.exc_info()[1], errors.TapError | SyncLifecycleSignal)
         if level != logging.ERROR or not handled:
             super().log(message, *args, level=level, **options)
@@ -94,9 +94,9 @@ class SdkStream(Stream):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, Any, Any]:
-        """Write each record by itself, unless the SDK has something to do for it.
+        """Write each record directly, unless the SDK has to transform it.
 
-        The SDK's way costs three times as much a record as all that this tap does.
+        The SDK's way costs three times as much per record as the whole rest of the tap.
         """
         if not write_messages or self.ABORT_AT_RECORD_COUNT is not None or not self._is_plain:
             for record in super()._sync_records(context, write_messages=write_messages):
@@ -121,7 +121,7 @@ class SdkStream(Stream):
 
     @property
     def _is_plain(self) -> bool:
-        """Whether records go out as they are, under one name."""
+        """Whether records are written unchanged, under one name."""
         maps = self.stream_maps
         return (
             len(maps) == 1
@@ -130,7 +130,7 @@ class SdkStream(Stream):
         )
 
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
-        """What the record becomes; nothing if its stream map fails, which the outcome counts."""
+        """The record's messages; none, which is counted, if its stream map fails."""
         try:
             messages = list(super()._generate_record_messages(record))
         except errors.TapError as error:
@@ -138,13 +138,13 @@ class SdkStream(Stream):
             if not self._unmapped[sentence]:
                 self.logger.error("Stream %s lacks a record: %s", self.name, sentence)  # noqa: TRY400
             self._unmapped[sentence] += 1
-            self.outcome.rows_lost += 1  # named here, and not again with the odd values
+            self.outcome.rows_lost += 1  # named here, and so not again with the unreadable values
             return
         yield from messages
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
-        """Write batch files of what the target is to get, each before the state that covers it."""
-        _ = self.stream_state  # so that even the first state names the stream
+        """Write batch files of mapped records, each before the state that covers it."""
+        _ = self.stream_state  # so that the first state already names the stream
         records = self._sync_records(context, write_messages=False)
         mapped = (list(self._generate_record_messages(record)) for record in records)
         with self.get_batch_counter() as counter:
@@ -157,7 +157,7 @@ class SdkStream(Stream):
 
     @property
     def emit_activate_version_messages(self) -> bool:
-        """Not by the SDK, which would do so before the records, and whether or not all come."""
+        """False: the SDK would send it before the records, even if some are missing."""
         return False
 
     def generate_child_contexts(
@@ -165,10 +165,10 @@ class SdkStream(Stream):
         record: Record,  # noqa: ARG002
         context: Context | None,  # noqa: ARG002
     ) -> Iterable[Context | None]:
-        """None: a child stream lists its parents itself."""
+        """None: child streams list their parents themselves."""
         return ()
 
-    # Bookmarks move per slice, not per record, and never by the local clock.
+    # Bookmarks move once per slice, not per record, and never by the local clock.
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """None: only the API's clock counts."""

@@ -1,4 +1,4 @@
-"""Who is in which segment, who may be written to, and what people did."""
+"""Segments and their people, consents, and activities."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _CENTER = {
 
 
 class Segments(ListStream):
-    """Segments: groups of people, kept by hand or by conditions."""
+    """Segments: groups of people, maintained by hand or by conditions."""
 
     name = "segments"
     path = "/v1/segments"
@@ -90,12 +90,12 @@ class SegmentCounts(ChildStream):
     )
 
     def record(self, raw: dict[str, Any], slice_: int) -> Record | None:
-        """The count, with its date."""
+        """Add the date of the count."""
         return super().record({**raw, "observed_at": self.client.present}, slice_)
 
 
 class SegmentUsage(ChildStream):
-    """Segment usage: the campaigns and newsletters that each segment is used by."""
+    """Segment usage: the campaigns and newsletters that use each segment."""
 
     name = "segment_usage"
     parent = Segments
@@ -129,7 +129,7 @@ class SegmentMemberships(ChildStream):
     )
 
     def count_otherwise(self) -> int | None:
-        """The sum of what the API counts in each segment, if all are listed and counted."""
+        """The sum of the API's counts per segment, if all segments are listed and counted."""
         listed = self.slices()
         known = self.last.get(_SEGMENTS)
         if not isinstance(known, int) or len(listed) < known:
@@ -140,14 +140,14 @@ class SegmentMemberships(ChildStream):
         return None if None in counts else sum(filter(None, counts))
 
     def finish_all(self) -> None:
-        """All records have been written; the state keeps how many segments they belong to."""
+        """Store the number of segments of the records in the state."""
         super().finish_all()
         if self.outcome.proves_absence:
             self.remember(**{_SEGMENTS: len(self.slices())})
 
 
 class Activities(CustomerioStream):
-    """Activities: what people did and what was done to them; the API keeps 30 days of it."""
+    """Activities: what people did and what happened to them; the API keeps 30 days."""
 
     name = "activities"
     has_time_range = True
@@ -170,26 +170,26 @@ class Activities(CustomerioStream):
 
     sequential = True
 
-    # Newest first by arrival, while what arrives may be dated back.
+    # Newest first by arrival, but timestamps may be backdated.
     margin = DAY
     kept = 30 * DAY
 
     def slices(self) -> Iterable[None]:
-        """The log, unless all that is asked for has left it."""
+        """The log; no slice if the whole requested range is older than the log."""
         if self.settings.end is None or self.settings.end > self.client.present - self.kept:
             return (None,)
         self.logger.warning("%s", self.shortfall())
         return ()
 
     def shortfall(self) -> str | None:
-        """The log goes back thirty days."""
+        """Warn that the log goes back thirty days."""
         oldest = self.client.present - self.kept
         if (self.settings.start or BEGINNING) >= oldest:
             return None
         return errors.sync.log_too_short(rfc3339(oldest))
 
     def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
-        """Read on until a whole page is older than anything asked for."""
+        """Read until a whole page is older than the requested range."""
         for page in log_pages(self.client):
             arrived = [arrival(row, self.client.present, self._oldest) for row in page]
             yield page
@@ -197,10 +197,10 @@ class Activities(CustomerioStream):
                 return
 
     def record(self, raw: dict[str, Any], slice_: None) -> Record | None:  # noqa: ARG002
-        """The activity, with its person's permanent id at top level.
+        """The activity, with its person's permanent id at the top level.
 
-        None outside a range that has an end: other ranges send it. Without an end all that is on a
-        page is sent, since it may be dated back.
+        None for an activity outside a range with an end: other ranges include it. Without an end,
+        every activity on a page is sent, since it may be backdated.
         """
         start, end = self.settings.start or BEGINNING, self.settings.end
         if end and not start <= self._moment(raw) < end:
@@ -209,7 +209,7 @@ class Activities(CustomerioStream):
         return self.read(raw)
 
     def finish_all(self) -> None:
-        """Everything up to the API's present has been read, or up to end_date."""
+        """Move the bookmark to end_date or to the API's present."""
         self.advance(self.settings.end or self.client.present)
 
     @property
@@ -221,7 +221,7 @@ class Activities(CustomerioStream):
 
 
 class OptOuts(CustomerioStream):
-    """Opt-outs: the people who opted out of SMS or WhatsApp, and of which senders."""
+    """Opt-outs: the people who opted out of SMS or WhatsApp, and from which senders."""
 
     name = "opt_outs"
     sequential = True
@@ -239,18 +239,18 @@ class OptOuts(CustomerioStream):
     )
 
     def pages(self, slice_: None) -> Iterable[Rows]:  # noqa: ARG002
-        """The register, page by page."""
+        """Yield the list of opt-outs, page by page."""
         return self.steady("/v1/optouts", "optouts", params={"limit": 1000})
 
     def record(self, raw: dict[str, Any], slice_: None) -> Record | None:  # noqa: ARG002
-        """The person's opt-outs; here alone, the API may spell cio_id with a prefix."""
+        """The person's opt-outs; only here may the API prefix cio_id."""
         if isinstance(cio_id := raw.get("cio_id"), str):
             raw["cio_id"] = cio_id.removeprefix("cio_")
         return self.read(raw)
 
 
 class SubscriptionTopics(ListStream):
-    """Subscription topics: what people can subscribe to in the subscription center."""
+    """Subscription topics: the topics that people can subscribe to in the subscription center."""
 
     name = "subscription_topics"
     path = "/v1/subscription_topics"
@@ -276,7 +276,7 @@ class SubscriptionChannels(ListStream):
 
 
 class SubscriptionPreferences(CustomerioStream):
-    """Subscription preferences: what each person subscribed to; one request a person."""
+    """Subscription preferences: what each person subscribed to; one request per person."""
 
     name = "subscription_preferences"
     skip_missing_parents = True
@@ -304,15 +304,15 @@ class SubscriptionPreferences(CustomerioStream):
     )
 
     def slices(self) -> Iterator[str]:
-        """Everyone the people search finds."""
+        """Every person that the people search returns."""
         return chain.from_iterable(everyone(self))
 
     def changed(self, since: int) -> Iterable[str] | None:
-        """Those whom the activity log names."""
+        """The people that the activity log names."""
         return changed_people(self, PROFILE_CHANGES, since)
 
     def pages(self, slice_: str) -> Iterator[Rows]:
-        """One person's preferences."""
+        """Yield one person's preferences."""
 
         def read(base: str) -> ParsedResponse:
             path, params = f"{base}/subscription_preferences", {"id_type": "cio_id"}
@@ -322,11 +322,11 @@ class SubscriptionPreferences(CustomerioStream):
         yield [answer.object("customer")]
 
     def existing(self, slices: list[str]) -> Callable[[str], bool]:
-        """Tells which people still have a profile."""
+        """Return a test of whether a person still has a profile."""
         return known_people(self.client, slices).__contains__
 
     def record(self, raw: dict[str, Any], slice_: str) -> Record | None:
-        """The preferences, by permanent id."""
+        """The preferences, with the person's permanent id."""
         raw["cio_id"] = slice_
         raw |= {**self.within(raw, "identifiers"), "cio_id": slice_}
         raw.pop("identifiers", None)
@@ -339,7 +339,7 @@ _PASSES = 3
 
 
 class Suppressed(NamedTuple):
-    """One list of the e-mail provider: its type, and the sending domain if one is asked for."""
+    """One list of the e-mail provider: its type, and a sending domain or None."""
 
     type: str
     domain: str
@@ -364,7 +364,7 @@ class EspSuppressions(CustomerioStream):
     )
 
     def slices(self) -> Iterator[Suppressed]:
-        """Four lists, of each domain if any is named."""
+        """Four lists for each domain in the settings, or for the whole workspace."""
         for domain in self.settings.esp_suppression_domains or ("",):
             for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
                 yield Suppressed(kind, domain)
@@ -377,11 +377,11 @@ class EspSuppressions(CustomerioStream):
         return self._by_offset(f"/v1/esp/suppression/{slice_.type}")
 
     def record(self, raw: dict[str, Any], slice_: Suppressed) -> Record | None:
-        """The address, with the list it is on; empty text is null to some targets, so no key."""
+        """The address with its list; the key has no empty text, which some targets read as null."""
         return self.read({**raw, "suppression_type": slice_.type, "domain": slice_.domain or "*"})
 
     def _by_offset(self, path: str) -> Iterator[Rows]:
-        """The whole list; again from its beginning when it moved further than pages overlap."""
+        """The whole list; starts again if rows moved further than the overlap of pages."""
         for _ in range(_PASSES):
             pages = by_offset(
                 self.client, path, "suppressions", limit=_SUPPRESSED, overlap=_OVERLAP

@@ -1,4 +1,4 @@
-"""What sends messages: campaigns, newsletters, broadcasts, transactional messages."""
+"""Senders: campaigns, newsletters, broadcasts, transactional messages."""
 
 from __future__ import annotations
 
@@ -197,10 +197,10 @@ SENDER_STREAMS: dict[str, type[ListStream]] = {
 
 
 def sender_names(client: Client, source_type: str) -> dict[int, str] | errors.TapError:
-    """Names of all senders of a type by id; in their place, why the list cannot be read.
+    """Names of all senders of a type by id, or the error if the list cannot be read.
 
     Raises:
-        FatalError: When nothing else can be read either.
+        FatalError: No other list can be read either.
     """
     try:
         rows = SENDER_STREAMS[source_type].listing(client)
@@ -221,9 +221,9 @@ _LONGEST_SEND = 30 * DAY
 
 
 def last_send(sender: dict[str, Any]) -> int:
-    """When its last delivery may have been created; that is when all that follows is counted.
+    """When its last delivery may have been created; later counts belong to earlier deliveries.
 
-    A newsletter is sent once, but by time zone, with a limit, or in tests it takes a while.
+    A newsletter is sent once, but time zones, send limits and tests delay part of it.
     """
     if sender.get("state") == "draft" and not sender.get("first_started"):
         return BEGINNING
@@ -234,7 +234,7 @@ def last_send(sender: dict[str, Any]) -> int:
 
 
 def parts(sender: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place of what a sender is made of, and what has its id, as its own row names it."""
+    """Path segment and row of each part that the sender's own row lists."""
     for content in _listed(sender, "content_ids"):
         yield "contents", {"id": content}
     for action in _listed(sender, "actions"):
@@ -245,7 +245,7 @@ def parts(sender: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _listed(sender: dict[str, Any], name: str) -> list[Any]:
-    """A list inside a row; what is no list stands for parts that cannot be asked for."""
+    """A list inside a row; anything else stands for parts that cannot be requested."""
     value = sender.get(name)
     if isinstance(value, list):
         return value

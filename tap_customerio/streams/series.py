@@ -1,4 +1,4 @@
-"""Counts in time buckets: what to ask for, and when what comes was counted."""
+"""Counts in time buckets: which ranges to request, and the bucket of each count."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Counted = tuple[str, dict[str, Any], Version]
 
 
 class Source(NamedTuple):
-    """One thing whose counts are read: where, in what range, and what names it in the records."""
+    """Something that has counts: its path, its range, and its names in records."""
 
     path: str
     window: Window
@@ -59,12 +59,12 @@ class Source(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its names as a log has them."""
+        """Its names, for logs."""
         return "/".join(map(str, self.names.values()))
 
 
 class TimeSeries(CustomerioStream):
-    """Counts per source and time bucket; buckets that count nothing are left out."""
+    """Counts per source and time bucket; empty buckets are left out."""
 
     skip_missing_parents = True
     reads_changes = True
@@ -87,19 +87,19 @@ class TimeSeries(CustomerioStream):
     """Lists of what sends, by source_type."""
 
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
-        """Path, names, and version of each thing that counts for one sender."""
+        """Path, names and API version of each countable part of one sender."""
         raise NotImplementedError
 
     def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
-        """What more names the counts at a place, and the counts, the oldest bucket first."""
+        """The series of a response, each with its names; counts are oldest first."""
         raise NotImplementedError
 
     def slices(self) -> list[Source | errors.TapError]:
-        """One per source, and per ten years, the most that the API gives at once."""
+        """One slice per source and ten years, the most that the API returns at once."""
         return list(self._slices(None))
 
     def changed(self, since: int) -> list[Source | errors.TapError] | None:
-        """The sources that sent something; what became of older deliveries is read later."""
+        """Sources that sent something; full reads pick up later changes of older deliveries."""
         if self.bookmark(self.last) is None:
             return None
         recent = recent_senders(self.client, since)
@@ -118,30 +118,30 @@ class TimeSeries(CustomerioStream):
                     yield from attempted(partial(self._sources, kind, *found))
 
     def shortfall(self) -> str | None:
-        """Version 1 counts back from now, and not far."""
+        """Warn that version 1 counts back from the present, with a limit."""
         if not self.counted_back or (self.settings.start or BEGINNING) >= self._reach():
             return None
         resolution = self.settings.metrics_resolution
         return errors.sync.counted_back(self.counted_back, V1_REACH[resolution], resolution)
 
     def existing(self, slices: list[Source]) -> Callable[[Source], bool]:  # noqa: ARG002
-        """Tells which sources are still listed."""
+        """Return a test of whether a source is still listed."""
         paths = {checked(source).path for source in self.slices()}
         return lambda slice_: slice_.path in paths
 
     def pages(self, slice_: Source) -> Iterable[Rows]:
-        """The rows of one source."""
+        """Yield the rows of one source."""
         yield self._version_1(slice_) if slice_.version == "1" else self._between_dates(slice_)
 
     def record(self, raw: dict[str, Any], slice_: Source) -> Record | None:  # noqa: ARG002
-        """The row: what is asked for is decided before asking."""
+        """Return the row unchanged; the range is applied to the request."""
         return self.read(raw)
 
     def finish_all(self) -> None:
-        """The bookmark is the end of the range read; look-back is taken off when it is used."""
+        """Move the bookmark to the end of the range; look-back is subtracted at the next start."""
         bookmark = self.bookmark(self.last)
         if self._former_cut() and bookmark is not None and self._end < bookmark:
-            self.write_state()  # only a part has been read again: the next run goes on from there
+            self.write_state()  # a partial read: the next run continues from the same bookmark
             return
         self.advance(
             self._end,
@@ -150,11 +150,11 @@ class TimeSeries(CustomerioStream):
         )
 
     def zone(self, version: str) -> ZoneInfo:
-        """Version 2 takes any zone; version 1 knows only Eastern time; journeys seem to be UTC."""
+        """Version 2 takes any zone; version 1 uses US Eastern time; journeys seem to use UTC."""
         return {"1": EASTERN, "2": self.settings.zone}.get(version, _UTC)
 
     def _first_instant(self) -> int:
-        """Where to read from: the bookmark less the look-back, but not before start_date."""
+        """Where to read from: the bookmark minus the look-back, but not before start_date."""
         start = self.settings.start or BEGINNING
         bookmark = self.bookmark(self.last)
         if bookmark is None:
@@ -165,7 +165,7 @@ class TimeSeries(CustomerioStream):
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
 
     def _former_cut(self) -> dict[str, Any]:
-        """How the state's buckets were cut, where that differs from the settings."""
+        """Resolution and zone of the buckets in the state, if they differ from the settings."""
         settings = self.settings
         zone = {"timezone": settings.metrics_timezone} if self.zoned else {}
         cut = {"resolution": settings.metrics_resolution, **zone}
@@ -173,7 +173,7 @@ class TimeSeries(CustomerioStream):
         return {name: value for name, value in former.items() if value != cut[name]}
 
     def _warn_of_former(self, former: dict[str, Any]) -> None:
-        """Only words that can be settings go into SQL: a state may hold anything."""
+        """Quote only words that are valid settings in SQL: a state may hold anything."""
         if all(_WORD.fullmatch(str(value)) for value in former.values()):
             warning = errors.sync.former_buckets(self.name, former, self.counted_back)
             self.logger.warning("%s", warning)
@@ -184,7 +184,7 @@ class TimeSeries(CustomerioStream):
         yield from self.with_ids(senders.listing(self.client), senders.name)
 
     def _may_have_changed(self, kind: str, number: Any, counted: Counted) -> bool:
-        """Whether a source is to be read; hours that are counted back are soon out of reach."""
+        """Whether to read a source; the API returns hourly counts for a short time only."""
         _, names, version = counted
         if self._recent is None or (version == "1" and self.settings.metrics_resolution == "hours"):
             return True
@@ -192,7 +192,7 @@ class TimeSeries(CustomerioStream):
 
     def _sources(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Source]:
         created = seconds(row, "created") or seconds(row, "created_at") or BEGINNING
-        if created > self.client.present:  # which cannot be
+        if created > self.client.present:  # an impossible time
             created = BEGINNING
         for counted in self.counted_of(kind, number, row):
             if not self._may_have_changed(kind, number, counted):
@@ -210,19 +210,19 @@ class TimeSeries(CustomerioStream):
                     yield Source(path, window, names, version)
 
     def _border(self, moment: int, version: str) -> int:
-        """Where another run goes on, the bucket belongs to the one in which it begins."""
+        """With an end_date, the last bucket belongs to the run in which the bucket begins."""
         if moment not in self.sync_run.shard_edges:
             return moment
         return bucket_from(moment, self.settings.metrics_resolution, self.zone(version))
 
     def _reach(self) -> int:
-        """First instant that version 1 counts back to."""
+        """The first instant that version 1 counts back to."""
         resolution = self.settings.metrics_resolution
         running = bucket_start(self.client.present, resolution, EASTERN)
         return bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution])
 
     def _within_reach(self, start: int) -> int:
-        """The earliest instant from `start` on whose bucket version 1 still has."""
+        """The earliest instant from `start` on whose bucket version 1 still returns."""
         if start < self._reach():
             self._warn_of_reach()
         return max(start, self._reach())
@@ -235,7 +235,7 @@ class TimeSeries(CustomerioStream):
             start = end
 
     def _between_dates(self, source: Source) -> Rows:
-        """Ask with both ends on bucket borders, so that it is right however the API cuts them."""
+        """Request with both ends on bucket borders, where all ways of rounding agree."""
         resolution, zone = self.settings.metrics_resolution, self.zone(source.version)
         start = bucket_start(source.window.start, resolution, zone)
         last = bucket_start(source.window.end - 1, resolution, zone)
@@ -251,7 +251,7 @@ class TimeSeries(CustomerioStream):
         return list(self._rows(source, answer, self.series(answer, source.place), cut))
 
     def _version_1(self, source: Source) -> Rows:
-        """Count back from the bucket that runs at the answer's time; the answer has no dates."""
+        """Count back from the bucket at the response's time; the response has no dates."""
         resolution = self.settings.metrics_resolution
         answer = self._count_back(source)
         found = list(self.series(answer, source.place))
@@ -266,9 +266,9 @@ class TimeSeries(CustomerioStream):
         return list(self._rows(source, answer, found, cut))
 
     def _count_back(self, source: Source) -> ParsedResponse:
-        """Ask for as many buckets as are wanted; again when one ended while the API answered.
+        """Request the number of buckets; repeat if a bucket ended during the request.
 
-        Its counts may be from before or after that, and the answer does not say which.
+        Such counts may be from before or after the border, and the response does not say which.
         """
         resolution = self.settings.metrics_resolution
         oldest = bucket_start(source.window.start, resolution, EASTERN)
@@ -283,10 +283,10 @@ class TimeSeries(CustomerioStream):
                 return answer
 
     def _stated_start(self, answer: ParsedResponse, asked: int, end: int, zone: ZoneInfo) -> int:
-        """Start of the first bucket: what the answer says if it says any, else what was asked for.
+        """Start of the first bucket: the start in the response, or else the requested start.
 
         Raises:
-            TapError: When it says something far from that.
+            TapError: The stated start is far from the requested one.
         """
         said = answer.get("start")
         if isinstance(said, str) and len(words := said.split()) in _WORDS_OF_TIME:
@@ -297,7 +297,7 @@ class TimeSeries(CustomerioStream):
             return asked
         if not asked - _OFF_BY <= first < end:
             raise errors.sync.bad_value(self.name, "start", "time near the one asked for")
-        # Which day weeks begin with is not documented: the answer's own counts.
+        # The docs do not say which day weeks begin with, so the response decides.
         resolution = self.settings.metrics_resolution
         return bucket_start(first, "days" if resolution == "weeks" else resolution, zone)
 
@@ -313,7 +313,7 @@ class TimeSeries(CustomerioStream):
         found: Iterable[tuple[dict[str, Any], Series]],
         cut: list[Window],
     ) -> Iterator[dict[str, Any]]:
-        """One row per bucket within the window that counts anything."""
+        """One row per bucket within the window that has a count."""
         for names, series in found:
             for index, bucket in enumerate(cut):
                 counts = {
@@ -332,7 +332,7 @@ class TimeSeries(CustomerioStream):
                     }
 
     def columns(self, series: dict[str, Any], place: str) -> Series:
-        """Counts by column: no column begins with a digit, which some targets do not take."""
+        """Counts by column; no column begins with a digit, which some targets reject."""
         found = {}
         for name, counts in series.items():
             column = f"http_{name}" if name in HTTP_CLASSES else name
@@ -344,10 +344,10 @@ class TimeSeries(CustomerioStream):
 
 
 def _counts(value: Any) -> bool:
-    """Whether a count, perhaps written as text, is anything but zero."""
+    """Whether a count, as a number or text, is anything but zero."""
     return bool(value.strip("0. ") if isinstance(value, str) else value)
 
 
 def _filled(counts: list[int], length: int) -> list[int]:
-    """Counts that end with the last bucket, however many there are; none stay none."""
+    """Pad counts to end with the last bucket; no counts stay empty."""
     return [0] * (length - len(counts)) + counts if counts else counts

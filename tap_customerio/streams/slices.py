@@ -1,4 +1,4 @@
-"""Slices that cannot be named, since the list they follow from cannot be read."""
+"""Slices that cannot be listed, because their parent list cannot be read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def attempted(read: Callable[[], Iterable[T]]) -> Iterator[T | TapError]:
-    """What can be read; then, where that ends too early, the problem, as a slice that fails.
+    """Yield the readable slices; if the list breaks off, yield its error as a failing slice.
 
     Raises:
-        FatalError: When no other slice would fare better.
+        FatalError: All other slices would fail too.
     """
     try:
         yield from read()
@@ -27,10 +27,10 @@ def attempted(read: Callable[[], Iterable[T]]) -> Iterator[T | TapError]:
 
 
 def checked(slice_: T | TapError) -> T:
-    """The slice.
+    """Return the slice.
 
     Raises:
-        TapError: When it could not be named.
+        TapError: The slice could not be listed.
     """
     if isinstance(slice_, TapError):
         raise slice_

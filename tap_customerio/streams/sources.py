@@ -1,4 +1,4 @@
-"""What sent each delivery."""
+"""The sender of each delivery."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TYPES = {
 
 
 class DeliverySources:
-    """Names the one sender of a delivery; `campaign_id` may hold the number of a broadcast.
+    """Finds the sender of a delivery; `campaign_id` may hold the id of a broadcast.
 
-    Without the broadcasts, None, such a sender is of no known type.
+    Without the broadcasts (None), the type of such a sender is unknown.
     """
 
     def __init__(self, broadcasts: Collection[int] | None) -> None:
@@ -38,12 +38,12 @@ class DeliverySources:
 
     @classmethod
     def read(cls, client: Client) -> DeliverySources:
-        """Know the broadcasts, whose list the run reads once."""
+        """Load the broadcasts, which the run reads once."""
         [found] = client.once("sources of deliveries", lambda: [cls(_broadcasts(client))])
         return found
 
     def place(self, delivery: dict[str, Any] | Row) -> None:
-        """Give a delivery `source_type` and `source_id`."""
+        """Set a delivery's `source_type` and `source_id`."""
         for name, source_type in _TYPES.items():
             value = delivery.get(name)
             if source_id := value if type(value) is int else value and number(value):
@@ -56,7 +56,7 @@ class DeliverySources:
 
 
 def _broadcasts(client: Client) -> Collection[int] | None:
-    """Ids of all broadcasts; None if they cannot be read, which is logged."""
+    """Ids of all broadcasts; None, after a warning, if they cannot be read."""
     found = sender_names(client, "broadcast")
     if isinstance(found, errors.TapError):
         logger.warning("%s", errors.sync.unknown_senders(found.brief))

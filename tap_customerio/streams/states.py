@@ -1,4 +1,4 @@
-"""What becomes of deliveries, in words for their times and for their counts."""
+"""The states of deliveries: descriptions of their times and of their counts."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ STATES = {
 
 
 def times_of(states: Iterable[str]) -> Schema:
-    """When a delivery came to each state."""
+    """Schema of the times at which a delivery reached each state."""
     return timestamp(**{state: f"When it {STATES[state]}." for state in states})
 
 
 def counts_of(states: Iterable[str]) -> Schema:
-    """How many deliveries came to each state."""
+    """Schema of the number of deliveries that reached each state."""
     return integer(**{state: f"Deliveries that {STATES[state]}." for state in states})

@@ -1,4 +1,4 @@
-"""The workspace's own things: data, texts, senders, hooks, files."""
+"""The workspace's own lists: collections, snippets, sender identities, webhooks, assets."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class CollectionContents(ChildStream):
     )
 
     def rows(self, answer: Any) -> Iterable[dict[str, Any]]:
-        """The rows of a list, or the one row of an object: the API knows both."""
+        """The rows of a list, or the one row of an object; the API returns both."""
         content = answer.whole()
         found = content if isinstance(content, list) else [content]
         return [
@@ -90,7 +90,7 @@ class Snippets(ListStream):
 
 
 class SenderIdentities(ListStream):
-    """Sender identities: names and addresses that messages come from, hidden ones included."""
+    """Sender identities: names and addresses that send messages, hidden ones included."""
 
     name = "sender_identities"
     path = "/v1/sender_identities"
@@ -114,7 +114,7 @@ class SenderIdentities(ListStream):
 
     @classmethod
     def listing(cls, client: Client) -> list[dict[str, Any]]:
-        """Visible and hidden ones: `hidden=true` leaves out the visible, whatever the docs say."""
+        """Visible and hidden identities: `hidden=true` omits visible ones, contrary to the docs."""
         found, moved = {}, False
         for hidden in ("false", "true"):
             params = {"limit": cls.page_size, "hidden": hidden}
@@ -143,7 +143,7 @@ class SenderUsage(ChildStream):
 
 
 class ReportingWebhooks(ListStream):
-    """Reporting webhooks: where the workspace reports events to, without paths or credentials."""
+    """Reporting webhooks: where the workspace reports events, without paths and credentials."""
 
     name = "reporting_webhooks"
     selected_by_default = False
@@ -165,7 +165,7 @@ class ReportingWebhooks(ListStream):
     )
 
     def record(self, raw: dict[str, Any], slice_: None) -> Record | None:
-        """The hook, with no more of its address than says where it leads."""
+        """The webhook, with only scheme, host and port of its URL."""
         endpoint = raw.get("endpoint")
         if (place := _place(endpoint)) is None and endpoint:
             self.outcome.unreadable.add("endpoint", self.read.id_of(raw))
@@ -173,7 +173,7 @@ class ReportingWebhooks(ListStream):
 
 
 def _place(address: Any) -> str | None:
-    """Scheme, host and port of an address; None of anything else."""
+    """Scheme, host and port of a URL; None for anything else."""
     try:
         parts = urlsplit(address if isinstance(address, str) else "")
     except ValueError:
@@ -183,7 +183,7 @@ def _place(address: Any) -> str | None:
 
 
 class Workspaces(ListStream):
-    """Workspaces: those of the account, with counts that are up to two hours old."""
+    """Workspaces: all workspaces of the account, with counts that are up to two hours old."""
 
     name = "workspaces"
     path = "/v1/workspaces"
@@ -202,20 +202,20 @@ class Workspaces(ListStream):
 
 
 class IpAddresses(CustomerioStream):
-    """IP addresses: where Customer.io's calls to webhooks come from."""
+    """IP addresses: the source addresses of Customer.io's webhook requests."""
 
     name = "ip_addresses"
     primary_keys = ("ip_address",)
     schema = record(text(ip_address="Address that calls come from."), key=primary_keys)
 
     def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
-        """One answer."""
+        """Yield the one response."""
         answer = self.client.fetch("GET", "/v1/info/ip_addresses", expect="ip_addresses")
         yield [{"ip_address": address} for address in answer.rows("ip_addresses")]
 
 
 class Exports(ListStream):
-    """Exports: jobs that export people or deliveries, not what they exported."""
+    """Exports: jobs that export people or deliveries, without the exported data."""
 
     name = "exports"
     path = "/v1/exports"

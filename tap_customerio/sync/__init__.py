@@ -1,1 +1,1 @@
-"""A run: what is read, written, validated, counted and shown."""
+"""One run: what it reads, writes, validates, counts and shows."""

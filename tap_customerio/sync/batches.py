@@ -1,4 +1,4 @@
-"""Batch files of what a target is to get; the SDK's hold all fields, unmapped."""
+"""Batch files of mapped records; the SDK's batch files hold all fields, unmapped."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def batch_messages(
     tap_name: str, config: BatchConfig, records: Iterable[list[RecordMessage]]
 ) -> Iterator[list[SDKBatchMessage]]:
-    """Write files, and give the messages that announce them.
+    """Write files, and yield the messages that announce them.
 
-    `records` are the messages that each record becomes: one for every stream it is mapped to. The
-    messages given together cover all records taken so far, so that state may follow them.
+    `records` yields the messages of each record, one per mapped stream. A yielded list of messages
+    covers all records taken so far, so that state may follow it.
     """
     for chunk in lazy_chunked_generator(records, config.batch_size):
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What of a stream's schema is emitted: what the catalog has, and selects."""
+"""The catalog: the emitted part of each schema, and gaps in entries."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Breadcrumb = tuple[str, ...]
 
 
 def emitted_schema(name: str, schema: Kind, metadata: MetadataMapping) -> Kind:
-    """The selected part of a schema, whether or not the stream itself is selected.
+    """The selected part of a schema, even if the stream is not selected.
 
-    A test selects streams after the SDK has asked which of their fields are.
+    The SDK's tests select streams only after the SDK has read the selection of fields.
     """
     wanted = copy.deepcopy(metadata)
     wanted.root.selected = True
@@ -32,9 +32,9 @@ def emitted_schema(name: str, schema: Kind, metadata: MetadataMapping) -> Kind:
 
 
 def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy whose entries have the replication method that their metadata choose.
+    """A copy whose entries have the replication method from their metadata.
 
-    The SDK reads only the entry's own, which discovery has filled in.
+    The SDK reads only the entry's own method, which discovery has filled in.
     """
     entries = [dict(entry) for entry in catalog.get("streams", ())]
     for entry in entries:
@@ -45,10 +45,10 @@ def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete(entry: CatalogEntry, schema: Kind, keys: Iterable[str]) -> list[str]:
-    """Let a catalog entry fit a stream; returns the fields that it lacks.
+    """Complete a catalog entry for a stream; return the fields that it lacks.
 
-    It may be cut by hand, or be of another version of the tap. What the target has not been
-    promised is not sent; keys always are. An entry may also do no more than select the stream.
+    The entry may be shortened by hand, or come from another version of the tap. Fields missing from
+    its schema are not sent, except for keys. An entry may also only select the stream.
     """
     if not entry.metadata:
         entry.metadata.root.selected = True
@@ -77,7 +77,7 @@ def fields(schema: Kind, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, An
 
 
 def deselected(mask: SelectionMask) -> set[Breadcrumb]:
-    """Names of fields that are not selected, and of such members of objects that are, as paths."""
+    """Paths of the fields, and of the members of selected objects, that are not selected."""
     return {
         path[1::2]
         for path, is_selected in mask.items()

@@ -1,4 +1,4 @@
-"""Slices of several streams in flight on worker threads, handed over in order, bounded by size."""
+"""Reads slices of several streams on worker threads; ordered output, bounded memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rank = tuple[int, ...]
 
 
 class Split(Generic[S]):
-    """Yielded after a slice's last page: what is left of it, as slices that follow it."""
+    """Yielded after a slice's last page: the rest of the slice, as slices that follow it."""
 
     def __init__(self, slices: Sequence[S]) -> None:
         """Name the slices, in order."""
@@ -26,10 +26,10 @@ class Split(Generic[S]):
 
 
 class SliceJob(Generic[S, P]):
-    """One slice on its way: its pages so far, and how it ended."""
+    """One slice: its pages so far, and how it ended."""
 
     def __init__(self, slice_: S, rank: Rank) -> None:
-        """Begin without pages; jobs are wanted in the order of their ranks."""
+        """Start without pages; jobs with lower ranks come first."""
         self.slice_ = slice_
         self.rank = rank
         self.pages: deque[P] = deque()
@@ -41,13 +41,13 @@ class SliceJob(Generic[S, P]):
 
 
 class StreamQueue(Generic[S, P]):
-    """The work of one stream: its slices, lazily, and how to read one.
+    """The work of one stream: its slices, read lazily, and a function that reads one.
 
-    Worker threads advance `slices` and the iterator that it returns, one step at a time, just ahead
-    of need: it may send requests and use what finished slices have taught. `read` gives
-    the pages of a slice. When it yields a `Split`, the slices named there come next, and
-    `job.not_split` is false. Each step runs within `around(rank)`; lower ranks are more urgent. The
-    steps of a `sequential` queue cannot run side by side, so that queue goes first.
+    Worker threads advance `slices` and its iterator one step at a time, just ahead of need: it may
+    send requests and use results of finished slices. `read` yields the pages of a slice. After a
+    `Split`, its slices come next, and `job.not_split` is false. Each step runs within
+    `around(rank)`; lower ranks are more urgent. The steps of a `sequential` queue cannot run in
+    parallel, so that queue goes first.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class StreamQueue(Generic[S, P]):
         sequential: bool = False,
         around: Callable[[Rank], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
-        """Prepare; nothing is asked for yet."""
+        """Prepare; sends no request."""
         self.slices = slices
         self.read = read
         self.sequential = sequential
@@ -76,13 +76,13 @@ class StreamQueue(Generic[S, P]):
 
 
 class Engine(Generic[S, P]):
-    """Reads all queues at once, and gives each queue's jobs and pages in order.
+    """Reads all queues in parallel, and yields each queue's jobs and pages in order.
 
-    A worker takes one step at a time, always the most urgent one, and never waits for space in the
-    buffer, so that the current queue can always go on. Waiting pages weigh at most `buffer_bytes`
-    for that queue, the same for all others together, and one page for each worker. `pack` shrinks
-    pages that wait for earlier jobs. `watch` is called on the iterating thread between pages and
-    while it waits; it may raise to stop everything.
+    A worker takes one step at a time, always the most urgent one, and never waits for buffer space,
+    so that the current queue never stalls. Waiting pages take at most `buffer_bytes` for that
+    queue, the same for all others together, and one page per worker. `pack` compresses pages that
+    wait for earlier jobs. The iterating thread calls `watch` between pages and while it waits;
+    `watch` may raise to stop the run.
     """
 
     poll = 0.1
@@ -97,7 +97,7 @@ class Engine(Generic[S, P]):
         pack: Callable[[P], None] = lambda _: None,
         watch: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare; threads start with the first queue asked for."""
+        """Prepare; threads start with the first queue that is read."""
         self._queues = sorted(queues, key=lambda queue: not queue.sequential)
         for number, queue in enumerate(self._queues):
             queue.rank = (number,)
@@ -116,7 +116,7 @@ class Engine(Generic[S, P]):
     def jobs(
         self, queue: StreamQueue[S, P]
     ) -> Generator[tuple[SliceJob[S, P], Iterator[P]], None, None]:
-        """Give one queue's jobs; a job's pages must be used up before the next job."""
+        """Yield one queue's jobs; consume each job's pages before the next job."""
         with self._changing():
             self._current = queue
         self._start()
@@ -129,14 +129,14 @@ class Engine(Generic[S, P]):
             self._close(queue)
 
     def stop(self) -> None:
-        """Let the workers end after the step they are at."""
+        """Let the workers end after their current step."""
         for queue in list(self._queues):
             self._close(queue)
 
     def _start(self) -> None:
         if not self._started:
             self._started = True
-            # Daemons: a thread that waits for an answer must not keep the process alive.
+            # Daemon threads: a thread that waits for a response must not keep the process alive.
             for number in range(self._workers):
                 threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
 
@@ -157,7 +157,7 @@ class Engine(Generic[S, P]):
                 self._enqueue(queue) if job is None else self._read(queue, job)
 
     def _wait_for_step(self) -> tuple[StreamQueue[S, P], SliceJob[S, P] | None] | None:
-        """The step wanted first: a queue to fill, or its job to read; None when all is done."""
+        """The most urgent step: a queue to fill or a job to read; None once all is done."""
         with self._lock:
             while self._queues:
                 if (step := self._find_step()) is not None:
@@ -191,7 +191,7 @@ class Engine(Generic[S, P]):
             slice_ = next(queue.source)
         except StopIteration:
             exhausted = True
-        except BaseException as error:  # noqa: BLE001 - raised again when the queue is read
+        except BaseException as error:  # noqa: BLE001 - raised again on the iterating thread
             failure, exhausted = error, True
         with self._changing():
             queue.enqueuing, queue.exhausted, queue.failure = False, exhausted, failure
@@ -209,11 +209,11 @@ class Engine(Generic[S, P]):
                 self._pack(page)
         except StopIteration:
             ended = True
-        except BaseException as fault:  # noqa: BLE001 - raised again when the job is read
+        except BaseException as fault:  # noqa: BLE001 - raised again on the iterating thread
             error, ended = fault, True
         with self._changing():
             job.busy = False
-            if job.done:  # its queue was closed meanwhile
+            if job.done:  # its queue was closed during the step
                 return
             job.error, job.done = error, ended
             if isinstance(page, Split):
@@ -235,7 +235,7 @@ class Engine(Generic[S, P]):
     # On the iterating thread.
 
     def _head(self, queue: StreamQueue[S, P]) -> SliceJob[S, P] | None:
-        """The oldest job, once there is one; None after the last."""
+        """The oldest job, waiting for it if needed; None after the last."""
         self._wait_watching(lambda: bool(queue.jobs) or queue.exhausted)
         if queue.jobs:
             return queue.jobs[0]
@@ -256,7 +256,7 @@ class Engine(Generic[S, P]):
             raise job.error
 
     def _wait_watching(self, ready: Callable[[], bool]) -> None:
-        """Wait, waking up often enough to see a signal's flag."""
+        """Wait, but wake up often enough to notice a signal."""
         self._watch()
         with self._lock:
             while not self._arrived.wait_for(ready, timeout=self.poll):

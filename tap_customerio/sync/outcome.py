@@ -1,4 +1,4 @@
-"""What a read of a stream did not get: it decides exit code, bookmarks and ACTIVATE_VERSION."""
+"""What a read of a stream missed; decides exit code, bookmarks and ACTIVATE_VERSION."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _SHOWN = 3
 
 
 class Tally:
-    """How often something happened to each field, and the ids of the first rows."""
+    """Counts an event per field, and keeps the ids of the first rows."""
 
     def __init__(self) -> None:
-        """Start empty; worker threads add to it as well."""
+        """Start at zero; worker threads add to it as well."""
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rows: dict[str, dict[str, None]] = {}
 
     def add(self, field: str, row: str = "") -> None:
-        """Count one more; `row` is the id of the row, never a value."""
+        """Count once; `row` is the id of the row, never a value."""
         with self._lock:
             self._counts[field] += 1
             rows = self._rows.setdefault(field, {})
@@ -40,11 +40,11 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """How often it happened in all."""
+        """The sum over all fields."""
         return self._counts.total()
 
     def __str__(self) -> str:
-        """Each field, how often, and the ids."""
+        """Each field with its count and ids."""
         return "; ".join(map(self._field, sorted(self._counts)))
 
     def _field(self, field: str) -> str:
@@ -57,9 +57,9 @@ class ReadOutcome:
     """How complete one read of one stream is.
 
     `missing` names each slice that could not be read, `rows_lost` counts rows that could not become
-    records, and `failed` says that the stream was not read to its end. `doubts` holds reasons why a
-    row that was not seen may still exist.
-    `unreadable` names values that became null; their rows arrived. `lost` names rows that did not.
+    records, and `failed` means that the stream was not read to its end. `doubts` holds reasons why
+    an unseen row may still exist.
+    `unreadable` counts values that became null in rows that arrived; `lost` counts lost rows.
     """
 
     def __init__(self) -> None:
@@ -74,12 +74,12 @@ class ReadOutcome:
         self._first: errors.TapError | None = None
 
     def lose_row(self, field: str, row: str = "") -> None:
-        """Count a row that cannot arrive because of a field; `row` is its id, or its parent's."""
+        """Count a row lost because of a field; `row` is its id, or its parent's."""
         self.lost.add(field, row)
         self.rows_lost += 1
 
     def report_values(self, stream: str, logger: logging.Logger) -> None:
-        """Log what became null, and rows that did not arrive."""
+        """Log the values that became null, and the lost rows."""
         if self.unreadable.total:
             logger.warning("%s", errors.sync.unreadable_values(stream, self.unreadable))
         if self.lost.total:
@@ -87,20 +87,20 @@ class ReadOutcome:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every record in range arrived; if not, the run ends with exit code 1."""
+        """Whether every record in range arrived; otherwise the run ends with exit code 1."""
         return not (self.failed or self.missing or self.rows_lost)
 
     @property
     def proves_absence(self) -> bool:
-        """Whether a row that was not seen is gone, so that a target may drop it."""
+        """Whether an unseen row is gone, so that a target may drop it."""
         return self.is_complete and not self.doubts
 
     def miss(self, error: errors.TapError) -> None:
         """Leave out a slice.
 
         Raises:
-            TapError: The first one, when several slices are missing and no page has arrived: the
-                others would fare no better.
+            TapError: The first error, when several slices are missing and no page has arrived: the
+                other slices would fail too.
         """
         self._first = self._first or error
         self.missing.append(error.brief)
@@ -110,16 +110,16 @@ class ReadOutcome:
             self.check()
 
     def check(self) -> None:
-        """Check that there is more than what is missing.
+        """Check that not everything is missing.
 
         Raises:
-            TapError: The first one.
+            TapError: The first error, when only missing slices remain.
         """
         if self._first is not None and (self.slices == 1 or not self.has_pages):
             raise self._first
 
     def summary(self) -> str | None:
-        """Which slices are missing, in a sentence, if the others were read."""
+        """A sentence about the missing slices, if the others were read; None if none is missing."""
         if self.slices == 1 or not (self.missing and self.has_pages):
             return None
         names = list(dict.fromkeys(self.missing))

@@ -1,4 +1,4 @@
-"""How far a run has come, for whoever watches it."""
+"""Progress of a run, for a terminal or the log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("tap-customerio.progress")
 
 
 class Progress:
-    """Follow a run, at most once a page; show nothing."""
+    """Receives the events of a run, at most one per page; this base class shows nothing."""
 
     draws = False
 
@@ -28,52 +28,52 @@ class Progress:
         self.done: list[str] = []
 
     def __enter__(self) -> Self:
-        """The run begins."""
+        """Start the run."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The run has ended."""
+        """End the run."""
 
     def begin(self, stream: str) -> None:
-        """A stream begins."""
+        """Start a stream."""
 
     def page(self, stream: str, rows: int) -> None:
-        """So many records of a page have been written."""
+        """Count the records of a page that were written."""
 
     def slice(self, stream: str, slice_: Any, total: int | None) -> None:
-        """All records of a slice have been written, of so many if that is known."""
+        """Count a slice that was written, out of a total if it is known."""
 
     def end(self, stream: str, *, done: bool = True) -> None:
-        """A stream ends before its last state; `done` if its whole range has been written."""
+        """End a stream before its last state; `done` if its whole range was written."""
         if done:
             self.done.append(stream)
 
 
 class Meter(Protocol):
-    """The figures that a display shows beside the streams."""
+    """The figures that a display shows next to the streams."""
 
     @property
     def requests(self) -> int:
-        """Requests made so far."""
+        """Number of requests so far."""
 
     @property
     def rate(self) -> float:
-        """Requests a second that are allowed at present."""
+        """Currently allowed requests per second."""
 
     @property
     def pause(self) -> float:
-        """Seconds for which the API wants no request."""
+        """Seconds until the API accepts requests again."""
 
     @property
     def blocked(self) -> float:
-        """Seconds spent so far in waiting for the target to read."""
+        """Seconds spent waiting for the target so far."""
 
     def end(self, stream: str) -> int:
-        """The end of the range that is read of a stream, in unix seconds."""
+        """The end of the range of a stream, in unix seconds."""
 
 
 class Run(Protocol):
-    """Where a run's figures come from."""
+    """The source of a run's figures."""
 
     @property
     def client(self) -> Client:
@@ -81,46 +81,46 @@ class Run(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """The checked settings."""
+        """The validated settings."""
 
     def blocked(self) -> float:
-        """Seconds spent so far in waiting for the target to read."""
+        """Seconds spent waiting for the target so far."""
 
 
 class RunMeter:
-    """Those of one run."""
+    """The figures of one run."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
 
     @property
     def requests(self) -> int:
-        """Requests made so far."""
+        """Number of requests so far."""
         return self._run.client.requests.total()
 
     @property
     def rate(self) -> float:
-        """Requests a second that are allowed at present."""
+        """Currently allowed requests per second."""
         return self._run.client.limiter.rate
 
     @property
     def pause(self) -> float:
-        """Seconds for which the API wants no request."""
+        """Seconds until the API accepts requests again."""
         return self._run.client.limiter.pause
 
     @property
     def blocked(self) -> float:
-        """Seconds spent so far in waiting for the target to read."""
+        """Seconds spent waiting for the target so far."""
         return self._run.blocked()
 
     def end(self, stream: str) -> int:  # noqa: ARG002 - the same for all
-        """The end of the range, or the present if that comes first."""
+        """The end of the range, or the present if that is earlier."""
         present = self._run.client.present
         return min(self._run.settings.end or present, present)
 
 
 class Tally:
-    """What has been done of one stream; of one that is read by windows, from when until when."""
+    """Rows and slices of one stream; for windows, also the covered range."""
 
     def __init__(self) -> None:
         self.slices = 0
@@ -129,7 +129,7 @@ class Tally:
         self.walked: Window | None = None
 
     def slice(self, slice_: Any, total: int | None) -> None:
-        """Count a slice; one that was split adds to the total."""
+        """Count a slice; the parts of a split slice add to the total."""
         self.slices += 1
         self.total = None if total is None else max(total, self.slices)
         if isinstance(slice_, Window):
@@ -137,7 +137,7 @@ class Tally:
 
     @property
     def parts(self) -> str:
-        """How far it has come: until when, or how many parts; empty for what comes at once."""
+        """Progress as a date or a number of parts; empty for streams of one slice."""
         if self.walked is not None:
             return f"until {rfc3339(self.walked.end)}"
         if self.total is None:
@@ -145,29 +145,29 @@ class Tally:
         return "" if self.total == 1 else f"{self.slices:,} of {counted(self.total, 'part')}"
 
     def __str__(self) -> str:
-        """In words."""
+        """Progress as text."""
         return ", ".join(filter(None, (counted(self.rows, "row"), self.parts)))
 
 
 class Speed:
-    """Requests a second of late, beside what the pace allows, and what holds them up."""
+    """Recent requests per second, the allowed rate, and what slows them down."""
 
     span = 10.0
 
     def __init__(self, meter: Meter) -> None:
-        """Begin to measure."""
+        """Start to measure."""
         self._meter = meter
         self._marks = deque([(time.monotonic(), meter.requests, meter.blocked)])
 
     def measure(self) -> tuple[str, str]:
-        """The speed, and what holds it up, if anything does."""
+        """The speed, and what slows it down, if anything."""
         meter, now = self._meter, time.monotonic()
         self._marks.append((now, meter.requests, meter.blocked))
         while len(self._marks) > 2 and now - self._marks[1][0] > self.span:  # noqa: PLR2004
             self._marks.popleft()
         (since, before, waited), (_, requests, blocked) = self._marks[0], self._marks[-1]
         passed = max(now - since, 1.0)
-        # Requests leave evenly, but a short span may begin just before one and end just after.
+        # Requests leave evenly, but a short span may begin just before one and end just after one.
         speed = min((requests - before) / passed, meter.rate)
         delay = ""
         if meter.pause > 0:
@@ -178,12 +178,12 @@ class Speed:
 
 
 class LogProgress(Progress):
-    """A line now and then for the streams that have come further, and one at the end of each."""
+    """Logs streams that have progressed, now and then, and each stream that ends."""
 
     every = 10.0
 
     def __init__(self, meter: Meter) -> None:
-        """Speak of the pace, too."""
+        """Log the request rate, too."""
         super().__init__()
         self._meter = meter
         self._tallies: dict[str, Tally] = {}
@@ -192,11 +192,11 @@ class LogProgress(Progress):
         self._said = time.monotonic()
 
     def begin(self, stream: str) -> None:
-        """Count again."""
+        """Reset the counts of the stream."""
         self._tallies[stream] = Tally()
 
     def page(self, stream: str, rows: int) -> None:
-        """Count, and speak if it is time."""
+        """Count, and log if it is time."""
         self._tallies[stream].rows += rows
         self._moved.add(stream)
         if time.monotonic() - self._said >= self.every:
@@ -204,12 +204,12 @@ class LogProgress(Progress):
             self._moved.clear()
 
     def slice(self, stream: str, slice_: Any, total: int | None) -> None:
-        """Count, and speak if it is time."""
+        """Count, and log if it is time."""
         self._tallies[stream].slice(slice_, total)
         self.page(stream, 0)
 
     def end(self, stream: str, *, done: bool = True) -> None:
-        """Log it."""
+        """Log the end of the stream."""
         super().end(stream, done=done)
         finished = "finished" if done else "not finished"
         self._say(f"{stream}: {finished}, {self._tallies[stream]}")

@@ -1,4 +1,4 @@
-"""Progress on a terminal."""
+"""Progress bars on a terminal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Bars(Progress):
-    """A bar for each stream: how far it is, rows, speed and, where its end is known, time left."""
+    """One bar per stream: progress, rows, speed and, if the end is known, time left."""
 
     draws = True
 
     def __init__(self, meter: Meter, console: Console | None = None, *, keep: bool = True) -> None:
-        """Draw on stderr; streams that have ended stay in sight, or not."""
+        """Draw on stderr; `keep` decides whether finished streams stay visible."""
         super().__init__()
         self._meter = meter
         self._keep = keep
@@ -48,37 +48,37 @@ class Bars(Progress):
         ]
 
     def __enter__(self) -> Self:
-        """Draw; warnings go above the bars, the rest of the log is left out."""
+        """Start to draw; warnings appear above the bars, other log lines are hidden."""
         self._bars.start()
         for handler in self._handlers:
-            handler.setStream(sys.stderr)  # now the one that knows of the bars
+            handler.setStream(sys.stderr)  # now rich's, which draws above the bars
             handler.addFilter(_warnings)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bars as they are."""
+        """Stop to draw; the bars stay on the screen."""
         self._bars.stop()
         for handler in self._handlers:
             handler.setStream(sys.stderr)
             handler.removeFilter(_warnings)
 
     def __rich__(self) -> RenderableType:
-        """The bars as they are now."""
+        """The current bars."""
         return self._bars.get_renderable()
 
     def begin(self, stream: str) -> None:
-        """Add a bar; it only moves as long as nothing tells how far it is to go."""
+        """Add a bar; it pulses until the total is known."""
         self._tallies[stream] = Tally()
         self._tasks[stream] = self._bars.add_task(stream, total=None, parts="", rows="")
 
     def page(self, stream: str, rows: int) -> None:
-        """Count."""
+        """Count the rows of a page."""
         tally = self._tallies[stream]
         tally.rows += rows
         self._bars.update(self._tasks[stream], rows=counted(tally.rows, "row"))
 
     def slice(self, stream: str, slice_: Any, total: int | None) -> None:
-        """Count, and move on along the range, or by parts."""
+        """Count, and advance by date or by part."""
         tally, task = self._tallies[stream], self._tasks[stream]
         tally.slice(slice_, total)
         self._bars.update(task, parts=tally.parts, rows=counted(tally.rows, "row"))
@@ -99,7 +99,7 @@ def _warnings(record: logging.LogRecord) -> bool:
 
 
 class _Speed(progress.ProgressColumn):
-    """The speed, or what holds it up."""
+    """The speed, or what slows it down."""
 
     def __init__(self, meter: Meter, column: Column) -> None:
         super().__init__(column)

@@ -1,4 +1,4 @@
-"""What a state belongs to: the workspace it was read from, and what restricted the read."""
+"""The origin of a state: the workspace it was read from, and limits of the read."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ STATE_KEY = "workspace"
 
 
 def fingerprint(text: str) -> str:
-    """A short text that tells values apart, and does not give them away."""
+    """A short hash that distinguishes values without revealing them."""
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 def claim(saved: Any, client: Client, settings: Settings) -> dict[str, Any]:
-    """What the state says of the workspace from now on; `held` is what it has said so far.
+    """Return the state's new entry about its workspace; `held` is the old entry.
 
-    A key lists all workspaces of its account, but not which of them is its own. So the state holds
-    their ids and a fingerprint of the key. With the same key nothing is asked.
+    A key lists all workspaces of its account, but not which of them it belongs to. So the state
+    holds their ids and a fingerprint of the key. An unchanged key needs no request.
 
     Raises:
-        TapError: When the state belongs to another workspace, or may do so.
+        TapError: The state belongs, or may belong, to another workspace.
     """
     if not isinstance(saved, dict | None):
         raise errors.inputs.bad_state_workspace()
@@ -48,14 +48,14 @@ def claim(saved: Any, client: Client, settings: Settings) -> dict[str, Any]:
 
 
 def _is_same(known: list[Any], ids: list[int], wanted: int | None) -> bool:
-    """Whether the state's workspace is the key's: by the account's only one, or the setting."""
+    """Whether the key reads the state's workspace: the account's only one, or the setting's."""
     if wanted is not None:
         return wanted in known or not known
     return len(ids) == 1 and ids == known
 
 
 def _listed(client: Client) -> list[int]:
-    """The ids of the account's workspaces; none if the key may not list them."""
+    """The ids of the account's workspaces; empty if the key may not list them."""
     try:
         rows = client.listing(PROBE, "workspaces", params={"limit": None})
     except errors.FatalError:

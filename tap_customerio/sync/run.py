@@ -1,4 +1,4 @@
-"""One run of the tap: what its streams share, and how it begins, stops and ends."""
+"""One run of the tap: what its streams share, its start, stop and end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(NAME)
 
 
 class RunStream(Protocol):
-    """A stream as its run sees it."""
+    """The part of a stream that a run uses."""
 
     name: str
     outcome: ReadOutcome
@@ -48,17 +48,17 @@ class RunStream(Protocol):
 
     @property
     def reads_all_people(self) -> bool:
-        """Whether it goes through the people search."""
+        """Whether it reads every person that the people search returns."""
 
     def queue(self) -> StreamQueue[Any, Any]:
-        """What it has to read."""
+        """Its work."""
 
 
 class SyncRun:
     """Settings, client, engine and progress of one run; streams hold this, not the tap."""
 
     def __init__(self, config: Mapping[str, Any], *, draws_progress: bool = False) -> None:
-        """Remember the configuration; nothing is sent yet."""
+        """Store the configuration; sends no request."""
         self._config = config
         self._draws_progress = draws_progress
         self._displays = ExitStack()
@@ -77,7 +77,7 @@ class SyncRun:
 
     @cached_property
     def settings(self) -> Settings:
-        """The checked settings."""
+        """The validated settings."""
         return Settings.of(self._config)
 
     @cached_property
@@ -86,18 +86,18 @@ class SyncRun:
         return Client(self.settings)
 
     def prepare(self, streams: Iterable[RunStream], state: dict[str, Any]) -> None:
-        """Read these streams, if they are selected, once the first of them asks for its work."""
+        """Register these streams; selected ones start with the first request for work."""
         self._prepared = [stream for stream in streams if stream.selected], state
 
     def _begin(self, selected: Sequence[RunStream], state: dict[str, Any]) -> None:
-        """Start reading all selected streams at once, if the state is of this workspace.
+        """Start reading all selected streams in parallel, if the state fits this workspace.
 
         Raises:
-            TapError: When it is not, or cannot be read.
+            TapError: The state belongs to another workspace, or the workspaces cannot be read.
         """
         _return_memory()
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        if self._engine is not None:  # a second run: what the first has read is no longer true
+        if self._engine is not None:  # a second run, which must not reuse what the first has read
             vars(self).pop("client", None)
         with self.client.acting("workspaces", ()):
             state[STATE_KEY] = claim(state.get(STATE_KEY), self.client, self.settings)
@@ -108,9 +108,9 @@ class SyncRun:
             self._draw_progress()
 
     def work(self, stream: RunStream) -> tuple[Engine[Any, Any], StreamQueue[Any, Any]]:
-        """The engine that reads all streams, and this stream's queue of it.
+        """The engine, and this stream's queue in it.
 
-        A stream that is read by itself, as a connection test does, gets an engine of its own.
+        A stream that is read alone, as in a connection test, gets an engine of its own.
         """
         if self._prepared is not None:
             prepared, self._prepared = self._prepared, None
@@ -121,22 +121,22 @@ class SyncRun:
         return self._start([queue], workers=1), queue
 
     def engine_for(self, *queues: StreamQueue[Any, Any]) -> Engine[Any, Any]:
-        """An engine for these queues alone."""
+        """A separate engine for these queues."""
         return self._start(queues, workers=self.settings.concurrency)
 
     def stop(self) -> None:
         """Send no more requests."""
-        if self._engine is not None:  # else a test of one stream, and others follow
+        if self._engine is not None:  # None in a test of one stream, which others follow
             self._engine.stop()
             self.client.close()
             self._displays.close()
 
     def watch(self) -> None:
-        """Leave once a signal has come or the target has gone; called between pages.
+        """Exit after a signal, or when the target has gone; called between pages.
 
         Raises:
-            SystemExit: With the conventional code, 128 + the signal's number.
-            TapError: When the target no longer reads.
+            SystemExit: After a signal, with code 128 + its number.
+            TapError: The target no longer reads.
         """
         if self.signal is not None:
             logger.warning(
@@ -146,10 +146,10 @@ class SyncRun:
         self.check_output()
 
     def conclude(self, streams: Iterable[RunStream]) -> None:
-        """Log what the run took.
+        """Log a summary of the run.
 
         Raises:
-            TapError: When a stream is incomplete: that must not pass for success.
+            TapError: A stream is incomplete, so that the run must fail.
         """
         self._displays.close()
         requests = self.client.requests
@@ -174,7 +174,7 @@ class SyncRun:
 
 
 def terminal_bars() -> type[Bars] | None:
-    """The class that draws progress bars; None where stderr is no terminal."""
+    """The class that draws progress bars; None if stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty() or "MELTANO_PROJECT_ROOT" in os.environ:
         return None
     from tap_customerio.sync.progress_bars import Bars  # noqa: PLC0415 - slow to import
@@ -183,6 +183,6 @@ def terminal_bars() -> type[Bars] | None:
 
 
 def _return_memory() -> None:
-    """Let glibc give back each page at once; it would keep many for each thread."""
+    """Make glibc return free pages at once; it would keep many per thread."""
     with suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)

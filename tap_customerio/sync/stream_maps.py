@@ -1,4 +1,4 @@
-"""Stream maps: checked before any request, explained where they fail, within their schema."""
+"""Stream maps: checked before any request, explained on failure, kept within their schema."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ALIKE = 0.8
 
 
 def faults(maps: Any, schemas: Mapping[str, Schema]) -> list[str]:
-    """What is wrong with the setting `stream_maps`, a sentence for each stream."""
+    """Errors in the setting `stream_maps`, one sentence per stream."""
     if not isinstance(maps, dict):
         return (
             []
@@ -87,7 +87,7 @@ def _check_stream(name: str, rules: Any, schemas: Mapping[str, Schema]) -> None:
 
 
 class _Rules:
-    """What `stream_maps` says of one stream, or of all that a pattern fits."""
+    """The rules of `stream_maps` for one stream, or for all streams that match a pattern."""
 
     def __init__(self, stream: str, rules: Mapping[str, Any], schemas: Iterable[Schema]) -> None:
         """Collect the fields that rules may name."""
@@ -104,7 +104,7 @@ class _Rules:
         """Check every rule.
 
         Raises:
-            TapError: For the first that cannot work.
+            TapError: The first rule that cannot work.
         """
         for name, rule in self._rules.items():
             if name.startswith("__"):
@@ -160,7 +160,7 @@ class _Rules:
             )
 
     def _check_field(self, name: str) -> None:
-        """A new field is welcome, unless its name is another one's, misspelt."""
+        """Accept a new field, unless its name looks like a misspelled existing one."""
         if name in self._fields:
             return
         self._check_nested(name)
@@ -213,7 +213,7 @@ class _Rules:
 
 
 def _is_slip(name: str, meant: str) -> bool:
-    """Whether a name is another, but for one letter missing, added, changed or out of turn."""
+    """Whether two names differ by one missing, extra, changed or swapped letter."""
     start = _shared(name, meant)
     name, meant = name[start:], meant[start:]
     end = _shared(name[::-1], meant[::-1])
@@ -223,18 +223,18 @@ def _is_slip(name: str, meant: str) -> bool:
 
 
 def _shared(one: str, other: str) -> int:
-    """With how many of the same letters both begin."""
+    """Length of the common prefix."""
     same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return sum(1 for _ in same)
 
 
 def _functions() -> Mapping[str, Any]:
-    """What expressions may call."""
+    """Functions that expressions may call."""
     return CustomStreamMap("", {}, {}, {"properties": {}}, None, {}, None).functions
 
 
 def finish(mapper: PluginMapper) -> None:
-    """Let every map explain its failures, and give nothing that its schema does not have."""
+    """Make every map explain its failures and emit only fields of its schema."""
     for stream, stream_maps in mapper.stream_maps.items():
         for each in stream_maps:
             each.transformed_schema = canonical(each.transformed_schema)
@@ -247,10 +247,10 @@ def finish(mapper: PluginMapper) -> None:
 
 
 def _finish_keys(stream: str, stream_map: StreamMap) -> None:
-    """The SDK takes mapped keys for nullable, and shortens a key's name but not its mention."""
+    """Fix the SDK's keys: it makes mapped keys nullable, and shortens only the key's column."""
     schema, own = stream_map.transformed_schema, stream_map.raw_key_properties or ()
     keys = list(stream_map.transformed_key_properties or ())
-    stream_map.transformed_key_properties = keys  # None would leave it out of the message
+    stream_map.transformed_key_properties = keys  # the SDK omits None from the message
     for key in keys:
         if key not in schema["properties"]:
             raise errors.stream_maps.short_key(stream, key)
@@ -266,7 +266,7 @@ def _explained(stream: str, evaluate: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         try:
             return evaluate(expr, expr_parsed, record, property_name)
-        except Exception as error:  # noqa: BLE001 - whatever an expression may raise
+        except Exception as error:  # noqa: BLE001 - an expression may raise anything
             field = property_name or MAPPER_FILTER_OPTION
             raise errors.stream_maps.bad_map(stream, field, _reason(error)) from None
 
@@ -274,7 +274,7 @@ def _explained(stream: str, evaluate: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Why an expression failed on a record, without any value."""
+    """Why an expression failed on a record, without values."""
     cause = error.__cause__ or error
     if isinstance(cause, simpleeval.NameNotDefined):
         return f"it uses {cause.name!r}, which is not selected"
@@ -289,7 +289,7 @@ def _reason(error: Exception) -> str:
 def _within_schema(
     stream: str, stream_map: StreamMap
 ) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """The SDK leaves an object that is null in the record, beside the columns of its members."""
+    """Drop null objects, which the SDK leaves in the record next to their members' columns."""
     flatten = stream_map.flatten_record
     known = stream_map.transformed_schema["properties"]
 

@@ -1,4 +1,4 @@
-"""What a user hands over, checked before anything is asked: variables, catalog and state."""
+"""Checks of user input before any request: environment variables, catalog and state."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ logger = logging.getLogger("tap-customerio.inputs")
 
 
 def environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Settings from the environment, each as its type says; one that cannot be stays a text.
+    """Settings from the environment, converted to their types; text if that fails.
 
-    Variables of the prefix that are no settings come too, as texts, for the checks to name.
+    Includes variables with the prefix that are not settings, so that the checks can name them.
     """
     names = {
         variable.removeprefix(prefix).lower()
@@ -87,9 +87,9 @@ def environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def normalized(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings, but numbers for digits, and lower case where only some words are allowed.
+    """The settings with numbers instead of digits, and enumerated words in lower case.
 
-    Meltano hands decimals over as text.
+    Meltano passes decimals as text.
     """
     found = dict(config)
     for name, value in config.items():
@@ -106,10 +106,10 @@ def normalized(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str
 
 
 def check_log_levels(variables: Mapping[str, str]) -> None:
-    """Check the variables that set the level of the log.
+    """Check the variables that set the log level.
 
     Raises:
-        TapError: When one is set to anything but a level.
+        TapError: A variable holds something other than a level.
     """
     for name in ("TAP_CUSTOMERIO_LOGLEVEL", "LOGLEVEL"):
         if (value := variables.get(name)) and value.upper() not in _LEVELS:
@@ -117,10 +117,10 @@ def check_log_levels(variables: Mapping[str, str]) -> None:
 
 
 def checked_catalog(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str] | None:
-    """The same catalog.
+    """Return the catalog unchanged.
 
     Raises:
-        TapError: When it is none, or is for other streams than this tap's.
+        TapError: It is not a catalog, or belongs to another tap.
     """
     if file is None:
         return None
@@ -138,10 +138,10 @@ def checked_catalog(file: IO[str] | None, stream_classes: StreamClasses) -> IO[s
 
 
 def check_selection(variables: Mapping[str, str], stream_classes: StreamClasses) -> None:
-    """Check the `select` rules of Meltano, which passes them on, and ignores what fits nothing.
+    """Check Meltano's `select` rules; Meltano ignores rules that match nothing.
 
     Raises:
-        TapError: When a rule fits no stream, or no field.
+        TapError: A rule matches no stream or no field.
     """
     for extra in ("SELECT", "SELECT_FILTER"):
         with suppress(ValueError):
@@ -152,10 +152,10 @@ def check_selection(variables: Mapping[str, str], stream_classes: StreamClasses)
 
 
 def checked_state(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str] | None:
-    """The same state.
+    """Return the state unchanged.
 
     Raises:
-        TapError: When reading on from it is not possible: starting again must be the user's choice.
+        TapError: The run cannot continue from it; only the user may decide to start over.
     """
     if file is None:
         return None
@@ -200,7 +200,7 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _expected(error: jsonschema.ValidationError) -> str:
-    """What a part of a catalog should be; what it is may be long."""
+    """A message about the expected type; omits the actual value, which may be long."""
     wanted: Any = error.validator_value
     if error.validator == "required":
         return f"an object with {', '.join(wanted)}"
@@ -227,7 +227,7 @@ def _check_entry(entry: dict[str, Any], stream_classes: StreamClasses) -> None:
 
 
 def _check_fields(entry: dict[str, Any], stream_class: type[CustomerioStream]) -> None:
-    """A rule for a field that neither the stream nor the catalog has protects nothing."""
+    """Reject rules for fields that exist neither in the stream nor in the catalog."""
     own = dict(fields(stream_class.schema))
     known = own.keys() | {path for path, _ in fields(entry.get("schema", {}))}
     for item in entry.get("metadata", ()):
@@ -252,7 +252,7 @@ def _check_rule(rule: str, rules: list[str], stream_classes: StreamClasses) -> N
         ".".join(path[1::2]) for stream_class in found for path, _ in fields(stream_class.schema)
     }
     if field and not any(fnmatchcase(name, field) for name in names):
-        whole = rule.removesuffix(".*")  # of what has no declared members, and so is whole as it is
+        whole = rule.removesuffix(".*")  # an object without declared members is selected as a whole
         if not rule.startswith("!") and any(
             fnmatchcase(whole, other) for other in {*rules} - {rule}
         ):

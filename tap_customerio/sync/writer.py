@@ -1,4 +1,4 @@
-"""Singer messages to stdout, fast and whole, whatever the target does."""
+"""Writes Singer messages to stdout: fast, in whole lines, and without blocking."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class BufferedWriter(GenericSingerWriter[bytes, Message]):
-    """Buffers records, and writes at every other message, so that STATE is never held back.
+    """Buffers records, and writes at every other message, so that STATE is never delayed.
 
-    It writes to the file descriptor itself: under PYTHONUNBUFFERED, sys.stdout.buffer is a raw file
-    whose short writes tear lines. Into a pipe it only writes what fits without waiting, so that
-    `watch` runs while the target is slow or blocked. A stopped run ends at the end of a line.
+    It writes to the file descriptor: under PYTHONUNBUFFERED, sys.stdout.buffer is a raw file
+    whose short writes break lines. Into a pipe it writes only what fits without blocking, so that
+    `watch` runs while the target is slow. A stopped run ends after a whole line.
     """
 
     buffer_bytes = 1 << 18
@@ -63,18 +63,18 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         self._bytes = 0
         self._blocked = 0.0
         self._blocked_since: float | None = None
-        self._now = ""  # when the first of these records was written
+        self._now = ""  # time of the first buffered record
 
     def serialize_message(self, message: Message) -> bytes:
-        """One line of JSON."""
+        """Encode one line of JSON."""
         return self._encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: Message) -> None:
-        """Write one line, in one piece, sooner or later.
+        """Write or buffer one whole line.
 
         Raises:
-            TapError: When no one reads any more, or there is no room.
-            SystemExit: From `watch`, when the run is to stop.
+            TapError: Nothing reads stdout any more, or the disk is full.
+            SystemExit: From `watch`, when the run has to stop.
         """
         self._encode_records()
         self._append(self.serialize_message(message))
@@ -82,11 +82,11 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             self._flush(is_urgent=True)
 
     def write_record(self, stream: str, record: Record, version: int | None) -> None:
-        """Write the same line as for a RecordMessage of now, at a third of its cost.
+        """Write the line of a RecordMessage with the present time, at a third of its cost.
 
         Raises:
-            TapError: As `write_message`.
-            SystemExit: As `write_message`.
+            TapError: See `write_message`.
+            SystemExit: See `write_message`.
         """
         said: dict[str, object] = {"type": "RECORD", "stream": stream, "record": record}
         if version is not None:
@@ -108,21 +108,21 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             self._flush(is_urgent=False)
 
     def blocked(self) -> float:
-        """Seconds spent so far in waiting for the target to read; from any thread."""
+        """Seconds spent waiting for the target so far; callable from any thread."""
         since = self._blocked_since
         return self._blocked + (0.0 if since is None else time.monotonic() - since)
 
     def check(self) -> None:
-        """Find out whether the target is still there.
+        """Check that the target still reads.
 
         Raises:
-            TapError: When it is not.
+            TapError: The target has gone.
         """
         if self._poll is not None and any(event & select.POLLERR for _, event in self._poll(0)):
             raise errors.sync.target_gone()
 
     def _flush(self, *, is_urgent: bool) -> None:
-        """Write all that waits. A stopped run drops it unless it is urgent: no state covers it."""
+        """Write the buffer; a stopped run drops it unless urgent, since no state covers it."""
         data = b"".join(self._waiting)
         self._waiting, self._bytes, self._now = [], 0, ""
         try:
@@ -139,7 +139,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             raise errors.sync.cannot_write(error.strerror) from None
 
     def _wait_for_room(self, poll: Callable[[int], object], begun: int, *, is_urgent: bool) -> None:
-        """Wait until a piece fits; `begun` is how much is missing of a line written in part."""
+        """Wait until a chunk fits; `begun` is the number of bytes missing from a partial line."""
         if poll(0):
             return
         self._blocked_since = time.monotonic()
@@ -154,7 +154,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             self._blocked, self._blocked_since = self.blocked(), None
 
     def _stopped(self) -> SystemExit | None:
-        """How the run is to end, once it is to stop."""
+        """The exit of a run that has to stop; None otherwise."""
         if self._stop is None:
             try:
                 self.watch()
@@ -163,7 +163,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         return self._stop
 
     def _open(self) -> None:
-        """Look at what stdout is, each time it has been replaced."""
+        """Inspect stdout whenever it has been replaced."""
         if self._stdout is sys.stdout:
             return
         self._stdout, self._poll = sys.stdout, None
@@ -182,9 +182,9 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
 
 
 def _pieces(lines: bytes, size: int) -> Iterator[tuple[bytes, int]]:
-    """Whole lines together up to a size, longer lines in pieces.
+    """Group whole lines up to a size; split longer lines.
 
-    Beside each piece, how many bytes of it and of later pieces end a line begun before it.
+    Each chunk comes with the number of bytes, in it and later chunks, that end a partial line.
     """
     start, is_begun = 0, False
     while start < len(lines):
@@ -197,7 +197,7 @@ def _pieces(lines: bytes, size: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _grow(number: int, missing: int) -> bool:
-    """Let a full pipe hold so many bytes more; only Linux can, up to a limit of the user's."""
+    """Try to enlarge a full pipe by this many bytes; Linux only, up to the user's limit."""
     try:
         room = fcntl.fcntl(number, fcntl.F_GETPIPE_SZ) + missing
         fcntl.fcntl(number, fcntl.F_SETPIPE_SZ, room)
