@@ -52,7 +52,7 @@ _LOADED = """
     group by 1, 2, 3
 """
 """What sent each delivery is told as in int_customerio__messages of the dbt package."""
-_OLDEST = "select min(created) from {messages}"
+_CREATED = "select min(created), max(created) from {messages}"
 _NEWEST = """
     select max(coalesce(updated, created)) from {messages}
     union all
@@ -106,11 +106,15 @@ class Bucket(NamedTuple):
         """First second after it."""
         return self.bucketing.end(self.start)
 
-    def is_certain(self, first: int, last: int) -> bool:
-        """Whether counts must agree, of deliveries loaded from the first to the last second."""
+    def is_certain(self, first: int, newest: int, last: int) -> bool:
+        """Whether counts must agree, of deliveries created from `first` to `newest`.
+
+        What was loaded may begin and end within a bucket; something changed as late as `last`.
+        """
         if self.is_partial or self.end > last - _SETTLING or self.start < last - LONGEST_PERIOD:
             return False
-        return self.start > self.bucketing.start(first)
+        edges = self.bucketing.start(first), self.bucketing.start(newest)
+        return self.start > edges[0] and self.start != edges[1]
 
 
 class Month(NamedTuple):
@@ -139,8 +143,8 @@ def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
     """Compare the loaded deliveries with Customer.io's own counts, month by month.
 
     Reads the tables messages and metrics. Exit code 1: deliveries are missing. Differences in the
-    last two days before the newest delivery or count, before the first delivery, or more than 180
-    days ago do not count as missing.
+    last two days before the newest change or count, on the first and the last day of loaded
+    deliveries, before it, or more than 180 days ago do not count as missing.
 
     Example: tap-customerio verify --warehouse duckdb:///warehouse.duckdb
     """
@@ -163,7 +167,7 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
         TapError: When there is nothing to compare.
     """
     tables = _tables(warehouse)
-    [(first,)] = warehouse.ask(_OLDEST, **tables)
+    [(first, newest)] = warehouse.ask(_CREATED, **tables)
     rows = warehouse.ask(_COUNTED, **tables)
     if first is None or not rows:
         raise errors.commands.nothing_to_verify()
@@ -183,7 +187,7 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
         )
         for (sender, start), sent in counted.items()
     ]
-    missing = list(_missing(buckets, _seconds(first), last))
+    missing = list(_missing(buckets, _seconds(first), _seconds(newest), last))
     sums: dict[str, Counter[str]] = defaultdict(Counter)
     for each in buckets:
         sums[each.bucketing.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
@@ -268,11 +272,11 @@ def _without_counts(
     return uncounted
 
 
-def _missing(buckets: Iterable[Bucket], first: int, last: int) -> Iterator[Bucket]:
+def _missing(buckets: Iterable[Bucket], first: int, newest: int, last: int) -> Iterator[Bucket]:
     """Buckets that lack deliveries; none if a sender's sums agree: the API cuts them elsewhere."""
     differing: dict[Sender, list[Bucket]] = defaultdict(list)
     for each in buckets:
-        if each.counted != each.loaded and each.is_certain(first, last):
+        if each.counted != each.loaded and each.is_certain(first, newest, last):
             differing[each.sender].append(each)
     for sender in differing.values():
         if sum(each.counted - each.loaded for each in sender):

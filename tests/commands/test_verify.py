@@ -100,6 +100,21 @@ def test_missing_deliveries_are_told_and_fail(verify: Verify) -> None:
     assert "--from 2026-03-02 --to 2026-03-12" in screen.words()
 
 
+def test_a_range_may_end_within_a_period(verify: Verify) -> None:
+    late = sent("2026-03-10 23:50")
+    messages = [EDGES[0], (*late[:5], "2026-05-01 12:00", late[6])]
+    cut = counted("2026-03-10", 3, zone=NEW_YORK)
+    assert verify(messages, [cut]).code == 0
+
+
+def test_counts_that_go_on_after_the_newest_delivery_are_missed(verify: Verify) -> None:
+    late = sent("2026-03-10 23:50")
+    messages = [EDGES[0], (*late[:5], "2026-05-01 12:00", late[6])]
+    screen = verify(messages, [counted(f"2026-03-{day}", 3, zone=NEW_YORK) for day in (10, 11)])
+    assert screen.code == 1
+    assert "2026-03: 6 sent by Customer.io, 1 loaded, 3 missing." in screen.words()
+
+
 def test_the_answer_for_machines(verify: Verify) -> None:
     screen = verify(EDGES, [counted("2026-03-02", 2)], "--json")
     month = json.loads(screen.out)["2026-03"]

@@ -59,6 +59,7 @@ ranges as (
     select
         workspace,
         min(created_at) as earliest,
+        max(created_at) as newest,
         max(known_at) as latest
     from (
         select workspace, created_at, changed_at as known_at
@@ -98,6 +99,9 @@ compared as (
         {{ customerio.local_bucket(
             'buckets.resolution', customerio.local_time('ranges.earliest', 'buckets.timezone')
         ) }} as first_bucket,
+        {{ customerio.local_bucket(
+            'buckets.resolution', customerio.local_time('ranges.newest', 'buckets.timezone')
+        ) }} as last_bucket,
         {{ dbt.datediff(
             'coalesce(counted.period_start, loaded.first_created)', 'ranges.latest', 'day'
         ) }} as age_days,
@@ -128,6 +132,7 @@ judged as (
             when earliest is null or bucket <= first_bucket then 'before loading'
             when age_days > 180 then 'too old'
             when running > 0 or age_days <= {{ customerio.recent_days('resolution') }} then 'recent'
+            when bucket = last_bucket then 'end of loading'
             when missing_sent > 0 then 'missing'
             when missing_sent < 0 then 'more loaded'
             else 'states differ'
@@ -176,6 +181,7 @@ select
     case final_status
         when 'before loading' then 'Deliveries are loaded from a later time on (start_date).'
         when 'too old' then 'The API may no longer list deliveries older than six months.'
+        when 'end of loading' then 'The newest loaded delivery is in this bucket, which may be cut.'
         when 'recent' then 'Deliveries and counts were read at different moments.'
         when 'other bucket' then 'The sums agree: the API seems to cut its days in another zone.'
         when 'more loaded' then 'The counts are older than the deliveries.'
