@@ -1,1 +1,1 @@
-"""History on demand: a range read once, with a state of its own, into a target or a pipe."""
+"""Backfills: a range read once, with a separate state, into a target or a pipe."""

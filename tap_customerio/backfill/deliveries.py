@@ -1,4 +1,4 @@
-"""How many deliveries there were when, from counts that the API has at hand."""
+"""The number of deliveries over time, from the API's counts."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _MOST_DAYS = 3_600
 
 
 class Count(NamedTuple):
-    """So many deliveries were created within a window."""
+    """The number of deliveries created within a window."""
 
     window: Window
     number: float
 
 
 class Curve:
-    """Deliveries created up to a moment; they are spread evenly over the window of their count."""
+    """Deliveries created before a moment; a count is spread evenly over its window."""
 
     def __init__(self, counts: Iterable[Count]) -> None:
         """Add up all counts."""
@@ -58,7 +58,7 @@ class Curve:
         self._totals = list(accumulate(grown, initial=0.0)) if self._moments else []
 
     def until(self, moment: int) -> float:
-        """How many were created before a moment."""
+        """The number created before a moment."""
         place = bisect_right(self._moments, moment)
         if place in {0, len(self._moments)}:
             return self._totals[-1] if place and self._totals else 0.0
@@ -67,11 +67,11 @@ class Curve:
         return low + (high - low) * (moment - start) / (end - start)
 
     def within(self, window: Window) -> float:
-        """How many were created in a window."""
+        """The number created in a window."""
         return self.until(window.end) - self.until(window.start)
 
     def back_from(self, moment: int, number: float) -> int:
-        """The moment from which, until the one given, so many were created."""
+        """The start of a window that ends at a moment and holds this many deliveries."""
         wanted = self.until(moment) - number
         place = bisect_left(self._totals, wanted)
         if place in {0, len(self._totals)}:
@@ -82,9 +82,9 @@ class Curve:
 
 
 def counts(client: Client, window: Window, workers: int) -> list[Count]:
-    """What the metrics of everything that sends say of a window, a request or two a sender.
+    """Counts of all senders within a window; one or two requests per sender.
 
-    Of a hundred or more senders of a kind, about a hundred are asked and stand for the others.
+    If a type has more than a hundred senders, about a hundred represent the others.
     """
     with ThreadPoolExecutor(workers) as pool:
         asked = [
@@ -102,7 +102,7 @@ def counts(client: Client, window: Window, workers: int) -> list[Count]:
 def _sample(
     rows: list[dict[str, Any]], kind: str, window: Window
 ) -> Iterator[tuple[float, dict[str, Any]]]:
-    """Senders that may have sent something within the window, and how many each stands for."""
+    """Senders that may have sent something within the window, and how many each represents."""
     able = [
         row
         for row in rows
@@ -154,7 +154,7 @@ def _counted_back(client: Client, path: str, window: Window) -> Iterator[Count]:
 
 
 def _finest(present: int, start: int) -> Resolution:
-    """The narrowest buckets that still reach back to `start`."""
+    """The smallest buckets that still reach back to `start`."""
     for resolution in ("days", "weeks"):
         running = bucket_start(present, resolution, EASTERN)
         if bucket_after(running, resolution, EASTERN, 1 - V1_REACH[resolution]) <= start:

@@ -1,4 +1,4 @@
-"""What a backfill reads: a range, or a share of it, of some streams of one workspace."""
+"""A backfill of one workspace: its streams, and its range or a share of it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Job:
 
     Attributes:
         config: The tap's configuration; its own range is ignored.
-        catalog: Which streams there are, and which of their fields are wanted.
+        catalog: The streams, and the selection of their fields.
         range: The whole range, of which this is shard `shard` of `shards`.
-        stream_names: The streams asked for; if none, all selected ones that have a time range.
+        stream_names: The requested streams; empty for all selected ones with a time range.
     """
 
     config: Mapping[str, Any]
@@ -44,15 +44,15 @@ class Job:
 
     @cached_property
     def shard_range(self) -> Window:
-        """The share of the range that is read here."""
+        """The share of the range that this job reads."""
         return self.range.share(self.shard, self.shards)
 
     @cached_property
     def streams(self) -> list[str]:
-        """The streams to read; those without a time range only in the first share.
+        """The streams to read; streams without a time range only in the first share.
 
         Raises:
-            TapError: When a stream is named that does not exist.
+            TapError: A named stream does not exist.
         """
         tap = TapCustomerio(config=dict(self.config), catalog=dict(self.catalog))
         kinds: dict[str, Any] = dict(tap.streams)
@@ -69,7 +69,7 @@ class Job:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """What a state of this backfill is known by; `workspace` is a fingerprint of the key."""
+        """What identifies a state of this backfill; `workspace` is a fingerprint of the key."""
         return {
             "from": rfc3339(self.range.start),
             "to": rfc3339(self.range.end),
@@ -80,7 +80,7 @@ class Job:
 
     @property
     def file_name(self) -> str:
-        """A name for the state file that no other backfill of the workspace has."""
+        """A name for the state file, unique among the backfills of the workspace."""
         edges = [self.identity[edge].replace("T00:00:00Z", "") for edge in ("from", "to")]
         shard = [f"{self.shard}-of-{self.shards}"] if self.shards > 1 else []
         parts = ["backfill", *edges, *sorted(set(self.stream_names)), *shard]
@@ -91,7 +91,7 @@ class Job:
         state: State | None = None,
         watching: Callable[[SyncRun], Progress] | None = None,
     ) -> TapCustomerio:
-        """A tap that reads what is left of it, and whose states say whose they are."""
+        """A tap that reads the rest of the range; its states identify the backfill."""
         state = state or {}
         done = list(state.get(STATE_KEY, {}).get("done", ()))
         tap = TapCustomerio(
@@ -113,19 +113,19 @@ class Job:
         return tap
 
     def check(self, state: State, path: str) -> None:
-        """Make sure that a state belongs to this backfill.
+        """Check that a state belongs to this backfill.
 
         Raises:
-            TapError: When it does not.
+            TapError: It does not.
         """
         check(state, self.identity, path)
 
 
 def check(state: State, identity: Mapping[str, str], path: str) -> None:
-    """Make sure that a state is known by this identity.
+    """Check that a state has this identity.
 
     Raises:
-        TapError: When it is not.
+        TapError: It has another one.
     """
     found = state.get(STATE_KEY) or {}
     if any(found.get(name) != value for name, value in identity.items()):
@@ -139,7 +139,7 @@ def _words(identity: Mapping[str, Any]) -> str:
 
 
 def selecting(catalog: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
-    """A copy of a catalog that selects these streams and no others."""
+    """A copy of a catalog that selects only these streams."""
     selecting: dict[str, Any] = copy.deepcopy(dict(catalog))
     for stream in selecting["streams"]:
         for item in stream["metadata"]:

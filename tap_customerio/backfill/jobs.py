@@ -1,4 +1,4 @@
-"""Shares of a backfill side by side, each as `tap | target` in a process of its own."""
+"""Shares of a backfill in parallel, each as `tap | target` in a separate process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("tap-customerio.backfill")
 
 @contextmanager
 def one_budget(job: Job) -> Iterator[str]:
-    """The `rate_limit_url` of all jobs: the user's, or a file of their own."""
+    """The `rate_limit_url` of all jobs: the user's, or a temporary file."""
     if url := job.config.get("rate_limit_url"):
         yield str(url)
         return
@@ -46,7 +46,7 @@ def one_budget(job: Job) -> Iterator[str]:
 
 
 class JobsMeter:
-    """The figures of all jobs, as they last reported them."""
+    """The latest figures of all jobs."""
 
     def __init__(self) -> None:
         self._requests: dict[int, int] = {}
@@ -56,7 +56,7 @@ class JobsMeter:
         self.rate = 0.0
 
     def update(self, place: int, requests: int, rate: float, pause: float, blocked: float) -> None:
-        """Note what one of them reports."""
+        """Store the figures of a job's report."""
         self._requests[place] = requests
         self._blocked[place] = blocked
         self.rate = rate
@@ -64,35 +64,35 @@ class JobsMeter:
 
     @property
     def requests(self) -> int:
-        """Requests made so far."""
+        """Number of requests so far."""
         return sum(self._requests.values())
 
     @property
     def pause(self) -> float:
-        """Seconds for which the API wants no request."""
+        """Seconds until the API accepts requests again."""
         return max(0.0, self._resume - time.monotonic())
 
     @property
     def blocked(self) -> float:
-        """Seconds spent so far in waiting for targets to read, on the average of the jobs."""
+        """Seconds spent waiting for targets so far, averaged over the jobs."""
         return sum(self._blocked.values()) / max(len(self._blocked), 1)
 
     def end(self, stream: str) -> int:
-        """The end of the range that is read of a stream."""
+        """The end of the range of a stream, in unix seconds."""
         return self.ends[stream]
 
 
 class Jobs:
-    """Runs the shares that have something left, `most` of them at a time.
+    """Runs the unfinished shares, at most `most` at a time.
 
-    A signal goes to all jobs, which heed it as a single pipe does. A job ends with the process
-    that has started it, however that ends: it reads the end of its stdin.
+    A signal goes to all jobs, which handle it like a single pipe. A job ends when its parent
+    process ends for any reason, because its stdin closes.
     """
 
     def __init__(
         self, shares: Shares, target: str, keep: Callable[[State], None], most: int, budget: str
     ) -> None:
-        """Prepare; `keep` is given the state of all whenever one has changed."""
+        """Prepare; `keep` receives the state of all jobs after every change."""
         self._shares = shares
         self._target = target
         self._keep = keep
@@ -107,10 +107,10 @@ class Jobs:
         self._lines: queue.SimpleQueue[tuple[int, bytes | None]] = queue.SimpleQueue()
 
     def run(self, display: Callable[[Meter], Progress]) -> int:
-        """Run them to their end; gives the exit code.
+        """Run to the end; return the exit code.
 
         Raises:
-            TapError: When one of them failed, once all have ended.
+            TapError: A job failed; raised once all have ended.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._pass_signal)
@@ -138,7 +138,7 @@ class Jobs:
             if line is None:
                 self._conclude(place)
             else:
-                with suppress(ValueError):  # the last line of a job that was killed may be torn
+                with suppress(ValueError):  # the last line of a killed job may be incomplete
                     self._handle(place, json.loads(line), progress)
 
     def _start(self, place: int, *, draws: bool) -> None:
@@ -147,10 +147,10 @@ class Jobs:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if draws else None,
-            start_new_session=True,  # Ctrl+C is for this process, which passes it on
+            start_new_session=True,  # Ctrl+C goes to this process, which forwards it
         )
         self._running[place] = process
-        if self._signal is not None:  # it came meanwhile
+        if self._signal is not None:  # a signal came during the start
             process.terminate()
         self._listen(self._converse, place, process)
         if process.stderr is not None:
@@ -162,7 +162,7 @@ class Jobs:
         thread.start()
 
     def _converse(self, place: int, process: subprocess.Popen[bytes]) -> None:
-        """Give the order, and queue what is reported; None at the end."""
+        """Send the job's order, and queue its reports; queue None at the end."""
         job = self._shares.jobs[place]
         order = {
             "job": {**asdict(job), "config": {**job.config, "rate_limit_url": self._budget}},
@@ -190,7 +190,7 @@ class Jobs:
             self._show(progress, place, *report["event"])
 
     def _log(self, place: int, name: str, level: int, text: str) -> None:
-        """Log it under the job's name; a warning that several jobs give only once."""
+        """Log a record under the job's name; repeat no warning that another job has logged."""
         if level < logging.WARNING or text not in self._said:
             logging.getLogger(name).log(level, "%s: %s", self._label(place), text)
         self._said.add(text)

@@ -1,4 +1,4 @@
-"""`tap | target` for what is left of a backfill."""
+"""`tap | target` for the rest of a backfill."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger("tap-customerio.backfill")
 def run_pipe(
     command: str, tap: TapCustomerio, left: Sequence[str], keep: Callable[[State], None]
 ) -> int:
-    """Run it to its end and keep each state that the target confirms; gives the tap's exit code.
+    """Run to the end, storing each state that the target confirms; return the tap's exit code.
 
     Raises:
-        TapError: When the target failed, or has not confirmed all that it was sent.
+        TapError: The target failed, or did not confirm everything.
     """
     confirmed: State = {}
 
@@ -42,19 +42,19 @@ def run_pipe(
         logger.warning("%s", errors.backfill.GOES_ON)
         return code
     done = confirmed.get(STATE_KEY, {}).get("done", ())
-    # Streams whose range ends after the present are not done, and have said so.
+    # Streams whose range ends after the present are unfinished, which is already logged.
     if unconfirmed := [n for n in left if n in tap.sync_run.progress.done and n not in done]:
         raise errors.backfill.unconfirmed(unconfirmed)
     return 0
 
 
 def make_tables(command: str, tap: TapCustomerio) -> int:
-    """Send schemas alone, or several targets might make the same table at once, and fail.
+    """Send only schemas, because parallel targets that create the same table may fail.
 
-    Gives the exit code.
+    Returns the exit code.
 
     Raises:
-        TapError: When the target failed.
+        TapError: The target failed.
     """
 
     def write() -> None:
@@ -72,17 +72,17 @@ def _run(
     keep: Callable[[State], None],
     write: Callable[[], None],
 ) -> tuple[int, int | None]:
-    """The tap's exit code, and the number of a signal that came.
+    """The tap's exit code, and the number of a received signal.
 
     Raises:
-        TapError: When the target failed.
+        TapError: The target failed.
     """
     code = 0
     with Target(command, keep, relay=tap.sync_run.progress.draws) as target, tap.sync_run.progress:
         try:
             target.feed(tap, write)
         except errors.TapError as problem:
-            if target.signal is None:  # else what is wrong with the target is our doing
+            if target.signal is None:  # else our signal stopped the target
                 logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
             code = 1 if target.signal is None else 128 + target.signal
         except SystemExit as stop:

@@ -1,4 +1,4 @@
-"""What a backfill would take: slices, requests and time, from a few probes."""
+"""Estimates slices, requests and time of a backfill from a few requests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ACTIVITY_PROBES = 20
 
 @dataclass
 class Estimate:
-    """What one stream would take; None where nothing cheap tells."""
+    """The estimate for one stream; None for a figure that has no cheap source."""
 
     stream: str
     slices: int | None = None
@@ -44,7 +44,7 @@ class Estimate:
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Estimate) -> None:
-        """Add what another share of it would take."""
+        """Add the estimate for another share."""
         self.slices = _sum(self.slices, other.slices)
         self.requests = _sum(self.requests, other.requests)
         self.rows = _sum(self.rows, other.rows)
@@ -57,7 +57,7 @@ def _sum(one: int | None, two: int | None) -> int | None:
 
 @dataclass
 class Plan:
-    """What all of it would take, at `rate` requests a second; `probes` were asked to know it."""
+    """The estimate for all streams, at `rate` requests a second; it took `probes` requests."""
 
     job: Job
     estimates: Sequence[Estimate]
@@ -67,10 +67,10 @@ class Plan:
 
     @classmethod
     def of(cls, tap: TapCustomerio, job: Job, client: ProbingClient) -> Plan:
-        """Ask the API; what the run asks once for several streams counts as shared.
+        """Send the probes; requests that several streams need count as shared.
 
         Raises:
-            TapError: When nothing can be known, such as with a wrong key.
+            TapError: Nothing can be estimated, for example with a wrong key.
         """
         names = [name for name in job.streams if name not in tap.sync_run.progress.done]
         streams: list[Any] = [tap.streams[name] for name in names]
@@ -78,7 +78,7 @@ class Plan:
         before = client.requests.total()
         if any(stream.has_time_range or stream.replication_key is None for stream in streams):
             _ = client.present
-        # What probes ask for is no part of the run, unless the run asks for it as well.
+        # Probes are not part of the run, unless the run sends the same requests.
         streams.sort(key=lambda stream: isinstance(stream, Messages | Activities))
         probing = [stream for stream in streams if isinstance(stream, Messages | Activities)]
         found = {s.name: _estimated(s) for s in streams if s not in probing}
@@ -92,12 +92,12 @@ class Plan:
 
     @classmethod
     def of_all(cls, job: Job, taps: Sequence[TapCustomerio], jobs: Sequence[Job]) -> Plan:
-        """That of a backfill in shares, which is probed once.
+        """The plan of a backfill in shares; probes are sent once.
 
-        Lists that they share are asked for by each of them when they run.
+        Each share requests the shared lists again when it runs.
 
         Raises:
-            TapError: When nothing can be known, such as with a wrong key.
+            TapError: Nothing can be estimated, for example with a wrong key.
         """
         reach = Window(
             min(job.shard_range.start for job in jobs), max(job.shard_range.end for job in jobs)
@@ -112,15 +112,15 @@ class Plan:
 
     @property
     def requests(self) -> int:
-        """All requests that are known of."""
+        """The sum of all known requests."""
         return self.shared + sum(estimate.requests or 0 for estimate in self.estimates)
 
     def seconds(self, requests: int) -> int:
-        """How long so many take at the pace."""
+        """Seconds for these requests at the rate limit."""
         return math.ceil(requests / self.rate)
 
     def as_json(self) -> dict[str, Any]:
-        """The plan in members of JSON."""
+        """The plan as a JSON object."""
         edges = {"from": self.job.shard_range.start, "to": self.job.shard_range.end}
         return {
             **{name: rfc3339(moment) for name, moment in edges.items()},
@@ -136,8 +136,8 @@ class Plan:
 
 
 def _estimated(stream: CustomerioStream) -> Estimate:
-    """The estimate, or why there is none."""
-    stream.queue()  # looks at the state
+    """The estimate, or the reason why there is none."""
+    stream.queue()  # checks the state
     try:
         estimate = _estimate(stream)
         shortfall = stream.shortfall()
@@ -157,7 +157,7 @@ def _estimate(stream: CustomerioStream) -> Estimate:
 
 
 @_estimate.register(ListStream)
-@_estimate.register(FolderStream)  # Python 3.10 takes no union from the annotation
+@_estimate.register(FolderStream)  # Python 3.10 does not accept a union in the annotation
 def _(stream: ListStream | FolderStream) -> Estimate:
     return Estimate(stream.name, 1, 0, len(stream.listing(stream.client)))
 
@@ -171,7 +171,7 @@ def _(stream: ChildStream | TimeSeries) -> Estimate:
 
 @_estimate.register
 def _(stream: Activities) -> Estimate:
-    """Read as the stream does, for a day at the most, and take the other days for the same."""
+    """Read like the stream, for at most a day, and scale to the other days."""
     since = max(stream.settings.start or BEGINNING, stream.client.present - stream.kept)
     if not list(stream.slices()):
         return Estimate(stream.name, 0, 0, 0)
@@ -190,7 +190,7 @@ def _(stream: Activities) -> Estimate:
 
 @_estimate.register
 def _(stream: Messages) -> Estimate:
-    """Walk the windows that the stream would ask for, over a curve of what metrics count."""
+    """Simulate the stream's windows on a curve of the delivery counts."""
     first = next(iter(stream.slices()), None)
     if first is None:
         return Estimate(stream.name, 0, 0, 0)
@@ -210,7 +210,7 @@ def _(stream: Messages) -> Estimate:
 
 
 def _still_there(client: Client, counted: Sequence[Count], window: Window) -> bool:
-    """Whether the API still lists deliveries of the stretch in which it counts the most."""
+    """Whether the API still lists deliveries of the stretch with the highest count."""
     old = [count for count in counted if _holds(window, count.window)]
     busiest = max(old, key=lambda count: count.number, default=None)
     if busiest is None or not busiest.number:
@@ -225,7 +225,7 @@ def _holds(outer: Window, inner: Window) -> bool:
 
 
 def _walked(curve: Curve, whole: Window, ahead: int) -> tuple[int, int]:
-    """Slices and requests; windows are cut `ahead` of those that teach how wide they should be."""
+    """Slices and requests; `ahead` windows are cut before results can adjust their width."""
     plan = WindowPlan(*whole)
     waiting: deque[Window] = deque()
     slices = requests = 0
@@ -241,7 +241,7 @@ def _walked(curve: Curve, whole: Window, ahead: int) -> tuple[int, int]:
 
 
 def _read(plan: WindowPlan, curve: Curve, window: Window) -> tuple[int, int]:
-    """Slices and requests of one window, split as the stream splits it."""
+    """Slices and requests of one window, with the splits of the stream."""
     rows = curve.within(window)
     pages = max(1, math.ceil(round(rows) / _PAGE))
     for number in range(1, pages):

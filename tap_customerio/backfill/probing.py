@@ -1,4 +1,4 @@
-"""The client that plans ask: one answer to a question, however many shares want to know."""
+"""The client for plans, which caches responses for all shares."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ProbingClient(Client):
-    """Sends each question once; what `requests` counts is what shares would send by themselves.
+    """Sends each request once; `requests` counts what the shares would send themselves.
 
-    Deliveries are counted over `reach`, the range of all shares, so that all ask the same. Each
-    share takes a client `afresh`, which shares the memory.
+    Deliveries are counted over `reach`, the range of all shares, so that all shares send the same
+    requests. Each share uses a client from `afresh`, which shares the cache.
     """
 
     def __init__(self, settings: Settings, reach: Window) -> None:
@@ -30,7 +30,7 @@ class ProbingClient(Client):
         self._responses: dict[str, RawResponse] = {}
 
     def afresh(self) -> Self:
-        """A client for one share, which asks for the present by itself."""
+        """A client for one share, which requests the present itself."""
         again = super().afresh()
         again._clock = Clock()  # noqa: SLF001 - its own
         return again

@@ -1,4 +1,4 @@
-"""The shares of one backfill, whose states one file holds."""
+"""The shares of one backfill, with their states in one file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _STATES = "shares"
 
 @dataclass
 class Shares:
-    """A backfill in shares; a single one is the backfill itself.
+    """A backfill in shares; a single share is the whole backfill.
 
     Attributes:
-        job: The whole.
-        states: What is known of each share; None if it has not begun.
+        job: The whole backfill.
+        states: The state of each share; None before it begins.
     """
 
     job: Job
@@ -31,7 +31,7 @@ class Shares:
 
     @classmethod
     def of(cls, job: Job, saved: State | None, count: int) -> Self:
-        """As many as a state holds, whatever is asked for, else `count`."""
+        """The number of shares comes from the state, if there is one, or else from `count`."""
         if saved is None:
             return cls(job, [None] * count)
         states = (saved.get(STATE_KEY) or {}).get(_STATES)
@@ -39,12 +39,12 @@ class Shares:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of shares."""
         return len(self.states)
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """What each of them reads."""
+        """The job of each share."""
         if self.count == 1:
             return [self.job]
         numbers = range(1, self.count + 1)
@@ -52,20 +52,20 @@ class Shares:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a state of all of them is known by; no single share takes it for its own."""
+        """The identity of the combined state, which no single share accepts."""
         identity = self.job.identity
         return identity if self.count == 1 else {**identity, "shard": f"all of {self.count}"}
 
     @property
     def state(self) -> State:
-        """That of all of them."""
+        """The combined state."""
         return {"bookmarks": {}, STATE_KEY: {**self.identity, _STATES: self.states}}
 
     def check(self, saved: State, path: str) -> None:
-        """Make sure that a state belongs to this backfill.
+        """Check that a state belongs to this backfill.
 
         Raises:
-            TapError: When it does not.
+            TapError: It does not.
         """
         check(saved, self.identity, path)
         for job, state in zip(self.jobs, self.states, strict=True):
@@ -74,7 +74,7 @@ class Shares:
 
     @cached_property
     def left(self) -> list[int]:
-        """Places, from 0, of those that have something left to read."""
+        """Indexes, from 0, of the unfinished shares."""
         return [
             place
             for place, (job, state) in enumerate(zip(self.jobs, self.states, strict=True))

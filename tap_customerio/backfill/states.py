@@ -1,4 +1,4 @@
-"""The state of a backfill: a file that is always whole."""
+"""The state file of a backfill, which is replaced atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def parsed(line: str | bytes) -> State | None:
-    """A state that a target printed; None if the line is something else."""
+    """A state that a target printed; None if the line is anything else."""
     with suppress(ValueError):
         value: Any = json.loads(line)
         if isinstance(value, dict) and "bookmarks" in value:
@@ -26,7 +26,7 @@ def parsed(line: str | bytes) -> State | None:
 
 
 class StateFile:
-    """One state, or all that a target has printed, a line each; the last whole one counts."""
+    """A file of one state, or of a target's output lines; the last complete line counts."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class StateFile:
         """The last state; None if there is none.
 
         Raises:
-            TapError: When the file is there, but cannot be read.
+            TapError: The file exists, but cannot be read.
         """
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
@@ -49,10 +49,10 @@ class StateFile:
         return next((state for state in states if state is not None), None)
 
     def write(self, state: State) -> None:
-        """Replace what the file holds in one step; only its owner may read it.
+        """Replace the file atomically; only its owner may read it.
 
         Raises:
-            TapError: When that is not possible.
+            TapError: The file cannot be written.
         """
         try:
             write_private(self.path, json.dumps(state) + "\n")
@@ -60,10 +60,10 @@ class StateFile:
             raise self._unusable(error) from None
 
     def forget(self) -> None:
-        """Empty the file in place: a shell may be about to append to it.
+        """Empty the file in place, because a shell may be about to append to it.
 
         Raises:
-            TapError: When that is not possible.
+            TapError: The file cannot be written.
         """
         try:
             with suppress(FileNotFoundError):

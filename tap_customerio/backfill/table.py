@@ -1,4 +1,4 @@
-"""A plan for people."""
+"""A plan as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(plan: Plan) -> None:
-    """Print a table, and below it what cannot be had."""
+    """Print a table, and below it the limits of the API."""
     out, job = make_console(), plan.job
     start, end = map(rfc3339, job.shard_range)
     share = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
@@ -42,7 +42,7 @@ def show(plan: Plan) -> None:
 
 
 def _notes(plan: Plan) -> dict[str, list[str]]:
-    """What is to be known, each once, with the streams that it is about."""
+    """Notes, each once, with the streams that they concern."""
     notes: dict[str, list[str]] = {}
     for estimate in plan.estimates:
         for note in estimate.notes:

@@ -1,7 +1,7 @@
-"""One job of `backfill --jobs`: a share of it in a process of its own, run by `jobs.py`.
+"""One job of `backfill --jobs`: a share in a separate process, started by `jobs.py`.
 
-It reads an order, one line of JSON, from stdin, and writes states, log and progress to stdout, a
-line each. It ends once stdin does, which is at the latest when the process that runs it dies.
+It reads an order, one line of JSON, from stdin, and writes states, log records and progress to
+stdout as lines. It ends when stdin closes, at the latest when its parent process dies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Reports:
-    """Writes reports, from any thread; they are dropped once they cannot be read any more."""
+    """Writes reports from any thread; drops them once the parent no longer reads."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -44,20 +44,20 @@ class Reports:
 
 
 class LogReports(logging.Handler):
-    """Reports the log, which the parent writes."""
+    """Sends log records to the parent, which writes them."""
 
     def __init__(self, reports: Reports) -> None:
         super().__init__()
         self._reports = reports
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Report one record, but not the SDK's words on each stream that is not read."""
+        """Send one record, except the SDK's messages about deselected streams."""
         if not str(record.msg).startswith("Skipping "):
             self._reports.send(log=[record.name, record.levelno, self.format(record)])
 
 
 class ReportedProgress(Progress):
-    """Reports each event, and the figures that a display shows beside it."""
+    """Sends each progress event, with the figures for the display."""
 
     def __init__(self, run: SyncRun, reports: Reports) -> None:
         super().__init__()
@@ -65,19 +65,19 @@ class ReportedProgress(Progress):
         self._reports = reports
 
     def begin(self, stream: str) -> None:
-        """A stream begins."""
+        """Report the start of a stream."""
         self._send("begin", stream)
 
     def page(self, stream: str, rows: int) -> None:
-        """So many records of a page have been written."""
+        """Report the written records of a page."""
         self._send("page", stream, rows)
 
     def slice(self, stream: str, slice_: Any, total: int | None) -> None:
-        """All records of a slice have been written."""
+        """Report a written slice."""
         self._send("slice", stream, [slice_ if isinstance(slice_, Window) else None, total])
 
     def end(self, stream: str, *, done: bool = True) -> None:
-        """A stream ends."""
+        """Report the end of a stream."""
         super().end(stream, done=done)
         self._send("end", stream, done)
 
@@ -88,7 +88,7 @@ class ReportedProgress(Progress):
 
 
 def main() -> None:
-    """Run the job; the exit code is that of the pipe."""
+    """Run the job; exit with the code of the pipe."""
     line = sys.stdin.buffer.readline()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     order = json.loads(line or b"null")

@@ -1,4 +1,4 @@
-"""A run coordinator that knows which workspace a run reads."""
+"""A run coordinator that tags runs with their workspace."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SYNC_JOB = f"{GROUP}_sync"
 
 
 class WorkspaceRunCoordinator(QueuedRunCoordinator):
-    """Queues runs, tagged by workspace, so that limits hold over all jobs and backfills.
+    """Queues runs tagged by workspace, so that concurrency limits cover all jobs and backfills.
 
-    Runs that read all there is at present have one tag more: of two at once, the later would let
-    the target drop what the earlier has just written.
+    Runs that read all current rows have one more tag: if two ran at once, the later one would let
+    the target delete the rows that the earlier one has just written.
     """
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        """Tag the run, and queue it."""
+        """Tag and queue the run."""
         run = context.dagster_run
         if _is_ours(run) and "dagster/partition" in run.tags:
             month_of = run.tags.get("dagster/partition/workspace")
@@ -34,6 +34,6 @@ class WorkspaceRunCoordinator(QueuedRunCoordinator):
 
 
 def _is_ours(run: DagsterRun) -> bool:
-    """Whether a job or a selection of assets reads Customer.io, among others of the instance."""
+    """Whether a job or asset selection reads Customer.io; an instance may have others."""
     selected = run.asset_selection or ()
     return run.job_name.startswith(f"{GROUP}_") or any(key.path[0] == GROUP for key in selected)

@@ -35,15 +35,15 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
     schedule: str | None = "0 * * * *",
     retry_policy: dg.RetryPolicy | None = RETRIES,
 ) -> dg.Definitions:
-    """Assets of all streams, partitioned by workspace, those with a time range by month, too.
+    """Assets of all streams, by workspace and, for streams with a time range, by month.
 
-    `start_date` lies in the first month of history; where `end_date` lies, and later, is none.
-    Jobs: `customerio_history` and `customerio_lists` read the assets, `customerio_sync` is the
-    regular sync, on the `schedule` (cron) unless that is None. Without `streams`, those selected
-    by default. A run that fails is tried again by the `retry_policy`.
+    `start_date` is in the first month of history; months from `end_date` on are left out.
+    Jobs: `customerio_history` and `customerio_lists` materialize the assets, `customerio_sync` is
+    the regular sync, on the `schedule` (cron) unless it is None. Without `streams`, the streams
+    selected by default. `retry_policy` applies to failed runs.
 
     Raises:
-        TapError: When a stream does not exist, a date is none, or workspaces share a name.
+        TapError: A stream does not exist, a date is invalid, or workspaces share a name.
     """
     by_name = _by_name(workspaces)
     months = dg.MonthlyPartitionsDefinition(
@@ -61,13 +61,13 @@ def build_definitions(  # noqa: PLR0913 - each but two has a default, and none d
             sync,
         ],
         schedules=[] if schedule is None else [scheduled(sync, schedule, by_name)],
-        # A worker of Celery may have no children of Dagster's own making.
+        # Celery workers may not start the child processes of Dagster's default executor.
         executor=dg.in_process_executor,
     )
 
 
 def _by_job(classes: Iterable[type[CustomerioStream]]) -> dict[str, list[type[CustomerioStream]]]:
-    """The streams of the jobs that read whole assets."""
+    """The streams of the jobs that materialize assets."""
     ordered = list(classes)
     return {
         "history": [stream for stream in ordered if stream.has_time_range],
@@ -87,7 +87,7 @@ def _by_name(workspaces: Iterable[Workspace]) -> dict[str, Workspace]:
 
 
 def _month(option: str, text: str) -> dt.datetime:
-    """The month's first day: from another one on, Dagster would leave the month out."""
+    """The first day of the month; from a later day on, Dagster would omit the month."""
     try:
         return dt.datetime.fromisoformat(text).replace(
             day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.timezone.utc

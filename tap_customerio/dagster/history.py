@@ -1,4 +1,4 @@
-"""Streams as assets: each run of a partition is an ordinary backfill with a state of its own."""
+"""Streams as assets: each run of a partition is a backfill with a separate state."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ def assets(
     months: dg.TimeWindowPartitionsDefinition,
     retry_policy: dg.RetryPolicy | None,
 ) -> dg.AssetsDefinition:
-    """Assets that one run reads together, or some of them; by month if they have a time range."""
+    """Assets that one run materializes together or in part; by month with a time range."""
     keys = dg.StaticPartitionsDefinition(list(workspaces))
     has_time_range = any(stream_class.has_time_range for stream_class in stream_classes)
 
@@ -48,17 +48,17 @@ def _read(
     workspaces: Mapping[str, Workspace],
     months: dg.TimeWindowPartitionsDefinition,
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """A backfill of the streams that are selected, and what came of each."""
+    """A backfill of the selected streams, and its results per stream."""
     key = context.partition_key
     if isinstance(key, dg.MultiPartitionKey):
         workspace, window = key.keys_by_dimension[WORKSPACE], context.partition_time_window
-    else:  # streams without a time range, but a backfill wants one all the same
+    else:  # a backfill needs a range, even for streams without one
         workspace, window = key, dg.TimeWindow(months.start, months.start + dt.timedelta(1))
     names = sorted(asset.path[-1] for asset in context.selected_asset_keys)
-    # A retry has the same root; materialised again later, the partition is read again.
+    # A retry has the same root run; a later materialization reads the partition again.
     root = context.run.root_run_id or context.run.run_id
     store = StateStore.of(context.instance, f"{name}/{key}", root)
-    if store.state is not None:  # a retry may be of fewer streams
+    if store.state is not None:  # a retry may have fewer streams
         store.state[STATE_KEY]["streams"] = ", ".join(names)
     pipeline_run = PipelineRun(context.op_execution_context, workspaces[workspace], store)
     pipeline_run.run(

@@ -1,4 +1,4 @@
-"""One attempt at `tap | target`, told to Dagster's log, and what came of it."""
+"""One run of `tap | target`, with its output in Dagster's log, and its results."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _PLAIN_ERROR = "Error: "
 
 
 class PipelineRun:
-    """Runs `tap | target` once; keeps each state that the target confirms.
+    """Runs `tap | target` once, and stores each state that the target confirms.
 
     Attributes:
-        rows: Records sent for each stream.
-        requests: Those made for each stream; of the run as a whole under "".
-        waited: Seconds for which 429s held requests back, once the tap has told.
-        whole: Streams that the tap has read to their end.
-        errors: What the tap complained of.
+        rows: Records sent per stream.
+        requests: Requests per stream; those of the whole run under "".
+        waited: Seconds of waiting after 429s; None until the tap reports it.
+        whole: Streams that were read to their end.
+        errors: The tap's error messages.
         codes: Exit codes of tap and target.
     """
 
@@ -65,14 +65,14 @@ class PipelineRun:
 
     @property
     def complete(self) -> set[str]:
-        """Streams that the tap has read to their end."""
+        """Streams that were read to their end."""
         return self._read - self._failed
 
     def run(self, *arguments: str, **files: Mapping[str, Any]) -> None:
-        """Run to the end; `files` become options, as --state.
+        """Run to the end; `files` become options, such as --state.
 
         Raises:
-            Failure: When this machine lacks the key or the target, or someone terminates the run.
+            Failure: The key or the target is missing on this machine, or the run was terminated.
         """
         target = shlex.split(self._workspace.target)
         try:
@@ -94,7 +94,7 @@ class PipelineRun:
                 )
                 self.codes = pipe.run(self._on_line)
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-            # Dagster would otherwise try again what someone has just terminated.
+            # Otherwise Dagster would retry a run that a user has terminated.
             raise dg.Failure(errors.dagster.TERMINATED, allow_retries=False) from None
         finally:
             self.seconds = time.monotonic() - begun
@@ -103,7 +103,7 @@ class PipelineRun:
             self._store.keep()
 
     def metadata(self, stream: str | None = None) -> dict[str, Any]:
-        """What Dagster shows of it, or of a stream of it; requests only if the tap came to say."""
+        """Metadata for Dagster, of the run or one stream; requests only once they are reported."""
         tap, target = self.codes
         found: dict[str, Any] = {
             "seconds": round(self.seconds, 1),
@@ -122,10 +122,10 @@ class PipelineRun:
         return found
 
     def check(self, unconfirmed: Sequence[str] = ()) -> None:
-        """Let the run fail if anything has.
+        """Fail the run if tap or target failed.
 
         Raises:
-            Failure: With the sentences of the tap, or of what else is wrong.
+            Failure: With the tap's error messages, or another reason.
         """
         tap, target = self.codes
         wrong = [*self.errors] if tap else []

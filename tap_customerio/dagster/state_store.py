@@ -1,4 +1,4 @@
-"""States in Dagster's own database, which all machines share."""
+"""States in Dagster's database, which all machines share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class StateStore:
-    """What is remembered of one thing that is read: the regular sync of a workspace, a partition.
+    """The stored state of a workspace's regular sync, or of a partition.
 
     Attributes:
-        run: The run it was begun in; a retry has the same root. None where runs do not matter.
-        state: The last state that the target has confirmed.
-        rows: Records sent for each stream so far.
+        run: The root run that started it, which retries share; None if any run may continue.
+        state: The last state that the target confirmed.
+        rows: Records sent per stream so far.
     """
 
     instance: dg.DagsterInstance
@@ -30,7 +30,7 @@ class StateStore:
 
     @classmethod
     def of(cls, instance: dg.DagsterInstance, what: str, run: str | None = None) -> StateStore:
-        """What is remembered; nothing, if it was begun in another run."""
+        """Load the stored state; an empty one if another run started it."""
         key = f"tap-customerio/{what}"
         found = instance.daemon_cursor_storage.get_cursor_values({key}).get(key)
         saved: dict[str, Any] = json.loads(found) if found else {}
@@ -39,10 +39,10 @@ class StateStore:
         return cls(instance, key, run, saved.get("state"), saved.get("rows", {}))
 
     def keep(self) -> None:
-        """Remember it."""
+        """Store the state."""
         value = {"run": self.run, "state": self.state, "rows": self.rows}
         self.instance.daemon_cursor_storage.set_cursor_values({self.key: json.dumps(value)})
 
     def forget(self) -> None:
-        """Start over next time."""
+        """Delete the state, so that the next run starts over."""
         self.instance.daemon_cursor_storage.set_cursor_values({self.key: ""})

@@ -1,4 +1,4 @@
-"""The streams as Dagster knows them."""
+"""Streams as Dagster assets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ StreamClasses = dict[str, "type[CustomerioStream]"]
 
 
 def select_streams(names: Sequence[str] | None) -> StreamClasses:
-    """The streams of these names, or those that are selected by default.
+    """The streams with these names, or the streams selected by default.
 
     Raises:
-        TapError: When there is no such stream.
+        TapError: A stream does not exist.
     """
     stream_classes = {
         stream_class.name: stream_class
@@ -40,12 +40,12 @@ def select_streams(names: Sequence[str] | None) -> StreamClasses:
 
 
 def asset_key(stream: str) -> dg.AssetKey:
-    """The key of a stream's asset."""
+    """The asset key of a stream."""
     return dg.AssetKey([GROUP, stream])
 
 
 def spec(stream_class: type[CustomerioStream]) -> dg.AssetSpec:
-    """A stream as an asset."""
+    """The asset definition of a stream."""
     about = stream_class.about()
     return dg.AssetSpec(
         asset_key(stream_class.name),

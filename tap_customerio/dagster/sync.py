@@ -1,4 +1,4 @@
-"""The regular sync as a job: all streams of a workspace, each from where the last one ended."""
+"""The regular sync as a job: all streams of a workspace, each from its last bookmark."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,13 +28,13 @@ _UNFINISHED = [
 
 
 class SyncConfig(dg.Config):
-    """How a sync may differ from the others."""
+    """Options of one sync."""
 
     restart: bool = Field(default=False, description="Discard the state and start over.")
 
 
 class _Described(TapCustomerio):
-    """Tells of settings and streams, reads nothing, and leaves signals to Dagster."""
+    """Describes settings and streams; reads nothing, and leaves signals to Dagster."""
 
     def _setup_signal_handlers(self) -> None:
         pass
@@ -74,7 +74,7 @@ def _sync(
     *,
     restart: bool,
 ) -> Iterator[_Event]:
-    """Go on from the last sync, or start over, and tell what was read."""
+    """Continue from the last sync, or start over, and yield events for what was read."""
     store = StateStore.of(context.instance, f"sync/{workspace.name}")
     first_try = context.run.parent_run_id is None and not context.retry_number
     if restart and first_try:
@@ -89,7 +89,7 @@ def _sync(
     pipeline_run.run(
         "--config", "ENV", state=begun, catalog=selecting(tap.catalog_dict, stream_classes)
     )
-    # Yielded, not logged by the context, which forgets its events when the op fails.
+    # Yielded, not logged by the context, which loses its events when the op fails.
     yield from _events(pipeline_run, workspace, stream_classes)
     if pipeline_run.complete and not bounded:
         yield from _months_read(workspace, stream_classes, months, begun, store.state)
@@ -99,7 +99,7 @@ def _sync(
 def schedule(
     job: dg.JobDefinition, cron: str, workspaces: Mapping[str, Workspace]
 ) -> dg.ScheduleDefinition:
-    """A run for each workspace, unless its last one has not ended."""
+    """One run per workspace, unless its last one is still running."""
 
     @dg.schedule(job=job, cron_schedule=cron, name=f"{SYNC_JOB}_schedule")
     def hourly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -126,10 +126,10 @@ def _from_history(
     stream_classes: StreamClasses,
     months: dg.TimeWindowPartitionsDefinition,
 ) -> State:
-    """The state, in which streams with a time range begin where the months of history end.
+    """A state in which streams with a time range begin at the end of the monthly partitions.
 
-    What is older is read by partitions. A bookmark says so, other than start_date, which would
-    also keep older deliveries from being read again at their ages.
+    Partitions read the older data. The state has a bookmark instead of a start_date, because a
+    start_date would also exclude older deliveries from rescans.
     """
     last = months.get_last_partition_window()
     edge = rfc3339(int((last.end if last else months.start).timestamp()))
@@ -146,7 +146,7 @@ def _from_history(
 def _events(
     pipeline_run: PipelineRun, workspace: Workspace, stream_classes: StreamClasses
 ) -> Iterator[_Event]:
-    """What has been read whole and loaded, per stream."""
+    """Materializations of the streams that were read and loaded completely."""
     if pipeline_run.codes[1]:
         return
     for name in sorted(pipeline_run.complete & stream_classes.keys()):
@@ -164,7 +164,7 @@ def _months_read(
     before: State,
     after: State,
 ) -> Iterator[_Event]:
-    """Months that syncs have now read to their end, which are so no longer missing in the grid."""
+    """Months that syncs have now read completely, so that the grid shows them as present."""
     ends = {
         month: months.time_window_for_partition_key(month).end.timestamp()
         for month in months.get_partition_keys()

@@ -1,4 +1,4 @@
-"""A workspace: which key reads it, and which target it goes into."""
+"""A workspace: its key and its target."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PREFIX = "TAP_CUSTOMERIO_"
 
 @dataclass(frozen=True)
 class Workspace:
-    """One workspace of Customer.io, and where its rows go.
+    """One workspace of Customer.io, and the target for its rows.
 
     Attributes:
-        name: What it is called in partitions and tags: letters, digits, `.`, `_` and `-`.
+        name: Its name in partitions and tags: letters, digits, `.`, `_` and `-`.
         app_api_key_env: The environment variable of the workers that holds its App API key.
-        target: The command of the target, as in a shell, but without one.
+        target: The command line of the target; it runs without a shell.
         region: Data centre of the account.
-        settings: Other settings of the tap, by name; those of secrets belong into the workers'
+        settings: Other settings of the tap, by name; put secrets into the workers'
             environment.
     """
 
@@ -40,10 +40,10 @@ class Workspace:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what can be checked before anything runs.
+        """Check the values before anything runs.
 
         Raises:
-            TapError: When it cannot be meant so.
+            TapError: A value is invalid.
         """
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise errors.dagster.bad_workspace(
@@ -66,20 +66,20 @@ class Workspace:
             raise errors.dagster.bad_workspace(self.name, f"{self.target!r} is not a command.")
 
     def environment(self) -> dict[str, str]:
-        """The environment of a tap that reads it.
+        """The environment of a tap that reads the workspace.
 
         Raises:
-            TapError: When this machine does not know the key.
+            TapError: The key is missing on this machine.
         """
         key = os.environ.get(self.app_api_key_env)
         if not key:
             raise errors.dagster.no_workspace_key(self.name, self.app_api_key_env)
         settings = self._variables(self.settings)
-        logged = {f"{PREFIX}LOGLEVEL": "DEBUG"}  # at which the tap logs metrics
+        logged = {f"{PREFIX}LOGLEVEL": "DEBUG"}  # the level at which the tap logs metrics
         return {**os.environ, **settings, f"{PREFIX}APP_API_KEY": key, **logged}
 
     def shown(self) -> list[str]:
-        """What one would type before the command: variables, but no secret."""
+        """Environment variables as a shell command would show them, without secrets."""
         known = SETTINGS["properties"]
         visible = {
             name: value

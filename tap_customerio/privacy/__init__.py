@@ -1,1 +1,1 @@
-"""Requests of people about their own data: what is held on them, and its erasure."""
+"""Privacy requests: access, erasure, opt-out."""

@@ -1,4 +1,4 @@
-"""What Customer.io holds on a person, as far as its App API gives it."""
+"""The data of a person in Customer.io, as far as the App API returns it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CAVEATS = (
 
 
 class PersonalData:
-    """What is held on the people of a request, and what of it could not be read."""
+    """The data of a request's people, and the parts that could not be read."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -70,10 +70,10 @@ class PersonalData:
     def read(
         self, request: Request, people: Iterable[Person], also: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """Read everything on everybody found, and what the e-mail provider has on the addresses.
+        """Read all data of all matching people, and the suppressions of their addresses.
 
         Raises:
-            TapError: When the key is refused, or the API is gone.
+            TapError: The key is rejected, or the API does not answer.
         """
         emails = {value.lower() for kind, value in (request, *also) if kind == "email"}
         for person in people:
@@ -87,7 +87,7 @@ class PersonalData:
             self._read_suppressions(email)
 
     def counts(self) -> dict[str, int]:
-        """How much there is of each kind."""
+        """The number of items of each kind."""
         found = {kind: sum(len(p[kind] or ()) for p in self.people) for kind in KINDS}
         preferences = (person["subscription_preferences"] or {} for person in self.people)
         found["subscription_preferences"] = sum(len(c.get("topics") or ()) for c in preferences)
@@ -113,31 +113,31 @@ class PersonalData:
         return found
 
     def _part(self, profile: Mapping[str, Any], name: str, cio_id: str) -> Any:
-        """A part of a profile, if it is of the shape it should be of."""
+        """A part of a profile; notes a part of an unexpected type."""
         value = profile.get(name)
         if name == "devices" and value is None and profile:
             return []
         is_whole = isinstance(value, PARTS[name])
         if name == "devices" and is_whole:
             is_whole = all(isinstance(device, dict) for device in value or ())
-        is_unset = value is None and name == "timestamps"  # which the API may stop to send
+        is_unset = value is None and name == "timestamps"  # a part that the API may stop sending
         if profile and not is_whole and not is_unset:
             self._note(name, cio_id, _why(errors.privacy.odd_shape(name)))
         return value if is_whole else None
 
     def _judge(self, found: Mapping[str, Any]) -> None:
-        """Note messages that may have been cut to six months."""
+        """Note that messages may be limited to six months."""
         messages, oldest = found["messages"], self._client.present - OLD
         if messages is None:
             return
         stamps = found["timestamps"] or {}
         known = [at for at in stamps.values() if type(at) is int and at > 0]
-        # That of cio_id is the creation; those of attributes may all be of a late change.
+        # The timestamp of cio_id is the creation; attributes may all have late ones.
         is_young = "cio_id" in stamps and bool(known) and min(known) > oldest
         has_old = any(
             0 < row["created"] < oldest for row in messages if type(row.get("created")) is int
         )
-        # Recent messages that came in their own window alone show that windows count.
+        # Only messages that respect their windows show that the API applies windows.
         is_shown = has_old or (bool(messages) and keeps_old(self._client))
         if self._is_unbounded:
             self._note("messages", found["cio_id"], UNBOUNDED)
@@ -162,7 +162,7 @@ class PersonalData:
         return found
 
     def _messages(self, base: str) -> list[dict[str, Any]]:
-        """Deliveries of all time, newest first; window by window, as the API cuts what is wider."""
+        """All deliveries, newest first, window by window, because the API truncates wider ones."""
         found: dict[str, dict[str, Any]] = {}
         self._is_unbounded = False
         for start, end in backwards(self._client.present):
@@ -187,13 +187,13 @@ class PersonalData:
             try:
                 path = f"/v1/esp/search_suppression/{quoted(email)}"
                 return self._client.fetch("GET", path).objects("suppressions")
-            except errors.NotFoundError:  # probably what an address on no list gets; undocumented
+            except errors.NotFoundError:  # probably an address on no list; undocumented
                 return []
 
         self.suppressions += self._tried("provider_suppressions", None, read) or []
 
     def _tried(self, what: str, cio_id: str | None, read: Callable[[], T]) -> T | None:
-        """Read, or note why not, unless nothing else would fare better."""
+        """Read, or note the error; raise errors that affect all other requests, too."""
         try:
             return read()
         except errors.FatalError:

@@ -1,4 +1,4 @@
-"""Kinds of personal data, guessed by the name of a field and the shape of its values."""
+"""Categories of personal data, guessed from a field's name and the shape of its values."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ _COLUMNS = ("source", "name", "category")
 
 
 class Guess(NamedTuple):
-    """A category, and what it was guessed by."""
+    """A category, and the evidence for it."""
 
     category: str
     by: str
 
 
 class Shapes:
-    """Counts the shapes of a field's values; keeps no value."""
+    """Counts the shapes of a field's values; stores no value."""
 
     def __init__(self) -> None:
         self._seen = 0
@@ -90,13 +90,13 @@ class Shapes:
                 return
 
     def most(self, categories: Iterable[str]) -> str | None:
-        """The first of these that at least half of the values look like."""
+        """The first of these shapes that at least half of the values have."""
         half = max(1, self._seen) / 2
         return next((c for c in categories if self._counts.get(c, 0) >= half), None)
 
 
 def guess(name: str, shapes: Shapes) -> Guess:
-    """The category of a field: by its name if that is sensitive, by clear values, by its name."""
+    """The category of a field: by a sensitive name, then by clear values, then by name."""
     named = by_name(name)
     if named == "special":
         return Guess(named, "name")
@@ -110,25 +110,25 @@ def guess(name: str, shapes: Shapes) -> Guess:
 
 
 def is_value(name: str) -> bool:
-    """Whether a name is itself a value, such as a phone number that keys an object."""
+    """Whether a name is itself a value, such as a phone number used as an object's key."""
     shapes = (_SHAPES[category] for category in ("contact", "device", "location", "identifier"))
     return any(shape.fullmatch(name.strip()) for shape in shapes)
 
 
 def by_name(name: str) -> str | None:
-    """The category that a name speaks for; camelCase and dots are words, too."""
+    """The category suggested by a name; splits camelCase and dots into words."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     plain = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
-    if plain == "from":  # of a sender; as a part of a name it says nothing
+    if plain == "from":  # a sender; the word means nothing as a part of a name
         return "contact"
     return next((c for c, pattern in _NAMES.items() if pattern.search(plain)), None)
 
 
 def read_corrections(path: Path) -> dict[tuple[str, str], str]:
-    """Categories that a person has set, by source and name of the field.
+    """Categories set by a person, by source and name of the field.
 
     Raises:
-        TapError: When the file cannot be read, or names a category that there is not.
+        TapError: The file cannot be read, or contains an unknown category.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -152,10 +152,10 @@ def read_corrections(path: Path) -> dict[tuple[str, str], str]:
 
 
 def guarded(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """A text that spreadsheets do not interpret as a formula."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 def unguarded(text: str) -> str:
-    """The text before it was guarded."""
+    """The inverse of `guarded`."""
     return text[1:] if text[:1] == "'" and guarded(text[1:]) == text else text

@@ -1,4 +1,4 @@
-"""The evidence of an erasure as a page to read, print and sign; it contains no names."""
+"""The evidence of an erasure as a printable page to sign; contains no names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIGN = "<p>For the controller (name, date, signature):</p><p>__________________
 
 
 def certificate(evidence: Mapping[str, Any], sha256: str) -> str:
-    """The page of finished evidence, bound to the file by the file's SHA-256."""
+    """The page for finished evidence, linked to the file by its SHA-256."""
     is_erased = evidence["outcome"] == VERIFIED
     title = "Certificate of erasure" if is_erased else "Record of an erasure request"
     people = [_row(number, each) for number, each in enumerate(evidence["people"], 1)]

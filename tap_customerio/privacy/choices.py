@@ -1,4 +1,4 @@
-"""What people can opt out of, and whether they have."""
+"""Consents: what people can opt out of, and their current choices."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ UNLISTED = (
 
 
 class Choice(NamedTuple):
-    """One thing to opt out of: `email` for all messages, a topic by id, or a sender by channel."""
+    """One choice: `email` for all messages, a topic by id, or a sender by channel."""
 
     kind: str
     of: str = ""
 
     @property
     def label(self) -> str:
-        """As people write it."""
+        """The choice as the command line spells it."""
         return f"{self.kind}:{self.of}" if self.of else self.kind
 
     @property
     def attribute(self) -> str | None:
-        """The attribute of a profile that holds it; senders are kept elsewhere."""
+        """The profile attribute that holds it; None for senders."""
         if self.kind == EMAIL:
             return "unsubscribed"
         return f"{PREFERENCES}.topics.topic_{self.of}" if self.kind == TOPIC else None
 
     def value(self, *, wanted: bool) -> bool:
-        """What the attribute must be for a person to be wanted to be contacted, or not."""
+        """The attribute's value if a person is to be contacted, or is not."""
         return wanted if self.kind == TOPIC else not wanted
 
 
 def parse_choices(client: Client, words: Sequence[str]) -> list[Choice]:
-    """The choices that words mean; what the workspace has is looked up.
+    """Parse choices; topics and senders are looked up in the workspace.
 
     Raises:
-        TapError: When there is no such choice, or it cannot be looked up.
+        TapError: A choice does not exist, or cannot be looked up.
     """
     found: list[Choice] = []
     for word in words:
@@ -74,7 +74,7 @@ def parse_choices(client: Client, words: Sequence[str]) -> list[Choice]:
 def _all_topics(client: Client) -> list[Choice]:
     try:
         rows = client.listing("/v1/subscription_topics", "topics")
-    except errors.NotFoundError:  # where the plan has no subscription center
+    except errors.NotFoundError:  # the plan has no subscription center
         return []
     return [Choice(TOPIC, str(row["id"])) for row in rows]
 
@@ -90,7 +90,7 @@ def _topic(client: Client, text: str) -> Choice:
 
 
 def _senders(client: Client, channels: Iterable[str]) -> list[Choice]:
-    """Senders that anybody has opted out of."""
+    """Senders that at least one person has opted out of."""
     rows = client.listing("/v1/optouts", "optouts", params={"limit": 1000})
     pairs = ((o.get("channel"), o.get("from")) for r in rows for o in r.get("optouts") or ())
     found = {Choice(str(channel), str(of)) for channel, of in pairs if channel in channels and of}
@@ -98,17 +98,17 @@ def _senders(client: Client, channels: Iterable[str]) -> list[Choice]:
 
 
 class Consents:
-    """Reads and changes what people have opted out of."""
+    """Reads and changes people's opt-outs."""
 
     def __init__(self, client: Client, track: Track) -> None:
         self._client, self._track = client, track
         self._paths = person_paths(client)
 
     def read(self, cio_id: str, choices: Iterable[Choice]) -> dict[Choice, bool | None] | None:
-        """Whether a person is contacted, by choice; None if unknown, and of no one for all.
+        """Whether to contact a person, by choice; None for unknown ones, or if the person is gone.
 
         Raises:
-            TapError: When the person's profile or opt-outs cannot be read.
+            TapError: The person's profile or opt-outs cannot be read.
         """
         found = profiles(self._client, [cio_id])
         if not found:
@@ -131,19 +131,19 @@ class Consents:
         return states
 
     def change(self, cio_id: str, choices: Sequence[Choice], *, wanted: bool) -> None:
-        """Opt a person out of choices through the Track API, or in again.
+        """Opt a person out of choices, or in again, through the Track API.
 
         Raises:
-            TapError: When it is refused.
+            TapError: The request is rejected.
         """
         values = {c.attribute: c.value(wanted=wanted) for c in choices if c.attribute}
         self._track.change(cio_id, {name: value for name, value in values.items() if name})
 
     def change_senders(self, cio_id: str, choices: Sequence[Choice], *, wanted: bool) -> None:
-        """Opt a person out of senders through the App API, or in again.
+        """Opt a person out of senders, or in again, through the App API.
 
         Raises:
-            TapError: When it is refused.
+            TapError: The request is rejected.
         """
         rows = [{"channel": c.kind, "from": c.of, "optout": not wanted} for c in choices]
         params = {"id_type": "cio_id"}
@@ -163,7 +163,7 @@ class Consents:
         return self._paths.read("optouts", cio_id, read)
 
     def _topics(self, cio_id: str, profile: Mapping[str, Any]) -> dict[str, bool]:
-        """Topics by id, from the subscription center, or else from the profile's attribute."""
+        """Topics by id, from the subscription center, or else from the profile attribute."""
 
         def read(base: str) -> dict[str, bool]:
             path, params = f"{base}/subscription_preferences", {"id_type": "cio_id"}
@@ -179,7 +179,7 @@ class Consents:
         except (
             errors.BadRequestError,
             errors.NotFoundError,
-        ):  # where the subscription center is off
+        ):  # the subscription center is off
             return _from_attribute(profile)
 
 

@@ -1,4 +1,4 @@
-"""What is known of a change of consent, on the disk before anything else happens."""
+"""The record of a consent change, written to disk before each step."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _BEGUN = "Interrupted before there was an answer. Run the same command again."
 
 
 class ConsentRecord:
-    """Evidence that is true at any moment, and a journal to go on by until all is settled."""
+    """Evidence that is accurate at any moment, and a journal for resuming until all is settled."""
 
     def __init__(
         self, folder: Folder, match: Match, key: bytes, heading: Entry, *, wanted: bool
     ) -> None:
-        """Begin, or go on where an interrupted run has left a journal."""
+        """Start, or resume from the journal of an interrupted run."""
         self._folder, self._match, self._wanted = folder, match, wanted
         self._entries: dict[str, list[Entry]] = (folder.read_json(JOURNAL) or {}).get("choices", {})
         self._workspace, self._proven = heading["workspace_id"], heading["same_workspace_proven"]
@@ -60,7 +60,7 @@ class ConsentRecord:
         self._write()
 
     def begin(self, person: Person, choice: Choice, *, before: bool | None) -> Entry:
-        """The entry of a choice; what was before a first run is not overwritten by a second."""
+        """The entry of a choice; a second run keeps the first run's value from before."""
         entries = self._people[person.cio_id]["choices"]
         known = (e for e in entries if (e["choice"], e["of"]) == choice)
         entry: Entry | None = next(known, None)
@@ -75,34 +75,34 @@ class ConsentRecord:
         return entry
 
     def sending(self, entries: Iterable[Entry]) -> None:
-        """Note that a call is about to be made."""
+        """Record that a request is about to be sent."""
         for entry in entries:
             if entry["workspace_id"] != self._workspace:
                 entry.update(sent_at=utc_now(), accepted_at=None, workspace_id=self._workspace)
         self._write()
 
     def accepted(self, entries: Iterable[Entry]) -> None:
-        """Note that it was accepted."""
+        """Record that the request was accepted."""
         reason = "Accepted, but not visible before the time to wait was over."
         for entry in entries:
             entry.update(accepted_at=utc_now(), outcome=UNVERIFIED, reason=reason)
         self._write()
 
     def fail(self, entries: Iterable[Entry], reason: str) -> None:
-        """Note that it was not."""
+        """Record that the request failed."""
         for entry in entries:
             entry.update(outcome=FAILED, reason=reason)
         self._write()
 
     def doubt(self, entries: Iterable[Entry], reason: str) -> None:
-        """Note that it cannot be seen."""
+        """Record that the result cannot be checked."""
         for entry in entries:
             entry.update(outcome=UNVERIFIED, reason=reason)
         self._write()
 
     def verify(self, entry: Entry) -> None:
-        """Note that it was seen to be so, and whether this request is proven to have done it."""
-        is_app = entry["choice"] not in {"email", "topic"}  # changed with the key it was read with
+        """Record that the change is visible, and whether this request demonstrably made it."""
+        is_app = entry["choice"] not in {"email", "topic"}  # set with the key that reads it
         is_ours = is_app or (self._proven and entry["workspace_id"] == self._workspace)
         if entry["accepted_at"] and is_ours:
             was_other = entry["contacted_before"] is (not self._wanted)
@@ -121,7 +121,7 @@ class ConsentRecord:
         self._write()
 
     def close(self) -> Outcome:
-        """Finish the evidence; until the outcome has been recorded, the journal stays."""
+        """Finish the evidence; the journal stays until the outcome is recorded."""
         self._evidence["finished_at"] = utc_now()
         self._write()
         outcome = self._evidence["outcome"]

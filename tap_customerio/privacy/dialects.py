@@ -1,4 +1,4 @@
-"""One transaction that runs whichever of the tables were loaded, in the words of a database."""
+"""One transaction in a database's dialect, even if some tables were never loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WRONG = "None of the tables is in this schema: name it with --warehouse-schema.
 
 
 class Dialect(NamedTuple):
-    """How a database says what SQL has no common words for."""
+    """Syntax of a database where there is no standard SQL."""
 
     check: str
     here: str
@@ -47,17 +47,17 @@ OTHER = "other"
 
 
 class Stage(NamedTuple):
-    """What comes before and after the statements."""
+    """SQL before and after the statements."""
 
     before: list[str]
     after: list[str]
 
 
 def stage(dialect: str, schema: str, names: list[str], empty: list[str]) -> Stage:
-    """Begin a transaction with an empty table in place of each that was never loaded, and end it.
+    """Wrap statements in a transaction in which each missing table exists as an empty one.
 
-    The empty ones are made by `empty`, in a schema that comes after the real one in the search
-    path. Where none of the tables is there, it stops before anything is done.
+    `empty` creates those in a schema that follows the real one in the search path. If all tables
+    are missing, the script stops before any change.
     """
     words = DIALECTS[dialect]
     catalog, _, last = schema.rpartition(".")

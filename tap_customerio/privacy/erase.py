@@ -1,4 +1,4 @@
-"""Erasing the people of a request, and looking whether they are gone."""
+"""Erases the people of a request, and verifies that they are gone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ VANISHED = (
 
 
 class Eraser:
-    """Erases people by their permanent ids, and asks the App API until it knows them no more."""
+    """Erases people by their permanent ids, and checks the App API until they are gone."""
 
     interval = 5.0
     """Seconds between two looks."""
@@ -74,7 +74,7 @@ class Eraser:
         key: bytes,
         wait: float,
     ) -> None:
-        """Erase no one yet; `wait` is how many seconds to look for at most."""
+        """Prepare; `wait` is the maximum number of seconds for verification."""
         self._client, self._track, self._account = client, track, account
         self._action: Action = action
         self._key = key
@@ -84,18 +84,18 @@ class Eraser:
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def stop(self) -> None:
-        """Wait and ask no more: what is under way ends as it is."""
+        """Stop waiting and sending; a running request ends normally."""
         self._stopped.set()
         self._client.close()
         self._track.close()
 
     def find(self, request: Request, folder: Folder, also: Sequence[Named] = ()) -> Match:
-        """Whom an interrupted run meant, or else whom the App API finds.
+        """The people of an interrupted run, or else those that the App API finds.
 
-        `also` are identifiers, by kind, that the people are known to have had before.
+        `also` holds former identifiers of the people, by kind.
 
         Raises:
-            TapError: When it cannot be found out.
+            TapError: The people cannot be looked up.
         """
         left = folder.read_json(JOURNAL)
         if left is None:
@@ -105,10 +105,10 @@ class Eraser:
         return with_also(self._client, Match(request, people, others, former, left["notes"]), also)
 
     def erase(self, match: Match, folder: Folder) -> Outcome:
-        """Erase everybody found, and leave evidence in the folder, whatever happens.
+        """Erase all matching people, and write evidence to the folder in any case.
 
         Raises:
-            TapError: When evidence cannot be written; no one else is erased then.
+            TapError: Evidence cannot be written; then no other person is erased.
         """
         record = ErasureRecord(folder, match, self._key, self._heading(match.request))
         for person in match.people:
@@ -134,7 +134,7 @@ class Eraser:
     def _send(self, record: ErasureRecord, person: Person) -> None:
         cio_id = person.cio_id
         try:
-            with self._locks[cio_id]:  # of those whom several requests ask for
+            with self._locks[cio_id]:  # several requests may concern one person
                 if look_up(self._client, "cio_id", cio_id):
                     record.sending(person)
                     self._track.act(self._action, "cio_id", cio_id)
@@ -149,7 +149,7 @@ class Eraser:
             record.note(person, FAILED, str(problem))
 
     def _verify(self, record: ErasureRecord) -> None:
-        """Look again and again at those who were erased, until they are gone or time is over."""
+        """Check the erased people repeatedly until they are gone or time is up."""
         deadline = time.monotonic() + self._wait
         try:
             while record.waiting():
@@ -163,7 +163,7 @@ class Eraser:
                 record.note(person, UNVERIFIED, f"Could not check that they are gone: {problem}")
 
     def _look(self, record: ErasureRecord, person: Person) -> None:
-        """Settle the case of a person who is gone."""
+        """Settle a person who is gone."""
         if profiles(self._client, [person.cio_id]):
             return
         found = {
@@ -183,7 +183,7 @@ class Eraser:
             self._settle(record, person)
 
     def _settle(self, record: ErasureRecord, person: Person) -> None:
-        """Block the identifiers of a person who is gone, and say whether that was proven."""
+        """Block the identifiers of a person who is gone, and note whether that was proven."""
         if self._action == "suppress":
             self._block(record, person)
         if record.was_accepted_here(person):
@@ -192,14 +192,14 @@ class Eraser:
             record.note(person, UNPROVEN, UNANSWERED, is_settled=True)
 
     def _block(self, record: ErasureRecord, person: Person) -> None:
-        """Block identifiers one by one: suppressing by cio_id may not do it.
+        """Block identifiers one by one: suppression by cio_id may not block them.
 
-        Only in the workspace of the person: people of another one may have the same identifiers.
+        Only in the person's workspace: people of another one may have the same identifiers.
         """
         for kind, value in person.identifiers.items():
             if look_up(
                 self._client, kind, value, must_state=False
-            ):  # someone has it who was not to be erased
+            ):  # it belongs to a person who is not to be erased
                 record.block(person, kind, "no: someone else has it")
                 continue
             try:

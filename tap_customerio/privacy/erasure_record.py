@@ -1,4 +1,4 @@
-"""The erasure of one request: what is known of it, on the disk before anything else happens."""
+"""The record of one erasure, written to disk before each step."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ JOURNAL = "unfinished.json"
 
 
 def keep_earlier(folder: Folder) -> None:
-    """Put the evidence of an earlier, finished attempt aside."""
+    """Rename the evidence of an earlier, finished attempt."""
     earlier: Mapping[str, Any] = folder.read_json(EVIDENCE) or {}
     if earlier.get("finished_at"):
         name = f"evidence-{earlier['finished_at'].replace(':', '')}.json"
         folder.write_json(name, earlier)
-        folder.remove(CERTIFICATE)  # which is of that attempt
+        folder.remove(CERTIFICATE)  # it belongs to that attempt
 
 
 class ErasureRecord:
-    """Evidence that is true at any moment, and a journal to go on by until all is settled."""
+    """Evidence that is accurate at any moment, and a journal for resuming until all is settled."""
 
     def __init__(self, folder: Folder, match: Match, key: bytes, heading: dict[str, Any]) -> None:
-        """Begin, or go on where an interrupted run has left a journal."""
+        """Start, or resume from the journal of an interrupted run."""
         self._folder, self._match = folder, match
         self._workspace = heading["workspace_id"]
         self._calls: dict[str, Any] = (folder.read_json(JOURNAL) or {}).get("calls", {})
@@ -61,7 +61,7 @@ class ErasureRecord:
         self._write()
 
     def shared(self, person: Person) -> set[tuple[str, str]]:
-        """Who had the same identifiers from the start, by cio_id and kind."""
+        """People who shared an identifier from the start, by cio_id and kind."""
         return {
             (other.cio_id, kind)
             for other in (*self._match.people, *self._match.others)
@@ -70,20 +70,20 @@ class ErasureRecord:
         }
 
     def was_sent(self, person: Person) -> bool:
-        """Whether the call was made, if only by a run that did not live to see the answer."""
+        """Whether the request was sent, even if an interrupted run did not see the response."""
         return person.cio_id in self._calls
 
     def was_sent_here(self, person: Person) -> bool:
-        """Whether it was made to the workspace of today's Track API key."""
+        """Whether it was sent to the workspace of the current Track API key."""
         call = self._calls.get(person.cio_id) or {}
         return bool(call.get("workspace_id") == self._workspace)
 
     def was_accepted_here(self, person: Person) -> bool:
-        """Whether that workspace was also seen to accept it."""
+        """Whether that workspace also accepted it."""
         return self.was_sent_here(person) and bool(self._calls[person.cio_id]["accepted_at"])
 
     def waiting(self) -> list[Person]:
-        """Those whose erasure was accepted, and is yet to be seen."""
+        """People whose erasure was accepted but is not yet visible."""
         return [
             person
             for person in self._match.people
@@ -91,13 +91,13 @@ class ErasureRecord:
         ]
 
     def sending(self, person: Person) -> None:
-        """Note that the call is about to be made."""
+        """Record that a request is about to be sent."""
         first = self._calls.get(person.cio_id) if self.was_sent_here(person) else None
         at = first["sent_at"] if first else utc_now()
         self._note_call(person, at, first["accepted_at"] if first else None)
 
     def accepted(self, person: Person, at: str) -> None:
-        """Note that the call was accepted, if only that of another request of this run."""
+        """Record that the request was accepted, possibly as part of another request of this run."""
         sent_at = self._calls[person.cio_id]["sent_at"] if self.was_sent_here(person) else at
         self._note_call(person, sent_at, at)
 
@@ -111,7 +111,7 @@ class ErasureRecord:
     def note(
         self, person: Person, outcome: str, reason: str = "", *, is_settled: bool = False, **at: str
     ) -> None:
-        """Note what became of a person, and when; what is settled another run cannot better."""
+        """Record the result for a person, with the time; a settled result does not change."""
         reason = reason.replace(person.cio_id, "***")
         self._states[person.cio_id].update(outcome=outcome, reason=reason, **at)
         if is_settled or outcome not in AGAIN:
@@ -119,14 +119,14 @@ class ErasureRecord:
         self._write()
 
     def block(self, person: Person, kind: str, result: str) -> None:
-        """Note whether an identifier was blocked."""
+        """Record whether an identifier was blocked."""
         for identifier in self._states[person.cio_id]["identifiers"]:
             if identifier["type"] == kind:
                 identifier["blocked"] = result
         self._write()
 
     def close(self) -> Outcome:
-        """Finish the evidence; until the outcome has been recorded, the journal stays."""
+        """Finish the evidence; the journal stays until the outcome is recorded."""
         states = self._evidence["people"]
         outcome = worst(state["outcome"] for state in states)
         reasons = [state["reason"] for state in states if state["outcome"] == outcome]

@@ -1,4 +1,4 @@
-"""What a request came to, told without naming anybody."""
+"""The outcome of a request, without names of people."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ RESIDUE = (
 
 
 class Outcome(NamedTuple):
-    """What became of a request."""
+    """The outcome of a request."""
 
     outcome: str
     people: int = 0
@@ -75,23 +75,23 @@ class Outcome(NamedTuple):
 
 
 def worst(outcomes: Iterable[str]) -> str:
-    """The outcome to be told if there is only room for one; of none at all it is not_found."""
+    """The most important of several outcomes; not_found for none."""
     order = list(EXIT_CODES)
     return max(outcomes, key=order.index, default=NOT_FOUND)
 
 
 def digest(key: bytes, kind: str, value: str) -> str:
-    """HMAC-SHA256 of `kind:value`, e-mail addresses in small letters, in hexadecimal digits."""
+    """HMAC-SHA256 of `kind:value` in hexadecimal digits; e-mail addresses in lower case."""
     if kind == "email":
         value = unicodedata.normalize("NFC", value).lower()
     return hmac.digest(key, f"{kind}:{value}".encode(), "sha256").hex()
 
 
 def utc_now() -> str:
-    """The present, RFC 3339 in UTC."""
+    """The current time, RFC 3339 in UTC."""
     return rfc3339(int(time.time()))
 
 
 def described(key: bytes, kind: str, value: str) -> dict[str, Any]:
-    """An identifier as evidence may hold it."""
+    """An identifier in the form that evidence may hold."""
     return {"type": kind, "hash": digest(key, kind, value)}

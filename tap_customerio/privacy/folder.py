@@ -1,4 +1,4 @@
-"""Files that only their owner may read, and that are there whole or not at all."""
+"""Private files, which are written atomically."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ PURPOSE = "run.json"
 
 
 class Folder:
-    """A folder for what is found and done; no one but its owner may look into it."""
+    """A folder for personal data and results; only its owner may read it."""
 
     def __init__(self, path: Path) -> None:
-        """Name a folder; it is made when something is written."""
+        """Set the path; the folder is created on the first write."""
         self.path = path
 
     @classmethod
     def of_a_run(cls, path: Path) -> Folder:
-        """A new or empty folder, or that of an earlier run.
+        """A new or empty folder, or the folder of an earlier run.
 
         Raises:
-            TapError: When it holds anything else, or cannot be made.
+            TapError: It holds anything else, or cannot be created.
         """
         folder = cls(path)
         with explain_writing(path):
@@ -41,10 +41,10 @@ class Folder:
         return folder
 
     def claim(self, purpose: dict[str, Any]) -> None:
-        """Take it for a purpose.
+        """Reserve the folder for a purpose.
 
         Raises:
-            TapError: When it was taken for another.
+            TapError: It is reserved for another one.
         """
         taken = self.read_json(PURPOSE)
         if taken is None:
@@ -53,29 +53,29 @@ class Folder:
             raise errors.privacy.taken(str(self.path))
 
     def within(self, name: str) -> Folder:
-        """A folder in this one."""
+        """A subfolder."""
         return Folder(self.path / name)
 
     def write(self, name: str, text: str) -> None:
-        """Write or replace a file, whole."""
+        """Write or replace a file atomically."""
         path = self.path / name
         with explain_writing(path):
             self.path.mkdir(mode=0o700, exist_ok=True)
             write_private(path, text)
 
     def write_json(self, name: str, data: Any) -> None:
-        """Write or replace a file of JSON."""
+        """Write or replace a JSON file."""
         self.write(name, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """What a file holds; None if there is none."""
+        """The content of a JSON file; None if it does not exist."""
         try:
             return json.loads((self.path / name).read_bytes())
         except (OSError, ValueError):
             return None
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         (self.path / name).unlink(missing_ok=True)
 
     def described(self, name: str) -> dict[str, Any]:
@@ -86,20 +86,20 @@ class Folder:
 
 
 def append(path: Path, text: str) -> None:
-    """Add lines to a file, on the disk before this returns.
+    """Append lines to a file, and sync them to disk.
 
     Raises:
-        TapError: When that cannot be done.
+        TapError: The file cannot be written.
     """
     with explain_writing(path):
         _put(path, text, os.O_APPEND)
 
 
 def secret(path: Path) -> bytes:
-    """The key in a file, as hexadecimal digits; a new one if there is no such file.
+    """The key in a file, as hexadecimal digits; creates a missing file.
 
     Raises:
-        TapError: When it holds no key.
+        TapError: The file holds no valid key.
     """
     with explain_writing(path):
         if not path.exists():

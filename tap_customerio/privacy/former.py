@@ -1,4 +1,4 @@
-"""Identifiers that a person had before, as far as the activity log tells."""
+"""Former identifiers of a person, from the activity log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TAKEN = "An earlier identifier is left out: another person has it now."
 def named_before(
     activities: Iterable[Mapping[str, Any]] | None, now: Mapping[str, Any]
 ) -> list[dict[str, str]] | None:
-    """Identifiers in a person's activities that are not those of today; None if unread."""
+    """Identifiers in a person's activities other than today's; None if unreadable."""
     if activities is None:
         return None
     known = {(kind, _same(kind, str(now[kind]))) for kind in KINDS if now.get(kind)}
@@ -46,10 +46,10 @@ def named_before(
 
 
 def with_former(client: Client, match: Match, also: Sequence[Named]) -> Match:
-    """A match with what its people were called before, if no other person has it today.
+    """A match with former identifiers of its people, unless another person has them today.
 
     Raises:
-        TapError: When the API is gone.
+        TapError: The API does not answer.
     """
     found, notes = list(also), [LIMITS] if match.people else []
     for person in match.people:
@@ -69,7 +69,7 @@ def with_former(client: Client, match: Match, also: Sequence[Named]) -> Match:
 
 
 def with_also(client: Client, match: Match, also: Sequence[Named]) -> Match:
-    """A match with more of what its people were called before."""
+    """A match with additional former identifiers."""
     return _with(client, match, [*match.former, *also], match.notes)
 
 
@@ -87,7 +87,7 @@ def _activities(client: Client, cio_id: str) -> list[dict[str, Any]]:
 
 
 def _has_another(client: Client, named: Named, meant: set[str]) -> bool:
-    """Whether someone else has an identifier today; a kind that identifies no one counts as not."""
+    """Whether another person has an identifier; False if this kind identifies no one."""
     kind, value = named
     try:
         if kind == "cio_id":
@@ -101,7 +101,7 @@ def _has_another(client: Client, named: Named, meant: set[str]) -> bool:
 
 
 def _named(row: Mapping[str, Any]) -> Iterator[Named]:
-    """Identifiers that an activity names: of its person, before a change, or of whom it merged."""
+    """Identifiers in an activity: its person's, former values, and those of merged people."""
     yield from _within(row.get("customer_identifiers"))
     data = row.get("data")
     if row.get("type") == "attribute_change" and isinstance(data, dict):
@@ -112,7 +112,7 @@ def _named(row: Mapping[str, Any]) -> Iterator[Named]:
 
 
 def _within(data: Any) -> Iterator[Named]:
-    """Identifiers at any depth: how a merge names people is documented nowhere."""
+    """Identifiers at any depth, because the format of merges is undocumented."""
     if isinstance(data, list):
         for item in data:
             yield from _within(item)

@@ -1,4 +1,4 @@
-"""Whether the API still lists messages that are older than six months."""
+"""Whether the API lists messages older than six months."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNBOUNDED = "The API ignored the requested periods: it may have cut the list to 
 
 
 def backwards(end: int) -> Iterator[tuple[int, int]]:
-    """Windows from a moment to the beginning, both ends inclusive, as the API's are."""
+    """Windows from a moment back to the beginning, with inclusive ends, as the API has."""
     while end >= BEGINNING:
         start = max(BEGINNING, end - LONGEST_PERIOD + 1)
         yield start, end
@@ -31,7 +31,7 @@ def backwards(end: int) -> Iterator[tuple[int, int]]:
 
 
 def keeps_old(client: Client) -> bool:
-    """Whether the workspace's list has any message older than six months; looked up once a run."""
+    """Whether the workspace has any message older than six months; checked once per run."""
 
     def read() -> list[int]:
         for start, end in backwards(client.present - OLD):

@@ -1,4 +1,4 @@
-"""A report as a page that anybody can read, in one file without anything from elsewhere."""
+"""A report as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def html_report(report: Mapping[str, Any]) -> str:
 
 
 def _nothing(report: Mapping[str, Any], what: str) -> str:
-    """Say plainly that nothing is held, if that is known."""
+    """A sentence that there is no data, if that is certain."""
     if report["people"]:
         return ""
     sentences = [f"No profile in this workspace has this {what}."]
@@ -104,7 +104,7 @@ def _nothing(report: Mapping[str, Any], what: str) -> str:
 
 
 def document(title: str, parts: Iterable[str], style: str = _STYLE) -> str:
-    """A whole page, which needs nothing from elsewhere, for screens of any width and for paper."""
+    """A whole page without external files, for screens of any width and for paper."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -146,7 +146,7 @@ def _person(number: int, person: Mapping[str, Any]) -> str:
 
 
 def _with_channels(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """Messages with their channel and the times of what became of them in words."""
+    """Messages with their channel and the times of their states in words."""
     if messages is None:
         return None
     return [
@@ -160,20 +160,20 @@ def _with_channels(messages: Sequence[Mapping[str, Any]] | None) -> list[dict[st
 
 
 def _with_kinds(activities: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """Activities with their kind in words."""
+    """Activities with their type in words."""
     if activities is None:
         return None
     return [{**each, "type": _word(str(each.get("type", "")))} for each in activities]
 
 
 def _steps(metrics: Any) -> Any:
-    """What became of a message, a line for each minute; of another shape, as it is."""
+    """The states of a message, one line per minute; unexpected shapes stay unchanged."""
     if not isinstance(metrics, dict):
         return metrics
     lines: dict[str, list[str]] = {}
     for name, at in sorted(metrics.items(), key=lambda step: (str(step[1]), step[0])):
         if name.startswith("human_") and metrics.get(name.removeprefix("human_")) == at:
-            continue  # The API says the same twice; report.json keeps both.
+            continue  # The API repeats some states; report.json keeps both.
         lines.setdefault(str(_time(at)), []).append(_word(name).replace(":", " "))
     return "\n".join(f"{moment}: {', '.join(names)}" for moment, names in lines.items())
 
@@ -183,7 +183,7 @@ def _word(name: str) -> str:
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]] | None, columns: Mapping[str, str]) -> str:
-    """Rows below a heading of the third level; None is what could not be read."""
+    """A table under a third-level heading; None for rows that could not be read."""
     heading = f"<h3>{title}</h3>"
     caption = f"<caption>{heading}</caption>"
     if rows is None:
@@ -202,7 +202,7 @@ def _cells(row: Mapping[str, Any], columns: Mapping[str, str]) -> Iterable[str]:
 
 
 def items(title: str, sentences: Iterable[str]) -> str:
-    """Sentences below a heading of the second level."""
+    """A list of sentences under a second-level heading."""
     lines = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
     return f"<h2>{title}</h2>\n<ul>{lines or '<li>Nothing.</li>'}</ul>"
 
@@ -217,8 +217,8 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _readable(name: str, value: Any) -> Any:
-    """A value as people write it: times as dates, and what is nested as lines of names."""
-    if isinstance(value, str) and value[:1] in {"{", "["}:  # as attributes hold what is nested
+    """A readable value: times as dates, nested values as lines with names."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:  # nested attributes are JSON text
         with suppress(ValueError, RecursionError):
             value = json.loads(value)
     if isinstance(value, dict):
@@ -230,20 +230,20 @@ def _readable(name: str, value: Any) -> Any:
         return "\n".join(lines)
     if isinstance(value, list):
         return "\n".join(_flat(_readable(name, each)) for each in value)
-    # The API names times of what became of a message by that alone, as in {"opened": 1773933321}.
+    # The API names the time of a state by the state alone, as in {"opened": 1773933321}.
     is_time = name.endswith(_TIMES) or (type(value) is int and not name.endswith(_NUMBERS))
     return _time(value) if is_time else value
 
 
 def _flat(value: Any) -> str:
-    """A member of something nested, on one line."""
+    """A nested member on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value).replace("\n", "; ")
 
 
 def _time(value: Any) -> Any:
-    """A unix second as people write it; anything else as it is."""
+    """A readable time from unix seconds; anything else unchanged."""
     if not isinstance(value, bool) and _SECONDS.fullmatch(str(value)):
         return minute(rfc3339(int(value)))
     return value
@@ -255,7 +255,7 @@ def minute(moment: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Anything, harmless within a page; times are not broken, long words are."""
+    """Escape a value for HTML; long words may break, times may not."""
     if value is None or value in ({}, []):
         return ""
     if isinstance(value, bool):

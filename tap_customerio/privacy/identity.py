@@ -1,4 +1,4 @@
-"""Who is meant by an identifier."""
+"""Looks up people by an identifier."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _SEPARATORS = str.maketrans("", "", " ()-./")
 
 
 class Request(NamedTuple):
-    """The identifier someone asked about."""
+    """The identifier in a request."""
 
     kind: str
     value: str
 
     @classmethod
     def of(cls, kind: str, value: str) -> Request:
-        """Take an identifier as it was typed; an own id keeps every character.
+        """Parse an identifier; a custom id keeps every character.
 
         Raises:
-            TapError: When it is empty, or is not an identifier of this kind.
+            TapError: It is empty, or is not an identifier of this kind.
         """
         if kind not in KINDS:
             raise errors.privacy.bad_kind()
@@ -53,7 +53,7 @@ class Request(NamedTuple):
 
 
 def _spelled(kind: str, text: str) -> str:
-    """An identifier other than an own id, as the API spells it."""
+    """An identifier other than a custom id, in the API's spelling."""
     if kind == "cio_id":
         text = text.removeprefix("cio_")
     elif kind == "phone":
@@ -66,25 +66,25 @@ def _spelled(kind: str, text: str) -> str:
 
 
 class Person(NamedTuple):
-    """A person, by the permanent id and by whatever else identifies them in the workspace."""
+    """A person: the permanent id and the other identifiers."""
 
     cio_id: str
     identifiers: Mapping[str, str]
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Person:
-        """Take the identifiers of an answer."""
+        """Parse the identifiers of a response."""
         named = {kind: str(row[kind]) for kind in ("id", "email") if row.get(kind)}
         return cls(str(row["cio_id"]), named)
 
     def masked(self) -> str:
-        """The person as a terminal may show them."""
+        """The person in a form that a terminal may show."""
         names = (f"{kind} {masked(kind, text)}" for kind, text in self.identifiers.items())
-        return ", ".join([f"cio_id {self.cio_id}", *names])  # which says nothing of a person
+        return ", ".join([f"cio_id {self.cio_id}", *names])  # a cio_id reveals nothing personal
 
 
 class Match(NamedTuple):
-    """Everybody with an identifier, and others who could be mistaken for them."""
+    """All people with an identifier, and others who could be confused with them."""
 
     request: Request
     people: Sequence[Person]
@@ -96,7 +96,7 @@ class Match(NamedTuple):
 
 
 def masked(kind: str, text: str) -> str:
-    """An identifier as a terminal may show it."""
+    """An identifier in a form that a terminal may show."""
     if kind == "phone":
         return f"***{text[-2:]}"
     first = text[:1] if text[:1].isalnum() else ""
@@ -108,10 +108,10 @@ def masked(kind: str, text: str) -> str:
 
 
 def resolve(client: Client, request: Request) -> Match:
-    """Ask the App API who is meant.
+    """Find the people of a request through the App API.
 
     Raises:
-        TapError: When it does not look people up by this kind, or answers with someone else.
+        TapError: The API does not look people up by this kind, or returns another person.
     """
     people = look_up(client, *request)
     found = {person.cio_id for person in people}
@@ -126,13 +126,13 @@ def resolve(client: Client, request: Request) -> Match:
 
 
 def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -> list[Person]:
-    """Everybody with an identifier, as the answer itself or their profile states it.
+    """All people whose response or profile states the identifier.
 
-    Without `must_state` also people whose identifier nothing states, but never of another one.
+    Without `must_state`, also people with no stated identifier of this kind.
 
     Raises:
-        TapError: When the API does not look people up by this kind, or answers with a person
-            whose identifier is another one, or is not stated.
+        TapError: The API does not look people up by this kind, or returns a person with another
+            identifier, or without one.
     """
     if kind == "email":
         rows = [row for spelling in _spellings(value) for row in _by_email(client, spelling)]
@@ -142,7 +142,7 @@ def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -
     if "" in people:
         raise errors.privacy.another_person(kind)
     unclear = [cio_id for cio_id, row in people.items() if not row.get(kind)]
-    if kind == "email" and unclear:  # where addresses identify no one, answers leave them out
+    if kind == "email" and unclear:  # responses omit addresses that do not identify people
         people |= {str(row.get("cio_id")): row for row in map(stated, profiles(client, unclear))}
     for cio_id, row in people.items():
         if must_state or row.get(kind):
@@ -154,7 +154,7 @@ def look_up(client: Client, kind: str, value: str, *, must_state: bool = True) -
 
 
 def stated(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """The identifiers that a profile states, among its identifiers or as attributes."""
+    """The identifiers in a profile, from its identifiers or its attributes."""
     named, attributes = profile.get("identifiers") or {}, profile.get("attributes") or {}
     if not isinstance(named, dict) or not isinstance(attributes, dict):
         raise errors.privacy.another_person("cio_id")
@@ -163,7 +163,7 @@ def stated(profile: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_of(profile: Mapping[str, Any], cio_id: str) -> bool:
-    """Whether a profile states that it is this person's."""
+    """Whether a profile states this identifier."""
     named = profile.get("identifiers")
     return isinstance(named, dict) and named.get("cio_id") == cio_id
 
@@ -176,10 +176,10 @@ def _check(kind: str, value: str, cio_id: str, row: Mapping[str, Any]) -> None:
 
 
 def profiles(client: Client, ids: Sequence[str], kind: str = "cio_id") -> list[dict[str, Any]]:
-    """The profiles of those who are there.
+    """The profiles of existing people.
 
     Raises:
-        TapError: When this kind identifies no one in the workspace.
+        TapError: This kind does not identify people in the workspace.
     """
     found: list[dict[str, Any]] = []
     for first in range(0, len(ids), _MOST):
@@ -202,13 +202,13 @@ def _by_email(client: Client, value: str) -> list[dict[str, Any]]:
 
 
 def _spellings(email: str) -> Iterable[str]:
-    """An address as typed, composed, and in small letters: the API may compare bytes."""
+    """An address as typed, normalized, and in lower case, because the API may compare bytes."""
     composed = unicodedata.normalize("NFC", email)
     return dict.fromkeys((email, composed, composed.lower()))
 
 
 def is_same(kind: str, one: str, other: str) -> bool:
-    """Whether two spellings mean the same identifier."""
+    """Whether two spellings are the same identifier."""
     if kind == "email":
         one, other = (unicodedata.normalize("NFC", text).casefold() for text in (one, other))
     elif kind == "phone":
@@ -217,7 +217,7 @@ def is_same(kind: str, one: str, other: str) -> bool:
 
 
 def _alike(request: Request, people: Sequence[Person]) -> Iterator[tuple[str, str]]:
-    """Identifiers that would lead to others: an address as own id, or one that several have."""
+    """Ambiguous identifiers: an address as custom id, or one shared by several people."""
     if "@" in request.value and request.kind in {"email", "id"}:
         yield "id" if request.kind == "email" else "email", request.value
     if request.kind != "email":

@@ -1,4 +1,4 @@
-"""What personal data a workspace holds: fields and their categories, never a value."""
+"""Inventory of personal data in a workspace: fields and their categories, without values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Place = tuple[str, str]
 
 
 class Field(NamedTuple):
-    """A field: how many of those looked at have it, its category, and where it ends up."""
+    """A field: how many sampled items have it, its category, and its destination."""
 
     source: str
     name: str
@@ -49,18 +49,18 @@ class Field(NamedTuple):
 
     @property
     def share(self) -> str:
-        """The share in words; fields that were not sampled have none."""
+        """The share as text; empty for fields without a sample."""
         return f"{100 * self.have / self.of:.0f} %" if self.of else "not sampled"
 
     def as_json(self) -> dict[str, Any]:
-        """The field for machines."""
+        """The field as a JSON object."""
         row = {name: value for name, value in self._asdict().items() if name != "guess"}
         share = round(self.have / self.of, 4) if self.of else None
         return row | {"share": share, "category": self.guess.category, "guessed_by": self.guess.by}
 
 
 class Kind(NamedTuple):
-    """Things of one kind: what is looked at, where it comes from, and where it ends up."""
+    """One kind of item: its sample, its source, and its destination."""
 
     source: str
     origin: str
@@ -69,7 +69,7 @@ class Kind(NamedTuple):
 
 
 class Inventory:
-    """Looks at a sample of everything, and counts; values are looked at and forgotten."""
+    """Samples each kind of item, and counts fields; values are not stored."""
 
     def __init__(self, client: Client, sample: int) -> None:
         self._client, self._sample = client, sample
@@ -81,10 +81,10 @@ class Inventory:
         self.not_read: list[dict[str, str]] = []
 
     def read(self) -> None:
-        """Look at people, devices, objects, activities and deliveries.
+        """Sample people, devices, objects, activities and deliveries.
 
         Raises:
-            TapError: When the key is refused, or the API is gone.
+            TapError: The key is rejected, or the API does not answer.
         """
         self._try("people", self._people)
         self._try("objects", self._objects)
@@ -92,7 +92,7 @@ class Inventory:
         self._try("messages", self._messages)
 
     def _try(self, what: str, look: Callable[[], tuple[int, str]]) -> None:
-        """Look at a kind of things, or note why not."""
+        """Sample one kind of item, or note the error."""
         try:
             count, how = look()
         except errors.FatalError:
@@ -121,7 +121,7 @@ class Inventory:
             yield Field(source, name, have, self._of[source], guessed, origin, kind.stream, column)
 
     def _object(self, what: str, value: Any) -> dict[str, Any]:
-        """A part that should be an object; one of another shape is noted once."""
+        """A part that should be an object; an unexpected type is noted once."""
         if isinstance(value, dict):
             return value
         note = {"what": what, "why": str(errors.privacy.odd_shape(what))}
@@ -130,7 +130,7 @@ class Inventory:
         return {}
 
     def _see(self, kind: Kind, row: Mapping[str, Any]) -> None:
-        """Count the fields of one thing; a name that holds an address is masked."""
+        """Count the fields of one item; masks names that contain an address."""
         self._kinds[kind.source] = kind
         self._of[kind.source] += 1
         seen: set[str] = set()
@@ -195,7 +195,7 @@ class Inventory:
             is_sent = kind in {"event", "page", "screen"}
             origin = "your apps and websites" if is_sent else OURS
             data: dict[str, Any] = row["data"] if isinstance(row.get("data"), dict) else {}
-            if kind.endswith("attribute_change"):  # old and new values, under the attributes' names
+            if kind.endswith("attribute_change"):  # holds old and new values by attribute name
                 data = {n: list(v.values()) if isinstance(v, dict) else v for n, v in data.items()}
             source = mask("inventory", source)
             self._see(Kind(source, origin, "activities", "data"), data)
@@ -216,7 +216,7 @@ class Inventory:
 
 
 def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Fields with a value, those within others by dotted names; of lists, what is in them."""
+    """Non-empty fields; nested ones by dotted names, lists by their items."""
     for key, value in row.items():
         name = f"{above}{MASK if is_value(key) else key}"
         for item in value if isinstance(value, list) else [value]:
@@ -227,7 +227,7 @@ def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _spread(items: list[Any], most: int) -> list[Any]:
-    """Up to so many of them, evenly spread."""
+    """A number of items, evenly spread."""
     step = max(1, -(-len(items) // most))
     return items[::step]
 
@@ -238,7 +238,7 @@ def _corrected(corrections: Mapping[Place, str], place: Place, guessed: Guess) -
 
 
 def _by_definition(corrections: Mapping[Place, str], covered: set[Place]) -> Iterator[Field]:
-    """Personal columns of streams that no sampled field covers."""
+    """Personal columns of streams that the sample does not cover."""
     for stream in sorted(all_streams(), key=lambda stream: stream.name):
         for column in stream.schema["properties"]:
             if (stream.name, column) in covered:

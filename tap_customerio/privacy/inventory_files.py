@@ -1,4 +1,4 @@
-"""An inventory as files: a page to read, a table to correct, and JSON."""
+"""An inventory as files: an HTML page, a CSV table to correct, and JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write_inventory(folder: Folder, inventory: Inventory, fields: Sequence[Field
     """Write inventory.json, inventory.csv and inventory.html.
 
     Raises:
-        TapError: When they cannot be written.
+        TapError: The files cannot be written.
     """
     report: dict[str, Any] = {
         "format": f"{NAME} privacy inventory 1",

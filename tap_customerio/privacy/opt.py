@@ -1,4 +1,4 @@
-"""Opting people out, or in again, and looking whether it is so."""
+"""Opts people out, or in again, and verifies the change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VANISHED = "Deleted, or merged into another person, after they were looked up; r
 
 
 class Opter:
-    """Changes what people opted out of, by their permanent ids, and reads it back."""
+    """Changes people's opt-outs by their permanent ids, and reads them back."""
 
     interval = 5.0
     """Seconds between two looks."""
@@ -43,23 +43,23 @@ class Opter:
         key: bytes,
         wait: float,
     ) -> None:
-        """Change nothing yet; `wanted` is whether people want to be contacted."""
+        """Prepare; `wanted` is whether to contact the people."""
         self._client, self._track, self._account = client, track, account
         self._consents = Consents(client, track)
         self._wanted, self._key, self._wait = wanted, key, wait
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Wait and ask no more: what is under way ends as it is."""
+        """Stop waiting and sending; a running request ends normally."""
         self._stopped.set()
         self._client.close()
         self._track.close()
 
     def find(self, request: Request, folder: Folder) -> Match:
-        """Whom an interrupted run meant, or else whom the App API finds.
+        """The people of an interrupted run, or else those that the App API finds.
 
         Raises:
-            TapError: When it cannot be found out.
+            TapError: The people cannot be looked up.
         """
         left = folder.read_json(JOURNAL)
         if left is None:
@@ -70,10 +70,10 @@ class Opter:
     def apply(
         self, match: Match, folder: Folder, choices: Callable[[Person], Sequence[Choice]]
     ) -> Outcome:
-        """Change the choices of everybody found, and leave evidence in the folder.
+        """Change the choices of all matching people, and write evidence to the folder.
 
         Raises:
-            TapError: When evidence cannot be written.
+            TapError: Evidence cannot be written.
         """
         heading = self._heading(match.request)
         record = ConsentRecord(folder, match, self._key, heading, wanted=self._wanted)
@@ -99,7 +99,7 @@ class Opter:
     def _send(
         self, record: ConsentRecord, person: Person, choices: Sequence[Choice]
     ) -> dict[Choice, Entry]:
-        """Change what is not so yet; returns what is to be looked at."""
+        """Send the necessary changes; return the entries to verify."""
         entries: dict[Choice, Entry] = {}
         try:
             before = self._consents.read(person.cio_id, choices)
@@ -134,7 +134,7 @@ class Opter:
         record.accepted(entries)
 
     def _verify(self, record: ConsentRecord, waiting: dict[str, dict[Choice, Entry]]) -> None:
-        """Look again and again until all is so, or time is over."""
+        """Check repeatedly until all changes are visible or time is up."""
         deadline = time.monotonic() + self._wait
         while True:
             for cio_id, entries in waiting.items():
@@ -146,7 +146,7 @@ class Opter:
                 return
 
     def _look(self, record: ConsentRecord, cio_id: str, entries: dict[Choice, Entry]) -> None:
-        """Settle the choices that are so by now."""
+        """Settle the choices that are visible by now."""
         if not entries:
             return
         try:

@@ -1,4 +1,4 @@
-"""What the evidence of earlier opt-outs says that they changed."""
+"""The changes of earlier opt-outs, from their evidence."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Opted:
-    """Choices by person, of all evidence in the folder of an opt-out."""
+    """Choices by person, from all evidence in the folder of an opt-out."""
 
     def __init__(self, folder: Path, key: Path) -> None:
         """Read the evidence.
 
         Raises:
-            TapError: When there is none, or no key.
+            TapError: The evidence or the key is missing.
         """
         if not key.is_file():
             raise errors.privacy.no_opt_outs(str(folder))
@@ -34,7 +34,7 @@ class Opted:
             raise errors.privacy.no_opt_outs(str(folder))
 
     def _read(self, path: Path) -> bool:
-        """Take what an opt-out changed; returns whether it is the evidence of one."""
+        """Add an opt-out's changes; return whether the file is evidence of an opt-out."""
         try:
             evidence = json.loads(path.read_bytes())
             is_opt_out: bool = evidence.get("action") == "opt-out"
@@ -49,6 +49,6 @@ class Opted:
         return is_opt_out
 
     def choices(self, person: Person) -> list[Choice]:
-        """What was changed for a person, each once."""
+        """The changed choices of a person, each once."""
         known = self._changed.get(digest(self._key, "cio_id", person.cio_id), ())
         return list(dict.fromkeys(known))

@@ -1,4 +1,4 @@
-"""The package of an access request: the data, a page to read, and a manifest of both."""
+"""The package of an access request: data, a readable page, and a manifest."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
     also: Sequence[tuple[str, str]] = (),
     controller: str | None = None,
 ) -> Outcome:
-    """Read everything that is held, and write the package; `tell` is given who was found.
+    """Read all data, and write the package; calls `tell` with the matching people.
 
-    `also` are identifiers, by kind, that the people are known to have had before.
+    `also` holds former identifiers of the people, by kind.
 
     Raises:
-        TapError: When no one can be looked up, or nothing can be written.
+        TapError: People cannot be looked up, or the package cannot be written.
     """
     started = utc_now()
     match = resolve(client, request)
@@ -72,7 +72,7 @@ def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the ans
 
 
 def _contents(key: bytes, match: Match, personal_data: PersonalData) -> dict[str, Any]:
-    """What the package holds, without naming anyone."""
+    """The contents of the package, without names of people."""
     return {
         "people": [digest(key, "cio_id", person.cio_id) for person in match.people],
         "not_included": [digest(key, "cio_id", other.cio_id) for other in match.others],

@@ -1,4 +1,4 @@
-"""Many requests in one run: each has one line of results, and none stops the others."""
+"""Several requests in one run, one result line each; a failed request does not stop the others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PAIR = 2
 
 
 class Line(NamedTuple):
-    """A line of the input: its request, or what is wrong with it."""
+    """A line of the input: its request, or its error."""
 
     number: int
     request: Request | None
@@ -50,17 +50,17 @@ class Line(NamedTuple):
 
     @property
     def masked(self) -> str:
-        """The line as a terminal may show it."""
+        """The line in a form that a terminal may show."""
         if self.request is None:
             return f"line {self.number}"
         return f"{self.request.kind} {masked(*self.request)}"
 
 
 def read_lines(path: Path) -> list[Line]:
-    """Requests of a CSV file with type and value on each line, a heading or none.
+    """Requests of a CSV file with type and value per line; the heading is optional.
 
     Raises:
-        TapError: When the file cannot be read.
+        TapError: The file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -89,12 +89,12 @@ def _line(number: int, row: Sequence[str]) -> Line:
 
 
 class Run:
-    """The requests of a run, side by side; results are on the disk as they come."""
+    """The requests of a run, in parallel; each result is written to disk at once."""
 
     def __init__(
         self, folder: Folder, key: bytes, lines: Sequence[Line], *, is_batch: bool
     ) -> None:
-        """Leave out what an earlier run has finished."""
+        """Skip requests that an earlier run has finished."""
         self._folder, self._key, self._is_batch = folder, key, is_batch
         earlier = self._earlier()
         unique: dict[str, Line] = {}
@@ -113,19 +113,19 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """The worst outcome of all."""
+        """The most important outcome of all requests."""
         return worst(self._outcomes.values())
 
     def hash(self, line: Line) -> str:
-        """What stands for a request in results and names of folders."""
+        """The hash of a request in results and folder names."""
         return digest(self._key, *(line.request or ("line", str(line.number))))
 
     def place(self, line: Line) -> Folder:
-        """Where the files of a request go: one that is alone needs no folder of its own."""
+        """The folder of a request; a single request has no subfolder."""
         return self._folder.within(self.hash(line)[:16]) if self._is_batch else self._folder
 
     def record(self, line: Line, result: Outcome) -> None:
-        """Put the outcome of a request on the disk, unless its last line says the same."""
+        """Write the outcome of a request to disk, unless its last line is the same."""
         name = self.hash(line)
         values = {
             "finished_at": utc_now(),
@@ -150,7 +150,7 @@ class Run:
         append(path, text.getvalue())
 
     def summarize(self) -> str:
-        """How many requests have each outcome, and which lines need a look; kept for a batch."""
+        """Count the requests by outcome, and list lines that need attention; stored for a batch."""
         if not self._is_batch:
             return ""
         count = sum(map(len, self._numbers.values()))
@@ -165,7 +165,7 @@ class Run:
         return text
 
     def _where(self, names: Sequence[str]) -> str:
-        """The lines of requests, as far as there is room."""
+        """The lines of requests, up to a limit."""
         numbers = sorted({int(number) for name in names for number in self._numbers[name]})
         more = len(numbers) - _MOST_LINES
         listed = ", ".join(map(str, numbers[:_MOST_LINES]))
@@ -180,9 +180,9 @@ class Run:
         workers: int,
         stop: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[Line, T | Outcome]]:
-        """Work on requests side by side; yields them as they are finished, failed or not.
+        """Work on requests in parallel; yield each one when it ends, failed or not.
 
-        When it ends early, `stop` is called, what is under way ends, and the rest is left.
+        If the caller stops early, `stop` is called, running requests end, and the rest is skipped.
         """
         pool = ThreadPoolExecutor(workers)
         under_way = {pool.submit(_try, work, line): line for line in lines}
@@ -196,13 +196,13 @@ class Run:
             pool.shutdown(cancel_futures=True)
 
     def _is_done(self, line: Line, outcome: str) -> bool:
-        """Whether another run could not better an outcome."""
+        """Whether another run could not improve an outcome."""
         if outcome in {UNPROVEN, OPT_UNPROVEN}:
             return self.place(line).read_json(JOURNAL) is None
         return outcome not in AGAIN
 
     def _earlier(self) -> dict[str, dict[str, str]]:
-        """Results of earlier runs by hash, the last one of each; a torn line is no result."""
+        """Last results of earlier runs by hash; ignores an incomplete line."""
         path = self._folder.path / RESULTS
         if not path.exists():
             return {}
@@ -215,7 +215,7 @@ class Run:
 
 
 def _said(row: Mapping[str, Any]) -> list[str]:
-    """What a line of results says, apart from when."""
+    """The fields of a result line, without the time."""
     return [str(row.get(column, "")) for column in COLUMNS[1:]]
 
 
@@ -224,5 +224,5 @@ def _try(work: Callable[[Line, Request], T], line: Line) -> T | Outcome:
         return Outcome(FAILED, 0, line.problem, is_settled=False)
     try:
         return work(line, line.request)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
+    except Exception as error:  # noqa: BLE001 - the other requests go on after any error
         return Outcome(FAILED, 0, errors.format_error(error), is_settled=False)

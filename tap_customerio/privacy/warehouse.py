@@ -1,4 +1,4 @@
-"""SQL that removes people from the tables that this tap's streams were loaded into."""
+"""SQL that deletes people from the tables of this tap's streams."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Table(NamedTuple):
     personal: tuple[str, ...]
 
     def statement(self, values: Mapping[str, list[str]], prefix: str = "") -> str | None:
-        """What removes the people with these identifiers, if the table has any of them."""
+        """SQL that deletes people with these identifiers; None if the table has none of them."""
         where = [
             f"{column} = {value}" if kind != "email" else f"lower({column}) = lower({value})"
             for kind, column in self.keys.items()
@@ -47,14 +47,14 @@ class Table(NamedTuple):
         return " ".join(words) + "\n WHERE " + "\n    OR ".join(where) + ";"
 
     def empty(self) -> str:
-        """What makes an empty table of this name, in a schema to be filled in."""
+        """SQL that creates an empty table of this name, in a schema to be filled in."""
         columns = dict.fromkeys((*self.keys.values(), *self.personal))
         return f"CREATE TABLE {{spare}}.{self.name} ({' VARCHAR, '.join(columns)} VARCHAR);"
 
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """All tables with rows about people, by the columns that name them."""
+    """All tables with rows about people, with their identifying columns."""
     return tuple(_tables())
 
 
@@ -71,7 +71,7 @@ def _tables() -> Iterator[Table]:
 
 
 def statements(match: Match, schema: str = "", dialect: str = OTHER) -> str:
-    """What handles the copies of everybody found, or of whoever had the identifier."""
+    """SQL for the copies of all matching people, or of anyone with the identifier."""
     named: dict[str, list[str]] = {}
     shared = {other.identifiers.get("email", "").lower() for other in match.others}
     for kind, value in dict.fromkeys(_identifiers(match)):
@@ -95,13 +95,13 @@ def statements(match: Match, schema: str = "", dialect: str = OTHER) -> str:
 
 
 class Script:
-    """Statements that are added to a file, or printed."""
+    """Collects statements in a file, or prints them."""
 
     def __init__(self, path: Path | None, schema: str, dialect: str) -> None:
-        """Without a path they go nowhere, and with - they are printed.
+        """None discards the statements, and "-" prints them.
 
         Raises:
-            UsageError: When the database has no such schema names.
+            UsageError: The database has no such schema names.
         """
         if dialect == "postgres" and "." in schema:
             raise click.UsageError("--warehouse-schema must be a name without a dot for postgres.")
@@ -110,10 +110,10 @@ class Script:
         self._schema, self._dialect = schema, dialect
 
     def add(self, match: Match) -> None:
-        """Add what handles the copies of everybody found.
+        """Add statements for all matching people.
 
         Raises:
-            TapError: When they cannot be written.
+            TapError: The file cannot be written.
         """
         text = statements(match, self._schema, self._dialect)
         if self.is_printed:
@@ -126,7 +126,7 @@ def table_prefix(_ctx: click.Context, _param: click.Parameter, schema: str) -> s
     """Check the name of a schema.
 
     Raises:
-        BadParameter: When it is none.
+        BadParameter: It is invalid.
     """
     if schema and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", schema, re.ASCII):
         raise click.BadParameter(f"{schema!r} is not a schema name.")
@@ -143,13 +143,13 @@ def _identifiers(match: Match) -> Iterator[tuple[str, str]]:
 
 
 def _literal(text: str) -> str:
-    """A text in quotes; empty with a backslash, which databases read in different ways."""
+    """A quoted text; empty with a backslash, which databases interpret differently."""
     is_plain = not any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text)
     return "" if "\\" in text or not is_plain else "'" + text.replace("'", "''") + "'"
 
 
 def has_personal(stream_class: Any, name: str) -> bool:
-    """Whether a stream's column, or anything in it, is personal."""
+    """Whether a stream's column, or anything inside it, is personal."""
 
     def within(field: str, schema: Mapping[str, Any]) -> bool:
         members = schema.get("properties") or {}
