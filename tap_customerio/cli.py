@@ -1,4 +1,4 @@
-"""The command line: an ordinary Singer tap, and commands for people beside it."""
+"""The command line: a Singer tap with additional commands."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ _COMMANDS = {
 
 
 class CustomerioCommand(SingerCommand, click.Group):
-    """Singer's flags on the group itself, subcommands beside them."""
+    """Singer's options on the group itself, and subcommands."""
 
     debug = False
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """All commands for people."""
+        """The names of all commands."""
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command; without the extra it needs, one that says so when it is run."""
+        """Import a command; if its extra is missing, return one that reports this when it runs."""
         if cmd_name not in _COMMANDS:
             return None
         module, extra = _COMMANDS[cmd_name]
@@ -62,7 +62,7 @@ class CustomerioCommand(SingerCommand, click.Group):
         return command
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
-        """Run; whatever goes wrong ends it with one sentence, unless there is --debug."""
+        """Run; any error ends it with one sentence, except with --debug."""
         given = list(sys.argv[1:] if args is None else args)
         self.debug = DEBUG in given or bool(os.environ.get("TAP_CUSTOMERIO_DEBUG"))
         try:
@@ -100,7 +100,7 @@ def _missing(name: str, extra: str) -> click.Command:
 
 
 def _test(ctx: click.Context, param: click.Parameter, value: str) -> None:
-    """Do what --test wants, in place of a sync."""
+    """Run the mode of --test instead of a sync."""
     if value == CliTestOptionValue.Disabled.value:
         return
     given = given_or_usual(ctx, param, ctx.params.get("config"))
@@ -111,7 +111,7 @@ def _test(ctx: click.Context, param: click.Parameter, value: str) -> None:
 
 
 def command() -> CustomerioCommand:
-    """The tap's own command, with the commands for people."""
+    """The tap's command with all subcommands."""
     tap = TapCustomerio.cli
     stream_classes = {stream_class.name: stream_class for stream_class in all_streams()}
 
@@ -125,13 +125,13 @@ def command() -> CustomerioCommand:
             TapCustomerio.watched = True
             try:
                 tap.callback(**options)
-            except ConfigValidationError as error:  # the SDK would end with a line without reason
+            except ConfigValidationError as error:  # the SDK would exit without a reason
                 raise errors.commands.bad_settings(error.errors) from None
 
     config = next(param for param in tap.params if param.name == "config")
     config.callback = read_config
     for param in tap.params:
-        if param.name == "test":  # else a misspelt one is taken for none, and all is read
+        if param.name == "test":  # else the SDK ignores an unknown mode, and reads everything
             param.type = click.Choice([option.value for option in CliTestOptionValue])
             param.callback = _test
     explain = "Show where an error came from; TAP_CUSTOMERIO_DEBUG=1 does the same."
@@ -152,7 +152,7 @@ def main() -> None:
     """Run the command line."""
     try:
         validation.check_log_levels(os.environ)
-    except errors.TapError as problem:  # before there is a log to write it to
+    except errors.TapError as problem:  # before the log exists
         click.echo(f"Error: {problem}", err=True)
         sys.exit(1)
     command()()

@@ -1,4 +1,4 @@
-"""Private files: only their owner may read them, and they are written whole or not at all."""
+"""Private files: readable only by their owner, and written atomically."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write or replace a file in one step; it is on the disk before this returns.
+    """Write or replace a file atomically, and sync it to disk.
 
     Raises:
-        OSError: When it cannot be written; an earlier file then stays as it was.
+        OSError: It cannot be written; an earlier file stays unchanged.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
@@ -34,10 +34,10 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def explain_writing(path: Path) -> Iterator[None]:
-    """Turn an OSError into a sentence that names the path.
+    """Turn an OSError into a sentence with the path.
 
     Raises:
-        TapError: In its place.
+        TapError: Instead of the OSError.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A log without lines that bury the others."""
+"""Filters for the log."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ IDLE = ("Skipping deselected stream", "Skipping parse of env var")
 
 
 def drop_idle_lines(name: str) -> None:
-    """Leave the SDK's lines about doing nothing out of a logger."""
+    """Drop the SDK's log lines that report no work."""
     logging.getLogger(name).addFilter(lambda line: not str(line.msg).startswith(IDLE))
 
 
 def hide_metrics(logger: logging.Logger) -> None:
-    """Leave METRIC lines out, unless the level is DEBUG."""
+    """Drop METRIC lines, unless the level is DEBUG."""
     if logger.level > logging.DEBUG:
         logger.setLevel(logging.WARNING)

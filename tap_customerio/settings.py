@@ -220,7 +220,7 @@ SETTINGS = th.PropertiesList(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A configuration that has passed `validation_errors`, with its defaults filled in."""
+    """A configuration without `validation_errors`, with its defaults filled in."""
 
     app_api_key: str
     region: str
@@ -249,7 +249,7 @@ class Settings:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
-        """Take this tap's settings out of a configuration."""
+        """Read this tap's settings from a configuration."""
         names = {field.name for field in dataclasses.fields(cls)}
         known = {name: value for name, value in config.items() if name in names}
         for name in ("api_url", "track_api_url"):

@@ -1,4 +1,4 @@
-"""Checks of the settings that come before any request."""
+"""Checks of the settings, before any request."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DATES = "write 2024-01-31, or 2024-01-31T12:00:00Z (UTC)"
 
 
 def misspelt(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Names that are almost those of settings, a sentence each: they would change nothing."""
+    """Sentences about unknown settings with a similar known name; they have no effect."""
     near = [(name, errors.names.alike(name, known, _MISSPELT)) for name in names]
     return [errors.inputs.misspelt_setting(name, found[0]) for name, found in near if found]
 
 
 def cautions(config: Mapping[str, Any], known: Iterable[str]) -> list[str]:
-    """What is odd about a configuration and does not keep it from working, a sentence each."""
+    """Warnings about a configuration that works, one sentence each."""
     found = [
         errors.inputs.unknown_setting(name, errors.names.alike(name, known))
         for name in config
@@ -45,7 +45,7 @@ def cautions(config: Mapping[str, Any], known: Iterable[str]) -> list[str]:
 
 
 def validation_errors(config: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the values of a configuration, a sentence each; no secret is shown."""
+    """Errors in the values of a configuration, one sentence each, without secrets."""
     shape = [_sentence(error) for error in jsonschema.Draft7Validator(SETTINGS).iter_errors(config)]
     return shape or [
         *_time_errors(config),
@@ -131,10 +131,10 @@ def _url_errors(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of a URL, empty ones if it is none."""
+    """The parts of a URL; empty for an invalid one."""
     try:
         parts = urlsplit(url)
-        _ = parts.hostname, parts.port  # which are only now looked at
+        _ = parts.hostname, parts.port  # raises only on access
     except ValueError:
         return urlsplit("")
     return parts

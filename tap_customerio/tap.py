@@ -1,4 +1,4 @@
-"""The tap: its settings, its streams, and what they share."""
+"""The tap: configuration and streams."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class _Metric(str, Enum):
-    """Measured beside what the SDK knows of."""
+    """Metrics in addition to the SDK's."""
 
     RATE_LIMIT_WAIT = "rate_limit_wait"
 
@@ -61,7 +61,7 @@ class TapCustomerio(Tap):
     """Whether a user at a terminal may want to see how far a sync has come."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """Like any tap; writes check for pending signals."""
+        """Like any tap, but writes check for pending signals."""
         if isinstance(catalog := options.get("catalog"), dict):
             options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)
@@ -73,17 +73,17 @@ class TapCustomerio(Tap):
 
     @cached_property
     def sync_run(self) -> SyncRun:
-        """What the streams share."""
+        """The state that the streams of a run share."""
         return SyncRun(self.config, draws_progress=self.watched)
 
     def caution(self, sentences: Sequence[str]) -> None:
-        """Log what is odd about the settings."""
+        """Log warnings about the settings."""
         for sentence in sentences:
             self.logger.warning("%s", sentence)
 
     @property
     def settings(self) -> Settings:
-        """The checked settings."""
+        """The validated settings."""
         return self.sync_run.settings
 
     @property
@@ -92,13 +92,13 @@ class TapCustomerio(Tap):
         return self.sync_run.client
 
     def use(self, client: Client) -> None:
-        """Ask through this client."""
+        """Use this client for all requests."""
         self.sync_run.client = client
 
     @classmethod
     def _get_about_info(cls) -> AboutInfo:
         ordered = sorted(all_streams(), key=lambda stream_class: stream_class.name)
-        # One line: the SDK's Markdown template loses its indentation otherwise.
+        # One line, because the SDK's Markdown template loses indentation.
         streams = " ".join(
             f"`{stream_class.name}`: {stream_class.about()}" for stream_class in ordered
         )
@@ -109,7 +109,7 @@ class TapCustomerio(Tap):
         """Read a record of each stream.
 
         Raises:
-            TapError: When one that is on by default cannot be read.
+            TapError: A stream that is selected by default cannot be read.
         """
         self.run_connection_test()
         if failed := [
@@ -124,7 +124,7 @@ class TapCustomerio(Tap):
 
     @property
     def streams(self) -> dict[str, CustomerioStream]:  # type: ignore[override]
-        """All streams by name, but those last that the engine begins first, and finishes late."""
+        """All streams by name; streams that start early and finish late come last."""
         if self._streams is None:
             streams = cast("dict[str, CustomerioStream]", super().streams).values()
             self._streams = {s.name: s for s in sorted(streams, key=lambda s: s.sequential)}
@@ -134,7 +134,7 @@ class TapCustomerio(Tap):
         """Read all selected streams.
 
         Raises:
-            TapError: When any stream is incomplete.
+            TapError: A stream is incomplete.
         """
         streams = list(self.streams.values())
         self.sync_run.prepare(streams, cast("dict[str, Any]", self.state))
@@ -146,7 +146,7 @@ class TapCustomerio(Tap):
         self.sync_run.conclude(streams)
 
     def _measure(self) -> None:
-        """As metrics: requests of each stream, and seconds for which 429s held them back."""
+        """Log metrics: requests per stream, and seconds of waiting after 429s."""
         points: list[Point[float]] = [
             Point("counter", Metric.HTTP_REQUEST_COUNT, number, {Tag.STREAM: stream})
             for stream, number in sorted(self.client.requests.items())
@@ -157,25 +157,25 @@ class TapCustomerio(Tap):
             metrics.log(self.metrics_logger, point)
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Also what the state says of its workspace."""
+        """Load the state, and its entry about the workspace."""
         super().load_state(state)
         if STATE_KEY in state:
             cast("dict[str, Any]", self.state)[STATE_KEY] = state[STATE_KEY]
 
     def discover_streams(self) -> list[CustomerioStream]:
-        """One of each stream class."""
+        """One instance of each stream class."""
         return [stream(self, self.sync_run) for stream in all_streams()]
 
     def setup_mapper(self) -> None:
-        """Tell the stream maps which fields are selected.
+        """Create the stream maps with the selected fields.
 
         Raises:
-            TapError: When they cannot be used.
+            TapError: The stream maps are invalid.
         """
         config = self._config
-        self._config = copy.deepcopy(config)  # the SDK takes `__else__` out of what it is given
+        self._config = copy.deepcopy(config)  # the SDK removes `__else__` from its argument
         try:
-            PluginBase.setup_mapper(self)  # the SDK's Tap adds the fields of selected streams only
+            PluginBase.setup_mapper(self)  # the SDK's Tap adds only fields of selected streams
             self._config = config
             for name, stream in self.streams.items():
                 schema = emitted_schema(name, stream.effective_schema, stream.metadata)
@@ -187,11 +187,11 @@ class TapCustomerio(Tap):
     def _map(self, name: str, schema: dict[str, Any], keys: Sequence[str]) -> None:
         try:
             self.mapper.register_raw_stream_schema(name, schema, keys)
-        except ValueError:  # the SDK's, of flattening alone
+        except ValueError:  # from the SDK, without stream maps, for flattening
             raise errors.stream_maps.same_column(name) from None
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        # Only a flag: the SDK's handler writes state from inside the signal and can tear a line.
+        # Only a flag: the SDK's handler writes state from inside the signal, and may break a line.
         self.sync_run.signal = signum
 
     @property

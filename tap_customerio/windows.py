@@ -1,6 +1,6 @@
 """Pure time arithmetic: instants, time windows, and calendar buckets in a time zone.
 
-Instants are whole unix seconds, as the API counts them; ranges are half-open.
+Instants are whole unix seconds, like the API's; ranges are half-open.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ V1_REACH: dict[Resolution, int] = {"hours": 24, "days": 45, "weeks": 12, "months
 
 
 def parse(text: str) -> int:
-    """Read an RFC 3339 instant or a plain date (UTC) as unix seconds, rounded down.
+    """Parse an RFC 3339 instant or a plain date (UTC) to unix seconds, rounded down.
 
     Raises:
-        ValueError: When the text is no such thing.
+        ValueError: The text has another format.
     """
     moment = dt.datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "zZ" else text)
     if moment.tzinfo is None:
@@ -50,7 +50,7 @@ def parse(text: str) -> int:
 
 
 def relative(text: str, now: float) -> int | None:
-    """Read `now`, `today`, `yesterday`, `12h`, `7d` or `2w`; None for anything else.
+    """Parse `now`, `today`, `yesterday`, `12h`, `7d` or `2w`; None for anything else.
 
     Days begin at midnight UTC: `7d` is the start of the day a week before today.
     """
@@ -66,9 +66,9 @@ def relative(text: str, now: float) -> int | None:
 
 @lru_cache(maxsize=10_000)
 def rfc3339(seconds: int) -> str:
-    """Write unix seconds as an RFC 3339 instant in UTC; eight times as fast as datetime.
+    """Format unix seconds as an RFC 3339 instant in UTC; eight times as fast as datetime.
 
-    The last ones are remembered: a row has most of its times more than once.
+    A cache holds recent results, because a row has most of its times more than once.
     """
     return _hour(seconds // HOUR) + _WITHIN_THE_HOUR[seconds % HOUR]
 
@@ -83,7 +83,7 @@ def _hour(hours: int) -> str:
 
 
 class Window(NamedTuple):
-    """The seconds from `start` up to, not including, `end`."""
+    """The seconds from `start` to `end`, exclusive."""
 
     start: int
     end: int
@@ -94,18 +94,18 @@ class Window(NamedTuple):
         return self.end - self.start
 
     def cut(self, count: int) -> list[Window]:
-        """Consecutive windows of about equal width, `count` of them if there are enough seconds."""
+        """`count` consecutive windows of about equal width; fewer if seconds run out."""
         count = min(count, self.width)
         return [self.share(number, count) for number in range(1, count + 1)]
 
     def share(self, number: int, count: int) -> Window:
-        """The `number`-th (from 1) of `count` consecutive shares; empty where seconds are few."""
+        """The `number`-th (from 1) of `count` consecutive shares; empty if seconds run out."""
         edges = (self.start + self.width * place // count for place in (number - 1, number))
         return Window(*edges)
 
 
 class WindowPlan:
-    """Cuts a range into consecutive windows whose width follows how busy the last ones were.
+    """Cuts a range into consecutive windows; their width adapts to the rows of recent ones.
 
     No window is wider than `LONGEST_PERIOD`.
     """
@@ -122,11 +122,11 @@ class WindowPlan:
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[Window]:
-        """Yield windows, oldest first; each is as wide as `learn` has made them by then."""
+        """Yield windows, oldest first, with the width that `learn` has set by then."""
         return self.over(Window(self._start, self._end))
 
     def over(self, whole: Window) -> Iterator[Window]:
-        """Cut up another range, with what has been learnt so far."""
+        """Cut another range, starting with the learned width."""
         start = whole.start
         while start < whole.end:
             window = Window(start, min(start + self._width, whole.end))
@@ -134,7 +134,7 @@ class WindowPlan:
             start = window.end
 
     def learn(self, window: Window, rows: int) -> None:
-        """Let the next windows hold about `rows_wanted` rows, at most six times as wide."""
+        """Set the width for about `rows_wanted` rows per window, growing at most sixfold."""
         wanted = window.width * self.rows_wanted // max(rows, self.rows_wanted // self.growth)
         with self._lock:
             if rows > self.rows_wanted:
@@ -143,10 +143,10 @@ class WindowPlan:
                 self._width = min(LONGEST_PERIOD, max(self._width, wanted))
 
     def rest(self, window: Window, oldest: int, pages: int) -> list[Window]:
-        """What is left of a window that has not ended after so many full pages, newest first.
+        """The rest of a window that has not ended after many full pages, newest first.
 
-        Cut up to be read side by side, and closed by an empty window that stands for the whole;
-        nothing when it is too early, or when all of it lies in one second.
+        The rest is cut for parallel reads; an empty window at the end stands for the whole. Empty
+        if it is too early to split, or if the rest lies within one second.
         """
         if pages < self.pages_many or oldest + 1 >= window.end:
             return []
@@ -185,7 +185,7 @@ def bucket_after(start: int, resolution: Resolution, zone: ZoneInfo, count: int 
 
 
 def bucket_from(moment: int, resolution: Resolution, zone: ZoneInfo) -> int:
-    """First second of the first bucket that does not begin before `moment`."""
+    """First second of the first bucket that begins at `moment` or later."""
     start = bucket_start(moment, resolution, zone)
     return start if start == moment else bucket_after(start, resolution, zone)
 
@@ -199,5 +199,5 @@ def buckets(first: int, end: int, resolution: Resolution, zone: ZoneInfo) -> Ite
 
 
 def _midnight(day: dt.date, zone: ZoneInfo) -> int:
-    """First second of a day, also where the clocks jump over midnight."""
+    """First second of a day, even where clocks skip midnight."""
     return int(dt.datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())

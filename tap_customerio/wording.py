@@ -1,4 +1,4 @@
-"""Numbers and durations as people write them."""
+"""Readable numbers and durations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units: 42 s, 2 min 5 s, 3 h 20 min, 4 d 6 h."""
+    """A duration in its two largest units: 42 s, 2 min 5 s, 3 h 20 min, 4 d 6 h."""
     if not math.isfinite(seconds):
         return "an unlimited time"
     whole = round(seconds)

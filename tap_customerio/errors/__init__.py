@@ -1,16 +1,16 @@
-"""What a user can act on, in one sentence each: the setting, its value, what to do.
+"""Errors in one sentence each: the setting, its value, and what to do.
 
-Nothing here quotes a key, a response body or a person. The classes:
+No sentence quotes a key, a response body or a person. The classes:
 
     TapError                    ends the stream or the command with one sentence and no traceback
         FatalError              concerns the whole run
-        RequestError            one address cannot be read; others can
+        RequestError            one request fails; others succeed
             NotFoundError       404
             ForbiddenError      403, or 401 for this request alone
             BadRequestError     400 and other refusals
-            RetriesExhaustedError   this address keeps failing
+            RetriesExhaustedError   one request keeps failing
 
-The sentences stand in one module an area: `errors.api.unauthorized(place)` is the error to raise.
+The sentences are in one module per area: `errors.api.unauthorized(place)` is the error to raise.
 """
 
 from tap_customerio.errors import (

@@ -1,4 +1,4 @@
-"""Sentences about answers of the App API and the Track API."""
+"""Sentences about responses of the App API and the Track API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tap_customerio.wording import duration
 
 
 def unauthorized(place: str) -> FatalError:
-    """401, with no other region that would take the key."""
+    """401, and no other region accepts the key."""
     return FatalError(
         f"app_api_key was refused by {place} (401): set it to an App API key of this workspace, "
         "from Account Settings > API Credentials > App API Keys. A Track API key does not work "
@@ -16,7 +16,7 @@ def unauthorized(place: str) -> FatalError:
 
 
 def other_region(region: str, right: str) -> FatalError:
-    """401, but the other region takes the key."""
+    """401, but the other region accepts the key."""
     return FatalError(
         f"region is {region!r}, but this app_api_key belongs to {right!r}: set region to {right!r}."
     )
@@ -33,7 +33,7 @@ def forbidden(request: str, status: int) -> ForbiddenError:
 
 
 def unknown_region(place: str) -> FatalError:
-    """Region `auto`, and more than one region might be the right one."""
+    """Region `auto`, but several regions are possible."""
     return FatalError(
         f"region is 'auto', but it is not clear which of {place} accepts app_api_key: set "
         "region to 'us' or 'eu', and check the key's role and its IP allow-list."
@@ -41,7 +41,7 @@ def unknown_region(place: str) -> FatalError:
 
 
 def absent(place: str, reason: str, seconds: float) -> FatalError:
-    """No server, or another one."""
+    """No server answers, or another one does."""
     return FatalError(
         f"{place} does not answer like the Customer.io API, after {duration(seconds)} of "
         f"trying: {reason}. Check api_url or region, the network, and the proxy if there is "
@@ -50,7 +50,7 @@ def absent(place: str, reason: str, seconds: float) -> FatalError:
 
 
 def bad_filter(status: int) -> TapError:
-    """The people search does not take the user's filter."""
+    """The people search rejects customers_filter."""
     return TapError(
         f"The API refused customers_filter with status {status}: write it as for the "
         'people search, such as {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}.'
@@ -58,7 +58,7 @@ def bad_filter(status: int) -> TapError:
 
 
 def redirected(request: str, status: int) -> FatalError:
-    """3xx: the key must not follow to another host."""
+    """3xx: the key must not be sent to another host."""
     return FatalError(
         f"{request} was redirected (status {status}): set api_url, or for the Track "
         "API track_api_url, to the final address."
@@ -66,7 +66,7 @@ def redirected(request: str, status: int) -> FatalError:
 
 
 def redirected_alone(request: str, status: int) -> RequestError:
-    """3xx of this address, while others were answered."""
+    """3xx for this request alone."""
     return RequestError(
         f"{request} was redirected (status {status}), while other requests were not. The tap "
         "does not send the key to another address; please report it.",
@@ -76,7 +76,7 @@ def redirected_alone(request: str, status: int) -> RequestError:
 
 
 def proxy_login(place: str) -> FatalError:
-    """407: something stands in between."""
+    """407: a proxy between tap and API."""
     return FatalError(
         f"A proxy in front of {place} requires a login (407): put the login into the "
         "environment variable HTTPS_PROXY, or let the proxy pass this address."
@@ -84,12 +84,12 @@ def proxy_login(place: str) -> FatalError:
 
 
 def bad_address(place: str) -> FatalError:
-    """No request can be made of it."""
+    """The URL is invalid."""
     return FatalError(f"Setting api_url is {place!r}, which is not a valid address: check it.")
 
 
 def told_to_wait(request: str, seconds: float) -> FatalError:
-    """The API wants to be left alone for longer than a run should wait."""
+    """Retry-After is longer than a run should wait."""
     return FatalError(
         f"The API asks to wait {duration(seconds)} before {request} is tried again. Run "
         "again after that to continue from the last bookmark."
@@ -97,7 +97,7 @@ def told_to_wait(request: str, seconds: float) -> FatalError:
 
 
 def gave_up(request: str, reason: str, seconds: float) -> FatalError:
-    """Nothing but passing faults for too long, and of other requests, too."""
+    """Transient errors for too long, for all requests."""
     return FatalError(
         f"Gave up on {request} after {duration(seconds)} of trying: {reason}. The API does "
         "not answer other requests either: run again later to continue from the last "
@@ -106,7 +106,7 @@ def gave_up(request: str, reason: str, seconds: float) -> FatalError:
 
 
 def closed(request: str) -> FatalError:
-    """The run has ended meanwhile."""
+    """The run ended before the request."""
     return FatalError(f"{request} is not tried again, because the run has ended.")
 
 
@@ -119,7 +119,7 @@ def untrusted(place: str) -> FatalError:
 
 
 def no_date(place: str) -> FatalError:
-    """The present cannot be known."""
+    """No Date header, so that the present is unknown."""
     return FatalError(
         f"{place} answers without a Date header: api_url must point to the Customer.io App API "
         "or to a proxy that passes its headers on."
@@ -127,7 +127,7 @@ def no_date(place: str) -> FatalError:
 
 
 def clock_went_back(place: str) -> FatalError:
-    """Bookmarks go by the API's clock, so it must be right."""
+    """Bookmarks use the API's clock, so it must be right."""
     return FatalError(
         f"The clock of {place} went back by more than a minute during the run, or a proxy "
         "answers from a cache: run again later to continue from the last bookmark."
@@ -135,7 +135,7 @@ def clock_went_back(place: str) -> FatalError:
 
 
 def wrong_clock(request: str) -> RequestError:
-    """One address whose answers have no Date or an old one, perhaps from a cache."""
+    """Responses of one path have no Date or an old one, perhaps from a cache."""
     return RequestError(
         f"The answers to {request} have no current Date header, while other answers do: "
         "perhaps a proxy answers from a cache. Run again later.",
@@ -145,7 +145,7 @@ def wrong_clock(request: str) -> RequestError:
 
 
 def too_large(request: str, most: int) -> TapError:
-    """More than any answer of the API."""
+    """Larger than any valid response."""
     return TapError(
         f"The answer to {request} is larger than {most >> 20} MiB, the most that this tap "
         "reads: please report it; deselecting the stream lets the others run."
@@ -153,7 +153,7 @@ def too_large(request: str, most: int) -> TapError:
 
 
 def unreadable_answer(request: str) -> TapError:
-    """JSON that no target could take."""
+    """JSON that no target could store."""
     return TapError(
         f"The answer to {request} nests too deeply, or holds a number of thousands of digits: "
         "please report it; deselecting the stream lets the others run."
@@ -161,7 +161,7 @@ def unreadable_answer(request: str) -> TapError:
 
 
 def odd_member(request: str, name: str, expected: str) -> TapError:
-    """The envelope has changed in part."""
+    """A member of the envelope has changed."""
     return TapError(
         f"The answer to {request} has a {name!r} that is not a valid {expected}; the API may "
         "have changed: please report it; deselecting the stream lets the others run."
@@ -169,7 +169,7 @@ def odd_member(request: str, name: str, expected: str) -> TapError:
 
 
 def bad_identifier() -> TapError:
-    """An identifier of the API's that would change the path it is put into."""
+    """An identifier from the API that would change a path."""
     return TapError(
         "The API returned an identifier that cannot be part of an address, such as '..': "
         "please report it; deselecting the stream lets the others run."
@@ -185,7 +185,7 @@ def missing_rows(request: str, key: str) -> TapError:
 
 
 def cursor_loop(request: str) -> TapError:
-    """The API has lost its place in a list."""
+    """Pages of a list repeat."""
     return TapError(
         f"The pages of {request} repeat or never end: the API returned a page or a page "
         "token twice, or only empty pages. Run again to continue from the last bookmark."
@@ -193,7 +193,7 @@ def cursor_loop(request: str) -> TapError:
 
 
 def not_on_plan(request: str) -> TapError:
-    """A 404 for a whole list."""
+    """404 for a whole list."""
     return TapError(
         f"The API knows nothing at {request} (404): the account's plan probably does not "
         "include it; ask Customer.io, or deselect the streams that need it."
@@ -201,7 +201,7 @@ def not_on_plan(request: str) -> TapError:
 
 
 def track_unauthorized(place: str) -> TapError:
-    """401 of the Track API."""
+    """401 from the Track API."""
     return TapError(
         f"site_id and track_api_key were refused by {place} (401): take both from Account "
         "Settings > API Credentials > Tracking API Keys; an App API key does not work there."
@@ -209,7 +209,7 @@ def track_unauthorized(place: str) -> TapError:
 
 
 def track_unreachable(place: str, reason: str) -> TapError:
-    """Anything but an answer."""
+    """The Track API does not answer."""
     return TapError(
         f"The Track API at {place} did not answer as expected ({reason}): check "
         "track_api_url, the network and its proxies, or try again later."
@@ -217,7 +217,7 @@ def track_unreachable(place: str, reason: str) -> TapError:
 
 
 def no_track() -> TapError:
-    """Erasing without the credentials for it."""
+    """The credentials of the Track API are missing."""
     return TapError(
         "Settings site_id and track_api_key are missing: set both, from Account Settings > "
         "API Credentials > Tracking API Keys of the same workspace. The privacy commands "
@@ -226,7 +226,7 @@ def no_track() -> TapError:
 
 
 def track_elsewhere(reason: str) -> TapError:
-    """Good credentials of the wrong place."""
+    """The credentials belong to another region, account or workspace."""
     return TapError(
         f"site_id and track_api_key belong to {reason}: take both from the workspace of "
         "app_api_key."
@@ -234,7 +234,7 @@ def track_elsewhere(reason: str) -> TapError:
 
 
 def clock_wrong(ahead: int) -> TapError:
-    """This machine's clock, and by how many seconds; the tap itself goes by the API's."""
+    """The local clock is wrong by some seconds; the tap uses the API's clock."""
     return TapError(
         f"This machine's clock is {duration(abs(ahead))} "
         f"{'ahead of' if ahead > 0 else 'behind'} Customer.io's: correct it. The tap uses "

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def other_backfill(path: str, its: str, ours: str) -> FatalError:
-    """The state file belongs to something else."""
+    """The state file belongs to another backfill."""
     return FatalError(
         f"State file {path!r} belongs to {its}, but this is {ours}: choose another file with "
         "--state, or discard that state with --restart."
@@ -19,7 +19,7 @@ def other_backfill(path: str, its: str, ours: str) -> FatalError:
 
 
 def target_failed(code: int) -> TapError:
-    """The target ended badly."""
+    """The target failed."""
     return TapError(
         f"The target exited with code {code}: its log says why. Run the same command again "
         "to continue from the last state that it confirmed."
@@ -34,7 +34,7 @@ GOES_ON = (
 
 
 def one_share(path: str, jobs: int) -> str:
-    """A backfill that one pipe has begun cannot be divided any more."""
+    """A backfill that began as one share cannot be divided."""
     return (
         f"State file {path!r} was started with one job and continues with one: add --restart "
         f"to start over with {jobs}."
@@ -42,12 +42,12 @@ def one_share(path: str, jobs: int) -> str:
 
 
 def job_failed(job: str, code: int) -> str:
-    """One pipe of several failed, at the moment that happens."""
+    """One of several jobs failed; logged when it happens."""
     return f"Job {job} exited with code {code}."
 
 
 def jobs_failed(codes: Mapping[str, int]) -> TapError:
-    """Some pipes failed; all have ended."""
+    """Jobs failed; raised once all have ended."""
     jobs = ", ".join(f"{job} (exit code {code})" for job, code in codes.items())
     return TapError(
         f"Not all jobs finished their share: {jobs}. The log says why. Run the same command "
@@ -56,7 +56,7 @@ def jobs_failed(codes: Mapping[str, int]) -> TapError:
 
 
 def unconfirmed(streams: Sequence[str]) -> TapError:
-    """The target ended well, but not all it was given is accounted for."""
+    """The target succeeded, but did not confirm everything."""
     return TapError(
         f"The target has not confirmed {', '.join(streams)}: run the same command again to "
         "send what is unconfirmed."

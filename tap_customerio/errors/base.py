@@ -1,4 +1,4 @@
-"""The classes of errors, and one sentence for any of them."""
+"""The classes of errors, and a sentence for any exception."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class TapError(Exception):
 
     @property
     def brief(self) -> str:
-        """The same in a list of several."""
+        """A shorter form for lists of errors."""
         return str(self)
 
 
 class FatalError(TapError):
-    """Concerns the whole run: no other stream would fare better."""
+    """Concerns the whole run: all other streams would fail too."""
 
 
 class RequestError(TapError):
-    """One address cannot be read; others can."""
+    """One request fails; others succeed."""
 
     def __init__(self, sentence: str, request: str, reason: str) -> None:
         super().__init__(sentence)
@@ -36,17 +36,17 @@ class RequestError(TapError):
 
     @property
     def brief(self) -> str:
-        """The request and what came of it."""
+        """The request and its failure."""
         return f"{self.request} ({self._reason})"
 
     def about(self, row: str) -> Self:
-        """The same, which names in short the one row that was asked for."""
+        """The same error, with a short name for the requested row."""
         self._reason = f"{row}: {self._reason}"
         return self
 
 
 class NotFoundError(RequestError):
-    """The API knows no such object (404): deleted, perhaps, since it was listed."""
+    """404: the object does not exist, or was deleted after it was listed."""
 
     def __init__(self, request: str) -> None:
         super().__init__(
@@ -62,7 +62,7 @@ class ForbiddenError(RequestError):
 
 
 class BadRequestError(RequestError):
-    """The API does not take the question (400 and the like)."""
+    """The API rejects the request (400 and similar)."""
 
     def __init__(self, request: str, status: int) -> None:
         super().__init__(
@@ -75,10 +75,10 @@ class BadRequestError(RequestError):
 
 
 class RetriesExhaustedError(RequestError):
-    """The API does not answer this, while it answers others."""
+    """One request keeps failing, while others succeed."""
 
     def __init__(self, request: str, reason: str, seconds: float) -> None:
-        """Say what the last failure was, and for how long it was tried."""
+        """Store the last failure, and the duration of the retries."""
         super().__init__(
             f"Gave up on {request} after {duration(seconds)}, while the API answered other "
             f"requests: {reason}. The next run requests it again; if it fails every time, "
@@ -89,7 +89,7 @@ class RetriesExhaustedError(RequestError):
 
 
 def format_error(error: Exception) -> str:
-    """The one sentence for anything that ends a run; data of the account is never in it."""
+    """One sentence for any exception that ends a run, without account data."""
     if isinstance(error, TapError):
         return str(error)
     if isinstance(error, ConfigValidationError):

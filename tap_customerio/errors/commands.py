@@ -17,7 +17,7 @@ def missing_extra(command: str, extra: str) -> TapError:
 
 
 def bad_settings(sentences: Iterable[str]) -> FatalError:
-    """Everything that is wrong with the configuration of a command."""
+    """All errors in the configuration of a command."""
     return FatalError(
         f"{' '.join(sentences)} 'tap-customerio init' writes a configuration that works."
     )
@@ -32,12 +32,12 @@ def unreadable(path: str, reason: str) -> TapError:
 
 
 def not_utf8(path: str) -> TapError:
-    """As some shells of Windows write files."""
+    """A file in another encoding, as some Windows shells write."""
     return TapError(f"{path} is not UTF-8 text: save it again as UTF-8.")
 
 
 def no_json(path: str, place: str, *, curly: bool = False) -> TapError:
-    """A configuration that cannot be parsed; what it holds may be secret."""
+    """A configuration that is not JSON; its content may be secret."""
     mend = (
         "write straight quotes in place of curly ones"
         if curly
@@ -50,7 +50,7 @@ def no_json(path: str, place: str, *, curly: bool = False) -> TapError:
 
 
 def bad_port(port: int, reason: str) -> TapError:
-    """A port that the sandbox may not have."""
+    """A port that the sandbox cannot use."""
     return TapError(
         f"Cannot listen on port {port} ({reason}): stop what uses it, or choose another port with "
         "--port or --track-port; 0 takes a free one."
@@ -58,7 +58,7 @@ def bad_port(port: int, reason: str) -> TapError:
 
 
 def dateless(stream: str) -> TapError:
-    """--from or --to, where records have no time that they could mean."""
+    """--from or --to for records without a suitable time."""
     return TapError(
         f"Stream {stream!r} has no time range: leave out --from and --to; the API returns "
         "all of it."
@@ -66,7 +66,7 @@ def dateless(stream: str) -> TapError:
 
 
 def no_chart(stream: str) -> TapError:
-    """--chart, where nothing is counted over time."""
+    """--chart for a stream without counts over time."""
     return TapError(
         f"Stream {stream!r} has no counts to draw: --chart works with metrics, "
         "action_metrics, link_metrics and journey_metrics."
@@ -74,7 +74,7 @@ def no_chart(stream: str) -> TapError:
 
 
 def nothing_found(words: str) -> TapError:
-    """No stream, no field."""
+    """No stream or field matches."""
     return TapError(
         f"Nothing matches {words!r}: try fewer or shorter words, or 'tap-customerio fields' "
         "for all streams."
@@ -82,24 +82,24 @@ def nothing_found(words: str) -> TapError:
 
 
 def unwritable(path: str, reason: str) -> TapError:
-    """A file that a command is to write."""
+    """A file that a command cannot write."""
     return TapError(f"Cannot write {path} ({reason}): choose another file with --output.")
 
 
 def no_terminal(command: str) -> TapError:
-    """Questions no one could answer."""
+    """A question without a terminal."""
     return TapError(
         f"'{command}' asks questions: run it in a terminal, or write config.json yourself."
     )
 
 
 def bad_option(option: str, value: str, wanted: str) -> FatalError:
-    """An option of a command that cannot be meant so."""
+    """An invalid option."""
     return FatalError(f"{option} is {value!r}: {wanted}.")
 
 
 def unknown_warehouse() -> TapError:
-    """--warehouse."""
+    """--warehouse has an unknown form."""
     return TapError(
         "--warehouse is not a URL of a known warehouse: write duckdb:///warehouse.duckdb "
         "(four slashes before an absolute path) or postgresql://user:password@host/database."
@@ -107,7 +107,7 @@ def unknown_warehouse() -> TapError:
 
 
 def no_duckdb_file(path: str) -> TapError:
-    """--warehouse; a path that was meant to be absolute shows where it leads."""
+    """--warehouse names a missing file; the sentence shows the resolved path."""
     return TapError(
         f"There is no file {path}, which --warehouse names: write duckdb:/// before a path in the "
         "current folder, and duckdb://// before an absolute path."
@@ -115,7 +115,7 @@ def no_duckdb_file(path: str) -> TapError:
 
 
 def unreadable_duckdb(path: str) -> TapError:
-    """--warehouse names a file, but not one that DuckDB can read now."""
+    """--warehouse names a file that DuckDB cannot read now."""
     return TapError(
         f"Cannot open {path}, which --warehouse names: check that it is a DuckDB database, that "
         "you may read it, and that no other process writes to it."
@@ -123,7 +123,7 @@ def unreadable_duckdb(path: str) -> TapError:
 
 
 def no_postgres() -> TapError:
-    """What the driver says may hold the password."""
+    """No connection; the driver's message is omitted, because it may hold the password."""
     return TapError(
         "Cannot connect to PostgreSQL: check host, port, database, user and password in "
         "--warehouse."
@@ -131,12 +131,12 @@ def no_postgres() -> TapError:
 
 
 def missing_driver(extra: str) -> TapError:
-    """--warehouse, without the package that reads it."""
+    """--warehouse without the driver's package."""
     return TapError(needs_extra("--warehouse with this URL", extra))
 
 
 def unreadable_tables(schema: str, reason: str) -> TapError:
-    """The tables are not there, or not as the tap's loaders make them."""
+    """The tables are missing, or not in the form of the tap's loaders."""
     return TapError(
         f"Cannot read the tables in schema {schema!r} ({reason}): pass the schema that the "
         "loader writes to with --schema, and load messages and metrics without flattening."
@@ -144,7 +144,7 @@ def unreadable_tables(schema: str, reason: str) -> TapError:
 
 
 def unreadable_models(schema: str, reason: str) -> TapError:
-    """The models are not as this version builds them."""
+    """The models are not those of this version."""
     return TapError(
         f"Cannot read the models in schema {schema!r} ({reason}): build them again with 'dbt "
         "build --full-refresh' and the dbt package of this version (docs/models.md)."
@@ -152,7 +152,7 @@ def unreadable_models(schema: str, reason: str) -> TapError:
 
 
 def no_models(schema: str, models: Iterable[str]) -> TapError:
-    """The report is made from what dbt builds."""
+    """The report needs the dbt models."""
     return TapError(
         f"Schema {schema!r} has no {', '.join(models)}: build the models with 'dbt build' "
         "(docs/models.md), or pass the schema that dbt writes to with --schema."
@@ -165,7 +165,7 @@ def nothing_to_verify() -> TapError:
 
 
 def not_a_page(path: str) -> TapError:
-    """--output of the report names a file that it has not made."""
+    """--output of the report names another file."""
     return TapError(
         f"{path} exists and is not an HTML page, and a report replaces nothing else: name another "
         "file with --output."
@@ -173,7 +173,7 @@ def not_a_page(path: str) -> TapError:
 
 
 def demo_would_replace(path: str, usual: str) -> TapError:
-    """--output of the demo names a file that may be anything."""
+    """--output of the demo names another file."""
     return TapError(
         f"{path} exists, and a demo replaces only {usual} and its page: name another file with "
         "--output."
@@ -181,5 +181,5 @@ def demo_would_replace(path: str, usual: str) -> TapError:
 
 
 def demo_failed(name: str, code: int, last: str) -> TapError:
-    """A process of the demo."""
+    """A process of the demo failed."""
     return TapError(f"The demo's {name} ended with {code}: {last}")

@@ -12,17 +12,17 @@ TERMINATED = (
 
 
 def no_dagster() -> str:
-    """An optional part is imported, but not installed."""
+    """The extra is not installed."""
     return needs_extra("tap_customerio.dagster", "dagster")
 
 
 def bad_workspace(name: str, wrong: str) -> TapError:
-    """The definition of a workspace in Dagster is wrong."""
+    """The definition of a workspace in Dagster is invalid."""
     return TapError(f"Workspace {name!r}: {wrong}")
 
 
 def no_workspace_key(name: str, variable: str) -> TapError:
-    """A machine that runs partitions does not know the key."""
+    """The key is missing on a machine that runs partitions."""
     return TapError(
         f"Workspace {name!r}: environment variable {variable} is not set on this machine: set it "
         "to the workspace's App API key, for every worker."
@@ -30,7 +30,7 @@ def no_workspace_key(name: str, variable: str) -> TapError:
 
 
 def no_workspace_target(name: str, program: str) -> TapError:
-    """A machine that runs partitions does not have the target."""
+    """The target is missing on a machine that runs partitions."""
     return TapError(
         f"Workspace {name!r}: target {program!r} is not on this machine: install it on every "
         "worker, or give its path."

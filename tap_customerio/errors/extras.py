@@ -1,8 +1,8 @@
-"""Parts that need an extra."""
+"""Parts of the tap that need an extra."""
 
 from __future__ import annotations
 
 
 def needs_extra(part: str, extra: str) -> str:
-    """As the first words of a sentence, or all of it."""
+    """A clause that starts or forms a sentence."""
     return f"{part} needs an extra: run pip install '.[{extra}]' in a clone of the repository."

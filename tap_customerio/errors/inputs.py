@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def bad_bookmark(stream: str) -> FatalError:
-    """The state given cannot be read."""
+    """A bookmark in the state cannot be read."""
     return FatalError(
         f"The state's bookmark of stream {stream!r} is not an RFC 3339 time: repair the "
         "state, or remove this bookmark to read the stream from start_date."
@@ -20,7 +20,7 @@ def bad_bookmark(stream: str) -> FatalError:
 
 
 def future_bookmark(stream: str, bookmark: str) -> FatalError:
-    """Nothing would be read until then, and what came before it never."""
+    """A bookmark after the present would skip data."""
     return FatalError(
         f"The state's bookmark of stream {stream!r} is {bookmark}, in the future by the API's "
         "clock: repair the state, or remove this bookmark to read the stream from start_date."
@@ -28,18 +28,18 @@ def future_bookmark(stream: str, bookmark: str) -> FatalError:
 
 
 def misspelt_setting(name: str, meant: str) -> str:
-    """A setting that would be ignored, though its author counts on it."""
+    """A setting without effect, probably misspelled."""
     return f"There is no setting {name!r}: did you mean {meant!r}?"
 
 
 def unknown_setting(name: str, near: Sequence[str]) -> str:
-    """Meltano passes on settings of its own, so that this stops nothing."""
+    """An unknown setting; no error, because Meltano passes its own settings on."""
     guess = f"perhaps {near[0]!r} is meant" if near else "'tap-customerio --about' lists them all"
     return f"There is no setting {name!r}, so it is ignored: {guess}."
 
 
 def beyond_the_limit(rate: float, limit: int) -> str:
-    """More than Customer.io answers."""
+    """More requests per second than Customer.io allows."""
     return (
         f"Setting requests_per_second is {rate:g}, but Customer.io answers only {limit} requests a "
         f"second per workspace and rejects the rest: set {limit} or less."
@@ -47,17 +47,17 @@ def beyond_the_limit(rate: float, limit: int) -> str:
 
 
 def bad_log_level(name: str, value: str, levels: Iterable[str]) -> FatalError:
-    """An environment variable that names no level of Python's logging."""
+    """A variable holds no level of Python's logging."""
     return FatalError(f"{name} is {value!r}, which is not a log level: set {', '.join(levels)}.")
 
 
 def no_object(what: str, mend: str) -> FatalError:
-    """Its content may be secret, so only the place is named."""
+    """A file is not a JSON object; its content may be secret."""
     return FatalError(f"The {what} is not a JSON object: {mend}.")
 
 
 def bad_catalog(place: str, expected: str) -> FatalError:
-    """It has another shape than discovery gives."""
+    """The catalog has an invalid structure."""
     return FatalError(
         f"The catalog is malformed at {place}, which must be {expected}: make a new one with "
         "--discover."
@@ -65,7 +65,7 @@ def bad_catalog(place: str, expected: str) -> FatalError:
 
 
 def unknown_stream(stream: str) -> FatalError:
-    """Selected, but there is none of that name."""
+    """A selected stream does not exist."""
     return FatalError(
         f"The catalog selects {stream!r}, which is not a stream of this tap: deselect it, or "
         "make a new catalog with --discover."
@@ -73,14 +73,14 @@ def unknown_stream(stream: str) -> FatalError:
 
 
 def unknown_selection(rule: str, stream: str, known: Iterable[str]) -> FatalError:
-    """A rule of Meltano that fits no stream."""
+    """A rule of Meltano matches no stream."""
     return FatalError(
         f"Rule {rule!r} of select fits no stream: {no_such('stream', stream, known)}."
     )
 
 
 def unknown_field(what: str, stream: str, field: str, known: Sequence[str]) -> FatalError:
-    """Selected or deselected, but the stream has none of that name."""
+    """A rule names a field that the stream does not have."""
     whole = field.rpartition(".")[0]
     near = [whole] if whole in known else alike(field, known)
     guess = f"did you mean {near[0]!r}?" if near else f"see 'tap-customerio fields {stream}'."
@@ -90,7 +90,7 @@ def unknown_field(what: str, stream: str, field: str, known: Sequence[str]) -> F
 
 
 def other_replication_key(what: str, stream: str, wanted: object, own: str | None) -> FatalError:
-    """It belongs to another version of the stream, or to another tap."""
+    """The replication key belongs to another version of the stream, or another tap."""
     return FatalError(
         f"The {what} has replication key {wanted!r} for stream {stream!r}, whose own is "
         f"{own or 'none'}: correct it, or remove the stream from the {what}."
@@ -98,7 +98,7 @@ def other_replication_key(what: str, stream: str, wanted: object, own: str | Non
 
 
 def bad_state() -> FatalError:
-    """No Singer state, or one still wrapped in something else."""
+    """Not a Singer state, or one that is still wrapped."""
     return FatalError(
         "The state has no object 'bookmarks': pass the value of the last STATE message, or "
         "no state to read everything again."
@@ -115,14 +115,14 @@ def foreign_state(streams: list[str]) -> FatalError:
 
 
 def bad_state_workspace() -> FatalError:
-    """The state's member is of another shape."""
+    """The state's entry about the workspace is invalid."""
     return FatalError(
         "The state's member 'workspace' is not an object: restore it, or remove it to continue."
     )
 
 
 def other_workspace(known: Sequence[object], ids: Sequence[int]) -> FatalError:
-    """The state of another workspace, or perhaps of another."""
+    """The state belongs, or may belong, to another workspace."""
     its, ours = (", ".join(map(str, found)) or "unknown" for found in (known, ids))
     mend = "pass this workspace's own state, or none to read everything"
     if known and ids and set(known).isdisjoint(ids):
@@ -137,7 +137,7 @@ def other_workspace(known: Sequence[object], ids: Sequence[int]) -> FatalError:
 
 
 def no_workspace(wanted: int, listed: Sequence[int]) -> FatalError:
-    """The setting names none of the account's workspaces."""
+    """workspace_id is not among the account's workspaces."""
     return FatalError(
         f"Setting workspace_id is {wanted}, which is not a workspace of the key's account "
         f"({', '.join(map(str, listed))}): correct it, or use the key of that workspace."

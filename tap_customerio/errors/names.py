@@ -1,4 +1,4 @@
-"""A name that does not exist, and the nearest that do."""
+"""Unknown names, and suggestions for them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def alike(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """The names that this one may have been meant as, the likeliest first."""
+    """Similar names, the most likely first."""
     return get_close_matches(name.lower(), known, n=3, cutoff=cutoff)
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str) -> TapError:
-    """A name that was mistyped, perhaps."""
+    """An unknown name with suggestions."""
     near = alike(name, known)
     guess = f"did you mean {' or '.join(near)}?" if near else f"see {where}."
     return TapError(f"There is no {what} {name!r}: {guess}")
 
 
 def no_such(what: str, name: str, known: Iterable[str]) -> str:
-    """As a reason: a name that does not exist, and the nearest that does."""
+    """The same as a clause: an unknown name with the nearest one."""
     near = alike(name, known)
     guess = f": did you mean {near[0]!r}?" if near else ""
     return f"there is no {what} {name!r}{guess}"

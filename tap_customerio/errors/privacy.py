@@ -1,4 +1,4 @@
-"""What can be wrong with a privacy request, in one sentence each."""
+"""Sentences about privacy requests."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from tap_customerio.errors.base import TapError
 
 
 class InvalidShapeError(TapError):
-    """An answer of which a part was not as the contract says."""
+    """A part of a response does not match the contract."""
 
 
 def odd_shape(what: str) -> InvalidShapeError:
-    """A list that is no list, and the like."""
+    """For example, a list that is not a list."""
     return InvalidShapeError(f"The API's answer does not have the expected shape: {what}.")
 
 
 def no_identifier() -> TapError:
-    """No one in particular; never to be sent."""
+    """An empty identifier, which must never be sent."""
     return TapError("The identifier is empty: give one.")
 
 
 def bad_kind() -> TapError:
-    """The first column of --input."""
+    """An unknown type in the first column of --input."""
     return TapError("The type is unknown: write email, id, cio_id or phone.")
 
 
 def unclear_identifier(kind: str) -> TapError:
-    """Text that is not of this kind."""
+    """Text that is not an identifier of this kind."""
     wanted = {
         "email": "an e-mail address such as ada@example.com",
         "cio_id": "letters and digits, with or without cio_ before them",
@@ -35,7 +35,7 @@ def unclear_identifier(kind: str) -> TapError:
 
 
 def wildcard(kind: str) -> TapError:
-    """A star, which people mean as a pattern."""
+    """A star, which looks like a pattern."""
     return TapError(
         f"The {kind} given contains a *, which could mean many people: name one person, by "
         "cio_id if the * is part of the identifier."
@@ -43,7 +43,7 @@ def wildcard(kind: str) -> TapError:
 
 
 def control_character(kind: str) -> TapError:
-    """A line break, a tab, or bytes that are not UTF-8."""
+    """A line break, a tab, or invalid UTF-8."""
     return TapError(
         f"The {kind} given contains a control character, such as a tab or line break, or is "
         "not UTF-8: remove it, or name the person by cio_id."
@@ -51,12 +51,12 @@ def control_character(kind: str) -> TapError:
 
 
 def too_long(kind: str, most: int) -> TapError:
-    """Customer.io takes no longer identifiers."""
+    """Longer than Customer.io's limit for identifiers."""
     return TapError(f"The {kind} given is longer than {most} bytes: check it, or use the cio_id.")
 
 
 def no_such_identifier(kind: str) -> TapError:
-    """400: not every workspace identifies people by everything."""
+    """400: this kind does not identify people in the workspace."""
     return TapError(
         f"This workspace does not identify people by {kind}: look the person up in Customer.io, "
         "and name them by cio_id, id or email."
@@ -64,7 +64,7 @@ def no_such_identifier(kind: str) -> TapError:
 
 
 def another_person(kind: str) -> TapError:
-    """An answer that must not be acted on."""
+    """The response is about another person."""
     return TapError(
         f"A search by {kind} returned a person with another {kind}, or with none: nothing "
         "was done. Check api_url and any proxy, and please report it."
@@ -72,7 +72,7 @@ def another_person(kind: str) -> TapError:
 
 
 def unstated_phone(cio_id: str) -> TapError:
-    """Answers may leave phone numbers out."""
+    """Responses may omit phone numbers."""
     return TapError(
         f"The API found cio_id {cio_id} by this phone number, but the profile does not show "
         "the number: check the person in Customer.io, and if it is the right one, use "
@@ -81,7 +81,7 @@ def unstated_phone(cio_id: str) -> TapError:
 
 
 def taken(path: str) -> TapError:
-    """A folder that holds something of someone else's, or of another request."""
+    """The folder holds something else, or another request."""
     return TapError(
         f"{path} contains something else: pass a new or empty folder with --output, or the "
         "folder of the same command to continue it."
@@ -89,7 +89,7 @@ def taken(path: str) -> TapError:
 
 
 def no_key(path: str) -> TapError:
-    """The key of hashes."""
+    """The file with the key of hashes is invalid."""
     return TapError(
         f"{path} contains no key: a key is one line of 32 or more hexadecimal digits. Pass "
         "another file with --key-file, or one that does not exist yet."
@@ -97,12 +97,12 @@ def no_key(path: str) -> TapError:
 
 
 def unreadable_input(path: str, reason: str) -> TapError:
-    """The file of --input."""
+    """The file of --input cannot be read."""
     return TapError(f"Cannot read {path} ({reason}): pass a CSV file of type,value with --input.")
 
 
 def unconfirmed() -> TapError:
-    """No one there to ask."""
+    """The confirmation needs a terminal."""
     return TapError(
         "The command cannot ask for confirmation without a terminal: check the output of "
         "--dry-run, then add --yes."
@@ -110,7 +110,7 @@ def unconfirmed() -> TapError:
 
 
 def no_such_choice(word: str) -> TapError:
-    """A word of --from."""
+    """An unknown word in --from."""
     return TapError(
         f"--from {word} is not a choice: use everything, email, topic:ID, sms, whatsapp, "
         "sms:SENDER or whatsapp:SENDER."
@@ -118,7 +118,7 @@ def no_such_choice(word: str) -> TapError:
 
 
 def no_such_topic(text: str, ids: list[str]) -> TapError:
-    """Topics are the workspace's own."""
+    """The workspace has no such topic."""
     return TapError(
         f"--from topic:{text} is not a topic of this workspace: its topics are {', '.join(ids)}."
         if ids
@@ -127,12 +127,12 @@ def no_such_topic(text: str, ids: list[str]) -> TapError:
 
 
 def nothing_chosen(why: str) -> TapError:
-    """Words that came to no choice at all."""
+    """--from selects nothing."""
     return TapError(f"--from matches nothing in this workspace. {why}")
 
 
 def no_opt_outs(path: str) -> TapError:
-    """What opt-in goes by."""
+    """Opt-in needs the folder of an opt-out."""
     return TapError(
         f"{path} contains no evidence of an opt-out with its key: pass the --output folder "
         "of 'tap-customerio privacy opt-out' with --evidence, and its key with "
@@ -141,7 +141,7 @@ def no_opt_outs(path: str) -> TapError:
 
 
 def unreadable_evidence(path: str) -> TapError:
-    """A file that was cut off or edited."""
+    """A file of evidence is incomplete or edited."""
     return TapError(
         f"{path} is not the evidence of a privacy command: restore it from a copy, or move it out "
         "of the folder."
@@ -149,7 +149,7 @@ def unreadable_evidence(path: str) -> TapError:
 
 
 def nothing_to_reverse() -> TapError:
-    """Evidence of others, or of what was so before."""
+    """The evidence has no change that opt-in could reverse."""
     return TapError(
         "The evidence proves no change for this person, so there is nothing to reverse: "
         "check the person in Customer.io."
@@ -157,7 +157,7 @@ def nothing_to_reverse() -> TapError:
 
 
 def unproven_workspace(workspace: int) -> TapError:
-    """Another workspace may have blocked the same identifiers for good reason."""
+    """Another workspace may have blocked the same identifiers on purpose."""
     return TapError(
         f"site_id and track_api_key belong to workspace {workspace}, and the account has "
         "several: nothing was unblocked. If it is the right one, add --workspace "
@@ -166,7 +166,7 @@ def unproven_workspace(workspace: int) -> TapError:
 
 
 def bad_corrections(path: str, reason: str) -> TapError:
-    """The file of --categories."""
+    """The file of --categories is invalid."""
     return TapError(
         f"Cannot read {path} ({reason}): pass a CSV file with columns source, name and "
         "category with --categories."
@@ -174,7 +174,7 @@ def bad_corrections(path: str, reason: str) -> TapError:
 
 
 def no_such_category(text: str, line: int, known: list[str]) -> TapError:
-    """A cell of that file."""
+    """An unknown category in that file."""
     return TapError(
         f"Line {line} of --categories has the category {text!r}: write one of {', '.join(known)}."
     )

@@ -1,4 +1,4 @@
-"""Sentences about sharing the budget of requests."""
+"""Sentences about shared budgets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tap_customerio.wording import duration
 
 
 def no_file_budget(path: str, reason: str) -> FatalError:
-    """Processes of this machine cannot share it."""
+    """File locks do not work on this system."""
     return FatalError(
         f"The file {path}, through which processes share the request budget "
         f"(rate_limit_url), cannot be used ({reason}): choose a folder in which all of them "
@@ -17,12 +17,12 @@ def no_file_budget(path: str, reason: str) -> FatalError:
 
 
 def missing_redis() -> FatalError:
-    """An optional part is not installed, or not made for this system."""
+    """The extra is not installed, or does not exist for this system."""
     return FatalError(needs_extra("rate_limit_url", "redis"))
 
 
 def odd_redis(place: str, option: str | None = None) -> FatalError:
-    """What follows the host."""
+    """Invalid options in the URL."""
     if option:
         return FatalError(
             f"rate_limit_url has an option {option} for {place} that is unknown or has a bad "
@@ -34,7 +34,7 @@ def odd_redis(place: str, option: str | None = None) -> FatalError:
 
 
 def no_redis(place: str, reason: str, seconds: float) -> FatalError:
-    """Without it no one knows how many requests the others send."""
+    """Redis cannot be reached, so that other processes' requests are unknown."""
     return FatalError(
         f"The Redis of rate_limit_url at {place} cannot be used ({reason}), tried for up to "
         f"{duration(seconds)}: start it, or correct the setting, and run again to "

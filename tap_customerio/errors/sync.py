@@ -1,4 +1,4 @@
-"""Sentences about what a sync could not read or prove."""
+"""Sentences about data that a sync could not read, or proofs it lacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def unreadable_values(stream: str, values: object) -> str:
-    """Some values became null; they are named by field and row only."""
+    """Some values became null; names fields and rows only."""
     return (
         f"Stream {stream!r}: unreadable values are null (by field, count and row ids): "
         f"{values}. Please report it if Customer.io shows them as usual."
@@ -28,7 +28,7 @@ def rows_lost(stream: str, rows: object) -> str:
 
 
 def bad_value(stream: str, field: str, expected: str) -> TapError:
-    """An answer cannot be made to fit the schema."""
+    """A response does not fit the schema."""
     return TapError(
         f"Stream {stream!r} got a {field!r} that is not a valid {expected}; the API may have "
         "changed: please report it; deselecting the stream lets the others run."
@@ -36,7 +36,7 @@ def bad_value(stream: str, field: str, expected: str) -> TapError:
 
 
 def not_deleted(requests: Sequence[str]) -> TapError:
-    """404s of what belongs to something that still exists."""
+    """404s for something whose parent still exists."""
     more = f", nor at {len(requests) - 1:,} more" if len(requests) > 1 else ""
     return TapError(
         f"The API knows nothing at {requests[0]} (404){more}, although the parent still "
@@ -47,7 +47,7 @@ def not_deleted(requests: Sequence[str]) -> TapError:
 
 
 def suspiciously_few(stream: str, found: str, known: int) -> str:
-    """A mirror came back empty, or with less than half of its rows."""
+    """A mirror is empty, or has less than half of its earlier rows."""
     return (
         f"Stream {stream!r}: {found}, where the last complete read had {known:,}, and nothing in "
         "the API confirms that the others were deleted. The target keeps them until the next sync "
@@ -56,7 +56,7 @@ def suspiciously_few(stream: str, found: str, known: int) -> str:
 
 
 def counted_more(stream: str, found: str, counted: int) -> str:
-    """A mirror came back with less than half of what another part of the API counts."""
+    """A mirror has less than half of the rows that another API count states."""
     return (
         f"Stream {stream!r}: {found}, but another part of the API counts {counted:,}. The target "
         "keeps all rows until both agree."
@@ -64,7 +64,7 @@ def counted_more(stream: str, found: str, counted: int) -> str:
 
 
 def rows_kept(stream: str, reasons: str) -> str:
-    """A mirror was read, but the read does not prove what is gone."""
+    """A mirror was read, but the read proves no deletions."""
     return (
         f"Stream {stream!r}: {reasons}. So the target keeps rows that were not returned, "
         "even if they were deleted; the next complete, undisturbed sync removes those."
@@ -72,7 +72,7 @@ def rows_kept(stream: str, reasons: str) -> str:
 
 
 def incomplete(streams: list[str]) -> TapError:
-    """Some streams failed, and each has said why."""
+    """Streams failed; each has logged its reason."""
     return TapError(
         f"Incomplete: {', '.join(streams)} could not be read, for the reasons above; the other "
         "streams are complete."
@@ -80,14 +80,14 @@ def incomplete(streams: list[str]) -> TapError:
 
 
 def target_gone() -> FatalError:
-    """No one reads what the tap writes any more."""
+    """Nothing reads the tap's output any more."""
     return FatalError(
         "The target stopped reading: its log says why. Run again with the last state that it wrote."
     )
 
 
 def cannot_write(reason: str | None) -> FatalError:
-    """Stdout takes nothing more."""
+    """Stdout cannot be written."""
     return FatalError(
         f"Cannot write to stdout: {reason}. Solve that, then run again with the last state "
         "that was written."
@@ -95,7 +95,7 @@ def cannot_write(reason: str | None) -> FatalError:
 
 
 def former_buckets(stream: str, former: Mapping[str, str], only_there: str) -> str:
-    """Rows that were cut by other settings, and how to remove them from the target."""
+    """Rows with buckets of other settings, and SQL to delete them from the target."""
     settings = " and ".join(f"metrics_{name} ({value})" for name, value in former.items())
     resolution, zone = former.get("resolution"), former.get("timezone")
     where = f"resolution = '{resolution}'"
@@ -104,7 +104,7 @@ def former_buckets(stream: str, former: Mapping[str, str], only_there: str) -> s
     removal = f" This also removes counts of {only_there} that the API no longer has." * bool(
         resolution and only_there
     )
-    statement = f"DELETE FROM {stream} WHERE {where};"  # noqa: S608 - to be read, not run
+    statement = f"DELETE FROM {stream} WHERE {where};"  # noqa: S608 - for the user, not executed
     return (
         f"Stream {stream} was last read with another {settings}: its range is read again. The "
         "target's table still holds those rows, and sums over both count twice. Once this sync "
@@ -113,7 +113,7 @@ def former_buckets(stream: str, former: Mapping[str, str], only_there: str) -> s
 
 
 def counted_back(what: str, reach: int, resolution: str) -> str:
-    """Version 1 of the metrics reaches less far than asked."""
+    """Version 1 of the metrics does not reach back to start_date."""
     return (
         f"The API counts only the last {reach} {resolution} of {what}: earlier buckets of "
         "the range are not available. A coarser metrics_resolution reaches further back."
@@ -121,12 +121,12 @@ def counted_back(what: str, reach: int, resolution: str) -> str:
 
 
 def log_too_short(oldest: str) -> str:
-    """Activities older than the log."""
+    """Activities older than the log are missing."""
     return f"The API keeps activities for 30 days: those before {oldest} are not available."
 
 
 def unknown_senders(problem: str) -> str:
-    """Broadcasts, which deliveries may name as campaigns, cannot be read."""
+    """Broadcasts cannot be read; deliveries may name them as campaigns."""
     return (
         "source_type of messages stays null where campaign_id names the sender, which may be a "
         f"broadcast: the list of broadcasts cannot be read: {problem}."
@@ -134,7 +134,7 @@ def unknown_senders(problem: str) -> str:
 
 
 def perhaps_too_old() -> str:
-    """Deliveries older than six months."""
+    """Deliveries older than six months may be missing."""
     return (
         "Customer.io may no longer return deliveries older than six months; the tap "
         "requests them anyway."
@@ -142,7 +142,7 @@ def perhaps_too_old() -> str:
 
 
 def too_old(oldest: str) -> str:
-    """Metrics count old deliveries that the list does not have."""
+    """Metrics count old deliveries that the list lacks."""
     return (
         "Metrics count deliveries older than six months, but the API no longer lists them: "
         f"those before {oldest} are not available."
@@ -150,7 +150,7 @@ def too_old(oldest: str) -> str:
 
 
 def range_cut(stream: str, end: str, present: str) -> str:
-    """The rest of the range does not exist yet."""
+    """The end of the range is in the future."""
     return (
         f"Stream {stream!r}: the range ends at {end}, in the future by the API's clock. It "
         f"was read up to {present} and is not done: run again after its end to read the rest."

@@ -1,1 +1,1 @@
-"""`tap | target`: with the tap in this process, or as two processes."""
+"""`tap | target`, with the tap in this process or in its own."""

@@ -1,7 +1,7 @@
-"""Becomes the program named after a process id, which it does not outlive on Linux.
+"""Runs the command after a process id; on Linux, the command ends when that process dies.
 
-Run by its path, so that starting it imports nothing of this package. When that process dies,
-however suddenly, the kernel sends the program SIGTERM.
+Started by its path, so that it imports nothing of this package. When the process dies for any
+reason, the kernel sends SIGTERM to the command.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOT_FOUND = 127
 def main(parent: str, *command: str) -> None:
     """Replace this process."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):  # it has died before the kernel was told
+    if os.getppid() != int(parent):  # it died before prctl took effect
         sys.exit(128 + signal.SIGTERM)
     try:
         os.execvp(command[0], command)  # noqa: S606 - without a shell, on purpose

@@ -1,4 +1,4 @@
-"""`tap | target` as two processes that end with the process that runs them."""
+"""`tap | target` as two child processes that end with this process."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _GUARD = [sys.executable, "-I", "-S", str(Path(__file__).with_name("parent_death
 
 
 class Pipe:
-    """Runs `tap | target` and tells line by line what they say.
+    """Runs `tap | target` and passes each line of output to a callback.
 
-    Where what listens raises, or is interrupted, the tap is asked to end; the target then has
-    `patience` seconds to load what it has been given, and to confirm it.
+    If the callback raises or the caller is interrupted, the tap is terminated; the target then has
+    `patience` seconds to load its input, and to confirm it.
     """
 
     patience = 60.0
@@ -43,13 +43,13 @@ class Pipe:
         tap_env: Mapping[str, str],
         target_env: Mapping[str, str],
     ) -> None:
-        """Start both, in sessions of their own: Ctrl+C is for the process that runs them.
+        """Start both in separate sessions, because Ctrl+C is for this process.
 
         Raises:
-            OSError: When one cannot be started.
+            OSError: A command cannot be started.
         """
         self._lines: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        # The kernel watches the thread that starts them, so that must be the one that waits.
+        # The kernel watches the starting thread, so the waiting thread must start them.
         self._tap = _start(tap, tap_env, stdin=subprocess.DEVNULL)
         with piped(self._tap.stdout) as between:
             try:
@@ -64,7 +64,7 @@ class Pipe:
         threading.Thread(target=self._await_target, name="target's end", daemon=True).start()
 
     def run(self, on_line: OnLine) -> tuple[int, int]:
-        """Listen until both have ended; gives their exit codes, 128 + n for signal n."""
+        """Read until both have ended; return their exit codes, 128 + n for signal n."""
         self._open: set[Source] = {"tap", "state", "target"}
         try:
             self._drain(on_line)
@@ -92,11 +92,11 @@ class Pipe:
                 on_line(source, line)
 
     def _leave_target(self, on_line: OnLine) -> None:
-        """Go on without what a target that has ended has left with its pipes."""
+        """Continue without the pipes of a target that has ended but left children behind."""
         if self._open & {"state", "target"}:
             on_line("target", errors.backfill.HELD_OUTPUT)
         self._open &= {"tap"}
-        if self._open:  # its input may be held, too
+        if self._open:  # its input may still be open, too
             self._tap.terminate()
 
     def _await_target(self) -> None:

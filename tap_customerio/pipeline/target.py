@@ -1,4 +1,4 @@
-"""A target as a process of its own, fed by the tap, its states kept as it confirms them."""
+"""A target as a child process that reads the tap's output and confirms states."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ logger = logging.getLogger("tap-customerio.target")
 
 
 def exit_code(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the end; 128 + the signal's number where a signal brought it, as in a shell."""
+    """Wait for the end; returns 128 + n for signal n, like a shell."""
     code = process.wait()
     return 128 - code if code < 0 else code
 
 
 class Target:
-    """Runs `tap | target`, the tap in this process.
+    """Runs `tap | target`, with the tap in this process.
 
-    A signal ends the tap after its slice, and so the target's input: a target then confirms what
-    it has. One that has not ended `patience` seconds later, or at the second signal, gets it too.
+    A signal ends the tap after its slice, and with it the target's input, so that the target can
+    confirm its data. After `patience` seconds, or at a second signal, the target gets it too.
     """
 
     patience = 10.0
@@ -48,7 +48,7 @@ class Target:
     """Seconds that are waited for what a target has started, and left with its outputs."""
 
     def __init__(self, command: str, keep: Callable[[State], None], *, relay: bool = False) -> None:
-        """Prepare; `keep` is given each state, `relay` copies the target's log to our stderr."""
+        """Prepare; `keep` receives each state, `relay` copies the target's log to our stderr."""
         self._command = command
         self._keep = keep
         self._relay = relay
@@ -56,10 +56,10 @@ class Target:
         self.signal: int | None = None
 
     def __enter__(self) -> Self:
-        """Start the target, in a session of its own: Ctrl+C is for the tap, which passes it on.
+        """Start the target in its own session: Ctrl+C goes to the tap, which forwards it.
 
         Raises:
-            TapError: When it cannot be started.
+            TapError: It cannot be started.
         """
         try:
             self.process = subprocess.Popen(  # noqa: S603 - the user's own command
@@ -88,7 +88,7 @@ class Target:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the target's input and wait for the target."""
+        """Close the target's input and wait for the target."""
         if self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
@@ -103,15 +103,15 @@ class Target:
 
     @property
     def code(self) -> int:
-        """The exit code, once it has ended."""
+        """The exit code; waits for the end."""
         return exit_code(self.process)
 
     def feed(self, tap: TapCustomerio, write: Callable[[], None]) -> None:
-        """Let what the tap writes go into the target.
+        """Write the tap's output to the target.
 
         Raises:
-            TapError: When the target reads no more, or a stream failed.
-            SystemExit: When a signal stopped the tap.
+            TapError: The target reads no more, or a stream failed.
+            SystemExit: A signal stopped the tap.
         """
         if self.process.stdin is None:
             return
@@ -119,7 +119,7 @@ class Target:
 
         def watch() -> None:
             tap.sync_run.watch()
-            if self.process.poll() is not None:  # though something may hold its input open
+            if self.process.poll() is not None:  # a child of it may hold its input open
                 raise errors.sync.target_gone()
 
         tap.message_writer.watch = watch
@@ -142,7 +142,7 @@ class Target:
             signal.signal(number, handle)
 
     def _confirm(self, printed: IO[bytes]) -> None:
-        """Keep states; go on reading whatever happens, or the target would wait for ever."""
+        """Store states; read on after an error, so that the target does not block."""
         with printed:
             for line in printed:
                 state = parsed(line)
@@ -154,14 +154,14 @@ class Target:
 
 
 def piped(stream: IO[bytes] | None) -> IO[bytes]:
-    """One end of a pipe to a process that was started with it."""
+    """One end of a pipe to a child process."""
     if stream is None:
         raise ValueError("no pipe")
     return stream
 
 
 def copy_log(log: IO[bytes]) -> None:
-    """Copy a process's stderr to ours, which may be a display's."""
+    """Copy a process's stderr to ours, above any progress bars."""
     with log:
         for line in log:
             sys.stderr.write(line.decode(errors="replace"))
