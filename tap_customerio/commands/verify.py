@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -52,12 +52,16 @@ _LOADED = """
     group by 1, 2, 3
 """
 """What sent each delivery is told as in int_customerio__messages of the dbt package."""
-_CREATED = "select min(created), max(created) from {messages}"
+_CREATED = """
+    select min(created), max(case when created < {future} then created end) from {messages}
+"""
 _NEWEST = """
     select max(coalesce(updated, created)) from {messages}
+    where coalesce(updated, created) < {future}
     union all
-    select max(period_start) from {metrics}
+    select max(period_start) from {metrics} where period_start < {future}
 """
+"""A time in the future is broken, and would make everything else look too old."""
 _MAY_LACK = {
     "source_type": "varchar",
     **dict.fromkeys(
@@ -167,11 +171,13 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
         TapError: When there is nothing to compare.
     """
     tables = _tables(warehouse)
-    [(first, newest)] = warehouse.ask(_CREATED, **tables)
+    future = datetime.now(timezone.utc).date() + timedelta(days=2)
+    [(first, newest)] = warehouse.ask(_CREATED, **tables, future=future)
     rows = warehouse.ask(_COUNTED, **tables)
     if first is None or not rows:
         raise errors.commands.nothing_to_verify()
-    last = max(_seconds(moment) for (moment,) in warehouse.ask(_NEWEST, **tables))
+    known = warehouse.ask(_NEWEST, **tables, future=future)
+    last = max((_seconds(moment) for (moment,) in known if moment), default=_seconds(first))
     bucketings = _bucketings(rows)
     counted, partial = _counts(rows, bucketings)
     loaded = _loaded(warehouse.ask(_LOADED, **tables), bucketings)
@@ -187,7 +193,7 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
         )
         for (sender, start), sent in counted.items()
     ]
-    missing = list(_missing(buckets, _seconds(first), _seconds(newest), last))
+    missing = list(_missing(buckets, _seconds(first), _seconds(newest or first), last))
     sums: dict[str, Counter[str]] = defaultdict(Counter)
     for each in buckets:
         sums[each.bucketing.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tap_customerio.report.charts import COLORS, Bar, Point, bars, intervals, lines
 from tap_customerio.report.page import NOTHING, Figure, table
-from tap_customerio.report.texts import count, distinct, label, percent, rate
+from tap_customerio.report.texts import all_distinct, count, distinct, label, percent, rate
 
 if TYPE_CHECKING:
     from tap_customerio.report.marts import Marts
@@ -125,13 +125,14 @@ def journeys(marts: Marts) -> Figure:
         for text, number in zip(STEPS.values(), sums, strict=True)
     ]
     heads = ("campaign", *STEPS.values())
+    first = rows[:_CAMPAIGNS]
+    names = all_distinct(
+        (label(row[2], f"campaign {row[1]}", marts.shown_workspace(row[0])), row[1])
+        for row in first
+    )
     cells = [
-        (
-            label(row[2], f"campaign {row[1]}", marts.shown_workspace(row[0])),
-            count(row[3]),
-            *(rate(number, row[3]) for number in row[4:]),
-        )
-        for row in rows[:_CAMPAIGNS]
+        (name, count(row[3]), *(rate(number, row[3]) for number in row[4:]))
+        for name, row in zip(names, first, strict=True)
     ]
     note = "Journeys that began in these dates, and the share of them that reached each step."
     if len(rows) > _CAMPAIGNS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tap_customerio.report.charts import Bar, Point, bars, lines, small_lines
 from tap_customerio.report.page import NOTHING, Figure, legend, table
-from tap_customerio.report.texts import count, label, percent, rate
+from tap_customerio.report.texts import all_distinct, count, label, percent, rate
 from tap_customerio.wording import counted
 
 if TYPE_CHECKING:
@@ -132,9 +132,11 @@ def senders(marts: Marts) -> Figure:
         "converted",
         "unsubscribed",
     )
+    first = rows[:_RANKED]
+    names = all_distinct((name_of(marts, row), row[2]) for row in first)
     cells = [
-        (name_of(marts, row), row[1], count(row[4]), *(rate(part, row[4]) for part in row[5:]))
-        for row in rows[:_RANKED]
+        (name, row[1], count(row[4]), *(rate(part, row[4]) for part in row[5:]))
+        for name, row in zip(names, first, strict=True)
     ]
     note = (
         "Deliveries by the day they were created; shares are of those sent. Not every "
@@ -144,7 +146,7 @@ def senders(marts: Marts) -> Figure:
         rest = sum(row[4] for row in rows[_RANKED:])
         note += f" {counted(len(rows) - _RANKED, 'more sender')} sent "
         note += f"{counted(rest, 'delivery', 'deliveries')}."
-    body = _multiples(marts, rows[:_DRAWN]) + table(heads, cells) if rows else NOTHING
+    body = _multiples(marts, rows[:_DRAWN], names) + table(heads, cells) if rows else NOTHING
     return Figure("Senders by deliveries sent", "customerio__sender_daily", note, body)
 
 
@@ -175,7 +177,7 @@ def domains(marts: Marts) -> Figure:
     return Figure("Share of e-mails delivered by domain", "customerio__deliveries", note, body)
 
 
-def _multiples(marts: Marts, rows: Sequence[Row]) -> str:
+def _multiples(marts: Marts, rows: Sequence[Row], names: Sequence[str]) -> str:
     """A small chart a sender, each on its own scale."""
     period = marts.period
     sums: dict[Row, int] = defaultdict(int)
@@ -183,15 +185,15 @@ def _multiples(marts: Marts, rows: Sequence[Row]) -> str:
         for state, number in zip(STATES, (sent, opened, clicked), strict=True):
             sums[(*sender, state, period.bucket(day))] += int(number or 0)
     parts = []
-    for row in rows:
+    for row, name in zip(rows, names, strict=False):
         points = [
-            Point(day, name, sums[(*row[:3], name, day)])
+            Point(day, state, sums[(*row[:3], state, day)])
             for day in period.buckets()
-            for name in STATES
+            for state in STATES
         ]
         most = max(point.value for point in points)
         parts.append(
-            f"<li>{small_lines(points, STATES, period)}{escape(name_of(marts, row))}<br>"
+            f"<li>{small_lines(points, STATES, period)}{escape(name)}<br>"
             f"at most {count(most)} a {period.unit}</li>"
         )
     return f'<p class="legend">{legend(STATES)}</p><ol class="small">{"".join(parts)}</ol>'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tap_customerio.streams.pii import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 _LONGEST = 80
 _NONE = "\N{EN DASH}"
@@ -33,6 +33,14 @@ def label(name: str | None, fallback: str, workspace: str | None = None) -> str:
     text: str = mask("senders.title", name) or fallback
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     return f"{workspace}: {text}" if workspace else text
+
+
+def all_distinct(texts: Iterable[tuple[str, object]]) -> list[str]:
+    """Texts, each with its number if an earlier one is the same."""
+    found: list[str] = []
+    for text, number in texts:
+        found.append(distinct(text, found, number))
+    return found
 
 
 def distinct(text: str, known: Collection[str], number: object) -> str:

@@ -205,6 +205,13 @@ def test_what_is_marked_as_deleted_does_not_count(verify: Verify) -> None:
     assert "2026-03: 2 sent by Customer.io, 1 loaded, 1 missing." in screen.out
 
 
+def test_one_time_in_the_future_does_not_make_all_else_too_old(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00"), sent("5138-01-01 10:00")]
+    screen = verify(messages, [counted("2026-03-02", 2)])
+    assert screen.code == 1
+    assert "  2026-03-02 campaign 1: 2 sent, 1 loaded" in screen.out
+
+
 def test_rows_of_nulls_are_no_error(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00"), [None] * 7]
     screen = verify(messages, [counted("2026-03-02", 1), [None] * 7])

@@ -255,10 +255,12 @@ def test_what_has_the_same_name_is_drawn_apart(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         for table, column in (
             *(("ab_tests", "test_group"), ("segment_growth", "segment_name")),
-            ("consents", "subject_name"),
+            *(("consents", "subject_name"), ("senders", "source_name")),
         ):
             database.execute(f"update analytics.customerio__{table} set {column} = 'Same'")
     page = write(tmp_path, url)
+    assert set(re.findall(r'"sender">(.*?)</td>', page)) == {*("Same", "Same (2)", "Same (3)")}
+    assert "Same (3)<br>at most" in page
     assert "Same of Letter 1</td>" in page
     assert "Same of Letter 1 (1, 2)</td>" in page
     assert ">Same</text>" in page

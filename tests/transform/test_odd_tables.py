@@ -54,7 +54,7 @@ class Odd:
             "where channel = 'email' and source_type = 'campaign' and sent_at is not null "
             f"and created_at < timestamp '{LOST}' order by delivery_id"
         )
-        self.moved, self.emptied, *rest = rows
+        self.moved, self.emptied, self.broken, *rest = rows
         self.addressed = dict(zip(RECIPIENTS, rest, strict=False))
 
     def verify(self) -> Row:
@@ -79,6 +79,7 @@ def odd(modelled: Built, make_built: Callable[[str], Built]) -> Odd:
     changed.derived, changed.verified_again = built.ask(SENDERS), changed.verify()
     changed.change("campaign_id = 77, created = created - interval '1' day", changed.moved)
     changed.change("metrics = '{}', links = '[]', other_metrics = '{}'", changed.emptied)
+    changed.change("updated = timestamp '5138-01-01'", changed.broken)
     for recipient, row in changed.addressed.items():
         changed.change(f"recipient = '{recipient}'", row)
     built.ask(f"delete from customerio.messages where created >= timestamp '{LOST}'")
@@ -113,6 +114,11 @@ def test_a_delivery_without_states_has_no_events(odd: Odd) -> None:
     assert odd.built.ask(query.format(**odd.emptied)) == []
     query = "select sent_at from customerio__deliveries where delivery_id = '{delivery_id}'"
     assert odd.built.ask(query.format(**odd.emptied)) == [{"sent_at": None}]
+
+
+def test_one_time_in_the_future_settles_nothing(odd: Odd) -> None:
+    query = "select distinct is_settled from customerio__deliveries"
+    assert odd.built.ask(query) == [{"is_settled": False}]
 
 
 @pytest.mark.parametrize(("recipient", "domain"), RECIPIENTS.items())

@@ -23,6 +23,17 @@
   cast({{ expression }} as timestamp)
 {%- endmacro %}
 
+{#- The latest of times; one that lies in the future, and so is broken, is not taken for it. -#}
+{%- macro latest(expression) -%}
+  coalesce(
+        max(case
+            when {{ expression }} <= {{ dbt.dateadd('day', 1, dbt.current_timestamp()) }}
+                then {{ expression }}
+        end),
+        max({{ expression }})
+    )
+{%- endmacro %}
+
 {#- Hours from one time to another, with fractions. -#}
 {%- macro hours_between(start, end) -%}
   {{ dbt.datediff(start, end, 'second') }} / 3600.0

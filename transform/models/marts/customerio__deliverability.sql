@@ -2,7 +2,7 @@
 {%- set recent = 30 %}
 
 with present as (
-    select workspace, max(changed_at) as latest
+    select workspace, {{ customerio.latest('changed_at') }} as latest
     from {{ ref('customerio__deliveries') }}
     group by workspace
 ),

@@ -17,7 +17,7 @@
 
 with present as (
     -- The data's own present: nothing becomes settled while nothing is loaded.
-    select workspace, max(coalesce(updated_at, created_at)) as latest
+    select workspace, {{ customerio.latest('coalesce(updated_at, created_at)') }} as latest
     from {{ ref('int_customerio__messages') }}
     group by workspace
 ),

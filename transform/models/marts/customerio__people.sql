@@ -27,7 +27,7 @@ sent as (
 ),
 
 present as (
-    select workspace, max(changed_at) as latest
+    select workspace, {{ customerio.latest('changed_at') }} as latest
     from {{ ref('customerio__deliveries') }}
     group by workspace
 ),

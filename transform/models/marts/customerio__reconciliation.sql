@@ -59,8 +59,8 @@ ranges as (
     select
         workspace,
         min(created_at) as earliest,
-        max(created_at) as newest,
-        max(known_at) as latest
+        {{ customerio.latest('created_at') }} as newest,
+        {{ customerio.latest('known_at') }} as latest
     from (
         select workspace, created_at, changed_at as known_at
         from {{ ref('customerio__deliveries') }}
