@@ -1,10 +1,10 @@
-"""A local Customer.io over real HTTP, with a made-up workspace.
+"""A local imitation of Customer.io over HTTP, with a generated workspace.
 
-It answers for what a key of the App API can read of messages and what sends them, metrics, people,
-segments, activities, objects, subscriptions and the lists of a workspace, and for the deletions and
-suppressions of the Track API; all other addresses are unknown to it. It shows what the live API was
-seen or is documented to do, not how it does it: no delivery has a body, and people change only by
-hand or in a workspace with churn.
+It serves the App API's endpoints for messages and their senders, metrics, people, segments,
+activities, objects, subscriptions and lists of a workspace, and the Track API's deletions and
+suppressions; other paths return 404. It imitates observed or documented results of the live API,
+not its implementation: deliveries have no body, and people change only through calls or in a
+workspace with churn.
 """
 
 from tap_customerio.sandbox.faults.behaviours import Behaviours

@@ -1,1 +1,1 @@
-"""What can go wrong, to order."""
+"""Faults on demand."""

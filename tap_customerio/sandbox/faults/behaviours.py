@@ -1,4 +1,4 @@
-"""Habits of the live API that no one has been able to see."""
+"""Unknown behaviours of the live API."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Behaviours:
-    """What no one knows about the live API, to be tried both ways.
+    """Behaviours that are unknown for the live API, so that tests can try both ways.
 
     Attributes:
         aligned_buckets: Version 2 cuts at hours, days, weeks and months of the calendar in `tz`;
             otherwise it counts from `start`.
-        includes_end_bucket: A window whose end is the edge of a bucket gets that bucket too.
-        echoes_window: `start` and `end` of the answer repeat the question, not the buckets.
-        forgets_old: Deliveries older than six months are gone, whatever the window.
-        lists_root_only: Assets and designs are listed with what lies in no folder, unless a folder
-            is named.
-        hides_deleted: The log leaves out what is about deleted people unless `deleted` is true.
-        listing_lag: Deliveries appear in lists up to so many seconds after their creation.
-        erasure_takes: It takes so many seconds until someone erased is gone from the App API.
-        changes_take: It takes so many seconds until a changed attribute or opt-out can be read.
-        blocks_by_cio_id: Suppressing someone by cio_id blocks their other identifiers as well.
-        prefixed_paths: Paths of people take cio_ids only with their prefix, `cio_`.
-        without: Paths, or patterns with `*`, that the key has no permission for: 403.
-        lacking: Paths, or patterns with `*`, that are no part of the account's plan: 404.
+        includes_end_bucket: A window that ends on the edge of a bucket includes the next bucket.
+        echoes_window: `start` and `end` of the response repeat the request, not the buckets.
+        forgets_old: Deliveries older than six months are missing from all windows.
+        lists_root_only: Lists of assets and designs hold only items outside folders, unless a
+            folder is requested.
+        hides_deleted: The log omits entries about deleted people unless `deleted` is true.
+        listing_lag: Maximum seconds until a new delivery appears in lists.
+        erasure_takes: Seconds until an erased person disappears from the App API.
+        changes_take: Seconds until a changed attribute or opt-out can be read.
+        blocks_by_cio_id: Suppressing a person by cio_id also blocks their other identifiers.
+        prefixed_paths: Paths of people accept cio_ids only with their prefix, `cio_`.
+        without: Paths, or patterns with `*`, that the key has no permission for (403).
+        lacking: Paths, or patterns with `*`, that the account's plan does not include (404).
     """
 
     aligned_buckets: bool = True

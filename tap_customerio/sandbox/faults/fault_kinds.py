@@ -1,4 +1,4 @@
-"""What can go wrong with one call; each fault answers an exchange in its own way."""
+"""Kinds of faults; each handles one exchange in its own way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MARK, _QUOTED_MARK = "\ue000", b'"\xee\x80\x80"'
 
 @dataclass
 class Exchange:
-    """A call, and how to answer it."""
+    """One request, with the means to answer it."""
 
     scope: Scope
     receive: Receive
@@ -51,16 +51,16 @@ class Exchange:
     """Seconds that no one waits for an answer."""
 
     async def give(self, response: Response) -> None:
-        """Answer."""
+        """Send a response."""
         await response(self.scope, self.receive, self.send)
 
     async def hang_up(self) -> None:
-        """Wait for the end of the connection."""
+        """Wait until the connection has closed."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
     async def data(self) -> Row:
-        """What the right answer is, if it is an object of the API's own making; else nothing."""
+        """The correct response, if it is a JSON object of the API; empty otherwise."""
         right = await self.right()
         if right.status_code != OK or self.scope["path"].endswith("/content"):
             return {}
@@ -69,7 +69,7 @@ class Exchange:
 
 
 def token(scope: Scope) -> str:
-    """The page token that was asked for."""
+    """The page token of the request."""
     found = re.search(rb"(?:^|&)start=([^&]*)", scope["query_string"])
     return unquote(found[1].decode()) if found else ""
 
@@ -81,7 +81,7 @@ Change = Callable[[Exchange, "Row"], "Row | bytes | None"]
 
 
 def _instead(status: int, body: bytes | None = None, **headers: str) -> Fault:
-    """Another answer."""
+    """Send another response."""
 
     async def happen(exchange: Exchange) -> bool:
         response = error(status) if body is None else Response(body, status)
@@ -93,7 +93,7 @@ def _instead(status: int, body: bytes | None = None, **headers: str) -> Fault:
 
 
 def _changed(change: Change) -> Fault:
-    """The right answer, but for something."""
+    """Change the correct response."""
 
     async def happen(exchange: Exchange) -> bool:
         found = change(exchange, await exchange.data())
@@ -164,7 +164,7 @@ async def _clock_off(seconds: int, exchange: Exchange) -> bool:
 
 
 def _rows(data: Row) -> list[Row]:
-    """The rows of an answer, or itself."""
+    """The rows of a response, or the response itself."""
     lists = [value for name, value in data.items() if isinstance(value, list) and name != "ids"]
     rows = [row for rows in lists for row in rows if isinstance(row, dict)]
     return rows if lists else [data] if data else []
@@ -190,7 +190,7 @@ def _restarted_cursor(exchange: Exchange, _: Row) -> bytes | None:
 
 
 def _empty_page(exchange: Exchange, data: Row) -> Row | None:
-    """Before the first page of a list whose tokens are plain positions."""
+    """Insert an empty page before the first page of a list whose tokens are positions."""
     if token(exchange.scope) or not data.get("next"):
         return None
     position = re.fullmatch(r"((?:\w+:)?)\d+", b64decode(data["next"]).decode())
@@ -212,7 +212,7 @@ def _extra_fields(_: Exchange, data: Row) -> Row | None:
 
 
 def _as_text(_: Exchange, data: Row, *, names: frozenset[str] = frozenset()) -> Row | None:
-    """Whole numbers of the rows become digits: all of them, or these."""
+    """Write whole numbers of the rows as text: all of them, or the named ones."""
     changed = 0
     for row in _rows(data):
         for name, value in row.items():
@@ -229,7 +229,7 @@ def _null_lists(_: Exchange, data: Row) -> Row | None:
 
 
 def _text(ending: str, raw: bytes, _: Exchange, data: Row) -> bytes | None:
-    """Every text of the rows that is no identifier gets an ending."""
+    """Append an ending to every text of the rows, except identifiers."""
     changed = 0
     for row in _rows(data):
         for name, value in row.items():
@@ -240,7 +240,7 @@ def _text(ending: str, raw: bytes, _: Exchange, data: Row) -> bytes | None:
 
 
 def _numbers(raw: bytes, _: Exchange, data: Row) -> bytes | None:
-    """Every whole number of the rows that is no identifier becomes another."""
+    """Replace every whole number of the rows, except identifiers."""
     changed = 0
     for row in _rows(data):
         for name, value in row.items():
@@ -292,7 +292,7 @@ FAULTS: dict[str, Fault] = {
     **_PASSING,
     **_HARMLESS,
     "slow": _slow,
-    # These do not pass.
+    # Permanent faults.
     "redirect": _instead(302, location="https://elsewhere.example.org/"),
     "proxy_login": _instead(407, b"<html>Who are you?</html>"),
     "bad_request": _instead(400),
@@ -300,7 +300,7 @@ FAULTS: dict[str, Fault] = {
     "unauthorized": _instead(401),
     "forbidden": _instead(403),
     "gone": _instead(404),
-    # These change what is told.
+    # Changes of data.
     "null_lists": _changed(_null_lists),
     "not_a_number": _changed(partial(_numbers, b"NaN")),
     "endless_number": _changed(partial(_numbers, b"1e999")),
@@ -311,7 +311,7 @@ FAULTS: dict[str, Fault] = {
     "half_a_pair": _changed(partial(_text, _MARK, rb"\ud83d")),
     "nul": _changed(partial(_text, _MARK, rb"\u0000")),
     "invalid_utf8": _changed(partial(_text, _MARK, b"\xff\xfe")),
-    # These happen to the world behind the answers.
+    # Events in the workspace.
     "people_gone": _changed(_people_gone),
     "time_passes": _time_passes,
     "clock_ahead": partial(_clock_off, HOUR),

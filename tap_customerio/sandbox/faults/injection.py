@@ -1,4 +1,4 @@
-"""Calls that go wrong, by chance that follows from a seed."""
+"""Injects random faults, reproducible by a seed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Question = tuple[str, ...]
 
 
 class Faults:
-    """Lets some calls go wrong; which, and how, follows from the seed and what is asked.
+    """Injects faults into some requests, chosen by the seed and the request.
 
-    `injected` counts what has gone wrong, by the names of `FAULTS`.
+    `injected` counts them by the names in `FAULTS`.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
@@ -38,11 +38,11 @@ class Faults:
         after: int = 0,
         patience: float = 60.0,
     ) -> None:
-        """Choose kinds of faults (all that pass, if none is named) and how often they happen.
+        """Choose kinds of faults (all transient ones by default) and their frequency.
 
-        Only to calls of a path or a pattern with `*`, not to the first ones if `after` says so, and
-        `most` in all; after so many `in_a_row` the same question gets its right answer. `patience`
-        is how many seconds a slow answer takes.
+        Only requests of a path or a pattern with `*` fail, starting after `after` requests, at most
+        `most` times in all, and at most `in_a_row` times for one request. `patience` is the number
+        of seconds that a slow response takes.
         """
         self.injected: Counter[str] = Counter()
         self._kinds: Sequence[str] = kinds or PASSING
@@ -79,9 +79,9 @@ class Faults:
         return answer
 
     async def _goes_wrong(self, exchange: Exchange, question: Question) -> bool:
-        """Whether it did; the next kind takes the place of one that does not apply."""
+        """Inject a fault, or return False; a kind that does not apply is skipped."""
         for kind in self._kinds_for(question):
-            # Counted before, for the caller may look as soon as there is an answer.
+            # Counted first, because the caller may read the count as soon as it has a response.
             self.injected[kind] += 1
             self._failed[question] += 1
             if await FAULTS[kind](exchange):
@@ -93,7 +93,7 @@ class Faults:
         return False
 
     def _kinds_for(self, question: Question) -> Sequence[str]:
-        """The kinds of faults that may happen now, from the chosen one on; none, with luck."""
+        """The kinds of faults to try, chosen one first; empty for a correct response."""
         if not fnmatchcase(question[1], self._path):
             return ()
         self._calls += 1
@@ -110,7 +110,7 @@ class Faults:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The body of a call."""
+    """The body of a request."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -120,7 +120,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def answer_of(app: ASGIApp, scope: Scope, body: bytes) -> Response:
-    """The right answer."""
+    """The correct response."""
     sent: list[Message] = []
 
     async def receive() -> Message:

@@ -1,4 +1,4 @@
-"""The sandbox as a server on this machine."""
+"""The sandbox as a local server."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _TURNS = 5
 
 
 class Sandbox:
-    """A Customer.io with a made-up workspace, for as long as the context lasts.
+    """A Customer.io with a generated workspace; it runs inside its context.
 
     `url` is the address of its App API, `track_url` of its Track API, and `wrong_track_url` of the
-    Track API in the region it is not in. Entered again it comes back at the same addresses, as
-    after an outage.
+    Track API in the other region. Entered again, it uses the same addresses, like after an
+    outage.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
@@ -70,10 +70,9 @@ class Sandbox:
         behaviours: Behaviours | None = None,
         faults: Faults | None = None,
     ) -> None:
-        """Prepare a server; without a workspace it gets one that is half a year old.
+        """Prepare a server; by default, the workspace is half a year old.
 
-        With another `track_workspace` the keys of the Track API are of a workspace that cannot be
-        seen here.
+        A `track_workspace` gives the Track API keys of another workspace, which is invisible here.
         """
         self.clock = clock or Clock()
         self.workspace = workspace or half_a_year(self.clock)
@@ -93,7 +92,7 @@ class Sandbox:
         self._router = self._make_router()
 
     def _make_router(self) -> PortRouter:
-        """The App API, and the Track API of its region and of the other one."""
+        """The App API, and the Track API of both regions."""
         track, keys = self._backend.track, (self.site_id, self.track_api_key)
         self.track_middleware = track_middleware(track, self.clock, keys, self.track_calls)
         wrong = WrongRegion(track, self._pair)
@@ -101,7 +100,7 @@ class Sandbox:
         return PortRouter(self.middleware, self.track_middleware, stray)
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
+        """Start to answer."""
         listeners = self._router.listen(*self._ports)
         self._ports = [port_of(listener) for listener in listeners]
         self.url, self.track_url, self.wrong_track_url = map(url_of, listeners)
@@ -123,7 +122,7 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop answering; calls that still wait are cut off."""
+        """Stop; open requests are cut off."""
         self._server.end()
         self._thread.join()
         self._backend.close()
@@ -137,12 +136,12 @@ class Sandbox:
         body: Any = None,
         path: str | None = None,
     ) -> None:
-        """Answer the next calls of a path (any path, or a pattern with `*`) like this instead.
+        """Answer the next requests of a path (any path, or a pattern with `*`) with a failure.
 
         Paths of the Track API begin with /api, those of the App API with /v1.
 
-        A body may be text, bytes, or anything JSON can hold. With a `content-length` greater than
-        the body's own the connection breaks in the middle of the answer.
+        A body may be text, bytes, or any JSON value. A `content-length` beyond the body breaks
+        the connection in the middle of the response.
         """
         middleware = self.track_middleware if path and path.startswith("/api") else self.middleware
         middleware.failures.append(Failure(status, times, path, headers or {}, body))
@@ -152,7 +151,7 @@ class Sandbox:
         self._shifting.shifts.append(shift)
 
     def busiest(self, seconds: float = 1.0) -> int:
-        """The most calls that arrived within any so many seconds, those refused included."""
+        """The most requests that arrived within such a period, including rejected ones."""
         arrived = sorted(call.arrived for call in self.calls)
         ends = enumerate(arrived)
         return max(
@@ -160,17 +159,17 @@ class Sandbox:
         )
 
     def requests_by_path(self) -> Counter[str]:
-        """How many calls arrived for each path."""
+        """Number of requests by path."""
         return Counter(call.path for call in self.calls)
 
     def forget(self) -> None:
-        """Forget the calls so far, and what was to happen to lists."""
+        """Forget past requests and planned shifts."""
         for calls in (self.calls, self.track_calls, self.stray_calls, self._shifting.shifts):
             calls.clear()
 
 
 class _Protocol(H11Protocol):
-    """Lets an application see its connection, to break it off."""
+    """Lets the application access its connection, to break it off."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -178,7 +177,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that ends when told to, and does not look every now and then whether it was."""
+    """A server that ends at once when asked, without polling."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -190,7 +189,7 @@ class _Server(uvicorn.Server):
         await self._end.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A connection that is being accepted while its server closes would be left open by asyncio.
+        # asyncio would leave a connection open that is accepted while its server closes.
         for listening in (one for server in self.servers for one in server.sockets):
             self._loop.remove_reader(listening)
         for _ in range(_TURNS):
@@ -229,7 +228,7 @@ def serve(  # noqa: PLR0913 - each has a default, and none depends on another
 ) -> None:
     """Answer in the foreground until Ctrl+C.
 
-    `started` is told the URLs of both APIs once the server listens, `answered` every call.
+    `started` receives the URLs of both APIs once the server listens, `answered` every request.
     """
     clock, pair = clock or Clock(), TrackCredentials("us", WORKSPACE)
     backend = Backend(workspace or half_a_year(clock), clock, behaviours or Behaviours(), pair)

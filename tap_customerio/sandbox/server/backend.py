@@ -1,4 +1,4 @@
-"""The routes, worked on beside the server's own thread."""
+"""The routes, on a separate thread from the server."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ MINUTE = 60
 
 
 class Backend:
-    """The routes, worked on one at a time beside the server's own thread.
+    """Runs the routes one at a time on a separate thread.
 
-    Calls are so noticed when they arrive, however long an answer takes to make.
+    So the arrival time of a request is exact, even while a slow response is made.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class Backend:
         """The Track API."""
 
     def open(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="sandbox-worker")
 
     def close(self) -> None:
-        """Wait for the answer in the making."""
+        """Wait for the current response."""
         self._worker.shutdown(cancel_futures=True)
 
     def _routed(self, routes: Mapping[tuple[str, str], Answer]) -> ASGIApp:
-        """Finds the route by the address as it was sent: an encoded slash is part of an id."""
+        """Find the route by the raw path: an encoded slash is part of an id."""
         app = Starlette(
             routes=[self._route(*place, make) for place, make in routes.items()],
             exception_handlers={NOT_FOUND: _no_such_route, 405: _no_such_route},
@@ -94,14 +94,14 @@ class Backend:
 
 
 def _refusal(behaviours: Behaviours, path: str) -> int | None:
-    """The status for addresses that the key or the account's plan does not include."""
+    """The status for paths that the key or the account's plan does not include."""
     if any(fnmatchcase(path, pattern) for pattern in behaviours.without):
         return FORBIDDEN
     return NOT_FOUND if any(fnmatchcase(path, pattern) for pattern in behaviours.lacking) else None
 
 
 def _decoded(value: Any) -> Any:
-    """A parameter of the path; a plus sign that was not encoded means a space."""
+    """A path parameter; an unencoded plus sign means a space."""
     return unquote_plus(value) if isinstance(value, str) else value
 
 
@@ -114,5 +114,5 @@ def _answer(make: Answer, api_request: ApiRequest) -> Response:
 
 
 def _no_such_route(_request: Request, _error: Exception) -> Response:
-    """Unknown addresses are answered by something older than the API: in plain text."""
+    """Answer unknown paths in plain text, like an older part of the API."""
     return PlainTextResponse("404 page not found", NOT_FOUND)

@@ -1,4 +1,4 @@
-"""The sandbox's time: the real one, or one that stands still until told otherwise."""
+"""The sandbox's time: the real clock, or a fixed time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 
 class Clock:
-    """What the sandbox takes for the present."""
+    """The sandbox's present."""
 
     def __init__(self, now: float | None = None) -> None:
         """Follow the real clock, or stand still at the unix second `now`."""
@@ -25,9 +25,9 @@ class Clock:
         return base + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the present; a running clock goes on running from there."""
+        """Move the present forward; a running clock continues from there."""
         self._ahead += seconds
 
     def http_date(self) -> str:
-        """The present as the `Date` header of an answer."""
+        """The present as a `Date` header."""
         return formatdate(int(self.now()), usegmt=True)

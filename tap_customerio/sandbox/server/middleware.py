@@ -1,4 +1,4 @@
-"""What stands before every route: the key, the rate limit, slowness, and failures to order."""
+"""Middleware: authentication, rate limit, latency, and planned failures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _references = count(1)
 
 @dataclass
 class Call:
-    """A request that arrived; the status is 0 until it has been answered."""
+    """A request that arrived; the status is 0 until it is answered."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ class Call:
 
 @dataclass
 class Failure:
-    """An answer to give instead of the right one."""
+    """A response to send instead of the correct one."""
 
     status: int
     times: int
@@ -61,7 +61,7 @@ class Failure:
     body: Any = None
 
     def answer(self) -> Response:
-        """The answer; without a body of its own it has the usual one of an error."""
+        """The response; the default body is that of an error."""
         if self.body is None:
             answer = error(self.status)
         elif isinstance(self.body, str | bytes):
@@ -73,25 +73,25 @@ class Failure:
 
 
 class RateLimit:
-    """So many calls in any second, not in each second of the clock."""
+    """Limits requests in any rolling second, not per second of the clock."""
 
     def __init__(self, per_second: int | None) -> None:
         self._per_second = per_second
         self._admitted: deque[float] = deque()
 
     def admits(self, arrived: float) -> bool:
-        """Whether one more call fits into the second before `arrived`."""
+        """Whether another request fits into the second before `arrived`."""
         if self._per_second is None:
             return True
         while self._admitted and self._admitted[0] <= arrived - SECOND:
             self._admitted.popleft()
         if len(self._admitted) >= self._per_second:
             return False
-        insort(self._admitted, arrived)  # calls that arrived first may be noticed last
+        insort(self._admitted, arrived)  # requests may be noticed out of order
         return True
 
     def answer(self) -> Response:
-        """What a call too many is told."""
+        """The response beyond the limit."""
         detail = f"rate limited to {self._per_second} requests per 1s (reference {reference()})"
         answer = json({"errors": [{"detail": detail, "status": "429"}]}, TOO_MANY)
         answer.headers["retry-after"] = "1"
@@ -114,7 +114,7 @@ class Middleware:
     unauthorized: Mapping[str, Any] = field(default_factory=lambda: UNAUTHORIZED_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the call, wait as long as the network would, and let it through or not."""
+        """Record the request, wait for the latency, and pass it on or reject it."""
         query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
         agent = dict(scope["headers"]).get(b"user-agent", b"").decode("latin-1")
         arrived = time.monotonic() - _noticed_after(scope)
@@ -128,7 +128,7 @@ class Middleware:
         await (refusal or self.app)(scope, receive, self._stamped(send, call))
 
     def _refusal(self, call: Call, scope: Scope) -> Response | None:
-        """The answer of a call that does not get through."""
+        """The response to a rejected request; None otherwise."""
         for failure in self.failures:
             if failure.times > 0 and fnmatchcase(call.path, failure.path or "*"):
                 failure.times -= 1
@@ -138,7 +138,7 @@ class Middleware:
         return None if self.limit.admits(call.arrived) else self.limit.answer()
 
     def _stamped(self, send: Send, call: Call) -> Send:
-        """Sends answers with the sandbox's date."""
+        """Add the sandbox's date to responses."""
 
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -153,13 +153,13 @@ class Middleware:
 
 
 def _noticed_after(scope: Scope) -> float:
-    """Seconds since the call arrived: a busy machine notices late what its kernel has noted."""
+    """Seconds since the kernel received the request; a busy process notices it late."""
     connection = scope["state"]["transport"].get_extra_info("socket")
     try:
         tcp_info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
         (milliseconds,) = struct.unpack_from("<I", tcp_info, _LAST_DATA_RECEIVED)
         tick = time.clock_getres(_COARSE_CLOCK)
-    except (AttributeError, OSError, struct.error):  # only Linux says
+    except (AttributeError, OSError, struct.error):  # only Linux reports it
         return 0.0
     return max(0.0, float(milliseconds) / 1000 - tick)
 
@@ -167,7 +167,7 @@ def _noticed_after(scope: Scope) -> float:
 def track_middleware(
     app: ASGIApp, clock: Clock, keys: tuple[str, str], calls: list[Call] | None = None
 ) -> Middleware:
-    """What stands before the Track API: site id and key as a name and password, and no limit."""
+    """Middleware of the Track API: basic auth with site id and key, and no limit."""
     word = b64encode(":".join(keys).encode()).decode()
     refused = {"meta": {"error": "unauthorized"}}
     return Middleware(
@@ -176,12 +176,12 @@ def track_middleware(
 
 
 def json(body: object, status: int = 200) -> Response:
-    """An answer in JSON."""
+    """A JSON response."""
     return Response(msgspec.json.encode(body), status, headers={"content-type": JSON})
 
 
 def error(status: int, detail: str | None = None) -> Response:
-    """An error: the status as text, and where nothing else is said a changing reference."""
+    """An error response: the status as text and, by default, a random reference."""
     if detail is not None:
         return json({"errors": [{"detail": detail, "status": str(status)}]}, status)
     reasons = {400: "bad request", 403: "forbidden", 404: "not found", 429: "rate limited"}
@@ -190,6 +190,6 @@ def error(status: int, detail: str | None = None) -> Response:
 
 
 def reference() -> str:
-    """Something like a ULID, different each time."""
+    """A random text like a ULID."""
     number = next(_references) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 120)
     return "01" + "".join(_BASE32[number >> shift & 31] for shift in range(0, 120, 5))

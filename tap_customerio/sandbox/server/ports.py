@@ -1,4 +1,4 @@
-"""The hosts of the API, each on a port of its own."""
+"""The hosts of the API, each on a separate port."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ class PortError(Exception):
 
 
 class PortRouter:
-    """An ASGI application that has another one for every port."""
+    """An ASGI application that selects another one by port."""
 
     def __init__(self, *apps: ASGIApp) -> None:
         self._apps = apps
         self._by_port: dict[int, ASGIApp] = {}
 
     def listen(self, *ports: int) -> list[socket.socket]:
-        """Sockets for the applications; a port that is 0 is any."""
+        """Sockets for the applications; port 0 selects a free one."""
         listeners = [_listen(port) for port in ports]
         self._by_port = dict(zip(map(port_of, listeners), self._apps, strict=True))
         return listeners
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a call on."""
+        """Pass a request on."""
         await self._by_port[scope["server"][1]](scope, receive, send)
 
 
 class WrongRegion:
-    """The Track API in the region that the workspace is not in: it only tells where that is."""
+    """The Track API of the other region, which only returns the right region."""
 
     def __init__(self, track: ASGIApp, pair: TrackCredentials) -> None:
-        """Let `track` answer what can be asked anywhere."""
+        """`track` answers the requests that any region can answer."""
         self._track = track
         self._pair = pair
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Redirect, by when whoever listens here has seen the call."""
+        """Redirect, after the listening host has recorded the request."""
         if scope["path"] == REGION:
             await self._track(scope, receive, send)
             return
@@ -63,19 +63,19 @@ class WrongRegion:
 
 
 def port_of(listener: socket.socket) -> int:
-    """Where a socket listens."""
+    """The port of a socket."""
     port: int = listener.getsockname()[1]
     return port
 
 
 def url_of(listener: socket.socket) -> str:
-    """The base address of what listens on a socket."""
+    """The base URL of a socket."""
     return f"http://{ADDRESS}:{port_of(listener)}"
 
 
 def _listen(port: int) -> socket.socket:
-    # asyncio sends small answers at once only on sockets that name their protocol; on others
-    # every call of a connection that is kept open takes 40 ms longer.
+    # asyncio sends small responses at once only on sockets that name their protocol; on others
+    # every request of a persistent connection takes 40 ms longer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

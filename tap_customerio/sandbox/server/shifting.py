@@ -1,4 +1,4 @@
-"""Lists that rows leave while they are read: those after them move up, for tokens are places."""
+"""Lists that lose rows while they are read: tokens are positions, so later rows move up."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _ALL = 10_000
 
 @dataclass
 class Shift:
-    """What happens to a list.
+    """A planned change of a list.
 
     Attributes:
         path: Of the list, or a pattern with `*`.
-        key: Member that holds the rows.
-        leaving: Places of the rows that leave, by the number of pages read before that.
-        page: Most rows on a page, if fewer than usual.
-        turning: Places by which the list turns with each page read, the first rows to its end.
+        key: Member with the rows.
+        leaving: Positions of the rows that leave, by the number of pages read before.
+        page: Maximum rows on a page, if fewer than usual.
+        turning: Positions by which the list rotates per page; first rows move to the end.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Shift:
     read: int = 0
 
     def left(self, rows: list[Any]) -> list[Any]:
-        """The rows that are still there."""
+        """The remaining rows."""
         gone = {
             place for after, places in self.leaving.items() if self.read >= after
             for place in places
@@ -55,14 +55,14 @@ class Shift:
 
 
 class Shifting:
-    """An application around the routes that pages some lists itself."""
+    """A wrapper around the routes that paginates some lists itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.shifts: list[Shift] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a page of what is left of the list."""
+        """Answer with a page of the remaining rows."""
         shift = next((it for it in self.shifts if fnmatchcase(scope["path"], it.path)), None)
         if shift is None:
             await self._app(scope, receive, send)
@@ -81,7 +81,7 @@ class Shifting:
     async def _all(
         self, key: str, scope: Scope, query: Mapping[str, str], body: bytes
     ) -> tuple[Row | None, list[Any]]:
-        """The right answer to the first page, and all rows; none if it is an error."""
+        """The correct response for the first page, and all rows; no rows for an error."""
         asked = {**query, "limit": str(_ALL), "page": "1", "offset": "0"}
         asked.pop("start", None)
         first: Row | None = None

@@ -1,1 +1,1 @@
-"""The made-up workspace."""
+"""The generated workspace."""

@@ -1,4 +1,4 @@
-"""What campaigns and broadcasts are made of: their actions, and the firings of broadcasts."""
+"""The actions of campaigns and broadcasts, and the triggers of broadcasts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRANSLATIONS = (
 TEXTS = frozenset({"twilio", "whatsapp"})
 FIRST_TRANSLATION = 1_000_000
 _HALF_A_YEAR = 26  # weeks
-_FIRES = 20_000  # of 65,536: a firing about every three weeks
+_FIRES = 20_000  # of 65,536: about one trigger every three weeks
 
 
 class Action(NamedTuple):
@@ -37,7 +37,7 @@ class Action(NamedTuple):
 
 
 class Actions:
-    """The steps of workflows; some speak several languages, with an action for each of them."""
+    """The steps of workflows; some have several languages, with an action for each."""
 
     def __init__(self, rng: Rng, senders: Senders, change_log: ChangeLog, since: int) -> None:
         self._rng = rng
@@ -69,7 +69,7 @@ class Actions:
         return {action.id: action.language for action in actions if action.branch == branch}
 
     def parts(self, collection: str, sender: int) -> dict[int, frozenset[int]]:
-        """What can be counted: actions, and all that share a branch under the id of that."""
+        """Parts with counts: actions, and branches with the actions of all languages."""
         parts: dict[int, set[int]] = {}
         for action in self.of(collection, sender):
             parts[action.id] = {action.id}
@@ -84,7 +84,7 @@ class Actions:
         ]
 
     def ids(self) -> set[int]:
-        """The ids of all actions there are."""
+        """The ids of all actions."""
         return {
             action.id
             for collection in ("campaigns", "broadcasts")
@@ -93,7 +93,7 @@ class Actions:
         }
 
     def triggers(self, broadcast: int, now: float) -> list[Row]:
-        """When a broadcast was fired, since half a year before the workspace began."""
+        """The times a broadcast was triggered, from half a year before the workspace began."""
         fired = (at for at in self._firings(broadcast, int(now)) if at <= now)
         return [
             {
@@ -138,14 +138,14 @@ def _is_multilingual(collection: str, sender: int) -> bool:
 
 
 def _size(collection: str, sender: int) -> int:
-    """How many actions there are with all translations: a full last page, or not."""
+    """The number of actions with all translations: a full last page, or a partial one."""
     if collection == "broadcasts":
         return 12
     return 20 if sender % 2 == 0 else 23
 
 
 def _details(action: Action, name: str) -> Row:
-    """The keys of the action's channel; those of the others are missing."""
+    """The keys of the action's channel; those of other channels are missing."""
     if action.channel == "webhook":
         return {
             "url": "https://hooks.example.org/cio",
@@ -166,7 +166,7 @@ def _details(action: Action, name: str) -> Row:
 
 
 def _message(action: Action, name: str) -> Row:
-    """An e-mail, or something that has the shape of one."""
+    """An e-mail, or another message of the same shape."""
     is_email = action.channel == "email"
     return {
         "multi_language_branch_action_id": action.branch,

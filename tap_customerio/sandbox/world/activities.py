@@ -1,4 +1,4 @@
-"""The log of what people and messages did, made day by day whenever it is asked for."""
+"""The log of activities, generated day by day on request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LATEST = 20 * HOUR
 
 SOON = HOUR // 2
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_GONE = 4_000  # of 65,536: about 6 % concern someone who was deleted
+_GONE = 4_000  # of 65,536: about 6 % concern a deleted person
 _PAGES = ("https://www.example.org/", "https://www.example.org/pricing?ref=a%26b")
 _EVENTS = ("order_placed", "login", "trial_started", "größe gewählt")
 _SEEN_AGAIN = frozenset({"opened", "clicked"})
@@ -40,7 +40,7 @@ _DELIVERED_TO = {"email": "email", "push": "ios", "twilio": "phone", "whatsapp":
 
 
 class Activities:
-    """So many a day, in the order of their arrival; some happened hours before."""
+    """A fixed number per day, in the order of arrival; some are backdated by hours."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class Activities:
         per_day: int,
         find: Callable[[int, int, int], Delivery | None],
     ) -> None:
-        """Let `find(start, end, pick)` choose among the deliveries created in `[start, end)`.
+        """`find(start, end, pick)` selects from the deliveries created in `[start, end)`.
 
-        What tells of changes and deletions is made up as well, unless people have histories.
+        Changes and deletions are fictitious as well, unless people have histories.
         """
         self._rng = rng
         self._people = people
@@ -72,25 +72,25 @@ class Activities:
         )
 
     def size(self, day: int) -> int:
-        """How many arrive on a day."""
+        """The number of arrivals on a day."""
         return self._made_up(day) + len(self._history.on(day))
 
     def codes(self, day: int) -> list[int]:
-        """When they arrive."""
+        """Codes of the arrivals on a day."""
         events = enumerate(self._history.on(day))
         return spread(self._rng, self._made_up(day), GENERATED, day) + [
             at % DAY << SECOND_BITS | HISTORY << SOURCE_BITS | place for place, (at, _) in events
         ]
 
     def between(self, start: int, end: int, now: float) -> Iterator[Row]:
-        """What arrived in `[start, end)` by `now`, oldest first."""
+        """Arrivals in `[start, end)` by `now`, oldest first."""
         high = self._schedule.before(min(end, int(now) + 1))
         low = self._schedule.before(min(start, end))
         for day, code in self._schedule.between(low, high):
             yield self._row(day, code, now)
 
     def newest_first(self, now: float, below: int | None = None) -> Iterator[tuple[int, Row]]:
-        """What is kept at `now`, each with its place in the log; `below` a place, if given."""
+        """Entries retained at `now`, with positions in the log; only those `below` a position."""
         low = self._schedule.before(int(now) - KEPT)
         high = self._schedule.before(int(now) + 1)
         high = high if below is None else min(high, below)
@@ -99,7 +99,7 @@ class Activities:
             yield high - place, self._row(day, code, now)
 
     def forget(self, day: int) -> None:
-        """Look again at what arrived on a day, and count again from there."""
+        """Discard the caches from a day on."""
         self._schedule.forget(day)
 
     def _made_up(self, day: int) -> int:
@@ -115,7 +115,7 @@ class Activities:
         return {"id": _ulid(arrived, words), **row, **self._forgotten(row, now)}
 
     def _forgotten(self, row: Row, now: float) -> Row:
-        """What is left of the names of someone who has gone since."""
+        """The remaining identifiers of a person who has been deleted since."""
         if row["customer_identifiers"] is None:
             return {}
         cio_id: str = row["customer_identifiers"]["cio_id"]
@@ -125,14 +125,14 @@ class Activities:
         return NOBODY if self._history.is_forgotten(number, now) else _gone(cio_id)
 
     def _true(self, event: Event) -> Row:
-        """An entry that is true; what a merge or a deletion is about stays unsaid."""
+        """An entry about a real change; the other person of a merge or deletion is not named."""
         changes = {name: {"from": old, "to": new} for name, (old, new) in event.changes.items()}
         data = changes if event.type == "attribute_change" else {}
         row = {"type": event.type, "timestamp": event.at}
         return row | self._who(event.number, event.at, with_id=True) | {"data": data}
 
     def _message(self, arrived: int, words: Words) -> Row:
-        """The latest state of some delivery, or that it was looked at once more."""
+        """The latest state of a delivery, or one more open."""
         span = LATEST if words[6] % 8 == 0 else SOON
         delivery = self._find(arrived - span, arrived, words[7])
         events = [] if delivery is None else delivery.journey()[0]
@@ -156,7 +156,7 @@ class Activities:
         return row | self._whom(arrived, words) | {"data": payload}
 
     def _page(self, arrived: int, words: Words) -> Row:
-        """A page view, which no one may be known to have had."""
+        """A page view, possibly anonymous."""
         whom = self._who(None, arrived) if words[8] % 4 == 0 else self._whom(arrived, words)
         url = _PAGES[words[9] % 2]
         row = {"type": "page", "url": url, "timestamp": _happened(arrived, words)}
@@ -181,14 +181,14 @@ class Activities:
         return row | self._who(None, arrived) | {"data": data}
 
     def _whom(self, arrived: int, words: Words, *, with_id: bool = False) -> Row:
-        """Someone, maybe someone who was deleted since."""
+        """A person, possibly deleted since."""
         if words[4] < _GONE and not self._is_true:
             return _gone(_dead(words))
         number = self._people.someone(words[1] << 16 | words[2], words[3], arrived)
         return self._who(number, arrived, with_id=with_id)
 
     def _who(self, number: int | None, at: int, *, with_id: bool = False) -> Row:
-        """A person, or no one; identifiers leave the own id out, unless something changed it."""
+        """A person or none; identifiers omit the custom id, unless something changed it."""
         if number is None:
             return NOBODY
         name = self._people.name(number, at)
@@ -203,19 +203,19 @@ _SHARES = (26_000, 40_000, 48_000, 52_000, 61_000, 62_500)
 
 
 def _happened(arrived: int, words: Words) -> int:
-    """When something happened: long before its arrival, or after it where a clock runs ahead."""
+    """Event time: long before its arrival, or after it, if a device's clock is ahead."""
     if words[6] % 8 == 0:
         return arrived - (words[7] * LATEST >> 16)
     return arrived + words[7] % HOUR if words[6] % 256 == 1 else arrived
 
 
 def _gone(cio_id: str) -> Row:
-    """A person who does not exist any more."""
+    """A person who no longer exists."""
     return {"customer_id": None, "customer_identifiers": {"cio_id": cio_id}}
 
 
 def _dead(words: Words) -> str:
-    """Someone who was gone before the workspace began."""
+    """A person who was deleted before the workspace began."""
     return f"dead{words[5]:04x}"
 
 
@@ -225,7 +225,7 @@ def _delivery_data(delivery: str, state: str, at: int) -> Row:
 
 
 def _ulid(arrived: int, words: Words) -> str:
-    """Milliseconds of the arrival and 80 random bits, in Crockford's letters."""
+    """Milliseconds of the arrival and 80 random bits, in Crockford's base 32."""
     number = arrived * 1000 + words[9] % 1000
     for word in words[11:]:
         number = number << 16 | word

@@ -1,4 +1,4 @@
-"""Where the buckets of a time series begin and end."""
+"""Edges of the buckets of a time series."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def window_edges(
 
 
 def recent_edges(now: float, unit: str, steps: int | None) -> list[int]:
-    """The edges of the running bucket and the ones before it, in US Eastern time."""
+    """The edges of the running bucket and earlier ones, in US Eastern time."""
     wanted = DEFAULT_STEPS[unit] if steps is None else steps or MAX_STEPS[unit]
     count = min(max(wanted, 2), MAX_STEPS[unit])
     running = floor(int(now), unit, EASTERN)
@@ -50,7 +50,7 @@ def recent_edges(now: float, unit: str, steps: int | None) -> list[int]:
 
 
 def floor(at: int, unit: str, zone: ZoneInfo) -> int:
-    """The beginning of the bucket of the calendar that holds `at`; weeks begin on Sunday."""
+    """The start of the calendar bucket that holds `at`; weeks begin on Sunday."""
     local = datetime.fromtimestamp(at, zone)
     if unit == "hours":
         return at - local.minute * 60 - local.second
@@ -72,12 +72,12 @@ def step(origin: int, number: int, unit: str, zone: ZoneInfo) -> int:
 
 
 def written(at: int, zone: ZoneInfo) -> str:
-    """A time as the API writes the edges of a window, which is not ISO 8601."""
+    """A time in the API's format for edges of windows, which is not ISO 8601."""
     return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S %z %Z")
 
 
 def _months_later(local: datetime, number: int) -> datetime:
-    """The same day of another month, or the last one if that month is shorter."""
+    """The same day of another month, or its last one if that month is shorter."""
     years, month = divmod(local.year * 12 + local.month - 1 + number, 12)
     month_start = local.replace(year=years, month=month + 1, day=1)
     next_start = (month_start + timedelta(days=31)).replace(day=1)

@@ -1,4 +1,4 @@
-"""Changes that someone makes to what the workspace made up."""
+"""Manual changes of generated data."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ Key = int | str
 
 
 class ChangeLog:
-    """When things were changed by hand; an edit counts from its moment on."""
+    """Times of manual changes, which apply from then on."""
 
     def __init__(self) -> None:
         self._at: dict[tuple[str, Key], list[int]] = {}
 
     def add(self, collection: str, key: Key, at: int) -> None:
-        """Note a change."""
+        """Record a change."""
         self._at.setdefault((collection, key), []).append(at)
 
     def latest(self, collection: str, key: Key, now: float, natural: int) -> int:
-        """The latest change by `now`, or else the one that would have been anyway."""
+        """The latest change by `now`, or else the generated one."""
         change_log = [at for at in self._at.get((collection, key), ()) if at <= now]
         return max(change_log) if change_log else natural

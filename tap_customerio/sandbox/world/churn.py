@@ -1,4 +1,4 @@
-"""How people and what belongs to them change by themselves, as time goes by."""
+"""Random changes of people and their data over time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALUES = {
 
 
 class Churn:
-    """Every day something happens to a share of the people."""
+    """Changes a share of the people every day."""
 
     def __init__(self, rng: Rng, people: People, rate: float) -> None:
         self._rng = rng
@@ -38,7 +38,7 @@ class Churn:
         self._rate = rate
 
     def day(self, day: int) -> None:
-        """Let a day pass; they must pass one after the other."""
+        """Simulate a day; days must follow each other."""
         for number in self._people.newcomers(day):
             self._history.note(Event(self._people.joined(number), number, "profile_create"))
         wanted = self._rate * self._people.arrived(day * DAY)
@@ -64,13 +64,13 @@ class Churn:
                 self._people.merge(number, loser, at)
 
     def _somebody(self, at: int, pick: int) -> int | None:
-        """One of the people who arrived by `at`, unless they are gone."""
+        """A random person who arrived by `at`, unless they are gone."""
         arrived = self._people.arrived(at)
         number = self._people.number(pick % arrived) if arrived else None
         return None if number is None or self._history.is_over(number, at) else number
 
     def _change(self, number: int, at: int, words: Words) -> dict[str, Change]:
-        """Another value for one attribute."""
+        """A new value for one attribute."""
         attributes = self._people.attributes(number, at)
         name = ATTRIBUTES[words[6] % len(ATTRIBUTES)]
         if name == "email" and name in attributes:

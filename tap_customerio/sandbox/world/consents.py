@@ -1,4 +1,4 @@
-"""What people agreed to, and who must not be written to."""
+"""Consents and suppressions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.rng import Rng, Row
 
 TOPICS = ("Product news", "Offers", "Events", "Surveys")
-OPTED_OUT = 41  # one person in so many
+OPTED_OUT = 41  # one person in this number
 DOMAINS = ("mail.example.org", "news.example.org")
 CATEGORIES = {"bounces": "bounces", "blocks": "bounces", "spam_reports": "spam"}
 """The two words for lists of four kinds; where there is none, the key is missing."""
@@ -45,14 +45,14 @@ class Consents:
         self._optouts.setdefault(number, []).append((at, optout))
 
     def opt_outs(self, now: float) -> Iterator[Row]:
-        """Who wants no text messages from which sender."""
+        """Opt-outs from text messages, by person and sender."""
         for number in self._people.numbers(now):
             if opted := self.opt_outs_of(number, now):
                 name = self._people.name(number, now)
                 yield {"cio_id": f"cio_{name.cio_id}", "customer_id": name.id, "optouts": opted}
 
     def opt_outs_of(self, number: int, now: float) -> list[Row]:
-        """The same of one person."""
+        """Opt-outs of one person."""
         opted = {(row["channel"], row["from"]): row for row in self._drawn(number, now)}
         for at, optout in self._optouts.get(number, ()):
             place = (optout["channel"], optout["from"])
@@ -65,13 +65,13 @@ class Consents:
     def _drawn(self, number: int, now: float) -> list[Row]:
         round_ = self._resampling.count(now, number * 7919)
         drawn = self._rng.draw("opted out", number, round_)[0] if round_ else number
-        if drawn % OPTED_OUT != 7:  # noqa: PLR2004 - any would do
+        if drawn % OPTED_OUT != 7:  # noqa: PLR2004 - arbitrary
             return []
         opted = [{"channel": "sms", "from": "+15550100001"}]
         return opted if number % 3 else [*opted, {"channel": "whatsapp", "from": "ACME"}]
 
     def topics(self) -> list[Row]:
-        """What people may subscribe to."""
+        """Topics that people can subscribe to."""
         return [
             {
                 "id": topic,
@@ -84,7 +84,7 @@ class Consents:
         ]
 
     def channels(self) -> list[Row]:
-        """By which ways people may be reached."""
+        """Channels that people can subscribe to."""
         names = {"email": "Email", "twilio": "SMS", "push": "Push", "whatsapp": "WhatsApp"}
         return [
             {
@@ -98,7 +98,7 @@ class Consents:
         ]
 
     def preferences(self, number: int, now: float, language: str) -> Row:
-        """What one person chose: the first topic as the profile says, the others for themselves."""
+        """A person's preferences: the first topic as in the profile, the others independent."""
         name, profile = self._people.name(number, now), self._people.profile(number, now)
         title, subtitle = HEADERS.get(language, ENGLISH)
         wants_first = profile["attributes"][COMPUTED] == computed(is_subscribed=True)
@@ -124,10 +124,10 @@ class Consents:
         }
 
     def suppressions(self, kind: str, now: float, domain: str | None = None) -> list[Row]:
-        """Addresses the provider refuses to write to, from all domains or from one, by address.
+        """Addresses that the provider suppresses, from all domains or one, by address.
 
         Raises:
-            KeyError: There is no such list.
+            KeyError: The list does not exist.
         """
         every = {DOMAINS[0]: 1, DOMAINS[1]: 4}.get(domain or DOMAINS[0])
         places = range(0, SUPPRESSED[kind], every) if every else ()
@@ -135,7 +135,7 @@ class Consents:
         return sorted(filter(None, rows), key=lambda row: str(row["email"]))
 
     def _suppression(self, kind: str, place: int, now: float) -> Row | None:
-        """The address at a place of a list: others follow the first one, or no one for a while."""
+        """The address at a position of a list; after a pause, another address takes its place."""
         phase = self._rng.draw("suppression", kind, place)[2]
         round_ = self._resampling.count(now, phase)
         if not round_:
@@ -150,7 +150,7 @@ class Consents:
         )
 
     def _refused(self, kind: str, place: int, created: int) -> Row:
-        # Other workspaces that share the domain contribute addresses that no one here has.
+        # Other workspaces that share the domain contribute addresses of unknown people.
         is_ours = place % 3 > 0 and self._people.is_there(place, max(created, self._since))
         first_name = FIRST_NAMES[self._rng.draw("suppression", kind, place)[0] % 20]
         email = (

@@ -1,4 +1,4 @@
-"""The contents of newsletters and transactional messages, by language or on trial."""
+"""Contents of newsletters and transactional messages, by language or test group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WRITTEN = 600
 
 
 class Contents:
-    """What is inside the messages that have no actions."""
+    """The contents of messages without actions."""
 
     def __init__(self, senders: Senders, change_log: ChangeLog) -> None:
         self._senders = senders
@@ -33,7 +33,7 @@ class Contents:
         return (500 + sender,) if sender % 3 else (500 + sender, TRANSLATION + sender)
 
     def parts(self, collection: str, sender: int) -> dict[int, frozenset[int]]:
-        """What can be counted: each content."""
+        """Parts with counts: each content."""
         return {content: frozenset({content}) for content in self.ids(collection, sender)}
 
     def rows(self, collection: str, sender: int, now: float) -> list[Row]:
@@ -45,7 +45,7 @@ class Contents:
         return [self._transactional(sender, content, now) for content in ids]
 
     def known(self, now: float) -> set[int]:
-        """The ids of all contents there are."""
+        """The ids of all contents."""
         return {
             content
             for collection in ("newsletters", "transactional")
@@ -65,7 +65,7 @@ class Contents:
         ]
 
     def _newsletter(self, send: Send, place: int, now: float) -> Row:
-        """A content without holes: unset texts are empty."""
+        """A content with all members: unset texts are empty."""
         content, on_trial = send.contents[place], _is_on_trial(send.id, send.contents)
         updated = self._updated(content, send.created, now)
         name = payloads.name_of("newsletter", send.id)
@@ -87,7 +87,7 @@ class Contents:
         }
 
     def _transactional(self, message: int, content: int, now: float) -> Row:
-        """A content that does not say whose it is: unset texts are null."""
+        """A content without its sender's id; unset texts are null."""
         created = self._senders.born("transactional", message)
         channel = TRANSACTIONAL_CHANNELS[(message - 1) % 5]
         return _content(content, channel, payloads.transactional_name(message - 1)) | {
@@ -102,7 +102,7 @@ class Contents:
         }
 
     def _updated(self, content: int, created: int, now: float) -> int:
-        """A content is written within minutes, and may be edited for ever."""
+        """Contents are written within minutes, and may be edited at any time."""
         written = created + _WRITTEN
         natural = written if written <= now else created
         return self._change_log.latest("contents", content, now, natural)
@@ -123,7 +123,7 @@ def _group(number: int, label: str, contents: list[int] | list[str], *, winner: 
 
 
 def _content(content: int, channel: str, name: str) -> Row:
-    """What both kinds of contents have in common."""
+    """The members that both kinds of contents have."""
     return {
         "id": content,
         "name": name,

@@ -1,4 +1,4 @@
-"""How many deliveries reached which state, by quarter of an hour of their creation."""
+"""Counts of deliveries by state, per quarter of an hour of their creation."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ _SLOTS = DAY // SLOT
 _NAMES = 64
 _COUNTED = (*SERIES, *(f"{name}:{link}" for name in LINK_SERIES.values() for link in LINKS))
 _PLACES = {name: place for place, name in enumerate(_COUNTED)}
-# Series and deliveries call the same thing by different names.
+# Series and deliveries have different names for the same states.
 _PLACES |= {"prefetch_clicked": _PLACES["machine_clicked"], "dropped": _PLACES["suppressed"]}
 
 
 class Source(NamedTuple):
-    """Where deliveries come from: a sender, a channel, and an action or content."""
+    """The source of deliveries: a sender, a channel, and an action or content."""
 
     kind: str
     sender: int
@@ -61,7 +61,7 @@ class Source(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Whose deliveries to count: all of a sender, or those of a channel and of some parts."""
+    """Selects deliveries: all of a sender, or those of a channel and of some parts."""
 
     kind: str
     sender: int
@@ -69,7 +69,7 @@ class Subject(NamedTuple):
     parts: frozenset[int] | None = None
 
     def includes(self, source: Source) -> bool:
-        """Whether deliveries from there count."""
+        """Whether deliveries of a source count."""
         return (
             source[:2] == self[:2]
             and self.channel in {None, source.channel}
@@ -78,7 +78,7 @@ class Subject(NamedTuple):
 
 
 class DayCounts(NamedTuple):
-    """Counts of one day's deliveries, true from `since` until `until`."""
+    """Counts of one day's deliveries, valid from `since` until `until`."""
 
     keys: array[int]
     counts: array[int]
@@ -87,10 +87,10 @@ class DayCounts(NamedTuple):
 
 
 class Counts:
-    """Counts for any sender and any stretch of time; keeps numbers only, no deliveries."""
+    """Counts for any sender and period; stores only numbers, no deliveries."""
 
     def __init__(self, made: Callable[[int, int, float], Iterable[Delivery]]) -> None:
-        """Take deliveries from `made(start, end, now)`."""
+        """`made(start, end, now)` yields deliveries."""
         self._made = made
         self._days: dict[int, DayCounts] = {}
         self._sources: dict[Source, int] = {}
@@ -104,10 +104,10 @@ class Counts:
     def series(
         self, subject: Subject, edges: Sequence[int], now: float, names: Sequence[str] = SERIES
     ) -> dict[str, list[int]]:
-        """Counts per bucket between neighbouring `edges`, for every name."""
+        """Counts per bucket between adjacent `edges`, for every name."""
         buckets = len(edges) - 1
         series = {name: [0] * buckets for name in names}
-        # A slot with an edge inside it cannot be added as a whole: they are counted again.
+        # A slot with an edge inside cannot be added as a whole; its deliveries are counted again.
         ragged = {edge - edge % SLOT for edge in edges if edge % SLOT}
         for start, name, count in self._entries(subject, edges, now):
             bucket = bisect_right(edges, start) - 1
@@ -125,7 +125,7 @@ class Counts:
     def links(
         self, subject: Subject, edges: Sequence[int], now: float
     ) -> dict[int, dict[str, list[int]]]:
-        """Clicks per bucket on every link that was clicked at all."""
+        """Clicks per bucket on every link with clicks."""
         series = self.series(subject, edges, now, _COUNTED[len(SERIES) :])
         return {
             link: {name: series[f"{own}:{link}"] for name, own in LINK_SERIES.items()}
@@ -136,10 +136,10 @@ class Counts:
     def _entries(
         self, subject: Subject, edges: Sequence[int], now: float
     ) -> Iterator[tuple[int, str, int]]:
-        """Start of slot, name and count of everything the subject did around these edges."""
+        """Start of slot, name and count for everything in the subject around these edges."""
         days = range(edges[0] // DAY, min(edges[-1], int(now)) // DAY + 1)
         counted = {day: self._day(day, now) for day in days}
-        # Which sources there are is known only once their days have been counted.
+        # The sources are known only once their days are counted.
         numbers = [n for source, n in list(self._sources.items()) if subject.includes(source)]
         for day, (keys, counts, *_) in counted.items():
             for number in numbers if keys else ():
@@ -150,7 +150,7 @@ class Counts:
                     yield day * DAY + slot * SLOT, _COUNTED[name], counts[place]
 
     def _day(self, day: int, now: float) -> DayCounts:
-        """The counts of a day, made again only if something has happened since."""
+        """The counts of a day, recomputed only after a change."""
         with self._lock:
             known = self._days.get(day)
             if known is None or not known.since <= now < known.until:
@@ -174,7 +174,7 @@ class Counts:
 
 
 def _states(delivery: Delivery) -> Iterator[tuple[int, int]]:
-    """What is counted for a delivery, and since when."""
+    """The counted states of a delivery, with their times."""
     events, failure = delivery.journey()
     yield 0, delivery.created
     is_machine = any(name == "prefetch_clicked" for name, _ in events)
@@ -185,7 +185,7 @@ def _states(delivery: Delivery) -> Iterator[tuple[int, int]]:
         if is_machine and name.startswith("link:"):
             yield _PLACES[f"machine_{name}"], at
     if delivery.outlet.channel == "webhook" and delivery.person is not None:
-        # The reason why a webhook failed begins with the status of the answer.
+        # The reason of a failed webhook begins with the response's status.
         status = "2xx" if failure is None else f"{failure[0]}xx"
         yield _PLACES[status], events[-1][1]
 

@@ -1,4 +1,4 @@
-"""Deliveries, each made from its day and code whenever it is asked for."""
+"""Deliveries, generated on request from their day and code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ID_BEGINS = b"v\x04\x8a"
 
 
 class Delivery(NamedTuple):
-    """What is settled about a delivery before anything happens to it."""
+    """The fixed facts of a delivery, from its creation on."""
 
     id: str
     words: Words
@@ -36,7 +36,7 @@ class Delivery(NamedTuple):
     is_draft: bool
 
     def journey(self) -> Journey:
-        """All it will ever go through."""
+        """All its future states."""
         if self.is_draft:
             return [("drafted", self.created + self.words[5] % 8)], None
         channel = self.outlet.channel
@@ -46,7 +46,7 @@ class Delivery(NamedTuple):
 
 
 class Deliveries:
-    """Makes deliveries, and their rows as of some moment."""
+    """Generates deliveries, and their rows at any time."""
 
     def __init__(self, rng: Rng, senders: Senders, people: People) -> None:
         self._rng = rng
@@ -62,7 +62,7 @@ class Deliveries:
         else:
             outlets = self._senders.drafting if source == DRAFT else self._senders.outlets
         outlet = outlets[words[3] * len(outlets) >> 16]
-        # Lengths differ, so that ids end in "", "=" or "==", as base64 does.
+        # Lengths differ, so that ids end in "", "=" or "==", like base64.
         encoded = b2a_base64(_ID_BEGINS + raw[: 22 + words[0] % 3], newline=False)
         delivery_id = encoded.translate(_url_safe).decode()
         created = day * DAY + (code >> SECOND_BITS)
@@ -110,7 +110,7 @@ class Deliveries:
     def _whom(
         self, delivery: Delivery, person: int | None
     ) -> tuple[str | None, Row | None, str | None]:
-        """Own id and identifiers of the person, and the address it went to."""
+        """Custom id and identifiers of the person, and the recipient's address."""
         if delivery.person is None or person is None:
             return NOBODY
         sent_to = self._people.name(delivery.person, delivery.created)

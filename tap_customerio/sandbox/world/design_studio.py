@@ -1,4 +1,4 @@
-"""Files and designs, kept in folders within folders."""
+"""Files and designs, in nested folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZES = {
 
 
 class DesignStudio:
-    """Assets and Design Studio: both have folders, emails, components and files lie in them."""
+    """Assets and Design Studio: files, e-mails and components in folders."""
 
     def __init__(self, rng: Rng, change_log: ChangeLog, since: int) -> None:
         self._rng = rng
@@ -32,7 +32,7 @@ class DesignStudio:
         self._since = since
 
     def rows(self, collection: str, now: float) -> list[Row]:
-        """Everything of one kind, in all folders."""
+        """All items of one kind, in all folders."""
         return [self._row(collection, place, now) for place in range(SIZES[collection])]
 
     def _row(self, collection: str, place: int, now: float) -> Row:
@@ -56,7 +56,7 @@ class DesignStudio:
         return self._key(folders, place)
 
     def _key(self, collection: str, place: int) -> int | str:
-        """Assets have numbers, and all in the Design Studio has a UUID."""
+        """Assets have numeric ids, Design Studio items UUIDs."""
         if collection.startswith("asset"):
             return place + (2 if collection == "asset_folders" else 8)
         words = self._rng.draw("uuid", collection, place)
@@ -65,7 +65,7 @@ class DesignStudio:
 
 
 def _details(collection: str, place: int, words: tuple[int, ...]) -> Row:
-    """The keys of this kind alone."""
+    """The keys of this kind."""
     if collection.endswith("folders"):
         return {"name": FOLDERS[place]}
     if collection == "assets":

@@ -1,4 +1,4 @@
-"""Filters over people and objects, as their searches take them."""
+"""Filters of the searches for people and objects."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Leaf = Callable[[Any], Predicate]
 
 
 def everybody(_number: int) -> bool:
-    """What `cio_id exists` means."""
+    """The meaning of `cio_id exists`."""
     return True
 
 
 def predicate(condition: object, people: People, now: float) -> Predicate:
-    """A filter as a question about a person's number.
+    """A filter as a predicate on a person's number.
 
     Raises:
         ValueError: The filter is malformed.
@@ -35,7 +35,7 @@ def predicate(condition: object, people: People, now: float) -> Predicate:
 
 
 def grouped(condition: object, leaves: Mapping[str, Leaf]) -> Predicate:
-    """Conditions in groups as a question about a number.
+    """Nested conditions as a predicate on a number.
 
     Raises:
         ValueError: The filter is malformed.
@@ -94,7 +94,7 @@ def _by_attribute(value: object, people: People, now: float) -> Predicate:
 
 
 def _text(value: object) -> str:
-    """The value as attributes hold it."""
+    """The value in the form of attributes."""
     if isinstance(value, bool):
         return str(value).lower()
     if value is None or isinstance(value, list | dict):

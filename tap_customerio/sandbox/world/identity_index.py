@@ -1,4 +1,4 @@
-"""Who is meant by an identifier."""
+"""Finds people by identifiers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _own_number = re.compile(r"u-(\d+)")
 
 
 class IdentityIndex:
-    """Finds people by permanent id, by what else identifies them here, or by an address."""
+    """Finds people by permanent id, by another identifier, or by e-mail address."""
 
     def __init__(self, people: People, identified_by: Collection[str]) -> None:
-        """Settle what identifies people; own ids always do."""
+        """Configure the identifiers of people; custom ids always identify them."""
         if "id" not in identified_by or not set(KINDS).issuperset(identified_by):
             raise ValueError("people are identified by id, and maybe by email and phone")
         self.kinds = frozenset(identified_by) | {"cio_id"}
@@ -30,7 +30,7 @@ class IdentityIndex:
         self._named: dict[tuple[str, str], list[int]] = {}
 
     def note(self, number: int, named: Mapping[str, str | None]) -> None:
-        """Remember that a person is called something that does not follow from their number."""
+        """Add an identifier that does not follow from the person's number."""
         for kind, text in named.items():
             if kind in KINDS and text:
                 self._named.setdefault(key(kind, text), []).append(number)
@@ -40,7 +40,7 @@ class IdentityIndex:
         return next(self.all_with(kind, text, now), None)
 
     def all_with(self, kind: str, text: str, now: float) -> Iterator[int]:
-        """Everybody who is there and has it: several may where it does not identify them."""
+        """All current people with an identifier; several if it does not identify people."""
         made = _number_in(kind, text)
         others = self._named.get(key(kind, text), ())
         for number in dict.fromkeys(others if made is None else (made, *others)):
@@ -50,7 +50,7 @@ class IdentityIndex:
                     yield number
 
     def expected(self, named: tuple[str, str], now: float) -> Iterator[int]:
-        """Who will have an identifier, but has not arrived."""
+        """People with an identifier who have not arrived yet."""
         for number in self._named.get(named, ()):
             if self._people.joined(number) > now:
                 yield number
@@ -64,12 +64,12 @@ class IdentityIndex:
 
 
 def key(kind: str, text: str) -> tuple[str, str]:
-    """What is the same for all spellings: addresses ignore case, other identifiers do not."""
+    """The same text for all spellings: only addresses ignore case."""
     return kind, text.casefold() if kind == "email" else text
 
 
 def _number_in(kind: str, text: str) -> int | None:
-    """The number that an identifier holds if it was made from one."""
+    """The number in an identifier that was generated from one."""
     if kind == "cio_id":
         return numbered(text)
     pattern = {"id": _own_number, "email": _email_number, "phone": _phone_number}[kind]

@@ -1,4 +1,4 @@
-"""Journeys of people through campaigns, counted by when they began."""
+"""Counts of journeys through campaigns, by start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cohorts:
         self._first_day = first_day
 
     def series(self, campaign: int, edges: Sequence[int], now: float) -> dict[str, list[int]]:
-        """How far journeys have got by `now`, per bucket between neighbouring `edges`."""
+        """Counts of journeys by state at `now`, per bucket between adjacent `edges`."""
         buckets = len(edges) - 1
         series = {name: [0] * buckets for name in STATES}
         first = max(edges[0] // DAY, self._first_day)
@@ -48,7 +48,7 @@ class Cohorts:
 
 
 def _states(started: int, words: Words) -> Iterator[tuple[str, int]]:
-    """The states a journey reaches, and when."""
+    """The states of a journey, with their times."""
     yield "started", started
     if not happens(words[1], 92):
         yield "never_activated", started + 7 * DAY

@@ -1,4 +1,4 @@
-"""What happens to a delivery after it was created, by channel."""
+"""The states of a delivery after its creation, by channel."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FAILURES = frozenset({"bounced", "dropped", "failed", "undeliverable"})
 
 
 def happens(word: int, percent: float) -> bool:
-    """Whether something comes true that does so this often."""
+    """Whether an event with this probability happens."""
     return word < percent * 655.36
 
 
 def late(word: int) -> int:
-    """A delay: mostly minutes, often days, and now and then almost six months."""
+    """A delay: mostly minutes, often days, and sometimes almost six months."""
     return int(60 * 2.0 ** (18 * (word / 65_536) ** 4))
 
 
@@ -44,7 +44,7 @@ def email(created: int, words: Words) -> Journey:
 
 
 def push(created: int, words: Words) -> Journey:
-    """A push notification, which devices may refuse."""
+    """A push notification, which devices may reject."""
     sent = created + 1 + words[5] % 3
     if happens(words[4], 6):
         return [("sent", sent), ("bounced", sent + 2)], "the device token is not registered"
@@ -57,7 +57,7 @@ def push(created: int, words: Words) -> Journey:
 
 
 def in_app(created: int, words: Words) -> Journey:
-    """An in-app message, seen when the person comes back to the app."""
+    """An in-app message, seen when the person opens the app again."""
     events = [("sent", created + 1)]
     if happens(words[8], 40):
         _engage(events, created, created + 1, words)
@@ -87,7 +87,7 @@ def whatsapp(created: int, words: Words) -> Journey:
 
 
 def webhook(created: int, words: Words) -> Journey:
-    """A call to someone's server, tried again before it is given up."""
+    """A request to a server, retried before it fails."""
     attempted = created + words[5] % 4
     if not happens(words[4], 7):
         return [("attempted", attempted), ("sent", attempted + words[6] % 3)], None
@@ -116,7 +116,7 @@ JOURNEYS: dict[str, Callable[[int, Words], Journey]] = {
 
 
 def _lost_email(sent: int, words: Words) -> Journey:
-    """Most lost e-mails bounce; the others each get lost in a way of their own."""
+    """Most undelivered e-mails bounce; the others fail in other ways."""
     lost: dict[int, Journey] = {
         0: ([("dropped", sent)], "the address is suppressed"),
         1: ([("attempted", sent), ("failed", sent + 60)], "the template could not be rendered"),
@@ -127,7 +127,7 @@ def _lost_email(sent: int, words: Words) -> Journey:
 
 
 def _open(events: Events, created: int, arrived: int, words: Words) -> None:
-    """Mail programs fetch images before anybody looks: a machine's open, and maybe a human's."""
+    """Mail programs load images first: a machine's open, perhaps followed by a human's."""
     if not happens(words[9], 35):
         _engage(events, created, arrived, words)
         return
@@ -145,7 +145,7 @@ def _open(events: Events, created: int, arrived: int, words: Words) -> None:
 def _engage(
     events: Events, created: int, arrived: int, words: Words, *, opened: int | None = None
 ) -> None:
-    """A person looks, perhaps clicks, and perhaps does what the sender hoped for."""
+    """A person opens, perhaps clicks, and perhaps converts."""
     seen = min(arrived + 5 + late(words[10]), created + LATEST_OPEN)
     events += [("opened", opened or seen), ("human_opened", seen)]
     if happens(words[13], 30):

@@ -1,4 +1,4 @@
-"""Objects, such as companies, and the people related to them."""
+"""Objects, such as companies, and their people."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SEPARATORS = ("-", "/", "+", " ", "-", "&", "?", "%")
 
 ROLES = ("admin", "member", "owner")
 ALWAYS_THERE = frozenset({"object_id", "cio_object_id"})
-NAMELESS = 20  # one object in so many
+NAMELESS = 20  # one object in this number
 CROWD = 120
 
 
 class Objects:
-    """A few types, as many objects of each but the last, which is switched off and has none."""
+    """A few types with equally many objects; the last type is disabled and has none."""
 
     def __init__(
         self, rng: Rng, people: People, since: int, resampling: Resampling, per_type: int
@@ -39,17 +39,17 @@ class Objects:
         self._relations = lru_cache(maxsize=2)(self._found_relations)
 
     def types(self) -> list[Row]:
-        """The types; the number of each is text."""
+        """The types; their ids are text."""
         return [_type(number, is_last=number == len(TYPES)) for number in TYPE_IDS]
 
     def count(self, kind: int) -> int | None:
-        """How many objects of a type there are, None if there is no such type."""
+        """The number of objects of a type; None if the type does not exist."""
         if kind not in TYPE_IDS:
             return None
         return 0 if kind == len(TYPES) else self._per_type
 
     def identifiers(self, kind: int, place: int) -> Row:
-        """The two names of an object."""
+        """The two identifiers of an object."""
         name, separator = NAMES[place % 8], SEPARATORS[(place + kind) % 8]
         return {
             "object_id": f"{name}{separator}{place}",
@@ -57,14 +57,14 @@ class Objects:
         }
 
     def find(self, kind: int, id_type: str, text: str) -> int | None:
-        """The place of the object with this identifier."""
+        """The position of the object with this identifier."""
         for place in range(self.count(kind) or 0):
             if self.identifiers(kind, place)[id_type] == text:
                 return place
         return None
 
     def row(self, kind: int, place: int) -> Row:
-        """Everything about an object."""
+        """All data of an object."""
         attributes = self.attributes(kind, place)
         changed = self._since - self._rng.draw("object", kind, place)[4] * 900 - 1
         return {
@@ -75,7 +75,7 @@ class Objects:
         }
 
     def attributes(self, kind: int, place: int) -> Row:
-        """What is known about an object: numbers are numbers here, and some have no name."""
+        """The attributes of an object: numbers are numbers here, and some have no name."""
         words = self._rng.draw("object", kind, place)
         attributes: Row = {
             **self.identifiers(kind, place),
@@ -90,7 +90,7 @@ class Objects:
         return attributes
 
     def matching(self, kind: int, condition: object) -> list[int]:
-        """The places of the objects that meet a filter.
+        """The positions of the objects that match a filter.
 
         Raises:
             ValueError: The filter is malformed.
@@ -99,12 +99,12 @@ class Objects:
         return [place for place in range(self.count(kind) or 0) if matches(place)]
 
     def people(self, kind: int, place: int, now: float) -> list[int]:
-        """The numbers of the people related to an object; the very first one has a crowd."""
+        """The numbers of an object's people; the first object has very many."""
         numbers = self._crowd(kind, place, now)
         return [number for number in numbers if self._people.is_there(number, now)]
 
     def related(self, number: int, now: float) -> list[Row]:
-        """The objects a person is related to; here the type is a number."""
+        """A person's objects; here the type is a number."""
         relations = self._relations(now if self._resampling.rate else self._since)
         return [
             {
@@ -117,7 +117,7 @@ class Objects:
         ]
 
     def _crowd(self, kind: int, place: int, now: float) -> dict[int, int]:
-        """The numbers of people related to an object, there or not, and since when."""
+        """People related to an object, gone ones included, and the times of the relationships."""
         words = self._rng.draw("related", kind, place)
         wanted = CROWD if (kind, place) == (1, 0) else words[0] % 5
         picks = self._rng.series(wanted, "related", kind, place)
@@ -149,7 +149,7 @@ class Objects:
                 if type_id == str(kind) and not others:
                     return self._exists(kind, field)
             case {"field": str(field), "operator": "eq", "type_id": str(type_id), "value": sought}:
-                if type_id == str(kind) and len(value) == 4:  # noqa: PLR2004 - and no others
+                if type_id == str(kind) and len(value) == 4:  # noqa: PLR2004 - all other values are invalid
                     return lambda place: self.attributes(kind, place).get(field) == sought
         raise ValueError("an attribute of an object is asked for by field, operator and type_id")
 

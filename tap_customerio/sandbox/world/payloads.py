@@ -1,4 +1,4 @@
-"""The JSON shapes of sending objects, with the holes that the live API leaves in them."""
+"""The JSON of senders, with the gaps of the live API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Send(NamedTuple):
 
 
 def trigger(campaign: int) -> str:
-    """What starts a campaign."""
+    """The trigger of a campaign."""
     return TRIGGERS[(campaign - 1) % len(TRIGGERS)]
 
 
@@ -38,24 +38,24 @@ def state(campaign: int) -> str:
 
 
 def name_of(kind: str, sender: int) -> str:
-    """What people call it."""
+    """The name of a sender."""
     return f"{TOPICS[sender % len(TOPICS)]} {kind} {sender}"
 
 
 def transactional_name(place: int) -> str:
-    """The name of a transactional message; every workspace begins with the same one."""
+    """The name of a transactional message; the first one is the same in every workspace."""
     return NOTICES[place] if place < len(NOTICES) else f"{NOTICES[1 + place % 4]} {place}"
 
 
 def subject(channel: str, about: str) -> str | None:
-    """A subject line: none on webhooks, an empty one where the channel shows none."""
+    """A subject line: none on webhooks, an empty one for channels without subjects."""
     if channel in SILENT:
         return None if channel == "webhook" else ""
     return f"{about}: für dich 👋"
 
 
 def campaign(sender: int, created: int, updated: int, actions: list[tuple[int, str]]) -> Row:
-    """A campaign; keys of other triggers are missing, unset stamps are 0, and lists may be null."""
+    """A campaign: keys of other triggers are missing, unset times are 0, lists may be null."""
     row = _workflow("campaign", sender, created, updated, actions)
     row["type"] = trigger(sender)
     row["state"] = state(sender)
@@ -96,7 +96,7 @@ def transactional(sender: int, created: int, updated: int) -> Row:
 
 
 def newsletter(send: Send, updated: int, sent: int | None) -> Row:
-    """A one-time send: `sent_at` is null before, and segments are missing where there are none."""
+    """A newsletter: `sent_at` is null before it is sent, and segments may be missing."""
     row = {
         "id": send.id,
         "deduplicate_id": f"{send.id}:{updated}",
@@ -112,14 +112,14 @@ def newsletter(send: Send, updated: int, sent: int | None) -> Row:
 
 
 def workflow_key(kind: str, sender: int) -> str:
-    """What names a campaign or broadcast: broadcasts come under either key, none knows which."""
+    """The key for a campaign or broadcast; broadcasts appear under either key."""
     return "broadcast_id" if kind == "broadcast" and sender % 2 else "campaign_id"
 
 
 def _workflow(
     kind: str, sender: int, created: int, updated: int, actions: list[tuple[int, str]]
 ) -> Row:
-    """What campaigns and broadcasts have in common."""
+    """The members that campaigns and broadcasts share."""
     return {
         "id": sender,
         "deduplicate_id": f"{sender}:{updated}",
@@ -150,7 +150,7 @@ def _templates(actions: list[tuple[int, str]]) -> list[Row]:
 
 
 def _trigger_keys(sender: int) -> Row:
-    """The keys that only campaigns of this trigger have."""
+    """The keys that only campaigns with this trigger have."""
     kind = trigger(sender)
     if kind in {"object", "relationship"}:
         return _object_keys(kind)
@@ -173,7 +173,7 @@ def _trigger_keys(sender: int) -> Row:
 
 
 def _object_keys(kind: str) -> Row:
-    """Filters that are declared as objects and come as JSON text."""
+    """Filters that are documented as objects and arrive as JSON text."""
     triggers = json.dumps({"plan": "changed"})
     return {
         "object_type_id": 1,

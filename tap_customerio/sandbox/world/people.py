@@ -1,4 +1,4 @@
-"""The people of the workspace, made up one by one from their number."""
+"""The people of the workspace, generated from their numbers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOST = 0.22
 
 PLATFORMS = ("ios", "android")
 
-# cio_ids are hexadecimal text. Read as numbers these become floats, infinity, zero, or lose a zero.
+# cio_ids are hexadecimal text. As numbers these become floats, infinity or zero, or lose a zero.
 PREFIXES = ("30e0", "3000", "a3f4", "0300", "1e05", "b7c2", "00e1", "7d10")
 
 SHARES = {segment: 1 << 17 - segment for segment in range(1, 9)} | {9: 0, 10: 1 << 14}
@@ -62,16 +62,16 @@ class Name(NamedTuple):
     """Whether addresses identify people here; where not, answers name people without."""
 
     def row(self) -> Row:
-        """As answers name a person."""
+        """The identifiers as responses spell them."""
         row = {"cio_id": self.cio_id, "id": self.id}
         return row | {"email": self.email} if self.by_email else row
 
 
 class People:
-    """`at_start` people on the first day, and some more on each day after it.
+    """`at_start` people on the first day, and more on each later day.
 
-    A person is known inside the sandbox by a number: 0, 1, 2 … for the first ones, and the day
-    and place of arrival for newcomers, so that it does not depend on when the workspace began.
+    Inside the sandbox a person has a number: 0, 1, 2 … for the first ones, and day and index of
+    arrival for newcomers, so that numbers do not depend on the start of the workspace.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what people are made from
@@ -83,7 +83,7 @@ class People:
         resampling: Resampling,
         by_email: bool,  # noqa: FBT001 - given by position
     ) -> None:
-        """Settle how many arrive: one in a thousand a day, or as many as are lost.
+        """Set the number of arrivals: one in a thousand per day, or as many as leave.
 
         `by_email`: whether addresses identify people.
         """
@@ -100,30 +100,30 @@ class People:
         self._belongs = lru_cache(maxsize=1 << 16)(self._draw)
 
     def count(self, now: float) -> int:
-        """How many people there are at `now`."""
+        """The number of people at `now`."""
         added = sum(at <= now for at, _ in self._added)
         return self.arrived(now) + added - self.history.over(now)
 
     def arrived(self, now: float) -> int:
-        """How many have been there by `now`, but for those added by hand."""
+        """The number of people who have arrived by `now`, without those added by calls."""
         days, seconds = divmod(int(now) - self._first_day * DAY, DAY)
         if days < 0:
             return self._at_start
         return self._at_start + days * self._daily + self._arrived(seconds)
 
     def newcomers(self, day: int) -> Iterator[int]:
-        """Who arrives on a day."""
+        """The people who arrive on a day."""
         return (day << _NEWCOMER_BITS | place for place in range(self._daily))
 
     def number(self, index: int) -> int:
-        """The number of the person at this place of the list of all who have ever been there."""
+        """The number of the person at this position of the list of all past and present people."""
         if index < self._at_start or index >= ADDED:
             return index
         days, place = divmod(index - self._at_start, self._daily)
         return (self._first_day + days) << _NEWCOMER_BITS | place
 
     def places(self, now: float, start: int = 0) -> Iterator[int]:
-        """The places of that list whose people are there at `now`."""
+        """The positions in that list of the people present at `now`."""
         places = iter(range(start, self.arrived(now)))
         if not self.history.over(now) and not self._added:
             return places
@@ -131,11 +131,11 @@ class People:
         return (at for at in chain(places, added) if self.is_there(self.number(at), now))
 
     def numbers(self, now: float) -> Iterator[int]:
-        """Everybody, in the order of arrival."""
+        """All people, in the order of arrival."""
         return map(self.number, self.places(now))
 
     def someone(self, pick: int, fresh: int, created: int) -> int | None:
-        """A recipient for a delivery, one in twenty of them a newcomer of that day."""
+        """A recipient for a delivery; one in twenty is a newcomer of that day."""
         if not self._at_start:
             return None
         if fresh < _NEWCOMERS:
@@ -145,7 +145,7 @@ class People:
         return self._instead(pick % self._at_start, created)
 
     def _instead(self, number: int, now: int) -> int | None:
-        """The person, or someone else in place of one who is gone."""
+        """The person, or another one if that person is gone."""
         for attempt in range(8):
             if not self.history.is_over(number, now):
                 return number
@@ -153,7 +153,7 @@ class People:
         return None
 
     def is_there(self, number: int, now: float) -> bool:
-        """Whether a person of this number has arrived, and is not gone."""
+        """Whether a person of this number has arrived and is not gone."""
         return self._has_arrived(number, now) and not self.history.is_over(number, now)
 
     def _has_arrived(self, number: int, now: float) -> bool:
@@ -165,7 +165,7 @@ class People:
         return day >= self._first_day and place < self._daily and self.joined(number) <= now
 
     def joined(self, number: int) -> int:
-        """When the person arrived."""
+        """The time of the person's arrival."""
         if number >= ADDED:
             return self._added[number - ADDED][0]
         if number >= self._at_start:
@@ -176,18 +176,18 @@ class People:
         return min(began, self._first_day * DAY)
 
     def add(self, attributes: Row, at: int) -> int:
-        """Let someone arrive of whom nothing else is known, and give their number."""
+        """Add a person without any data, and return their number."""
         self._added.append((at, attributes))
         return ADDED + len(self._added) - 1
 
     def delete(self, number: int, at: int) -> None:
-        """Let a person be gone, unless they are by then."""
+        """Delete a person, unless they are gone by then."""
         if not self.history.is_over(number, at):
             self.history.end(number, at)
             self.history.note(Event(at, number, "profile_delete"))
 
     def merge(self, winner: int, loser: int, at: int) -> None:
-        """The winner stays, and gets what only the loser had, but for identifiers."""
+        """Merge a loser into a winner, who gets the loser's missing data except identifiers."""
         had = self.attributes(winner, at)
         changes: dict[str, Change] = {
             name: (None, value)
@@ -199,7 +199,7 @@ class People:
         self._heirs[loser] = (winner, at)
 
     def heir(self, number: int, now: float) -> int:
-        """Whose a person's deliveries are at `now`: a merge moves them to the winner."""
+        """The owner of a person's deliveries at `now`: a merge moves them to the winner."""
         while self.history.is_over(number, now) and number in self._heirs:
             winner, at = self._heirs[number]
             if at > now:
@@ -226,7 +226,7 @@ class People:
         return name
 
     def profile(self, number: int, now: float) -> Row:
-        """Everything the API tells about a person."""
+        """All data of a person that the API returns."""
         name = self.name(number, now)
         attributes = self.attributes(number, now)
         profile: Row = {
@@ -239,7 +239,7 @@ class People:
         return profile if name.id is None else {"id": name.id, **profile}
 
     def attributes(self, number: int, now: float) -> Row:
-        """What the workspace knows about a person, all of it text."""
+        """A person's attributes, all of them text."""
         attributes = self._made_attributes(number)
         for event in self.history.of(number, now):
             attributes |= {name: new for name, (_, new) in event.changes.items()}
@@ -269,12 +269,12 @@ class People:
         return attributes
 
     def _draw(self, segment: int, number: int, round_: int) -> bool:
-        """Whether someone is in a segment, decided for the first or another time."""
+        """Whether a person is in a segment, in the current round of resampling."""
         about = (segment, number, round_) if round_ else (segment, number)
         return self._rng.draw("member", *about)[0] < SHARES[segment]
 
     def _arrived(self, seconds: int) -> int:
-        """How many of a day's newcomers are there `seconds` after midnight."""
+        """The number of a day's newcomers `seconds` after midnight."""
         return (2 * self._daily * (seconds + 1) - 1 + DAY) // (2 * DAY)
 
     def _make_name(self, number: int) -> Name:
@@ -290,7 +290,7 @@ class People:
         stamps = dict.fromkeys(attributes, self.joined(number))
         for event in self.history.of(number, now):
             stamps |= dict.fromkeys(event.changes, event.at)
-        # The API sends 0 for this one, whatever was computed when.
+        # The API sends 0 for this one, even after it is computed.
         return stamps | {COMPUTED: 0}
 
     def _devices(self, number: int, now: float) -> list[Row] | None:
@@ -318,22 +318,22 @@ class People:
 
 
 def has_id(number: int) -> bool:
-    """Whether the owner of the workspace gave the person an id; one in 21 has none."""
-    return number % 21 != 5  # noqa: PLR2004 - any would do
+    """Whether the person has a custom id; one in 21 has none."""
+    return number % 21 != 5  # noqa: PLR2004 - arbitrary
 
 
 def has_email(number: int) -> bool:
     """Whether the person has an address; one in 20 has none."""
-    return number % 20 != 13  # noqa: PLR2004 - any would do
+    return number % 20 != 13  # noqa: PLR2004 - arbitrary
 
 
 def phone(number: int) -> str:
-    """A telephone number no one has."""
+    """A fictitious telephone number."""
     return f"+1555{number % 10_000_000:07d}"
 
 
 def computed(*, is_subscribed: bool) -> str:
-    """The attribute with what a person chose."""
+    """The attribute with a person's preferences."""
     return f'{{"topics":{{"topic_1":{_flag(is_subscribed)}}}}}'
 
 
@@ -348,7 +348,7 @@ def _email(number: int, words: tuple[int, ...]) -> str:
 
 
 def numbered(cio_id: str) -> int | None:
-    """The number of the person, there or not, with this permanent id."""
+    """The number of the person, present or gone, with this permanent id."""
     prefix, digits = cio_id[:4], cio_id[4:]
     if prefix not in PREFIXES or not _hexadecimal.fullmatch(digits):
         return None

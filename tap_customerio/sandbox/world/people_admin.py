@@ -1,4 +1,4 @@
-"""What others do to people while the workspace is watched."""
+"""Changes of people by API calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Key = tuple[str, str]
 
 
 class PeopleAdmin:
-    """Creates, changes, merges and removes people; `at` is a unix second, best not in the past."""
+    """Creates, changes, merges and deletes people; `at` is a unix second, not in the past."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class PeopleAdmin:
         late_event: int | None,
         noted: Callable[[int], None],
     ) -> None:
-        """Let an event arrive so long after each deletion; `noted` is told which day changed."""
+        """An event arrives this long after each deletion; `noted` receives each changed day."""
         self._people = people
         self._identity_index = identity_index
         self._late_event = late_event
@@ -42,10 +42,10 @@ class PeopleAdmin:
         at: int,
         attributes: Mapping[str, str] | None = None,
     ) -> str | None:
-        """Find or make a person, as a call from an app does, and give their cio_id.
+        """Find or create a person, like an app's identify call, and return their cio_id.
 
-        None is for identifiers that are suppressed: such calls are ignored. Where email does not
-        identify people, several may have one address.
+        None for suppressed identifiers: such calls are ignored. Where email does not identify
+        people, several may have one address.
         """
         named = {kind: text for kind, text in identifiers.items() if kind in KINDS}
         if any(key(*it) in group for it in named.items() for group in self._blocked):
@@ -64,7 +64,7 @@ class PeopleAdmin:
         return self._people.name(number, at).cio_id
 
     def change(self, cio_id: str, attributes: Mapping[str, str], *, at: int) -> None:
-        """Give a person other attributes or identifiers."""
+        """Change attributes or identifiers of a person."""
         number = self._number(cio_id, at)
         had = self._people.attributes(number, at)
         changes = {n: (had.get(n), new) for n, new in attributes.items() if had.get(n) != new}
@@ -74,7 +74,7 @@ class PeopleAdmin:
             self._noted(at // DAY)
 
     def unsubscribe(self, cio_id: str, *, at: int, kind: str = "unsubscribed_email") -> None:
-        """Let a person unsubscribe by a link, which the log does not call a change."""
+        """Unsubscribe a person by a link, which the log does not record as a change."""
         number = self._number(cio_id, at)
         had = self._people.attributes(number, at).get("unsubscribed")
         changes = {"unsubscribed": (had, "true")}
@@ -87,7 +87,7 @@ class PeopleAdmin:
         self._noted(at // DAY)
 
     def delete(self, kind: str, text: str, *, at: int, after: int = 0) -> None:
-        """Remove a person after some seconds; nothing keeps them from coming back."""
+        """Delete a person after some seconds; they can be created again."""
         number = self._identity_index.find(kind, text, at)
         if number is None:
             return
@@ -102,9 +102,9 @@ class PeopleAdmin:
     def suppress(
         self, kind: str, text: str, *, at: int, after: int = 0, blocks_others: bool = True
     ) -> None:
-        """Block an identifier and remove who has it after some seconds, leaving no name anywhere.
+        """Block an identifier, and delete its person after some seconds, including all names.
 
-        The other identifiers of the person are blocked as well, unless told otherwise.
+        By default, the person's other identifiers are blocked as well.
         """
         group = {key(kind, text)}
         number = self._identity_index.find(kind, text, at)
@@ -123,7 +123,7 @@ class PeopleAdmin:
             self._noted((at + after) // DAY)
 
     def unsuppress(self, kind: str, text: str) -> None:
-        """Free an identifier, and those that were blocked together with it."""
+        """Unblock an identifier, and those that were blocked together with it."""
         self._blocked = [group for group in self._blocked if key(kind, text) not in group]
 
     def _number(self, cio_id: str, at: int) -> int:

@@ -1,4 +1,4 @@
-"""What happened to people since the workspace began."""
+"""Events of people since the workspace began."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _first = itemgetter(0)
 
 
 class Event(NamedTuple):
-    """What happened to a person: a type of the log, and the attributes that changed."""
+    """An event of a person: its type in the log, and the changed attributes."""
 
     at: int
     number: int
@@ -30,10 +30,10 @@ class Event(NamedTuple):
 
 
 class PersonHistory:
-    """Happenings by person, and by the day the log has them; the others are as they were made."""
+    """Events by person, and by the day of their log entry; other people are unchanged."""
 
     def __init__(self, first_day: int, log_lag: int) -> None:
-        """Nothing has happened; of what does, some is in the log only `log_lag` seconds later."""
+        """Start without events; log entries may be up to `log_lag` seconds late."""
         self._log_lag = log_lag
         self.make: Callable[[int], None] | None = None
         self._made_until = first_day * DAY
@@ -45,13 +45,13 @@ class PersonHistory:
         self._forgotten: dict[int, int] = {}
 
     def of(self, number: int, now: float) -> list[Event]:
-        """What happened to a person by `now`, oldest first."""
+        """The events of a person by `now`, oldest first."""
         self._make_until(now)
         known = self._of.get(number)
         return [it for it in known if it.at <= now] if known else []
 
     def on(self, day: int) -> list[tuple[int, Event]]:
-        """What arrived in the log on a day, and when, oldest first."""
+        """Log entries that arrived on a day, with their times, oldest first."""
         self._make_until(day * DAY)
         return self._on.get(day, [])
 
@@ -61,18 +61,18 @@ class PersonHistory:
         return self._ends.get(number, EVER) <= now
 
     def over(self, now: float) -> int:
-        """How many people are gone."""
+        """The number of people who are gone."""
         self._make_until(now)
         return sum(at <= now for at in self._ends.values())
 
     def note(self, event: Event) -> None:
-        """Let something happen."""
+        """Add an event."""
         arrived = self._arrived(event)
         insort(self._of.setdefault(event.number, []), event, key=_at)
         insort(self._on.setdefault(arrived // DAY, []), (arrived, event), key=_first)
 
     def end(self, number: int, at: int) -> None:
-        """Let a person be gone from `at` on; what would have happened to them later does not."""
+        """End a person at `at`, and drop their later events."""
         self._ends[number] = min(at, self._ends.get(number, at))
         for event in [it for it in self._of.get(number, ()) if it.at > at]:
             arrived = self._arrived(event)
@@ -80,18 +80,18 @@ class PersonHistory:
             self._on[arrived // DAY].remove((arrived, event))
 
     def forget(self, number: int, at: int) -> None:
-        """Let nothing name a person any more from `at` on."""
+        """Remove a person's names from all entries from `at` on."""
         self._forgotten[number] = at
 
     def is_forgotten(self, number: int, now: float) -> bool:
-        """Whether nothing names the person any more."""
+        """Whether no entry names the person any more."""
         return self._forgotten.get(number, EVER) <= now
 
     def _arrived(self, event: Event) -> int:
         return event.at + lateness(event.at ^ event.number, self._log_lag)
 
     def _make_until(self, now: float) -> None:
-        """Let happen what happens by itself up to the end of the day of `now`."""
+        """Simulate random events up to the end of the day of `now`."""
         if self.make is None or now < self._made_until:
             return
         with self._lock:

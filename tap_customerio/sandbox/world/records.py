@@ -1,4 +1,4 @@
-"""All lists of a workspace but for deliveries and activities."""
+"""All lists of a workspace except deliveries and activities."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EVER = float("inf")
 
 
 class Records:
-    """What can be listed, and changed by hand."""
+    """Lists, and manual changes of them."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a workspace is made of
         self,
@@ -45,7 +45,7 @@ class Records:
         objects_per_type: int,
         empty: Collection[str],
     ) -> None:
-        """Fill the lists, but for those that shall be empty."""
+        """Fill all lists that are not to be empty."""
         if unknown := set(empty) - EMPTIABLE:
             raise ValueError(f"{', '.join(sorted(unknown))} cannot be empty")
         self.since = since
@@ -83,10 +83,9 @@ class Records:
         return self.senders.ids(collection, now)
 
     def edit(self, collection: str, key: Key, *, at: int) -> None:
-        """Let something be changed at `at`: from then on that is when it was updated.
+        """Change an item at `at`, which becomes the time of its update.
 
-        The collection is one of the lists here that have such a stamp; `key` is an id, or the name
-        of a snippet.
+        The collection is a list with such a time; `key` is an id, or the name of a snippet.
         """
         if key not in self._keys(collection, at):
             raise KeyError(f"{collection} {key}")
@@ -101,16 +100,16 @@ class Records:
         return self._contents.rows(collection, sender, now)
 
     def parts(self, collection: str, sender: int) -> dict[int, frozenset[int]]:
-        """What of a sender has counts of its own, and which actions or contents that means."""
+        """The parts of a sender with separate counts, and their actions or contents."""
         has_contents = collection in {"newsletters", "transactional"}
         return (self._contents if has_contents else self._actions).parts(collection, sender)
 
     def variants(self, collection: str, sender: int, branch: int) -> dict[int, str]:
-        """The actions that say the same in different languages, and the languages."""
+        """The translated actions, and their languages."""
         return self._actions.variants(collection, sender, branch)
 
     def triggers(self, broadcast: int, now: float) -> list[Row]:
-        """The firings of a broadcast, oldest first."""
+        """The triggers of a broadcast, oldest first."""
         return self._actions.triggers(broadcast, now)
 
     def test_groups(self, newsletter: int) -> list[Row]:
@@ -128,7 +127,7 @@ class Records:
                 yield self.people.name(number, now).row()
 
     def segment_usage(self, segment: int, now: float) -> Row:
-        """The campaigns and newsletters that are for people of a segment, or not for others."""
+        """The campaigns and newsletters that include or exclude a segment's people."""
         lists = ("trigger_segment_ids", "filter_segment_ids")
         campaigns = [
             row for row in self.campaigns(now) if any(segment in row.get(k, ()) for k in lists)
@@ -140,7 +139,7 @@ class Records:
         )
 
     def sender_usage(self, sender: int, now: float) -> Row:
-        """The campaigns and newsletters that come from a sender."""
+        """The campaigns and newsletters that use a sender."""
 
         def comes(row: Row) -> bool:
             return sender in {row.get("from_id"), row.get("sender_identity_id")}
@@ -155,19 +154,19 @@ class Records:
         )
 
     def opt_outs(self, now: float) -> list[Row]:
-        """Everybody who wants no text messages from some sender."""
+        """All people with opt-outs from text messages."""
         return self._unless_empty("opt_outs", self.consents.opt_outs(now))
 
     def subscription_topics(self) -> list[Row]:
-        """What people may subscribe to."""
+        """Topics that people can subscribe to."""
         return self._unless_empty("subscription_topics", self.consents.topics())
 
     def subscription_channels(self) -> list[Row]:
-        """By which ways people may be reached."""
+        """Channels that people can subscribe to."""
         return self._unless_empty("subscription_channels", self.consents.channels())
 
     def suppressions(self, kind: str, now: float, domain: str | None = None) -> list[Row]:
-        """Addresses the e-mail provider refuses, of all sending domains or of one."""
+        """Addresses that the e-mail provider suppresses, of all sending domains or of one."""
         return self._unless_empty("suppressions", self.consents.suppressions(kind, now, domain))
 
     def object_types(self) -> list[Row]:
@@ -179,28 +178,28 @@ class Records:
         return [self.catalog.row(int(kind), at) for at in range(self.count_objects(kind) or 0)]
 
     def count_objects(self, kind: int | str) -> int | None:
-        """How many objects of a type there are, None if there is no such type."""
+        """The number of objects of a type; None if the type does not exist."""
         return None if "object_types" in self._empty else self.catalog.count(int(kind))
 
     def object_relationships(self, kind: int | str, object_id: str, now: float) -> list[Row]:
-        """The identifiers of the people related to an object."""
+        """The identifiers of an object's people."""
         place = self.catalog.find(int(kind), "object_id", object_id)
         numbers = [] if place is None else self.catalog.people(int(kind), place, now)
         return [self.people.name(number, now).row() for number in numbers]
 
     def relationships(self, number: int, now: float) -> list[Row]:
-        """The objects a person is related to."""
+        """A person's objects."""
         return self._unless_empty("object_types", self.catalog.related(number, now))
 
     def preferences(self, number: int, now: float, language: str = "") -> Row:
-        """What a person chose to subscribe to."""
+        """A person's subscription preferences."""
         preferences = self.consents.preferences(number, now, language)
         return preferences | {
             "topics": self._unless_empty("subscription_topics", preferences["topics"])
         }
 
     def plain(self, name: str, now: float) -> list[Row]:
-        """All rows of a list that is given whole at an address of its own name."""
+        """All rows of a list that has its own path and no pages."""
         return self._unless_empty(name, self.workspace_lists.plain(name, now))
 
     def collections(self, now: float) -> list[Row]:
@@ -208,7 +207,7 @@ class Records:
         return self.plain("collections", now)
 
     def collection_content(self, collection: int) -> Any:
-        """The rows of a collection, or the one object it is."""
+        """The rows of a collection, or its one object."""
         return self.workspace_lists.collection_content(collection)
 
     def snippets(self, now: float) -> list[Row]:
@@ -220,7 +219,7 @@ class Records:
         return self._unless_empty("sender_identities", self.workspace_lists.sender_identities(now))
 
     def reporting_webhooks(self, now: float = EVER) -> list[Row]:
-        """All reporting webhooks, with the passwords in their addresses."""
+        """All reporting webhooks, with the passwords in their URLs."""
         return self.plain("reporting_webhooks", now)
 
     def exports(self, now: float) -> list[Row]:
@@ -235,7 +234,7 @@ class Records:
         return [] if name in self._empty else list(rows)
 
     def _keys(self, collection: str, at: int) -> Collection[Key]:
-        """What can be changed of a collection."""
+        """The keys of a collection's items."""
         if collection in SENDERS:
             return self.senders.ids(collection, at)
         if collection in SIZES:

@@ -1,4 +1,4 @@
-"""How often things are decided again."""
+"""Rounds of random decisions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tap_customerio.sandbox.world.rng import DAY
 
 
 class Resampling:
-    """How often small things, such as a place in a segment, have been decided again by some time.
+    """Counts how often a random fact, such as a segment membership, has been decided again.
 
-    Each is decided once in `1 / rate` days, at a moment of its own.
+    Each is decided once in `1 / rate` days, at a time of its own.
     """
 
     def __init__(self, since: int, rate: float) -> None:
@@ -17,9 +17,9 @@ class Resampling:
         self.rate = rate
 
     def count(self, now: float, phase: int) -> int:
-        """The number of decisions; the lowest 16 bits of the phase tell one thing from another."""
+        """The number of decisions; the lowest 16 bits of `phase` distinguish facts."""
         return max(0, int((now - self._since) * self.rate / DAY + (phase & 0xFFFF) / 65_536))
 
     def began(self, round_: int, phase: int) -> int:
-        """When a round, which is not the first one, began."""
+        """The start of a round after the first one."""
         return self._since + int((round_ - (phase & 0xFFFF) / 65_536) * DAY / self.rate) + 1

@@ -1,4 +1,4 @@
-"""Numbers that look random, and are the same for the same seed on every machine and day."""
+"""Pseudorandom numbers that depend only on a seed and a name."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _ID_AT = 32
 
 
 class Rng:
-    """A source of chance without state: the same question gets the same answer."""
+    """A stateless source of random numbers: the same name gives the same numbers."""
 
     def __init__(self, seed: int) -> None:
         self._key = seed.to_bytes(8, "little", signed=True)
         self._deliveries = blake2b(digest_size=56, key=self._key)
 
     def draw(self, *what: int | str) -> Words:
-        """Sixteen numbers about anything that has a name."""
+        """Sixteen numbers for a name."""
         return _words(blake2b(repr(what).encode(), digest_size=32, key=self._key).digest())
 
     def delivery(self, day: int, code: int) -> tuple[Words, bytes]:
-        """Sixteen numbers about one delivery, and 24 bytes for its id."""
+        """Sixteen numbers for one delivery, and 24 bytes for its id."""
         draw = self._deliveries.copy()
         draw.update(_place(day, code))
         digest = draw.digest()
         return _words(digest), digest[_ID_AT:]
 
     def series(self, count: int, *what: int | str) -> array[int]:
-        """As many numbers as asked for; a longer series begins with the shorter one."""
+        """A number of random numbers; a longer series begins with the shorter one."""
         numbers = array("H")
         numbers.frombytes(shake_128(self._key + repr(what).encode()).digest(2 * count))
         return numbers
 
 
 def lateness(what: int, longest: int) -> int:
-    """How many seconds late something is: most things a little, a few almost as much as can be."""
+    """A delay in seconds: mostly short, sometimes almost the maximum."""
     chance = what * 0x9E3779B97F4A7C15 >> 40 & 0xFFFF
     return chance**3 * longest >> 48

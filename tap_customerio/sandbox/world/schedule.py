@@ -1,4 +1,4 @@
-"""When deliveries are created: any stretch of time can be counted without making them."""
+"""Creation times of deliveries; any period can be counted without generating them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.payloads import Send
     from tap_customerio.sandbox.world.senders import Senders
 
-# A delivery is known inside the sandbox by its day and a code: second of the day, source, number.
-# Codes sort by time, and stay the same when the workspace gets more deliveries around them.
+# Inside the sandbox a delivery has a day and a code: second of the day, source, number.
+# Codes sort by time, and do not change when the workspace gets more deliveries around them.
 SECOND_BITS = 44
 SOURCE_BITS = 28
 SOURCES = 1 << SECOND_BITS - SOURCE_BITS
@@ -32,20 +32,20 @@ _DAYS_KEPT = 48
 
 
 class Traffic(Protocol):
-    """What is created on a day."""
+    """The deliveries created on a day."""
 
     def size(self, day: int) -> int:
-        """How many, without making them."""
+        """Their number, without generating them."""
 
     def codes(self, day: int) -> list[int]:
         """Their codes, in any order."""
 
 
 class Sending:
-    """The steady flow of campaigns and the like, newsletters, and bursts asked for."""
+    """The steady flow of campaigns and other senders, newsletters, and requested bursts."""
 
     def __init__(self, rng: Rng, senders: Senders, per_day: int, bursts: Mapping[int, int]) -> None:
-        """Share the deliveries of an average day between flow and newsletters."""
+        """Divide the deliveries of an average day into flow and newsletters."""
         self._rng = rng
         self._senders = senders
         flow = per_day * 3 // 4 if senders.sends_newsletters else per_day
@@ -75,7 +75,7 @@ class Sending:
         return self._flow * _WEEKDAYS[day % 7] * noise // 10_000
 
     def _newsletter(self, send: Send) -> list[int]:
-        """A newsletter goes out within minutes, several in the same second."""
+        """A newsletter leaves within minutes, with several messages in the same second."""
         start = (send.sent_at or 0) % DAY
         lasts = 60 + send.size // 20
         words = self._rng.series(send.size, "newsletter", send.id)
@@ -86,14 +86,14 @@ class Sending:
 
 
 class Drafting:
-    """Drafts that wait for someone to send them: a population of their own."""
+    """Drafts, a separate set of deliveries that wait for a person to send them."""
 
     def __init__(self, rng: Rng, per_day: int) -> None:
         self._rng = rng
         self._per_day = per_day
 
     def size(self, day: int) -> int:
-        """About as many each day."""
+        """About the same number each day."""
         return self._rng.draw("drafts", day)[0] * (2 * self._per_day + 1) >> 16
 
     def codes(self, day: int) -> list[int]:
@@ -102,7 +102,7 @@ class Drafting:
 
 
 class Schedule:
-    """The deliveries of all days in the order of their creation, by rank: 0, 1, 2 and so on."""
+    """The deliveries of all days in the order of creation, by rank from 0."""
 
     def __init__(
         self, traffic: Traffic, first_day: int, gaps: Sequence[tuple[int, int]] = ()
@@ -116,7 +116,7 @@ class Schedule:
         self._codes = lru_cache(maxsize=_DAYS_KEPT)(self._sorted_codes)
 
     def before(self, second: int) -> int:
-        """How many deliveries were created before this unix second."""
+        """The number of deliveries created before this unix second."""
         day, seconds = divmod(second, DAY)
         if day < self._first_day:
             return 0
@@ -148,11 +148,11 @@ class Schedule:
         self._codes.cache_clear()
 
     def _day_of_rank(self, rank: int) -> int:
-        """The day that holds a rank, which `before` has counted up to."""
+        """The day that holds a rank; `before` has counted up to it."""
         return self._first_day + bisect_right(self._ranks, rank) - 1
 
     def _rank_of_day(self, day: int) -> int:
-        """How many deliveries there are before the day."""
+        """The number of deliveries before the day."""
         place = day - self._first_day
         with self._lock:
             while len(self._ranks) <= place:
@@ -174,7 +174,7 @@ class Schedule:
 
 
 def spread(rng: Rng, count: int, source: int, day: int) -> list[int]:
-    """Deliveries over a day, most around noon, every fourth on a round five minutes."""
+    """Times over a day, most around noon, every fourth on a full five minutes."""
     words = rng.series(2 * count, "flow", source, day)
     codes = []
     for number in range(count):
@@ -187,5 +187,5 @@ def spread(rng: Rng, count: int, source: int, day: int) -> list[int]:
 
 
 def is_listed(day: int, code: int, now: float, lag: int) -> bool:
-    """Whether a delivery is in lists by now: most of them soon, some only after the `lag`."""
+    """Whether a delivery is in lists by now: mostly at once, sometimes only after the `lag`."""
     return day * DAY + (code >> SECOND_BITS) + lateness(code ^ day, lag) <= now

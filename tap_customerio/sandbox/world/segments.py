@@ -20,7 +20,7 @@ IDS = tuple(SHARES)
 
 
 class Segments:
-    """The segments of the workspace; who is in them is for `People` to say."""
+    """The segments of the workspace; `People` decides their members."""
 
     def __init__(self, rng: Rng, change_log: ChangeLog, since: int) -> None:
         self._rng = rng
@@ -54,7 +54,7 @@ class Segments:
 
 
 def _conditions(segment: int) -> Row:
-    """Who comes in by itself."""
+    """The conditions of membership."""
     if segment == 1:
         return _all_of(_event("attribute_change", "cio_id", 1, filters=_is_set()))
     within = 86_400 * 30 * segment

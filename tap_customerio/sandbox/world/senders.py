@@ -1,4 +1,4 @@
-"""Campaigns, broadcasts, transactional messages and newsletters: what sends deliveries."""
+"""Senders: campaigns, broadcasts, transactional messages and newsletters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BRANCHING_STEP = 3
 
 
 class Outlet(NamedTuple):
-    """One message of one sender: what its deliveries have in common."""
+    """One message of one sender, with the common facts of its deliveries."""
 
     kind: str
     id: int
@@ -37,7 +37,7 @@ class Outlet(NamedTuple):
 
 
 class Senders:
-    """Everything that sends, and the lists the API gives of it."""
+    """All senders, and the API's lists of them."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument per kind of sender
         self,
@@ -54,7 +54,7 @@ class Senders:
         self._since = since
         self._per_day = per_day
         self.campaigns = range(1, campaigns + 1)
-        # Campaigns and broadcasts share one space of ids.
+        # Campaigns and broadcasts share one sequence of ids.
         self.broadcasts = range(campaigns + 1, campaigns + broadcasts + 1)
         self.transactional = range(1, transactional + 1)
         self._first_send = self._latest_send(since) - newsletters + 1
@@ -66,7 +66,7 @@ class Senders:
         self.send_outlets = lru_cache(maxsize=256)(self._send_outlets)
 
     def ids(self, collection: str, now: float) -> Sequence[int]:
-        """The ids of a collection's members at `now`."""
+        """The ids of a collection at `now`."""
         if collection != "newsletters":
             ids: range = getattr(self, collection)
             return ids
@@ -79,7 +79,7 @@ class Senders:
         return [make(sender, now) for sender in self.ids(collection, now)]
 
     def send_on(self, day: int) -> Send | None:
-        """The newsletter that goes out on this day, if any."""
+        """The newsletter that is sent on this day, if any."""
         send = self.send(day // 7)
         goes_out = send.sent_at is not None and send.sent_at // DAY == day
         return send if goes_out and self.sends_newsletters else None
@@ -95,12 +95,12 @@ class Senders:
         return [(sender * 10 + step, channel) for step, channel in enumerate(channels)]
 
     def born(self, kind: str, sender: int) -> int:
-        """When a sender was made, always before the workspace began."""
+        """Creation time of a sender, always before the workspace began."""
         words = self._rng.draw("born", kind, sender)
         return min(1_672_531_200 + words[0] * 900, self._since - words[1])
 
     def _table(self) -> list[Outlet]:
-        """Outlets, each as often as its share of the deliveries."""
+        """Outlets, repeated in proportion to their share of the deliveries."""
         weighed = list(self._weighed())
         total = sum(weight for weight, _ in weighed)
         return [
@@ -143,7 +143,7 @@ class Senders:
         return week if self._send(week).created <= now else week - 1
 
     def _send(self, week: int) -> Send:
-        """The newsletter of a week: made early in it, sent later in it, or never."""
+        """The newsletter of a week: created early in it, sent later in it, or never."""
         words = self._rng.draw("newsletter", week)
         created = week * WEEK + words[0] * 2
         day = week * 7 + 3 + words[1] % 4
@@ -163,7 +163,7 @@ class Senders:
         ]
 
     def _life(self, collection: str, sender: int, now: float) -> tuple[int, int]:
-        """When a sender was created, and when it last changed; few change often."""
+        """Creation and last change of a sender; few change often."""
         born = self.born(collection, sender)
         days = (400, 5, 900, 150, 1200, 700)[(sender + len(collection)) % 6]
         changes = (int(now) - born) // (days * DAY)

@@ -1,4 +1,4 @@
-"""A made-up workspace: everything in it follows from a seed, and nothing is stored."""
+"""A generated workspace: it depends only on a seed, and stores nothing."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ KINDS = ("campaign", "newsletter", "broadcast", "transactional")
 
 
 class Workspace(Records):
-    """A workspace that begins at `since` and goes on for ever.
+    """A workspace that begins at `since` and never ends.
 
-    Deliveries belong to absolute days: a workspace that begins later shows the same deliveries,
-    only fewer of them. `people` and `newsletters` are the numbers at `since`; one person in a
-    thousand joins every day, and one newsletter is made every week. All else stays as much, but for
-    activities, exports and firings of broadcasts. `empty` names lists without anything in them.
+    Deliveries belong to absolute days: a workspace that begins later shows fewer of the same
+    deliveries. `people` and `newsletters` are the numbers at `since`; one person in a
+    thousand joins every day, and one newsletter is created every week. Other lists keep their size,
+    except activities, exports and triggers of broadcasts. `empty` names lists without rows.
 
-    `churn` is the share of the people to whom something happens every day: an attribute or device
-    changes, they are deleted, or merged into another; as many join. Once in `1 / churn` days it is
-    decided again whether a person is in a segment or opted out, who is related to an object, and
-    which address takes a place of a provider's list. `people_admin` makes them by hand. What
-    happens to people is in the log up to `log_lag` seconds later.
+    `churn` is the share of the people with an event every day: an attribute or device changes, they
+    are deleted, or merged into another; as many join. Once in `1 / churn` days, segment
+    memberships, opt-outs, relationships to objects and suppressed addresses are drawn again.
+    `people_admin` makes such events on demand. The log records events up to `log_lag` seconds
+    later.
 
-    `identified_by` names what identifies people besides their cio_id: "id", and maybe "email" and
-    "phone". `late_event` is the seconds after a deletion when an app's event restores them.
-    `siblings` are the ids of the other workspaces of the account.
+    `identified_by` names the identifiers of people besides cio_id: "id", and optionally "email" and
+    "phone". `late_event` is the number of seconds after a deletion at which an app's event restores
+    the person. `siblings` are the ids of the other workspaces of the account.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default, and none depends on another
@@ -69,7 +69,7 @@ class Workspace(Records):
         gaps: Sequence[tuple[int, int]] = (),
         bursts: Mapping[int, int] | None = None,
     ) -> None:
-        """Settle the size; `gaps` are half-open, `bursts` add deliveries to single seconds."""
+        """Set the size; `gaps` are half-open, `bursts` add deliveries to single seconds."""
         if since % DAY:
             raise ValueError("since must be a midnight UTC")
         rng, changes, first_day = Rng(seed), ChangeLog(), since // DAY
@@ -90,12 +90,12 @@ class Workspace(Records):
     def deliveries(
         self, start: int, end: int, *, now: float, drafts: bool = False
     ) -> Iterator[Row]:
-        """What was created in `[start, end)` and is there at `now`, oldest first."""
+        """Deliveries created in `[start, end)` and present at `now`, oldest first."""
         for delivery in self._made(start, end, now, drafts=drafts):
             yield self._deliveries.row(delivery, now)
 
     def count_deliveries(self, start: int, end: int, *, now: float, drafts: bool = False) -> int:
-        """How many `deliveries` would give, without making them."""
+        """The number of `deliveries`, without generating them."""
         low, high = self._ranks(start, end, now, drafts=drafts)
         return high - low
 
@@ -109,9 +109,9 @@ class Workspace(Records):
         skip: int = 0,
         lag: int = 0,
     ) -> Iterator[Delivery]:
-        """The same deliveries from the other end, without their states; `skip` costs nothing.
+        """The same deliveries, newest first and without states; skipping is cheap.
 
-        With a `lag` those are left out that are not listed yet.
+        With a `lag`, deliveries that are not listed yet are omitted.
         """
         low, high = self._ranks(start, end, now, drafts=drafts)
         schedule = self._drafts if drafts else self._sent
@@ -129,7 +129,7 @@ class Workspace(Records):
         return self._deliveries.row(delivery, now, tracked=tracked)
 
     def count_people(self, now: float) -> int:
-        """How many people there are."""
+        """The number of people."""
         return self.people.count(now)
 
     def everyone(self, now: float) -> Iterator[Row]:
@@ -139,7 +139,7 @@ class Workspace(Records):
     def search(
         self, condition: object, *, now: float, start: int = 0, limit: int
     ) -> tuple[list[Name], int | None]:
-        """People who meet a filter, from a place in the list on, and where the next ones begin.
+        """People who match a filter, from a position in the list on, and the next position.
 
         Raises:
             ValueError: The filter is malformed.
@@ -159,7 +159,7 @@ class Workspace(Records):
         return None if number is None else self.people.profile(number, now)
 
     def activities(self, start: int, end: int, *, now: float) -> Iterator[Row]:
-        """What arrived in the log in `[start, end)`, oldest first, however old it is by now."""
+        """Log entries that arrived in `[start, end)`, oldest first, of any age."""
         return self.log.between(start, end, now)
 
     def metric_counts(  # noqa: PLR0913 - whose, from when to when, as of when
@@ -172,10 +172,10 @@ class Workspace(Records):
         *,
         parts: Iterable[int] | None = None,
     ) -> dict[str, int]:
-        """How many deliveries created in `[start, end)` have reached which state by `now`.
+        """Counts by state at `now` of the deliveries created in `[start, end)`.
 
-        `source_type` is campaign, newsletter, broadcast or transactional; `parts` are ids of some
-        of its actions or contents.
+        `source_type` is campaign, newsletter, broadcast or transactional; `parts` are ids of
+        actions or contents.
         """
         series = self.metric_series(source_type, source_id, (start, end), now, parts=parts)
         return {name: series[name][0] for name in SERIES}
@@ -190,7 +190,7 @@ class Workspace(Records):
         channel: str | None = None,
         parts: Iterable[int] | None = None,
     ) -> dict[str, list[int]]:
-        """The same counts in buckets between neighbouring `edges`."""
+        """The same counts in buckets between adjacent `edges`."""
         subject = _subject(source_type, source_id, parts)._replace(channel=channel)
         return self.counts.series(subject, edges, now)
 
@@ -204,7 +204,7 @@ class Workspace(Records):
         *,
         parts: Iterable[int] | None = None,
     ) -> dict[int, dict[str, int]]:
-        """How many of these deliveries had which link clicked by `now`."""
+        """Clicks by link on these deliveries by `now`."""
         links = self.counts.links(_subject(source_type, source_id, parts), (start, end), now)
         return {
             link: {name: counts[0] for name, counts in series.items()}
@@ -212,12 +212,12 @@ class Workspace(Records):
         }
 
     def journey_counts(self, campaign: int, start: int, end: int, now: float) -> dict[str, int]:
-        """How many journeys that began in `[start, end)` have got how far by `now`."""
+        """Journeys that began in `[start, end)`, counted by state at `now`."""
         series = self.cohorts.series(campaign, (start, end), now)
         return {name: counts[0] for name, counts in series.items()}
 
     def _forget(self, day: int) -> None:
-        """Look again at what depends on people: someone has changed them by hand."""
+        """Discard caches that depend on people, after a manual change."""
         self.log.forget(day)
         self.counts.forget()
 
@@ -230,7 +230,7 @@ class Workspace(Records):
             yield self._deliveries.make(day, code)
 
     def _some_delivery(self, start: int, end: int, pick: int) -> Delivery | None:
-        """One of the deliveries created in `[start, end)`, if there are any."""
+        """A delivery created in `[start, end)`, if there is one."""
         low, high = self._sent.before(start), self._sent.before(end)
         if low == high:
             return None

@@ -1,4 +1,4 @@
-"""What a workspace keeps beside people and messages: mostly lists that someone wrote by hand."""
+"""Other data of a workspace, mostly manually maintained lists."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def is_phone(sender: int) -> bool:
 
 
 def is_hidden(sender: int) -> bool:
-    """Whether a sender is listed only to those who ask for hidden ones."""
+    """Whether a sender is listed only on request for hidden ones."""
     return sender % 8 == 0
 
 
 def email_sender(pick: int) -> int:
-    """The sender of some e-mail."""
+    """The sender of an e-mail."""
     emails = [s for s in SENDERS if not is_phone(s) and not is_hidden(s)]
     return emails[pick % len(emails)]
 
 
 def phone_sender(pick: int) -> int:
-    """The sender of some text message."""
+    """The sender of a text message."""
     phones = [s for s in SENDERS if is_phone(s) and not is_hidden(s)]
     return phones[pick % len(phones)]
 
 
 class WorkspaceLists:
-    """The furniture of a workspace."""
+    """The other lists of a workspace."""
 
     def __init__(self, rng: Rng, change_log: ChangeLog, since: int) -> None:
         self._rng = rng
@@ -72,7 +72,7 @@ class WorkspaceLists:
         return rows
 
     def collections(self, now: float) -> list[Row]:
-        """What there is to look up, without the rows."""
+        """Collections, without their rows."""
         return [self._collection(number, now) for number in COLLECTIONS]
 
     def collection_content(self, number: int) -> Any:
@@ -86,20 +86,20 @@ class WorkspaceLists:
         ]
 
     def snippets(self, now: float) -> list[Row]:
-        """Pieces of text, known by name."""
+        """Pieces of text with names."""
         return [self._snippet(place, now) for place in range(SNIPPET_COUNT)]
 
     def reporting_webhooks(self, _now: float) -> list[Row]:
-        """Where events are reported to; some addresses hold a password."""
+        """Targets of reported events; some URLs hold a password."""
         return [_webhook(place) for place in range(WEBHOOK_COUNT)]
 
     def exports(self, now: float) -> list[Row]:
-        """Exports of the last sixty days, newest first; older ones are forgotten."""
+        """Exports of the last sixty days, newest first; older ones are not listed."""
         newest, oldest = (int(at) // _EXPORT_EVERY for at in (now, now - _EXPORT_LISTED))
         return [_export(number, now) for number in range(newest, oldest, -1)]
 
     def data_import(self, number: int) -> Row | None:
-        """An import, for those who know its id."""
+        """An import by id, which no list contains."""
         if number not in IMPORTS:
             return None
         return _import(number, self._since - (IMPORTS.stop - number) * DAY)
@@ -148,7 +148,7 @@ class WorkspaceLists:
         }
 
     def _past(self, word: int) -> int:
-        """Some moment of the two years before the workspace began."""
+        """A moment in the two years before the workspace began."""
         return self._since - word * 960 - 1
 
 
@@ -172,7 +172,7 @@ def _webhook(place: int) -> Row:
 
 
 def _export(number: int, now: float) -> Row:
-    """An export job: it runs for a while, and now and then it fails."""
+    """An export job: it runs for a while, and sometimes it fails."""
     created = number * _EXPORT_EVERY
     is_over = created + _EXPORT_TAKES <= now
     status = (_FAILED if number % 7 == 0 else _DONE) if is_over else _PENDING

@@ -1,4 +1,4 @@
-"""What each address answers, given a workspace and a moment."""
+"""The endpoints, as functions of a workspace and a moment."""
 
 from __future__ import annotations
 

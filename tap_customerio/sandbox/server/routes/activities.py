@@ -1,4 +1,4 @@
-"""The log of activities."""
+"""The activity log."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PLACE = re.compile(r"9(\d{17})")
 
 
 def activities(request: ApiRequest) -> Row:
-    """What arrived in the log, newest first, from a place in the log on that stays the same."""
+    """Log entries, newest first; page tokens are stable positions in the log."""
     text = request.query.get("customer_id")
     return _page(request, _cio_id(request, text) if text else None, of_everybody=not text)
 
 
 def activities_of(request: ApiRequest) -> Row:
-    """The same of one person."""
+    """Log entries of one person."""
     return _page(request, request.workspace.people.name(person(request), request.now).cio_id)
 
 
@@ -53,7 +53,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 
 def _place(request: ApiRequest) -> int | None:
-    """The place in the log that a page token names."""
+    """The position in the log that a page token names."""
     start = request.query.get("start")
     match = _PLACE.fullmatch(start or "")
     if start and match is None:
@@ -64,7 +64,7 @@ def _place(request: ApiRequest) -> int | None:
 def _activity_filter(
     request: ApiRequest, cio_id: str | None, *, of_everybody: bool
 ) -> Callable[[Row], bool]:
-    """What an entry of the log must be like."""
+    """A predicate from the request's filters."""
     hides_deleted = request.behaviours.hides_deleted and not request.is_true("deleted")
     kind, name = request.query.get("type"), request.query.get("name")
 
@@ -81,18 +81,18 @@ def _activity_filter(
 
 
 def _is_gone(row: Row) -> bool:
-    """Whether an entry is about someone who was deleted, of whom only the permanent id is left."""
+    """Whether an entry is about a deleted person, of whom only the permanent id is left."""
     return (row["customer_identifiers"] or {}).keys() == {"cio_id"}
 
 
 def _names(row: Row) -> set[str | None]:
-    """What an entry may be asked for by: its own name, or those of the attributes it changed."""
+    """Names that match an entry: its own name, or those of the changed attributes."""
     changed = row["data"] if row["type"].endswith("attribute_change") else ()
     return {row.get("name"), *changed}
 
 
 def _cio_id(request: ApiRequest, text: str) -> str | None:
-    """The person asked for; here a cio_id must have a prefix, and may be of someone deleted."""
+    """The requested person; here a cio_id needs a prefix, and may belong to a deleted one."""
     kind = request.one_of("id_type", request.workspace.identity_index.kinds) or "id"
     if kind == "cio_id":
         return text.removeprefix("cio_") if text.startswith("cio_") else None

@@ -1,4 +1,4 @@
-"""What people agreed to, and whom the e-mail provider refuses to write to."""
+"""Consents, and suppressions of the e-mail provider."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def opt_outs(request: ApiRequest) -> Row:
-    """Who wants no text messages from whom; at the end there is no `next` at all."""
+    """Opt-outs from text messages by sender; the last page has no `next`."""
     limit, offset, sender = request.limit(1000, 100), request.offset(""), request.query.get("from")
     rows = [
         row
@@ -43,7 +43,7 @@ def subscription_channels(request: ApiRequest) -> Row:
 
 
 def suppressions(request: ApiRequest) -> Row:
-    """Suppressed addresses by offset, without any sign where they end."""
+    """Suppressed addresses by offset, without a sign of the end."""
     kind, limit = _suppression_type(request), request.limit(1000, 100)
     offset = max(request.number("offset") or 0, 0)
     rows = request.workspace.suppressions(kind, request.now, request.query.get("domain") or None)
@@ -51,7 +51,7 @@ def suppressions(request: ApiRequest) -> Row:
 
 
 def suppressions_of_domain(request: ApiRequest) -> Row:
-    """The same of one domain, by page token, or of a single address."""
+    """Suppressed addresses of one domain, by page token, or a single address."""
     domain, address = request.path["domain"], request.query.get("email")
     if domain not in DOMAINS:
         raise RefusalError(NOT_FOUND)
@@ -64,7 +64,7 @@ def suppressions_of_domain(request: ApiRequest) -> Row:
 
 
 def suppression_of(request: ApiRequest) -> Row:
-    """An address on any list: all its entries under the category of the first; else null."""
+    """All entries of an address, under the category of the first; null without any."""
     email: str = request.path["email"].casefold()
     found = {
         kind: [r for r in request.workspace.suppressions(kind, request.now) if r["email"] == email]
@@ -92,6 +92,6 @@ def _suppression_type(request: ApiRequest) -> str:
 
 
 def _suppressed(kind: str, rows: list[Row]) -> Row:
-    """A page of addresses: an empty one is null, and has no category either."""
+    """A page of addresses; an empty one is null, without a category."""
     answer: Row = {"suppressions": rows or None}
     return answer | {"category": CATEGORIES[kind]} if rows and kind in CATEGORIES else answer

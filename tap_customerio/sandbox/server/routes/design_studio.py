@@ -25,20 +25,20 @@ DESIGN = "design_studio_"
 
 
 class Filters(NamedTuple):
-    """What was asked for, as the answer repeats it."""
+    """The request's filters, which the response repeats."""
 
     parent: str | int | None
     is_direct: bool
     others: Row
 
     def row(self) -> Row:
-        """The repetition."""
+        """The filters in the response."""
         folder = {"parent_folder_id": self.parent, "direct_descendants_only": self.is_direct}
         return {**folder, **self.others}
 
 
 def assets_of(collection: str, key: str) -> Answer:
-    """Uploaded files or their folders; the root has the number 0, or none."""
+    """Uploaded files or their folders; the root has id 0 or none."""
 
     def assets(request: ApiRequest) -> Row:
         parent = request.number("parent_folder_id") or None
@@ -50,7 +50,7 @@ def assets_of(collection: str, key: str) -> Answer:
 
 
 def designs_of(key: str, *extra: str) -> Answer:
-    """A list of the Design Studio; bounds of times are excluded at both ends."""
+    """A list of the Design Studio; time bounds are exclusive at both ends."""
 
     def designs(request: ApiRequest) -> Row:
         filters = Filters(
@@ -88,7 +88,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 
 def _within(request: ApiRequest, collection: str, folders: str, filters: Filters) -> list[Row]:
-    """What lies in a folder, or anywhere below it."""
+    """The items in a folder and its subfolders."""
     rows = request.workspace.files(collection, request.now)
     above = {
         row["id"]: row["parent_folder_id"] for row in request.workspace.files(folders, request.now)
@@ -107,7 +107,7 @@ def _within(request: ApiRequest, collection: str, folders: str, filters: Filters
 
 
 def _page(request: ApiRequest, key: str, rows: list[Row], filters: Filters) -> Row:
-    """A page by number: empty past the end, and the total counted again each time."""
+    """A page by number; empty past the end, with the current total."""
     limit = _whole(request, "limit", USUAL, f"limit must be an integer between 1 and {MOST}", MOST)
     number = _whole(request, "page", 1, "page must be an integer >= 1")
     return {
@@ -120,7 +120,7 @@ def _page(request: ApiRequest, key: str, rows: list[Row], filters: Filters) -> R
 
 
 def _folders_of(request: ApiRequest, rows: list[Row]) -> list[Row]:
-    """The folders that things lie in, which are in a list of their own as well."""
+    """The folders of items, which have a list of their own as well."""
     ids = {row["parent_folder_id"] for row in rows}
     return [
         row for row in request.workspace.files(DESIGN + "folders", request.now) if row["id"] in ids
@@ -128,7 +128,7 @@ def _folders_of(request: ApiRequest, rows: list[Row]) -> list[Row]:
 
 
 def _matches(row: Row, filters: Row) -> bool:
-    """Whether times lie strictly between the bounds, and flags and tag are as asked for."""
+    """Whether times lie strictly between the bounds, and flags and tag match."""
     return (
         all(
             filters[f"{name}_before"] is None or row[name] < filters[f"{name}_before"]
@@ -152,7 +152,7 @@ def _whole(
 
 
 def _word(request: ApiRequest, name: str, known: tuple[str, ...]) -> str:
-    """One of some words, the first of which is usual."""
+    """One of several words; the first is the default."""
     text = request.query.get(name) or known[0]
     if text not in known:
         raise RefusalError(BAD_REQUEST, f"{name} must be one of: {', '.join(known)}")

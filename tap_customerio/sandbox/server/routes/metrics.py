@@ -53,7 +53,7 @@ def transactional_metrics(request: ApiRequest) -> Row:
 
 
 def newsletter_metrics(request: ApiRequest) -> Row:
-    """Counts back from now of a newsletter or of one of its contents, and the channel."""
+    """Counts back from now, of a newsletter or one of its contents, by channel."""
     subject = _subject(request, "newsletters")
     channel = request.workspace.senders.send(subject.sender).channel
     return {"metric": {"type": channel, "series": _series(request, subject, _recent(request))}}
@@ -74,7 +74,7 @@ def broadcast_action_metrics(request: ApiRequest) -> Row:
 
 
 def links_of(collection: str) -> Answer:
-    """Clicks by link, back from now, for links with any; a sender's or those of one part of it."""
+    """Clicks by link, back from now, of a sender or one part; omits links without clicks."""
 
     def links(request: ApiRequest) -> Row:
         subject = _subject(request, collection)
@@ -90,7 +90,7 @@ def links_of(collection: str) -> Answer:
 
 
 def journey_metrics(request: ApiRequest) -> Row:
-    """How far journeys got that began between two moments."""
+    """States of the journeys that began between two moments."""
     campaign = request.sender("campaigns")
     edges = window_edges(*_bounds(request, "resolution"), UTC, request.behaviours)
     return {"journey_metric": request.workspace.cohorts.series(campaign, edges, request.settled)}
@@ -116,7 +116,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 
 def _subject(request: ApiRequest, collection: str) -> Subject:
-    """The sender in the path, or the part of it that is named there, in the channel asked for."""
+    """The sender in the path, or a part of it, in the requested channel."""
     sender = request.sender(collection)
     part = request.path.get("part")
     parts = None if part is None else _parts(request, collection, sender, part)
@@ -125,7 +125,7 @@ def _subject(request: ApiRequest, collection: str) -> Subject:
 
 
 def _parts(request: ApiRequest, collection: str, sender: int, part: int) -> frozenset[int]:
-    """An action or content, or all the languages behind the id that they share."""
+    """An action or content, or all languages behind a shared id."""
     parts = request.workspace.parts(collection, sender)
     found = parts.get(part)
     if found is None:
@@ -134,7 +134,7 @@ def _parts(request: ApiRequest, collection: str, sender: int, part: int) -> froz
 
 
 def _by_language(request: ApiRequest, collection: str, subject: Subject, edges: list[int]) -> Row:
-    """Counts of an action, and where it stands for several languages those of each as well."""
+    """Counts of an action and, if it has several languages, of each."""
     answer: Row = {"metric": {"series": _series(request, subject, edges)}}
     variants = request.workspace.variants(collection, subject.sender, request.path["part"])
     if variants:
@@ -159,7 +159,7 @@ def _recent(request: ApiRequest) -> list[int]:
 
 
 def _window(request: ApiRequest) -> tuple[list[int], Row]:
-    """Version 2's buckets, and what an answer says about them."""
+    """Version 2's buckets, and the response's members about them."""
     start, end, unit = _bounds(request, "res")
     try:
         zone = ZoneInfo(request.query.get("tz") or "UTC")
@@ -171,7 +171,7 @@ def _window(request: ApiRequest) -> tuple[list[int], Row]:
 
 
 def _bounds(request: ApiRequest, resolution: str) -> tuple[int, int, str]:
-    """Beginning, end and width of the buckets, all checked."""
+    """Start, end and width of the buckets, validated."""
     unit = UNITS.get(request.query.get(resolution, ""))
     start, end = request.number("start"), request.number("end")
     if unit is None or start is None or end is None or not 0 <= end - start <= TEN_YEARS:
@@ -180,12 +180,12 @@ def _bounds(request: ApiRequest, resolution: str) -> tuple[int, int, str]:
 
 
 def _series(request: ApiRequest, subject: Subject, edges: list[int]) -> dict[str, list[int]]:
-    """Counts per bucket; of the metrics that are zero throughout, only some are sent."""
+    """Counts per bucket; of the metrics that are always zero, only some are included."""
     series = request.workspace.counts.series(subject, edges, request.settled)
     return {name: counts for name, counts in series.items() if name in ALWAYS_SENT or any(counts)}
 
 
 def _href(subject: Subject, link: int) -> str:
-    """Where a link leads; the first one holds template code."""
+    """The URL of a link; the first one holds template code."""
     path = "{{customer.home}}" if link == 1 else f"page-{link}"
     return f"https://www.example.org/{path}?utm_campaign={subject.kind}-{subject.sender}"

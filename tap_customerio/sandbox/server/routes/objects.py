@@ -20,12 +20,12 @@ ID_TYPES = frozenset({"object_id", "cio_object_id"})
 
 
 def object_types(request: ApiRequest) -> Row:
-    """All types, under a key of their own."""
+    """All types, under a separate key."""
     return {"types": request.workspace.object_types()}
 
 
 def search_objects(request: ApiRequest) -> Row:
-    """Identifiers of the objects that meet a filter; empty lists are null."""
+    """Identifiers of the objects that match a filter; empty lists are null."""
     body, catalog = request.json(), request.workspace.catalog
     type_id = body.get("object_type_id")
     if not isinstance(type_id, str) or not type_id.isdecimal() or "filter" not in body:
@@ -46,7 +46,7 @@ def search_objects(request: ApiRequest) -> Row:
 
 
 def object_attributes(request: ApiRequest) -> Row:
-    """Everything about an object."""
+    """All data of an object."""
     return {"object": request.workspace.catalog.row(*_object(request))}
 
 
@@ -78,7 +78,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 
 def _object(request: ApiRequest) -> tuple[int, int]:
-    """Type and place of the object in the path, which must exist."""
+    """Type and position of the object in the path, which must exist."""
     kind, text = request.path["type"], request.path["object"]
     id_type = request.one_of("id_type", ID_TYPES) or "object_id"
     place = request.workspace.catalog.find(kind, id_type, text)

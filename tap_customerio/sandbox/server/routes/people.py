@@ -1,4 +1,4 @@
-"""People: the search, the profiles behind it, and what belongs to one person."""
+"""People: the search, profiles, and lists per person."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_IDS = 100
 
 
 def people_by_email(request: ApiRequest) -> Row:
-    """Everybody with an address, whether it identifies them or not; of no one the list is null."""
+    """All people with an address, whether it identifies them or not; null for none."""
     email = request.query.get("email")
     if not email:
         raise RefusalError(BAD_REQUEST)
@@ -33,7 +33,7 @@ def people_by_email(request: ApiRequest) -> Row:
 
 
 def search_people(request: ApiRequest) -> Row:
-    """Identifiers of the people who meet a filter; empty lists are null."""
+    """Identifiers of the people who match a filter; empty lists are null."""
     try:
         names, following = request.workspace.search(
             request.json().get("filter"),
@@ -51,7 +51,7 @@ def search_people(request: ApiRequest) -> Row:
 
 
 def people(request: ApiRequest) -> Row:
-    """Profiles by identifier, in an order of the API's own; unknown people are left out."""
+    """Profiles by identifier, in the API's own order; unknown people are omitted."""
     ids = request.json().get("ids")
     kind = request.query.get("id_type", "id")
     if kind not in request.workspace.identity_index.kinds or not isinstance(ids, list):
@@ -91,18 +91,18 @@ def relationships_of(request: ApiRequest) -> Row:
 
 
 def preferences_of(request: ApiRequest) -> Row:
-    """What a person chose, in words of some language."""
+    """A person's preferences, in a language."""
     number, language = person(request), request.query.get("language", "")
     return {"customer": request.workspace.preferences(number, request.now, language)}
 
 
 def opt_outs_of(request: ApiRequest) -> Row:
-    """Whom a person wants no text messages from."""
+    """Senders whose text messages a person does not want."""
     return {"optouts": request.workspace.consents.opt_outs_of(person(request), request.now)}
 
 
 def choose_opt_outs(request: ApiRequest) -> Response:
-    """Opts a person out of senders, or in again; read answers may lag behind."""
+    """Opt a person out of senders, or in again; reads may lag behind."""
     optouts, number = request.json().get("optouts"), person(request)
     if not isinstance(optouts, list) or not all(map(_is_choice, optouts)):
         raise RefusalError(BAD_REQUEST)

@@ -1,4 +1,4 @@
-"""A request as the routes see it, and the error answers they give."""
+"""A request as the routes receive it, and their error responses."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _Item = TypeVar("_Item")
 
 
 class RefusalError(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
     def __init__(self, status: int, detail: str | None = None) -> None:
-        """Refuse with this status, in the usual words or in some of its own."""
+        """Reject with this status; the message is optional."""
         super().__init__(status)
         self.status = status
         self.detail = detail
@@ -36,7 +36,7 @@ class RefusalError(Exception):
 
 @dataclass
 class TrackCredentials:
-    """Whose the two keys of the Track API are, and the address of its host in that region."""
+    """The workspace of the Track API keys, and the URL of its region's host."""
 
     region: str
     workspace: int
@@ -46,7 +46,7 @@ class TrackCredentials:
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request, and the moment it is about."""
+    """A request and its time."""
 
     workspace: Workspace
     behaviours: Behaviours
@@ -59,30 +59,30 @@ class ApiRequest:
     pair: TrackCredentials = field(default_factory=lambda: TrackCredentials("us", 1001))
 
     def number(self, name: str) -> int | None:
-        """A whole number of the query, if it is there."""
+        """A whole number in the query; None if missing."""
         text = self.query.get(name, "")
         if text and not re.fullmatch(r"-?\d{1,15}", text):
             raise RefusalError(BAD_REQUEST)
         return int(text) if text else None
 
     def one_of(self, name: str, known: frozenset[str]) -> str | None:
-        """A word of the query, if it is there."""
+        """A word in the query; None if missing."""
         text = self.query.get(name)
         if text and text not in known:
             raise RefusalError(BAD_REQUEST)
         return text or None
 
     def is_true(self, name: str) -> bool:
-        """Whether a flag of the query is set."""
+        """Whether a flag in the query is set."""
         return self.query.get(name) in {"true", "1"}
 
     def limit(self, highest: int, default: int = 50) -> int:
-        """The size of a page; too much is cut without a word."""
+        """The page size; too large values are reduced silently."""
         limit = self.number("limit") or 0
         return min(limit, highest) if limit > 0 else default
 
     def token(self) -> str | None:
-        """The text inside a page token, if there is one."""
+        """The text inside a page token; None without one."""
         token = self.query.get("start")
         if not token:
             return None
@@ -120,18 +120,18 @@ Answer = Callable[[ApiRequest], Any]
 
 
 def token(prefix: str, offset: int) -> str:
-    """A page token: nothing but a position."""
+    """A page token: an encoded position."""
     return b64encode(f"{prefix}{offset}".encode()).decode()
 
 
 def sealed(offset: int, *where: object) -> str:
-    """A page token that is worth nothing anywhere else."""
+    """A page token that only this endpoint accepts."""
     seal = blake2b(repr((offset, *where)).encode(), digest_size=6).hexdigest()
     return b64encode(f"{offset}:{seal}".encode()).decode()
 
 
 def unsealed(request: ApiRequest, *where: object) -> int:
-    """The position in a sealed page token; those made by hand or elsewhere are refused."""
+    """The position in a sealed page token; other tokens are rejected."""
     text = request.token()
     if text is None:
         return 0
@@ -143,7 +143,7 @@ def unsealed(request: ApiRequest, *where: object) -> int:
 
 
 def found(rows: Sequence[_Item], matches: Callable[[_Item], bool]) -> _Item:
-    """The one that matches, or none is found."""
+    """The first match, or else a 404."""
     for row in rows:
         if matches(row):
             return row

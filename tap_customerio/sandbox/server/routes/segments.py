@@ -1,4 +1,4 @@
-"""Segments, and who is in them."""
+"""Segments and their members."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tap_customerio.sandbox.world.segments import IDS
 if TYPE_CHECKING:
     from tap_customerio.sandbox.world.rng import Row
 
-# A position is a multiple of this and the segment, so that it fits no other segment.
+# Positions are multiples of this plus the segment, so that each belongs to one segment.
 STRIDE = 61
 
 
 def segments(request: ApiRequest) -> Row:
-    """All segments; whatever is asked for is ignored."""
+    """All segments; parameters are ignored."""
     return {"segments": request.workspace.segments(request.now)}
 
 
 def membership(request: ApiRequest) -> Row:
-    """Who is in a segment; a position in another segment leads to no one, and is no error."""
+    """Members of a segment; a position of another segment returns none, without an error."""
     segment, limit = _segment(request), request.limit(30_000, 1000)
     names, following = request.workspace.search(
         {"segment": {"id": segment}}, now=request.now, start=_start(request, segment), limit=limit
@@ -41,7 +41,7 @@ def membership(request: ApiRequest) -> Row:
 
 
 def customer_count(request: ApiRequest) -> Row:
-    """How many people are in a segment."""
+    """Number of people in a segment."""
     segment, people = _segment(request), request.workspace.people
     count = sum(
         people.is_member(segment, number, request.now) for number in people.numbers(request.now)
@@ -50,7 +50,7 @@ def customer_count(request: ApiRequest) -> Row:
 
 
 def used_by(request: ApiRequest) -> Row:
-    """Where a segment is used."""
+    """Users of a segment."""
     segment = _segment(request)
     return {"segment_id": segment, "used_by": request.workspace.segment_usage(segment, request.now)}
 
@@ -71,6 +71,6 @@ def _segment(request: ApiRequest) -> int:
 
 
 def _start(request: ApiRequest, segment: int) -> int:
-    """Where to go on in the list of all people; past its end with a token of another segment."""
+    """The position in the list of all people; past its end with a token of another segment."""
     start, stranger = divmod(request.offset("0:") or segment, STRIDE)
     return start if stranger == segment else 2 * ADDED

@@ -1,4 +1,4 @@
-"""Deliveries, the lists of what sends them, and the messages inside."""
+"""Deliveries, lists of senders, and message contents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIONS_ON_A_PAGE = 10
 
 
 def messages(request: ApiRequest) -> Row:
-    """Deliveries, newest first; positions start again at the first page beyond the last row."""
+    """Deliveries, newest first; a position beyond the last row returns the first page."""
     start, end = _window(request)
     limit, skip = request.limit(1000), request.offset("v20:")
     drafts = request.is_true("drafts")
@@ -53,7 +53,7 @@ def messages(request: ApiRequest) -> Row:
 
 
 def messages_of(request: ApiRequest) -> Row:
-    """The same of one person; at the end there is no `next` at all."""
+    """Deliveries of one person; the last page has no `next`."""
     number, (start, end) = person(request), _window(request)
     limit, skip = request.limit(1000), request.offset("v20:")
     sent = request.workspace.newest_first(
@@ -69,7 +69,7 @@ def messages_of(request: ApiRequest) -> Row:
 
 
 def campaigns(request: ApiRequest) -> Row:
-    """All campaigns; whatever is asked for is ignored."""
+    """All campaigns; parameters are ignored."""
     return {"campaigns": request.workspace.campaigns(request.now)}
 
 
@@ -84,7 +84,7 @@ def transactional(request: ApiRequest) -> Row:
 
 
 def newsletters(request: ApiRequest) -> Row:
-    """Newsletters by page; `next` is filled after the last row too."""
+    """Newsletters by page; `next` is set after the last row, too."""
     limit, offset = request.limit(100), request.offset("")
     direction = request.one_of("sort", frozenset({"asc", "desc"}))
     rows = request.workspace.newsletters(request.now)
@@ -93,7 +93,7 @@ def newsletters(request: ApiRequest) -> Row:
 
 
 def actions_of(collection: str) -> Answer:
-    """Ten actions at a time; whatever is asked for is ignored, but for the page token."""
+    """Ten actions at a time; parameters other than the page token are ignored."""
 
     def actions(request: ApiRequest) -> Row:
         sender = request.sender(collection)
@@ -122,7 +122,7 @@ def contents_of(collection: str) -> Answer:
 
 
 def triggers(request: ApiRequest) -> Row:
-    """Every firing of a broadcast."""
+    """All triggers of a broadcast."""
     return {"triggers": request.workspace.triggers(request.sender("broadcasts"), request.now)}
 
 
@@ -148,7 +148,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 
 def _window(request: ApiRequest) -> tuple[int, int]:
-    """The half-open window of a list of deliveries: both bounds count, six months at most."""
+    """The half-open window of a list of deliveries: both bounds inclusive, at most six months."""
     present = int(request.now)
     start, end = request.number("start_ts"), request.number("end_ts")
     end = present if end is None else min(end, present)
@@ -157,7 +157,7 @@ def _window(request: ApiRequest) -> tuple[int, int]:
 
 
 def _delivery_filter(request: ApiRequest) -> Callable[[Delivery], bool] | None:
-    """What a delivery must be like, or None if any will do."""
+    """A predicate from the request's filters; None without filters."""
     channel, metric = request.one_of("type", CHANNELS), request.one_of("metric", METRICS)
     campaign, newsletter = request.number("campaign_id"), request.number("newsletter_id")
     action = request.number("action_id")

@@ -1,4 +1,4 @@
-"""The Track API: which region and workspace its keys are of, and how people are erased."""
+"""The Track API: region and workspace of its keys, and erasure of people."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PHONE = re.compile(r"\+\d{6,15}")
 
 
 def region(request: ApiRequest) -> Row:
-    """Where the workspace of the keys is, whichever region's host is asked."""
+    """The region of the keys' workspace, the same from both regions' hosts."""
     pair = request.pair
     return {"url": pair.url, "region": pair.region, "environment_id": pair.workspace}
 
 
 def version_1(action: str) -> Answer:
-    """Accepts whatever is named; what the name is of is guessed from its shape."""
+    """Accept any identifier, and guess its kind from its shape."""
 
     def act(request: ApiRequest) -> Any:
         text: str = request.path["person"]
@@ -48,10 +48,10 @@ def version_1(action: str) -> Answer:
 
 
 def change(request: ApiRequest) -> Any:
-    """Sets attributes of a person named by cio_id; others are accepted and dropped.
+    """Set attributes of a person by cio_id; other identifiers are accepted and dropped.
 
-    As the documents say: it makes no one with `_update`, a dotted name sets one member of an
-    attribute, and a cio_id that belongs to no one is accepted.
+    As documented: `_update` creates no person, a dotted name sets one member of an attribute,
+    and an unknown cio_id is accepted.
     """
     body, text = _decoded(request.body), request.path["person"]
     if not isinstance(body, dict):
@@ -75,7 +75,7 @@ def change(request: ApiRequest) -> Any:
 
 
 def entity(request: ApiRequest) -> Any:
-    """Erases one person by a named kind of identifier."""
+    """Erase one person by a stated kind of identifier."""
     item = _decoded(request.body)
     fault = _fault(request, item) if len(request.body) <= ENTITY else _wrong("too_large", "body")
     if fault:
@@ -85,7 +85,7 @@ def entity(request: ApiRequest) -> Any:
 
 
 def batch(request: ApiRequest) -> Any:
-    """Erases many; those that are malformed are left out and named by their places."""
+    """Erase many people; malformed entries are skipped and named by their indexes."""
     body = _decoded(request.body)
     items = body.get("batch") if isinstance(body, dict) else None
     if not isinstance(items, list) or not items or len(request.body) > BATCH:
@@ -110,12 +110,12 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 
 def _as_attribute(value: Any) -> str:
-    """A value as profiles hold it: all of it text."""
+    """A value in the form of profiles, which is always text."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _with_topics(attributes: str | None, dotted: Row) -> str:
-    """The attribute of preferences with some topics set."""
+    """The preferences attribute with some topics changed."""
     preferences: Row = msgspec.json.decode(attributes) if attributes else {}
     topics = dict(preferences.get("topics") or {})
     topics |= {name.rpartition(".")[2]: value for name, value in dotted.items()}
@@ -128,7 +128,7 @@ def _erase(request: ApiRequest, item: Row) -> None:
 
 
 def _act(request: ApiRequest, action: str, kind: str, text: str) -> None:
-    """Do it in the workspace that the keys are of; in another one no one sees it."""
+    """Apply the action to the keys' workspace; another workspace is invisible."""
     if not request.pair.is_ours:
         return
     people_admin, now, after = (
@@ -146,7 +146,7 @@ def _act(request: ApiRequest, action: str, kind: str, text: str) -> None:
 
 
 def _fault(request: ApiRequest, item: Any) -> Row | None:
-    """What is wrong with one erasure of version 2."""
+    """The error in one erasure of version 2; None if it is valid."""
     match item:
         case {"type": "person", "action": action, "identifiers": {**named}} if action in ACTIONS:
             if len(named) != 1:

@@ -1,4 +1,4 @@
-"""The workspace itself, and the lists someone wrote by hand."""
+"""The workspace itself, and manually maintained lists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NULL_IF_EMPTY = frozenset({"collections", "exports", "reporting_webhooks"})
 
 
 def workspaces(request: ApiRequest) -> Row:
-    """The workspace, with counters that change all the time."""
+    """The workspace, with counters that change constantly."""
     month = month_start(int(request.now))
     sent = request.workspace.count_deliveries(month, int(request.now) + 1, now=request.now)
     types = request.workspace.object_types()
@@ -45,12 +45,12 @@ def workspaces(request: ApiRequest) -> Row:
 
 
 def ip_addresses(_ask: ApiRequest) -> Row:
-    """Where calls of webhooks come from."""
+    """Source addresses of webhook requests."""
     return {"ip_addresses": list(IP_ADDRESSES)}
 
 
 def plain(name: str) -> Answer:
-    """All rows of a list that takes no parameters; of some lists null if there are none."""
+    """All rows of a list without parameters; some empty lists are null."""
 
     def answer(request: ApiRequest) -> Row:
         rows = request.workspace.plain(name, request.now)
@@ -66,7 +66,7 @@ def collection_content(request: ApiRequest) -> Any:
 
 
 def data_import(request: ApiRequest) -> Row:
-    """One import; they are in no list."""
+    """One import; no list contains it."""
     row = request.workspace.workspace_lists.data_import(request.path["id"])
     if row is None:
         raise RefusalError(NOT_FOUND)
@@ -74,7 +74,7 @@ def data_import(request: ApiRequest) -> Row:
 
 
 def sender_identities(request: ApiRequest) -> Row:
-    """Either the visible or the hidden senders; `next` is filled after the last one too."""
+    """Either visible or hidden senders; `next` is set after the last one, too."""
     limit, after, hidden = request.limit(100), _last_sender(request), request.is_true("hidden")
     newest_first = request.one_of("sort", frozenset({"asc", "desc"})) == "desc"
     rows = [
@@ -90,7 +90,7 @@ def sender_identities(request: ApiRequest) -> Row:
 
 
 def sender_usage(request: ApiRequest) -> Row:
-    """Where a sender is used, without an envelope."""
+    """Users of a sender, without an envelope."""
     senders = request.workspace.sender_identities(request.now)
     sender: int = found(senders, lambda row: row["id"] == request.path["id"])["id"]
     return request.workspace.sender_usage(sender, request.now)
@@ -108,7 +108,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
 
 
 def _last_sender(request: ApiRequest) -> int | None:
-    """The sender a page token names: the last one of the page before."""
+    """The sender in a page token: the last one of the page before."""
     text = request.token()
     if text is not None and not (text.isascii() and text.isdecimal()):
         raise RefusalError(BAD_REQUEST)
