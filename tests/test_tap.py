@@ -183,6 +183,16 @@ def test_rows_of_each_stream_are_logged_at_the_end_and_metrics_only_at_debug(
     assert "Skipping deselected stream" not in caplog.text
 
 
+def test_fields_that_are_new_to_the_tap_are_named_with_their_stream(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    row = {"name": "one", "value": "1", "updated_at": int(NOW) - 100, "mood": "good"}
+    sandbox.fail(status=200, body={"snippets": [row]}, path="/v1/snippets")
+    run_tap(config_for(sandbox), streams=["snippets"])
+    assert "Stream snippets: fields not in the schema: ['mood']" in caplog.messages
+
+
 def test_the_requests_of_each_stream_are_told_at_the_end(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

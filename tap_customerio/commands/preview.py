@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tap_customerio.api.client import Client
     from tap_customerio.streams.base import CustomerioStream, Rows
     from tap_customerio.streams.series import Source
 
@@ -97,28 +98,32 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     client = SamplingClient(Settings.of(config), rows=max(limit, _SMALLEST_PAGE), pages=None)
     if counts:
         start = start or chart.start_of(Settings.of(config), client.present)
-    dates = {"start_date": start or config.get("start_date"), "end_date": end}
-    tap = CommandTap({**config, **dates}, client=client)
-    tap.logger.setLevel(logging.ERROR)  # limits of a whole sync say nothing of its newest records
-    [selected] = tap.choose([stream])
-    if counts:
+        selected = _selected(stream, config, client, start, end)
         chart.show_chart(make_console(), selected, counts, as_json=as_json)
         return
+    selected = _selected(stream, config, client, start, end)
     _check_fields(selected, fields)
     within, console = _range(selected, start, end), make_console()
     with console.status(f"Reading {stream} …"):
         found = _found(selected, within, limit)
         if stream in SHOWN_FIRST and not as_json and not fields:
-            personal = show_personal_data
-            found = [shown(stream, record, client, personal=personal) for record in found]
+            found = [shown(stream, row, client, personal=show_personal_data) for row in found]
         elif not show_personal_data:
             found = [mask(stream, record) for record in found]
     if start and (shortfall := selected.shortfall()):
         click.echo(f"Warning: {shortfall}", err=True)
-    if as_json:
-        _print_json(found, fields)
-    else:
-        _show(console, selected, found, fields)
+    _print_json(found, fields) if as_json else _show(console, selected, found, fields)
+
+
+def _selected(
+    name: str, config: dict[str, Any], client: Client, start: str | None, end: str | None
+) -> CustomerioStream:
+    """The stream of that name; limits of a whole sync say nothing of its newest records."""
+    dates = {"start_date": start or config.get("start_date"), "end_date": end}
+    tap = CommandTap({**config, **dates}, client=client)
+    tap.logger.setLevel(logging.ERROR)
+    [selected] = tap.choose([name])
+    return selected
 
 
 def _print_json(records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:

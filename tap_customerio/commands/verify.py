@@ -183,15 +183,8 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
     loaded = _loaded(warehouse.ask(_LOADED, **tables), bucketings)
     uncounted = _without_counts(loaded, counted)
     buckets = [
-        Bucket(
-            sender,
-            bucketings[sender],
-            start,
-            sent,
-            loaded[sender, start],
-            (sender, start) in partial,
-        )
-        for (sender, start), sent in counted.items()
+        Bucket(key[0], bucketings[key[0]], key[1], sent, loaded[key], key in partial)
+        for key, sent in counted.items()
     ]
     missing = list(_missing(buckets, _seconds(first), _seconds(newest or first), last))
     sums: dict[str, Counter[str]] = defaultdict(Counter)

@@ -154,8 +154,9 @@ class DuckDBSink(BatchSink):
                 f"delete from {self._table} where {VERSION} is null or {VERSION} < ?",
                 [new_version],
             ).fetchall()
-        rows = counted(deleted[0][0], "row")
-        self.logger.info("Deleted %s that the source no longer has.", rows)
+        if number := deleted[0][0]:
+            text = "Table %s: deleted %s that the source no longer has."
+            self.logger.info(text, self._name, counted(number, "row"))
 
     @property
     def _path(self) -> Path:

@@ -168,8 +168,8 @@ class CustomerioStream(SdkStream):
                 raise
             self.outcome.failed = True
             self.logger.error("Stream %s failed: %s", self.name, error)  # noqa: TRY400 - a sentence
-        if self.read.dropped:
-            self.logger.info("Fields not in the schema, left out: %s", sorted(self.read.dropped))
+        if unknown := sorted(self.read.dropped):
+            self.logger.info("Stream %s: fields not in the schema: %s", self.name, unknown)
         self.outcome.report_values(self.name, self.logger)
         if summary := self.outcome.summary():
             self.logger.error("Stream %s is incomplete: %s", self.name, summary)

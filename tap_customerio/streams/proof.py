@@ -84,7 +84,7 @@ class Proof:
         wrong = [request for slice_, request in asked if exists(slice_)]
         if len(wrong) < len(asked):
             parents = counted(len(asked) - len(wrong), "parent")
-            stream.logger.info("%s deleted meanwhile: left out.", parents)
+            stream.logger.info("Stream %s: %s deleted meanwhile.", stream.name, parents)
         if wrong:
             raise errors.sync.not_deleted(wrong)
 

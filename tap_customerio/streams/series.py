@@ -178,7 +178,8 @@ class TimeSeries(CustomerioStream):
             warning = errors.sync.former_buckets(self.name, former, self.counted_back)
             self.logger.warning("%s", warning)
         else:
-            self.logger.info("The state does not say how buckets were cut: reading all again.")
+            text = "Stream %s: the state does not say how buckets were cut: reading all again."
+            self.logger.info(text, self.name)
 
     def _listed(self, senders: type[ListStream]) -> Iterator[tuple[Any, dict[str, Any]]]:
         yield from self.with_ids(senders.listing(self.client), senders.name)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from click import ClickException
+from duckdb_case import activate, ask, load, row, schema, state
 from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import MissingKeyPropertiesError
@@ -42,41 +43,6 @@ HOSTILE = [
     "\U0001f600",
     "x" * (1 << 20),
 ]
-
-
-def schema(properties: dict[str, Any], *keys: str, stream: str = "people") -> dict[str, Any]:
-    members = {"type": "object", "properties": properties}
-    return {"type": "SCHEMA", "stream": stream, "schema": members, "key_properties": list(keys)}
-
-
-def row(version: int | None = None, stream: str = "people", **record: Any) -> dict[str, Any]:
-    return {"type": "RECORD", "stream": stream, "record": record, "version": version}
-
-
-def state(**value: Any) -> dict[str, Any]:
-    return {"type": "STATE", "value": value}
-
-
-def activate(version: int, stream: str = "people") -> dict[str, Any]:
-    return {"type": "ACTIVATE_VERSION", "stream": stream, "version": version}
-
-
-def load(path: Path, *messages: dict[str, Any], **settings: Any) -> list[Any]:
-    """Run the target on messages; returns the states that it confirmed."""
-    lines = io.BytesIO(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
-    confirmed = io.StringIO()
-    target = TargetDuckDB(config={"path": str(path), **settings})
-    with redirect_stdout(confirmed):
-        try:
-            target.listen(lines)  # type: ignore[arg-type]
-        finally:
-            target.close()
-    return [json.loads(line) for line in confirmed.getvalue().splitlines()]
-
-
-def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(path), read_only=True) as database:
-        return database.execute(query).fetchall()
 
 
 @pytest.fixture
@@ -219,12 +185,18 @@ def test_a_table_of_target_duckdb_0_8_0_goes_on(path: Path) -> None:
     ]
 
 
-def test_activate_version_deletes_what_a_complete_read_did_not_find(path: Path) -> None:
+def test_activate_version_deletes_what_a_complete_read_did_not_find(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     first = [row(1, id=key, name="1") for key in "abc"]
     load(path, schema(PEOPLE, "id"), *first, activate(1))
     load(path, schema(PEOPLE, "id"), row(2, id="b", name="2"), row(2, id="d", name="2"))
     assert len(ask(path, "from people")) == 4  # not activated: nothing is deleted
     load(path, schema(PEOPLE, "id"), row(3, id="d", name="3"), activate(3))
+    load(path, schema(PEOPLE, "id"), row(3, id="d", name="3"), activate(3))
+    told = [line for line in caplog.messages if "deleted" in line]
+    assert told == ["Table people: deleted 3 rows that the source no longer has."]
     assert ask(path, "select id, name from people") == [("d", "3")]
     load(path, schema(PEOPLE, "id"), activate(4))
     assert ask(path, "from people") == []
