@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tap_customerio.streams.pii import mask
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _LONGEST = 80
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _NONE = "\N{EN DASH}"
 
 
@@ -30,9 +32,14 @@ def rate(part: int, whole: int) -> str:
 
 def label(name: str | None, fallback: str, workspace: str | None = None) -> str:
     """A name that people gave, shortened and without e-mail addresses."""
-    text: str = mask("senders.title", name) or fallback
+    text = _clean(mask("senders.title", name)) or _clean(fallback)
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-    return f"{workspace}: {text}" if workspace else text
+    return f"{_clean(workspace)}: {text}" if workspace else text
+
+
+def _clean(text: str | None) -> str:
+    """On one line, and without characters that end the drawing of charts or turn text around."""
+    return " ".join(_UNFIT.sub(" ", text or "").split())
 
 
 def all_distinct(texts: Iterable[tuple[str, object]]) -> list[str]:

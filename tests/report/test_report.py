@@ -281,6 +281,28 @@ def test_names_of_variants_are_drawn_whole_at_every_width(tmp_path: Path) -> Non
         assert f"Short subject of {name}" in words
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (" \n\t", "newsletter 1"),
+        ("a\x01b\x1b[1m", "a b [1m"),
+        ("\u202eback\uffff", "back"),
+        ("</svg><script>1</script>", "&lt;/svg&gt;&lt;script&gt;1&lt;/script&gt;"),
+    ],
+)
+def test_odd_names_neither_end_nor_hide_anything(tmp_path: Path, name: str, shown: str) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb", Size(days=2))
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        columns = {"ab_tests": "newsletter_name", "segment_growth": "segment_name"}
+        columns |= {"senders": "source_name", "consents": "subject_name"}
+        for table, column in columns.items():
+            database.execute(f"update analytics.customerio__{table} set {column} = ?", [name])
+    page = write(tmp_path, url)
+    assert f'data-label="sender">{shown}</td>' in page
+    assert len(svgs(page)) > 10
+    assert "<script" not in page
+
+
 def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb", without="senders")
     screen = typed("report", "--warehouse", url, "--output", str(tmp_path / "r.html"))
