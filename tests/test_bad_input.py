@@ -33,7 +33,7 @@ def messages(**bookmark: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "The state is not a JSON object: look at line 1, column 1"),
+        ("\n", "The state is not a JSON object: the file is empty; leave out --state to start"),
         ('{"bookmarks": {},\n', "The state is not a JSON object: look at line 2, column 1"),
         ("[" * 100_000, "The state is not a JSON object: it nests"),
         ("[]", "The state is not a JSON object: it must begin"),

@@ -43,9 +43,8 @@ def unknown_region(place: str) -> FatalError:
 def absent(place: str, reason: str, seconds: float) -> FatalError:
     """No server answers, or another one does."""
     return FatalError(
-        f"{place} does not answer like the Customer.io API, after {duration(seconds)} of "
-        f"trying: {reason}. Check api_url or region, the network, and the proxy if there is "
-        "one."
+        f"No Customer.io API answers at {place}, after {duration(seconds)} of trying: {reason}. "
+        "Check api_url or region, the network, and the proxy if there is one."
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio.privacy.categories import CATEGORIES, guarded
 from tap_customerio.privacy.evidence import utc_now
-from tap_customerio.privacy.html_report import document, items, table
+from tap_customerio.privacy.html_report import document, items, minute, table
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _csv(fields: Sequence[Field]) -> str:
 def _page(report: dict[str, Any], fields: Sequence[Field]) -> str:
     parts = [
         "<h1>Personal data in this Customer.io workspace</h1>",
-        f"<p>Created on {report['created_at']}. Fields found: {len(fields)}.</p>",
+        f"<p>Created on {minute(report['created_at'])}. Fields found: {len(fields)}.</p>",
         "<p>This page contains no values.</p>",
         "<h2>What was sampled</h2>",
         table("Samples", report["sampled"], {"what": "what", "count": "looked at", "how": "how"}),

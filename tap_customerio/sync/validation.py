@@ -175,6 +175,9 @@ def checked_state(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str
 
 
 def _object(text: str, what: str) -> dict[str, Any]:
+    if not text.strip():
+        mend = f"the file is empty; leave out --{what} to start without one"
+        raise errors.inputs.no_object(what, mend)
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:

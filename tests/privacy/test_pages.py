@@ -26,7 +26,7 @@ class Outline(HTMLParser):
         self.headings: list[int] = []
         self.found: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
-        self.style = ""
+        self.style = self.text = ""
         self.feed(page)
         assert self.open == []
 
@@ -43,9 +43,11 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Note the style."""
+        """Note the style and the text."""
         if self.open and self.open[-1] == "style":
             self.style += data
+        else:
+            self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         """The attributes of all tags of a kind."""
@@ -90,6 +92,11 @@ def test_headings_skip_no_level(page: Outline) -> None:
     assert page.headings.count(1) == 1
     steps = zip(page.headings, page.headings[1:], strict=False)
     assert all(after <= before + 1 for before, after in steps)
+
+
+def test_times_are_readable(page: Outline) -> None:
+    assert re.search(r"\d\d:\d\d.UTC", page.text)
+    assert not re.search(r"\dT\d\d:\d\d", page.text)
 
 
 def test_tables_name_their_columns(page: Outline) -> None:
