@@ -102,9 +102,10 @@ class Warehouse:
     def columns(self, table: str) -> set[str]:
         """Names of a table's columns; none if it is not there."""
         rows = self.ask(
-            "select table_schema, table_name, column_name from information_schema.columns"
+            "select table_schema, column_name from information_schema.columns "  # noqa: S608
+            f"where table_name = '{table}'"
         )
-        return {column for *found, column in rows if found == [self.schema, table]}
+        return {column for schema, column in rows if schema == self.schema}
 
     def rows_of(self, table: str, may_lack: Mapping[str, str] = _NONE) -> str:
         """SQL to select from: rows not marked as deleted; columns that may lack are null then."""
