@@ -68,6 +68,29 @@ def test_no_more_is_read_ahead_than_the_buffer_holds() -> None:
     slices.close()  # type: ignore[attr-defined]
 
 
+def test_pages_are_packed_that_wait_for_an_answer_and_not_those_that_are_only_read_ahead() -> None:
+    packed: list[int] = []
+    begun, answered, written = threading.Event(), threading.Event(), threading.Event()
+
+    def pages(slice_: int) -> Iterator[int]:
+        {0: answered, 1: begun, 2: written}[slice_].wait(5)
+        while slice_ == 1 and not engine._is_starved:  # noqa: SLF001
+            time.sleep(0.001)
+        yield slice_
+        if slice_ == 1:
+            answered.set()
+
+    queue = StreamQueue(lambda: range(3), pages)
+    engine = Engine([queue], workers=2, buffer_bytes=100, pack=packed.append)
+    for job, found in engine.jobs(queue):
+        begun.set()
+        list(found)
+        written.set()
+        while job.slice_ == 0 and not (len(queue.jobs) == 3 and queue.jobs[-1].done):
+            time.sleep(0.001)
+    assert packed == [1]
+
+
 def test_a_failing_slice_fails_in_its_turn() -> None:
     def pages(slice_: int) -> Iterator[int]:
         yield slice_

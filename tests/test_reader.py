@@ -306,8 +306,15 @@ ODD = st.one_of(
 )
 
 
+UNIFORM = record(
+    SCHEMA["properties"],
+    object_of(nested(text("email")), "names"),
+    object_of(nested(timestamp("seen")), "states"),
+)
+
+
 @given(
-    st.dictionaries(st.sampled_from([*SCHEMA["properties"], "new"]), ODD),
+    st.dictionaries(st.sampled_from([*UNIFORM["properties"], "new"]), ODD),
     st.sets(
         st.sampled_from([("name",), ("created",), ("person",), ("person", "email"), ("data",)])
     ),
@@ -315,12 +322,12 @@ ODD = st.one_of(
 def test_typed_rows_are_read_as_all_others(raw: dict[str, Any], left_out: set[Any]) -> None:
     outcomes = [ReadOutcome(), ReadOutcome()]
     plain, typed = (
-        Reader("things", SCHEMA, one, bookmark="updated", deselected=left_out, computed=["name"])
+        Reader("things", UNIFORM, one, bookmark="updated", deselected=left_out, computed=["name"])
         for one in outcomes
     )
     with suppress(msgspec.DecodeError):
-        row = typed.decode(msgspec.Raw(msgspec.json.encode(raw)))
-        found = json.loads(msgspec.json.encode(typed.read_row(row)))
+        row = typed.typed.decode(msgspec.Raw(msgspec.json.encode(raw)))
+        found = json.loads(msgspec.json.encode(typed(row)))
         expected = plain(raw)
         assert found == expected
         assert list(found) == list(expected or ())
@@ -338,6 +345,23 @@ def test_rows_as_the_api_gives_them_are_typed() -> None:
         "updated": None,
     }
     usual |= {"numbers": None, "person": {"email": "e", "seen": 0}, "data": {"a": [1]}}
+    usual |= {"attributes": {"a": "b", "c": None}, "times": {"a": 0, "b": 5}}
     reader = Reader("things", SCHEMA, ReadOutcome())
-    row = reader.read_row(reader.decode(msgspec.Raw(msgspec.json.encode(usual))))
+    row = reader(reader.typed.decode(msgspec.Raw(msgspec.json.encode(usual))))
     assert json.loads(msgspec.json.encode(row)) == read(**usual)
+
+
+@pytest.mark.parametrize("moment", [None, 5, -5, 1_789_073_105])
+def test_times_that_a_stream_computes_are_seconds(moment: int | None) -> None:
+    reader = Reader("things", SCHEMA, ReadOutcome(), computed=["id", "created"])
+    row = reader.typed.decode(msgspec.Raw(b"{}"))
+    row.update(id=1, created=moment)
+    found = json.loads(msgspec.json.encode(reader(row)))
+    assert found == read(created=moment)
+
+
+def test_a_typed_row_whose_computed_key_is_not_known_is_lost() -> None:
+    outcome = ReadOutcome()
+    reader = Reader("things", SCHEMA, outcome, computed=["id"])
+    assert reader(reader.typed.decode(msgspec.Raw(b"{}"))) is None
+    assert outcome.rows_lost == 1

@@ -21,6 +21,9 @@ _YEAR_1 = parse("0001-01-01")
 _MILLISECONDS = parse("9999-12-31T23:59:59Z") + 1
 """From here on a number can be no second; as milliseconds it is later than 1978."""
 
+_DIGITS = 10
+"""Of seconds from 2001 to 2286."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _FRACTION = re.compile(r"\.[0-9]+")
 
@@ -44,6 +47,8 @@ def identifier(row: dict[str, Any], name: str = "id") -> str | int | None:
 def seconds(row: dict[str, Any], name: str, unreadable: T | None = None) -> int | T | None:
     """A time in unix seconds; None if it is not set, `unreadable` if it cannot be converted."""
     value = row.get(name)
+    if type(value) is str and len(value) == _DIGITS and value.isascii() and value.isdecimal():
+        value = int(value)
     if type(value) is int and 0 < value < YEAR_9999:
         return value
     try:

@@ -323,7 +323,7 @@ class CustomerioStream(SdkStream):
                 self.outcome.has_pages = True
                 self._stream_version = self.refresh.version if self._is_versioned else None
                 written = 0
-                for raw in self.typed_rows(page):
+                for raw in self.typed_rows(page, self.read):
                     if (row := self.record(raw, slice_)) is not None:
                         written += 1
                         yield row
@@ -372,9 +372,7 @@ class CustomerioStream(SdkStream):
         Raises:
             TapError: The state holds something else.
         """
-        if not self._keeps_bookmark:
-            return None
-        value = state.get("replication_key_value")
+        value = state.get("replication_key_value") if self._keeps_bookmark else None
         try:
             moment = None if value is None else parse(value)
         except (TypeError, ValueError):

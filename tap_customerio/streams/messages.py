@@ -8,12 +8,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
-from tap_customerio.api.responses import Page
 from tap_customerio.api.values import YEAR_9999, seconds, within
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.merges import Merges
 from tap_customerio.streams.people import IDENTIFIERS
-from tap_customerio.streams.reader import Row
 from tap_customerio.streams.rescans import Cursors, Rescans
 from tap_customerio.streams.schema import (
     array_of,
@@ -33,11 +31,13 @@ from tap_customerio.sync.engine import Split
 from tap_customerio.windows import BEGINNING, LONGEST_PERIOD, Window, WindowPlan, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from singer_sdk import Tap
 
+    from tap_customerio.api.responses import Page
     from tap_customerio.streams.base import Rows
+    from tap_customerio.streams.typed import Row
     from tap_customerio.sync.run import SyncRun
 
 _LONGEST_STAMP = 18
@@ -229,12 +229,6 @@ class Messages(CustomerioStream):
         wanted = ("source_type",) not in deselected(self.mask)
         return DeliverySources.read(self.client) if wanted else DeliverySources(None)
 
-    def typed_rows(self, page: Rows) -> Iterable[Any]:
-        """Decode rows to typed objects where possible: this stream has most of all rows."""
-        if self.is_written_as_read and isinstance(page, Page):
-            return page.typed(self.read.decode)
-        return page
-
     def record(self, raw: Any, slice_: Window) -> Any:
         """The delivery, with its last change and its person's permanent id at the top level.
 
@@ -243,19 +237,18 @@ class Messages(CustomerioStream):
         if (passed := self._seams.get(slice_.end)) and str(raw.get("id")) in passed:
             return None
         changed = _last_change(raw)
-        raw["updated"] = changed or raw.get("created")
-        raw["cio_id"] = within(raw, "customer_identifiers").get("cio_id")
+        person = within(raw, "customer_identifiers").get("cio_id")
+        sender = self._sources.sender(raw) if self._sources else {}
+        raw.update({"updated": changed or raw.get("created"), "cio_id": person, **sender})
         _place_metrics(raw)
-        if self._sources:
-            self._sources.place(raw)
-        person, forgotten = raw["cio_id"], raw.get("forgotten")
-        row = self.read.read_row(raw) if isinstance(raw, Row) else self.read(raw)
-        created = row and row["created"]
-        if slice_.end <= self._read_until and self._rescans and changed and created:
+        forgotten = raw.get("forgotten")
+        row = self.read(raw)
+        created = seconds(raw, "created") if row and slice_.end <= self._read_until else None
+        if self._rescans and changed and created:
             if forgotten or person is None:  # which changes no timestamp
                 return row
             changed = max(changed, self._merges.last(str(person)))
-            return row if self._rescans.is_news(parse(created), changed) else None
+            return row if self._rescans.is_news(created, changed) else None
         return row
 
     def finish(self, slice_: Window) -> None:
@@ -317,15 +310,16 @@ def _place_metrics(raw: dict[str, Any] | Row) -> None:
 
     Flattening an object with known and unknown members would lose the unknown ones.
     """
-    found, links, rest = raw.get("metrics"), [], {}
-    metrics = found if isinstance(found, dict) else {}
-    for name in () if metrics.keys() <= _STATES else sorted(metrics.keys() - _STATES):
+    metrics, links, rest = raw.get("metrics"), [], {}
+    if not isinstance(metrics, dict) or metrics.keys() <= _STATES:
+        return
+    for name in sorted(metrics.keys() - _STATES):
         moment = metrics.pop(name)
         if link := _link(name):
             links.append({**link, "at": moment})
         else:
             rest[name] = moment
-    raw["links"], raw["other_metrics"] = links, rest or None
+    raw.update({"links": links, "other_metrics": rest or None})
 
 
 @lru_cache(maxsize=1000)

@@ -157,9 +157,9 @@ def _named(profile: dict[str, Any]) -> dict[str, Any]:
     """A profile without its documented wrapper, with its identifiers at the top level."""
     profile = within(profile, "customer") or profile
     attributes, identifiers = within(profile, "attributes"), within(profile, "identifiers")
-    for name in ("cio_id", "id", "email"):
-        profile[name] = identifiers.get(name, attributes.get(name))
-    profile["cio_id"] = profile["cio_id"] or attributes.get("cio_id")
+    names = ("cio_id", "id", "email")
+    found = {name: identifiers.get(name, attributes.get(name)) for name in names}
+    profile.update(found, cio_id=found["cio_id"] or attributes.get("cio_id"))
     return profile
 
 
@@ -259,6 +259,7 @@ class Customers(CustomerioStream):
     primary_keys = ("cio_id",)
     reads_changes = True
     margin = LOG_LAG
+    computed = ("cio_id", "id", "email", "created_at")
     schema = record(
         IDENTIFIERS,
         timestamp(
@@ -327,7 +328,7 @@ class Customers(CustomerioStream):
         """The profile, with its identifiers and its creation time at the top level."""
         self._found += 1
         profile = _named(raw)
-        profile["created_at"] = _created(profile)
+        profile.update(created_at=_created(profile))
         return self.read(profile)
 
     def finish_all(self) -> None:

@@ -14,6 +14,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import StateMessage
 
 from tap_customerio import errors
+from tap_customerio.api.responses import Page
 from tap_customerio.sync.batches import batch_messages
 from tap_customerio.sync.catalog import complete
 from tap_customerio.sync.outcome import ReadOutcome
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import RecordMessage
     from singer_sdk.singerlib.catalog import Catalog
 
+    from tap_customerio.streams.reader import Reader
     from tap_customerio.sync.run import SyncRun
     from tap_customerio.sync.writer import BufferedWriter
 
@@ -42,7 +44,7 @@ class SdkStream(Stream):
     # Reader already makes records conform; the SDK's own check costs more than everything else.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    # Text fields that `record` adds.
+    # Fields that `record` adds, in streams that also read typed rows.
     computed: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, tap: Tap, sync_run: SyncRun) -> None:
@@ -54,8 +56,10 @@ class SdkStream(Stream):
         self.is_written_as_read = False  # then records must hold plain Python types
         self._unmapped: Counter[str] = Counter()
 
-    def typed_rows(self, page: Iterable[Any]) -> Iterable[Any]:
-        """The rows of a page in the form that `record` takes."""
+    def typed_rows(self, page: Iterable[Any], read: Reader) -> Iterable[Any]:
+        """The rows of a page in the form that `record` takes: typed where possible."""
+        if self.computed and self.is_written_as_read and isinstance(page, Page):
+            return page.typed(read.typed.decode)
         return page
 
     def apply_catalog(self, catalog: Catalog) -> None:

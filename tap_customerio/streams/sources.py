@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tap_customerio.api.client import Client
-    from tap_customerio.streams.reader import Row
+    from tap_customerio.streams.typed import Row
 
 logger = logging.getLogger("tap-customerio.sources")
 
@@ -42,17 +42,16 @@ class DeliverySources:
         [found] = client.once("sources of deliveries", lambda: [cls(_broadcasts(client))])
         return found
 
-    def place(self, delivery: dict[str, Any] | Row) -> None:
-        """Set a delivery's `source_type` and `source_id`."""
+    def sender(self, delivery: dict[str, Any] | Row) -> dict[str, Any]:
+        """Return `source_type` and `source_id` of a delivery, if it names its sender."""
         for name, source_type in _TYPES.items():
             value = delivery.get(name)
             if source_id := value if type(value) is int else value and number(value):
-                is_unsure = name == "campaign_id"
-                delivery["source_type"] = (
-                    self._broadcasts.get(source_id, self._other) if is_unsure else source_type
-                )
-                delivery["source_id"] = source_id
-                return
+                kind: str | None = source_type
+                if name == "campaign_id":
+                    kind = self._broadcasts.get(source_id, self._other)
+                return {"source_type": kind, "source_id": source_id}
+        return {}
 
 
 def _broadcasts(client: Client) -> Collection[int] | None:

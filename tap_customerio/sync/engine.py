@@ -81,8 +81,8 @@ class Engine(Generic[S, P]):
     A worker takes one step at a time, always the most urgent one, and never waits for buffer space,
     so that the current queue never stalls. Waiting pages take at most `buffer_bytes` for that
     queue, the same for all others together, and one page per worker. `pack` compresses pages that
-    wait for earlier jobs. The iterating thread calls `watch` between pages and while it waits;
-    `watch` may raise to stop the run.
+    wait for the answers to earlier jobs. The iterating thread calls `watch` between pages and
+    while it waits; `watch` may raise to stop the run.
     """
 
     poll = 0.1
@@ -111,6 +111,8 @@ class Engine(Generic[S, P]):
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
         self._arrived = threading.Condition(self._lock)
+        self._is_starved = False
+        """Whether the iterating thread waits for an answer."""
         self._started = False
 
     def jobs(
@@ -161,8 +163,10 @@ class Engine(Generic[S, P]):
         with self._lock:
             while self._queues:
                 if (step := self._find_step()) is not None:
+                    self._freed.notify()  # there may be another step
                     return step
                 self._freed.wait()
+            self._freed.notify()
             return None
 
     def _find_step(self) -> tuple[StreamQueue[S, P], SliceJob[S, P] | None] | None:
@@ -205,7 +209,7 @@ class Engine(Generic[S, P]):
             if job.source is None:
                 job.source = iter(queue.read(job.slice_))
             page = next(job.source)
-            if not (isinstance(page, Split) or self._is_next(job)):
+            if not isinstance(page, Split) and self._waits_long(queue, job):
                 self._pack(page)
         except StopIteration:
             ended = True
@@ -222,9 +226,11 @@ class Engine(Generic[S, P]):
                 job.pages.append(page)  # type: ignore[arg-type]
                 queue.buffered_bytes += self._weigh(page)  # type: ignore[arg-type]
 
-    def _is_next(self, job: SliceJob[S, P]) -> bool:
+    def _waits_long(self, queue: StreamQueue[S, P], job: SliceJob[S, P]) -> bool:
+        """Whether a page of the job waits for more than that the pages before it are written."""
         with self._lock:
-            return self._current is not None and job in islice(self._current.jobs, 1)
+            is_next = job in islice(queue.jobs, 1)
+            return queue is not self._current or (self._is_starved and not is_next)
 
     def _insert(self, queue: StreamQueue[S, P], job: SliceJob[S, P], split: Split[S]) -> None:
         job.not_split, job.done = False, True
@@ -259,12 +265,14 @@ class Engine(Generic[S, P]):
         """Wait, but wake up often enough to notice a signal."""
         self._watch()
         with self._lock:
+            self._is_starved = True
             while not self._arrived.wait_for(ready, timeout=self.poll):
                 self._watch()
+            self._is_starved = False
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
         with self._lock:
             yield
-            self._freed.notify_all()
+            self._freed.notify()
             self._arrived.notify_all()
