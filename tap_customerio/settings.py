@@ -93,8 +93,8 @@ SETTINGS = th.PropertiesList(
         th.NumberType(minimum=0, maximum=720),
         default=24,
         title="Refresh hours",
-        description="Hours after which streams that cost a request for each parent, sender or "
-        "object are read whole; syncs in between read only what may have changed. 0: always whole.",
+        description="Hours between full reads of streams that cost one request per parent, sender "
+        "or object; other syncs read only what may have changed. 0: always a full read.",
     ),
     th.Property(
         "include_drafts",
@@ -117,7 +117,7 @@ SETTINGS = th.PropertiesList(
         "customers_full_every_days",
         th.NumberType(exclusive_minimum=0),
         default=7,
-        title="Customers: everyone every so many days",
+        title="Customers: days between full reads",
         description="Days between two full reads of all people, when customers_sync is changes.",
     ),
     th.Property(
@@ -138,8 +138,8 @@ SETTINGS = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=10,
         title="Requests per second",
-        description="Share of the workspace's 10 requests a second that this process may use, or "
-        "with rate_limit_url all that share it.",
+        description="Share of the workspace's 10 requests a second for this process, or with "
+        "rate_limit_url for all processes that share it.",
     ),
     th.Property(
         "rate_limit_url",
@@ -147,8 +147,8 @@ SETTINGS = th.PropertiesList(
         secret=True,
         title="Rate limit address",
         description=(
-            "Where processes that use the same key share requests_per_second: a Redis "
-            "(redis:// or rediss://), or a folder on this machine (file:/var/lib/customerio)."
+            "Redis (redis:// or rediss://), or folder on this machine "
+            "(file:/var/lib/customerio), through which processes share requests_per_second."
         ),
     ),
     th.Property(
@@ -164,7 +164,7 @@ SETTINGS = th.PropertiesList(
         default=60,
         title="Request timeout",
         description=(
-            "Seconds to wait for a complete answer before the request is tried again; five "
+            "Seconds to wait for a complete response before the request is retried; five "
             "times as long once 64 KiB have arrived."
         ),
     ),

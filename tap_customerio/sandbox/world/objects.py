@@ -149,7 +149,7 @@ class Objects:
                 if type_id == str(kind) and not others:
                     return self._exists(kind, field)
             case {"field": str(field), "operator": "eq", "type_id": str(type_id), "value": sought}:
-                if type_id == str(kind) and len(value) == 4:  # noqa: PLR2004 - all other values are invalid
+                if type_id == str(kind) and len(value) == 4:  # noqa: PLR2004 - and no others
                     return lambda place: self.attributes(kind, place).get(field) == sought
         raise ValueError("an attribute of an object is asked for by field, operator and type_id")
 

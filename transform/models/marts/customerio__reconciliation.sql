@@ -179,14 +179,14 @@ select
     drafted as counted_drafts,
     final_status as status,
     case final_status
-        when 'before loading' then 'Deliveries are loaded from a later time on (start_date).'
+        when 'before loading' then 'Loading begins later (start_date).'
         when 'too old' then 'The API may no longer list deliveries older than six months.'
-        when 'end of loading' then 'The newest loaded delivery is in this bucket, which may be cut.'
-        when 'recent' then 'Deliveries and counts were read at different moments.'
-        when 'other bucket' then 'The sums agree: the API seems to cut its days in another zone.'
+        when 'end of loading' then 'The newest loaded delivery is in this bucket, which may be incomplete.'
+        when 'recent' then 'Deliveries and counts were read at different times.'
+        when 'other bucket' then 'The sums agree: the API seems to use another time zone for its days.'
         when 'more loaded' then 'The counts are older than the deliveries.'
         when 'states differ' then 'Delivered after the delivery was last read (rescan_ages).'
-        when 'missing' then 'Not loaded. Read the time again with the backfill command; '
+        when 'missing' then 'Not loaded. Read this period again with the backfill command; '
             || 'drafts that were sent later need include_drafts.'
     end as explanation
 from settled
