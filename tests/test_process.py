@@ -64,6 +64,8 @@ def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
     lines = tap.lines_until_states(2)
     code, rest, log = tap.end(number)
     assert code == 128 + number
+    name = "Ctrl+C (SIGINT)" if number == signal.SIGINT else "SIGTERM"
+    assert f"Stopped by {name}: the next run continues from the last state." in log
     assert all(line.endswith(b"\n") for line in lines + rest)
     assert "Traceback" not in log
     first = Output.of(lines + rest)

@@ -38,6 +38,8 @@ def shown(
         client, record.get("source_type", "campaign"), record.get("source_id", campaign)
     )
     found = {**record, "sender": sender}
+    if stream == "link_metrics":  # else little more of it is seen
+        found["href"] = (record.get("href") or "").removeprefix("https://")
     found = found if personal else mask(stream, found)
     if stream != "messages":
         return found

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import logging
 import os
+import signal
 import sys
 from contextlib import ExitStack, suppress
 from functools import cached_property
@@ -37,6 +38,8 @@ _BUFFER_BYTES = 6 << 20
 """Bytes of pages that may wait for the stream being written, and as many for all others."""
 
 logger = logging.getLogger(NAME)
+
+_SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl+C (SIGINT)", signal.SIGTERM: "SIGTERM"}
 
 
 class RunStream(Protocol):
@@ -142,9 +145,8 @@ class SyncRun:
             TapError: The target no longer reads.
         """
         if self.signal is not None:
-            logger.warning(
-                "Stopped by signal %d: the next run continues from the last state", self.signal
-            )
+            name = _SIGNALS.get(self.signal, f"signal {self.signal}")
+            logger.warning("Stopped by %s: the next run continues from the last state.", name)
             raise SystemExit(128 + self.signal)
         self.check_output()
 

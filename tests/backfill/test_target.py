@@ -182,7 +182,7 @@ def stopping_again() -> Iterator[None]:
     tap = logging.getLogger("tap-customerio")
 
     def look(record: logging.LogRecord) -> bool:
-        if record.msg.startswith("Stopped by signal"):
+        if record.msg.startswith("Stopped by"):
             os.kill(os.getpid(), signal.SIGTERM)
         return True
 

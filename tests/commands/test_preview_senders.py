@@ -93,6 +93,7 @@ def test_counts_show_what_they_count_on_80_columns(
     assert not {"resolution", "timezone", "is_partial"} & {*headings}
     names = {f"{row['id']} {row['name']}"[:14] for row in sandbox.workspace.campaigns(NOW)}
     assert any(name in line for name in names for line in table(screen))
+    assert "https://" not in screen.out
     assert "WARNING" not in screen.err
 
 
