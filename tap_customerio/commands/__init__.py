@@ -1,1 +1,1 @@
-"""The commands for people, one to a module, each imported only when it is used."""
+"""The commands, one module each, imported only when used."""

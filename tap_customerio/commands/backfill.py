@@ -113,7 +113,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     Example: tap-customerio backfill --config config.json --from 2024-01-01 --to 2025-01-01
     --stream messages --target 'tap-customerio-duckdb --config target.json'
     """
-    is_plan = planning or as_json  # which has its notes below the table
+    is_plan = planning or as_json  # a plan has its notes below the table
     logging.getLogger(NAME).setLevel(logging.ERROR if is_plan else logging.NOTSET)
     wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
     job = Job(config, wanted, _range(start, end), streams, *_share(shard))
@@ -181,7 +181,7 @@ def _show_plan(shares: Shares, *, as_json: bool) -> None:
 
 
 def _display() -> Callable[[Meter], Progress]:
-    """Bars on a terminal, else log lines."""
+    """Bars on a terminal, log lines otherwise."""
     return terminal_bars() or LogProgress
 
 

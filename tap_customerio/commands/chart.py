@@ -37,7 +37,7 @@ _BETWEEN = 3
 
 
 def start_of(settings: Settings, present: int) -> str:
-    """Where a chart begins if no one says: so that it has thirty buckets."""
+    """The default start of a chart, for thirty buckets."""
     resolution, zone = settings.metrics_resolution, settings.zone
     running = bucket_start(present, resolution, zone)
     return rfc3339(bucket_after(running, resolution, zone, 1 - _BUCKETS))
@@ -46,10 +46,10 @@ def start_of(settings: Settings, present: int) -> str:
 def show_chart(
     console: Console, stream: CustomerioStream, counts: Sequence[str], *, as_json: bool
 ) -> None:
-    """Draw sums over all that the stream counts, a line a bucket.
+    """Draw the sums of a stream's counts, one line per bucket.
 
     Raises:
-        TapError: When the stream or one of the counts is none.
+        TapError: The stream has no such counts.
     """
     if not isinstance(stream, TimeSeries):
         raise errors.commands.no_chart(stream.name)
@@ -74,7 +74,7 @@ def show_chart(
 
 
 def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
-    """Records of each source, read side by side."""
+    """Records of each source, read in parallel."""
 
     def read(slice_: Any) -> list[dict[str, Any]]:
         try:
@@ -91,7 +91,7 @@ def _series(stream: TimeSeries) -> Iterable[list[dict[str, Any]]]:
 
 
 def _empty(settings: Settings, present: int) -> Sums:
-    """Every bucket of the range, counting nothing yet."""
+    """Every bucket of the range, with zero counts."""
     resolution, zone = settings.metrics_resolution, settings.zone
     end = min(settings.end or present, present)
     first = bucket_start(settings.start or end, resolution, zone)
@@ -103,7 +103,7 @@ def _empty(settings: Settings, present: int) -> Sums:
 
 
 def _label(start: str, cut: dict[str, Any]) -> str:
-    """The bucket's first day where it was cut, the same in each zone; for hours, the UTC hour."""
+    """The bucket's first day in its own time zone; for hours, the UTC hour."""
     if cut["resolution"] == "hours":
         return start[:13].replace("T", " ") + ":00"
     local = dt.datetime.fromtimestamp(parse(start), ZoneInfo(cut["timezone"]))
@@ -111,7 +111,7 @@ def _label(start: str, cut: dict[str, Any]) -> str:
 
 
 def _draw(console: Console, counts: Sequence[str], sums: Sums) -> None:
-    """A line a bucket, with bars where there is room for them."""
+    """Draw one line per bucket, with bars if there is room."""
     total = sum(sums.values(), Counter[str]())
     most = {name: max(1, *(each[name] for each in sums.values())) for name in counts}
     numbers = sum(max(len(name), len(f"{total[name]:,}")) for name in counts)

@@ -1,4 +1,4 @@
-"""The command that says what a key may read, and what to do about the rest."""
+"""The command that reports what a key may read, and what to do about the rest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COUNTED = {"customers": "people", "objects": "objects"}
 
 
 class Finding(NamedTuple):
-    """What is known of a stream, or of something else that was checked."""
+    """The result for a stream, or for another check."""
 
     name: str
     status: str
@@ -43,13 +43,13 @@ class Finding(NamedTuple):
 
     @property
     def rows(self) -> str:
-        """How many, in short."""
+        """The number of rows, in short form."""
         return (
             f"{self.row_count.rows:,}{'+' if self.row_count.more else ''}" if self.row_count else ""
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The same for machines."""
+        """The result as a JSON object."""
         rows = {"rows": self.row_count.rows, "more": self.row_count.more} if self.row_count else {}
         return {"name": self.name, "status": self.status, "problem": self.problem, **rows}
 
@@ -71,7 +71,7 @@ def check(
     """
     client = SamplingClient(Settings.of(config))
     tap = CommandTap(config, client=client)
-    tap.logger.setLevel(logging.ERROR)  # limits of a stream are no fault of the account
+    tap.logger.setLevel(logging.ERROR)  # limits of a stream are not errors of the account
     selected = tap.choose(streams)
     console = make_console()
     checked: list[Finding] = []
@@ -114,7 +114,7 @@ def _check_clock(before: float, present: int, after: float) -> Finding:
 
 
 def _check_track(client: SamplingClient, settings: Settings) -> Finding:
-    """Whose the Track API's credentials are; which workspace the App API key is of, no one says."""
+    """The account of the Track API's credentials; the App API does not name the key's workspace."""
     try:
         _, found = track.connect(settings, client)
     except errors.TapError as problem:
@@ -130,7 +130,7 @@ def _check_track(client: SamplingClient, settings: Settings) -> Finding:
 def check_streams(
     client: SamplingClient, settings: Settings, streams: Sequence[CustomerioStream]
 ) -> Iterator[Finding]:
-    """Look at streams side by side; yields findings as they come."""
+    """Check streams in parallel; yield results as they come."""
     with ThreadPoolExecutor(settings.concurrency) as pool:
         looks = [pool.submit(_check_stream, stream, client) for stream in streams]
         try:
@@ -156,7 +156,7 @@ def _check_stream(stream: CustomerioStream, client: SamplingClient) -> Finding:
 
 
 def _counted(client: SamplingClient, what: str) -> RowCount | None:
-    """The workspace's own count, if the account has but one workspace."""
+    """The workspace's own count, if it is the account's only workspace."""
     try:
         workspaces = client.listing(PROBE, "workspaces", params={"limit": None})
     except errors.TapError:

@@ -1,4 +1,4 @@
-"""The account a command reads: its --config, and the tap made from it."""
+"""The tap as commands use it, and its --config."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TIMES = "2026-01-31, 2026-01-31T12:00:00Z, yesterday, 7d or 12h; times are UTC"
 
 
 class CommandTap(TapCustomerio):
-    """The tap as commands use it: it reads through a client of theirs, and Ctrl+C ends it."""
+    """A tap for commands: it has its own client, and Ctrl+C ends it."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class CommandTap(TapCustomerio):
         client: Client | None = None,
         parse_env_config: bool = False,
     ) -> None:
-        """Check the settings; nothing is sent yet.
+        """Check the settings; sends no request.
 
         Raises:
-            TapError: When they are wrong.
+            TapError: A setting is wrong.
         """
-        logging.getLogger(NAME).setLevel(logging.WARNING)  # the rest is about a sync
+        logging.getLogger(NAME).setLevel(logging.WARNING)  # lower levels are about syncs
         try:
-            # Stream maps are about what a target gets, and take long to set up.
+            # Stream maps only affect targets, and take long to set up.
             super().__init__(
                 config=dict(config), parse_env_config=parse_env_config, setup_mapper=False
             )
@@ -57,14 +57,14 @@ class CommandTap(TapCustomerio):
             self.use(client)
 
     def caution(self, sentences: Sequence[str]) -> None:
-        """Keep them: a command makes several of these, and says it once."""
+        """Log nothing: a command creates several taps, and warns once itself."""
         self.cautions = sentences
 
     def choose(self, names: Sequence[str]) -> list[CustomerioStream]:
-        """The streams named, or all.
+        """The named streams, or all.
 
         Raises:
-            TapError: When there is no such stream.
+            TapError: A stream does not exist.
         """
         for name in names:
             if name not in self.streams:
@@ -76,10 +76,10 @@ class CommandTap(TapCustomerio):
 
 
 def moment(text: str) -> str:
-    """Read a time that was typed: a date, RFC 3339, or relative to now; returns it in UTC.
+    """Parse a date, an RFC 3339 time or a relative time; returns it in UTC.
 
     Raises:
-        BadParameter: When it is none of these.
+        BadParameter: It has another format.
     """
     try:
         found = relative(text, time.time())
@@ -89,10 +89,10 @@ def moment(text: str) -> str:
 
 
 def check_range(start: str | None, end: str | None, config: Mapping[str, Any]) -> None:
-    """Check --from and --to against each other and the clock; both as `moment` returns them.
+    """Check --from and --to against each other and the clock; both come from `moment`.
 
     Raises:
-        TapError: When nothing can lie between.
+        TapError: The range is empty.
     """
     for option, value in (("--from", start), ("--to", end)):
         if value and parse(value) > time.time() + DAY:
@@ -106,7 +106,7 @@ def check_range(start: str | None, end: str | None, config: Mapping[str, Any]) -
 
 
 def config_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option --config; it gets all settings, checked, as a dict."""
+    """Add the option --config to a command, which receives the validated settings as a dict."""
     return click.option(
         "--config",
         multiple=True,
@@ -120,17 +120,17 @@ def config_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def stream_names(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
-    """Names of streams, for a shell to complete."""
+    """Stream names for shell completion."""
     return sorted(
         stream_class.name for stream_class in all_streams() if stream_class.name.startswith(begun)
     )
 
 
 def read_config(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> Any:
-    """Merge the files of --config; a file that cannot be read ends in one sentence.
+    """Merge the files of --config.
 
     Raises:
-        TapError: When a file is missing or is not a JSON object.
+        TapError: A file is missing or is not a JSON object.
     """
     config: dict[str, Any] = {}
     for path in value:
@@ -140,7 +140,7 @@ def read_config(ctx: click.Context, _param: click.Parameter, value: tuple[str, .
 
 
 def given_or_usual(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
-    """What --config named; without it config.json of this folder, and else the environment."""
+    """The value of --config; by default config.json in this folder, or else the environment."""
     if given is not None and (given.config or given.parse_env):
         return given
     usual = USUAL if Path(USUAL).is_file() else ENVIRONMENT
@@ -148,7 +148,7 @@ def given_or_usual(ctx: click.Context, param: click.Parameter, given: Any) -> An
 
 
 def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
-    """The settings that the files, the environment and the defaults make up together."""
+    """The settings from files, environment and defaults."""
     if ctx.resilient_parsing:
         return {}
     given = read_config(ctx, param, value) if value else ctx.find_root().params.get("config")
@@ -162,7 +162,7 @@ def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")  # as Windows writes it
+        text = Path(path).read_text(encoding="utf-8-sig")  # Windows writes a BOM
     except UnicodeDecodeError:
         raise errors.commands.not_utf8(path) from None
     except OSError as error:

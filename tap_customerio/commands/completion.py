@@ -1,4 +1,4 @@
-"""The command that lets a shell complete the others."""
+"""The command for shell completion."""
 
 from __future__ import annotations
 

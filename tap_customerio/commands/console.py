@@ -1,4 +1,4 @@
-"""What commands show: tables that fit, in any terminal, file or pipe."""
+"""Output of commands: tables that fit any terminal, file or pipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BETWEEN = 3
 
 
 def make_console() -> Console:
-    """Standard output; colours, width and characters are those it can show."""
+    """Standard output, with the colours, width and characters that it supports."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
@@ -33,7 +33,7 @@ def make_console() -> Console:
 
 
 def table(*headings: str, **options: Any) -> Table:
-    """A table with one line below its headings; those that begin with ">" align right."""
+    """A table with one line below its headings; headings that begin with ">" align right."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", **options)
     for heading in headings:
         name = heading.removeprefix(">")
@@ -42,7 +42,7 @@ def table(*headings: str, **options: Any) -> Table:
 
 
 def one_line(value: Any) -> str:
-    """A value of a record on one line: text as it is, nothing for null, times to the minute."""
+    """A value of a record on one line: null is empty, times are to the minute."""
     if value is None or value in ([], {}):
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -50,7 +50,7 @@ def one_line(value: Any) -> str:
 
 
 def fitting(columns: Sequence[tuple[str, Sequence[str]]], width: int, widest: int) -> int:
-    """How many of the columns fit side by side, one at least; each is a heading and its cells."""
+    """The number of columns that fit, at least one; each is a heading and its cells."""
     for count, (heading, cells) in enumerate(columns):
         width -= min(widest, max(len(heading), *map(len, cells), 0)) + _BETWEEN
         if width < 0:

@@ -14,7 +14,7 @@ from tap_customerio.files import explain_writing
 
 _PACKAGES = ("duckdb", "starlette", "uvicorn", "vl_convert", "dbt.adapters.duckdb")
 for _package in _PACKAGES:
-    if find_spec(_package) is None:  # importing all of them here would take seconds
+    if find_spec(_package) is None:  # importing them takes seconds
         raise ModuleNotFoundError(name=_package)
 
 _DEFAULT = "customerio-demo.duckdb"
@@ -49,7 +49,7 @@ def demo(ctx: click.Context, output: Path) -> None:
     console.print("From a generated workspace to a report, in about a minute. Ctrl+C stops it.")
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        from tap_customerio.demo.run import run  # noqa: PLC0415 - takes long: say something first
+        from tap_customerio.demo.run import run  # noqa: PLC0415 - slow, so print something first
 
         with explain_writing(output):
             run(console, output, report)

@@ -1,4 +1,4 @@
-"""What a first sync of a workspace costs in requests, from a few cheap answers."""
+"""Estimates the requests of a first sync from a few samples."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _WINDOWS = 5
 
 
 class AccountEstimate:
-    """Estimates for one workspace; what others ask for too is counted only once, or not at all."""
+    """Estimates for one workspace; requests shared by streams count once or not at all."""
 
     def __init__(self, client: Client) -> None:
-        """Take samples: some ten requests.
+        """Take samples with about ten requests.
 
         Raises:
-            TapError: When nothing can be read.
+            TapError: Nothing can be read.
         """
         self.present, self.rate = client.present, client.limiter.rate
         self._months = [self._month(client, number) for number in range(_MONTHS)]
@@ -44,7 +44,7 @@ class AccountEstimate:
         self.beginning = self._first_sender(client)
 
     def deliveries(self, start: int) -> int:
-        """About how many were created since; earlier than six months ago as then."""
+        """Estimated number created since a time; before six months ago at the same rate."""
         months = (self.present - start) / _MONTH
         known = sum(
             count * min(1.0, months - number)
@@ -55,7 +55,7 @@ class AccountEstimate:
         return round(known + beyond)
 
     def requests(self, stream: CustomerioStream, start: int) -> int:
-        """About how many a stream needs, if no one has asked for its parents before."""
+        """Estimated requests of a stream, without its parents."""
         if stream.name in PER_PERSON:
             return 1 + round(self.people * PER_PERSON[stream.name])
         if stream.name in PER_OBJECT:
@@ -67,7 +67,7 @@ class AccountEstimate:
         return max(1, sum(1 for _ in map(checked, stream.slices())))
 
     def _month(self, client: Client, number: int) -> float:
-        """About how many deliveries were created in a month, from its newest thousand."""
+        """Estimated number of deliveries in a month, from the newest thousand."""
         end = self.present - number * _MONTH
         params = {"start_ts": end - _MONTH, "end_ts": end - 1, "limit": _MESSAGES_PAGE}
         rows, more = self._sample(client, "/v1/messages", "messages", params)
@@ -75,7 +75,7 @@ class AccountEstimate:
         return len(rows) * (_MONTH / max(1, end - oldest) if more else 1)
 
     def _activity_pages(self, client: Client) -> int:
-        """The API keeps thirty days of activities."""
+        """Estimated pages of the activity log, which covers thirty days."""
         try:
             page = next(log_pages(client))
             rows = list(page)
@@ -87,7 +87,7 @@ class AccountEstimate:
         return max(1, _MONTH // max(1, span)) if page.more else 1
 
     def _first_sender(self, client: Client) -> int:
-        """When the oldest thing that sends was created."""
+        """When the oldest sender was created."""
         created = [self.present]
         for sender in SENDER_STREAMS.values():
             with suppress(errors.ForbiddenError, errors.NotFoundError):
@@ -99,7 +99,7 @@ class AccountEstimate:
         return min(created)
 
     def _workspaces(self, client: Client) -> list[dict[str, Any]]:
-        """Every workspace of the account: which of them is the key's, the API does not say."""
+        """Every workspace of the account; the API does not say which one is the key's."""
         try:
             return client.listing(PROBE, "workspaces", params={"limit": None})
         except errors.TapError:

@@ -1,4 +1,4 @@
-"""The command that finds streams and fields by what one would call them."""
+"""The command that finds streams and fields by name or meaning."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class Field(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As in stream.field.member."""
+        """The name in the form stream.field.member."""
         return f"{self.stream.name}.{self.path}"
 
     def as_json(self) -> dict[str, Any]:
-        """The same for machines."""
+        """The field as a JSON object."""
         return {
             "stream": self.stream.name,
             "field": self.path,
@@ -88,13 +88,13 @@ class Field(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What some words fit: streams by their own name or meaning, and fields by theirs."""
+    """Search results: streams by name or meaning, and fields by theirs."""
 
     streams: list[type[CustomerioStream]]
     fields: list[Field]
 
     def selection(self) -> dict[str, list[str]]:
-        """Top-level fields to select, by stream; all of a stream only where no field was found."""
+        """Top-level fields to select, by stream; a whole stream only if no field matches."""
         selected: dict[str, list[str]] = (
             {} if self.fields else {k.name: ["*"] for k in self.streams}
         )
@@ -138,7 +138,7 @@ def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
 
 
 def search(words: Sequence[str]) -> Found:
-    """What all words fit; without words, every stream. Names of streams restrict it to these."""
+    """All matches; without words, every stream. Names of streams restrict the search."""
     kinds = {kind.name: kind for kind in sorted(all_streams(), key=lambda kind: kind.name)}
     named = [kinds[word] for word in words if word in kinds]
     asked = [word.lower() for word in " ".join(words).split() if word not in kinds]
@@ -149,20 +149,20 @@ def search(words: Sequence[str]) -> Found:
     streams = [kind for kind in kinds.values() if _fits(rest, _about(kind))]
     within = [field for kind in named or kinds.values() for field in _fields(kind, kind.schema)]
     found = [field for field in within if _fits(rest, f"{field.path} {field.about}")]
-    if not found and not streams:  # words that only stream and field together fit
+    if not found and not streams:  # words that only match stream and field together
         found = [f for f in within if _fits(rest, f"{f.name} {f.about} {f.stream.about()}")]
     return Found(named or streams, found)
 
 
 def _about(kind: type[CustomerioStream]) -> str:
-    """What a stream is called and holds, and what its rows are about."""
+    """Name and content of a stream, and the subject of its rows."""
     kinds = kind.schema["properties"]
     keys = (kinds.get(key, {}).get("description", "") for key in kind.primary_keys)
     return " ".join([kind.name, kind.about(), *keys])
 
 
 def _groups(words: Sequence[str]) -> list[set[str]]:
-    """What each word may be called; things that are counted side by side are one group."""
+    """Synonyms of each word; words that belong together form one group."""
     counted = [word for word in words if word.startswith(_OPENS_AND_CLICKS)]
     others = [_alike(word) for word in words if word not in counted]
     stems = {_plain(stem) for stem in _OPENS_AND_CLICKS for w in counted if w.startswith(stem)}
@@ -184,13 +184,13 @@ def _type(kind: dict[str, Any]) -> str:
 
 
 def _alike(word: str) -> set[str]:
-    """A word with its synonyms, as they read with spaces only."""
+    """A word with its synonyms, normalized to spaces."""
     groups = (group for group in SYNONYMS if any(word.startswith(one) for one in group))
     return {_plain(one) for one in ({word}.union(*groups))}
 
 
 def _fits(words: Iterable[Iterable[str]], text: str) -> bool:
-    """Whether of each group of synonyms one begins somewhere in the text."""
+    """Whether one synonym of each group starts a word in the text."""
     plain = _plain(text)
     return all(any(one in plain for one in group) for group in words)
 

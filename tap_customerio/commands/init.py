@@ -1,4 +1,4 @@
-"""The command that leads from a key to a configuration that works."""
+"""The command that creates a configuration from a key."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Next: make sure that .env is in .gitignore, and
 
 
 class AccountSummary(NamedTuple):
-    """The account that answered: its settings, its readable streams, and what they cost."""
+    """The account: its settings, its readable streams, and their costs."""
 
     config: dict[str, Any]
     tap: CommandTap
@@ -104,7 +104,7 @@ def init(
 
 
 def _connect(console: Console, api_url: str | None) -> AccountSummary:
-    """Ask for key and region until they are right."""
+    """Ask for key and region until they work."""
     place = {"api_url": api_url} if api_url else {}
     CommandTap({"app_api_key": "unknown-yet", **place})
     while True:
@@ -119,7 +119,7 @@ def _connect(console: Console, api_url: str | None) -> AccountSummary:
 
 
 def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> dict[str, Any]:
-    """Ask for the credentials of the Track API until they are right, or left out."""
+    """Ask for the credentials of the Track API until they work or are skipped."""
     console.print(
         "\nThe privacy commands also need a Site ID and a Track API key of this workspace; syncs "
         "do not. Press Enter to go without."
@@ -140,7 +140,7 @@ def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> di
 
 
 def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
-    """Check the key, each stream, and what it all costs."""
+    """Check the key and each stream, and estimate the requests."""
     settings = Settings.of(CommandTap(config).config)
     client = SamplingClient(settings, pages=None)
     tap = CommandTap(config, client=client)
@@ -178,7 +178,7 @@ def _price(
 
 
 def _ask_start(console: Console, summary: AccountSummary) -> str | None:
-    """Let the user choose how far back to read; None for everything."""
+    """Ask how far back to read; None for everything."""
     present, beginning = summary.estimate.present, summary.estimate.beginning
     shown = table("start_date", "", ">deliveries", ">requests", ">first sync")
     starts = {f"{days} days": present // DAY * DAY - days * DAY for days in RANGES}
@@ -200,7 +200,7 @@ def _ask_start(console: Console, summary: AccountSummary) -> str | None:
 
 
 def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -> set[str]:
-    """Let the user choose streams."""
+    """Ask which streams to read."""
     since = parse(start) if start else summary.estimate.beginning
     shown = table("streams", ">number", ">requests", ">first sync")
     choices = {"recommended": _recommended(summary), _EVERYTHING: summary.readable}
@@ -227,14 +227,14 @@ def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -
 
 
 def _ask_file(path: Path) -> Path:
-    """A file that does not exist, or may be replaced."""
+    """Ask for a file that is new, or may be replaced."""
     while path.exists() and not click.confirm(f"{path} exists. Replace its settings?"):
         path = click.prompt("Another file", type=click.Path(dir_okay=False, path_type=Path))
     return path
 
 
 def _with_lines(path: Path, config: dict[str, Any]) -> str:
-    """The lines of an environment file, with the settings in place of earlier ones."""
+    """The lines of an environment file, with new values of the settings."""
     names = {f"{_PREFIX}{name.upper()}": value for name, value in config.items()}
     before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     others = [line for line in before if line.removeprefix("export ").split("=")[0] not in names]
@@ -248,6 +248,6 @@ def _write(path: Path, text: str) -> None:
 
 
 def _quoted(path: Path) -> str:
-    """A path as shells, those of Windows included, take it."""
+    """A path quoted for shells, including those of Windows."""
     text = str(path)
     return f'"{text}"' if re.search(r"[^\w./\\:~-]", text) else text

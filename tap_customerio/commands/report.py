@@ -1,4 +1,4 @@
-"""The command that makes a page of figures from the dbt models."""
+"""The command that writes a report from the dbt models."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _check_dates(start: str | None, end: str | None) -> None:
 
 
 def _check_replaceable(path: Path) -> None:
-    """Only a page: the name may be that of the warehouse."""
+    """Replace only a report: the path may be that of the warehouse."""
     if path.is_file():
         with explain_writing(path), path.open("rb") as file:
             head = file.read(len(_PAGE))
@@ -71,7 +71,7 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _day(moment: str | None, *, is_end: bool = False) -> date | None:
-    """Its day in UTC; a day that has begun counts whole."""
+    """The day in UTC; a day that has begun counts whole."""
     if moment is None:
         return None
     day = date.fromisoformat(moment[:10])

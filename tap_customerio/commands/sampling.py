@@ -1,4 +1,4 @@
-"""Looking at streams without reading them whole."""
+"""Reads samples of streams."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _TRIES = 3
 
 
 class SamplingClient(Client):
-    """A client that reads little of each list, and gives up sooner."""
+    """A client that reads only part of each list, and gives up sooner."""
 
     give_up_after = 30.0
 
     def __init__(self, settings: Settings, *, rows: int = 100, pages: int | None = 1) -> None:
-        """Read so many rows a page, and so many pages of a list, at most."""
+        """Set the maximum rows per page and pages per list."""
         self.limit = PageLimit(rows, pages)
         super().__init__(settings, page_limit=self.limit)
 
 
 class RowCount(NamedTuple):
-    """How many rows there are, or, if `more`, at least are."""
+    """The number of rows, or a lower bound if `more`."""
 
     rows: int
     more: bool
 
 
 def count_rows(stream: CustomerioStream, client: SamplingClient) -> RowCount:
-    """Ask for one page of a stream, and count.
+    """Request one page of a stream, and count its rows.
 
     Raises:
-        TapError: When it may not be read; `NotFoundError` when the API knows no such thing.
+        TapError: The stream cannot be read; `NotFoundError` if the API does not know it.
     """
     if isinstance(stream, FolderStream):
         return _look_at_folder(stream, client)
@@ -58,13 +58,13 @@ def count_rows(stream: CustomerioStream, client: SamplingClient) -> RowCount:
 
 
 def pages_of(stream: CustomerioStream, slices: Iterable[Any]) -> Iterator[tuple[Any, Rows]]:
-    """Each page with its slice; without slices deleted since they were listed.
+    """Yield each page with its slice; skips slices deleted since they were listed.
 
     Raises:
-        NotFoundError: When all of them are, so that it may well be the list itself that is missing.
+        NotFoundError: All slices are missing, so the list itself may be.
     """
     asked, vanished = 0, []
-    for asked, slice_ in enumerate(slices, start=1):  # noqa: B007 - the number of the last
+    for asked, slice_ in enumerate(slices, start=1):  # noqa: B007 - used after the loop
         if (gone := (yield from _pages(stream, slice_))) is not None:
             vanished.append(gone)
     if asked and asked == len(vanished):
@@ -75,7 +75,7 @@ def _pages(
     stream: CustomerioStream, slice_: Any
 ) -> Generator[tuple[Any, Rows], None, errors.NotFoundError | None]:
     try:
-        for page in cast("Iterator[Rows]", stream.pages(slice_)):  # too few to be split
+        for page in cast("Iterator[Rows]", stream.pages(slice_)):  # too few pages for a split
             yield slice_, page
     except errors.NotFoundError as gone:
         return gone
@@ -83,7 +83,7 @@ def _pages(
 
 
 def newest_first(stream: CustomerioStream) -> Iterator[Any]:
-    """A stream's slices; where they are windows of time, the newest first and wide ones."""
+    """A stream's slices; time windows are wide and come newest first."""
     slices = map(checked, stream.slices())
     head = list(islice(slices, 1))
     if not head or not isinstance(head[0], Window):

@@ -1,4 +1,4 @@
-"""Streams and fields as Meltano and Singer have them selected."""
+"""Selections of streams and fields for Meltano and Singer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def meltano(selection: Mapping[str, Sequence[str]]) -> str:
     """The `select` of an extractor in meltano.yml, from names of top-level fields by stream.
 
-    Meltano selects an object without its members, so they get a line of their own.
+    Meltano selects an object without its members, so they need another line.
     """
     stream_classes = {stream_class.name: stream_class for stream_class in all_streams()}
     rules = []
@@ -29,7 +29,7 @@ def meltano(selection: Mapping[str, Sequence[str]]) -> str:
 
 
 def catalog(selection: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The whole catalog, with these fields selected and nothing else but their keys."""
+    """The whole catalog, with only these fields and the keys selected."""
     made: dict[str, Any] = CommandTap({"app_api_key": "unused"}).catalog_dict
     for entry in made["streams"]:
         names = selection.get(entry["tap_stream_id"], ())

@@ -1,4 +1,4 @@
-"""Deliveries and counts as a preview shows them: with the name of what sent them."""
+"""Deliveries and counts with the names of their senders, for previews."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shown(
     stream: str, record: Mapping[str, Any], client: Client, *, personal: bool
 ) -> dict[str, Any]:
     """A delivery or a bucket of counts with its sender; a delivery with what became of it."""
-    campaign = record.get("campaign_id")  # names the sender of journeys, and only of these
+    campaign = record.get("campaign_id")  # the sender of journey metrics
     sender = _sender(
         client, record.get("source_type", "campaign"), record.get("source_id", campaign)
     )
@@ -48,7 +48,7 @@ def shown(
 
 
 def _sender(client: Client, source_type: str | None, source_id: int | None) -> str | None:
-    """Id and name of a sender; its type and id if it has no name that can be read."""
+    """Id and name of a sender; its type and id if its name cannot be read."""
     if source_id is None:
         return None
     if source_type in SENDER_STREAMS:
@@ -59,7 +59,7 @@ def _sender(client: Client, source_type: str | None, source_id: int | None) -> s
 
 
 def _delay(delivery: Mapping[str, Any], name: str) -> str | None:
-    """How long after its creation something first became of a delivery, in one unit."""
+    """Time from a delivery's creation to a state, in one unit."""
     moment, created = (delivery["metrics"] or {}).get(name), delivery.get("created")
     if not moment or not created:
         return moment
@@ -67,7 +67,7 @@ def _delay(delivery: Mapping[str, Any], name: str) -> str | None:
 
 
 def _recipient(delivery: Mapping[str, Any], *, personal: bool) -> str | None:
-    """Whom it went to, without personal data unless that is wanted."""
+    """The recipient, masked by default."""
     recipient = delivery.get("recipient")
     if personal or not recipient or recipient == MASK:
         return recipient

@@ -1,4 +1,4 @@
-"""The command that compares what was loaded with Customer.io's own counts."""
+"""The command that compares loaded deliveries with Customer.io's own counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Sender = tuple[str, int]
 
-_SLOT = 900  # no zone is off by less than a quarter of an hour
+_SLOT = 900  # offsets of time zones are multiples of a quarter of an hour
 _SETTLING = 2 * DAY
 
 _COUNTED = """
@@ -77,7 +77,7 @@ _MAY_LACK = {
 
 
 class Bucketing(NamedTuple):
-    """How the counts of a sender are cut into buckets."""
+    """Resolution and time zone of a sender's counts."""
 
     resolution: Resolution
     zone: ZoneInfo
@@ -87,7 +87,7 @@ class Bucketing(NamedTuple):
         return bucket_start(moment, self.resolution, self.zone)
 
     def end(self, start: int) -> int:
-        """First second after the bucket that begins so."""
+        """First second after the bucket with this start."""
         return bucket_after(start, self.resolution, self.zone)
 
     def day(self, moment: int) -> str:
@@ -111,9 +111,9 @@ class Bucket(NamedTuple):
         return self.bucketing.end(self.start)
 
     def is_certain(self, first: int, newest: int, last: int) -> bool:
-        """Whether counts must agree, of deliveries created from `first` to `newest`.
+        """Whether counts must agree, for deliveries created from `first` to `newest`.
 
-        What was loaded may begin and end within a bucket; something changed as late as `last`.
+        Loading may begin and end within a bucket; `last` is the time of the last change.
         """
         if self.is_partial or self.end > last - _SETTLING or self.start < last - LONGEST_PERIOD:
             return False
@@ -122,7 +122,7 @@ class Bucket(NamedTuple):
 
 
 class Month(NamedTuple):
-    """What is known of a month."""
+    """The result for a month."""
 
     counted: int
     loaded: int
@@ -130,7 +130,7 @@ class Month(NamedTuple):
     missing: list[Bucket]
 
     def sentence(self, name: str) -> str:
-        """All of it."""
+        """The result as a sentence."""
         text = f"{name}: {self.counted:,} sent by Customer.io, {self.loaded:,} loaded"
         if self.missing:
             text += f", {sum(each.counted - each.loaded for each in self.missing):,} missing"
@@ -165,10 +165,10 @@ def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
 
 
 def compare(warehouse: Warehouse) -> dict[str, Month]:
-    """What is counted and loaded, by month.
+    """Counted and loaded deliveries, by month.
 
     Raises:
-        TapError: When there is nothing to compare.
+        TapError: There is nothing to compare.
     """
     tables = _tables(warehouse)
     future = datetime.now(timezone.utc).date() + timedelta(days=2)
@@ -204,7 +204,7 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
 
 
 def _tables(warehouse: Warehouse) -> dict[str, str]:
-    """What the queries select from."""
+    """Table expressions for the queries."""
     metrics = warehouse.rows_of("metrics")
     broadcasts = _BROADCASTS.format(metrics=metrics)
     if "id" in warehouse.columns("broadcasts"):
@@ -214,7 +214,7 @@ def _tables(warehouse: Warehouse) -> dict[str, str]:
 
 
 def _bucketings(rows: Iterable[tuple[Any, ...]]) -> dict[Sender, Bucketing]:
-    """How each sender is counted; what reaches furthest, if the settings were changed once."""
+    """The buckets of each sender; the longest history, if the settings were changed."""
     starts: dict[tuple[Sender, Bucketing], Any] = {}
     for kind, number, resolution, zone, start, *_ in rows:
         cut = (kind, number), Bucketing(resolution, ZoneInfo(zone))
@@ -258,7 +258,7 @@ def _loaded(
 def _without_counts(
     loaded: Counter[tuple[Sender, int]], counted: Counter[tuple[Sender, int]]
 ) -> Counter[tuple[Sender, int]]:
-    """Loaded deliveries from before a sender's first counts; later, no count means none."""
+    """Loaded deliveries from before a sender's first counts; later, a missing count is zero."""
     first: dict[Sender, int] = {}
     for sender, start in counted:
         first[sender] = min(start, first.get(sender, start))
@@ -272,7 +272,7 @@ def _without_counts(
 
 
 def _missing(buckets: Iterable[Bucket], first: int, newest: int, last: int) -> Iterator[Bucket]:
-    """Buckets that lack deliveries; none if a sender's sums agree: the API cuts them elsewhere."""
+    """Buckets that lack deliveries; none if a sender's sums agree in spite of other buckets."""
     differing: dict[Sender, list[Bucket]] = defaultdict(list)
     for each in buckets:
         if each.counted != each.loaded and each.is_certain(first, newest, last):

@@ -1,4 +1,4 @@
-"""A warehouse that was loaded, by its URL."""
+"""A loaded warehouse, by its URL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXTRAS = {"duckdb": "duckdb", "psycopg": "postgres"}
 
 
 class Warehouse:
-    """A connection that only reads."""
+    """A read-only connection."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class Warehouse:
         schema: str,
         unreadable: Unreadable = errors.commands.unreadable_tables,
     ) -> None:
-        """Connect; the error tells what to do about tables that are not as expected.
+        """Connect; the error explains what to do about unexpected tables.
 
         Raises:
-            TapError: When the URL is none of a warehouse, or nothing answers there.
+            TapError: The URL is invalid, or there is no connection.
         """
         kind = url_option.partition(":")[0]
         if kind not in DRIVERS:
@@ -59,7 +59,7 @@ class Warehouse:
 
     def _open_file(self, url_option: str) -> Any:
         path = Path(_path(url_option))
-        if not os.path.isfile(path):  # noqa: PTH113 - a Path raises for names that cannot be
+        if not os.path.isfile(path):  # noqa: PTH113 - a Path raises for invalid names
             raise errors.commands.no_duckdb_file(str(path.absolute()))
         try:
             return self._driver.connect(str(path), read_only=True)
@@ -75,10 +75,10 @@ class Warehouse:
         return connection
 
     def ask(self, query: str, **parts: date | str) -> list[tuple[Any, ...]]:
-        """Rows of a query, in which {schema} stands for the schema, and names for dates or SQL.
+        """Rows of a query; {schema} and other names in it are replaced by dates or SQL.
 
         Raises:
-            TapError: When a table or column is not there.
+            TapError: A table or column is missing.
         """
         literals = {
             name: value if isinstance(value, str) else f"date '{value.isoformat()}'"
@@ -100,7 +100,7 @@ class Warehouse:
         return {table for schema, table in rows if schema == self.schema}
 
     def columns(self, table: str) -> set[str]:
-        """Names of a table's columns; none if it is not there."""
+        """Names of a table's columns; empty if it does not exist."""
         rows = self.ask(
             "select table_schema, column_name from information_schema.columns "  # noqa: S608
             f"where table_name = '{table}'"
@@ -108,7 +108,7 @@ class Warehouse:
         return {column for schema, column in rows if schema == self.schema}
 
     def rows_of(self, table: str, may_lack: Mapping[str, str] = _NONE) -> str:
-        """SQL to select from: rows not marked as deleted; columns that may lack are null then."""
+        """SQL to select from: rows not marked as deleted; optional columns are null if missing."""
         present = self.columns(table)
         added = [
             f", cast(null as {kind}) as {column}"
@@ -121,12 +121,12 @@ class Warehouse:
         return f"({query}) as {table}"
 
     def close(self) -> None:
-        """Let others write."""
+        """Close the connection, so that others can write."""
         self._connection.close()
 
 
 def _path(url_option: str) -> str:
-    """The file that the URL of DuckDB names."""
+    """The file in a DuckDB URL."""
     try:
         url = urlsplit(url_option)
     except ValueError:
@@ -151,7 +151,7 @@ def _driver(name: str) -> ModuleType:
 def warehouse_options(
     schema: str = "customerio", what: str = "Schema of the loaded tables."
 ) -> Callable[[Command], Command]:
-    """--warehouse and --schema."""
+    """Add --warehouse and --schema."""
     schema_option = click.option("--schema", default=schema, show_default=True, help=what)
     url_option = click.option(
         "--warehouse",

@@ -1,1 +1,1 @@
-"""What `tap-customerio demo` runs: tap, loader and dbt, each in a process of its own."""
+"""The demo: tap, loader and dbt, each in a separate process."""

@@ -1,4 +1,4 @@
-"""The process that runs dbt: it reads the models, waits for a line, and builds them."""
+"""The process that runs dbt: it parses the models, waits for a line, and builds them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _TOTALS = {"LogModelResult": "total", "LogTestResult": "num_models"}
 
 
 def main(options: Sequence[str]) -> None:
-    """Write how many models and tests are done, and of how many, as lines of JSON."""
+    """Write the number of finished models and tests, and the total, as lines of JSON."""
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - dbt starts processes that import this
 
     manifest = _result(dbtRunner().invoke(["parse", *options]))
     if not sys.stdin.readline():
-        return  # the demo has ended before the tables were there
+        return  # the demo ended before the tables existed
     _result(dbtRunner(manifest, [_tell]).invoke(["build", *options]))
 
 
 def _tell(event: Any) -> None:
     if total := _TOTALS.get(event.info.name):
         counts = event.data.index, getattr(event.data, total)
-        sys.stdout.write(f"{json.dumps(counts)}\n")  # in one piece: threads of dbt call this
+        sys.stdout.write(f"{json.dumps(counts)}\n")  # one write, because dbt threads call this
         sys.stdout.flush()
 
 
 def _result(done: Any) -> Any:
-    """What dbt has made; without that, end with the reason."""
+    """The result of dbt; exits with its error if there is none."""
     if done.success:
         return done.result
     if done.exception is not None:

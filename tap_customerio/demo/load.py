@@ -1,4 +1,4 @@
-"""`tap | target` on the sandbox, as any user would run it."""
+"""`tap | target` on the sandbox, as a user would run it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DAYS = 180
 
 
 def new_sandbox() -> Sandbox:
-    """A workspace of every kind of data, of which half a minute's requests read all."""
+    """A workspace with all kinds of data, which takes half a minute's requests."""
     today = int(time.time()) // DAY * DAY
     workspace = Workspace(
         since=today - _DAYS * DAY,
@@ -44,10 +44,10 @@ def new_sandbox() -> Sandbox:
 
 
 def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], None]) -> None:
-    """Load everything, and report how many requests have been made.
+    """Load everything, and report the number of requests.
 
     Raises:
-        TapError: When the tap or the target failed.
+        TapError: The tap or the target failed.
     """
     tap_config = {
         "app_api_key": sandbox.app_api_key,

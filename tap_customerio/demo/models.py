@@ -1,4 +1,4 @@
-"""dbt, which reads the models while the tap is still at work."""
+"""dbt, which parses the models while the tap is still running."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SCHEMA = "analytics"
 
 
 class Models:
-    """A dbt that waits for the tables."""
+    """A dbt process that waits for the tables."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
         self._log = log
 
     def build(self, watch: Callable[[int, int], None]) -> None:
-        """Build and test all models, and report how many of them are done.
+        """Build and test all models, and report the progress.
 
         Raises:
-            TapError: When dbt failed.
+            TapError: dbt failed.
         """
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # dbt has failed; its log says why
@@ -46,7 +46,7 @@ class Models:
 
 @contextlib.contextmanager
 def waiting(database: Path, folder: Path) -> Iterator[Models]:
-    """Let dbt start and read the models of this package."""
+    """Start dbt, and let it parse the models of this package."""
     place, log = str(project()), folder / "dbt.log"
     options = ["--project-dir", place, "--profiles-dir", place, "--log-level", "none"]
     options += ["--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt")]
@@ -65,11 +65,11 @@ def waiting(database: Path, folder: Path) -> Iterator[Models]:
         try:
             yield Models(process, log)
         finally:
-            process.kill()  # if it has not ended by itself
+            process.kill()  # no effect if it has ended
 
 
 def project() -> Path:
-    """Folder of the dbt package: in an installed package, or beside the one that is worked on."""
+    """Folder of the dbt package: in the installed package, or in the source tree."""
     package = Path(tap_customerio.__file__).parent
     installed = package / "transform"
     return installed if installed.is_dir() else package.parent / "transform"

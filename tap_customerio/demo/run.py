@@ -1,4 +1,4 @@
-"""The steps of the demo, one after the other."""
+"""The steps of the demo."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def run(console: Console, output: Path, report: Path) -> None:
-    """Make both files in a folder beside their place, so that there is all of them or nothing.
+    """Create both files in a temporary folder, so that a failure leaves none.
 
     Raises:
-        TapError: When a step failed.
+        TapError: A step failed.
     """
     with tempfile.TemporaryDirectory(prefix=".demo-", dir=output.absolute().parent) as name:
         folder = Path(name)
@@ -42,7 +42,7 @@ def run(console: Console, output: Path, report: Path) -> None:
 
 
 def _report(database: Path, page: Path) -> summary.Found:
-    """Write the page; gives what else there is to show."""
+    """Write the page; return the figures for the terminal."""
     url = summary.url_of(database)
     loaded = Warehouse(url, load.SCHEMA)
     modelled = Warehouse(url, models.SCHEMA, errors.commands.unreadable_models)
@@ -55,7 +55,7 @@ def _report(database: Path, page: Path) -> summary.Found:
 
 
 class Steps(Progress):
-    """A bar for each step, one below the other."""
+    """A bar for each step."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(
@@ -67,11 +67,11 @@ class Steps(Progress):
         )
 
     def begin(self, name: str, unit: str, total: int | None = None) -> None:
-        """The steps so far are done."""
+        """Finish the earlier steps, and start one."""
         if self.tasks:
             self.update(self.tasks[-1].id, total=self.tasks[-1].completed)
         self.add_task(name, total=total, unit=unit)
 
     def watch(self, done: int, total: int | None = None) -> None:
-        """So much of the last step is done, of so much if that is known."""
+        """Show the progress of the last step; the total may be unknown."""
         self.update(self.tasks[-1].id, completed=done, total=total)

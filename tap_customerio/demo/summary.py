@@ -1,4 +1,4 @@
-"""What the demo shows at its end."""
+"""The summary at the end of the demo."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _FIGURES = """
 
 
 class Found(NamedTuple):
-    """What is in the database."""
+    """The contents of the database."""
 
     rows: dict[str, int]
     figures: dict[str, str]
 
 
 def url_of(database: Path) -> str:
-    """What --warehouse takes."""
+    """The value for --warehouse."""
     return f"duckdb:///{quote(str(database))}"
 
 
 def look(loaded: Warehouse, modelled: Warehouse) -> Found:
-    """Count the rows of every stream, and ask the models for three figures."""
+    """Count the rows of every stream, and query the models for three figures."""
     rows = {
         name: loaded.ask(f"select count(*) from {{schema}}.{name}")[0][0]  # noqa: S608 - of ours
         for name in loaded.tables()
@@ -62,7 +62,7 @@ def look(loaded: Warehouse, modelled: Warehouse) -> Found:
 
 
 def show(console: Console, found: Found, output: Path, report: Path) -> None:
-    """Show the largest streams, the figures, the files, and what to type next."""
+    """Show the largest streams, the figures, the files, and the next commands."""
     console.print(_streams(found.rows))
     figures = Table.grid(padding=(0, 3))
     for name, value in found.figures.items():
@@ -93,7 +93,7 @@ def _streams(rows: dict[str, int]) -> Table:
 
 
 def _program() -> str:
-    """How to type this program's name here."""
+    """The command line of this program."""
     found = shutil.which("tap-customerio", path=str(Path(sys.executable).parent))
     if found is None:
         return f"{_shown(Path(sys.executable))} -m tap_customerio"
@@ -101,6 +101,6 @@ def _program() -> str:
 
 
 def _shown(path: Path) -> str:
-    """A program by its path from here, if it lies below."""
+    """A program's path, relative if it is below this folder."""
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

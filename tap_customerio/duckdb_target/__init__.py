@@ -1,4 +1,4 @@
-"""target-duckdb: a Singer target that loads DuckDB at the pace at which the API gives records.
+"""target-duckdb: a Singer target that loads DuckDB as fast as the API returns records.
 
 It is independent of the tap: any Singer tap can pipe into it.
 """

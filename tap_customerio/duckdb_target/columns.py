@@ -31,7 +31,7 @@ def column_type(schema: dict[str, Any]) -> str:
 
 
 def widened(present: str, wanted: str) -> str:
-    """The type of a column that holds `present` values and is to take `wanted` ones too."""
+    """A type for a column of type `present` that also has to hold values of type `wanted`."""
     if present in {wanted, TEXT} or wanted in _HOLDS.get(present, ()):
         return present
     return wanted if present in _HOLDS.get(wanted, ()) else TEXT

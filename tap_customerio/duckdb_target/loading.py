@@ -1,4 +1,4 @@
-"""Work on the database beside the thread that reads."""
+"""Database work on a separate thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Loading:
-    """Works in order on one thread; once a piece of work has failed, no later one runs.
+    """Runs jobs in order on one thread; after a failure, no later job runs.
 
-    A process that ends early still ends what was started: threads of a pool are joined at exit.
+    A process that exits early still finishes started jobs: pool threads are joined at exit.
     """
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class Loading:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all work is done."""
+        """Whether all jobs are done."""
         return self._last.done()
 
     def start(self, work: Callable[[], None]) -> None:
-        """Work once all that was started before has been done."""
+        """Queue a job."""
         before = self._last
 
         def run() -> None:
@@ -36,9 +36,9 @@ class Loading:
         self._last = self._pool.submit(run)
 
     def wait(self) -> None:
-        """Wait until all is done; raises what any of it has raised."""
+        """Wait until all jobs are done; raises the error of a failed one."""
         self._last.result()
 
     def close(self) -> None:
-        """Wait until all is done, whether or not it failed."""
+        """Wait until all jobs are done, without raising."""
         self._pool.shutdown()

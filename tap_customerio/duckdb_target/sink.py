@@ -1,4 +1,4 @@
-"""One stream's rows on their way into one table."""
+"""Loads one stream's rows into one table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OFTEN = 1000
 
 
 class DuckDBPlaces(Protocol):
-    """A target as its sinks see it."""
+    """The part of a target that its sinks use."""
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -56,7 +56,7 @@ class DuckDBPlaces(Protocol):
 
 
 class DuckDBSink(BatchSink):
-    """Rows wait as JSON text, which DuckDB reads from a file, merges by key and commits at once."""
+    """Buffers rows as JSON text; DuckDB reads them from a file, and merges them by key."""
 
     version: int | None = None
     """Version of all rows that wait."""
@@ -68,7 +68,7 @@ class DuckDBSink(BatchSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
-        """Prepare; `setup` makes the table."""
+        """Prepare; `setup` creates the table."""
         super().__init__(target, stream_name, schema, key_properties)
         self._target = cast("DuckDBPlaces", target)
         name = stream_name.replace("-", "_").replace(".", "_")
@@ -78,23 +78,23 @@ class DuckDBSink(BatchSink):
         self._waiting: list[bytes] = []
         self._bytes = 0
         self._most = self.max_size
-        self._counted = 0  # of the rows that wait, by the SDK
+        self._counted = 0  # buffered rows, counted by the SDK
         self._types: dict[str, str] = {}
         self._encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
     @property
     def takes_text(self) -> bool:
-        """Whether a record can stay the text that it came as."""
+        """Whether records can stay JSON text."""
         return not self.include_sdc_metadata_properties
 
     @property
     def current_size(self) -> int:
-        """Rows that wait."""
+        """Number of buffered rows."""
         return len(self._waiting)
 
     @property
     def is_full(self) -> bool:
-        """Whether enough rows or bytes wait; fewer are enough while nothing is being loaded."""
+        """Whether enough rows or bytes are buffered; fewer are enough while nothing is loading."""
         rows = len(self._waiting)
         if rows >= self._most or self._bytes >= _LARGEST_BATCH:
             return True
@@ -104,7 +104,7 @@ class DuckDBSink(BatchSink):
         """None: DuckDB checks types, and `process_batch` keys and required fields."""
 
     def setup(self) -> None:
-        """Make the table, or give it the columns and the width that it lacks."""
+        """Create the table, or add missing columns and widen types."""
         self._target.loading.wait()
         properties = self.schema["properties"]
         wanted = {name: column_type(kind) for name, kind in properties.items()}
@@ -121,20 +121,20 @@ class DuckDBSink(BatchSink):
             self._describe()
 
     def add(self, record: bytes) -> None:
-        """Let one record wait, as JSON text."""
+        """Buffer one record, as JSON text."""
         self._waiting.append(record)
         self._bytes += len(record)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
-        """Let one record wait that a stream map or the SDK has looked at."""
+        """Buffer one record after stream maps and the SDK."""
         self._counted += 1
         self.add(self._encode(record))
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Have all rows that wait loaded; the last of those with the same key counts.
+        """Load all buffered rows; the last one with a key counts.
 
         Raises:
-            ClickException: When a value of the batch before did not fit its column.
+            ClickException: A value of the previous batch did not fit its column.
         """
         for record in context.get("records", ()):  # of a BATCH file
             self.process_record(record, context)
@@ -142,11 +142,11 @@ class DuckDBSink(BatchSink):
         self.tally_record_read(as_text)
         self.record_counter_metric.increment(as_text)
         rows, self._waiting, self._bytes, self._counted = self._waiting, [], 0, 0
-        self._target.loading.wait()  # so that no more than two batches are in memory
+        self._target.loading.wait()  # so that at most two batches are in memory
         self._target.loading.start(partial(self._load_rows, rows, self.version))
 
     def activate_version(self, new_version: int) -> None:
-        """Delete the rows of older versions: a complete read did not find them."""
+        """Delete the rows of older versions, which a complete read did not find."""
         self._target.loading.wait()
         with self._transaction() as database:
             self._add_version()
@@ -160,14 +160,14 @@ class DuckDBSink(BatchSink):
 
     @property
     def _path(self) -> Path:
-        """The file that DuckDB reads; sinks load one by one."""
+        """The file for DuckDB; sinks load one after the other."""
         return self._target.staging / "rows.jsonl"
 
     def _load_rows(self, rows: list[bytes], version: int | None) -> None:
         """Load rows in one transaction.
 
         Raises:
-            ClickException: When a value does not fit its column.
+            ClickException: A value does not fit its column.
         """
         with self._path.open("wb") as file:
             for first in range(0, len(rows), _OFTEN):
@@ -193,9 +193,9 @@ class DuckDBSink(BatchSink):
         database.execute(f"drop table {_STAGE}")
 
     def _rows(self, types: dict[str, str] | None = None) -> str:
-        """The file as a table of DuckDB; members of records without a column are left out."""
+        """The file as a table expression; omits members without a column."""
         columns = (types or self._types).items()
-        # Without a zone, DuckDB would take the time as it stands and leave out its offset.
+        # Without a zone, DuckDB would ignore the offset of the time.
         zoned = [(n, f"{kind}TZ" if kind == "TIMESTAMP" else kind) for n, kind in columns]
         listed = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in zoned)
         return (
@@ -221,11 +221,11 @@ class DuckDBSink(BatchSink):
         )
 
     def _check_keys(self) -> None:
-        """Refuse rows without a key or a required field.
+        """Reject rows without a key or a required field.
 
         Raises:
-            MissingKeyPropertiesError: For a key.
-            InvalidRecord: For another field.
+            MissingKeyPropertiesError: A key is missing.
+            InvalidRecord: Another field is missing.
         """
         required = [n for n in self.schema.get("required", ()) if n in self._types]
         required = [n for n in required if "null" not in str(self.schema["properties"][n])]
@@ -240,7 +240,7 @@ class DuckDBSink(BatchSink):
                     raise error(f"{self._records(missing)} no {name}.")
 
     def _explain(self) -> str:
-        """Which columns hold values that do not fit, without the values."""
+        """Name the columns with invalid values, without the values."""
         texts = self._rows(dict.fromkeys(self._types, TEXT))
         for name, kind in self._types.items():
             column = quoted(name)
@@ -255,12 +255,12 @@ class DuckDBSink(BatchSink):
         return f"Records of {self.stream_name} are not readable as JSON. Nothing was loaded."
 
     def _records(self, count: int) -> str:
-        """The beginning of a sentence about some records."""
+        """The start of a sentence about records."""
         verb = "has" if count == 1 else "have"
         return f"{counted(count, 'record')} of {self.stream_name} {verb}"
 
     def _present(self) -> dict[str, str]:
-        """Columns of the table and their types, by name in small letters: DuckDB ignores case."""
+        """Columns of the table and their types, by name in lower case: DuckDB ignores case."""
         query = (
             "select column_name, data_type from duckdb_columns() where schema_name = ? "
             "and lower(table_name) = lower(?) and database_name = current_database()"
@@ -270,7 +270,7 @@ class DuckDBSink(BatchSink):
         return {name.lower(): kind for name, kind in rows}
 
     def _widen(self, name: str, present: str, wanted: str) -> str:
-        """Alter a column that could not hold what is to come; returns its type."""
+        """Widen the type of a column for new values; return the type."""
         kind = widened(present, wanted)
         if kind != present:
             change = f"alter {quoted(name)} set data type {kind}"
@@ -283,9 +283,9 @@ class DuckDBSink(BatchSink):
         )
 
     def _describe(self) -> None:
-        """Carry descriptions of the table and its columns over as comments, where they differ."""
+        """Copy descriptions of the table and its columns to comments, where they differ."""
         database = self._target.connection
-        # A table's own comment stands beside those of its columns, under no name.
+        # The table's own comment is in the same result, without a column name.
         query = (
             "select lower(column_name), comment from duckdb_columns() where schema_name = $schema "
             "and lower(table_name) = lower($name) and database_name = current_database() "
@@ -308,7 +308,7 @@ class DuckDBSink(BatchSink):
 
 
 class _Transaction:
-    """All or nothing."""
+    """A transaction that rolls back on an error."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Singer messages into DuckDB: state is confirmed once everything it vouches for is committed."""
+"""Loads Singer messages into DuckDB; confirms a state once everything before it is committed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ drop_idle_lines(_NAME)
 
 
 class _Line(msgspec.Struct):
-    """What of a Singer message is looked at first; a record stays the JSON text that it is."""
+    """The envelope of a Singer message; a record stays JSON text."""
 
     type: str = ""
     stream: str = ""
@@ -59,10 +59,10 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class LineReader(GenericSingerReader[bytes]):
-    """Reads lines; most records are taken as text, without a call of the SDK."""
+    """Reads lines; most records stay text, and skip the SDK's processing."""
 
     def __init__(self) -> None:
-        """Take nothing yet."""
+        """Start without a callback for records."""
         super().__init__()
         self.take: Callable[[_Line], bool] = lambda _: False
 
@@ -74,10 +74,10 @@ class LineReader(GenericSingerReader[bytes]):
     def process_lines(
         self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
-        """Hand over each line, to `take` if it wants it, else to the callback for its type.
+        """Pass each line to `take` if it accepts it, or else to the callback for its type.
 
         Raises:
-            InvalidInputLine: When one is not a Singer message, or of an unknown type.
+            InvalidInputLine: A line is not a Singer message, or of an unknown type.
         """
         counts: Counter[str] = Counter()
         taken, take = 0, self.take
@@ -104,7 +104,7 @@ class LineReader(GenericSingerReader[bytes]):
         """Check that a message has all its members.
 
         Raises:
-            InvalidInputLine: When it lacks some; the SDK's error holds the message itself.
+            InvalidInputLine: Some are missing; the SDK's error would contain the message.
         """
         if missing := sorted(requires - line_dict.keys()):
             raise InvalidInputLine(f"A line is missing required {', '.join(missing)} key(s).")
@@ -113,7 +113,7 @@ class LineReader(GenericSingerReader[bytes]):
         """One message, decoded.
 
         Raises:
-            DecodeError: When it is not JSON.
+            DecodeError: It is not JSON.
         """
         return cast("dict[str, Any]", msgspec.json.decode(line))
 
@@ -122,7 +122,7 @@ class TargetDuckDB(Target):
     """Singer target for DuckDB."""
 
     name = _NAME
-    package_name = "tap-customerio"  # whose version it is
+    package_name = "tap-customerio"  # for the version
     default_sink_class = DuckDBSink
     message_reader_class = LineReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
@@ -173,7 +173,7 @@ class TargetDuckDB(Target):
         """The database.
 
         Raises:
-            ClickException: When it cannot be opened.
+            ClickException: It cannot be opened.
         """
         path = self.config["path"]
         try:
@@ -186,10 +186,10 @@ class TargetDuckDB(Target):
 
     @cached_property
     def staging(self) -> Path:
-        """A private folder beside the database for rows on their way; that of a killed run goes."""
-        _ = self.connection  # whose lock keeps other processes out
+        """A private folder beside the database for buffered rows; removes that of a killed run."""
+        _ = self.connection  # its lock excludes other processes
         path, beside = Path(self.config["path"]), None
-        if path.exists():  # else it is in memory, or on another machine
+        if path.exists():  # missing for a database in memory or on another machine
             beside = path.parent
             for left in beside.glob(f"{glob.escape(path.name)}.staging-*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -204,7 +204,7 @@ class TargetDuckDB(Target):
         self.close()
 
     def close(self) -> None:
-        """Close the database once what was handed over is loaded."""
+        """Close the database once all queued rows are loaded."""
         self.loading.close()
         self.connection.close()
 
@@ -221,7 +221,7 @@ class TargetDuckDB(Target):
                 self._plain[name] = sink
 
     def _take(self, message: _Line) -> bool:
-        """Let a record wait as text, if nothing is to be done with it before."""
+        """Buffer a record as text, if no other processing is needed."""
         sink = self._plain.get(message.stream)
         if sink is None or not (record := bytes(message.record)):
             return False
@@ -253,7 +253,7 @@ class TargetDuckDB(Target):
             self._load_all()
 
     def _load_all(self) -> None:
-        """Hand over all rows, and confirm the last state once they are committed."""
+        """Queue all rows, and confirm the last state once they are committed."""
         self.drain_all()
         self._confirmed_at = time.monotonic()
 
@@ -268,8 +268,8 @@ class TargetDuckDB(Target):
                 sink.activate_version(message_dict["version"])
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        # What is not committed was not confirmed either: the tap sends it again. Loading it from
-        # inside a signal, as the SDK does, could confirm rows whose batch was interrupted.
+        # Uncommitted data is unconfirmed, so the tap sends it again. Loading it from inside a
+        # signal handler, like the SDK, could confirm rows of an interrupted batch.
         raise SystemExit(128 + signum)
 
 

@@ -1,1 +1,1 @@
-"""A page of figures from the dbt models."""
+"""A report from the dbt models."""

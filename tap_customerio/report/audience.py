@@ -1,4 +1,4 @@
-"""Figures of journeys, tests, the audience, and what was loaded."""
+"""Figures about journeys, tests, the audience, and completeness."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ _LOADED = """
 
 
 def journeys(marts: Marts) -> Figure:
-    """How far people came in campaigns."""
+    """Outcomes of journeys through campaigns."""
     rows = [(*row[:3], *(int(number or 0) for number in row[3:])) for row in marts.ask(_JOURNEYS)]
     sums = [sum(row[place] for row in rows) for place in range(3, 3 + len(STEPS))]
     shown = [
@@ -142,7 +142,7 @@ def journeys(marts: Marts) -> Figure:
 
 
 def tests(marts: Marts) -> Figure:
-    """What variants of newsletters achieved."""
+    """Results of newsletter variants."""
     rows = marts.ask(_TESTS)
     decided = rows[0][5] if rows else "clicked"
     heads = ("variant", "sent", decided, "95 % interval", "winner")
@@ -167,7 +167,7 @@ def tests(marts: Marts) -> Figure:
 
 
 def segments(marts: Marts) -> Figure:
-    """How the largest segments grow."""
+    """Growth of the largest segments."""
     last: dict[tuple[object, ...], Point] = {}
     names: dict[tuple[str, int], str] = {}
     for workspace, number, name, day, people in marts.ask(_SEGMENTS):
@@ -191,7 +191,7 @@ def segments(marts: Marts) -> Figure:
 
 
 def consents(marts: Marts) -> Figure:
-    """What people agree to, now."""
+    """Current consents."""
     rows = marts.ask(_CONSENTS)[:_TOPICS]
     shown: list[Bar] = []
     cells: list[tuple[str, ...]] = []
@@ -212,7 +212,7 @@ def consents(marts: Marts) -> Figure:
 
 
 def loaded(marts: Marts) -> Figure:
-    """Whether everything was loaded."""
+    """Completeness of the loaded data."""
     rows = marts.ask(_LOADED)
     cells = [
         (f"{int(year)}-{int(month):02}", *(count(int(number or 0)) for number in numbers))

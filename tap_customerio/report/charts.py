@@ -1,4 +1,4 @@
-"""Figures as SVG, without a script."""
+"""Charts as SVG, without scripts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TICKS = 110
 _LINE, _GAP = 14, 12
 _LINES = 6
 _LETTER = 7
-_FILL = "\N{WORD JOINER}"  # behind what is as wide as two letters
+_FILL = "\N{WORD JOINER}"  # fills the second cell of wide characters
 _LABELS = 0.42
 _FORMATS = {"day": "%d %b", "week": "%d %b", "month": "%b %Y"}
 _YEAR = 366
@@ -68,7 +68,7 @@ _CONFIG = {
 
 
 class Point(NamedTuple):
-    """A value of a line."""
+    """A value on a line."""
 
     day: date
     series: str
@@ -76,7 +76,7 @@ class Point(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bar, or the estimate within an interval."""
+    """A bar, or an estimate with an interval."""
 
     label: str
     value: float
@@ -86,7 +86,7 @@ class Bar(NamedTuple):
 
 
 def lines(points: Sequence[Point], series: Sequence[str], period: Period, unit: str) -> str:
-    """Counts over time, a line a series."""
+    """Counts over time, one line per series."""
 
     def spec(width: int) -> Spec:
         chart = _lines(points, series, period)
@@ -107,7 +107,7 @@ def lines(points: Sequence[Point], series: Sequence[str], period: Period, unit: 
 
 
 def small_lines(points: Sequence[Point], series: Sequence[str], period: Period) -> str:
-    """The same as a small multiple: no axis but the zero line."""
+    """A small multiple: no axis except the zero line."""
     chart = _lines(points, series, period)
     chart["encoding"]["x"]["axis"] = {"labels": False, "ticks": False, "grid": False}
     chart["encoding"]["y"]["axis"] = None
@@ -119,7 +119,7 @@ def small_lines(points: Sequence[Point], series: Sequence[str], period: Period) 
 
 
 def bars(rows: Sequence[Bar]) -> str:
-    """A bar a row, with its text."""
+    """One bar per row, with its text."""
 
     def spec(width: int) -> Spec:
         text = {"type": "text", "align": "left", "dx": 4, "color": INK, "fontSize": 12}
@@ -136,7 +136,7 @@ def bars(rows: Sequence[Bar]) -> str:
 
 
 def intervals(rows: Sequence[Bar], unit: str) -> str:
-    """A point a row, within its interval."""
+    """One point per row, with its interval."""
 
     def spec(width: int) -> Spec:
         x = {"field": "low", "type": "quantitative", "title": unit}
@@ -181,7 +181,7 @@ def _lines(points: Sequence[Point], series: Sequence[str], period: Period) -> Sp
 
 
 def _text_share(rows: Sequence[Bar], width: int) -> float:
-    """How much of the room for bars is kept for the longest text."""
+    """The share of the width reserved for the longest text."""
     longest = max((len(row.text) for row in rows), default=0)
     return min((longest + 1) * _LETTER / (width * (1 - _LABELS)), 0.75)
 
@@ -190,7 +190,7 @@ def _labels(rows: Sequence[Bar], width: int) -> Spec:
     axis: Spec = {"labelLimit": width * _LABELS, "title": None, "ticks": False, "domain": False}
     wrapped = {row.label: _wrapped(row.label, width) for row in rows}
     axis |= {"labelExpr": f"{json.dumps(wrapped)}[datum.value]", "labelLineHeight": _LINE}
-    axis["labelOffset"] = {  # Vega centres the first line instead of all
+    axis["labelOffset"] = {  # Vega centres the first line instead of the whole label
         "condition": [
             {"test": f"{json.dumps(label)} === datum.value", "value": (1 - len(lines)) * _LINE / 2}
             for label, lines in wrapped.items()
@@ -202,7 +202,7 @@ def _labels(rows: Sequence[Bar], width: int) -> Spec:
 
 
 def _wrapped(label: str, width: int) -> list[str]:
-    """The lines of a label; what is longer than the room for it is in the table below."""
+    """The lines of a label; longer texts are only in the table below."""
     letters = int(width * _LABELS / _LETTER)
     padded = "".join(each + _FILL * (east_asian_width(each) in {"F", "W"}) for each in label)
     lines = wrap(padded, letters, max_lines=_LINES, placeholder=" …")
@@ -217,13 +217,13 @@ def _layered(rows: Sequence[Bar], encoding: Spec, layers: list[Spec], width: int
 
 
 def _ticks(buckets: Sequence[date], most: int) -> list[str]:
-    """At most so many, evenly spread."""
+    """A limited number of ticks, evenly spread."""
     step = -(-len(buckets) // max(most, 1))
     return [str(bucket) for bucket in buckets[::step]]
 
 
 def _both(spec: Any) -> str:
-    """The chart at both widths; the style sheet shows one."""
+    """The chart in two widths; the style sheet shows one."""
     return "".join(
         _svg(
             {**spec(width), "width": width, "autosize": {"type": "fit", "contains": "padding"}},

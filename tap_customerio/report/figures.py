@@ -25,7 +25,7 @@ _FIGURES: tuple[tuple[str, Callable[[Marts], Figure]], ...] = (
 
 
 def report(marts: Marts) -> str:
-    """The page of these models; figures of models that were switched off are left out."""
+    """The report of these models; omits figures of disabled models."""
     cells, notes = sending.totals(marts)
     absent = sorted({model for model, _ in _FIGURES if not marts.has(model)})
     if absent:

@@ -31,7 +31,7 @@ class Period(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """The buckets in which there are at most about a hundred points in a line."""
+        """The bucket width for at most about a hundred points per line."""
         days = (self.end - self.start).days
         if days <= _MOST_DAYS:
             return "day"
@@ -44,21 +44,21 @@ class Period(NamedTuple):
         return day - timedelta(days=day.weekday()) if self.unit == "week" else day
 
     def buckets(self) -> list[date]:
-        """All buckets, those without data too."""
+        """All buckets, including empty ones."""
         days = (self.end - self.start).days
         return sorted({self.bucket(self.start + number * _DAY) for number in range(days)})
 
 
 class Marts:
-    """Questions to the models."""
+    """Queries of the models."""
 
     def __init__(
         self, warehouse: Warehouse, start: date | None = None, end: date | None = None
     ) -> None:
-        """Find the models, and the dates that are not given.
+        """Find the models, and default dates.
 
         Raises:
-            TapError: When the models are not there.
+            TapError: The models do not exist.
         """
         self._warehouse = warehouse
         self._models = warehouse.tables()
@@ -77,16 +77,16 @@ class Marts:
         return workspace if self._several else None
 
     def has(self, model: str) -> bool:
-        """Whether a model was built."""
+        """Whether a model exists."""
         return model in self._models
 
     def ask(self, query: str) -> list[Row]:
-        """Rows of a query, in which {start} and {end} stand for the dates."""
+        """Rows of a query; {start} and {end} in it stand for the dates."""
         start, end = self.period
         rows = self._warehouse.ask(query, start=start, end=end)
         return [tuple(map(_plain, row)) for row in rows]
 
 
 def _plain(value: Any) -> Any:
-    """PostgreSQL adds up and divides whole numbers as decimals."""
+    """A plain number: PostgreSQL returns decimals for sums and quotients of integers."""
     return float(value) if isinstance(value, Decimal) else value

@@ -1,4 +1,4 @@
-"""The page: figures below each other, in one file without anything from elsewhere."""
+"""The page: figures in one self-contained file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _FOOTER = (
 
 
 class Figure(NamedTuple):
-    """A title that says what is counted, where it comes from, and what is shown."""
+    """A figure with a title, its source, and its content."""
 
     title: str
     model: str
@@ -91,7 +91,7 @@ def page(
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows of texts; on small screens, each is a block with the heads beside the values."""
+    """A table; on small screens each row is a block of headings and values."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     body = "\n".join(
         "<tr>"
@@ -106,7 +106,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def legend(series: Sequence[str]) -> str:
-    """Which colour is which, for small multiples."""
+    """The colours of series, for small multiples."""
     marks = zip(series, COLORS, DASHES, strict=False)
     return "".join(
         f'<svg width="24" height="10" style="display:inline"><path d="M0,5H22" stroke="{color}" '
@@ -124,7 +124,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _style() -> str:
-    """Dark on screens only: paper is white."""
+    """Dark colours only on screens, not on paper."""
     colors = "".join(
         f'[fill="{light}"] {{ fill: {dark}; }} [stroke="{light}"] {{ stroke: {dark}; }}\n'
         for light, dark in DARK.items()

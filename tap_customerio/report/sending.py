@@ -1,4 +1,4 @@
-"""Figures of what was sent, by whom, and what became of it."""
+"""Figures about deliveries, senders, and outcomes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _TOTALS = """
 
 
 def totals(marts: Marts) -> tuple[list[tuple[str, str]], list[str]]:
-    """The numbers at the top, and what has to be said of them."""
+    """The totals at the top, and notes about them."""
     [(sent, mails, opened, clicked, unsettled, since)] = marts.ask(_TOTALS)
     cells = [
         ("Deliveries sent", count(sent)),
@@ -103,7 +103,7 @@ def totals(marts: Marts) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def over_time(marts: Marts) -> Figure:
-    """Deliveries, opens and clicks, when they happened."""
+    """Deliveries, opens and clicks by day of the event."""
     period = marts.period
     sums: dict[tuple[str, object], int] = defaultdict(int)
     rows = marts.ask(_BY_DAY)
@@ -120,7 +120,7 @@ def over_time(marts: Marts) -> Figure:
 
 
 def senders(marts: Marts) -> Figure:
-    """Who sent most, and what became of it."""
+    """The largest senders, with their outcomes."""
     rows = [(*row[:4], *(int(number or 0) for number in row[4:])) for row in marts.ask(_RANKING)]
     heads = (
         "sender",
@@ -157,7 +157,7 @@ def name_of(marts: Marts, row: Row) -> str:
 
 
 def domains(marts: Marts) -> Figure:
-    """Whether e-mail arrives; a domain of few people could name one of them."""
+    """Deliverability by domain; a domain with few people could identify them."""
     rows = marts.ask(_BY_DOMAIN)
     named = [row for row in rows if row[1] >= _FEW_PEOPLE and _DOMAIN.fullmatch(row[0])][:_DOMAINS]
     rest = [row for row in rows if row not in named]
@@ -178,7 +178,7 @@ def domains(marts: Marts) -> Figure:
 
 
 def _multiples(marts: Marts, rows: Sequence[Row], names: Sequence[str]) -> str:
-    """A small chart a sender, each on its own scale."""
+    """One small chart per sender, each with its own scale."""
     period = marts.period
     sums: dict[Row, int] = defaultdict(int)
     for *sender, day, sent, opened, clicked in marts.ask(_SMALL):

@@ -1,4 +1,4 @@
-"""Numbers and names as the report writes them."""
+"""Numbers and names in the report's format."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ _NONE = "\N{EN DASH}"
 
 
 def count(number: int) -> str:
-    """With separators."""
+    """A number with separators."""
     return f"{number:,}"
 
 
 def percent(share: float | None) -> str:
-    """A share, or a dash if there is none."""
+    """A percentage, or a dash without one."""
     return _NONE if share is None else f"{max(share, 0):.1%}"
 
 
 def rate(part: int, whole: int) -> str:
-    """The share of a whole, or a dash if there is none."""
+    """A part divided by a whole, or a dash for an empty whole."""
     return percent(part / whole if whole else None)
 
 
 def label(name: str | None, fallback: str, workspace: str | None = None) -> str:
-    """A name that people gave, shortened and without e-mail addresses."""
+    """A name from the account, shortened and without e-mail addresses."""
     text = _clean(mask("senders.title", name)) or _clean(fallback)
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     return f"{_clean(workspace)}: {text}" if workspace else text
 
 
 def _clean(text: str | None) -> str:
-    """On one line, and without characters that end the drawing of charts or turn text around."""
+    """One line without control characters, which break charts or reverse text."""
     return " ".join(_UNFIT.sub(" ", text or "").split())
 
 
 def all_distinct(texts: Iterable[tuple[str, object]]) -> list[str]:
-    """Texts, each with its number if an earlier one is the same."""
+    """Texts, with a number added to repeated ones."""
     found: list[str] = []
     for text, number in texts:
         found.append(distinct(text, found, number))
@@ -51,5 +51,5 @@ def all_distinct(texts: Iterable[tuple[str, object]]) -> list[str]:
 
 
 def distinct(text: str, known: Collection[str], number: object) -> str:
-    """The text, with a number if another row has it: a chart draws equal labels as one."""
+    """The text, numbered if another row has it: a chart merges equal labels."""
     return f"{text} ({number})" if text in known else text

@@ -1,4 +1,4 @@
-"""The commands for requests of people about their own data."""
+"""The commands for privacy requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that writes down what is held on a person."""
+"""The command that collects the data of a person."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _erase(job: Job, eraser: Eraser, matches: Mapping[Line, Match], script: Scri
 
 
 def _add_copies(script: Script, match: Match, result: Outcome) -> None:
-    """Add SQL once no later run will: for all, or without those who vanished untouched."""
+    """Add SQL once no later run will; for everyone, or without those who vanished untouched."""
     if result.outcome != FAILED:
         script.add(match)
     elif result.is_settled:
@@ -145,7 +145,7 @@ def _add_copies(script: Script, match: Match, result: Outcome) -> None:
 
 
 def _copies(script: Script, *, found: bool, option: str) -> str:
-    """What remains in a warehouse of those who were found, or may, and what to do about it."""
+    """A hint about copies in a warehouse of people who were, or may have been, found."""
     begin = "Copies in warehouses remain" if found else "Warehouses may still hold copies"
     if script.is_printed:
         return f"{begin} until the statements above are run there."
@@ -161,7 +161,7 @@ def _copies(script: Script, *, found: bool, option: str) -> str:
 
 
 def _find(job: Job, eraser: Eraser) -> tuple[dict[Line, Match], list[tuple[Line, Outcome]]]:
-    """Look everybody up and name them; those who cannot be looked up come apart."""
+    """Look people up and print them; failed look-ups are returned separately."""
     matches: dict[Line, Match] = {}
     failures = []
 
@@ -183,7 +183,7 @@ def _rehearse(
     failures: Sequence[tuple[Line, Outcome]],
     script: Script,
 ) -> None:
-    """End without having erased anybody."""
+    """End without an erasure."""
     for line, failure in failures:
         job.say(f"{line.masked}: {failure.reason}" if line.request else failure.reason)
     for match in matches.values():

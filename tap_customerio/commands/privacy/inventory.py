@@ -1,4 +1,4 @@
-"""The command that lists what personal data a workspace holds."""
+"""The command that lists the personal data in a workspace."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def inventory(
     """
     corrections = read_corrections(categories) if categories else {}
     client = Client(Settings.of(config))
-    _ = client.present  # ask with the key before anything is written
+    _ = client.present  # check the key before writing anything
     folder = Folder.of_a_run(output)
     folder.claim({"command": "inventory"})
     found = Inventory(client, sample)

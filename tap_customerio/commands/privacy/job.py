@@ -1,4 +1,4 @@
-"""What the privacy commands have in common: who is asked about, and where results go."""
+"""Options and results that the privacy commands share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def asked_for(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command its --config, and the options that say who is meant and where to write."""
+    """Add --config, and the options for people and output."""
     file = click.Path(path_type=Path, dir_okay=False)
     options: list[Callable[[Callable[..., None]], Callable[..., None]]] = [
         config_option,
@@ -62,7 +62,7 @@ def asked_for(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def also_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options for identifiers that a person had before."""
+    """Add the options for former identifiers."""
     for kind, what in (("email", "E-mail address"), ("id", "Own id")):
         option = click.option(
             f"--also-{kind}",
@@ -90,7 +90,7 @@ workspace_option = click.option(
 
 
 class Job:
-    """What the commands have in common: who is asked about, and where results go."""
+    """Requests and results of a privacy command."""
 
     def __init__(  # noqa: PLR0913 - each is an option
         self,
@@ -104,7 +104,7 @@ class Job:
         also_id: Sequence[str] = (),
         **named: str | None,
     ) -> None:
-        """Take the options of `asked_for` and `also_options`, and prepare the folder."""
+        """Read the options of `asked_for` and `also_options`, and prepare the folder."""
         if input_file and (also_email or also_id):
             raise click.UsageError("--also-email and --also-id need a single person, not --input.")
         also = [*(("email", value) for value in also_email), *(("id", value) for value in also_id)]
@@ -112,7 +112,7 @@ class Job:
         lines = _lines(input_file, named)
         self.settings = Settings.of(config)
         self.client = Client(self.settings)
-        self.present = self.client.present  # ask with the key before anything is written
+        self.present = self.client.present  # check the key before writing anything
         self.folder = Folder.of_a_run(output)
         self.key = secret(key_file or output / "evidence.key")
         request = lines[0].request if lines and not input_file else None
@@ -122,16 +122,16 @@ class Job:
         self.run = Run(self.folder, self.key, lines, is_batch=input_file is not None)
         self.to_stderr = False
         for line in self.run.finished:
-            self.run.place(line).remove(JOURNAL)  # if it was killed just before it did so itself
+            self.run.place(line).remove(JOURNAL)  # a killed run may have left it
         if self.run.finished:
             self.say(f"Requests that an earlier run has finished: {len(self.run.finished)}.")
 
     def say(self, text: str) -> None:
-        """Tell the terminal."""
+        """Print to the terminal."""
         click.echo(text, err=self.to_stderr)
 
     def name(self, line: Line, match: Match) -> None:
-        """Tell who was found, and who was not meant."""
+        """Print who was found, and who was excluded."""
         count = len(match.people)
         found = counted(count, "person", "people") if count else "no people"
         people = [f"  {person.masked()}" for person in match.people]
@@ -139,7 +139,7 @@ class Job:
         self.say("\n".join([f"{line.masked}: {found}", *people, *others]))
 
     def record(self, line: Line, result: Outcome) -> None:
-        """Record an outcome, and tell it."""
+        """Record an outcome, and print it."""
         self.run.record(line, result)
         reason = f" ({result.reason})" if result.reason else ""
         self.say(f"{line.masked}: {result.outcome}{reason}" if line.request else result.reason)
@@ -151,7 +151,7 @@ class Job:
         stop: Callable[[], None],
         before: Callable[[Line, Outcome], None] = lambda _line, _result: None,
     ) -> None:
-        """Work on requests side by side; record each outcome, after calling `before` with it."""
+        """Work on requests in parallel; record each outcome after calling `before` with it."""
         workers = self.settings.concurrency
         for line, result in self.run.each(lines, work, workers=workers, stop=stop):
             before(line, result)
@@ -160,7 +160,7 @@ class Job:
                 self.run.place(line).remove(JOURNAL)
 
     def end(self) -> None:
-        """Sum up a batch, and leave with the exit code of the worst outcome."""
+        """Summarize a batch, and exit with the code of the worst outcome."""
         if summary := self.run.summarize():
             self.say(summary)
         self.say(f"Results are in {self.folder.path}.")

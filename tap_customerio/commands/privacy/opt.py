@@ -1,4 +1,4 @@
-"""The commands that opt people out, and in again."""
+"""The commands for opt-out and opt-in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _opting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that both have."""
+    """Add the options that both commands share."""
     dry = click.option(
         "--dry-run", is_flag=True, help="Show who would be affected, and change nothing."
     )
@@ -130,7 +130,7 @@ def _run(
 
 
 def _find(job: Job, opter: Opter, choices: Callable[[Person], list[Choice]]) -> dict[Line, Match]:
-    """Look everybody up, and name them and what would change; record who cannot be looked up."""
+    """Look people up, and print them with the changes; record those that fail."""
     matches: dict[Line, Match] = {}
 
     def work(line: Line, request: Request) -> Match:
@@ -149,7 +149,7 @@ def _find(job: Job, opter: Opter, choices: Callable[[Person], list[Choice]]) -> 
 
 
 def _rehearse(job: Job, matches: Mapping[Line, Match]) -> None:
-    """End without having changed anything."""
+    """End without changes."""
     job.say("Nothing was changed: this is a dry run.")
     found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]
     failed = [FAILED] if len(matches) < len(job.run.todo) else []

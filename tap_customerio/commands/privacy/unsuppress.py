@@ -1,4 +1,4 @@
-"""The command that frees identifiers that were blocked."""
+"""The command that unblocks identifiers."""
 
 from __future__ import annotations
 
