@@ -260,7 +260,8 @@ def _columns(
     kinds = stream.schema["properties"]
     first = [*stream.primary_keys, *([stream.replication_key] if stream.replication_key else [])]
     first = [*SHOWN_FIRST.get(stream.name, first)]
-    names = fields or list(dict.fromkeys([*first, *kinds]))
+    named = [*first, *({"name"} & kinds.keys()), *kinds]
+    names = fields or list(dict.fromkeys(named))
     columns = [(name, [one_line(_inside(record, name)) for record in records]) for name in names]
     if fields:
         return columns

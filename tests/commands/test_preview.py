@@ -145,6 +145,10 @@ def test_a_mistyped_name_gets_a_suggestion(preview: Callable[..., Screen]) -> No
     assert "Stream 'messages' has no counts to draw" in screen.err
 
 
+def test_a_name_stands_beside_the_key(preview: Callable[..., Screen]) -> None:
+    assert preview("workspaces", columns=80).lines[1].split()[:2] == ["id", "name"]
+
+
 def test_columns_that_do_not_fit_are_named(preview: Callable[..., Screen]) -> None:
     narrow = preview("messages", columns=60)
     assert "Too wide for these:" in narrow.out
