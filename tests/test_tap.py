@@ -92,8 +92,9 @@ def test_the_last_message_is_a_state_with_every_stream(sandbox: Sandbox) -> None
 def test_schemas_say_what_the_stream_holds(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=["segments", "workspaces"])
     assert {name: schema["description"] for name, schema in output.schemas.items()} == {
-        "segments": "Segments: groups of people, kept by hand or by conditions.",
-        "workspaces": "Workspaces: those of the account, with counts that are up to two hours old.",
+        "segments": "Segments: groups of people, maintained by hand or by conditions.",
+        "workspaces": "Workspaces: all workspaces of the account, with counts that are "
+        "up to two hours old.",
     }
 
 
