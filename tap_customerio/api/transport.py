@@ -175,12 +175,13 @@ class Transport:
 
     def _read(self, response: requests.Response, request: str) -> bytes:
         """The body, read in chunks: a few bytes can decompress to more than the memory holds."""
-        content = bytearray()
+        chunks, size = [], 0
         for chunk in response.iter_content(_CHUNK):
-            content += chunk
-            if len(content) > self.largest:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.largest:
                 raise errors.api.too_large(request, self.largest)
-        return bytes(content)
+        return b"".join(chunks)
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import glob
 import shutil
 import sys
@@ -46,7 +47,7 @@ _PATIENCE = 5.0
 drop_idle_lines(_NAME)
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, gc=False):
     """The envelope of a Singer message; a record stays JSON text."""
 
     type: str = ""
@@ -275,6 +276,7 @@ class TargetDuckDB(Target):
 
 def main() -> None:
     """Run the target; an error is one sentence without values of records."""
+    gc.freeze()  # else each collection walks through all modules
     try:
         TargetDuckDB.cli()
     except (InvalidInputLine, InvalidRecord, MissingKeyPropertiesError) as error:

@@ -58,7 +58,8 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
         self._stop: SystemExit | None = None
         self._deadline = 0.0
         self._encode_lines = encoder.encode_lines
-        self._records: list[dict[str, object]] = []
+        self._records: list[Record] = []
+        self._head: tuple[str, int | None] = "", None
         self._waiting: list[bytes] = []
         self._bytes = 0
         self._blocked = 0.0
@@ -88,18 +89,25 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             TapError: See `write_message`.
             SystemExit: See `write_message`.
         """
-        said: dict[str, object] = {"type": "RECORD", "stream": stream, "record": record}
-        if version is not None:
-            said["version"] = version
-        said["time_extracted"] = self._now = self._now or datetime.now(timezone.utc).isoformat()
-        self._records.append(said)
+        if (stream, version) != self._head:
+            self._encode_records()
+            self._head = stream, version
+        self._now = self._now or datetime.now(timezone.utc).isoformat()
+        self._records.append(record)
         if len(self._records) >= self.encoded_together:
             self._encode_records()
 
     def _encode_records(self) -> None:
+        """Encode the records alone, and put the rest of their messages around each line."""
         records, self._records = self._records, []
-        if records:
-            self._append(self._encode_lines(records))
+        if not records:
+            return
+        stream, version = self._head
+        start = b'{"type":"RECORD","stream":%b,"record":' % self._encode(stream)
+        number = b"" if version is None else b',"version":%d' % version
+        end = b'%b,"time_extracted":"%b"}\n' % (number, self._now.encode())
+        lines = self._encode_lines(records)[:-1].replace(b"\n", end + start)
+        self._append(start + lines + end)
 
     def _append(self, lines: bytes) -> None:
         self._waiting.append(lines)
