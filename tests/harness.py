@@ -1,4 +1,4 @@
-"""The tap run against a sandbox like any target would see it."""
+"""Runs the tap against a sandbox, and parses its messages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Output:
 
     @classmethod
     def of(cls, lines: Iterable[bytes]) -> Output:
-        """Sort the lines of a tap."""
+        """Parse the lines of a tap."""
         output = cls()
         for line in lines:
             message = msgspec.json.decode(line)
@@ -69,11 +69,11 @@ class Output:
 
     @property
     def activated(self) -> set[str]:
-        """Streams of which a target may drop rows."""
+        """Streams of which a target may delete rows."""
         return {m["stream"] for m in self.messages if m["type"] == "ACTIVATE_VERSION"}
 
     def rows(self, stream: str) -> list[str]:
-        """The records of a stream in an order that does not depend on the read."""
+        """The records of a stream in an order independent of the read."""
         return sorted(map(repr, self.records[stream]))
 
     def ids(self, stream: str) -> list[Any]:
@@ -86,7 +86,7 @@ class Output:
 
 
 def sender_of(delivery: Mapping[str, Any], workspace: Workspace) -> tuple[str, int]:
-    """Type and id of what sent a delivery, as the API shows it."""
+    """Type and id of the sender in a delivery from the API."""
     names = {
         "campaign_id": "campaign",
         "newsletter_id": "newsletter",
@@ -100,12 +100,12 @@ def sender_of(delivery: Mapping[str, Any], workspace: Workspace) -> tuple[str, i
 
 @cache
 def discovered() -> bytes:
-    """The catalog that the tap writes."""
+    """The catalog that discovery writes."""
     return msgspec.json.encode(TapCustomerio(config={"app_api_key": "unused"}).catalog_dict)
 
 
 def select(streams: Iterable[str] | None = None) -> dict[str, Any]:
-    """A catalog that selects the given streams, or really all."""
+    """A catalog that selects the given streams, or every stream."""
     wanted = None if streams is None else set(streams)
     catalog: dict[str, Any] = msgspec.json.decode(discovered())
     for stream in catalog["streams"]:
@@ -118,7 +118,7 @@ def select(streams: Iterable[str] | None = None) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def signals_kept() -> Iterator[None]:
-    """Undo what a tap does to the handlers of signals when it is made."""
+    """Restore the signal handlers that a tap replaces."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -138,9 +138,9 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     stdout: io.BytesIO | None = None,
     fails: bool | None = False,
 ) -> Output:
-    """Sync the given streams (all, if none are given) and read what the tap writes to stdout.
+    """Sync the given streams (all, if none are given) and parse the tap's output.
 
-    One that `fails` must end with a problem, which the output then tells; None leaves it open.
+    With `fails`, the run must end with an error, which the output holds; None allows both.
     """
     problem = ""
     stdout = stdout or io.BytesIO()
@@ -167,7 +167,7 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
 
 
 def logged_errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What a test's runs have logged as errors."""
+    """Errors logged by a test's runs."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -181,20 +181,20 @@ def metrics_of(delivery: Mapping[str, Any]) -> dict[str, str]:
 
 
 def small() -> Workspace:
-    """A workspace that is read whole in a second or two."""
+    """A workspace that takes a second or two to read."""
     return Workspace(
         since=SINCE, per_day=12, people=45, campaigns=8, newsletters=3, objects_per_type=9
     )
 
 
 def few_senders(**options: Any) -> Workspace:
-    """A workspace with one or more senders of each kind, and no more than that takes."""
+    """A minimal workspace with at least one sender of each type."""
     senders = {"campaigns": 3, "newsletters": 3, "broadcasts": 1, "transactional": 1}
     return Workspace(**{"since": SINCE, "per_day": 30, "people": 60, **senders, **options})
 
 
 def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:
-    """A small sandbox that stands still at NOW, without a rate limit, unless told otherwise."""
+    """A small sandbox at the fixed time NOW, by default without a rate limit."""
     size = Workspace(since=SINCE, per_day=15, people=230, activities_per_day=12)
     options.setdefault("workspace", size)
     options.setdefault("requests_per_second", None)
@@ -202,7 +202,7 @@ def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:
 
 
 def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
-    """A configuration that reads this sandbox, as fast as it answers."""
+    """A configuration that reads this sandbox at full speed."""
     return {
         "app_api_key": sandbox.app_api_key,
         "api_url": sandbox.url,
@@ -212,7 +212,7 @@ def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
 
 
 class Process:
-    """The tap as a process of its own."""
+    """The tap as a child process."""
 
     def __init__(
         self,
@@ -223,7 +223,7 @@ class Process:
         shell: str = "",
         **files: dict[str, Any],
     ) -> None:
-        """Start it; `files` become its --catalog and --state, `shell` redirects as in a shell."""
+        """Start it; `files` become --catalog and --state, `shell` adds a redirection."""
         command = [sys.executable, "-m", "tap_customerio"]
         for option, content in {"config": config, **files}.items():
             path = folder / f"{option}.json"
@@ -237,7 +237,7 @@ class Process:
         self.stdout: IO[bytes] = self.process.stdout or io.BytesIO()
 
     def lines_until_states(self, count: int) -> list[bytes]:
-        """Read until that many STATE messages with a bookmark of messages have come."""
+        """Read until this number of STATE messages with a bookmark of messages has come."""
         lines = []
         for line in self.stdout:
             lines.append(line)
@@ -247,7 +247,7 @@ class Process:
         return lines
 
     def end(self, number: int | None = None) -> tuple[int, list[bytes], str]:
-        """Send a signal if asked to; the exit code, the remaining lines, and the log."""
+        """Optionally send a signal; returns exit code, remaining lines, and log."""
         if number is not None:
             self.process.send_signal(number)
         rest = self.stdout.read().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""A sandbox whose answers hold odd values at random places, which follow from a seed."""
+"""A sandbox that returns odd values at random places, reproducible by a seed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ USED = {
 
 
 def in_other_words(value: Any, kind: str, chance: Random) -> Iterable[Any]:
-    """The same value as it could be written, too."""
+    """Equivalent spellings of a value."""
     if value is None:
         return () if kind == "string" else ("",)
     if kind == "time" and value:
@@ -61,21 +61,21 @@ def in_other_words(value: Any, kind: str, chance: Random) -> Iterable[Any]:
 
 
 def odd(value: Any, kind: str, _: Random) -> Iterable[Any]:
-    """Values that cannot be read, in place of one that can."""
+    """Unreadable values in place of a readable one."""
     return ODD[kind] if value not in (None, 0, "", [], {}) or value is False else ()
 
 
 class Hostile:
-    """Changes what the answers of a sandbox hold; `changed` counts it by stream."""
+    """Changes a sandbox's responses; `changed` counts changes by stream."""
 
     def __init__(self, seed: int, rate: float) -> None:
-        """Change about so much of what can be changed; the same, if asked for again."""
+        """Change about this share of the values; repeated requests get the same changes."""
         self._seed, self._rate = seed, rate
         self.changed: Counter[str] = Counter()
         self._answers: dict[tuple[Any, ...], Any] = {}
 
     def change(self, stream: str, rows: list[Any], chance: Random) -> None:
-        """Change some of the rows of a stream in an answer."""
+        """Change some rows of a stream in a response."""
         raise NotImplementedError
 
     def around(self, app: ASGIApp) -> ASGIApp:
@@ -106,7 +106,7 @@ class Hostile:
         return answer
 
     def answer(self, scope: Scope, answer: Any) -> Any:
-        """The changed answer."""
+        """The changed response."""
         operation = operation_of(scope)
         for stream, contract in CONTRACTS.items():
             if operation in contract.answers:
@@ -117,26 +117,26 @@ class Hostile:
 
 
 def operation_of(scope: Scope) -> str:
-    """Which operation of the contracts is asked for."""
+    """The operation of the contract for a request."""
     known = [
         name
         for name, operation in OPERATIONS.items()
         if operation.method == scope["method"] and operation.path.fullmatch(scope["path"])
     ]
-    # A path without a parameter goes before one with.
+    # Paths without parameters have priority.
     return min(known, key=lambda name: name.count("{"), default="")
 
 
 class Edited(Hostile):
-    """Changes the answers of some paths, a pattern with `*`, in one way."""
+    """Changes the responses of some paths, a pattern with `*`, in one way."""
 
     def __init__(self, path: str, edit: Callable[[Any], Any]) -> None:
-        """`edit` changes an answer in place, or gives another."""
+        """`edit` changes a response in place, or returns another."""
         super().__init__(seed=0, rate=1)
         self._path, self._edit = path, edit
 
     def answer(self, scope: Scope, answer: Any) -> Any:
-        """The changed answer."""
+        """The changed response."""
         if not fnmatchcase(f"{scope['method']} {scope['path']}", self._path):
             return answer
         self.changed[scope["path"]] += 1
@@ -145,15 +145,15 @@ class Edited(Hostile):
 
 
 class NullLists(Hostile):
-    """Null in place of the list of rows of a stream."""
+    """Returns null in place of a stream's list of rows."""
 
     def __init__(self, stream: str) -> None:
-        """Change all of them."""
+        """Change every response."""
         super().__init__(seed=0, rate=1)
         self._stream = stream
 
     def answer(self, scope: Scope, answer: Any) -> Any:
-        """The answer without its list."""
+        """The response without its list."""
         place = CONTRACTS[self._stream].answers.get(operation_of(scope), "")
         if not place.endswith("[]"):
             return answer
@@ -164,7 +164,7 @@ class NullLists(Hostile):
 
 
 class Values(Hostile):
-    """Changes values within rows; `changes` gives what may come in place of one of a kind."""
+    """Changes values in rows; `changes` returns the replacements for a type of value."""
 
     def __init__(
         self, changes: Callable[[Any, str, Random], Iterable[Any]], seed: int, rate: float
@@ -185,7 +185,7 @@ class Values(Hostile):
 
 
 class Rows(Hostile):
-    """Puts something else in place of rows of one stream, or of their keys."""
+    """Replaces rows of one stream, or their keys."""
 
     def __init__(self, stream: str, seed: int, rate: float) -> None:
         """Change at least one row of the stream."""
@@ -193,7 +193,7 @@ class Rows(Hostile):
         self._stream = stream
 
     def change(self, stream: str, rows: list[Any], chance: Random) -> None:
-        """Change some rows, where they stand in a list."""
+        """Change some rows of a list."""
         for place, row in enumerate(rows if stream == self._stream else ()):
             if chance.random() < self._rate or not self.changed[stream]:
                 key = STREAMS[stream].primary_keys[-1]  # earlier ones come from the path
@@ -207,7 +207,7 @@ class Rows(Hostile):
 
 
 def _values(stream: str, contract: Contract, row: Any) -> Iterator[tuple[Any, Any, Schema]]:
-    """Each value of a row that stands for itself alone: what holds it, its place, its kind."""
+    """Each scalar value of a row: its container, its place, its type."""
     schema = STREAMS[stream].schema
     left = {*schema["required"], STREAMS[stream].replication_key, *USED.get(stream, ())}
 

@@ -21,7 +21,7 @@ KINDS = {"number": "string"}  # Meltano refuses decimals as integers, and breaks
 
 
 def about() -> dict[str, Any]:
-    """What the tap says about itself."""
+    """The output of `--about`."""
     command = [sys.executable, "-m", "tap_customerio", "--about", "--format", "json"]
     printed = subprocess.run(command, check=True, capture_output=True).stdout
     found: dict[str, Any] = json.loads(printed)
@@ -29,7 +29,7 @@ def about() -> dict[str, Any]:
 
 
 def definition() -> str:
-    """The file as it should be."""
+    """The expected file."""
     told = about()
     properties = told["settings"]["properties"]
     off = sorted(stream.name for stream in all_streams() if not stream.selected_by_default)
@@ -54,7 +54,7 @@ def definition() -> str:
 
 
 def setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A setting as Meltano describes it."""
+    """A setting in Meltano's format."""
     kind = next(kind for kind in schema["type"] if kind != "null")
     choices = [choice for choice in schema.get("enum", ()) if choice is not None]
     shown: dict[str, Any] = {"name": name, "label": schema["title"]}
@@ -73,7 +73,7 @@ def setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def label(choice: str) -> str:
-    """Words for a choice, initials in capitals."""
+    """Words for a choice, with capital initials."""
     return choice.upper() if choice in {"us", "eu"} else choice.capitalize()
 
 

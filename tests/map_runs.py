@@ -1,4 +1,4 @@
-"""Runs of the tap with stream maps or a catalog, and what they write."""
+"""Runs of the tap with stream maps or a catalog, and their output."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ STREAMS = sorted(SCHEMAS)
 
 
 def sync(sandbox: Sandbox, folder: Path, catalog: Any = None, **settings: Any) -> Screen:
-    """A run of the command line that reads customers, or what the catalogue selects."""
+    """Run the tap for customers, or for the streams in the catalog."""
     path = folder / "catalog.json"
     path.write_text(json.dumps(catalog or select(["customers"])))
     return typed("--config", config_file(sandbox, folder, **settings), "--catalog", str(path))
 
 
 def records(screen: Screen) -> dict[str, list[dict[str, Any]]]:
-    """What a run has sent, by stream."""
+    """The messages of a run, by stream."""
     return Output.of(line.encode() for line in screen.lines).records
 
 
 def deselected(stream: str, *fields: str) -> dict[str, Any]:
-    """A catalogue of one stream without some of its fields."""
+    """A catalog of one stream without some of its fields."""
     catalog = select([stream])
     for entry in catalog["streams"]:
         for item in entry["metadata"] if entry["tap_stream_id"] == stream else ():

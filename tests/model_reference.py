@@ -30,7 +30,7 @@ def text() -> str:
 
 
 def marts() -> list[dict[str, Any]]:
-    """What the YAML files say of each model."""
+    """The descriptions of models in the YAML files."""
     files = (MODELS / "marts").glob("*.yml")
     found = [model for path in files for model in yaml.safe_load(path.read_text())["models"]]
     order = {f"customerio__{name}": place for place, name in enumerate(FIRST)}
@@ -38,7 +38,7 @@ def marts() -> list[dict[str, Any]]:
 
 
 def streams_of(model: str) -> set[str]:
-    """The streams that a model is made from, itself or by way of other models."""
+    """The streams that a model reads, directly or through other models."""
     if model.startswith("stg_customerio__"):
         return {model.removeprefix("stg_customerio__")}
     [path] = MODELS.rglob(f"{model}.sql")
@@ -53,7 +53,7 @@ def streams_of(model: str) -> set[str]:
 
 
 def _variables() -> str:
-    """Names, defaults and the comments above them."""
+    """Names, defaults and comments of variables."""
     defaults = yaml.safe_load(PROJECT.read_text())["vars"]["customerio"]
     lines = ["| variable | default | what it does |", "|---|---|---|"]
     comment: list[str] = []

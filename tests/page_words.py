@@ -1,4 +1,4 @@
-"""The words of a page."""
+"""The text of an HTML page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 
 class Words(HTMLParser):
-    """The words of a page, and the tags it is made of."""
+    """Collects text and tags of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -15,10 +15,10 @@ class Words(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag; a page that needs nothing from elsewhere has no addresses in it."""
+        """Store a tag; a self-contained page has no URLs in tags."""
         self.tags.add(tag)
         assert not {"src", "href", "onclick"} & {name for name, _ in attrs}
 
     def handle_data(self, data: str) -> None:
-        """Note words."""
+        """Store text."""
         self.text += data

@@ -1,4 +1,4 @@
-"""Requests made at the front door, of a sandbox with a few people."""
+"""Privacy requests from the command line, with a small sandbox."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def schema(name: str) -> dict[str, Any]:
 
 
 class PrivacyCase:
-    """A sandbox at a standing clock, its configuration, and a folder for what comes of it."""
+    """A sandbox at a fixed time, its configuration, and a folder for results."""
 
     def __init__(
         self, folder: Path, workspace: dict[str, Any] | None = None, **options: Any
@@ -58,22 +58,22 @@ class PrivacyCase:
     def ask(
         self, *words: str, to: str = "out", answers: Sequence[str] = (), **settings: Any
     ) -> Screen:
-        """Make a request."""
+        """Run a command."""
         place = ("--output", str(self.folder / to), "--config", self.config(**settings))
         return typed("privacy", *words, *place, answers=answers)
 
     def erase(self, *words: str, **options: Any) -> Screen:
-        """Erase without being asked."""
+        """Erase without a confirmation."""
         return self.ask("erase", "--yes", *words, **options)
 
     def add(self, **named: str) -> str:
-        """A person of one's own."""
+        """Create a person; returns the cio_id."""
         cio_id = self.people_admin.identify(named, at=NOW)
         assert cio_id
         return cio_id
 
     def known(self, index: int = 0) -> dict[str, str]:
-        """Identifiers of somebody with all of them, and a plus sign in the address."""
+        """Identifiers of a person with all of them, and a plus sign in the address."""
         everyone = self.box.workspace.everyone(NOW)
         names = [p["identifiers"] for p in everyone if "+" in (p["identifiers"]["email"] or "")]
         chosen: dict[str, str] = [name for name in names if name["id"]][index]
@@ -84,7 +84,7 @@ class PrivacyCase:
         return self.box.workspace.find("cio_id", cio_id, self.clock.now()) is not None
 
     def read(self, *names: str) -> Any:
-        """A file of JSON in the folder of results."""
+        """A JSON file in the folder of results."""
         return json.loads(self.folder.joinpath("out", *names).read_bytes())
 
     def results(self) -> list[dict[str, str]]:
@@ -92,12 +92,12 @@ class PrivacyCase:
         return list(csv.DictReader(io.StringIO((self.folder / "out" / "results.csv").read_text())))
 
     def all_text(self) -> str:
-        """Everything in the folder of results but keys."""
+        """All files in the folder of results, except keys."""
         files = (path for path in (self.folder / "out").rglob("*") if path.is_file())
         return "\n".join(path.read_text() for path in files if path.suffix != ".key")
 
     def modes(self) -> set[str]:
-        """The modes of all that is in the folder of results, and its own."""
+        """The modes of the folder of results and its files."""
         out = self.folder / "out"
         return {
             f"{'d' if path.is_dir() else 'f'}{stat.S_IMODE(path.stat().st_mode):o}"

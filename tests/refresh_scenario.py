@@ -1,4 +1,4 @@
-"""Syncs of a small workspace whose lists move, and what they asked for."""
+"""Syncs of a small workspace whose lists change, and their requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scenario_of(*streams: str, **options: Any) -> SyncScenario:
 
 
 def sync_shifted(scenario: SyncScenario, after: float, *shifts: Shift) -> Output:
-    """A sync during which lists move."""
+    """Sync while lists change."""
     scenario.sandbox.clock.advance(after)
     scenario.sandbox.forget()
     for shift in shifts:
@@ -43,12 +43,12 @@ def sync_shifted(scenario: SyncScenario, after: float, *shifts: Shift) -> Output
 
 
 def paths(scenario: SyncScenario) -> list[str]:
-    """What the last sync asked for."""
+    """Requests of the last sync."""
     return [call.path for call in scenario.sandbox.calls]
 
 
 def bookmark(scenario: SyncScenario, stream: str) -> dict[str, Any]:
-    """What the state says of a stream."""
+    """The state of a stream."""
     mark: dict[str, Any] = (scenario.state or {})["bookmarks"][stream]
     return mark
 

@@ -1,4 +1,4 @@
-"""Which tests the workers of pytest-xdist run, and in which order."""
+"""Distribution of tests to the workers of pytest-xdist, and their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Begin with the modules that take minutes, so that both workers end together."""
+    """Start with the modules that take minutes, so that both workers end together."""
     ranks: dict[str, int] = {}
     for item in items:
         rank = 0 if item.get_closest_marker("e2e") else 1 if item.get_closest_marker("slow") else 2

@@ -1,4 +1,4 @@
-"""The table of streams in docs/streams.md, and how many the README counts.
+"""The table of streams in docs/streams.md, and their number in the README.
 
 `python tests/stream_table.py` renews both.
 """
@@ -20,7 +20,7 @@ COUNT = re.compile(r"(?<=\n)\d+(?= of them, each a table)")
 
 
 def table() -> str:
-    """What stands between the markers; made from the catalogue and the classes' own words."""
+    """The text between the markers, from the catalog and the classes' docstrings."""
     rows = ["| stream | key | replication | what it holds |", "|---|---|---|---|"]
     catalog = {entry["tap_stream_id"]: entry for entry in json.loads(discovered())["streams"]}
     for kind in sorted(all_streams(), key=lambda kind: kind.name):
@@ -34,7 +34,7 @@ def table() -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Both pages as they should be."""
+    """The expected text of both pages."""
     made = {PAGE: (TABLE, table()), README: (COUNT, str(len(list(all_streams()))))}
     return {
         path: place.sub(lambda _, text=text: text, path.read_text())  # type: ignore[misc]

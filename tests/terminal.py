@@ -1,4 +1,4 @@
-"""Commands run as if typed, in this process, so that a test may change what they meet."""
+"""Runs commands in this process, so that tests can patch their environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Screen(NamedTuple):
-    """What a command left behind."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -37,19 +37,19 @@ class Screen(NamedTuple):
         return self.out.splitlines()
 
     def words(self) -> str:
-        """All of standard output on one line, however it was wrapped."""
+        """Standard output on one line, without wrapping."""
         return " ".join(self.out.split())
 
 
 class Keyboard(io.StringIO):
-    """A terminal that has been typed into ahead of time."""
+    """A terminal with prepared input."""
 
     def isatty(self) -> bool:
         """Commands may ask."""
         return True
 
     def hidden(self, _prompt: str) -> str:
-        """What is typed where nothing shows."""
+        """Input that is not echoed."""
         return self.readline().rstrip("\n")
 
 
@@ -60,7 +60,7 @@ def typed(
     environment: Mapping[str, str] | None = None,
     encoding: str = "utf-8",
 ) -> Screen:
-    """Run `tap-customerio` with these words; what it does to logging ends with it.
+    """Run `tap-customerio` with these arguments; restores logging afterwards.
 
     With answers there is somebody at the keyboard, who gives them. The encoding is all that the
     screen can show.
@@ -95,7 +95,7 @@ def typed(
 
 
 def config_file(sandbox: Sandbox, folder: Path, **settings: Any) -> str:
-    """A file for --config; settings that are None are left out."""
+    """A file for --config; settings that are None are omitted."""
     path = folder / "settings.json"
     config = {**config_for(sandbox), **settings}
     path.write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
