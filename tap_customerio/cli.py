@@ -36,7 +36,7 @@ _COMMANDS = {
     "sandbox": ("tap_customerio.commands.sandbox", "sandbox"),
     "verify": ("tap_customerio.commands.verify", None),
 }
-"""Where each command lives, and the extra it needs, if any; imported when used, to start fast."""
+"""The module and the extra of each command; modules are imported on use, to start fast."""
 
 
 class CustomerioCommand(SingerCommand, click.Group):

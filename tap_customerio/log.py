@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 IDLE = ("Skipping deselected stream", "Skipping parse of env var")
-"""Beginnings of the SDK's lines that say that nothing was done."""
+"""Prefixes of the SDK's log lines that report no work."""
 
 
 def drop_idle_lines(name: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SECRETS = {name for name, kind in SETTINGS["properties"].items() if kind.get("secret")}
 _TOLERANCE = windows.DAY
 _MISSPELT = 0.8
-"""Likeness from which an unknown setting is taken for a misspelt one."""
+"""Similarity from which an unknown setting counts as misspelled."""
 
 _API_LIMIT = 10
 DATES = "write 2024-01-31, or 2024-01-31T12:00:00Z (UTC)"

@@ -26,15 +26,15 @@ BEGINNING = 1_325_376_000
 """2012-01-01: no workspace is older than Customer.io itself."""
 
 LONGEST_PERIOD = 180 * DAY
-"""Longest period that the API answers for: it cuts longer ones to six months without a word."""
+"""Longest period of a request; the API silently limits longer ones to six months."""
 
 EASTERN = ZoneInfo("America/New_York")
-"""The zone of every metric that has only version 1 of its endpoint."""
+"""Time zone of all metrics that have only version 1."""
 
 _AGO = re.compile(r"(\d{1,5})([hdw])")
 
 V1_REACH: dict[Resolution, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
-"""Most buckets that version 1 of a metrics endpoint counts back from now."""
+"""Maximum number of buckets that version 1 of a metrics endpoint counts back."""
 
 
 def parse(text: str) -> int:

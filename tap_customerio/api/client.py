@@ -54,22 +54,22 @@ class Client(Diagnosis):
     """The App API of one workspace, with one rate limit for any number of threads."""
 
     give_up_after = 900.0
-    """Seconds of passing faults after which a request is given up, and the run if all fail."""
+    """Seconds of transient errors until a request gives up; the run ends if all requests fail."""
 
     give_up_alone_after = 120.0
-    """The same, of a request that fails while others are answered."""
+    """The same for a request that fails while others succeed."""
 
     give_up_absent_after = 10.0
-    """The same, where no server has answered yet."""
+    """The same if no server has answered yet."""
 
     longest_delay = 60.0
-    """Seconds between two tries at most."""
+    """Maximum seconds between two attempts."""
 
     odd_answers = 4
-    """Answers that cannot be right after which a request is given up."""
+    """Invalid responses until a request gives up."""
 
     budget_patience = 120.0
-    """Seconds for which whatever keeps a shared budget may be away."""
+    """Seconds for which a shared budget may be unreachable."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ class Clock:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.present: int | None = None
-        """Unix seconds of the first answer: the end, exclusive, of all that the run reads."""
+        """Unix seconds of the first response: the exclusive end of everything the run reads."""
         self.latest = 0
         """Unix seconds of the latest answer, or a second or so before."""
 

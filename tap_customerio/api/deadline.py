@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 LARGE = 1 << 16
-"""Bytes after which an answer counts as large."""
+"""Bytes from which a response counts as large."""
 
 MULTIPLE = 5
-"""How many times the timeout a large answer may take."""
+"""Factor of the timeout for large responses."""
 
 
 class _Bounded(io.RawIOBase):

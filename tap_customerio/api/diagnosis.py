@@ -21,7 +21,7 @@ HOSTS = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
 """Base addresses of the App API by region."""
 
 PROBE = "/v1/workspaces"
-"""A small answer that every key may ask for."""
+"""A small response that every key may read."""
 
 PROBES = (RequestSpec("GET", PROBE), RequestSpec("GET", "/v1/newsletters", {"limit": 1}))
 """Small answers that show whether the API answers at all; the second if the first is in doubt."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.responses import Page, ParsedResponse
 
 EMPTY_PAGES = 1000
-"""Pages without rows, one after the other, after which a list is given up."""
+"""Consecutive pages without rows until a list gives up."""
 
 
 class PageLimit:

@@ -137,10 +137,10 @@ class Transport:
     """Sends rate-limited requests, each on a session that no other thread is using."""
 
     largest = 1 << 28
-    """Bytes, decompressed, beyond which an answer is refused."""
+    """Maximum size of a decompressed response in bytes."""
 
     connects_within = 10.0
-    """Seconds for a connection at most, which takes no longer where there is a server."""
+    """Maximum seconds to connect."""
 
     def __init__(
         self, settings: Settings, limiter: RateLimiter, auth: requests.auth.AuthBase

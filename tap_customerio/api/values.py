@@ -15,11 +15,11 @@ LARGEST = (1 << 63) - 1
 
 YEAR_9999 = parse("9999-01-01")
 MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
-"""What conversions of values that do not fit may raise."""
+"""Errors that conversions may raise."""
 
 _YEAR_1 = parse("0001-01-01")
 _MILLISECONDS = parse("9999-12-31T23:59:59Z") + 1
-"""From here on a number can be no second; as milliseconds it is later than 1978."""
+"""Numbers from here on are milliseconds, later than 1978."""
 
 _DIGITS = 10
 """Of seconds from 2001 to 2286."""

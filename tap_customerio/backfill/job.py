@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 State = dict[str, Any]
 
 STATE_KEY = "backfill"
-"""Where a state says which backfill it belongs to, beside `bookmarks`."""
+"""The state's member with the identity of its backfill, beside `bookmarks`."""
 
 
 @dataclass

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream
 
 UNREADABLE = 3
-"""Exit code when a stream may not be read that would be."""
+"""Exit code if a selected stream cannot be read."""
 
 _SKEW = 60
 _COUNTED = {"customers": "people", "objects": "objects"}

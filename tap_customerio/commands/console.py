@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDE = 160
-"""Columns of a file or pipe, unless COLUMNS says otherwise."""
+"""Width of files and pipes, unless COLUMNS is set."""
 
 
 _TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ")

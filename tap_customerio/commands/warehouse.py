@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DRIVERS = {"duckdb": "duckdb", "postgresql": "psycopg", "postgres": "psycopg"}
 DELETED = "_sdc_deleted_at"
-"""Where loaders mark a row as deleted."""
+"""Column in which loaders mark a row as deleted."""
 
 _NONE: Mapping[str, str] = {}
 _WITHOUT_VALUES = {

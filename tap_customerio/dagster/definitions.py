@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RETRIES = dg.RetryPolicy(
     max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
-"""Three tries."""
+"""Three attempts."""
 
 
 def build_definitions(  # noqa: PLR0913 - each but two has a default, and none depends on another

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 SCHEMA = "customerio"
 PACE = 10
-"""Requests a second, as many as the live API takes."""
+"""Requests per second, the limit of the live API."""
 
 REQUESTS = 285
-"""About how many it takes to read the workspace."""
+"""Approximate number of requests for the workspace."""
 
 _DAYS = 180
 

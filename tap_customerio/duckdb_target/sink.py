@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 VERSION = "_sdc_table_version"
 _STAGE = "staged_rows"
 _LARGEST_ROW = 1 << 30
-"""Bytes of one record's JSON text that DuckDB takes at most."""
+"""Maximum size of one record's JSON text for DuckDB, in bytes."""
 
 _LARGEST_BATCH = 64 << 20
-"""Bytes of rows that may wait, while as many are loaded."""
+"""Maximum size of buffered rows in bytes, while another batch is loading."""
 
 _WORTHWHILE = 10_000
-"""Rows that are loaded early when nothing else is."""
+"""Rows that are loaded early if nothing else is loading."""
 
 _OFTEN = 1000
 """Rows after which it is asked."""
@@ -59,7 +59,7 @@ class DuckDBSink(BatchSink):
     """Buffers rows as JSON text; DuckDB reads them from a file, and merges them by key."""
 
     version: int | None = None
-    """Version of all rows that wait."""
+    """Version of all buffered rows."""
 
     def __init__(
         self,

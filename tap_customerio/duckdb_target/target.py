@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _NAME = "target-duckdb"
 _RECORD = "RECORD"
 _PATIENCE = 5.0
-"""Seconds after which the next STATE message is confirmed, however few records came."""
+"""Seconds until the next STATE message is confirmed, even after few records."""
 
 
 drop_idle_lines(_NAME)

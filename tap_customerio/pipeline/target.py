@@ -45,7 +45,7 @@ class Target:
 
     patience = 10.0
     linger = 5.0
-    """Seconds that are waited for what a target has started, and left with its outputs."""
+    """Seconds to wait for child processes that an ended target has left behind."""
 
     def __init__(self, command: str, keep: Callable[[State], None], *, relay: bool = False) -> None:
         """Prepare; `keep` receives each state, `relay` copies the target's log to our stderr."""

@@ -33,7 +33,7 @@ LISTS: dict[str, tuple[str, str, dict[str, int]]] = {
     "relationships": ("relationships", "cio_relationships", {}),
     "activities": ("activities", "activities", {"limit": 100}),
 }
-"""What is held, by the report's names: its path and key in the API, and how to ask for it."""
+"""Parts of the data by name in the report: path and key in the API, and parameters."""
 
 PARTS: dict[str, type] = {
     "attributes": dict,
@@ -41,7 +41,7 @@ PARTS: dict[str, type] = {
     "unsubscribed": bool,
     "devices": list,
 }
-"""What a profile holds, and of what shape."""
+"""Parts of a profile, and their types."""
 
 KINDS = ("attributes", "devices", *LISTS, "messages")
 
@@ -53,7 +53,7 @@ CAVEATS = (
     "Not included: downloaded exports, collections, other workspaces of the account.",
     "Not included: copies that webhooks, integrations and warehouses hold.",
 )
-"""What the reader of a report must know."""
+"""Notes for the reader of a report."""
 
 
 class PersonalData:

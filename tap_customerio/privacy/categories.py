@@ -27,7 +27,7 @@ CATEGORIES = {
     "free text": "which may hold anything",
     "other": "no sign of a category, yet about a person or thing",
 }
-"""Categories and what they mean, from the most sensitive to the least."""
+"""Categories and their meanings, the most sensitive first."""
 
 _BY_NAME = {
     "special": "health medical diagnos\\w* disab\\w* allerg\\w* pregnan\\w* religio\\w* faith "

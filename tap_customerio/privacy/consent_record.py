@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tap_customerio.privacy.identity import Match, Person
 
 Entry = dict[str, Any]
-"""What became of one choice of one person."""
+"""The result of one choice of one person."""
 
 ALREADY = "already"
 NOT_COVERED = (

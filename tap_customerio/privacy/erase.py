@@ -62,7 +62,7 @@ class Eraser:
     """Erases people by their permanent ids, and checks the App API until they are gone."""
 
     interval = 5.0
-    """Seconds between two looks."""
+    """Seconds between two checks."""
 
     def __init__(  # noqa: PLR0913 - what it works with, and three choices
         self,

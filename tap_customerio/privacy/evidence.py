@@ -46,10 +46,10 @@ MEANINGS = {
     UNVERIFIED: "Accepted, but not seen to be done yet.",
     FAILED: "Not done, or not known to be done.",
 }
-"""What each outcome means, in a sentence."""
+"""The meaning of each outcome, in a sentence."""
 
 AGAIN = {FAILED, INCOMPLETE, UNPROVEN, OPT_UNPROVEN, UNVERIFIED}
-"""Outcomes that another run may better."""
+"""Outcomes that another run may improve."""
 
 RESIDUE = (
     "Copies in warehouses and their backups: --warehouse-sql writes the SQL that removes them.",

@@ -31,7 +31,7 @@ class Opter:
     """Changes people's opt-outs by their permanent ids, and reads them back."""
 
     interval = 5.0
-    """Seconds between two looks."""
+    """Seconds between two checks."""
 
     def __init__(  # noqa: PLR0913 - what it works with, and three choices
         self,

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 BURST_WINDOW = 1.0
-"""Seconds after a slowing down in which another 429 belongs to the same wave."""
+"""Seconds in which another 429 belongs to the same wave."""
 
 KEPT = 50
-"""Slots that are remembered at most."""
+"""Maximum number of stored slots."""
 
 
 class Slot(NamedTuple):
@@ -105,7 +105,7 @@ class LimiterState(NamedTuple):
 
 HEADER = struct.Struct("<5d")
 SLOT = struct.Struct("<d")
-"""How a state is kept: its numbers, then its slots."""
+"""Format of a stored state: its numbers, then its slots."""
 
 
 class Budget:

@@ -57,7 +57,7 @@ class RateLimiter:
         self._slot: Slot | None = None
         self._failure: TapError | None = None
         self.waited = 0.0
-        """Seconds for which 429s that this process was given let nothing be sent."""
+        """Total seconds of pauses after 429s of this process."""
 
     @property
     def rate(self) -> float:

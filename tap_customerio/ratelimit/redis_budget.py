@@ -38,7 +38,7 @@ _OPTIONS = frozenset(
         *("ssl_check_hostname", "ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password"),
     }
 )
-"""What a URL may say of the connection."""
+"""Connection options that a URL may contain."""
 
 _UNUSED = frozenset({"decode_responses", "encoding", "encoding_errors"})
 """What URLs say for other programs: how the client presents what it reads."""
@@ -122,7 +122,7 @@ class RedisBudget(Budget):
     """Takes slots ahead by its latency, so that nearby processes do not starve distant ones."""
 
     timeout = 5.0
-    """Seconds without an answer after which it is asked again."""
+    """Seconds without a reply until a retry."""
 
     def __init__(self, url: str, name: str, patience: float) -> None:
         """Connect later; `patience` is the number of seconds to retry a lost connection.

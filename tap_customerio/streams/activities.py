@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tap_customerio.api.responses import Page
 
 LOGGED = 29 * DAY
-"""How far back the log reaches for sure, less a day."""
+"""Seconds that the log certainly covers, less a day."""
 
 _DIGITS = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _ULID, _ULID_TIME = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}"), 10
 
 LOG_LAG = DAY
-"""How late an entry may arrive in the log, or how far it may be dated back."""
+"""Maximum delay of an entry in the log, or of backdating."""
 
 
 def log_pages(client: Client, **only: str) -> Iterator[Page]:

@@ -26,7 +26,7 @@ USED_BY = array_of(
     draft_newsletters="Ids of the newsletters that use it and are not sent yet.",
     sent_newsletters="Ids of the newsletters that used it.",
 )
-"""What uses a segment or a sender identity."""
+"""Users of a segment or a sender identity."""
 
 
 class Paged(NamedTuple):

@@ -65,7 +65,7 @@ _STATES = {
     "unsubscribed",
 }
 _LINK = re.compile(r"(\w*)link:(.+)")
-"""What the API calls the first click on the n-th link of a message: `link:2`, `human_link:2`."""
+"""Names in the API for the first click on the n-th link: `link:2`, `human_link:2`."""
 
 
 class Messages(CustomerioStream):

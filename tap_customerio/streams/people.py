@@ -41,7 +41,7 @@ IDENTIFIERS = text(
     id="The workspace's own id of the person, if any.",
     email="Address, if any; not unique in every workspace.",
 )
-"""The person, at top level of a record or within one."""
+"""The person, at the top level of a record or inside it."""
 
 _EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
 MERGES = ("profile_create", "profile_merge", "anon_merge")
@@ -49,7 +49,7 @@ PROFILE_CHANGES = (
     *("attribute_change", "device_change", *MERGES),
     *("topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"),
 )
-"""Activities after which a profile is another; a deletion leaves no profile to read."""
+"""Activities that change a profile; after a deletion there is no profile to read."""
 
 _DEPARTURES = ("profile_delete", "profile_merge")
 

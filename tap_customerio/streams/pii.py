@@ -18,7 +18,7 @@ PERSONAL = (
     *("*_actions.headers", "*_variants.headers"),
     "*_actions.url",  # webhook URLs may hold credentials
 )
-"""Fields as `stream.field.member`, with `*` for anything; all that lies within them counts too."""
+"""Fields as `stream.field.member`, with `*` as wildcard; includes all nested members."""
 
 MASK = "***"
 

@@ -22,7 +22,7 @@ _OTHER_FILTER = "a setting that restricts the read changed since the last sync"
 _FIRST_EMPTY = "nothing came, and no earlier read says what to expect"
 END, TEST = "end_date restricts the read", "a test reads only the first records"
 _EXPECTED = frozenset({_OTHER_FILTER, _FIRST_EMPTY, END, TEST})
-"""Doubts that follow from what was asked for; all others are worth a warning."""
+"""Doubts that follow from the settings; all others cause a warning."""
 
 
 class ProvableStream(Protocol):
@@ -68,7 +68,7 @@ class Proof:
         self.rows = 0
         self._has_warned = False
         self.not_found: list[tuple[Any, str]] = []
-        """Slices that answered 404, and their requests."""
+        """Slices that returned 404, and their requests."""
 
     def confirm_not_found(self) -> None:
         """Accept a 404 only if a request at the end shows that the slice's owner is gone.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-customerio.recent")
 
 _LISTED_LATE = 10 * MINUTE
-"""How late the API may list a delivery; what comes later waits for the next full read."""
+"""Maximum delay of a delivery in the API's list; later ones wait for the next full read."""
 
 _MOST_PAGES = 10
 """Pages of 1,000 deliveries after which the counts of all senders are read instead."""
@@ -27,7 +27,7 @@ _SENDERS = {
     "newsletter_id": "newsletter",
     "transactional_message_id": "transactional",
 }
-"""What a delivery calls its sender; campaigns and broadcasts share their numbers."""
+"""The member with the sender's id in a delivery; campaigns and broadcasts share ids."""
 
 _PARTS = ("action_id", "parent_action_id", "content_id")
 

@@ -27,10 +27,10 @@ _SHAPING = (
     *("stream_maps", "stream_map_config", "faker_config", "flattening_enabled"),
     *("flattening_max_depth", "flattening_separator", "flattening_max_key_length"),
 )
-"""Settings of the SDK that shape records: rows that are not read again keep their former shape."""
+"""SDK settings that shape records; rows that are not read again keep their former shape."""
 
 _EARLY = 48
-"""A full read may come early by this part of its interval: schedules are not exact."""
+"""A full read may be early by this share of its interval, because schedules are not exact."""
 
 
 class RefreshedStream(ProvableStream, Protocol):

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PATIENCE = 50
-"""An age waits until its range spans this part of it: frequent syncs then stay cheap."""
+"""An age waits until its range spans this share of it, which keeps frequent syncs cheap."""
 
 MARGIN = 6 * HOUR
-"""How late the API may list a delivery or what became of it."""
+"""Maximum delay of a delivery or its states in the API."""
 
 
 LATE = (1 / 24, 1 / 4)

@@ -215,7 +215,7 @@ MESSAGES = {
     *("email", "in_app", "inbox", "live_notification", "push", "slack", "sms", "twilio"),
     *("webhook", "whatsapp"),
 }
-"""Types of actions that send something; only those count anything."""
+"""Types of actions that send messages; only those have counts."""
 
 _LONGEST_SEND = 30 * DAY
 

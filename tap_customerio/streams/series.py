@@ -77,14 +77,14 @@ class TimeSeries(CustomerioStream):
     is_mirror = False
     replication_key = "period_start"
     counted: ClassVar[str]
-    """Member of the answer that holds the counts."""
+    """Member of the response with the counts."""
     counted_back: ClassVar[str] = ""
-    """Whose counts have only version 1."""
+    """Senders whose counts have only version 1."""
     zoned: ClassVar[bool] = False
-    """Whether campaigns are cut in metrics_timezone."""
+    """Whether campaigns use metrics_timezone."""
 
     senders: ClassVar[Mapping[str, type[ListStream]]] = SENDER_STREAMS
-    """Lists of what sends, by source_type."""
+    """Lists of senders, by source_type."""
 
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
         """Path, names and API version of each countable part of one sender."""

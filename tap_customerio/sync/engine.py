@@ -67,7 +67,7 @@ class StreamQueue(Generic[S, P]):
         self.jobs: deque[SliceJob[S, P]] = deque()
         self.source: Iterator[S] | None = None
         self.total: int | None = None
-        """How many slices there are, where that is known before they are read."""
+        """Number of slices, if known before they are read."""
         self.numbers = count()
         self.buffered_bytes = 0
         self.enqueuing = False
@@ -112,7 +112,7 @@ class Engine(Generic[S, P]):
         self._freed = threading.Condition(self._lock)
         self._arrived = threading.Condition(self._lock)
         self._is_starved = False
-        """Whether the iterating thread waits for an answer."""
+        """Whether the iterating thread waits for a response."""
         self._started = False
 
     def jobs(

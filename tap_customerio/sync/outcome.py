@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     import logging
 
 _HANDFUL = 5
-"""Slices that fail, and nothing that is read, before a stream is given up."""
+"""Failed slices, without any success, until a stream gives up."""
 
 _REFUSED = 50
 """The same, where each may be refused for a reason of its own."""
 
 _SHOWN = 3
-"""Rows named for each field, and slices for each stream."""
+"""Maximum number of rows named per field, and of slices per stream."""
 
 
 class Tally:

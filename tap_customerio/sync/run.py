@@ -35,7 +35,7 @@ _SWITCH_INTERVAL = 0.001
 """Seconds after which the main thread, busy with records, lets a request leave on time."""
 
 _BUFFER_BYTES = 6 << 20
-"""Bytes of pages that may wait for the stream being written, and as many for all others."""
+"""Maximum bytes of waiting pages for the current stream, and for all others together."""
 
 logger = logging.getLogger(NAME)
 
@@ -77,9 +77,9 @@ class SyncRun:
         self.signal: int | None = None
         """The signal that asks the run to stop."""
         self.shard_edges: frozenset[int] = frozenset()
-        """Ends of the range, in unix seconds, where another run goes on: buckets do not cross."""
+        """Ends of the range in unix seconds; buckets do not cross them."""
         self.people_readers = 1
-        """How many streams of the run read all people, and share the search."""
+        """Number of streams that share the people search."""
 
     @cached_property
     def settings(self) -> Settings:

@@ -43,9 +43,9 @@ class Exchange:
     receive: Receive
     send: Send
     right: Callable[[], Awaitable[Response]]
-    """Makes the right answer."""
+    """Makes the correct response."""
     earlier: Sequence[bytes]
-    """The right answers to earlier pages of the same list, from the first on."""
+    """The correct responses for earlier pages of the same list."""
     clock: Clock
     patience: float
     """Seconds that no one waits for an answer."""
@@ -320,7 +320,7 @@ FAULTS: dict[str, Fault] = {
 """Every fault by its name."""
 
 PASSING = tuple(_PASSING)
-"""Those that pass, if the call is made again; but for slow answers, which take their time."""
+"""Transient faults, except slow responses, which take time."""
 
 HARMLESS = tuple(_HARMLESS)
-"""Those that change nothing that matters."""
+"""Faults that do not change relevant data."""

@@ -28,7 +28,7 @@ KEPT = 30 * DAY
 NOBODY: Row = {"customer_id": None, "customer_identifiers": None}
 HOUR = 3600
 LATEST = 20 * HOUR
-"""How long after it happened something may arrive."""
+"""Maximum delay between an event and its arrival."""
 
 SOON = HOUR // 2
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -21,7 +21,7 @@ UNITS = {
     "months": "months",
     "monthly": "months",
 }
-"""What an answer calls a width, by what a question may call it."""
+"""Names of widths in responses, by name in requests."""
 
 DEFAULT_STEPS = {"hours": 24, "days": 45, "weeks": 12, "months": 12}
 MAX_STEPS = {"hours": 24, "days": 45, "weeks": 12, "months": 121}

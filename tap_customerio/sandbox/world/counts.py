@@ -36,7 +36,7 @@ SERIES = (
     "4xx",
     "5xx",
 )
-"""What is counted."""
+"""Counted states."""
 
 LINKS = range(1, 6)
 LINK_SERIES = {"clicked": "link", "human_clicked": "human_link", "machine_clicked": "machine_link"}

@@ -20,7 +20,7 @@ SIZES = {
     "design_studio_components": 14,
     "design_studio_folders": len(FOLDERS),
 }
-"""How many there are of what."""
+"""Number of items by kind."""
 
 
 class DesignStudio:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Change = tuple[str | None, str | None]
-"""What an attribute was, and what it became; None is nothing."""
+"""Old and new value of an attribute; None for no value."""
 
 EVER = float("inf")
 _at = attrgetter("at")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.change_log import ChangeLog
 
 PLAIN = ("collections", "exports", "reporting_webhooks", "snippets")
-"""Lists given whole at an address of their own name: each is a method of `WorkspaceLists`."""
+"""Lists without pages at a path with their name; each is a method of `WorkspaceLists`."""
 
 FIRST_SENDER = 41
 SENDERS = range(FIRST_SENDER, FIRST_SENDER + 24)
