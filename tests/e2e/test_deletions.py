@@ -37,12 +37,12 @@ PAGED = [
 
 """Lists from which the first row leaves when their first page has been read."""
 
-NOBODY = {"identifiers": None, "ids": None, "next": ""}
+NO_PERSON = {"identifiers": None, "ids": None, "next": ""}
 
 
 def hide_lists(box: Sandbox) -> None:
     """Let lists be empty or missing though nothing was deleted."""
-    box.fail(status=200, times=2, body=NOBODY, path="/v1/customers")
+    box.fail(status=200, times=2, body=NO_PERSON, path="/v1/customers")
     box.fail(status=200, times=9, body={"campaigns": None}, path="/v1/campaigns")
     box.fail(status=404, times=99, path="/v1/segments/*/membership")
     box.fail(status=404, times=99, path=f"/v1/esp/domains/{DOMAIN}/*")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GENERATED = 1
 HISTORY = 2
 KEPT = 30 * DAY
-NOBODY: Row = {"customer_id": None, "customer_identifiers": None}
+NO_PERSON: Row = {"customer_id": None, "customer_identifiers": None}
 HOUR = 3600
 LATEST = 20 * HOUR
 """Maximum delay between an event and its arrival."""
@@ -122,7 +122,7 @@ class Activities:
         number = numbered(cio_id)
         if number is None or not self._history.is_over(number, now):
             return {}
-        return NOBODY if self._history.is_forgotten(number, now) else _gone(cio_id)
+        return NO_PERSON if self._history.is_forgotten(number, now) else _gone(cio_id)
 
     def _true(self, event: Event) -> Row:
         """An entry about a real change; the other person of a merge or deletion is not named."""
@@ -190,7 +190,7 @@ class Activities:
     def _who(self, number: int | None, at: int, *, with_id: bool = False) -> Row:
         """A person or none; identifiers omit the custom id, unless something changed it."""
         if number is None:
-            return NOBODY
+            return NO_PERSON
         name = self._people.name(number, at)
         identifiers = {"cio_id": name.cio_id, "email": name.email}
         if with_id:

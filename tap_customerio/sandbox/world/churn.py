@@ -48,7 +48,7 @@ class Churn:
             self._happen(day * DAY + (words[0] * DAY >> 16), words)
 
     def _happen(self, at: int, words: Words) -> None:
-        number = self._somebody(at, words[1] << 16 | words[2])
+        number = self._random_person(at, words[1] << 16 | words[2])
         if number is None:
             return
         if words[3] < CHANGED:
@@ -59,11 +59,11 @@ class Churn:
         elif words[3] < DELETED:
             self._people.delete(number, at)
         else:
-            loser = self._somebody(at, words[4] << 16 | words[5])
+            loser = self._random_person(at, words[4] << 16 | words[5])
             if loser is not None and loser != number:
                 self._people.merge(number, loser, at)
 
-    def _somebody(self, at: int, pick: int) -> int | None:
+    def _random_person(self, at: int, pick: int) -> int | None:
         """A random person who arrived by `at`, unless they are gone."""
         arrived = self._people.arrived(at)
         number = self._people.number(pick % arrived) if arrived else None

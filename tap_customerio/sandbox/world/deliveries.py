@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.senders import Outlet, Senders
 
 _url_safe = bytes.maketrans(b"+/", b"-_")
-NOBODY = (None, None, None)
+NO_PERSON = (None, None, None)
 _ID_BEGINS = b"v\x04\x8a"
 
 
@@ -77,10 +77,14 @@ class Deliveries:
         outlet, words = delivery.outlet, delivery.words
         sends_actions = outlet.kind in {"campaign", "broadcast"}
         named_by = workflow_key(outlet.kind, outlet.id) if sends_actions else ""
-        person = None if delivery.person is None else self._people.heir(delivery.person, now)
+        person = (
+            None if delivery.person is None else self._people.delivery_owner(delivery.person, now)
+        )
         is_erased = person is not None and self._people.history.is_forgotten(person, now)
         is_forgotten = is_erased or words[1] % 512 == 0
-        customer_id, identifiers, recipient = NOBODY if is_erased else self._whom(delivery, person)
+        customer_id, identifiers, recipient = (
+            NO_PERSON if is_erased else self._whom(delivery, person)
+        )
         row = {
             "id": delivery.id,
             "deduplicate_id": f"{delivery.id}:{newest}",
@@ -112,7 +116,7 @@ class Deliveries:
     ) -> tuple[str | None, Row | None, str | None]:
         """Custom id and identifiers of the person, and the recipient's address."""
         if delivery.person is None or person is None:
-            return NOBODY
+            return NO_PERSON
         sent_to = self._people.name(delivery.person, delivery.created)
         recipient = _recipient(delivery.outlet.channel, delivery.person, sent_to.email)
         name = self._people.name(person, delivery.created)

@@ -198,7 +198,7 @@ class People:
         self.history.end(loser, at)
         self._heirs[loser] = (winner, at)
 
-    def heir(self, number: int, now: float) -> int:
+    def delivery_owner(self, number: int, now: float) -> int:
         """The owner of a person's deliveries at `now`: a merge moves them to the winner."""
         while self.history.is_over(number, now) and number in self._heirs:
             winner, at = self._heirs[number]

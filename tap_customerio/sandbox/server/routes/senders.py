@@ -61,7 +61,9 @@ def messages_of(request: ApiRequest) -> Row:
     )
     people = request.workspace.people
     found = (
-        d for d in sent if d.person is not None and people.heir(d.person, request.now) == number
+        d
+        for d in sent
+        if d.person is not None and people.delivery_owner(d.person, request.now) == number
     )
     rows = list(islice(found, skip, skip + limit + 1))
     page: Row = {"messages": [request.workspace.show(row, request.now) for row in rows[:limit]]}
