@@ -107,18 +107,21 @@ class Window(NamedTuple):
 class WindowPlan:
     """Cuts a range into consecutive windows; their width adapts to the rows of recent ones.
 
-    No window is wider than `LONGEST_PERIOD`.
+    No window is wider than `LONGEST_PERIOD`. Those near the end of the range are narrower, so that
+    parallel reads end at about the same time; this costs one or two requests more.
     """
 
     first = 3 * DAY
     growth = 6
     rows_wanted = 10_000
+    rows_at_end = 4_000
+    share_at_end = 4
     pages_many = 12
 
     def __init__(self, start: int, end: int) -> None:
         """Plan for `[start, end)`."""
         self._start, self._end = start, end
-        self._width = self.first
+        self._width = self._width_at_end = self.first
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[Window]:
@@ -129,7 +132,9 @@ class WindowPlan:
         """Cut another range, starting with the learned width."""
         start = whole.start
         while start < whole.end:
-            window = Window(start, min(start + self._width, whole.end))
+            share = (whole.end - start) // self.share_at_end
+            width = min(self._width, max(share, self._width_at_end))
+            window = Window(start, min(start + width, whole.end))
             yield window
             start = window.end
 
@@ -141,6 +146,13 @@ class WindowPlan:
                 self._width = max(1, min(self._width, wanted))
             else:
                 self._width = min(LONGEST_PERIOD, max(self._width, wanted))
+        self._narrow_end(window, rows)
+
+    def _narrow_end(self, window: Window, rows: int) -> None:
+        """Set the least width near the end, for `rows_at_end` rows; a burst counts for little."""
+        with self._lock:
+            least = self._width * self.rows_at_end // self.rows_wanted
+            self._width_at_end = max(1, least, window.width * self.rows_at_end // max(rows, 1))
 
     def rest(self, window: Window, oldest: int, pages: int) -> list[Window]:
         """The rest of a window that has not ended after many full pages, newest first.
@@ -148,10 +160,13 @@ class WindowPlan:
         The rest is cut for parallel reads; an empty window at the end stands for the whole. Empty
         if it is too early to split, or if the rest lies within one second.
         """
-        if pages < self.pages_many or oldest + 1 >= window.end:
+        if oldest + 1 >= window.end:
             return []
         left = Window(window.start, max(oldest, window.start) + 1)
         rows = pages * 1000 * left.width // (window.end - left.end)
+        if pages < self.pages_many:
+            self._narrow_end(window, pages * 1000 + rows)
+            return []
         self.learn(window, pages * 1000 + rows)
         count = max(1, min(rows // self.rows_wanted, 4))
         return [*left.cut(count), Window(window.end, window.end)]

@@ -105,6 +105,43 @@ def test_a_quiet_window_makes_the_next_at_most_six_times_as_wide() -> None:
     assert 17 * DAY < next(windows).width < 19 * DAY
 
 
+def _widths(plan: WindowPlan, rows_a_day: int) -> list[float]:
+    """The widths in days of windows that end after three more have begun, as in parallel reads."""
+    widths: list[float] = []
+    windows: list[Window] = []
+    for window in plan:
+        windows.append(window)
+        widths.append(window.width / DAY)
+        if len(windows) > 3:
+            plan.learn(ended := windows.pop(0), ended.width * rows_a_day // DAY)
+    return widths
+
+
+def test_the_last_windows_are_narrower_so_that_parallel_reads_end_together() -> None:
+    widths = _widths(WindowPlan(0, 30 * DAY), 10_000 // 3)
+    assert widths[:6] == pytest.approx([3] * 6, rel=0.01)
+    assert widths == pytest.approx(sorted(widths, reverse=True), rel=0.01)
+    assert widths[-1] < widths[-2] == pytest.approx(1.2, rel=0.01)  # 4,000 rows
+    assert len(widths) <= 10 + 4
+
+
+def test_the_first_pages_of_a_window_are_enough_to_know_how_narrow_the_last_are() -> None:
+    plan = WindowPlan(0, 6 * DAY)
+    windows = iter(plan)
+    first = next(windows)
+    assert plan.rest(first, first.end - 3 * DAY // 10, 1) == []  # 10,000 rows in three days
+    assert next(windows).width == pytest.approx(1.2 * DAY, rel=0.01)
+
+
+def test_a_burst_or_few_rows_do_not_narrow_the_last_windows_much() -> None:
+    for rows, expected in ((10**7, 1.2 * DAY), (300, 3 * DAY)):
+        plan = WindowPlan(0, 6 * DAY)
+        windows = iter(plan)
+        first = next(windows)
+        plan.rest(first, first.end - first.width * 1000 // rows, 1)
+        assert next(windows).width == pytest.approx(expected, rel=0.01)
+
+
 def test_a_narrow_last_window_does_not_narrow_the_others() -> None:
     plan = WindowPlan(0, 400 * DAY)
     plan.learn(Window(0, 60), 5)

@@ -34,7 +34,7 @@ _ALLOCATIONS = 20_000
 _SWITCH_INTERVAL = 0.001
 """Seconds after which the main thread, busy with records, lets a request leave on time."""
 
-_BUFFER_BYTES = 6 << 20
+_BUFFER_BYTES = 24 << 20
 """Maximum bytes of waiting pages for the current stream, and for all others together."""
 
 logger = logging.getLogger(NAME)
