@@ -77,9 +77,8 @@ class Deliveries:
         outlet, words = delivery.outlet, delivery.words
         sends_actions = outlet.kind in {"campaign", "broadcast"}
         named_by = workflow_key(outlet.kind, outlet.id) if sends_actions else ""
-        person = (
-            None if delivery.person is None else self._people.delivery_owner(delivery.person, now)
-        )
+        person = delivery.person
+        person = None if person is None else self._people.delivery_owner(person, now)
         is_erased = person is not None and self._people.history.is_forgotten(person, now)
         is_forgotten = is_erased or words[1] % 512 == 0
         customer_id, identifiers, recipient = (
