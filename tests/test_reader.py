@@ -365,3 +365,13 @@ def test_a_typed_row_whose_computed_key_is_not_known_is_lost() -> None:
     reader = Reader("things", SCHEMA, outcome, computed=["id"])
     assert reader(reader.typed.decode(msgspec.Raw(b"{}"))) is None
     assert outcome.rows_lost == 1
+
+
+@pytest.mark.parametrize("value", [0, "x", True, {"a": 1}])
+def test_a_list_of_a_typed_row_that_cannot_be_read_is_null_as_in_all_rows(value: Any) -> None:
+    raw = {"id": 1, "numbers": value}
+    plain, typed = (Reader("things", SCHEMA, ReadOutcome()) for _ in range(2))
+    row = typed(typed.typed.decode(msgspec.Raw(msgspec.json.encode(raw))))
+    assert row is not None
+    assert row["numbers"] is None
+    assert json.loads(msgspec.json.encode(row)) == plain(raw)

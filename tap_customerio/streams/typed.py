@@ -102,13 +102,13 @@ class TypedReader:
 
     def __call__(self, row: Row) -> Row:
         """Read a row, whose seconds become times."""
+        for name in self._lists:
+            if getattr(row, name) is None:
+                setattr(row, name, [])
         for name, exact, convert in self._unread:
             value = getattr(row, name)
             if value is not None and type(value) is not exact:
                 setattr(row, name, convert(value))
-        for name in self._lists:
-            if getattr(row, name) is None:
-                setattr(row, name, [])
         record: Row = self._write(row)
         for name in self._left_out:
             setattr(record, name, msgspec.UNSET)
