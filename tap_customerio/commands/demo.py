@@ -19,7 +19,7 @@ for _package in _PACKAGES:
 
 _DEFAULT = "customerio-demo.duckdb"
 _SUFFIXES = {".duckdb", ".db"}
-_WANTED = "name the DuckDB file, with .duckdb at its end; the report lies beside it as .html"
+_WANTED = "name the DuckDB file, with .duckdb at its end; the report is written beside it as .html"
 _INTERRUPTED = 130
 
 
@@ -29,7 +29,7 @@ _INTERRUPTED = 130
     type=click.Path(dir_okay=False, path_type=Path),
     default=_DEFAULT,
     show_default=True,
-    help="DuckDB file to make; the report lies beside it, with .html in place of .duckdb.",
+    help="DuckDB file to write; the report is beside it, with .html in place of .duckdb.",
 )
 @click.pass_context
 def demo(ctx: click.Context, output: Path) -> None:

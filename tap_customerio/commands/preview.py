@@ -98,10 +98,10 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     client = SamplingClient(Settings.of(config), rows=max(limit, _SMALLEST_PAGE), pages=None)
     if counts:
         start = start or chart.start_of(Settings.of(config), client.present)
-        selected = _selected(stream, config, client, start, end)
+    selected = _selected(stream, config, client, start, end)
+    if counts:
         chart.show_chart(make_console(), selected, counts, as_json=as_json)
         return
-    selected = _selected(stream, config, client, start, end)
     _check_fields(selected, fields)
     within, console = _range(selected, start, end), make_console()
     with console.status(f"Reading {stream} …"):
@@ -118,7 +118,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
 def _selected(
     name: str, config: dict[str, Any], client: Client, start: str | None, end: str | None
 ) -> CustomerioStream:
-    """The stream of that name; limits of a whole sync say nothing of its newest records."""
+    """The named stream; warnings about a whole sync do not concern its newest records."""
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
     tap = CommandTap({**config, **dates}, client=client)
     tap.logger.setLevel(logging.ERROR)

@@ -51,7 +51,7 @@ _LOADED = """
     where created is not null
     group by 1, 2, 3
 """
-"""What sent each delivery is told as in int_customerio__messages of the dbt package."""
+"""Senders are derived as in int_customerio__messages of the dbt package."""
 _CREATED = """
     select min(created), max(case when created < {future} then created end) from {messages}
 """
@@ -61,7 +61,7 @@ _NEWEST = """
     union all
     select max(period_start) from {metrics} where period_start < {future}
 """
-"""A time in the future is broken, and would make everything else look too old."""
+"""Times in the future are wrong; they would make all other deliveries look too old."""
 _MAY_LACK = {
     "source_type": "varchar",
     **dict.fromkeys(

@@ -29,7 +29,7 @@ _WITHOUT_VALUES = {
     *("CatalogException", "BinderException", "UndefinedTable", "UndefinedColumn"),
     *("UndefinedFunction", "InsufficientPrivilege"),
 }
-"""Errors that name tables and columns, and never quote what is in them."""
+"""Errors that name tables and columns, but never quote values."""
 
 EXTRAS = {"duckdb": "duckdb", "psycopg": "postgres"}
 

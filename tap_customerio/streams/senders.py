@@ -197,11 +197,16 @@ SENDER_STREAMS: dict[str, type[ListStream]] = {
 
 
 def sender_names(client: Client, source_type: str) -> dict[int, str] | errors.TapError:
-    """Names of all senders of a type by id, or the error if the list cannot be read.
+    """Names of all senders of a type by id, made once per run; the error if they cannot be read.
 
     Raises:
         FatalError: No other list can be read either.
     """
+    [names] = client.once(f"names of {source_type} senders", lambda: [_names(client, source_type)])
+    return names
+
+
+def _names(client: Client, source_type: str) -> dict[int, str] | errors.TapError:
     try:
         rows = SENDER_STREAMS[source_type].listing(client)
     except errors.FatalError:

@@ -1,4 +1,4 @@
-"""Rows that are as their schema says, decoded and read by types made of it."""
+"""Decodes and reads rows that match their schema, with types built from the schema."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _OBJECTS: dict[str, Any] = {"string": _Texts, "date-time": _Times}
 
 
 Field = tuple[type | None, Callable[[Any], Any]]
-"""How a value is read: the type that may stay as it is, if any, and what makes it fit."""
+"""How to read a value: the type that needs no conversion, if any, and the conversion."""
 
 
 class Row(msgspec.Struct):
-    """An object of the API that is as its schema says; it can be changed, and written."""
+    """An object of the API that matches its schema; mutable, and encodable as JSON."""
 
     def get(self, name: str) -> Any:
         """A member; None if there is none."""
@@ -52,7 +52,7 @@ class Row(msgspec.Struct):
 
 
 class TypedReader:
-    """Decodes and reads rows at a third of the cost of what may be anything."""
+    """Decodes and reads rows of the usual types at a third of the cost of other rows."""
 
     def __init__(
         self,
@@ -62,9 +62,9 @@ class TypedReader:
         deselected: Collection[str],
         computed: Collection[str],
     ) -> None:
-        """Compile the schema; `fields` say how members are read that may be anything.
+        """Compile the schema; `fields` read members whose type the schema leaves open.
 
-        Members that are `computed` are set once they are decoded, times in seconds.
+        `computed` members are set after decoding, times in seconds.
         """
         self._left_out = [name for name in schema["properties"] if name in deselected]
         self._lists: list[str] = []
@@ -87,12 +87,12 @@ class TypedReader:
         options: dict[str, Any] = {"bases": (Row,), "kw_only": True}
         row = msgspec.defstruct("Row", given, forbid_unknown_fields=True, **options)
         self.decode = cast("Callable[[msgspec.Raw], Row]", msgspec.json.Decoder(row).decode)
-        """It raises for what is not as usual."""
+        """Raises for rows of other types."""
         record = msgspec.defstruct("Record", written, **options)
         self._write = partial(msgspec.convert, type=record, strict=False, from_attributes=True)
 
     def _take(self, name: str, kind: Schema, usual: Any, field: Field) -> None:
-        """Note what is to be done for a member."""
+        """Store how to read a member."""
         exact, convert = field
         read = convert if usual is Any else _object_reader(kind, usual, convert)
         if read is not None:
@@ -116,7 +116,7 @@ class TypedReader:
 
 
 def _usual_type(kind: Schema) -> Any:
-    """The type of a member as the API gives it; any, if that says too little."""
+    """The type of a member in the API; any, if the schema leaves it open."""
     if json_type(kind) != "object":
         return _USUAL.get(kind.get("format", json_type(kind)), Any)
     known, extra = kind.get("properties", {}), kind.get("additionalProperties")
@@ -128,7 +128,7 @@ def _usual_type(kind: Schema) -> Any:
 
 
 def _written_type(usual: Any) -> Any:
-    """The type of a member as it is written: msgspec makes times of seconds, and texts of times."""
+    """The type of a member when written: msgspec turns seconds into times, and times into text."""
     if usual is _Time:
         return dt.datetime | None
     return dict[str, dt.datetime | None] | None if usual is _Times else Any
@@ -137,7 +137,7 @@ def _written_type(usual: Any) -> Any:
 def _object_reader(
     kind: Schema, usual: Any, convert: Callable[[Any], Any]
 ) -> Callable[[Any], Any] | None:
-    """What makes an object of its usual type fit, if it needs that; all else does not."""
+    """A function that adapts an object of its usual type; None if nothing needs adapting."""
     known = None if kind.get("additionalProperties") else kind.get("properties", {}).keys()
     if usual is not _Times and (usual is not _Texts or known is None):
         return None

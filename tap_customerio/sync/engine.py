@@ -227,7 +227,7 @@ class Engine(Generic[S, P]):
                 queue.buffered_bytes += self._weigh(page)  # type: ignore[arg-type]
 
     def _waits_long(self, queue: StreamQueue[S, P], job: SliceJob[S, P]) -> bool:
-        """Whether a page of the job waits for more than that the pages before it are written."""
+        """Whether a page waits for responses or other streams too, not only for the writer."""
         with self._lock:
             is_next = job in islice(queue.jobs, 1)
             return queue is not self._current or (self._is_starved and not is_next)

@@ -301,7 +301,7 @@ def test_a_warehouse_that_cannot_be_read_is_told_without_its_password(url: str, 
     assert "secret" not in screen.err
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.duckdb"
     path.write_text("hello")
     screen = typed("verify", "--warehouse", f"duckdb:///{path}")

@@ -195,8 +195,8 @@ def test_activate_version_deletes_what_a_complete_read_did_not_find(
     assert len(ask(path, "from people")) == 4  # not activated: nothing is deleted
     load(path, schema(PEOPLE, "id"), row(3, id="d", name="3"), activate(3))
     load(path, schema(PEOPLE, "id"), row(3, id="d", name="3"), activate(3))
-    told = [line for line in caplog.messages if "deleted" in line]
-    assert told == ["Table people: deleted 3 rows that the source no longer has."]
+    deleted = [line for line in caplog.messages if "deleted" in line]
+    assert deleted == ["Table people: deleted 3 rows that the source no longer has."]
     assert ask(path, "select id, name from people") == [("d", "3")]
     load(path, schema(PEOPLE, "id"), activate(4))
     assert ask(path, "from people") == []

@@ -87,7 +87,7 @@ def odd(modelled: Built, make_built: Callable[[str], Built]) -> Odd:
     return changed
 
 
-def test_senders_are_told_from_the_ids_where_the_tap_did_not_name_them(odd: Odd) -> None:
+def test_senders_are_derived_from_ids_if_the_tap_did_not_name_them(odd: Odd) -> None:
     assert odd.derived == odd.senders
     assert {row["source_type"] for row in odd.senders} == {
         *("campaign", "newsletter", "broadcast", "transactional")

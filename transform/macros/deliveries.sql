@@ -42,7 +42,7 @@
 
 {#- Where a model keeps rows, remove those of deliveries that are no longer in the raw table.
 
-With a hash, also those of deliveries that have changed since, and have no events any more. -#}
+With a hash, also those of deliveries that changed and no longer have events. -#}
 {%- macro delete_vanished(hash=none) -%}
   {%- set messages = ref('int_customerio__messages') -%}
   {%- if is_incremental() -%}

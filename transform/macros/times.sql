@@ -23,7 +23,7 @@
   cast({{ expression }} as timestamp)
 {%- endmacro %}
 
-{#- The latest of times; one that lies in the future, and so is broken, is not taken for it. -#}
+{#- The latest time, without times in the future, which are wrong. -#}
 {%- macro latest(expression) -%}
   coalesce(
         max(case

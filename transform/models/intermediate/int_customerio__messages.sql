@@ -1,5 +1,5 @@
--- Deliveries with what sent each, and what tells that their events have changed. Tables that an
--- older tap has loaded lack source_type, and campaign_id may hold the number of a broadcast.
+-- Deliveries with their senders, and a hash that changes with their events. Tables that an older
+-- tap loaded lack source_type, and campaign_id may hold the id of a broadcast.
 {%- set senders = {
     'newsletter_id': "'newsletter'",
     'transactional_message_id': "'transactional'",
