@@ -1,9 +1,9 @@
-"""Make all that follows from a new list: its recorded example, and every generated page.
+"""Make everything that follows from a new list: its recorded example and all generated pages.
 
     python tests/add_example.py snippets [--api-url https://api.customer.io]
 
-Run it once the stream's class, its address in tests/contracts and its rows in the sandbox are
-there. The example comes from the sandbox or, scrubbed, from a real account, whose key is in
+Run it after adding the stream's class, its path in tests/contracts and its rows in the sandbox.
+The example comes from the sandbox or, scrubbed, from a real account. The key of that account is in
 CUSTOMERIO_APP_API_KEY.
 """
 
@@ -26,7 +26,7 @@ GENERATORS = (
 
 
 def main() -> None:
-    """Record the example of one stream, and renew what is made from the classes of all."""
+    """Record the example of one stream, and regenerate the pages."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("stream", choices=sorted(stream.name for stream in all_streams()))
     parser.add_argument("--api-url", help="Base address of a real account's App API.")

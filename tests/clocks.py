@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class FakeClock:
-    """A clock set by a test, with a delay for threads that wake up."""
+    """A clock set by a test; wake-ups of threads can be late."""
 
     def __init__(self) -> None:
         self.now = 1024.0
@@ -21,6 +21,6 @@ class FakeClock:
         return self.now
 
     def wait(self, timeout: float | None = None) -> bool:
-        """In place of a condition's, which a bound method is not told."""
+        """Replaces a condition's `wait`."""
         self.now += (timeout or 0.0) + next(self.late, 0.0)
         return True

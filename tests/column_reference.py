@@ -87,7 +87,7 @@ ALONE = {
     *(
         "multi_language_branch_action_id",
         "parent_action_id",
-    ),  # branches send nothing, nor are listed
+    ),  # branches send nothing and are not listed
     *("object_id", "recipient_environment_id", "trigger_event_id", "user_id", "webhook_id"),
 }
 """Ids that join no stream."""
@@ -149,7 +149,7 @@ The [models](models.md) already contain these joins.
 
 
 class Join(NamedTuple):
-    """A column that holds a key of another stream."""
+    """A column that contains a key of another stream."""
 
     column: str
     stream: str
@@ -178,7 +178,7 @@ def text() -> str:
 
 
 def unit(place: str, schema: dict[str, Any]) -> str:
-    """Unit of a number, or time zone; empty for columns without one."""
+    """Unit of a number, or time zone; empty for other columns."""
     stream, _, column = place.partition(".")
     if schema.get("format") == "date-time":
         return "UTC"

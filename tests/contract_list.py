@@ -42,39 +42,39 @@ class Contract:
     """Components whose members are the fields: `Name`, `Name.member`, `Name.list[]`."""
 
     answers: Mapping[str, str] = field(default_factory=dict)
-    """Where the rows stand in the example of each operation that gives them."""
+    """Where the rows are in the example of each operation."""
 
     no_answers: str = ""
     """Why the contracts have no example."""
 
     whole: str = ""
-    """The field that takes a row as it is, if there is one."""
+    """The field that contains the whole row, if any."""
 
     per_bucket: bool = False
-    """Whether lists of counts become one record an item."""
+    """Whether each item of the lists of counts becomes one record."""
 
     lifted: frozenset[str] = frozenset()
-    """Objects whose members stand in the place of the object."""
+    """Objects that their members replace."""
 
     renamed: Mapping[str, Field] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, Field] = field(default_factory=dict)
-    """Fields that no row of the contract has, with their kinds."""
+    """Fields that the contract does not have, with their types."""
 
     rare: frozenset[str] = frozenset()
-    """Which of them no example fills."""
+    """Those of them that are null in all examples."""
 
     other_kind: Mapping[str, Field] = field(default_factory=dict)
-    """Fields whose kind is not what the contract's type says."""
+    """Fields with another type than in the contract."""
 
     other_value: Mapping[str, str] = field(default_factory=dict)
-    """Fields whose values are changed on the way."""
+    """Fields with changed values."""
 
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """Objects whose further members have a field of their own."""
+    """Objects whose other members have a separate field."""
 
     keys_too: Mapping[str, str] = field(default_factory=dict)
-    """Primary keys that the contract does not promise."""
+    """Primary keys that the contract does not guarantee."""
 
 
 def _parent(name: str) -> dict[str, Field]:
@@ -87,19 +87,19 @@ def _lists(key: str, *paths: str) -> dict[str, str]:
 
 _PERSON = {"cio_id": Field("string", "The permanent id from customer_identifiers, as everywhere.")}
 _LAST_SET = Field("time", "Unix seconds, as the description says; the contract gives no unit.")
-_FROM_THE_PATH = "Known before asking: it is part of the path."
+_FROM_THE_PATH = "Known before the request: it is part of the path."
 _BUCKET = {
-    "resolution": Field("string", "What was asked for."),
-    "timezone": Field("string", "What was asked for."),
+    "resolution": Field("string", "As requested."),
+    "timezone": Field("string", "As requested."),
     "period_start": Field("time", "The bucket's place in the list of counts, as a time."),
-    "is_partial": Field("boolean", "Whether the answer is older than the bucket's end."),
+    "is_partial": Field("boolean", "Whether the response is older than the bucket's end."),
 }
 _SOURCE = {
-    "source_type": Field("string", "Which of the four kinds of senders was asked about."),
+    "source_type": Field("string", "Which of the four types of senders was requested."),
     "source_id": Field("integer", "The sender's id, from the path."),
 }
 _NO_OTHER_COLUMNS = "A record has the counts that are known; others are named in the log."
-_STRETCH = "What the echo says is in resolution and period_start."
+_STRETCH = "resolution and period_start contain the echo."
 _SERIES: dict[str, Any] = {
     "per_bucket": True,
     "lifted": frozenset({"metric", "metric.series"}),

@@ -36,7 +36,7 @@ class Stated:
     members: Mapping[str, Stated] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     rest: Stated | None = None
-    """Members that are not named."""
+    """Members that the contract does not name."""
     items: Stated | None = None
 
     @classmethod
@@ -194,9 +194,9 @@ def differences(
     if path in contract.other_kind:
         expected = {contract.other_kind[path].is_}
     elif stated.anything:
-        expected = {"anything", "string"}  # JSON text holds anything
+        expected = {"anything", "string"}  # JSON text holds any value
     elif len(stated.kinds) > 1:
-        expected = {*stated.kinds, "string"} - {"array", "object"}  # JSON text holds these as well
+        expected = {*stated.kinds, "string"} - {"array", "object"}  # JSON text holds these too
     else:
         expected = {*stated.kinds}
     if ours not in expected:
@@ -223,7 +223,7 @@ def _member_differences(
         yield f"{path}.*: the contract knows of no further members"
 
 
-def as_told(value: Any, kind: Schema | None) -> Any:
+def expected_value(value: Any, kind: Schema | None) -> Any:
     """The expected value in a record for a value of the API."""
     if value is None or not kind:
         return value
@@ -236,9 +236,11 @@ def as_told(value: Any, kind: Schema | None) -> Any:
         case "integer":
             result = int(value)
         case "array":
-            result = [as_told(item, kind["items"]) for item in value]
+            result = [expected_value(item, kind["items"]) for item in value]
         case "object":
-            result = {name: as_told(item, member_kind(kind, name)) for name, item in value.items()}
+            result = {
+                name: expected_value(item, member_kind(kind, name)) for name, item in value.items()
+            }
         case _:
             result = value
     return result
@@ -292,7 +294,7 @@ def validator(schema: Schema) -> jsonschema.Draft7Validator:
 
 
 def expected_records(contract: Contract, row: Any, schema: Schema) -> Iterator[dict[str, Any]]:
-    """The minimum expected records of one row."""
+    """The records that one row must become, with the fields to compare."""
     members = {contract.whole: row} if contract.whole else row
     for name in contract.elsewhere:
         known = schema["properties"][name]["properties"]
@@ -319,7 +321,9 @@ def expected_records(contract: Contract, row: Any, schema: Schema) -> Iterator[d
 
 def recorded(value: Any, kind: Schema | None) -> Any:
     """A field's value in a record; null lists are empty."""
-    return [] if value is None and kind and our_kind(kind) == "array" else as_told(value, kind)
+    return (
+        [] if value is None and kind and our_kind(kind) == "array" else expected_value(value, kind)
+    )
 
 
 def holds(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Singer messages, and the DuckDB loader that takes them."""
+"""Singer messages, and the DuckDB loader that loads them."""
 
 from __future__ import annotations
 

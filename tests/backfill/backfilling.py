@@ -1,4 +1,4 @@
-"""The backfill command, run like anybody would, but in this process."""
+"""Runs the backfill command in this process."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ for line in sys.stdin:
         seen.flush()
         print(line.removeprefix('{"type":"STATE","value":').rstrip()[:-1], flush=True)
 """
-"""A target that keeps all it is given in a file, and confirms each state."""
+"""A target that writes its input to a file and confirms each state."""
 
 
-class Ran(NamedTuple):
-    """How a run ended, what it printed, and the problem it complained of."""
+class BackfillResult(NamedTuple):
+    """The exit code of a run, its output, and its error."""
 
     code: int
     printed: str
@@ -42,12 +42,12 @@ class Ran(NamedTuple):
 
     @property
     def output(self) -> Output:
-        """What it printed, as Singer messages."""
+        """The output as Singer messages."""
         return Output.of(self.printed.encode().splitlines())
 
 
 class Backfill:
-    """Backfills of one sandbox, with a folder to work in."""
+    """Runs backfills of one sandbox in one folder."""
 
     def __init__(self, box: Sandbox, folder: Path) -> None:
         self.box = box
@@ -55,8 +55,8 @@ class Backfill:
         self.state = folder / "state.json"
         self.kept = folder / "kept.jsonl"
 
-    def run(self, *options: str, **settings: Any) -> Ran:
-        """Run the command to its end."""
+    def run(self, *options: str, **settings: Any) -> BackfillResult:
+        """Run the command."""
         config = self.folder / "config.json"
         config.write_text(json.dumps(config_for(self.box, **settings)))
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -67,32 +67,32 @@ class Backfill:
                 backfill.main(["--config", str(config), *options], standalone_mode=False)
         except SystemExit as stop:
             code = int(stop.code or 0)
-        except TapError as told:
-            code, problem = 1, str(told)
+        except TapError as error:
+            code, problem = 1, str(error)
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         stdout.seek(0)
-        return Ran(code, stdout.read(), problem)
+        return BackfillResult(code, stdout.read(), problem)
 
     def target(self, script: str = TARGET) -> list[str]:
-        """Options that run a target of our own and keep its states."""
+        """Options that run a fake target and save its states."""
         path = self.folder / "target.py"
         path.write_text(script)
         command = shlex.join([sys.executable, str(path), str(self.kept)])
         return ["--target", command, "--state", str(self.state)]
 
     def received(self) -> Output:
-        """All that the target was given, in all runs."""
+        """Everything that the target received in all runs."""
         return Output.of(self.kept.read_bytes().splitlines())
 
     def asked(self, path: str = "/v1/messages") -> list[dict[str, str]]:
-        """The queries of all calls to a path."""
+        """The queries of all requests to a path."""
         return [call.query for call in self.box.calls if call.path == path]
 
 
 def keys(output: Output) -> Counter[tuple[Any, ...]]:
-    """Stream and key of every record, and how often it came."""
+    """Stream and key of every record, with the number of times it occurs."""
     return Counter(
         (stream, *(row[name] for name in output.keys[stream]))
         for stream, rows in output.records.items()

@@ -1,4 +1,4 @@
-"""A sandbox of few senders, and backfills of it."""
+"""A sandbox with few senders, and backfills of it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def small_sandbox() -> Iterator[Sandbox]:
-    """One for all tests that only read."""
+    """A sandbox for tests that only read."""
     with new_sandbox(workspace=few_senders()) as box:
         yield box
 
 
 @pytest.fixture
 def backfill(small_sandbox: Sandbox, tmp_path: Path) -> Backfill:
-    """Backfills of the small sandbox, its calls forgotten."""
+    """Backfills of the small sandbox, without earlier requests."""
     small_sandbox.forget()
     return Backfill(small_sandbox, tmp_path)

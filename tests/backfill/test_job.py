@@ -1,4 +1,4 @@
-"""What a backfill reads: exactly its range, in shares that make the whole, and never twice."""
+"""A backfill reads exactly its range; its shards together read everything, and nothing twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def truth(box: Sandbox, start: int, end: int) -> list[str]:
     return sorted(row["id"] for row in box.workspace.deliveries(start, end, now=NOW))
 
 
-def test_what_has_a_time_range_is_read_by_default_and_nothing_else(backfill: Backfill) -> None:
+def test_streams_with_a_time_range_are_read_by_default(backfill: Backfill) -> None:
     output = backfill.run(*RANGE).output
     assert output.keys.keys() == RANGED
     assert {"action_metrics", "activities", "journey_metrics", "link_metrics", "messages"} < RANGED
@@ -50,7 +50,7 @@ def test_any_stream_can_be_named(backfill: Backfill) -> None:
     assert output.records["campaigns"]
 
 
-def test_a_catalogue_keeps_streams_and_fields_out(backfill: Backfill) -> None:
+def test_a_catalog_deselects_streams_and_fields(backfill: Backfill) -> None:
     catalog = select(["messages", "customers"])
     for stream in catalog["streams"]:
         for item in stream["metadata"]:
@@ -64,7 +64,7 @@ def test_a_catalogue_keeps_streams_and_fields_out(backfill: Backfill) -> None:
     assert not any("recipient" in row for row in output.records["messages"])
 
 
-def test_nothing_outside_the_range_is_asked_for_whatever_the_settings(backfill: Backfill) -> None:
+def test_no_setting_makes_it_request_anything_outside_the_range(backfill: Backfill) -> None:
     settings = {"start_date": "2026-03-19", "end_date": "2026-03-30", "rescan_ages": [1, 3, 7]}
     output = backfill.run(*RANGE, "--stream", "messages", **settings).output
     assert sorted(output.ids("messages")) == truth(backfill.box, parse(START), parse(END))
@@ -74,7 +74,7 @@ def test_nothing_outside_the_range_is_asked_for_whatever_the_settings(backfill: 
     assert all(one[1] == two[0] for one, two in pairwise(windows))
 
 
-def test_the_present_bounds_the_range(backfill: Backfill) -> None:
+def test_the_range_ends_now_at_the_latest(backfill: Backfill) -> None:
     output = backfill.run("--from", START, "--to", "2026-05-01", "--stream", "messages").output
     assert sorted(output.ids("messages")) == truth(backfill.box, parse(START), int(NOW))
     assert output.bookmark("messages") == rfc3339(int(NOW))
@@ -82,7 +82,7 @@ def test_the_present_bounds_the_range(backfill: Backfill) -> None:
 
 @pytest.mark.parametrize("resolution", ["hours", "months"])
 @pytest.mark.parametrize("count", [2, 5])
-def test_shards_are_disjoint_and_together_the_whole(
+def test_shards_are_disjoint_and_together_complete(
     backfill: Backfill, resolution: str, count: int
 ) -> None:
     settings = {"metrics_resolution": resolution, "metrics_timezone": "Asia/Kolkata"}
@@ -100,7 +100,7 @@ def test_shards_are_disjoint_and_together_the_whole(
     assert [any(key[0] == "segments" for key in shard) for shard in shards].count(True) == 1
 
 
-def test_more_shards_than_seconds_are_no_problem(backfill: Backfill) -> None:
+def test_there_may_be_more_shards_than_seconds(backfill: Backfill) -> None:
     second = next(row["created"] for row in backfill.box.workspace.deliveries(SINCE, NOW, now=NOW))
     options = ["--from", rfc3339(second), "--to", rfc3339(second + 2), "--stream", "messages"]
     whole = keys(backfill.run(*options).output)
@@ -126,7 +126,7 @@ def test_more_shards_than_seconds_are_no_problem(backfill: Backfill) -> None:
         ((*RANGE, "--target", "'"), "--target is"),
     ],
 )
-def test_what_cannot_be_meant_is_told_in_a_sentence(
+def test_impossible_options_are_rejected(
     backfill: Backfill, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: str
 ) -> None:
     monkeypatch.chdir(backfill.folder)
@@ -140,7 +140,7 @@ def test_what_cannot_be_meant_is_told_in_a_sentence(
 # States.
 
 
-def test_from_every_state_the_rest_is_read_and_no_finished_stream_again(backfill: Backfill) -> None:
+def test_every_state_resumes_without_reading_finished_streams_again(backfill: Backfill) -> None:
     options = ["--from", rfc3339(SINCE), "--to", END, "--state", str(backfill.state)]
     options += ["--stream", "messages", "--stream", "journey_metrics", "--stream", "segments"]
     lines = backfill.run(*options).printed.splitlines()
@@ -160,7 +160,7 @@ def test_from_every_state_the_rest_is_read_and_no_finished_stream_again(backfill
             assert all(int(query["start_ts"]) >= mark for query in backfill.asked())
 
 
-def test_the_states_that_a_shell_appends_to_a_file_are_enough(backfill: Backfill) -> None:
+def test_states_appended_to_a_file_by_a_shell_resume(backfill: Backfill) -> None:
     options = [*RANGE, "--stream", "messages", "--state", str(backfill.state)]
     states = backfill.run(*options).output.states
     lines = [json.dumps(state) for state in states[:3]]
@@ -185,7 +185,7 @@ def test_a_finished_backfill_reads_nothing_until_restarted(
     assert set(keys(backfill.received()).values()) == {2}
 
 
-def test_a_range_beyond_the_present_is_cut_and_not_done(
+def test_a_range_beyond_now_is_cut_and_not_done(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     box = make_sandbox(workspace=few_senders())
@@ -208,7 +208,7 @@ def test_a_range_beyond_the_present_is_cut_and_not_done(
     assert {row["id"] for row in rows} == set(backfill.received().ids("messages"))
 
 
-def test_a_stream_of_which_a_slice_failed_is_not_done(
+def test_a_stream_with_a_failed_slice_is_not_done(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox(workspace=few_senders())
@@ -230,7 +230,7 @@ def test_a_stream_of_which_a_slice_failed_is_not_done(
         RANGE,
     ],
 )
-def test_a_state_serves_only_the_backfill_it_belongs_to(
+def test_a_state_works_only_for_its_own_backfill(
     backfill: Backfill, other: tuple[str, ...]
 ) -> None:
     state = ("--state", str(backfill.state))
@@ -245,7 +245,7 @@ def test_a_state_serves_only_the_backfill_it_belongs_to(
     assert backfill.state.read_text() == ""
 
 
-def test_a_state_serves_only_its_workspace_and_holds_no_key(
+def test_a_state_works_only_for_its_workspace_and_contains_no_key(
     backfill: Backfill, make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     options = [*RANGE, "--stream", "messages", "--state", str(backfill.state)]
@@ -310,19 +310,19 @@ def test_a_million_deliveries_have_a_checkpoint_every_fifty_pages(
 
 
 class Million:
-    """A thousand deliveries a second for a thousand seconds; of each page of 1000 it shows one.
+    """A thousand deliveries a second for a thousand seconds; each page of 1000 shows one of them.
 
-    How a window is split goes by the number of pages and the time of their rows alone.
+    Windows are split only by the number of pages and the time of their rows.
     """
 
     seconds = 1000
 
     def __init__(self, app: Any) -> None:
-        """Answer for deliveries only."""
+        """Respond for deliveries only."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One page: the newest second that is left."""
+        """One page: the newest second not yet read."""
         if scope["path"] != "/v1/messages":
             await self._app(scope, receive, send)
             return
@@ -337,7 +337,7 @@ class Million:
 
 
 def test_the_regular_sync_is_unaffected(backfill: Backfill) -> None:
-    """Its next run reads the same with a backfill in between as without."""
+    """The next sync reads the same with and without a backfill before it."""
     box = backfill.box
     config = config_for(box, rescan_ages=[])
     first = run_tap(config | {"end_date": "2026-03-01"}, streams=["messages"])

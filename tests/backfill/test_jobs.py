@@ -1,4 +1,4 @@
-"""A backfill in several pipes: together they read what one reads, and one state goes on."""
+"""Parallel backfill jobs: together they read what one job reads, and they resume from one state."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OPTIONS = (*RANGE, "--stream", "messages", "--stream", "segments")
 THREE = (*OPTIONS, "--jobs", "3")
 
 EACH = TARGET.replace("sys.argv[1]", "f'{sys.argv[1]}.{os.getpid()}'").replace("sys", "os, sys", 1)
-"""A target that keeps a file of its own for each process."""
+"""A target that writes a file per process."""
 
 ONE_DIES = EACH.replace("for line", "alive = True\nfor line", 1).replace(
     "    if line",
@@ -48,7 +48,7 @@ ONE_DIES = EACH.replace("for line", "alive = True\nfor line", 1).replace(
         else: sys.exit(3)
     if line""",
 )
-"""Of several, the one that is first to get a record ends with 3."""
+"""The first target that gets a record exits with code 3."""
 
 
 ALONE = EACH.replace(
@@ -57,12 +57,12 @@ ALONE = EACH.replace(
     1,
 )
 ALONE += "lock.unlink()\n"
-"""A target that fails beside another."""
+"""A target that fails when another one runs."""
 
 
 @pytest.fixture(autouse=True)
-def no_child_is_left(backfill: Backfill) -> Iterator[None]:
-    """Every job and target has ended, and the sandbox calls no test any more."""
+def no_process_remains(backfill: Backfill) -> Iterator[None]:
+    """All jobs and targets end, and the sandbox stops calling the test."""
     before = {*psutil.Process().children(recursive=True)}  # servers of other tests
     yield
     backfill.box.middleware.answered = None
@@ -70,19 +70,19 @@ def no_child_is_left(backfill: Backfill) -> Iterator[None]:
 
 
 def received(backfill: Backfill) -> list[Output]:
-    """What each target was given, in the order of their ends."""
+    """What each target received, in the order in which they ended."""
     paths = backfill.folder.glob("kept.jsonl.*[0-9]")
     ended = sorted(paths, key=lambda path: path.stat().st_mtime_ns)
     return [Output.of(path.read_bytes().splitlines()) for path in ended]
 
 
 def all_keys(backfill: Backfill) -> Counter[tuple[Any, ...]]:
-    """Stream and key of every record that any target was given."""
+    """Stream and key of every record that any target received."""
     return sum(map(keys, received(backfill)), Counter())
 
 
 def states(backfill: Backfill) -> list[dict[str, Any] | None]:
-    """What the state file says of each share."""
+    """The state of each share in the state file."""
     held: list[dict[str, Any] | None] = json.loads(backfill.state.read_text())["backfill"]["shares"]
     return held
 
@@ -106,7 +106,7 @@ def test_three_jobs_read_what_one_reads_and_nothing_twice_within_one_budget(
     assert all_keys(backfill) == whole
     first, *outputs = received(backfill)
     assert len(outputs) == 3
-    assert first.types == ["SCHEMA", "SCHEMA"]  # so that no two targets make the same table
+    assert first.types == ["SCHEMA", "SCHEMA"]  # so that two targets do not create the same table
     assert all(output.schemas.items() <= first.schemas.items() for output in outputs)
     assert all(output.records["messages"] for output in outputs)
     assert [bool(output.records["segments"]) for output in outputs].count(True) == 1
@@ -141,7 +141,7 @@ def test_one_failing_pipe_fails_the_command_and_the_others_finish(
     assert f"{failed}: The target stopped reading" in caplog.text
     assert len(list((backfill.folder / "budget").iterdir())) == 1
 
-    # With fewer jobs at a time it goes on with the shares that there are.
+    # With fewer parallel jobs, it resumes with the same number of shares.
     screen = Console(file=io.StringIO(), force_terminal=True, width=120)
     monkeypatch.setattr(command, "_display", lambda: lambda meter: Bars(meter, screen))
     before = len(received(backfill))
@@ -152,7 +152,7 @@ def test_one_failing_pipe_fails_the_command_and_the_others_finish(
     assert f"messages {failed}" in screen.file.getvalue()
 
 
-def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(
+def test_a_signal_ends_all_jobs_and_the_same_command_resumes(
     backfill: Backfill, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = keys(backfill.run(*OPTIONS).output)
@@ -177,16 +177,18 @@ def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(
     assert backfill.run(*THREE, *backfill.target(EACH)).code == 0
     assert all_keys(backfill).keys() == whole.keys()
     starts = {query["start_ts"] for query in backfill.asked()}
-    assert {str(parse(mark(state))) for state in unfinished if mark(state)} <= starts
+    assert {
+        str(parse(messages_bookmark(state))) for state in unfinished if messages_bookmark(state)
+    } <= starts
 
 
-def mark(state: dict[str, Any]) -> str:
-    """Where messages go on; empty at their beginning."""
+def messages_bookmark(state: dict[str, Any]) -> str:
+    """The bookmark of messages; empty at the beginning."""
     bookmark = state["bookmarks"].get("messages") or {}
     return str(bookmark.get("replication_key_value", ""))
 
 
-def test_a_state_that_cannot_be_kept_ends_all_jobs(backfill: Backfill) -> None:
+def test_an_unwritable_state_file_ends_all_jobs(backfill: Backfill) -> None:
     folder = backfill.folder / "states"
     folder.mkdir()
     backfill.state = folder / "state.json"
@@ -208,7 +210,7 @@ def test_a_state_that_cannot_be_kept_ends_all_jobs(backfill: Backfill) -> None:
         ("import sys; sys.stdin.read(); sys.exit(4)", "The target exited with code 4: its log"),
     ],
 )
-def test_a_target_that_cannot_make_its_tables_fails_before_any_job(
+def test_a_target_that_cannot_create_tables_fails_before_any_job_starts(
     backfill: Backfill, target: str | None, sentence: str
 ) -> None:
     state = ("--target", "no-such-target", "--state", str(backfill.state))
@@ -236,7 +238,7 @@ def test_an_error_of_all_jobs_is_logged_once(
         (("--jobs", "2", "--target", "cat", "--shard", "2/3"), "--jobs is '2': it divides the"),
     ],
 )
-def test_jobs_that_cannot_be_meant_are_refused_in_a_sentence(
+def test_impossible_jobs_are_rejected(
     backfill: Backfill, options: tuple[str, ...], sentence: str
 ) -> None:
     ran = backfill.run(*OPTIONS, *options)
@@ -245,10 +247,10 @@ def test_jobs_that_cannot_be_meant_are_refused_in_a_sentence(
     assert not backfill.box.calls
 
 
-def test_the_state_of_jobs_serves_neither_a_shard_nor_a_pipe_of_ones_own(
+def test_the_state_of_jobs_works_neither_for_a_shard_nor_without_a_target(
     backfill: Backfill,
 ) -> None:
-    state = begun(backfill)
+    state = unread_state(backfill)
     target = ("--jobs", "3", *backfill.target(EACH))
     for other in (("--shard", "1/3"), (), ("--stream", "metrics", *target)):
         refused = backfill.run(*OPTIONS, "--state", str(backfill.state), *other)
@@ -257,39 +259,41 @@ def test_the_state_of_jobs_serves_neither_a_shard_nor_a_pipe_of_ones_own(
     assert backfill.state.read_text() == state
 
 
-def begun(backfill: Backfill) -> str:
-    """Write the state of three jobs that have read nothing."""
+def unread_state(backfill: Backfill) -> str:
+    """Write the state of three jobs that have not read anything."""
     job = Job(config_for(backfill.box), select(), Window(SINCE, END), ["messages", "segments"])
     backfill.state.write_text(json.dumps(Shares.of(job, None, 3).state))
     return backfill.state.read_text()
 
 
-def test_no_more_jobs_run_at_a_time_than_are_wanted(backfill: Backfill) -> None:
+def test_no_more_jobs_run_at_a_time_than_requested(backfill: Backfill) -> None:
     whole = keys(backfill.run(*OPTIONS).output)
-    begun(backfill)
+    unread_state(backfill)
     assert backfill.run(*OPTIONS, "--jobs", "1", *backfill.target(ALONE)).code == 0
     assert all_keys(backfill) == whole
 
 
-def test_what_one_job_has_begun_goes_on_with_one(
+def test_a_single_job_resumes_what_several_began(
     backfill: Backfill, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = (*RANGE, "--stream", "messages", *backfill.target())
-    begun = backfill.run(*RANGE, "--stream", "messages").output.states[2]
-    backfill.state.write_text(json.dumps(begun))
+    unread_state = backfill.run(*RANGE, "--stream", "messages").output.states[2]
+    backfill.state.write_text(json.dumps(unread_state))
     backfill.box.forget()
     assert backfill.run(*options, "--jobs", "3").code == 0
     assert "was started with one job and continues with one" in caplog.text
-    assert min(int(query["start_ts"]) for query in backfill.asked()) == parse(mark(begun))
+    assert min(int(query["start_ts"]) for query in backfill.asked()) == parse(
+        messages_bookmark(unread_state)
+    )
 
 
-def test_the_plan_of_jobs_is_one_and_adds_up(backfill: Backfill) -> None:
+def test_the_plan_of_several_jobs_is_one_sum(backfill: Backfill) -> None:
     options = (*OPTIONS, "--plan", "--json")
     whole = json.loads(backfill.run(*options).printed)
     alone = len(backfill.box.calls)
     backfill.box.forget()
     plan = json.loads(backfill.run(*options, "--jobs", "3").printed)
-    assert len(backfill.box.calls) <= alone + 2  # whether old deliveries are there, asked of each
+    assert len(backfill.box.calls) <= alone + 2  # to check for old deliveries, by each job
     assert plan["probes"] <= whole["probes"] + 2
     shards = [json.loads(backfill.run(*options, "--shard", f"{n}/3").printed) for n in (1, 2, 3)]
     assert plan["requests"] == sum(shard["requests"] for shard in shards)

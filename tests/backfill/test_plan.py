@@ -1,4 +1,4 @@
-"""Plans: near to what then happens, cheap to make, and frank about what are not available."""
+"""Plans: close to the actual numbers, cheap, and clear about data that is not available."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 
 DAY = 86_400
 ONE_AT_A_TIME = {"concurrency": 1}
-"""So that how windows are cut depends on nothing but what is in them."""
+"""A single worker, so that window sizes depend only on the data."""
 
 
 def bursts(sizes: dict[int, int]) -> dict[int, int]:
-    """So many deliveries on the days after SINCE, spread over an hour."""
+    """This many deliveries on each of some days after SINCE, spread over an hour."""
     return {
         SINCE + day * DAY + 36_000 + 60 * minute: size // 60
         for day, size in sizes.items()
@@ -57,7 +57,7 @@ LONG, SHORT = SINCE - 700 * DAY, SINCE + 3 * DAY + 5000
         ("empty", LONG, ONE_AT_A_TIME),
     ],
 )
-def test_a_plan_comes_near_to_what_then_happens(
+def test_a_plan_is_close_to_the_actual_numbers(
     make_sandbox: Callable[..., Sandbox],
     tmp_path: Path,
     shape: str,
@@ -81,7 +81,7 @@ def test_a_plan_comes_near_to_what_then_happens(
     assert plan["seconds"] * plan["requests_per_second"] >= plan["requests"]
 
 
-def test_what_has_no_range_is_estimated_where_that_is_cheap(backfill: Backfill) -> None:
+def test_streams_without_a_range_are_estimated_where_that_is_cheap(backfill: Backfill) -> None:
     names = ["campaigns", "assets", "segment_counts", "customers"]
     options = [*RANGE, *(word for name in names for word in ("--stream", name))]
     plan = json.loads(backfill.run(*options, "--json").printed)
@@ -93,7 +93,7 @@ def test_what_has_no_range_is_estimated_where_that_is_cheap(backfill: Backfill) 
     assert not plan["complete"]
     customers = ("/v1/customers", "/v1/activities")
     known = [call for call in backfill.box.calls if not call.path.startswith(customers)]
-    assert plan["requests"] == pytest.approx(len(known), abs=1)  # the first answer tells the time
+    assert plan["requests"] == pytest.approx(len(known), abs=1)  # the first response sets the clock
 
 
 RANGE = ("--from", "2025-01-01", "--to", "2025-06-01")
@@ -103,7 +103,7 @@ def notes(plan: dict[str, Any]) -> dict[str, str]:
     return {each["stream"]: " ".join(each["notes"]) for each in plan["streams"] if each["notes"]}
 
 
-def test_a_plan_says_what_cannot_be_had(backfill: Backfill) -> None:
+def test_a_plan_lists_what_is_not_available(backfill: Backfill) -> None:
     plan = json.loads(backfill.run(*RANGE, "--plan", "--json").printed)
     told = notes(plan)
     assert "keeps activities for 30 days" in told["activities"]
@@ -119,7 +119,7 @@ def test_a_plan_says_what_cannot_be_had(backfill: Backfill) -> None:
     assert not [call for call in backfill.box.calls if call.path.endswith("/links")]
 
 
-def test_a_recent_range_can_be_had_whole(backfill: Backfill) -> None:
+def test_a_recent_range_is_fully_available(backfill: Backfill) -> None:
     recent = ("--from", rfc3339(int(NOW) - 20 * DAY), "--to", rfc3339(int(NOW) - DAY))
     assert notes(json.loads(backfill.run(*recent, "--json").printed)) == {}
 
@@ -140,7 +140,7 @@ def test_a_plan_notices_that_old_deliveries_are_gone(
     assert plan["streams"][0]["rows"] == pytest.approx(len(output.records["messages"]), rel=0.1)
 
 
-def test_a_plan_after_a_part_is_of_the_rest(backfill: Backfill) -> None:
+def test_a_plan_of_a_resumed_backfill_covers_the_rest(backfill: Backfill) -> None:
     options = [*("--from", rfc3339(SINCE), "--to", "2026-03-20"), *backfill.target()]
     options += ["--stream", "messages", "--stream", "metrics"]
     assert backfill.run(*options).code == 0
@@ -170,13 +170,13 @@ def test_a_plan_for_people_is_a_table(backfill: Backfill, monkeypatch: pytest.Mo
     assert '"type"' not in printed
 
 
-def test_a_wrong_key_is_told_in_a_sentence(backfill: Backfill) -> None:
+def test_a_wrong_key_is_an_error(backfill: Backfill) -> None:
     ran = backfill.run(*RANGE, "--plan", app_api_key="wrong")
     assert ran.code == 1
     assert str(ran.problem).startswith("app_api_key was refused")
 
 
-def test_what_the_key_may_not_count_is_no_estimate(
+def test_streams_that_the_key_may_not_count_have_no_estimate(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     behaviours = Behaviours(without=frozenset({"/v1/newsletters/*/metrics"}))

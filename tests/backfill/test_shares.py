@@ -1,4 +1,4 @@
-"""Shares of a backfill, without reading: what each asks for, and which state it goes on from."""
+"""Shares of a backfill, without reading: what each requests, and which state it resumes from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ STREAMS = ("messages", "metrics", "segments")
 
 
 def share(number: int, count: int = 3) -> Job:
-    """One of the shares of a backfill."""
+    """One share of the backfill."""
     catalog: dict[str, Any] = select(STREAMS)
     return Job({"app_api_key": "unused"}, catalog, WHOLE, STREAMS, number, count)
 
 
-def test_what_has_no_range_is_read_by_the_first_share_alone() -> None:
+def test_only_the_first_share_reads_streams_without_a_range() -> None:
     assert [set(share(number).streams) for number in (1, 2, 3)] == [
         {*STREAMS},
         {"messages", "metrics"},
@@ -29,7 +29,7 @@ def test_what_has_no_range_is_read_by_the_first_share_alone() -> None:
     ]
 
 
-def test_a_share_goes_on_from_its_own_state_alone() -> None:
+def test_a_share_resumes_from_its_own_state_only() -> None:
     own = {"bookmarks": {}, STATE_KEY: {**share(2).identity, "done": []}}
     share(2).check(own, "state.json")
     for other in (share(1), share(2, 4)):
@@ -37,7 +37,7 @@ def test_a_share_goes_on_from_its_own_state_alone() -> None:
             other.check(own, "state.json")
 
 
-def test_a_share_knows_where_other_shares_go_on() -> None:
+def test_a_share_knows_where_other_shares_resume() -> None:
     first, second, third = (share(number).tap() for number in (1, 2, 3))
     inner = {share(1).shard_range.end, share(2).shard_range.end}
     assert second.sync_run.shard_edges == inner

@@ -1,4 +1,4 @@
-"""Into a target of one's own: fed, watched, told to stop, and its states kept."""
+"""A backfill with a target process: input, exit codes, signals, and saved states."""
 
 from __future__ import annotations
 
@@ -52,34 +52,34 @@ from pathlib import Path
 helper = [sys.executable, "-c", "import time; time.sleep(600)"]
 Path(sys.argv[1]).with_name("helper").write_text(str(subprocess.Popen(helper).pid))
 """
-"""The beginning of a target whose helper inherits all that it has."""
+"""The first lines of a target that starts a helper process, which inherits its files."""
 
 
 @contextlib.contextmanager
 def helper_ended(folder: Path) -> Iterator[None]:
-    """End the helper at last."""
+    """Kill the helper at the end."""
     try:
         yield
     finally:
         helper = psutil.Process(int((folder / "helper").read_text()))
-        assert helper.is_running(), "it did not outlive its target"
+        assert helper.is_running(), "the helper ended with its target"
         helper.kill()
 
 
 @pytest.fixture(autouse=True)
-def no_child_is_left() -> Iterator[None]:
-    """Every target has been waited for."""
+def no_process_remains() -> Iterator[None]:
+    """All targets have ended."""
     before = {*psutil.Process().children()}
     yield
     assert {*psutil.Process().children()} <= before
 
 
-def held(backfill: Backfill) -> dict[str, object]:
+def saved_state(backfill: Backfill) -> dict[str, object]:
     state: dict[str, object] = json.loads(backfill.state.read_text())
     return state
 
 
-def test_the_target_gets_everything_and_its_last_state_is_kept(
+def test_the_target_receives_everything_and_its_last_state_is_saved(
     backfill: Backfill, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = backfill.run(*OPTIONS).output
@@ -87,13 +87,13 @@ def test_the_target_gets_everything_and_its_last_state_is_kept(
         ran = backfill.run(*OPTIONS, *backfill.target())
     assert ran == (0, "", None)
     assert keys(backfill.received()) == keys(whole)
-    assert held(backfill) == backfill.received().states[-1]
+    assert saved_state(backfill) == backfill.received().states[-1]
     assert stat.S_IMODE(backfill.state.stat().st_mode) == 0o600
     assert [path.name for path in backfill.folder.glob(".*")] == []
     assert CODES.format(0, 0) in caplog.text
 
 
-def test_without_a_name_the_state_file_is_named_after_what_is_read(
+def test_the_default_state_file_is_named_after_the_streams(
     backfill: Backfill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(backfill.folder)
@@ -105,7 +105,7 @@ def test_without_a_name_the_state_file_is_named_after_what_is_read(
     assert f"State file: {path.name}" in caplog.text
 
 
-def test_a_target_that_dies_is_told_of_and_the_same_command_goes_on(
+def test_after_a_target_dies_the_same_command_resumes(
     backfill: Backfill, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = keys(backfill.run(*OPTIONS).output)
@@ -115,7 +115,7 @@ def test_a_target_that_dies_is_told_of_and_the_same_command_goes_on(
     assert "The target stopped reading" in caplog.text
     assert CODES.format(1, 3) in caplog.text
     before = backfill.received().states[-1]
-    assert held(backfill) == before
+    assert saved_state(backfill) == before
     assert before["bookmarks"]["messages"]
     backfill.box.forget()
     assert backfill.run(*OPTIONS, *backfill.target()).code == 0
@@ -133,7 +133,7 @@ def test_a_target_that_dies_is_told_of_and_the_same_command_goes_on(
     ],
     ids=["fails", "confirms nothing", "reads nothing"],
 )
-def test_a_target_that_reads_all_but_does_not_do_well_is_no_success(
+def test_a_target_that_reads_everything_but_fails_is_an_error(
     backfill: Backfill, script: str, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = (*OPTIONS, "--from", "2026-03-19T22:00:00Z")
@@ -142,7 +142,7 @@ def test_a_target_that_reads_all_but_does_not_do_well_is_no_success(
     assert told in str(ran.problem) or "The target stopped reading" in caplog.text
 
 
-def test_a_tap_that_fails_leaves_the_target_no_torn_line(
+def test_a_tap_that_fails_sends_the_target_no_partial_line(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     box = make_sandbox(workspace=Workspace(since=SINCE, per_day=2500, people=50))
@@ -165,7 +165,7 @@ def test_a_tap_that_fails_leaves_the_target_no_torn_line(
 
 
 def stop_at(backfill: Backfill, calls: int) -> None:
-    """Send this process a signal when so many calls have been answered."""
+    """Send this process a signal after a number of requests."""
     left = [calls]
 
     def answered(call: Call) -> None:  # noqa: ARG001
@@ -178,7 +178,7 @@ def stop_at(backfill: Backfill, calls: int) -> None:
 
 @contextlib.contextmanager
 def stopping_again() -> Iterator[None]:
-    """Send this process a second signal when the tap has heeded the first."""
+    """Send this process a second signal when the tap handles the first."""
     tap = logging.getLogger("tap-customerio")
 
     def look(record: logging.LogRecord) -> bool:
@@ -192,8 +192,8 @@ def stopping_again() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_told(backfill: Backfill) -> Iterator[None]:
-    """The sandbox is shared."""
+def reset_middleware(backfill: Backfill) -> Iterator[None]:
+    """Reset the shared sandbox."""
     yield
     backfill.box.middleware.answered = None
 
@@ -207,7 +207,7 @@ def test_a_signal_ends_the_tap_and_lets_the_target_finish(
     with caplog.at_level(logging.INFO):
         assert backfill.run(*options).code == 128 + signal.SIGTERM
     assert CODES.format(143, 0) in caplog.text
-    assert held(backfill) == backfill.received().states[-1]
+    assert saved_state(backfill) == backfill.received().states[-1]
     assert keys(backfill.received()).keys() < whole.keys()
     backfill.box.middleware.answered = None
     assert backfill.run(*options).code == 0
@@ -219,7 +219,7 @@ def test_a_signal_ends_the_tap_and_lets_the_target_finish(
     [(0.2, contextlib.nullcontext), (60.0, stopping_again)],
     ids=["late", "at the second"],
 )
-def test_a_target_that_does_not_finish_gets_the_signal(
+def test_a_target_that_does_not_finish_receives_the_signal(
     backfill: Backfill,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -237,7 +237,7 @@ def test_a_target_that_does_not_finish_gets_the_signal(
 @pytest.mark.parametrize(
     ("script", "codes"), [(TARGET, (0, 0)), (DIES, (1, 3))], ids=["good", "dies"]
 )
-def test_what_a_target_leaves_running_is_not_waited_for(
+def test_a_process_that_the_target_leaves_running_does_not_block(
     backfill: Backfill,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -249,10 +249,10 @@ def test_what_a_target_leaves_running_is_not_waited_for(
         assert backfill.run(*OPTIONS, *backfill.target(LEAVES_A_HELPER + script)).code == codes[0]
     assert CODES.format(*codes) in caplog.text
     assert "keeps its output open" in caplog.text
-    assert held(backfill) == backfill.received().states[-1]
+    assert saved_state(backfill) == backfill.received().states[-1]
 
 
-def test_a_state_that_cannot_be_kept_is_told_of(backfill: Backfill) -> None:
+def test_an_unwritable_state_file_is_an_error(backfill: Backfill) -> None:
     away = "pathlib.Path(sys.argv[2]).is_dir() and pathlib.Path(sys.argv[2]).rename(sys.argv[3])"
     script = TARGET.replace("    seen.write", f"    {away}\n    seen.write")
     folder = backfill.folder / "states"

@@ -1,4 +1,4 @@
-"""The least tap that the SDK can make, to compare start-up times with."""
+"""The smallest possible SDK tap, for comparing start-up times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Things(Stream):
-    """One stream of one record."""
+    """One stream with one record."""
 
     name = "things"
     schema: ClassVar[dict[str, Any]] = {"properties": {"id": {"type": "integer"}}}
@@ -28,7 +28,7 @@ class BareTap(Tap):
     config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": {}}
 
     def discover_streams(self) -> list[Stream]:
-        """The one stream."""
+        """The only stream."""
         return [Things(self)]
 
 

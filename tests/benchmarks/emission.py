@@ -1,12 +1,12 @@
-"""What a core can do: records a second from page bytes to Singer lines, and the time to start.
+"""Records a second on one core, from page bytes to Singer lines, and the time to start.
 
     python tests/benchmarks/emission.py [--deliveries 20000] [--people 10000] [--rounds 5]
 
-Each is measured with the catalogue that `--discover` writes, which every orchestrator hands over,
-and once more with some fields deselected.
+Each is measured with the catalog from `--discover`, which every orchestrator passes on, and with
+some fields deselected.
 
-The same pages go through the stream and through one written with the SDK's defaults, in turn, so
-that what else the machine does falls on both; the best round counts.
+The same pages go alternately through the stream and through one with the SDK's defaults, so that
+other load affects both; the best round counts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _moment(seconds: int) -> str:
 
 
 class Plain(Stream):
-    """A stream as one would write it first."""
+    """A stream in its simplest form."""
 
     pages: ClassVar[list[bytes]] = []
     rows: ClassVar[str]
@@ -63,7 +63,7 @@ class Plain(Stream):
                 yield self.record(row)
 
     def record(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A row with its times as text."""
+        """A row with times as text."""
         raise NotImplementedError
 
 
@@ -77,7 +77,7 @@ class PlainMessages(Plain):
     rows = "messages"
 
     def record(self, row: dict[str, Any]) -> dict[str, Any]:
-        """With its last change and its person at top level."""
+        """With the last change and the person at top level."""
         row["updated"] = int(row["deduplicate_id"].rpartition(":")[2])
         row["cio_id"] = row["customer_identifiers"]["cio_id"]
         for name in _TIMES:
@@ -104,42 +104,42 @@ class PlainCustomers(Plain):
 
 
 class OurMessages(Messages):
-    """The stream without a network: its pages are here."""
+    """The stream with prepared pages and no network."""
 
     raw: ClassVar[list[bytes]] = []
 
     def slices(self) -> Iterator[Window]:
-        """All at once."""
+        """One slice."""
         self._read_until = NOW
         yield Window(0, NOW)
 
     def pages(self, slice_: Window) -> Iterator[Page]:  # noqa: ARG002
-        """Decoded as the client does."""
+        """Decoded as in the client."""
         for page in self.raw:
             answer = ParsedResponse(decode(page), NOW, "GET /v1/messages")
             yield Page(answer, "messages", RequestSpec("GET", "/v1/messages"), more=True)
 
 
 class OurCustomers(Customers):
-    """The stream without a network: its pages are here."""
+    """The stream with prepared pages and no network."""
 
     raw: ClassVar[list[bytes]] = []
 
     def slices(self) -> Iterator[list[str]]:
-        """All at once."""
+        """One slice."""
         self._wanted = self._found = 0
         self._changes = None
         yield []
 
     def pages(self, slice_: list[str]) -> Iterator[Page]:  # noqa: ARG002
-        """Decoded as the client does."""
+        """Decoded as in the client."""
         for page in self.raw:
             answer = ParsedResponse(decode(page), NOW, "POST /v1/customers/attributes")
             yield Page(answer, "customers", RequestSpec("POST", "/"), more=True)
 
 
 class PlainTap(Tap):
-    """A tap as the SDK makes it."""
+    """A tap with the SDK's defaults."""
 
     name = "tap-plain"
     config_jsonschema: ClassVar[dict[str, Any]] = {"type": "object", "properties": {}}
@@ -153,7 +153,7 @@ class OurTap(TapCustomerio):
     """The tap with these streams."""
 
     def discover_streams(self) -> list[Any]:
-        """Both streams; nothing may ask a server what the present is."""
+        """Both streams; no request for the current time."""
         self.client._clock.note(NOW)  # noqa: SLF001
         return [OurMessages(self, self.sync_run), OurCustomers(self, self.sync_run)]
 
@@ -165,7 +165,7 @@ DESELECTED = {
 
 
 def _catalog(tap: type[Tap], stream: str, deselected: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    """As `--discover` writes it, of one stream, without some fields."""
+    """The catalog of one stream from `--discover`, without some fields."""
     catalog: dict[str, Any] = tap(config=CONFIG).catalog_dict
     catalog["streams"] = [one for one in catalog["streams"] if one["tap_stream_id"] == stream]
     unwanted = [[part for name in path for part in ("properties", name)] for path in deselected]
@@ -189,7 +189,7 @@ def _pages(rows: list[dict[str, Any]], member: str, size: int) -> list[bytes]:
 
 
 def _emission(stream: str, count: int, rounds: int) -> None:
-    """Both taps in turn, with everything and without some fields."""
+    """Both taps alternately, with all fields and without some."""
     for deselected in ((), DESELECTED[stream]):
         title = f"{stream}, {'some fields deselected' if deselected else 'all fields'}"
         best = {"SDK defaults": float("inf"), "this tap": float("inf")}
@@ -229,14 +229,14 @@ def _start_up(rounds: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deliveries", type=int, default=20_000)
     parser.add_argument("--people", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     _fill(options.deliveries, options.people)
-    # It answers what a run asks besides: whose key it is, and who left.
+    # It also responds to other requests of a run: the workspace of the key, and deleted people.
     with Sandbox(Workspace(per_day=1, people=1), clock=Clock(NOW)) as sandbox:
         CONFIG.update(app_api_key=sandbox.app_api_key, api_url=sandbox.url)
         _emission("messages", options.deliveries, options.rounds)

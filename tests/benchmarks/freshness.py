@@ -1,14 +1,14 @@
-"""What it costs to keep deliveries fresh: rescans at fixed ages against reading 30 days each time.
+"""Requests that keep deliveries current: rescans at fixed ages, or 30 days in every sync.
 
     python tests/benchmarks/freshness.py [--days 30] [--per-day 20000] [--people 20000]
     python tests/benchmarks/freshness.py --streams
 
-Syncs `messages`, or `customers`, every hour of the sandbox's clock; the other strategy is computed
-from the same workspace, a request for every 1,000 deliveries of the last 30 days, or eleven for
-every 1,000 people.
+Syncs `messages`, or `customers`, every hour of the sandbox's clock. The cost of the other strategy
+is computed from the same workspace: a request for every 1,000 deliveries of the last 30 days, or
+eleven for every 1,000 people.
 
-With `--streams`: a day of hourly syncs of the demo's workspace, all streams on by default, as
-a table of the requests of each stream.
+With `--streams`: a table of the requests of each stream in a day of hourly syncs of the demo's
+workspace, with the default streams.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _run(scenario: SyncScenario, stream: str, days: int, rival: int | None) -> N
 
 
 def _sync(sandbox: Sandbox, state: Any, after: float, **settings: Any) -> tuple[Counter[str], Any]:
-    """One sync; the requests of each stream, and the state."""
+    """One sync; returns the requests of each stream, and the state."""
     sandbox.clock.advance(after)
     config = config_for(sandbox, requests_per_second=100_000, **settings)
     with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
@@ -64,7 +64,7 @@ def _sync(sandbox: Sandbox, state: Any, after: float, **settings: Any) -> tuple[
 
 
 def _run_streams() -> None:
-    """A day of the demo's workspace, from nine in the morning on."""
+    """A day of the demo's workspace, from 9:00 on."""
     workspace = Workspace(since=SINCE, per_day=50_000 // _DEMO_DAYS)
     clock = Clock(SINCE + _DEMO_DAYS * DAY + 9 * HOUR)
     daily: Counter[str] = Counter()
@@ -88,7 +88,7 @@ def _run_streams() -> None:
 
 
 def main() -> None:
-    """Measure both and print."""
+    """Measure and print both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--per-day", type=int, default=20_000)

@@ -1,9 +1,9 @@
-"""How fast everything is read at 250 ± 100 ms an answer and 10 requests a second, at what cost.
+"""Speed and cost of a full read at 250 ± 100 ms a response and 10 requests a second.
 
     python tests/benchmarks/pace.py [--streams messages] [--deliveries-per-day 2000] [--days 400]
 
-Prints requests a second as the sandbox sees them, against the time that they take at 9.8 a second,
-and what the tap needs of a core and of memory; its own log tells the requests of each stream.
+Prints the requests a second that the sandbox sees, compared with 9.8 a second, and the tap's CPU
+and memory use. The tap's log shows the requests of each stream.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _catalog(config: Mapping[str, object], streams: list[str]) -> dict[str, obje
 
 
 def command(folder: Path, config: Mapping[str, object], streams: list[str]) -> list[str]:
-    """The tap's command line, with its files in a folder."""
+    """The tap's command line; its files are in a folder."""
     words = [sys.executable, "-m", "tap_customerio"]
     for option, content in {"config": config, "catalog": _catalog(config, streams)}.items():
         path = folder / option
@@ -76,9 +76,9 @@ def _options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run it once and print a table."""
+    """Run once and print a table."""
     options = _options()
-    sys.setswitchinterval(0.001)  # else what arrives is noticed late while answers are made
+    sys.setswitchinterval(0.001)  # so that arrivals are noticed at once
     since = NOW - options.days * DAY
     workspace = Workspace(
         since=since,
@@ -93,7 +93,7 @@ def main() -> None:
         jitter_ms=options.jitter,
         requests_per_second=options.requests_per_second,
     )
-    for sender in workspace.campaigns(NOW):  # a made-up workspace has to count itself once
+    for sender in workspace.campaigns(NOW):  # the sandbox counts its workspace on the first request
         workspace.metric_counts("campaign", sender["id"], since, NOW, NOW)
     with sandbox, tempfile.TemporaryDirectory() as folder:
         config = {

@@ -1,13 +1,13 @@
-"""Deliveries a second into a database: whole processes, from start to end, beside rivals.
+"""Deliveries a second into a database: complete pipelines, compared with alternatives.
 
     python tests/benchmarks/pipe.py [--deliveries 60000] [--rounds 3] [--rivals FOLDER] [--paced]
                                     [--streams [NAME …]]
 
-The sandbox answers at once and from memory, so that what is measured is the pipe; with `--paced`
-it answers 10 requests a second after 250 ± 100 ms. `--rivals` installs ingestr 0.14.155 and
-target-duckdb 0.8.0 into environments in that folder, and measures them in the same rounds: the same
-deliveries with all their fields, into an empty database, with the start of each process. The
-figures are of this machine, and of what else it does meanwhile: compare them within one run.
+The sandbox responds at once from memory, so that only the pipeline is measured; with `--paced` it
+responds to 10 requests a second after 250 ± 100 ms. `--rivals` installs ingestr 0.14.155 and
+target-duckdb 0.8.0 into environments in that folder and measures them in the same rounds: the same
+deliveries with all fields, into an empty database, including process start. The numbers depend on
+the machine and its other load: compare them within one run.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ main()
 """
 
 
-class Remembered:
-    """An app that answers the same request with the same bytes."""
+class CachedApp:
+    """An app that returns the same bytes for the same request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._answers: dict[tuple[object, ...], list[Message]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer from memory, or remember the answer."""
+        """Respond from memory, or store the response."""
         key = (scope["method"], scope["path"], scope["query_string"])
         if scope["method"] != "GET" or key not in self._answers:
             said: list[Message] = []
@@ -73,7 +73,7 @@ class Remembered:
 
 
 class Pipes:
-    """The pipes to compare, each of which loads the same deliveries into an empty database."""
+    """The pipelines to compare, each of which loads the same deliveries into an empty database."""
 
     def __init__(
         self, sandbox: Sandbox, folder: Path, rivals: Path | None, rate: int, streams: list[str]
@@ -92,7 +92,7 @@ class Pipes:
         settings = {"path": str(self.database), "default_target_schema": "main"}
         self.target.write_text(json.dumps({**settings, "batch_size_rows": 50_000}))
 
-        # As where they are installed for good: the first round compiles everybody's modules.
+        # As in a permanent installation: the first round compiles all modules.
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != _NO_BYTECODE},
             "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
@@ -101,7 +101,7 @@ class Pipes:
         }
 
     def all(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Their names, and how to run them."""
+        """Their names, and functions that run them."""
         yield "tap alone, with a catalogue", lambda: self._pipe(["cat"])
         loader = [sys.executable, "-m", "tap_customerio.duckdb_target"]
         yield "tap | target-duckdb (ours)", lambda: self._pipe([*loader, "--config", self._target])
@@ -146,7 +146,7 @@ class Pipes:
         )
 
     def rows(self) -> int:
-        """How many deliveries the database has."""
+        """The number of deliveries in the database."""
         with duckdb.connect(str(self.database), read_only=True) as database:
             ((count,),) = database.execute("select count(*) from main.messages").fetchall()
             return int(count)
@@ -161,8 +161,8 @@ def _environment(folder: Path, requirement: str) -> Path:
     return place / "bin"
 
 
-class Taken(NamedTuple):
-    """What a pipe took, and what the sandbox saw of it."""
+class Measurement(NamedTuple):
+    """The time of a pipeline, and the requests that the sandbox saw."""
 
     seconds: float
     cpu: float
@@ -171,8 +171,8 @@ class Taken(NamedTuple):
     refused: int
 
     @classmethod
-    def of(cls, seconds: float, cpu: float, sandbox: Sandbox) -> Taken:
-        """From the clocks, and the calls that arrived."""
+    def of(cls, seconds: float, cpu: float, sandbox: Sandbox) -> Measurement:
+        """Computed from the clocks and the requests."""
         arrived = sorted(call.arrived for call in sandbox.calls)
         rate = (len(arrived) - 1) / (arrived[-1] - arrived[0])
         return cls(
@@ -180,9 +180,9 @@ class Taken(NamedTuple):
         )
 
 
-def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, Taken]:
-    """The best run of each pipe; the first round only fills memories."""
-    best: dict[str, Taken] = {}
+def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, Measurement]:
+    """The best run of each pipeline; the first round only fills caches."""
+    best: dict[str, Measurement] = {}
     for number in range(rounds + 1):
         for name, run in pipes.all():
             pipes.database.unlink(missing_ok=True)
@@ -193,7 +193,7 @@ def _measure(pipes: Pipes, deliveries: int, rounds: int) -> dict[str, Taken]:
             if "alone" not in name:
                 assert pipes.rows() >= deliveries * 0.99, (name, pipes.rows())
             if number:
-                found = Taken.of(taken, used, pipes.sandbox)
+                found = Measurement.of(taken, used, pipes.sandbox)
                 best[name] = min(best.get(name, found), found)
     return best
 
@@ -203,7 +203,7 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _show(best: dict[str, Taken], deliveries: int) -> None:
+def _show(best: dict[str, Measurement], deliveries: int) -> None:
     print(f"{deliveries:,} deliveries, on this machine: {os.cpu_count()} cores, other load unknown")
     columns = f"{'seconds':>9}{'CPU':>7}{'rows/s':>9}{'requests':>10}{'a second':>10}{'429s':>6}"
     print(f"{'':<30}{columns}")
@@ -217,7 +217,7 @@ def _show(best: dict[str, Taken], deliveries: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deliveries", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -229,7 +229,7 @@ def main() -> None:
     paced: dict[str, Any] = {"latency_ms": 250, "jitter_ms": 100, "requests_per_second": 10}
     free: dict[str, Any] = {"requests_per_second": None}
     sandbox = Sandbox(workspace, clock=Clock(NOW), **(paced if options.paced else free))
-    sandbox.middleware.app = Remembered(sandbox.middleware.app)
+    sandbox.middleware.app = CachedApp(sandbox.middleware.app)
     deliveries = sum(1 for _ in workspace.deliveries(NOW - DAYS * DAY, NOW, now=NOW))
     with sandbox, tempfile.TemporaryDirectory() as folder:
         rate = 10 if options.paced else 10_000

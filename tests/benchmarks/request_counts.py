@@ -1,8 +1,8 @@
-"""How many requests each stream costs on a reference workspace.
+"""The number of requests of each stream on a reference workspace.
 
     python tests/benchmarks/request_counts.py
 
-Writes the table beside this file; a test compares it, so that a change that costs requests is seen.
+Writes the table beside this file. A test compares it, so that no change adds requests unnoticed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ writes this.
 
 
 def table() -> str:
-    """Sync the reference workspace, one request at a time so that it is always the same."""
+    """Sync the reference workspace with one request at a time, which is reproducible."""
     since = NOW // DAY * DAY - 90 * DAY
     workspace = Workspace(since=since, per_day=200, people=300, newsletters=40)
     with Sandbox(workspace, clock=Clock(NOW), requests_per_second=None) as sandbox:

@@ -1,10 +1,10 @@
-"""How evenly processes share one budget of requests.
+"""How evenly processes share one request budget.
 
     python tests/benchmarks/sharing.py [--processes 3] [--campaigns 100] [--file]
 
-Each of the processes, of four workers, reads its share of a backfill from one sandbox, that answers
-after 250 ± 100 ms. Prints what the sandbox saw, over a minute or so. What they share is a folder,
-or the Redis that the tests use.
+Each process has four workers and reads its share of a backfill from one sandbox, which responds
+after 250 ± 100 ms. Prints what the sandbox sees in about a minute. The budget is in a folder or in
+the Redis of the tests.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ STREAMS = ("messages", "metrics", "link_metrics")
 
 
 class Shared(NamedTuple):
-    """What the sandbox saw, and what each process wrote."""
+    """What the sandbox saw, and the log of each process."""
 
     sandbox: Sandbox
     outputs: list[Output]
 
     def rate(self) -> float:
-        """Requests a second, from the first to the last."""
+        """Requests a second, from first to last."""
         arrived = [call.arrived for call in self.sandbox.calls]
         return (len(arrived) - 1) / (arrived[-1] - arrived[0])
 
     def summary(self) -> str:
-        """In words."""
+        """As text."""
         busiest = self.sandbox.busiest()
         return f"{self.rate():.2f} requests a second, at most {busiest} in one of them"
 
     def refused(self) -> int:
-        """How many 429s there were."""
+        """The number of 429s."""
         return sum(call.status == 429 for call in self.sandbox.calls)
 
 
 def sandbox_of(campaigns: int, requests_per_second: int = 10) -> Sandbox:
-    """A sandbox of which three months take about seven requests for each campaign."""
+    """A sandbox in which three months take about seven requests for each campaign."""
     workspace = Workspace(
         since=SINCE, per_day=300, people=200, campaigns=campaigns, newsletters=campaigns // 4
     )
-    for sender in workspace.campaigns(NOW):  # a made-up workspace has to count itself once
+    for sender in workspace.campaigns(NOW):  # the sandbox counts its workspace on the first request
         workspace.metric_counts("campaign", sender["id"], SINCE, NOW, NOW)
     return Sandbox(
         workspace,
@@ -69,7 +69,7 @@ def sandbox_of(campaigns: int, requests_per_second: int = 10) -> Sandbox:
 
 
 def backfill(sandbox: Sandbox, url: str, processes: int, folder: Path) -> Shared:
-    """Read everything with so many processes at once."""
+    """Read everything with this number of processes at once."""
     config = {
         "app_api_key": sandbox.app_api_key,
         "api_url": sandbox.url,
@@ -96,13 +96,13 @@ def backfill(sandbox: Sandbox, url: str, processes: int, folder: Path) -> Shared
 
 
 def main() -> None:
-    """Run it once and print a table."""
+    """Run once and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--campaigns", type=int, default=100)
     parser.add_argument("--file", action="store_true")
     options = parser.parse_args()
-    sys.setswitchinterval(0.001)  # else what arrives is noticed late while answers are made
+    sys.setswitchinterval(0.001)  # so that arrivals are noticed at once
     with (
         redis_server.serving() as url,
         sandbox_of(options.campaigns) as sandbox,

@@ -1,4 +1,4 @@
-"""All targets that are known to the tests, each in an environment of its own, as a table.
+"""All targets of the tests, each in its own environment, as a table.
 
 python tests/benchmarks/targets.py [name …]
 """
@@ -21,7 +21,7 @@ from e2e.targets import KINDS, OLD, Kind, Runs, differences, load, lost
 
 
 def main() -> None:
-    """Install, load and judge each."""
+    """Install, load and check each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(KINDS))
     with warnings.catch_warnings():
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def verdict(kind: Kind, runs: Runs, uri: str, place: Path) -> str:
-    """How many streams have arrived, and what is wrong."""
+    """The number of loaded streams, and the differences."""
 
     def make_venv(requirements: str) -> Path:
         folder = place / "venv"

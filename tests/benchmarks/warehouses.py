@@ -1,9 +1,9 @@
-"""BigQuery and Snowflake, as far as they go without an account.
+"""Check BigQuery and Snowflake as far as possible without an account.
 
 python tests/benchmarks/warehouses.py
 
-Installs the loaders of docs/recipes.md, each in an environment of its own, and lets their own code
-translate every schema and encode every row that the tap gives.
+Installs the loaders of docs/recipes.md, each in its own environment. Their own code translates
+every schema and encodes every row of the tap.
 """
 
 from __future__ import annotations

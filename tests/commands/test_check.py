@@ -1,4 +1,4 @@
-"""check: what the key may read, and the sentence that mends the rest."""
+"""check: what the key may read, and how to fix the rest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STREAMS = sorted(kind.name for kind in all_streams())
 
 
 def status(out: str, stream: str) -> str:
-    """What the table says of a stream."""
+    """A stream's status in the table."""
     [line] = [line for line in out.splitlines() if line.split()[:1] == [stream]]
     return " ".join(line.split()[1:])
 
@@ -40,7 +40,9 @@ def as_json(out: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("columns", [60, 200])
-def test_all_is_well_and_fits_the_terminal(sandbox: Sandbox, tmp_path: Path, columns: int) -> None:
+def test_everything_is_readable_and_fits_the_terminal(
+    sandbox: Sandbox, tmp_path: Path, columns: int
+) -> None:
     screen = typed("check", "--config", config_file(sandbox, tmp_path), columns=columns)
     assert screen.code == 0
     assert f"App API key: ok, at {sandbox.url}" in screen.out
@@ -53,7 +55,7 @@ def test_all_is_well_and_fits_the_terminal(sandbox: Sandbox, tmp_path: Path, col
     assert status(screen.out, "campaign_actions").startswith("ok, off by default ")
 
 
-def test_it_costs_about_a_request_a_stream_and_asks_for_few_rows(
+def test_it_costs_about_one_request_a_stream_and_requests_few_rows(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     assert typed("check", "--config", config_file(sandbox, tmp_path)).code == 0
@@ -64,14 +66,14 @@ def test_it_costs_about_a_request_a_stream_and_asks_for_few_rows(
             assert int(call.query.get("limit", 0)) <= 100, call.path
 
 
-def test_streams_can_be_named(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_streams_can_be_selected_by_name(sandbox: Sandbox, tmp_path: Path) -> None:
     screen = typed("check", "snippets", "segments", "--config", config_file(sandbox, tmp_path))
     assert screen.code == 0
     paths = set(sandbox.requests_by_path())
     assert paths == {"/v1/workspaces", "/v1/snippets", "/v1/segments"}
 
 
-def test_what_the_key_and_the_plan_leave_out_is_told_with_the_mend(
+def test_what_the_key_or_the_plan_excludes_is_listed_with_a_fix(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     behaviours = Behaviours(
@@ -92,7 +94,7 @@ def test_what_the_key_and_the_plan_leave_out_is_told_with_the_mend(
     assert "deselect the streams that need it" in words
 
 
-def test_only_streams_that_would_be_read_or_are_named_make_it_fail(
+def test_only_selected_streams_make_it_fail(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox(behaviours=Behaviours(without=frozenset({"/v1/reporting_webhooks"})))
@@ -103,7 +105,7 @@ def test_only_streams_that_would_be_read_or_are_named_make_it_fail(
     assert typed("check", "reporting_webhooks", "--config", config).code == 3
 
 
-def test_a_parent_deleted_meanwhile_is_no_matter_of_the_plan(
+def test_a_parent_deleted_meanwhile_does_not_count_as_unavailable(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox()
@@ -123,7 +125,9 @@ def test_an_empty_stream_is_called_empty(
     assert status(screen.out, "snippets") == "empty 0"
 
 
-def test_a_wrong_key_is_told_and_no_stream_is_asked_for(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_wrong_key_is_reported_before_any_stream_is_requested(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     config = config_file(sandbox, tmp_path, app_api_key="wrong-canary")
     screen = typed("check", "--config", config)
     assert screen.code == 1
@@ -136,7 +140,7 @@ def test_a_wrong_key_is_told_and_no_stream_is_asked_for(sandbox: Sandbox, tmp_pa
 def regions(
     make_sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Sandbox]:
-    """A sandbox in each region, with keys of their own."""
+    """A sandbox in each region, with its own keys."""
     boxes = {region: make_sandbox(app_api_key=f"key-{region}") for region in ("us", "eu")}
     for region, box in boxes.items():
         monkeypatch.setitem(HOSTS, region, box.url)
@@ -154,7 +158,7 @@ def test_the_right_region_is_named(regions: dict[str, Sandbox], tmp_path: Path) 
     assert "App API key: ok, region eu" in screen.out
 
 
-def test_an_api_out_of_reach_is_told_soon(
+def test_an_unreachable_api_is_reported_soon(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SamplingClient.give_up_absent_after <= 10
@@ -169,7 +173,7 @@ def test_an_api_out_of_reach_is_told_soon(
     ("local", "said"),
     [(0, "clock: ok"), (600, "10 min ahead of"), (-3600, "1 h behind")],
 )
-def test_a_clock_that_is_wrong_is_told_but_does_no_harm(
+def test_a_wrong_local_clock_is_reported_and_harmless(
     sandbox: Sandbox, tmp_path: Path, local: int, said: str
 ) -> None:
     config = config_file(sandbox, tmp_path)
@@ -203,7 +207,7 @@ class Track(BaseHTTPRequestHandler):
     answer: dict[str, Any]
 
     def do_GET(self) -> None:
-        """Whose the credentials are."""
+        """Return the region of the credentials."""
         pair = "Basic " + base64.b64encode(b"site:track-canary").decode()
         good = self.headers["Authorization"] == pair and self.path == "/api/v1/accounts/region"
         body = json.dumps(self.answer if good else {"meta": {"error": "unauthorized"}}).encode()
@@ -213,12 +217,12 @@ class Track(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def track() -> Iterator[HTTPServer]:
-    """The Track API at an address of its own."""
+    """A Track API at its own address."""
     with HTTPServer(("127.0.0.1", 0), Track) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -236,7 +240,7 @@ def track() -> Iterator[HTTPServer]:
         ("track-canary", {"surprise": 1}, 1, "did not answer as expected (status 200)"),
     ],
 )
-def test_the_track_api_is_checked_if_it_is_set_up(  # noqa: PLR0913, PLR0917 - four are the case
+def test_the_track_api_is_checked_if_it_is_configured(  # noqa: PLR0913, PLR0917 - four are the case
     sandbox: Sandbox,
     track: HTTPServer,
     tmp_path: Path,
@@ -254,7 +258,7 @@ def test_the_track_api_is_checked_if_it_is_set_up(  # noqa: PLR0913, PLR0917 - f
     assert "canary" not in screen.out + screen.err
 
 
-def test_credentials_of_the_other_region_are_told(
+def test_credentials_of_the_other_region_are_reported(
     regions: dict[str, Sandbox], track: HTTPServer, tmp_path: Path
 ) -> None:
     Track.answer = {"region": "us", "environment_id": 1001}

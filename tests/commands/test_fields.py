@@ -1,4 +1,4 @@
-"""fields: found by what one would call them, and ready to be selected."""
+"""fields: finds fields by everyday words, ready to be selected."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def test_newcomers_words_find_fields(words: list[str], expected: set[str]) -> No
         ("newsletter statistics", "metrics"),
     ],
 )
-def test_questions_find_the_stream_that_answers_them(words: str, stream: str) -> None:
+def test_questions_find_the_right_stream(words: str, stream: str) -> None:
     told = json.loads(typed("fields", *words.split(), "--json").out)
     assert stream in {*told["streams"], *(field["stream"] for field in told["fields"])}
 
 
-def test_a_word_does_not_find_what_only_reads_alike() -> None:
+def test_a_similar_word_does_not_match() -> None:
     assert not any(name.startswith("broadcasts.") for name in found("subscriber"))
 
 
-def test_lines_for_fields_are_not_taken_for_whole_streams() -> None:
+def test_lines_for_fields_do_not_select_whole_streams() -> None:
     words = typed("fields", "campaign", "performance").words()
     assert "for these fields alone (--select catalog: a catalog); all of a stream: " in words
     assert "all of a stream" not in typed("fields", "preheader").words()
@@ -78,7 +78,7 @@ def test_without_words_json_lists_the_streams() -> None:
     assert told["streams"] == sorted(kind.name for kind in all_streams())
 
 
-def test_every_word_must_fit_and_a_streams_name_restricts() -> None:
+def test_every_word_must_match_and_a_stream_name_restricts() -> None:
     assert found("messages", "opened") == {
         f"messages.metrics.{name}" for name in ("opened", "human_opened", "prefetch_opened")
     }
@@ -102,13 +102,13 @@ def test_a_field_is_shown_with_type_meaning_and_marks(columns: int) -> None:
     assert "Personal data." in typed("fields", "segment_memberships", "email").out
 
 
-def test_nothing_found_is_a_problem_with_a_way_on() -> None:
+def test_no_match_is_an_error_with_a_suggestion() -> None:
     screen = typed("fields", "xyzzy")
     assert screen.code == 1
     assert "Nothing matches 'xyzzy'" in screen.err
 
 
-def test_the_lines_for_meltano_are_yaml_without_repetition() -> None:
+def test_the_lines_for_meltano_are_yaml_without_duplicates() -> None:
     lines = yaml.safe_load(typed("fields", "messages", "opened", "--select", "meltano").out)
     assert lines == {"select": ["messages.metrics", "messages.metrics.*"]}
     lines = yaml.safe_load(typed("fields", "spelling", "--select", "meltano").out)
@@ -118,7 +118,7 @@ def test_the_lines_for_meltano_are_yaml_without_repetition() -> None:
     assert "- messages.metrics" in typed("fields", "messages", "opened").out
 
 
-def test_the_catalogue_selects_just_these_fields_and_the_keys(
+def test_the_catalog_selects_exactly_these_fields_and_the_keys(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = tmp_path / "catalog.json"

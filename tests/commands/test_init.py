@@ -1,4 +1,4 @@
-"""init: from a key to a configuration that works, without a secret on the screen."""
+"""init: from a key to a working configuration, without a secret on the screen."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ FAST = (
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, and no waiting."""
+    """An empty current folder, and no delays."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(RateLimiter, "headroom", 100)
     return tmp_path
 
 
-def answer(box: Sandbox, *answers: str, words: tuple[str, ...] = ()) -> Screen:
-    """Run init, and answer its questions: start_date, streams, and what comes after."""
+def reply(box: Sandbox, *answers: str, words: tuple[str, ...] = ()) -> Screen:
+    """Run init, and reply to its questions: start_date, streams, and the rest."""
     keys = (box.app_api_key, *answers)
     return typed("init", "--api-url", box.url, *words, answers=keys, columns=80)
 
@@ -55,12 +55,12 @@ def read(name: str) -> dict[str, Any]:
 
 
 def files() -> list[str]:
-    """Everything in the folder."""
+    """All files in the folder."""
     return [path.name for path in Path().iterdir()]
 
 
 def selected(catalog: dict[str, Any]) -> set[str]:
-    """Streams that a catalogue selects."""
+    """Streams that the catalog selects."""
     return {
         stream["tap_stream_id"]
         for stream in catalog["streams"]
@@ -70,7 +70,7 @@ def selected(catalog: dict[str, Any]) -> set[str]:
 
 
 def spawn(box: Sandbox, **environment: str) -> pexpect.spawn[str]:
-    """Run init in a terminal of its own."""
+    """Run init in its own terminal."""
     keep = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "CI"}}
     return pexpect.spawn(
         sys.executable,
@@ -113,7 +113,7 @@ def test_a_session_at_a_terminal(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_ctrl_c_writes_nothing_and_no_color_is_kept(sandbox: Sandbox, *, plain: bool) -> None:
+def test_ctrl_c_writes_nothing_and_no_color_is_respected(sandbox: Sandbox, *, plain: bool) -> None:
     child = spawn(sandbox, **({"NO_COLOR": "1"} if plain else {}))
     child.expect("App API key")
     child.sendline("wrong")
@@ -134,21 +134,21 @@ def test_without_a_terminal_it_says_what_to_do(sandbox: Sandbox) -> None:
     assert "run it in a terminal, or write config.json yourself" in screen.err
 
 
-def test_nothing_is_replaced_without_asking(sandbox: Sandbox) -> None:
+def test_no_file_is_replaced_without_confirmation(sandbox: Sandbox) -> None:
     Path("config.json").write_text("precious")
-    screen = answer(sandbox, "", "", "n", "other.json")
+    screen = reply(sandbox, "", "", "n", "other.json")
     assert screen.code == 0
     assert "config.json exists. Replace" in screen.out
     assert Path("config.json").read_text() == "precious"
     assert read("other.json")["api_url"] == sandbox.url
     assert "tap-customerio check --config other.json" in screen.out
-    assert answer(sandbox, "", "", "y").code == 0
+    assert reply(sandbox, "", "", "y").code == 0
     assert read("config.json")["app_api_key"] == sandbox.app_api_key
 
 
-def test_meltano_gets_lines_beside_those_that_are_there(sandbox: Sandbox) -> None:
+def test_meltano_lines_are_added_to_existing_ones(sandbox: Sandbox) -> None:
     Path(".env").write_text('OTHER=1\nTAP_CUSTOMERIO_APP_API_KEY="old"\n')
-    screen = answer(sandbox, "2026-03-01", "messages,campaigns", "y", words=("--meltano",))
+    screen = reply(sandbox, "2026-03-01", "messages,campaigns", "y", words=("--meltano",))
     assert screen.code == 0
     assert Path(".env").read_text().splitlines() == [
         "OTHER=1",
@@ -161,8 +161,8 @@ def test_meltano_gets_lines_beside_those_that_are_there(sandbox: Sandbox) -> Non
     assert files() == [".env"]
 
 
-def test_a_choice_of_streams_becomes_a_catalogue(sandbox: Sandbox) -> None:
-    screen = answer(sandbox, "everything", "mesages", "messages, campaigns")
+def test_selected_streams_become_a_catalog(sandbox: Sandbox) -> None:
+    screen = reply(sandbox, "everything", "mesages", "messages, campaigns")
     assert screen.code == 0
     assert "did you mean messages" in screen.words() + screen.err
     assert "start_date" not in read("config.json")
@@ -170,10 +170,10 @@ def test_a_choice_of_streams_becomes_a_catalogue(sandbox: Sandbox) -> None:
     assert "--config config.json --catalog catalog.json" in screen.out
 
 
-def test_credentials_of_the_track_api_are_checked_and_kept(sandbox: Sandbox) -> None:
+def test_track_api_credentials_are_checked_and_saved(sandbox: Sandbox) -> None:
     keys = (sandbox.site_id, "wrong-canary", sandbox.site_id, sandbox.track_api_key)
     words = ("--track-api-url", sandbox.track_url)
-    screen = answer(sandbox, *keys, "", "", words=words)
+    screen = reply(sandbox, *keys, "", "", words=words)
     assert screen.code == 0, screen.err
     assert "They work: workspace" in screen.words()
     assert "canary" not in screen.out + screen.err
@@ -181,14 +181,16 @@ def test_credentials_of_the_track_api_are_checked_and_kept(sandbox: Sandbox) -> 
     assert written["site_id"] == sandbox.site_id
     assert written["track_api_key"] == sandbox.track_api_key
     assert written["track_api_url"] == sandbox.track_url
-    screen = answer(sandbox, "", "", "", "y", words=words)
+    screen = reply(sandbox, "", "", "", "y", words=words)
     assert screen.code == 0, screen.err
     assert "site_id" not in read("config.json")
 
 
-def test_what_the_key_may_not_read_is_left_out(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_streams_that_the_key_may_not_read_are_left_out(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
     behaviours = Behaviours(without=frozenset({"/v1/exports"}), lacking=frozenset({"/v1/objects*"}))
-    screen = answer(make_sandbox(behaviours=behaviours), "", "")
+    screen = reply(make_sandbox(behaviours=behaviours), "", "")
     assert screen.code == 0
     assert "It can read 41 of 44 streams" in screen.words()
     assert "exports: app_api_key may not read GET /v1/exports (403)" in screen.words()
@@ -196,17 +198,17 @@ def test_what_the_key_may_not_read_is_left_out(make_sandbox: Callable[..., Sandb
     assert selected(read("catalog.json")) == USUAL - left_out
 
 
-def test_dates_are_checked_and_costs_shown_for_each(sandbox: Sandbox) -> None:
-    screen = answer(sandbox, "soon", "2026-03-01", "")
+def test_dates_are_validated_and_each_shows_its_cost(sandbox: Sandbox) -> None:
+    screen = reply(sandbox, "soon", "2026-03-01", "")
     assert "'soon' is not a time" in screen.words() + screen.err
     assert screen.code == 0
     for start in (rfc3339(NOW - NOW % DAY - 30 * DAY)[:10], "everything since 20"):
         assert start in screen.words()
 
 
-def test_the_estimate_comes_near_the_truth(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_the_estimate_is_close_to_the_actual_cost(make_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = make_sandbox(workspace=small())
-    screen = answer(sandbox, "everything", "everything", "")
+    screen = reply(sandbox, "everything", "everything", "")
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "since"]]
     deliveries = int(line.split()[3].replace(",", ""))
     truth = len(list(sandbox.workspace.deliveries(SINCE, NOW, now=NOW)))
@@ -221,6 +223,6 @@ def test_the_estimate_comes_near_the_truth(make_sandbox: Callable[..., Sandbox])
 
 def test_a_path_of_any_system_can_be_pasted_into_a_shell(sandbox: Sandbox) -> None:
     name = "my config [1].json"
-    screen = answer(sandbox, "", "", words=("--output", name))
+    screen = reply(sandbox, "", "", words=("--output", name))
     assert screen.code == 0
     assert f'tap-customerio check --config "{name}"' in screen.out

@@ -1,4 +1,4 @@
-"""preview: real records, the newest first, without what is personal."""
+"""preview: real records, newest first, without personal data."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def preview(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Screen]:
-    """The command on the shared sandbox."""
+    """Run the command on the shared sandbox."""
     config = config_file(sandbox, tmp_path)
     return lambda *words, **options: typed("preview", *words, "--config", config, **options)
 
 
 def records(screen: Screen) -> list[dict[str, Any]]:
-    """What --json printed."""
+    """The records in the output of --json."""
     assert screen.code == 0, screen.err
     return [json.loads(line) for line in screen.lines]
 
 
-def test_the_newest_deliveries_come_first_for_three_requests(
+def test_the_newest_deliveries_come_first_and_cost_three_requests(
     preview: Callable[..., Screen], sandbox: Sandbox
 ) -> None:
     shown = records(preview("messages", "--limit", "7", "--json"))
     truth = sandbox.workspace.deliveries(SINCE, NOW, now=NOW)
     newest = sorted((rfc3339(row["created"]) for row in truth), reverse=True)[:7]
     assert [row["created"] for row in shown] == newest
-    assert len(sandbox.calls) <= 3  # one of them names the broadcasts
+    assert len(sandbox.calls) <= 3  # one of them lists the broadcasts
 
 
-def test_dates_choose_the_range(preview: Callable[..., Screen]) -> None:
+def test_dates_limit_the_range(preview: Callable[..., Screen]) -> None:
     dates = ("--from", "2026-03-01", "--to", "2026-03-03")
     shown = records(preview("messages", *dates, "--limit", "1000", "--json"))
     assert shown
@@ -55,7 +55,7 @@ def test_dates_choose_the_range(preview: Callable[..., Screen]) -> None:
     assert days == {"2026-03-01", "2026-03-02"}
 
 
-def test_dates_choose_from_lists_by_their_last_change(
+def test_dates_filter_lists_by_their_last_change(
     preview: Callable[..., Screen], sandbox: Sandbox
 ) -> None:
     changes = sorted(row["updated"] for row in sandbox.workspace.campaigns(NOW))
@@ -64,7 +64,7 @@ def test_dates_choose_from_lists_by_their_last_change(
     assert [parse(row["updated"]) for row in shown] == [c for c in changes if c >= middle][::-1]
 
 
-def test_dates_that_mean_nothing_are_refused(preview: Callable[..., Screen]) -> None:
+def test_impossible_dates_are_rejected(preview: Callable[..., Screen]) -> None:
     screen = preview("customers", "--from", "2026-03-01")
     assert screen.code == 1
     assert "Stream 'customers' has no time range" in screen.err
@@ -106,7 +106,7 @@ def test_every_stream_can_be_previewed_in_any_terminal(
     assert kind.primary_keys[0][:5] in screen.out
 
 
-def test_personal_data_shows_only_when_asked_for(
+def test_personal_data_is_shown_only_on_request(
     preview: Callable[..., Screen], sandbox: Sandbox
 ) -> None:
     emails = {p["identifiers"]["email"] for p in sandbox.workspace.everyone(NOW)}
@@ -119,7 +119,7 @@ def test_personal_data_shows_only_when_asked_for(
     assert any(row["email"] for row in shown)
 
 
-def test_fields_lead_inside(preview: Callable[..., Screen], sandbox: Sandbox) -> None:
+def test_dotted_fields_select_members(preview: Callable[..., Screen], sandbox: Sandbox) -> None:
     names = "id,metrics.sent,metrics.never"
     shown = records(preview("messages", "--fields", names, "--limit", "3", "--json"))
     assert [list(row) for row in shown] == [names.split(",")] * 3
@@ -145,11 +145,11 @@ def test_a_mistyped_name_gets_a_suggestion(preview: Callable[..., Screen]) -> No
     assert "Stream 'messages' has no counts to draw" in screen.err
 
 
-def test_a_name_stands_beside_the_key(preview: Callable[..., Screen]) -> None:
+def test_a_name_is_shown_beside_the_key(preview: Callable[..., Screen]) -> None:
     assert preview("workspaces", columns=80).lines[1].split()[:2] == ["id", "name"]
 
 
-def test_columns_that_do_not_fit_are_named(preview: Callable[..., Screen]) -> None:
+def test_columns_that_do_not_fit_are_listed(preview: Callable[..., Screen]) -> None:
     narrow = preview("messages", columns=60)
     assert "Too wide for these:" in narrow.out
     assert "newsletter_id" in preview("messages", "--limit", "300", columns=60).words()
@@ -179,14 +179,14 @@ def test_a_chart_draws_thirty_buckets_in_any_terminal(preview: Callable[..., Scr
         assert ("█" in screen.out) is (columns > 40)
 
 
-def test_the_longest_bar_is_the_most(preview: Callable[..., Screen]) -> None:
+def test_the_longest_bar_is_the_maximum(preview: Callable[..., Screen]) -> None:
     screen = preview("metrics", "--chart", "opened")
     drawn = [line.split() for line in screen.lines if line.startswith(" 2026")]
     bars = {int(parts[1].replace(",", "")): "".join(parts[2:]).count("█") for parts in drawn}
     assert bars[max(bars)] == max(bars.values()) > 5
 
 
-def test_parents_deleted_meanwhile_are_passed_over(
+def test_parents_deleted_meanwhile_are_skipped(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox()
@@ -208,7 +208,7 @@ def test_parents_deleted_meanwhile_are_passed_over(
         ),
     ],
 )
-def test_what_may_not_be_read_ends_with_the_mend(
+def test_an_unreadable_stream_is_an_error_with_a_fix(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, behaviours: Behaviours, said: str
 ) -> None:
     box = make_sandbox(behaviours=behaviours)

@@ -1,4 +1,4 @@
-"""preview: what sent each delivery, and counts of many senders."""
+"""preview: the sender of each delivery, and counts by sender."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def preview(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Screen]:
-    """The command on the shared sandbox."""
+    """Run the command on the shared sandbox."""
     config = config_file(sandbox, tmp_path)
     return lambda *words, **options: typed("preview", *words, "--config", config, **options)
 
 
 def table(screen: Screen) -> list[str]:
-    """The lines of a table below its headings."""
+    """The rows of a table, without headings."""
     assert screen.code == 0, screen.err
     return [line for line in screen.lines[3:] if line.startswith(" ") and line.strip()]
 
 
-def test_deliveries_show_whom_what_when_and_what_became_of_them(
+def test_deliveries_show_person_sender_time_and_outcome(
     preview: Callable[..., Screen], sandbox: Sandbox
 ) -> None:
     screen = preview("messages", "--limit", "12", columns=80)
@@ -57,7 +57,7 @@ def test_a_sender_without_a_readable_name_keeps_its_type_and_id(
     assert any(" campaign 2 " in line for line in table(screen))
 
 
-def test_outcomes_are_told_in_one_unit() -> None:
+def test_outcomes_use_one_unit() -> None:
     times = {"opened": "2026-03-01T02:20:10Z", "clicked": None}
     delivery = {"created": "2026-03-01T00:00:00Z", "metrics": times, "type": "sms"}
     sms = {**delivery, "recipient": "+15550000142"}
@@ -66,7 +66,7 @@ def test_outcomes_are_told_in_one_unit() -> None:
 
 
 @pytest.mark.parametrize("limit", [3, 7])
-def test_counts_are_of_so_many_senders(preview: Callable[..., Screen], limit: int) -> None:
+def test_counts_state_the_number_of_senders(preview: Callable[..., Screen], limit: int) -> None:
     screen = preview("metrics", "--limit", str(limit), columns=80)
     assert screen.lines[1].split()[:3] == ["source_type", "sender", "period_start"]
     rows = table(screen)
@@ -84,7 +84,7 @@ COUNTS = {
 
 
 @pytest.mark.parametrize("stream", COUNTS)
-def test_counts_show_what_they_count_on_80_columns(
+def test_counts_show_their_sender_on_80_columns(
     preview: Callable[..., Screen], sandbox: Sandbox, stream: str
 ) -> None:
     screen = preview(stream, "--limit", "9", columns=80)
@@ -97,7 +97,7 @@ def test_counts_show_what_they_count_on_80_columns(
     assert "WARNING" not in screen.err
 
 
-def test_a_range_that_is_not_to_be_had_is_named(preview: Callable[..., Screen]) -> None:
+def test_an_unavailable_range_is_an_error(preview: Callable[..., Screen]) -> None:
     assert preview("metrics", "--limit", "3").err == ""
     screen = preview("metrics", "--limit", "3", "--from", "2025-12-01")
     assert screen.err.startswith("Warning: The API counts only the last 45 days of newsletters")
@@ -114,12 +114,12 @@ def test_a_wide_table_is_masked_too(preview: Callable[..., Screen], sandbox: San
     assert {*shown.out.replace('"', " ").replace(",", " ").split()} & ids
 
 
-def test_json_keeps_the_fields_of_the_stream(preview: Callable[..., Screen]) -> None:
+def test_json_has_the_fields_of_the_stream(preview: Callable[..., Screen]) -> None:
     [line] = preview("messages", "--limit", "1", "--json").lines
     assert "sender" not in json.loads(line)
 
 
-def test_buckets_of_the_same_sender_fill_up() -> None:
+def test_buckets_of_the_same_sender_fill_the_table() -> None:
     rows = [[{"period_start": f"2026-03-{day:02}", "s": s} for day in (9, 8, 7)] for s in "ab"]
     found = [(row["s"], row["period_start"][-1]) for row in _newest_of_each(iter(rows), 4)]
     assert found == [("a", "9"), ("b", "9"), ("a", "8"), ("b", "8")]

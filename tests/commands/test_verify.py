@@ -1,4 +1,4 @@
-"""verify: what was loaded beside what Customer.io counts."""
+"""verify: loaded deliveries compared with the counts of Customer.io."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def sent(at: str, kind: str = "campaign", number: int = 1, *, is_sent: bool = True) -> Any:
-    """A delivery of messages."""
+    """A row of messages."""
     ids: list[int | None] = [None] * 4
     ids[COLUMNS[kind]] = number
     metrics = {"sent": at} if is_sent else {"failed": at}
@@ -42,14 +42,14 @@ def counted(  # noqa: PLR0913 - the columns of metrics
     source: int = 1,
     is_partial: bool = False,
 ) -> Any:
-    """A bucket of metrics."""
+    """A row of metrics."""
     start = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
     return (kind, source, resolution, zone, start.replace(tzinfo=None), number, is_partial)
 
 
 @pytest.fixture
 def verify(tmp_path: Path) -> Verify:
-    """Load these rows, change them by SQL, and verify them."""
+    """Load these rows, change them with SQL, and verify them."""
 
     def run(messages: Rows, metrics: Rows, *words: str, then: Sequence[str] = ()) -> Screen:
         path = tmp_path / "a.duckdb"
@@ -77,10 +77,10 @@ def verify(tmp_path: Path) -> Verify:
 
 
 EDGES = [sent("2026-01-01 12:00"), sent("2026-05-01 12:00")]
-"""What makes March neither the first nor the newest that was loaded."""
+"""Deliveries before and after March, so that March is fully loaded."""
 
 
-def test_months_that_agree_are_told_with_their_numbers(verify: Verify) -> None:
+def test_matching_months_are_listed_with_their_numbers(verify: Verify) -> None:
     messages = [*EDGES, *[sent(f"2026-03-0{day} 10:00") for day in (1, 2, 2)]]
     messages += [sent("2026-03-02 11:00", is_sent=False), sent("2026-02-05 10:00")]
     screen = verify(messages, [counted("2026-03-01", 1), counted("2026-03-02", 2)])
@@ -89,7 +89,7 @@ def test_months_that_agree_are_told_with_their_numbers(verify: Verify) -> None:
     assert "2026-02: 0 sent by Customer.io, 0 loaded; 1 more loaded, for which" in screen.out
 
 
-def test_missing_deliveries_are_told_and_fail(verify: Verify) -> None:
+def test_missing_deliveries_are_reported_and_fail(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00")]
     metrics = [counted("2026-03-02", 2), counted("2026-03-10", 3, "newsletter", source=7)]
     screen = verify(messages, metrics)
@@ -107,7 +107,7 @@ def test_a_range_may_end_within_a_period(verify: Verify) -> None:
     assert verify(messages, [cut]).code == 0
 
 
-def test_counts_that_go_on_after_the_newest_delivery_are_missed(verify: Verify) -> None:
+def test_counts_after_the_newest_delivery_are_missing_deliveries(verify: Verify) -> None:
     late = sent("2026-03-10 23:50")
     messages = [EDGES[0], (*late[:5], "2026-05-01 12:00", late[6])]
     screen = verify(messages, [counted(f"2026-03-{day}", 3, zone=NEW_YORK) for day in (10, 11)])
@@ -115,7 +115,7 @@ def test_counts_that_go_on_after_the_newest_delivery_are_missed(verify: Verify) 
     assert "2026-03: 6 sent by Customer.io, 1 loaded, 3 missing." in screen.words()
 
 
-def test_the_answer_for_machines(verify: Verify) -> None:
+def test_the_json_output(verify: Verify) -> None:
     screen = verify(EDGES, [counted("2026-03-02", 2)], "--json")
     month = json.loads(screen.out)["2026-03"]
     assert month == {
@@ -137,26 +137,26 @@ def test_the_answer_for_machines(verify: Verify) -> None:
 @pytest.mark.parametrize(
     "metric",
     [
-        counted("2026-01-01", 5),  # the first day was not loaded as a whole
-        counted("2025-12-01", 5),  # nor what was before it
+        counted("2026-01-01", 5),  # the first day was not loaded in full
+        counted("2025-12-01", 5),  # nor any earlier one
         counted("2026-04-30", 5),  # states of the last days may come later
         counted("2026-03-10", 5, is_partial=True),
     ],
 )
-def test_a_difference_with_a_reason_is_no_failure(verify: Verify, metric: Any) -> None:
+def test_an_explained_difference_is_no_failure(verify: Verify, metric: Any) -> None:
     screen = verify(EDGES, [metric])
     assert screen.code == 0
     assert "5 sent by Customer.io, " in screen.out
 
 
-def test_what_the_api_may_no_longer_list_is_no_failure(verify: Verify) -> None:
+def test_deliveries_that_the_api_may_no_longer_list_are_no_failure(verify: Verify) -> None:
     messages = [sent("2025-01-01 12:00"), sent("2026-05-01 12:00")]
     assert verify(messages, [counted("2025-03-10", 5)]).code == 0
 
 
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK, "Asia/Kolkata", "Pacific/Auckland"])
 @pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
-def test_deliveries_are_counted_in_the_bucket_of_the_zone(
+def test_deliveries_count_in_the_bucket_of_the_time_zone(
     verify: Verify, zone: str, resolution: str
 ) -> None:
     start = datetime(2026, 3, 1, tzinfo=ZoneInfo(zone))  # a Sunday
@@ -174,12 +174,12 @@ def test_deliveries_are_counted_in_the_bucket_of_the_zone(
     assert screen.code == 0
 
 
-def test_days_cut_elsewhere_than_they_say_are_no_failure(verify: Verify) -> None:
+def test_days_of_another_time_zone_than_stated_are_no_failure(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 02:00"), sent("2026-03-03 02:00")]
     assert verify(messages, [counted("2026-03-01", 1), counted("2026-03-02", 1)]).code == 0
 
 
-def test_deliveries_that_stop_while_counts_go_on_are_missing(verify: Verify) -> None:
+def test_deliveries_are_missing_if_they_stop_while_counts_continue(verify: Verify) -> None:
     days = [f"2026-03-{day:02}" for day in range(1, 21)]
     messages = [sent(f"{day} 12:00") for day in days[:10]]
     screen = verify(messages, [counted(day, 1) for day in days], "--json")
@@ -188,7 +188,7 @@ def test_deliveries_that_stop_while_counts_go_on_are_missing(verify: Verify) -> 
     assert [each["day"] for each in missing] == days[10:17], "the last two days may come later"
 
 
-def test_what_is_marked_as_deleted_does_not_count(verify: Verify) -> None:
+def test_deleted_rows_do_not_count(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00"), sent("2026-03-03 10:00")]
     metrics = [counted("2026-03-02", 1), counted("2026-03-03", 1), counted("2026-03-04", 9)]
     mark = "alter table customerio.{} add column _sdc_deleted_at timestamp"
@@ -205,7 +205,7 @@ def test_what_is_marked_as_deleted_does_not_count(verify: Verify) -> None:
     assert "2026-03: 2 sent by Customer.io, 1 loaded, 1 missing." in screen.out
 
 
-def test_one_time_in_the_future_does_not_make_all_else_too_old(verify: Verify) -> None:
+def test_one_time_in_the_future_does_not_make_all_others_too_old(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00"), sent("5138-01-01 10:00")]
     screen = verify(messages, [counted("2026-03-02", 2)])
     assert screen.code == 1
@@ -220,7 +220,7 @@ def test_rows_of_nulls_are_no_error(verify: Verify) -> None:
 
 
 @pytest.mark.parametrize("then", [("days", "months"), ("months", "days"), ("weeks", "months")])
-def test_the_cut_that_reaches_furthest_counts(verify: Verify, then: tuple[str, str]) -> None:
+def test_the_buckets_with_the_longest_range_count(verify: Verify, then: tuple[str, str]) -> None:
     former, new = then
     starts = {"days": ("02-11", "03-10"), "weeks": ("02-01", "03-08"), "months": ("02-01", "03-01")}
     later = {"days": "2026-04-01", "months": "2026-03-01"}[new]
@@ -234,7 +234,7 @@ def test_the_cut_that_reaches_furthest_counts(verify: Verify, then: tuple[str, s
     assert "2026-02: 5 sent by Customer.io, " in screen.out
 
 
-def test_only_the_newest_cut_of_a_sender_counts(verify: Verify) -> None:
+def test_only_the_newest_buckets_of_a_sender_count(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00")]
     former = counted("2026-03-01", 1, resolution="months")
     screen = verify(messages, [former, counted("2026-03-02", 1)])
@@ -247,7 +247,7 @@ def test_a_broadcast_may_be_called_a_campaign(verify: Verify) -> None:
     assert "2026-03: 1 sent by Customer.io, 1 loaded." in screen.out
 
 
-def test_a_sender_is_what_the_tap_says_it_is(verify: Verify) -> None:
+def test_the_tap_decides_the_sender_type(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9), sent("2026-03-02 10:00")]
     metrics = [counted("2026-03-02", 1, "broadcast", source=9), counted("2026-03-02", 1)]
     screen = verify(
@@ -265,7 +265,7 @@ def test_a_sender_is_what_the_tap_says_it_is(verify: Verify) -> None:
     assert "2026-03: 2 sent by Customer.io, 2 loaded." in screen.out
 
 
-def test_a_broadcast_is_known_from_the_list_of_broadcasts(verify: Verify) -> None:
+def test_a_broadcast_is_recognized_by_the_list_of_broadcasts(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9), sent("2026-03-05 10:00")]
     screen = verify(
         messages,
@@ -275,7 +275,7 @@ def test_a_broadcast_is_known_from_the_list_of_broadcasts(verify: Verify) -> Non
     assert "2026-03-02 campaign 9: 1 sent, 0 loaded" in screen.out
 
 
-def test_nothing_to_compare_is_said(verify: Verify) -> None:
+def test_it_reports_that_there_is_nothing_to_compare(verify: Verify) -> None:
     screen = verify(EDGES, [])
     assert screen.code == 1
     assert "load the streams messages and metrics" in " ".join(screen.err.split())
@@ -294,7 +294,7 @@ def test_nothing_to_compare_is_said(verify: Verify) -> None:
         ("postgresql://ada:secret@[x/none", "Cannot connect to PostgreSQL: check host"),
     ],
 )
-def test_a_warehouse_that_cannot_be_read_is_told_without_its_password(url: str, told: str) -> None:
+def test_an_unreachable_warehouse_is_reported_without_its_password(url: str, told: str) -> None:
     screen = typed("verify", "--warehouse", url)
     assert screen.code == 1
     assert told in " ".join(screen.err.split())
@@ -325,7 +325,7 @@ def test_an_error_quotes_no_value_of_the_tables(verify: Verify) -> None:
     assert "ada" not in screen.err
 
 
-def test_a_schema_without_the_tables_is_told(verify: Verify) -> None:
+def test_a_schema_without_the_tables_is_reported(verify: Verify) -> None:
     screen = verify(EDGES, [counted("2026-03-02", 1)], "--schema", "other")
     assert screen.code == 1
     assert "Cannot read the tables in schema 'other'" in " ".join(screen.err.split())

@@ -1,4 +1,4 @@
-"""demo: from a made-up workspace to a report, as a newcomer sees it."""
+"""demo: from a made-up workspace to a report, as a new user sees it."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ pytestmark = pytest.mark.e2e
 FILES = ("customerio-demo.duckdb", "customerio-demo.html")
 
 
-class Seen(NamedTuple):
-    """A demo that has ended, and where it was run."""
+class FinishedDemo(NamedTuple):
+    """The output of a finished demo, and its folder."""
 
     screen: Screen
     folder: Path
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    """A demo at full speed, where files of an earlier one lie."""
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedDemo]:
+    """A demo at full speed in a folder with files of an earlier one."""
     folder = tmp_path_factory.mktemp("demo")
     for name in FILES:
         (folder / name).write_text("of an earlier demo")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load, "PACE", 1000)
         patch.chdir(folder)
-        yield Seen(typed("demo"), folder)
+        yield FinishedDemo(typed("demo"), folder)
 
 
 def number(text: str) -> int:
-    """With separators."""
+    """A number with separators."""
     return int(text.replace(",", ""))
 
 
-def test_the_demo_leaves_a_database_and_a_report_and_nothing_else(seen: Seen) -> None:
-    assert seen.screen.code == 0, seen.screen.err
-    assert sorted(path.name for path in seen.folder.iterdir()) == sorted(FILES)
-    assert f"\n  {seen.folder / FILES[1]}\n" in seen.screen.out
-    page = (seen.folder / FILES[1]).read_text(encoding="utf-8")
+def test_the_demo_leaves_only_a_database_and_a_report(finished: FinishedDemo) -> None:
+    assert finished.screen.code == 0, finished.screen.err
+    assert sorted(path.name for path in finished.folder.iterdir()) == sorted(FILES)
+    assert f"\n  {finished.folder / FILES[1]}\n" in finished.screen.out
+    page = (finished.folder / FILES[1]).read_text(encoding="utf-8")
     assert page.count("<figure>") == 8
     assert "Nothing" not in page
 
 
-def test_the_counts_of_the_demo_are_those_of_the_database(seen: Seen) -> None:
-    shown = dict(re.findall(r"^ (\w+) +([\d,]+) *$", seen.screen.out, re.MULTILINE))
-    [(others, rest)] = re.findall(r" (\d+) smaller ones +([\d,]+)", seen.screen.out)
-    [(streams, total)] = re.findall(r" all (\d+) +([\d,]+)", seen.screen.out)
-    with duckdb.connect(str(seen.folder / FILES[0]), read_only=True) as database:
+def test_the_counts_of_the_demo_match_the_database(finished: FinishedDemo) -> None:
+    shown = dict(re.findall(r"^ (\w+) +([\d,]+) *$", finished.screen.out, re.MULTILINE))
+    [(others, rest)] = re.findall(r" (\d+) smaller ones +([\d,]+)", finished.screen.out)
+    [(streams, total)] = re.findall(r" all (\d+) +([\d,]+)", finished.screen.out)
+    with duckdb.connect(str(finished.folder / FILES[0]), read_only=True) as database:
         tables = database.execute(
             "select table_name from duckdb_tables() where schema_name = 'customerio'"
         ).fetchall()
@@ -81,12 +81,12 @@ def test_the_counts_of_the_demo_are_those_of_the_database(seen: Seen) -> None:
     assert number(rest) == sum(counts.values())
     assert number(total) == number(rest) + sum(map(number, shown.values()))
     assert max(counts.values()) <= min(map(number, shown.values()))
-    assert len(seen.screen.lines) <= 40
+    assert len(finished.screen.lines) <= 40
 
 
-def test_the_figures_of_the_demo_are_true(seen: Seen) -> None:
+def test_the_numbers_of_the_demo_are_right(finished: FinishedDemo) -> None:
     since = datetime.now(timezone.utc).date() - timedelta(days=30)
-    with duckdb.connect(str(seen.folder / FILES[0]), read_only=True) as database:
+    with duckdb.connect(str(finished.folder / FILES[0]), read_only=True) as database:
         [(people,)] = database.execute("select count(*) from customerio.customers").fetchall()
         [(sent, mails, opened)] = database.execute(
             "select count(metrics->>'sent') filter (created >= ?), "
@@ -94,24 +94,28 @@ def test_the_figures_of_the_demo_are_true(seen: Seen) -> None:
             "count(metrics->>'human_opened') filter (type = 'email') from customerio.messages",
             [since],
         ).fetchall()
-    words = seen.screen.words()
+    words = finished.screen.words()
     assert f"People {people:,} " in words
     assert f"Deliveries sent in the last 30 days {sent:,} " in words
     assert f"E-mails opened by people, of those sent {opened / mails:.1%} " in words
     assert min(people, sent, opened) > 100
 
 
-def test_progress_ends_where_it_was_said_to(seen: Seen) -> None:
+def test_progress_ends_at_its_total(finished: FinishedDemo) -> None:
     [(requests, builds)] = re.findall(
-        r"Load .* ([\d,]+) requests .*\nBuild .* ([\d,]+) models and tests ", seen.screen.out
+        r"Load .* ([\d,]+) requests .*\nBuild .* ([\d,]+) models and tests ", finished.screen.out
     )
     assert abs(number(requests) - load.REQUESTS) < 15
     assert number(builds) > 100
 
 
-def test_what_the_demo_says_to_type_next_works(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(seen.folder)
-    commands = re.findall(r"^  (\S*(?:python|tap-customerio).*)$", seen.screen.out, re.MULTILINE)
+def test_the_commands_that_the_demo_suggests_work(
+    finished: FinishedDemo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished.folder)
+    commands = re.findall(
+        r"^  (\S*(?:python|tap-customerio).*)$", finished.screen.out, re.MULTILINE
+    )
     assert [shlex.split(command)[1] for command in commands] == ["-c", "verify", "init"]
     for command, shown in zip(commands, ("rows", "sent by Customer.io", ""), strict=False):
         ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
@@ -142,7 +146,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path, number: int) -> None
 
 
 @pytest.mark.parametrize("name", ["warehouse.duckdb", "warehouse.html"])
-def test_a_demo_replaces_no_file_of_others(tmp_path: Path, name: str) -> None:
+def test_a_demo_replaces_no_other_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("mine")
     screen = typed("demo", "--output", str(tmp_path / "warehouse.duckdb"))
@@ -152,7 +156,7 @@ def test_a_demo_replaces_no_file_of_others(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.html", "x.HTML", "x", ".duckdb", "x.csv", ""])
-def test_a_name_that_is_no_database_is_refused_at_once(name: str) -> None:
+def test_a_name_that_is_no_database_is_rejected_at_once(name: str) -> None:
     screen = typed("demo", "--output", name)
     assert screen.code == 1
     assert screen.out == ""
@@ -161,16 +165,14 @@ def test_a_name_that_is_no_database_is_refused_at_once(name: str) -> None:
     )
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "none" / "demo.duckdb"
     screen = typed("demo", "--output", str(path))
     assert screen.code == 1
     assert f"Cannot write {path} (No such file or directory): choose" in screen.err
 
 
-def test_a_step_that_fails_is_told_in_its_own_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_step_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make = load.new_sandbox
 
     def closed() -> Sandbox:
@@ -179,7 +181,7 @@ def test_a_step_that_fails_is_told_in_its_own_words(
         return box
 
     monkeypatch.setattr(load, "new_sandbox", closed)
-    monkeypatch.setattr(models, "waiting", lambda *_: contextlib.nullcontext())  # it takes seconds
+    monkeypatch.setattr(models, "waiting", lambda *_: contextlib.nullcontext())  # takes seconds
     screen = typed("demo", "--output", str(tmp_path / "demo.duckdb"))
     assert screen.code == 1
     assert "The demo's tap ended with 1: " in screen.err
@@ -187,7 +189,7 @@ def test_a_step_that_fails_is_told_in_its_own_words(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_models_that_fail_are_told_in_dbts_words(
+def test_failing_models_are_reported_with_the_error_of_dbt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "load", lambda *_: None)
