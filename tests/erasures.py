@@ -13,7 +13,7 @@ REGION = "/api/v1/accounts/region"
 
 
 def acts(case: PrivacyCase) -> list[tuple[str, str]]:
-    """Calls to the Track API that changed something."""
+    """Requests to the Track API that change something."""
     return [(call.method, call.path) for call in case.box.track_calls if call.path != REGION]
 
 
@@ -25,7 +25,7 @@ def refused(screen: Screen, case: PrivacyCase, reason: str) -> None:
     assert "/v1/customers" not in case.box.requests_by_path()
 
 
-def blocked(case: PrivacyCase) -> set[str | None]:
+def blocking_evidence(case: PrivacyCase) -> set[str | None]:
     """The evidence about the identifiers of the only person."""
     [person] = case.read("evidence.json")["people"]
-    return {each["blocked"] for each in person["identifiers"]}
+    return {each["blocking_evidence"] for each in person["identifiers"]}

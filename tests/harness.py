@@ -33,7 +33,7 @@ CORE = (
     *("broadcasts", "campaigns", "customers", "messages", "metrics", "newsletters"),
     "transactional_messages",
 )
-"""Enough for what does not depend on the stream."""
+"""Enough for tests that do not depend on the stream."""
 
 NOW = parse("2026-04-01T12:00:00Z")
 
@@ -69,11 +69,11 @@ class Output:
 
     @property
     def activated(self) -> set[str]:
-        """Streams of which a target may delete rows."""
+        """Streams that a target may delete rows of."""
         return {m["stream"] for m in self.messages if m["type"] == "ACTIVATE_VERSION"}
 
     def rows(self, stream: str) -> list[str]:
-        """The records of a stream in an order independent of the read."""
+        """The records of a stream, sorted."""
         return sorted(map(repr, self.records[stream]))
 
     def ids(self, stream: str) -> list[Any]:
@@ -117,7 +117,7 @@ def select(streams: Iterable[str] | None = None) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def signals_kept() -> Iterator[None]:
+def restored_signals() -> Iterator[None]:
     """Restore the signal handlers that a tap replaces."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -138,14 +138,14 @@ def run_tap(  # noqa: PLR0913 - each has a default, and none depends on another
     stdout: io.BytesIO | None = None,
     fails: bool | None = False,
 ) -> Output:
-    """Sync the given streams (all, if none are given) and parse the tap's output.
+    """Sync the given streams (default: all) and parse the tap's output.
 
-    With `fails`, the run must end with an error, which the output holds; None allows both.
+    With `fails`, the run must end with an error, which the output contains; None allows both.
     """
     problem = ""
     stdout = stdout or io.BytesIO()
     redirected = contextlib.redirect_stdout(io.TextIOWrapper(stdout, write_through=True))
-    with signals_kept(), redirected:
+    with restored_signals(), redirected:
         tap = TapCustomerio(config=dict(config), state=state, catalog=catalog or select(streams))
         for name in full_table:
             tap.streams[name].forced_replication_method = "FULL_TABLE"

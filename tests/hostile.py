@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tap_customerio.streams.schema import Schema
 
 SECRET = "ada.lovelace@junk.example"
-"""Stands in odd values, and must not come into any log."""
+"""Part of odd values; no log may contain it."""
 
 ODD: dict[str, tuple[Any, ...]] = {
     "integer": (SECRET, True, 2**64, 1.5, [SECRET], {SECRET: 1}, float("inf")),
@@ -34,7 +34,7 @@ ODD: dict[str, tuple[Any, ...]] = {
     "string": (float("inf"), float("nan")),
     "anything": (2**64, float("inf")),
 }
-"""What cannot be read, by the kind of the field."""
+"""Unreadable values by the type of the field."""
 
 USED = {
     "campaigns": {"actions"},
@@ -45,7 +45,7 @@ USED = {
 """Fields that other streams, or the key, depend on."""
 
 
-def in_other_words(value: Any, kind: str, chance: Random) -> Iterable[Any]:
+def equivalents(value: Any, kind: str, chance: Random) -> Iterable[Any]:
     """Equivalent spellings of a value."""
     if value is None:
         return () if kind == "string" else ("",)
@@ -196,7 +196,7 @@ class Rows(Hostile):
         """Change some rows of a list."""
         for place, row in enumerate(rows if stream == self._stream else ()):
             if chance.random() < self._rate or not self.changed[stream]:
-                key = STREAMS[stream].primary_keys[-1]  # earlier ones come from the path
+                key = STREAMS[stream].primary_keys[-1]  # earlier ones are in the path
                 if key in (row or ()) and chance.random() < 1 / 2:
                     row[key] = chance.choice((None, "", True, {}, [SECRET], 2.5))
                 elif CONTRACTS[stream].whole:

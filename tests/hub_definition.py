@@ -30,22 +30,22 @@ def about() -> dict[str, Any]:
 
 def definition() -> str:
     """The expected file."""
-    told = about()
-    properties = told["settings"]["properties"]
+    info = about()
+    properties = info["settings"]["properties"]
     off = sorted(stream.name for stream in all_streams() if not stream.selected_by_default)
     shown = {
-        "name": told["name"],
-        "namespace": told["name"].replace("-", "_"),
+        "name": info["name"],
+        "namespace": info["name"].replace("-", "_"),
         "variant": "contributors",
         "label": "Customer.io",
         "description": "Messages, people, campaigns and their metrics",
         "domain_url": "https://docs.customer.io/integrations/api/app/",
         "keywords": ["api", "meltano_sdk"],
         "maintenance_status": "active",
-        "pip_url": told["name"],
-        "executable": told["name"],
-        "capabilities": sorted(told["capabilities"]),
-        "settings_group_validation": [told["settings"]["required"]],
+        "pip_url": info["name"],
+        "executable": info["name"],
+        "capabilities": sorted(info["capabilities"]),
+        "settings_group_validation": [info["settings"]["required"]],
         "settings": [setting(name, properties[name]) for name in properties],
         "select": ["*.*", *(f"!{name}.*" for name in off)],
     }
@@ -67,7 +67,7 @@ def setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     if choices:
         shown["kind"] = "options"
         shown["options"] = [{"label": label(choice), "value": choice} for choice in choices]
-    if "default" in schema and name != "user_agent":  # whose default holds the version
+    if "default" in schema and name != "user_agent":  # the default contains the version
         shown["value"] = schema["default"]
     return shown
 

@@ -1,4 +1,4 @@
-"""The mutations of `mutations.py`: important lines, broken, and the fast tests that must notice."""
+"""The mutations of `mutations.py`: important lines, broken, and the fast tests that must fail."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ PACKAGE = "tap_customerio"
 
 
 class Mutation(NamedTuple):
-    """One line of the package, as it is and as a mistake would have it."""
+    """One line of the package, correct and with a mistake."""
 
     name: str
     file: str
     old: str
     new: str
     tests: tuple[str, ...]
-    """Files or ids of tests, of which one at least must fail."""
+    """Files or ids of tests; at least one must fail."""
 
     def apply(self, source: str) -> str:
-        """The source with the mistake in it.
+        """The source with the mistake.
 
         Raises:
-            ValueError: When the line does not stand there exactly once.
+            ValueError: The line does not occur exactly once.
         """
         if (count := source.count(self.old)) != 1:
             raise ValueError(f"{self.file} has {count} times, not once: {self.old!r}")
@@ -112,13 +112,13 @@ _BOOKMARKS = _of(
         "a bookmark passes the present",
         "moment = min(moment, self.client.present)",
         "moment = int(moment)",
-        "faults/test_values.py::test_times_that_lie_in_the_future_move_no_bookmark_there",
+        "faults/test_values.py::test_times_in_the_future_move_no_bookmark_there",
     ),
     (
         "a bookmark passes a failed slice",
         "if job.not_split and self.outcome.is_complete:",
         "if job.not_split:",
-        "faults/test_lasting.py::test_what_fails_half_way_keeps_the_state_of_the_windows_that_are_finished",
+        "faults/test_lasting.py::test_a_failure_half_way_keeps_the_state_of_the_finished_windows",
     ),
 ) + _of(
     "streams/series.py",
@@ -235,7 +235,7 @@ _RETRY = (
             "if fault.throttled and fault.absent:",
             (
                 "faults/test_addresses.py"
-                "::test_a_request_that_is_throttled_is_waited_for_however_many_others_are_answered"
+                "::test_a_throttled_request_is_retried_however_many_others_succeed"
             ),
         ),
     )

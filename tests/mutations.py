@@ -1,12 +1,11 @@
-"""Break important lines one at a time, and print each mutation that the fast tests let pass.
+"""Break important lines one at a time, and print each mutation that the fast tests do not notice.
 
     python tests/mutations.py [--jobs 2] [name…]
 
-mutmut, cosmic-ray and mutatest do not fit: they mutate whatever operators a module has and judge
-each by the whole suite (hours), and none takes a list of named mutations with the tests of each.
+mutmut, cosmic-ray and mutatest do not fit: they mutate all operators of a module and run the whole
+suite for each mutation (hours). None takes a list of named mutations with the tests of each.
 
-Every mutation is made in a copy of the tree, never in the tree itself. The tests must pass there
-before anything is broken.
+Every mutation is made in a copy of the tree. The tests must pass there first.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ ROOT = Path(__file__).parent.parent
 PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not e2e")
 PASSED, FAILED = 0, 1
 PATIENCE = 900
-"""Seconds after which tests are taken to hang."""
+"""Seconds after which tests count as hanging."""
 
 
 class Verdict(NamedTuple):
-    """What came of one mutation; no problem if a test failed because of it."""
+    """The result of one mutation; no error if a test failed because of it."""
 
     mutation: Mutation
     problem: str
@@ -47,7 +46,7 @@ class Verdict(NamedTuple):
 
 
 def copy_tree(folder: Path) -> Path:
-    """A copy of what the tests need."""
+    """A copy of the files that the tests need."""
     ignore = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "target", "node_modules")
     shutil.copytree(ROOT, folder, ignore=ignore, dirs_exist_ok=True)
     for name in (".ci", ".github", ".env.example"):
@@ -61,7 +60,7 @@ def copy_tree(folder: Path) -> Path:
 
 def run_tests(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
     """The exit code of pytest in a copy, and the end of its output."""
-    # Plugins take a third of the time to start, and no test here needs one.
+    # Plugins take a third of the start-up time, and no test here needs one.
     bare = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_COLOR": "1"}
     environment = {**os.environ, **bare, "PYTHONPATH": str(tree)}
     try:
@@ -80,7 +79,7 @@ def run_tests(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
 
 
 def judge(tree: Path, mutation: Mutation) -> Verdict:
-    """Break a copy, run the tests that must notice it, and mend the copy."""
+    """Break a copy, run the tests that must notice it, and restore the copy."""
     began = time.monotonic()
     path = tree / PACKAGE / mutation.file
     sound = path.read_text()
@@ -96,13 +95,13 @@ def judge(tree: Path, mutation: Mutation) -> Verdict:
 
 
 def _write(path: Path, source: str) -> None:
-    """Write source, and drop its bytecode: a change within one second could go unnoticed."""
+    """Write source, and delete its bytecode: Python may not notice a change within one second."""
     path.write_text(source)
     Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def judge_all(mutations: Sequence[Mutation], jobs: int) -> int:
-    """Judge several at once, each in a copy of its own; how many are not killed."""
+    """Judge several mutations in parallel copies; returns the number of survivors."""
     trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
 
     def judge_next(mutation: Mutation) -> Verdict:
@@ -132,7 +131,7 @@ def judge_all(mutations: Sequence[Mutation], jobs: int) -> int:
 
 
 def main() -> None:
-    """Judge the mutations that are named, or all."""
+    """Judge the named mutations, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("names", nargs="*", metavar="name", help="Only these mutations.")
     parser.add_argument("--jobs", type=int, default=1, help="Mutations judged at once.")

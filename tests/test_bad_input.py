@@ -170,19 +170,19 @@ def test_the_catalogue_of_discovery_passes(caplog: pytest.LogCaptureFixture) -> 
     ],
 )
 def test_a_key_that_no_header_can_carry_is_told_and_not_shown(key: str, what: str) -> None:
-    [told] = validation_errors({"app_api_key": key})
-    assert told.startswith("Setting app_api_key contains")
-    assert what in told
-    assert SECRET not in told
+    [error] = validation_errors({"app_api_key": key})
+    assert error.startswith("Setting app_api_key contains")
+    assert what in error
+    assert SECRET not in error
 
 
 def test_an_agent_that_no_header_can_carry_is_told() -> None:
-    [told] = validation_errors({"app_api_key": SECRET, "user_agent": "me\r\nX-More: 1"})
-    assert "Setting user_agent is" in told
+    [error] = validation_errors({"app_api_key": SECRET, "user_agent": "me\r\nX-More: 1"})
+    assert "Setting user_agent is" in error
 
 
 def test_settings_come_from_the_environment_in_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {
+    error = {
         "APP_API_KEY": "12345",
         "CONCURRENCY": "3",
         "REQUESTS_PER_SECOND": "2.5",
@@ -191,7 +191,7 @@ def test_settings_come_from_the_environment_in_their_types(monkeypatch: pytest.M
         "ESP_SUPPRESSION_DOMAINS": "a.example.org,b.example.org",
         "CUSTOMERS_FILTER": '{"and": []}',
     }
-    for name, text in told.items():
+    for name, text in error.items():
         monkeypatch.setenv(f"TAP_CUSTOMERIO_{name}", text)
     settings = TapCustomerio(parse_env_config=True).settings
     assert settings.app_api_key == "12345"

@@ -326,6 +326,6 @@ def test_the_sandbox_command_serves_until_it_is_stopped() -> None:
     command = [sys.executable, "-m", "tap_customerio", "sandbox", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        told = process.stderr.readline()
+        line = process.stderr.readline()
         process.terminate()
-    assert re.search(r"Sandbox at http://127.0.0.1:\d+, App API key sandbox-app-api-key", told)
+    assert re.search(r"Sandbox at http://127.0.0.1:\d+, App API key sandbox-app-api-key", line)

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, Output, config_for, new_sandbox, run_tap, select, signals_kept, small
+from harness import NOW, Output, config_for, new_sandbox, restored_signals, run_tap, select, small
 
 from tap_customerio.backfill.job import Job
 from tap_customerio.sandbox.server.shifting import Shift
@@ -77,7 +77,7 @@ def _with_failures(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
 
 def _run(tap: TapCustomerio, how: Callable[[], Any]) -> Output:
     stdout = io.BytesIO()
-    with signals_kept(), redirect_stdout(io.TextIOWrapper(stdout, write_through=True)):
+    with restored_signals(), redirect_stdout(io.TextIOWrapper(stdout, write_through=True)):
         for name in MIRRORS:
             tap.streams[name].forced_replication_method = "FULL_TABLE"
         how()
@@ -215,8 +215,8 @@ def test_what_the_workspace_counts_outweighs_searches_that_keep_finding_nobody(
         output = run_tap(config, streams=["customers"], state=output.states[-1])
         assert not output.activated
         warnings = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
-        [told] = [line for line in warnings if "'customers'" in line]
-        assert "another part of the API counts" in told
+        [warning] = [line for line in warnings if "'customers'" in line]
+        assert "another part of the API counts" in warning
         caplog.clear()
 
 

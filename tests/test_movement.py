@@ -109,9 +109,9 @@ def test_a_row_that_moves_to_pages_already_read_is_not_taken_for_gone(
     found, output, _ = _read(make_sandbox, case, kind=_Jump)
     assert found == whole or "ACTIVATE_VERSION" not in output.types
     warnings = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
-    told = [line for line in warnings if "moved while it was read" in line or "during" in line]
-    assert len(told) == (found != whole)
-    assert all(f"Stream '{case.stream}'" in line for line in told)
+    matching = [line for line in warnings if "moved while it was read" in line or "during" in line]
+    assert len(matching) == (found != whole)
+    assert all(f"Stream '{case.stream}'" in line for line in matching)
 
 
 @pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")

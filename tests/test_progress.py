@@ -232,10 +232,10 @@ def test_only_warnings_stand_between_bars(
     finally:
         root.removeHandler(handler)
         root.setLevel(logging.WARNING)
-    told = capsys.readouterr().err
-    assert "a warning" in told
-    assert "a word" in told
-    assert "an aside" not in told
+    shown = capsys.readouterr().err
+    assert "a warning" in shown
+    assert "a word" in shown
+    assert "an aside" not in shown
 
 
 def test_nobody_watching_costs_and_says_nothing(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, Output, config_for, run_tap, select, signals_kept
+from harness import NOW, Output, config_for, restored_signals, run_tap, select
 from singer_sdk import Stream, Tap
 from singer_sdk.mapper import CustomStreamMap, PluginMapper
 from singer_sdk.plugin_base import SingerCommand
@@ -183,7 +183,7 @@ def test_the_sdk_asks_us_for_the_environment(
     calls("_env_var_config")
     monkeypatch.setenv("TAP_CUSTOMERIO_APP_API_KEY", "none")
     monkeypatch.setenv("TAP_CUSTOMERIO_REQUESTS_PER_SECOND", "2.5")
-    with signals_kept():
+    with restored_signals():
         assert TapCustomerio(parse_env_config=True).settings.requests_per_second == 2.5
 
 
@@ -202,7 +202,7 @@ def test_the_sdk_has_settings_checked_by_us(
 
 def test_signals_come_to_us(calls: Callable[[str], list[str]]) -> None:
     called = calls("_handle_termination")
-    with signals_kept():
+    with restored_signals():
         TapCustomerio(config={"app_api_key": "none"})
         handler: Any = signal.getsignal(signal.SIGTERM)
     handler(signal.SIGTERM, None)
@@ -224,7 +224,7 @@ def test_an_override_has_something_to_override() -> None:
 
 
 def test_settings_are_what_the_sdk_shows() -> None:
-    with signals_kept():
+    with restored_signals():
         tap = TapCustomerio(config={"app_api_key": "none", "stream_maps": {"__else__": None}})
     tap._config = {**tap._config, "region": "eu"}  # noqa: SLF001
     assert tap.config["region"] == "eu"
@@ -232,7 +232,7 @@ def test_settings_are_what_the_sdk_shows() -> None:
 
 
 def test_streams_in_our_order_are_those_that_the_sdk_runs(sandbox: Sandbox) -> None:
-    with signals_kept():
+    with restored_signals():
         tap = TapCustomerio(config=config_for(sandbox), catalog=select(["segments"]))
     assert tap._streams is tap.streams  # noqa: SLF001
     assert [stream.sequential for stream in tap.streams.values()][-1]

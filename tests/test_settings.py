@@ -89,9 +89,9 @@ def test_a_bad_setting_is_named_with_its_value_and_the_mend(
 def test_a_misspelt_setting_is_an_error_that_names_the_right_one(
     sandbox: Sandbox, name: str, meant: str
 ) -> None:
-    with pytest.raises(ConfigValidationError) as told:
+    with pytest.raises(ConfigValidationError) as caught:
         TapCustomerio(config=config_for(sandbox, **{name: "x"}))
-    assert told.value.errors == [f"There is no setting {name!r}: did you mean {meant!r}?"]
+    assert caught.value.errors == [f"There is no setting {name!r}: did you mean {meant!r}?"]
 
 
 def test_an_unknown_setting_and_a_rate_beyond_the_limit_are_warned_of_once(
@@ -210,6 +210,6 @@ def test_a_number_from_the_environment_that_is_none_is_told_of(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_CUSTOMERIO_REQUEST_TIMEOUT", "soon")
-    with pytest.raises(ConfigValidationError) as told:
+    with pytest.raises(ConfigValidationError) as caught:
         TapCustomerio(config=config_for(sandbox), parse_env_config=True)
-    assert told.value.errors[0].startswith("Setting request_timeout is 'soon'")
+    assert caught.value.errors[0].startswith("Setting request_timeout is 'soon'")

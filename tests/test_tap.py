@@ -18,9 +18,9 @@ from harness import (
     Process,
     config_for,
     new_sandbox,
+    restored_signals,
     run_tap,
     select,
-    signals_kept,
     small,
 )
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
@@ -175,9 +175,9 @@ def test_rows_of_each_stream_are_logged_at_the_end_and_metrics_only_at_debug(
 ) -> None:
     caplog.set_level("INFO")
     output = run_tap(config_for(sandbox), streams=["campaigns", "segments"])
-    [told] = [record.message for record in caplog.records if " rows: " in record.message]
+    [line] = [record.message for record in caplog.records if " rows: " in record.message]
     counts = {name: len(output.records[name]) for name in ("campaigns", "segments")}
-    assert told == f"{sum(counts.values())} rows: " + ", ".join(
+    assert line == f"{sum(counts.values())} rows: " + ", ".join(
         f"{name} {count}" for name, count in counts.items()
     )
     assert "METRIC" not in caplog.text
@@ -200,10 +200,10 @@ def test_the_requests_of_each_stream_are_told_at_the_end(
     monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
     caplog.set_level("INFO")
     run_tap(config_for(sandbox), streams=["campaigns", "campaign_actions", "segments"])
-    [told] = [record.message for record in caplog.records if " requests: " in record.message]
-    named = dict(pair.split() for pair in told.partition(": ")[2].split(", "))
+    [line] = [record.message for record in caplog.records if " requests: " in record.message]
+    named = dict(pair.split() for pair in line.partition(": ")[2].split(", "))
     assert sum(map(int, named.values())) == len(sandbox.calls)
-    assert int(told.split()[0]) == len(sandbox.calls)
+    assert int(line.split()[0]) == len(sandbox.calls)
     assert int(named["campaign_actions"]) > int(named["segments"]) == 1
     metrics = [json.loads(log.message[8:]) for log in caplog.records if "METRIC: {" in log.message]
     measured = {(point["metric"], point["tags"].get("stream")): point["value"] for point in metrics}
@@ -213,7 +213,7 @@ def test_the_requests_of_each_stream_are_told_at_the_end(
 
 
 def test_a_tap_that_runs_again_reads_again(sandbox: Sandbox) -> None:
-    with signals_kept():
+    with restored_signals():
         tap = TapCustomerio(config=config_for(sandbox), catalog=select(["segments", "workspaces"]))
         tap.sync_all()
         first = len(sandbox.calls)

@@ -44,7 +44,7 @@ def test_durations_have_two_units(seconds: float, expected: str) -> None:
 def test_durations_lose_less_than_their_smallest_unit(seconds: int) -> None:
     units = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
     words = duration(seconds).split()
-    told = sum(int(n) * units[unit] for n, unit in zip(words[::2], words[1::2], strict=True))
+    total = sum(int(n) * units[unit] for n, unit in zip(words[::2], words[1::2], strict=True))
     greatest = units[words[1]]
     smaller = max((size for size in units.values() if size < greatest), default=1)
-    assert 0 <= seconds - told < smaller
+    assert 0 <= seconds - total < smaller

@@ -110,7 +110,7 @@ def test_there_may_be_more_shards_than_seconds(backfill: Backfill) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "sentence"),
     [
         (("--from", "yesterday", "--to", END), "--from is 'yesterday'"),
         (("--from", END, "--to", START), f"--from is '{END}'"),
@@ -127,13 +127,13 @@ def test_there_may_be_more_shards_than_seconds(backfill: Backfill) -> None:
     ],
 )
 def test_impossible_options_are_rejected(
-    backfill: Backfill, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: str
+    backfill: Backfill, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], sentence: str
 ) -> None:
     monkeypatch.chdir(backfill.folder)
     ran = backfill.run(*options)
     assert ran.code == 1
     assert ran.problem is not None
-    assert ran.problem.startswith(told)
+    assert ran.problem.startswith(sentence)
     assert ran.printed == ""
 
 

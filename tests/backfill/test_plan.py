@@ -105,12 +105,12 @@ def notes(plan: dict[str, Any]) -> dict[str, str]:
 
 def test_a_plan_lists_what_is_not_available(backfill: Backfill) -> None:
     plan = json.loads(backfill.run(*RANGE, "--plan", "--json").printed)
-    told = notes(plan)
-    assert "keeps activities for 30 days" in told["activities"]
-    assert "last 45 days" in told["link_metrics"]
-    assert "of newsletters, broadcasts and transactional messages" in told["metrics"]
-    assert "no longer return deliveries older than six months" in told["messages"]
-    assert "journey_metrics" not in told
+    reasons = notes(plan)
+    assert "keeps activities for 30 days" in reasons["activities"]
+    assert "last 45 days" in reasons["link_metrics"]
+    assert "of newsletters, broadcasts and transactional messages" in reasons["metrics"]
+    assert "no longer return deliveries older than six months" in reasons["messages"]
+    assert "journey_metrics" not in reasons
     asked = {each["stream"]: each["requests"] for each in plan["streams"]}
     assert asked["activities"] == asked["link_metrics"] == 0
     backfill.box.forget()

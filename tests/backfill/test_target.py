@@ -125,7 +125,7 @@ def test_after_a_target_dies_the_same_command_resumes(
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "sentence"),
     [
         (FAILS_AT_THE_END, "The target exited with code 3: its log says why."),
         (CONFIRMS_NOTHING, "The target has not confirmed messages:"),
@@ -134,12 +134,12 @@ def test_after_a_target_dies_the_same_command_resumes(
     ids=["fails", "confirms nothing", "reads nothing"],
 )
 def test_a_target_that_reads_everything_but_fails_is_an_error(
-    backfill: Backfill, script: str, told: str, caplog: pytest.LogCaptureFixture
+    backfill: Backfill, script: str, sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = (*OPTIONS, "--from", "2026-03-19T22:00:00Z")
     ran = backfill.run(*options, *backfill.target(script))
     assert ran.code == 1
-    assert told in str(ran.problem) or "The target stopped reading" in caplog.text
+    assert sentence in str(ran.problem) or "The target stopped reading" in caplog.text
 
 
 def test_a_tap_that_fails_sends_the_target_no_partial_line(

@@ -17,7 +17,7 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from e2e.targets import KINDS, OLD, Kind, Runs, differences, load, lost
+from e2e.targets import KINDS, OLD, Runs, TargetSpec, differences, load, lost
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
             server.cleanup()
 
 
-def verdict(kind: Kind, runs: Runs, uri: str, place: Path) -> str:
+def verdict(kind: TargetSpec, runs: Runs, uri: str, place: Path) -> str:
     """The number of loaded streams, and the differences."""
 
     def make_venv(requirements: str) -> Path:
@@ -70,7 +70,7 @@ def verdict(kind: Kind, runs: Runs, uri: str, place: Path) -> str:
     return "; ".join(
         [
             f"{len(streams & found.keys())} of {len(streams)} streams",
-            *([f"{warned} lines about ACTIVATE_VERSION"] if warned and not kind.drops else []),
+            *([f"{warned} lines about ACTIVATE_VERSION"] if warned and not kind.deletes else []),
             *(wrong or ["all as it should be"]),
         ]
     )

@@ -106,9 +106,9 @@ def main() -> None:
             unknown = loader["config"].keys() - said["settings"]["properties"].keys()
             check = [str(programs / "python"), "-W", "ignore", "-c", CHECKS[loader["name"]]]
             found = subprocess.run(check, input=lines, check=False, capture_output=True)
-            told = (found.stdout or found.stderr).decode().strip().splitlines()[-1]
+            last_line = (found.stdout or found.stderr).decode().strip().splitlines()[-1]
             print(
-                f"{loader['name']}: {told}; settings it does not know: {sorted(unknown)}",
+                f"{loader['name']}: {last_line}; settings it does not know: {sorted(unknown)}",
                 flush=True,
             )
 

@@ -35,8 +35,8 @@ def status(out: str, stream: str) -> str:
 
 def as_json(out: str) -> dict[str, dict[str, Any]]:
     """Findings by name."""
-    told = json.loads(out)
-    return {each["name"]: each for each in (*told["account"], *told["streams"])}
+    report = json.loads(out)
+    return {each["name"]: each for each in (*report["account"], *report["streams"])}
 
 
 @pytest.mark.parametrize("columns", [60, 200])

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def found(*words: str) -> set[str]:
     """Fields by full name."""
-    told = json.loads(typed("fields", *words, "--json").out)
-    return {f"{field['stream']}.{field['field']}" for field in told["fields"]}
+    output = json.loads(typed("fields", *words, "--json").out)
+    return {f"{field['stream']}.{field['field']}" for field in output["fields"]}
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_newcomers_words_find_fields(words: list[str], expected: set[str]) -> No
     ],
 )
 def test_questions_find_the_right_stream(words: str, stream: str) -> None:
-    told = json.loads(typed("fields", *words.split(), "--json").out)
-    assert stream in {*told["streams"], *(field["stream"] for field in told["fields"])}
+    output = json.loads(typed("fields", *words.split(), "--json").out)
+    assert stream in {*output["streams"], *(field["stream"] for field in output["fields"])}
 
 
 def test_a_similar_word_does_not_match() -> None:
@@ -74,8 +74,8 @@ def test_lines_for_fields_do_not_select_whole_streams() -> None:
 
 
 def test_without_words_json_lists_the_streams() -> None:
-    told = json.loads(typed("fields", "--json").out)
-    assert told["streams"] == sorted(kind.name for kind in all_streams())
+    output = json.loads(typed("fields", "--json").out)
+    assert output["streams"] == sorted(kind.name for kind in all_streams())
 
 
 def test_every_word_must_match_and_a_stream_name_restricts() -> None:

@@ -91,17 +91,17 @@ def test_a_session_at_a_terminal(sandbox: Sandbox) -> None:
     child.sendline(sandbox.app_api_key)
     child.expect(r"It can read 44 of 44 streams; about\s+[\d,]+ people")
     child.expect(r"start_date \(a date, or everything\) \[2025-10-03\]: ")
-    told = child.before
+    output = child.before
     child.sendline("2026-03-01")
     child.expect(r"Streams .*\[recommended\]: ")
-    told += child.before
+    output += child.before
     child.sendline("")
     child.expect("Next:")
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == 0
-    assert "canary" not in told + child.before
-    assert sandbox.app_api_key not in told + child.before
+    assert "canary" not in output + child.before
+    assert sandbox.app_api_key not in output + child.before
     assert Path("config.json").stat().st_mode & 0o777 == 0o600
     assert read("config.json") == {
         "app_api_key": sandbox.app_api_key,

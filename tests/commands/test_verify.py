@@ -282,7 +282,7 @@ def test_it_reports_that_there_is_nothing_to_compare(verify: Verify) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "sentence"),
     [
         ("mysql://root:secret@host/a", "is not a URL of a known warehouse"),
         ("duckdb://[x", "is not a URL of a known warehouse"),
@@ -294,10 +294,10 @@ def test_it_reports_that_there_is_nothing_to_compare(verify: Verify) -> None:
         ("postgresql://ada:secret@[x/none", "Cannot connect to PostgreSQL: check host"),
     ],
 )
-def test_an_unreachable_warehouse_is_reported_without_its_password(url: str, told: str) -> None:
+def test_an_unreachable_warehouse_is_reported_without_its_password(url: str, sentence: str) -> None:
     screen = typed("verify", "--warehouse", url)
     assert screen.code == 1
-    assert told in " ".join(screen.err.split())
+    assert sentence in " ".join(screen.err.split())
     assert "secret" not in screen.err
 
 

@@ -139,8 +139,8 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path, number: int) -> None
         while not list(tmp_path.glob(".demo-*/*.json")):
             assert process.poll() is None
         os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
-        _, told = process.communicate()
-    assert told == "Stopped; nothing was written. Run it again at any time.\n"
+        _, output = process.communicate()
+    assert output == "Stopped; nothing was written. Run it again at any time.\n"
     assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
 

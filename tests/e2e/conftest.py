@@ -1,4 +1,4 @@
-"""Real targets, databases and Meltano: made when first needed, gone at the end."""
+"""Real targets, databases and Meltano: created on first use, removed at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import psycopg
 import pytest
 import yaml
 from e2e.processes import ROOT, environment, installed, run, write
-from e2e.project import Project, Strangers
+from e2e.project import ExternalServers, Project
 from e2e.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ MakeWarehouse = Callable[[str, Path], Warehouse]
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Only one worker at a time."""
+    """Run in one worker at a time."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -39,14 +39,14 @@ def alone(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all workers of a session share."""
+    """A folder shared by all workers of a session."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
 def cache(shared: Path) -> Path:
-    """Where downloads are kept: for this session, or longer where TAP_CUSTOMERIO_E2E_CACHE says."""
+    """The download cache: for this session, or at TAP_CUSTOMERIO_E2E_CACHE."""
     kept = os.environ.get("TAP_CUSTOMERIO_E2E_CACHE")
     folder = Path(kept).absolute() if kept else shared / "cache"
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def cache(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def make_venv(cache: Path) -> MakeVenv:
-    """Makes virtual environments that hold some requirements; gives their folder of programs."""
+    """Creates virtual environments with some requirements; returns their folder of programs."""
 
     def make(requirements: str) -> Path:
         wanted = f"{sys.version} {requirements}"
@@ -75,14 +75,14 @@ def make_venv(cache: Path) -> MakeVenv:
 
 @pytest.fixture(scope="session")
 def plugins() -> dict[str, dict[str, Any]]:
-    """The plugins of meltano.yml by name."""
+    """The plugins of meltano.yml, by name."""
     project = yaml.safe_load((ROOT / "meltano.yml").read_text())
     return {plugin["name"]: plugin for kind in project["plugins"].values() for plugin in kind}
 
 
 @pytest.fixture(scope="session")
 def shipped(plugins: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
-    """The values that meltano.yml gives the settings of a plugin."""
+    """The settings of a plugin in meltano.yml."""
 
     def values(plugin: str) -> dict[str, Any]:
         settings = plugins[plugin]["settings"]
@@ -92,9 +92,9 @@ def shipped(plugins: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, Any
 
 
 @pytest.fixture(scope="session")
-def strangers() -> Iterator[Strangers]:
-    """Nobody should call them."""
-    with Strangers() as server:
+def external_servers() -> Iterator[ExternalServers]:
+    """Servers that nothing may call."""
+    with ExternalServers() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -107,10 +107,10 @@ def project(
     shared: Path,
     cache: Path,
     make_venv: MakeVenv,
-    strangers: Strangers,
+    external_servers: ExternalServers,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """meltano.yml in a folder of its own; only the place of this package is changed.
+    """meltano.yml in a separate folder, with the path of this package.
 
     The first worker installs the plugins for all.
     """
@@ -122,11 +122,11 @@ def project(
     requirement = f"meltano{yaml.safe_load(shipped)['requires_meltano']}"
     variables = {
         "MELTANO_PROJECT_ROOT": str(folder),
-        "MELTANO_HUB_URL": strangers.url,
-        "MELTANO_SNOWPLOW_COLLECTOR_ENDPOINTS": json.dumps([strangers.url]),
+        "MELTANO_HUB_URL": external_servers.url,
+        "MELTANO_SNOWPLOW_COLLECTOR_ENDPOINTS": json.dumps([external_servers.url]),
         "UV_CACHE_DIR": str(cache / "uv"),
     }
-    project = Project(folder, str(make_venv(requirement) / "meltano"), variables, strangers)
+    project = Project(folder, str(make_venv(requirement) / "meltano"), variables, external_servers)
     first = shared / "plugins"
     with alone(shared):
         if first.exists():
@@ -143,7 +143,7 @@ def project(
 def make_warehouse(
     request: pytest.FixtureRequest, shipped: Callable[[str], dict[str, Any]]
 ) -> MakeWarehouse:
-    """Makes empty databases of a kind; one of DuckDB is a file in the folder."""
+    """Creates empty databases of a kind; DuckDB uses a file in the folder."""
 
     def make(kind: str, folder: Path) -> Warehouse:
         if kind == "duckdb":
@@ -164,7 +164,7 @@ def make_warehouse(
 def target_command(
     plugins: dict[str, dict[str, Any]], shipped: Callable[[str], dict[str, Any]]
 ) -> Callable[..., list[str]]:
-    """Tells a target what meltano.yml tells it, and where its database is."""
+    """The target's command, with the settings of meltano.yml and the database."""
 
     def command(warehouse: Warehouse, folder: Path, **settings: Any) -> list[str]:
         config = {**shipped(warehouse.loader), **warehouse.place, **settings}

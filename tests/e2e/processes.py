@@ -1,4 +1,4 @@
-"""Programs run as a shell would run them: alone, or a tap piped into a target."""
+"""Runs programs as a shell does: alone, or a tap piped into a target."""
 
 from __future__ import annotations
 
@@ -31,33 +31,35 @@ ROOT = Path(__file__).parents[2]
 """The repository."""
 
 PATIENCE = 300.0
-"""Seconds after which a program is taken for stuck; many more than a busy machine needs."""
+"""Seconds after which a program counts as stuck; many more than a busy machine needs."""
 
 
 def installed(program: str) -> str:
-    """The path of a program that is installed beside this Python."""
+    """The path of a program installed beside this Python."""
     return str(Path(sysconfig.get_path("scripts")) / program)
 
 
 def environment(**variables: str) -> dict[str, str]:
     """This environment without settings of other taps, targets and Meltano projects.
 
-    What programs compile they keep, for they are run again and again.
+    Programs keep their compiled bytecode, because they run many times.
     """
     foreign = ("MELTANO_", "PYTHONDONTWRITEBYTECODE", "TAP_", "TARGET_")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return own | variables
 
 
-class Said(NamedTuple):
-    """What a program wrote to its two outputs."""
+class ProgramOutput(NamedTuple):
+    """The output of a program."""
 
     printed: str
     log: str
 
 
-def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]) -> Said:
-    """Run a program to its good end."""
+def run(
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]
+) -> ProgramOutput:
+    """Run a program; it must succeed."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -71,28 +73,30 @@ def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, st
     )
     with process:
         try:
-            said = Said(*process.communicate(timeout=PATIENCE))
+            said = ProgramOutput(*process.communicate(timeout=PATIENCE))
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{_shown(command)} still ran after {PATIENCE} s") from None
         finally:
             end(process)
-    told = f"{_shown(command)} ended with {process.returncode}:\n{_tail(said.log + said.printed)}"
-    assert process.returncode == 0, told
+    code_and_output = (
+        f"{_shown(command)} ended with {process.returncode}:\n{_tail(said.log + said.printed)}"
+    )
+    assert process.returncode == 0, code_and_output
     return said
 
 
 def end(process: subprocess.Popen[Any]) -> None:
-    """Kill a process that leads its own session, and whatever it has started."""
+    """Kill a process that leads its own session, and its children."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def wait_until(ready: Callable[[], bool], what: str) -> None:
-    """Wait for something that happens elsewhere."""
+    """Wait for a condition."""
     deadline = time.monotonic() + PATIENCE
     while not ready():
-        assert time.monotonic() < deadline, f"after {PATIENCE} s still not: {what}"
+        assert time.monotonic() < deadline, f"after {PATIENCE} s, still waiting for: {what}"
         time.sleep(0.01)
 
 
@@ -104,7 +108,7 @@ def tap_command(
     state: State | None = None,
     **settings: Any,
 ) -> list[str]:
-    """The tap, told to read these streams of this sandbox, or what it reads when nobody chooses."""
+    """The tap's command for these streams of this sandbox, or for the default streams."""
     config = {"app_api_key": sandbox.app_api_key, "api_url": sandbox.url, **settings}
     command = [installed("tap-customerio"), "--config", write(folder / "tap.json", config)]
     if streams is not None:
@@ -115,16 +119,16 @@ def tap_command(
 
 
 def write(path: Path, value: object) -> str:
-    """Keep a value as JSON; returns where."""
+    """Write a value as JSON; returns the path."""
     path.write_text(json.dumps(value))
     return str(path)
 
 
 class Pipe:
-    """`tap | target` as two processes, both gone when the context ends."""
+    """`tap | target` as two processes; both end with the context."""
 
     def __init__(self, tap: Sequence[str], target: Sequence[str], folder: Path) -> None:
-        """Prepare; what is printed and logged is kept in the folder."""
+        """Prepare; output and logs go into the folder."""
         self._commands = tap, target
         self._printed = folder / "target.out"
         self._logs = [folder / "tap.log", folder / "target.log"]
@@ -150,7 +154,7 @@ class Pipe:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Kill what still runs."""
+        """Kill processes that still run."""
         self._stack.close()
 
     def _start(self, command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
@@ -159,7 +163,7 @@ class Pipe:
         return process
 
     def wait(self) -> tuple[int, int]:
-        """The exit codes of tap and target, once both have ended."""
+        """The exit codes of tap and target after both have ended."""
         try:
             return self.tap.wait(PATIENCE), self.target.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -171,16 +175,16 @@ class Pipe:
         return [json.loads(line) for line in whole_lines.splitlines()]
 
     def tap_log(self) -> str:
-        """All that the tap has said."""
+        """The whole log of the tap."""
         return self._logs[0].read_text()
 
     def log(self) -> str:
-        """What both have said last."""
+        """The end of both logs."""
         return "\n".join(_tail(log.read_text()) for log in self._logs)
 
 
 def sync(tap: Sequence[str], target: Sequence[str], folder: Path) -> list[State]:
-    """Run `tap | target` to its good end; returns the states that the target printed."""
+    """Run `tap | target`, which must succeed; returns the target's states."""
     with Pipe(tap, target, folder) as pipe:
         codes = pipe.wait()
     assert codes == (0, 0), f"tap and target ended with {codes}:\n{pipe.log()}"
@@ -196,7 +200,7 @@ def _shown(command: Sequence[str]) -> str:
 
 
 def holding_back(answering: ASGIApp, after: int) -> ASGIApp:
-    """Never answer about deliveries after a moment, so that messages cannot end."""
+    """Never respond to requests for deliveries after a time, so that messages cannot end."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode())

@@ -1,4 +1,4 @@
-"""A Meltano project, and the servers that it should leave alone."""
+"""A Meltano project, and servers that it should not call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from e2e.processes import Said, environment, run
+from e2e.processes import ProgramOutput, environment, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 
-class Strangers(ThreadingHTTPServer):
-    """Stands for Meltano's hub and its collector of statistics, and notes who calls."""
+class ExternalServers(ThreadingHTTPServer):
+    """Stands in for Meltano's hub and its collector of statistics, and records requests."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        super().__init__(("127.0.0.1", 0), Stranger)
+        super().__init__(("127.0.0.1", 0), ExternalHandler)
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
-class Stranger(BaseHTTPRequestHandler):
-    """Knows nothing."""
+class ExternalHandler(BaseHTTPRequestHandler):
+    """Responds with 404."""
 
-    server: Strangers
+    server: ExternalServers
 
     def do_GET(self) -> None:
-        """Note the call."""
+        """Record the request."""
         self.server.calls.append(self.path)
         self.send_error(404)
 
     do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass
@@ -48,35 +48,35 @@ class Project:
     folder: Path
     program: str
     variables: dict[str, str]
-    strangers: Strangers
+    external_servers: ExternalServers
 
-    def run(self, *arguments: str, **variables: str) -> Said:
+    def run(self, *arguments: str, **variables: str) -> ProgramOutput:
         """Run Meltano."""
         env = environment(**self.variables, **variables)
         return run([self.program, *arguments], cwd=self.folder, env=env)
 
     def meltano(self, *arguments: str, **variables: str) -> str:
-        """Run Meltano; gives what it printed."""
+        """Run Meltano; returns its output."""
         return self.run(*arguments, **variables).printed
 
     def bookmark(self, state_id: str) -> str:
-        """How far messages have been read, as Meltano remembers it."""
+        """The bookmark of messages in Meltano's state."""
         state = json.loads(self.meltano("state", "get", state_id))
         return str(state["singer_state"]["bookmarks"]["messages"]["replication_key_value"])
 
 
 def selection(streams: Iterable[str]) -> str:
-    """These streams with all their fields, as the variable that replaces `select`."""
+    """These streams with all fields, as the variable that replaces `select`."""
     return json.dumps([f"{stream}.*" for stream in streams])
 
 
 def settings(box: Sandbox, streams: Iterable[str]) -> dict[str, str]:
-    """How to read these streams of this sandbox, as variables."""
+    """Settings that read these streams of this sandbox, as variables."""
     return {
         "TAP_CUSTOMERIO__SELECT": selection(streams),
         "TAP_CUSTOMERIO_APP_API_KEY": box.app_api_key,
         "TAP_CUSTOMERIO_API_URL": box.url,
         "TAP_CUSTOMERIO_REQUESTS_PER_SECOND": "1000",
         "TAP_CUSTOMERIO_RESCAN_AGES": "[]",
-        "TAP_CUSTOMERIO_CUSTOMERS_SYNC": "full",  # nobody tells the log who joins without churn
+        "TAP_CUSTOMERIO_CUSTOMERS_SYNC": "full",  # without churn the log does not name new people
     }

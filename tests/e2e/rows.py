@@ -1,4 +1,4 @@
-"""The rows that every stream must have, from the sandbox's own data, without the tap's help."""
+"""The rows of every stream, from the sandbox's own data, without the tap's code."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ DAY = 86_400
 UTC = ZoneInfo("UTC")
 EASTERN = ZoneInfo("America/New_York")
 REACH = dt.timedelta(days=45)
-"""How far back, with today, the API counts by day in US Eastern time."""
+"""The number of days, with today, that the API counts in US Eastern time."""
 
 
 def instant(seconds: float) -> dt.datetime:
-    """Unix seconds as a database shows them: in UTC, without saying so."""
+    """Unix seconds as in a database: UTC, without a time zone."""
     return dt.datetime.fromtimestamp(seconds, dt.timezone.utc).replace(tzinfo=None)
 
 
 def rfc3339(seconds: float) -> str | None:
-    """Unix seconds as they stand in JSON; 0 is no time."""
+    """Unix seconds as in JSON; 0 is no time."""
     return f"{instant(seconds).isoformat()}Z" if seconds else None
 
 
@@ -47,12 +47,12 @@ def _each(
 
 
 def _plain(name: str) -> Rows:
-    """The rows of a list that is given whole."""
+    """The rows of a list that returns everything."""
     return lambda workspace, now: workspace.plain(name, now)
 
 
 def _once(usage: Callable[[Workspace, Any, float], Row]) -> Callable[..., Iterable[Row]]:
-    """What there is one of for every parent, as the only one of its rows."""
+    """The only row of every parent."""
     return lambda workspace, parent, now: [usage(workspace, parent, now)]
 
 
@@ -96,18 +96,18 @@ def _activities(workspace: Workspace, now: float) -> Iterable[Row]:
 
 
 def _metrics(workspace: Workspace, now: float) -> Iterable[Row]:
-    """A row for every day on which a sender sent anything."""
+    """A row for every day on which a sender sent something."""
     return _distinct(_sent(workspace, now), ("source_type", "source_id", "period_start"))
 
 
 def _action_metrics(workspace: Workspace, now: float) -> Iterable[Row]:
-    """The same for each action or content, but for those of transactional messages."""
+    """The same for each action or content, except those of transactional messages."""
     sent = (row for row in _sent(workspace, now) if row["source_type"] != "transactional")
     return _distinct(sent, ("source_type", "source_id", "part_id", "period_start"))
 
 
 def _link_metrics(workspace: Workspace, now: float) -> Iterable[Row]:
-    """A row for every link of a sender and every day whose deliveries had it clicked."""
+    """A row for every link of a sender and every day with clicked deliveries."""
     clicked = (
         {**row, "link_id": state.removeprefix("link:")}
         for row in _sent(workspace, now, lambda _kind: EASTERN)
@@ -122,7 +122,7 @@ def _sent(
     now: float,
     zone: Callable[[str], ZoneInfo] = lambda kind: UTC if kind == "campaign" else EASTERN,
 ) -> Iterator[Row]:
-    """Every delivery: from whom, on which day, and what became of it; not those out of reach."""
+    """Every delivery that can be read: sender, day, and outcome."""
     for delivery in workspace.newest_first(workspace.since, int(now) + 1, now=now):
         outlet = delivery.outlet
         day, today = (_day(at, zone(outlet.kind)) for at in (delivery.created, now))
@@ -184,7 +184,7 @@ def _object_relationships(workspace: Workspace, now: float) -> Iterator[Row]:
 
 
 def _suppressions(workspace: Workspace, now: float) -> Iterator[Row]:
-    """Those of all sending domains together."""
+    """The suppressions of all sending domains."""
     for kind in ("bounces", "blocks", "spam_reports", "invalid_emails"):
         for row in workspace.suppressions(kind, now):
             yield {**row, "suppression_type": kind, "domain": "*"}
@@ -206,7 +206,7 @@ def _distinct(rows: Iterable[Row], names: tuple[str, ...]) -> Iterable[Row]:
 
 
 def _day(at: float, zone: ZoneInfo) -> dt.datetime:
-    """The midnight before some moment, where the day has that midnight."""
+    """The midnight before a time, if the day has one."""
     local = dt.datetime.fromtimestamp(at, zone)
     return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
@@ -274,5 +274,5 @@ ROWS: dict[str, Rows] = {
         "transactional_id",
         lambda w, id_, now: w.contents("transactional", id_, now),
     ),
-    "workspaces": lambda _w, _now: [{"id": 1001}],  # the only one, and nowhere but in its route
+    "workspaces": lambda _w, _now: [{"id": 1001}],  # the only one; its id is only in the path
 }

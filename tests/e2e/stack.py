@@ -1,4 +1,4 @@
-"""The processes of docs/cluster.md, started by its own commands in a copy of the example."""
+"""The processes of docs/cluster.md, started with its own commands in a copy of the example."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ DOCUMENT = ROOT / "docs" / "cluster.md"
 
 
 class Stack:
-    """The example in a folder of its own, its processes gone when the context ends.
+    """The example in a separate folder; its processes end with the context.
 
     Attributes:
         home: The folder.
-        workers: One process each, parent of all that are a worker.
+        workers: The main process of each worker.
     """
 
     def __init__(
         self, folder: Path, everywhere: Mapping[str, str], of_workers: Mapping[str, str]
     ) -> None:
-        """Copy it; the variables are for all processes, and for the workers alone."""
+        """Copy it, with variables for all processes and for the workers only."""
         self.home, self.logs = folder / "home", folder / "logs"
         self.logs.mkdir()
         shutil.copytree(EXAMPLE, self.home, ignore=shutil.ignore_patterns("__pycache__"))
@@ -47,11 +47,11 @@ class Stack:
         self.workers: list[psutil.Process] = []
 
     def __enter__(self) -> Self:
-        """Nothing runs yet."""
+        """Start nothing yet."""
         return self
 
     def start(self) -> None:
-        """Start all but the daemon; workers first, for they take longest."""
+        """Start everything except the daemon; workers first, because they take longest."""
         self._run("dagster instance")
         for _ in range(2):
             self.workers.append(self._start("dagster-celery", **self._of_workers))
@@ -67,20 +67,20 @@ class Stack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Kill what still runs."""
+        """Kill processes that still run."""
         self._stack.close()
 
     def launch(self) -> None:
-        """Launch the backfill as soon as the webserver answers, and then start the daemon.
+        """Launch the backfill as soon as the webserver responds, and then start the daemon.
 
-        Which looks for backfills when it starts, and then every thirty seconds.
+        The daemon looks for backfills when it starts, and then every thirty seconds.
         """
         wait_until(lambda: listens(self._web), "the webserver")
         self._run("dagster-graphql", "-r", f"http://127.0.0.1:{self._web}")
         self._start("dagster-daemon")
 
-    def told(self) -> str:
-        """All that is written to logs, and what else there is in the folder."""
+    def all_text(self) -> str:
+        """All text in the logs and in the folder."""
         files = [*self.logs.rglob("*"), *self.home.rglob("*")]
         return "\n".join(
             f"--- {path.name}\n{path.read_text(errors='replace')}"
@@ -113,21 +113,21 @@ def _shell(program: str, *more: str) -> list[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports at which nobody listens."""
+    """Free ports."""
     with ExitStack() as stack:
         taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [server.getsockname()[1] for server in taken]
 
 
 def listens(port: int) -> bool:
-    """Whether somebody listens at a port."""
+    """Whether a process listens at a port."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
 
 
 def kill_all(process: psutil.Process) -> None:
-    """Kill a process and all that came of it, as if its machine were gone."""
+    """Kill a process and all its descendants, as if its machine failed."""
     with suppress(psutil.NoSuchProcess):
         for member in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):

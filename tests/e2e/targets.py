@@ -1,4 +1,4 @@
-"""Targets of others: how to install, tell and read each, and what must have arrived."""
+"""Third-party targets: how to install, configure and read each, and what must arrive."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ Key = tuple[Any, ...]
 
 SCHEMA = "customerio"
 OLD = "import collections.abc; collections.MutableMapping = collections.abc.MutableMapping\n"
-"""What Python 3.10 has dropped, and targets from before it want."""
+"""Restores what Python 3.10 removed, for older targets."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class TargetSpec:
     """A target.
 
     Attributes:
-        requirements: What pip installs; none for one that the test extra brings.
-        settings: Its configuration, by the folder and the PostgreSQL server it may write to.
-        read: The rows that it has written there.
-        keeps_one: It replaces rows by key; else the last of a key counts.
-        drops: It knows ACTIVATE_VERSION.
-        is_old: It needs Python 3.9, or what that had.
+        requirements: What pip installs; empty for a target of the test extra.
+        settings: Returns its configuration for a folder and a PostgreSQL server.
+        read: Returns the rows that it wrote there.
+        replaces: It replaces rows by key; otherwise the last row of a key counts.
+        deletes: It handles ACTIVATE_VERSION.
+        is_old: It needs Python 3.9 or `OLD`.
     """
 
     requirements: str
     program: str
     settings: Callable[[Path, str], dict[str, Any]]
     read: Callable[[Path, str], Rows]
-    keeps_one: bool = True
-    drops: bool = False
+    replaces: bool = True
+    deletes: bool = False
     is_old: bool = False
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What two runs of the tap have written, a day apart."""
+    """The output of two runs of the tap, a day apart."""
 
     lines: tuple[bytes, bytes]
     outputs: tuple[Output, Output]
@@ -76,23 +76,23 @@ class Runs:
                 box.clock.advance(DAY)
         return cls((lines[0], lines[1]), (outputs[0], outputs[1]))
 
-    def newest(self, stream: str, *, drops: bool) -> dict[Key, Row]:
-        """The last record of each key, without those that the second run has dropped."""
+    def newest(self, stream: str, *, deletes: bool) -> dict[Key, Row]:
+        """The last record of each key, without those that the second run deletes."""
         last = self.outputs[1]
         is_whole = any(
             message["type"] == "ACTIVATE_VERSION" and message["stream"] == stream
             for message in last.messages
         )
-        outputs = (last,) if drops and is_whole else self.outputs
+        outputs = (last,) if deletes and is_whole else self.outputs
         keys = self.outputs[0].keys[stream]
         rows = [row for output in outputs for row in output.records[stream]]
         return {tuple(plain(row[name]) for name in keys): row for row in rows}
 
 
 def load(
-    kind: Kind, runs: Runs, database: str, make_venv: Callable[[str], Path], folder: Path
+    kind: TargetSpec, runs: Runs, database: str, make_venv: Callable[[str], Path], folder: Path
 ) -> tuple[Rows, str, str]:
-    """Load both runs; gives the rows that are there then, the last state, and the last log."""
+    """Load both runs; returns the rows, the last state, and the last log."""
     program = (
         str(make_venv(kind.requirements) / kind.program)
         if kind.requirements
@@ -117,17 +117,17 @@ def load(
     return kind.read(output, database), state, log
 
 
-def differences(kind: Kind, runs: Runs, found: Rows, state: str) -> Iterator[str]:
-    """What has not arrived as it should, a sentence each."""
+def differences(kind: TargetSpec, runs: Runs, found: Rows, state: str) -> Iterator[str]:
+    """The differences between the expected and the loaded rows, one sentence each."""
     if json.loads(state) != runs.outputs[1].states[-1]:
         yield "the last state is not ours"
     for stream, keys in runs.outputs[0].keys.items():
-        expected = runs.newest(stream, drops=kind.drops)
+        expected = runs.newest(stream, deletes=kind.deletes)
         rows = found.get(stream, [])
         newest = {tuple(plain(row[name]) for name in keys): row for row in rows}
         if newest.keys() != expected.keys():
             yield f"{stream} has {len(newest)} of {len(expected)} keys"
-        if kind.keeps_one and len(newest) != len(rows):
+        if kind.replaces and len(newest) != len(rows):
             yield f"{stream} has {len(rows)} rows of {len(newest)} keys"
         for name in _odd_columns(newest, expected):
             yield f"{stream}.{name} is not the newest"
@@ -147,12 +147,12 @@ def _odd_columns(found: dict[Key, Row], expected: dict[Key, Row]) -> Iterable[st
 
 
 def lost(runs: Runs, found: Rows) -> list[str]:
-    """Objects and lists of which no column tells."""
+    """Objects and lists that are in no column."""
     return sorted(
         {
             f"{stream}.{name}"
             for stream in runs.outputs[0].keys
-            for row in runs.newest(stream, drops=False).values()
+            for row in runs.newest(stream, deletes=False).values()
             for name, value in row.items()
             if isinstance(value, (dict, list)) and value
             for columns in [found.get(stream, [{}])[0]]
@@ -162,7 +162,7 @@ def lost(runs: Runs, found: Rows) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """A value as all targets could give it: numbers and times are numbers, nothing is no text."""
+    """A value in a form that all targets share: numbers and times are numbers, null is no text."""
     if isinstance(value, datetime):
         zone = value.tzinfo or timezone.utc
         return value.replace(tzinfo=zone).timestamp()
@@ -234,21 +234,21 @@ def _postgres(uri: str) -> dict[str, Any]:
 
 
 KINDS = {
-    "target-jsonl 0.1.4": Kind(
+    "target-jsonl 0.1.4": TargetSpec(
         "target-jsonl==0.1.4 setuptools<81",
         "target-jsonl",
         lambda folder, _: {"destination_path": str(folder), "do_timestamp_file": False},
         _read_jsonl,
-        keeps_one=False,
+        replaces=False,
     ),
-    "target-duckdb (of this tap)": Kind(
+    "target-duckdb (of this tap)": TargetSpec(
         "",
         "tap-customerio-duckdb",
         lambda folder, _: {"path": str(folder / "a.duckdb"), "default_target_schema": SCHEMA},
         _read_duckdb,
-        drops=True,
+        deletes=True,
     ),
-    "meltanolabs-target-postgres 0.8.1": Kind(
+    "meltanolabs-target-postgres 0.8.1": TargetSpec(
         "",
         "target-postgres",
         lambda _, uri: {
@@ -259,9 +259,9 @@ KINDS = {
             "hard_delete": True,
         },
         _read_postgres,
-        drops=True,
+        deletes=True,
     ),
-    "pipelinewise-target-postgres 2.1.2": Kind(
+    "pipelinewise-target-postgres 2.1.2": TargetSpec(
         # It pins a release of psycopg2-binary that only installs up to Python 3.11.
         "--no-deps pipelinewise-target-postgres==2.1.2 psycopg2-binary attrs backoff==1.10.0 "
         "ciso8601 inflection==0.3.1 joblib==1.2.0 jsonschema==3.2.0 "
@@ -271,7 +271,7 @@ KINDS = {
         lambda _, uri: {**_postgres(uri), "default_target_schema": SCHEMA},
         _read_postgres,
     ),
-    "singer-target-postgres 0.2.4": Kind(
+    "singer-target-postgres 0.2.4": TargetSpec(
         "singer-target-postgres==0.2.4",
         "target-postgres",
         lambda _, uri: {
@@ -282,22 +282,22 @@ KINDS = {
         },
         _read_postgres,
     ),
-    "target-csv 0.3.0": Kind(
+    "target-csv 0.3.0": TargetSpec(
         "target-csv==0.3.0 setuptools<81",
         "target-csv",
         lambda folder, _: {"destination_path": str(folder), "disable_collection": True},
         _read_csv,
-        keeps_one=False,
+        replaces=False,
         is_old=True,
     ),
-    "target-sqlite 0.2.0": Kind(
+    "target-sqlite 0.2.0": TargetSpec(
         "target-sqlite==0.2.0 setuptools<81",
         "target-sqlite",
         lambda folder, _: {"database": str(folder / "a.db")},
         _read_sqlite,
         is_old=True,
     ),
-    "target-s3-jsonl 2.0.1": Kind(
+    "target-s3-jsonl 2.0.1": TargetSpec(
         "target-s3-jsonl==2.0.1",
         "target-s3-jsonl",
         lambda folder, _: {
@@ -307,10 +307,10 @@ KINDS = {
             "path_template": "{stream}-{uuid}.jsonl",
         },
         _read_jsonl,
-        keeps_one=False,
+        replaces=False,
     ),
 }
-"""Every target that the matrix tries."""
+"""All targets."""
 
 USUAL = tuple(KINDS)[:4]
-"""Those that are tried with every change."""
+"""The targets that every test run includes."""

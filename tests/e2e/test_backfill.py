@@ -1,4 +1,4 @@
-"""Backfills into real targets: killed at any moment, restating, and beside Meltano's own state."""
+"""Backfills into real targets: killed at any time, restating, and with Meltano's own state."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ NOW = SINCE + 60 * DAY
 STREAMS = ("messages", "metrics")
 KILLS = 20
 CALLS = 26
-"""About as many as a whole run takes."""
+"""About the number of seconds of a whole run."""
 CODES = {"none": {0}, "tap": {-signal.SIGKILL}, "both": {-signal.SIGKILL}, "target": {0, 1}}
-"""A tap that is all done when its target is killed has nothing to complain of."""
+"""The exit code of a tap that is done before its target is killed."""
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
 
 
 def command(box: Sandbox, folder: Path, target: Sequence[str], streams: Sequence[str]) -> list[str]:
-    """A backfill of all there is of these streams."""
+    """A full backfill of these streams."""
     config = {"app_api_key": box.app_api_key, "api_url": box.url, "requests_per_second": 100}
-    # exec: the target has the pid that is kept.
+    # exec: the target has the process id in the file.
     watched = f"echo $$ > {folder / 'pid'}; exec {shlex.join(target)}"
     return [
         *(installed("tap-customerio"), "backfill", "--config", write(folder / "tap.json", config)),
@@ -72,7 +72,7 @@ def command(box: Sandbox, folder: Path, target: Sequence[str], streams: Sequence
     ]
 
 
-def test_killed_at_any_of_twenty_moments_it_goes_on_and_nothing_is_missing(
+def test_killed_at_any_of_twenty_moments_it_resumes_and_nothing_is_missing(
     box: Sandbox,
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
@@ -87,7 +87,7 @@ def test_killed_at_any_of_twenty_moments_it_goes_on_and_nothing_is_missing(
         backfill = command(box, folder, target, STREAMS)
         while kills < KILLS and killed(box, backfill, folder, moments):
             kills += 1
-            what_was_confirmed_is_there(box, warehouse, folder)
+            check_confirmed_rows(box, warehouse, folder)
         run(backfill, env=environment())
         assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
         if kills == KILLS:
@@ -95,7 +95,7 @@ def test_killed_at_any_of_twenty_moments_it_goes_on_and_nothing_is_missing(
 
 
 def killed(box: Sandbox, backfill: Sequence[str], folder: Path, moments: Random) -> bool:
-    """Kill tap, target or both at some moment; false if they had ended by then."""
+    """Kill tap, target or both at some time; false if they had already ended."""
     box.forget()
     (folder / "pid").unlink(missing_ok=True)
     calls, victims = moments.randint(1, CALLS), moments.choice(["tap", "target", "both"])
@@ -110,7 +110,7 @@ def killed(box: Sandbox, backfill: Sequence[str], folder: Path, moments: Random)
                 process.kill()
             if victims in {"target", "both"}:
                 end_at_once(folder / "pid")
-            # Until the target has closed the log, too: it may outlive its tap, to load the rest.
+            # Until the target closes the log, too: it may outlive its tap, to load the rest.
             _, log = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
@@ -119,12 +119,12 @@ def killed(box: Sandbox, backfill: Sequence[str], folder: Path, moments: Random)
 
 
 def end_at_once(pid: Path) -> None:
-    """Kill the process of this file, if it has come so far."""
+    """Kill the process whose id is in this file, if the file exists."""
     with suppress(FileNotFoundError, ValueError, ProcessLookupError):
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def what_was_confirmed_is_there(box: Sandbox, warehouse: Warehouse, folder: Path) -> None:
+def check_confirmed_rows(box: Sandbox, warehouse: Warehouse, folder: Path) -> None:
     """No delivery before the bookmark is missing."""
     with suppress(FileNotFoundError):
         state = json.loads((folder / "state.json").read_text())
@@ -149,7 +149,7 @@ def test_three_jobs_killed_and_run_again_load_what_one_job_loads(
         if name == "three":
             backfill += ["--jobs", "3"]
             kill_jobs(box, backfill, Random(18).randint(CALLS // 3, CALLS // 2))
-            marks = marks_of_shares(folder, warehouse, box)
+            marks = bookmarks_of_shares(folder, warehouse, box)
             box.forget()
         run(backfill, env=environment())
         tables.append([counted(warehouse.table(stream)) for stream in STREAMS])
@@ -160,14 +160,14 @@ def test_three_jobs_killed_and_run_again_load_what_one_job_loads(
 
 
 def counted(table: dict[truth.Key, rows.Row]) -> dict[truth.Key, rows.Row]:
-    """Without zeros: of what is zero throughout a range, the API says nothing."""
+    """Without zeros: the API omits a count that is zero in a whole range."""
     return {
         key: {name: value for name, value in row.items() if value} for key, row in table.items()
     }
 
 
 def kill_jobs(box: Sandbox, backfill: Sequence[str], calls: int) -> None:
-    """Kill the process that runs the jobs; all that it has started must end by itself."""
+    """Kill the process that runs the jobs; all its children must end by themselves."""
     box.forget()
     answering, box.middleware.app = (
         box.middleware.app,
@@ -185,8 +185,8 @@ def kill_jobs(box: Sandbox, backfill: Sequence[str], calls: int) -> None:
     box.middleware.app = answering
 
 
-def marks_of_shares(folder: Path, warehouse: Warehouse, box: Sandbox) -> list[int]:
-    """Where the shares of messages that are not done go on; no delivery before that is missing."""
+def bookmarks_of_shares(folder: Path, warehouse: Warehouse, box: Sandbox) -> list[int]:
+    """The bookmarks of unfinished shares of messages; no delivery before them is missing."""
     marks = []
     shares = json.loads((folder / "state.json").read_text())["backfill"]["shares"]
     for place, state in enumerate(shares):
@@ -230,7 +230,7 @@ def test_restating_replaces_rows_and_brings_late_opens(
     assert any("opened" in after[key]["metrics"] for key in opened)
 
 
-def test_meltanos_hourly_state_is_none_of_a_backfills_business(
+def test_a_backfill_does_not_use_meltanos_hourly_state(
     project: Project,
     box: Sandbox,
     make_warehouse: Callable[..., Warehouse],

@@ -1,4 +1,4 @@
-"""History on a cluster, by the example's own files: machines die, and nothing is missing."""
+"""A backfill on a cluster with the files of the example: machines die, and nothing is missing."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ SINCE, END = MONTHS[0], "2025-07-01"
 STREAMS = ("messages", "metrics")
 RATE = 5
 BUNCH = 3
-"""Calls that may arrive late, and so beside others, on a machine that is busy with all of this."""
+"""Requests that a busy machine may send late, together with others."""
 SLOTS = 3
-"""Runs at a time of each worker."""
+"""Parallel runs of each worker."""
 ASKING = 0.3
-"""Seconds between questions that cost much."""
+"""Seconds between expensive checks."""
 WORKSPACES = {"acme": "key-of-acme-4711", "bora": "key-of-bora-4712"}
 SECRETS = (*WORKSPACES.values(), "password-of-dagster", "password-of-the-warehouse")
 LIMIT = 2
-"""Runs at a time of each workspace, by the example's dagster.yaml."""
+"""Parallel runs of each workspace in the example's dagster.yaml."""
 PARTITIONS = Counter(f"{month}|{name}" for month in MONTHS for name in WORKSPACES)
 TOO_MANY = 429
 
 
 class Hold:
-    """Lets calls for messages wait until it is opened, and knows which months they are about."""
+    """Blocks requests for messages until it is opened, and records their months."""
 
     def __init__(self, answering: ASGIApp) -> None:
         self._answering = answering
@@ -70,7 +70,7 @@ class Hold:
         self.opened = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, perhaps later."""
+        """Respond once it is open."""
         if scope["path"] == "/v1/messages":
             query = parse_qs(scope["query_string"].decode())
             self.months.add(f"{instant(int(query['start_ts'][0])):%Y-%m}")
@@ -81,26 +81,26 @@ class Hold:
 
 @dataclass
 class ClusterOutcome:
-    """What there is when all is over.
+    """The result of the backfill.
 
     Attributes:
-        boxes: The workspaces by name.
-        warehouses: What has been loaded of each.
-        runs: All there have been.
-        lost: Those that died with a child of a worker, or with all of a worker.
-        told: All that has been written to logs and files, and into Dagster's and Celery's stores.
+        boxes: The sandbox of each workspace, by name.
+        warehouses: The loaded tables of each workspace.
+        runs: All runs.
+        lost: The runs that died with a child of a worker, or with a whole worker.
+        all_text: All text in logs, files, and the databases of Dagster and Celery.
     """
 
     boxes: dict[str, Sandbox]
     warehouses: dict[str, Warehouse]
     runs: list[RunRecord]
     lost: set[str]
-    told: str
+    all_text: str
 
 
 @pytest.fixture(scope="module")
 def boxes() -> Iterator[dict[str, Sandbox]]:
-    """Two workspaces, each with a key of its own, that refuse what two runs apart would ask for."""
+    """Two workspaces with their own keys, which reject requests that two runs have in common."""
     make = partial(
         Workspace,
         since=parse(SINCE),
@@ -129,7 +129,7 @@ def boxes() -> Iterator[dict[str, Sandbox]]:
 def warehouses(
     make_warehouse: Callable[..., Warehouse], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Warehouse]:
-    """One database, with a schema for each workspace."""
+    """One database with a schema for each workspace."""
     whole = make_warehouse("postgres", tmp_path_factory.mktemp("warehouse"))
     return {name: replace(whole, schema=name) for name in WORKSPACES}
 
@@ -142,7 +142,7 @@ def outcome(
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> ClusterOutcome:
-    """A backfill of all partitions during which one fails, a child dies, and a machine."""
+    """A backfill of all partitions during which one fails, a child dies, and a machine dies."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create database dagster")
     storage = postgres.replace("/postgres?", "/dagster?")
@@ -166,9 +166,13 @@ def outcome(
         with stack:
             stack.start()
             with DagsterInstance.from_config(str(stack.home)) as instance:
-                runs, lost = happen(stack, instance, boxes)
-    told = [stack.told(), in_database(storage), *(in_redis(f"{redis_url}/{n}") for n in (1, 2))]
-    return ClusterOutcome(boxes, warehouses, runs, lost, "\n".join(told))
+                runs, lost = run_with_failures(stack, instance, boxes)
+    all_text = [
+        stack.all_text(),
+        in_database(storage),
+        *(in_redis(f"{redis_url}/{n}") for n in (1, 2)),
+    ]
+    return ClusterOutcome(boxes, warehouses, runs, lost, "\n".join(all_text))
 
 
 def listed(boxes: dict[str, Sandbox]) -> dict[str, Any]:
@@ -186,15 +190,15 @@ def listed(boxes: dict[str, Sandbox]) -> dict[str, Any]:
 
 
 def url_of(uri: str, driver: str, password: str) -> str:
-    """A URL for SQLAlchemy; the server trusts everybody, whatever the password."""
+    """A URL for SQLAlchemy; the server accepts any password."""
     _, _, rest = uri.partition("://postgres:@")
     return f"{driver}://postgres:{password}@{rest}"
 
 
-def happen(
+def run_with_failures(
     stack: Stack, instance: DagsterInstance, boxes: dict[str, Sandbox]
 ) -> tuple[list[RunRecord], set[str]]:
-    """Launch, fail, kill, and wait for the end; gives all runs, and which were lost."""
+    """Launch, fail, kill, and wait for the end; returns all runs, and the lost ones."""
     holds = [Hold(box.middleware.app) for box in boxes.values()]
     for box, hold in zip(boxes.values(), holds, strict=True):
         box.middleware.app = hold
@@ -208,15 +212,15 @@ def happen(
         give_up(instance, of_machine)
         wait_until(lambda: ended(instance), "the end of the backfill")
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{stack.told()}") from None
+        raise AssertionError(f"{error}\n{stack.all_text()}") from None
     return [*instance.get_run_records()], {of_child, *of_machine}
 
 
 def kill(instance: DagsterInstance, workers: list[psutil.Process]) -> tuple[str, list[str]]:
-    """Kill -9 a child of one worker, and all of the other; gives the run and the runs they were at.
+    """Kill -9 a child of one worker, and all of the other; returns their runs.
 
     Raises:
-        AssertionError: When the tap or the target of the child lives on.
+        AssertionError: The tap or the target of the child still runs.
     """
     running = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
     children = {pid_of(instance, run): run.run_id for run in running}
@@ -237,10 +241,10 @@ def kill(instance: DagsterInstance, workers: list[psutil.Process]) -> tuple[str,
 
 
 def give_up(instance: DagsterInstance, lost: list[str]) -> None:
-    """End the time limit of the lost runs, and lift it from the runs that replace them.
+    """End the time limit of the lost runs, and remove it from the runs that replace them.
 
-    Dagster saves a run as a whole, status and tags: a tag written while it queues the run is lost.
-    So it is written after that, and read back.
+    Dagster saves the status and tags of a run together: a tag written while it queues the run is
+    lost. So the tag is written afterwards, and read back.
     """
     for run_id in lost:
         instance.add_run_tags(run_id, {MAX_RUNTIME_SECONDS_TAG: "1"})
@@ -261,7 +265,7 @@ def give_up(instance: DagsterInstance, lost: list[str]) -> None:
 
 
 def pid_of(instance: DagsterInstance, run: DagsterRun) -> int:
-    """The child that executes a run."""
+    """The child process of a run."""
     entries = instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT)
     events = [entry.dagster_event.engine_event_data for entry in entries if entry.dagster_event]
     [pid] = {event.metadata["pid"].value for event in events if "pid" in event.metadata}
@@ -269,7 +273,7 @@ def pid_of(instance: DagsterInstance, run: DagsterRun) -> int:
 
 
 def ended(instance: DagsterInstance) -> bool:
-    """Whether all partitions are there, or the only backfill has been given up."""
+    """Whether all partitions succeeded, or the only backfill failed."""
     time.sleep(ASKING)
     done = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.SUCCESS]))
     [backfill] = instance.get_backfills()
@@ -277,7 +281,7 @@ def ended(instance: DagsterInstance) -> bool:
 
 
 def in_database(uri: str) -> str:
-    """All text in Dagster's database, unpacked where it is packed."""
+    """All text in Dagster's database, decompressed."""
     with psycopg.connect(uri) as connection:
         names = connection.execute(
             "select tablename from pg_tables where schemaname = 'public'"
@@ -294,7 +298,7 @@ def in_database(uri: str) -> str:
 
 
 def in_redis(url: str) -> str:
-    """All that a database of Redis holds, of whatever kind."""
+    """All content of a Redis database."""
     with redis.Redis.from_url(url, decode_responses=True, encoding_errors="replace") as client:
         show: dict[str, Callable[[str], Any]] = {
             "string": client.get,
@@ -307,7 +311,7 @@ def in_redis(url: str) -> str:
 
 
 def time_of(record: RunRecord) -> tuple[float, float]:
-    """When a run began, and when it ended."""
+    """When a run began and ended."""
     assert record.start_time is not None
     assert record.end_time is not None
     return record.start_time, record.end_time
@@ -321,10 +325,10 @@ def test_every_partition_succeeds_though_runs_fail_and_die(outcome: ClusterOutco
     assert succeeded == PARTITIONS
     failed = {run.run_id for run in runs if run.status is not DagsterRunStatus.SUCCESS}
     assert failed >= outcome.lost
-    assert "STEP_UP_FOR_RETRY" in outcome.told
+    assert "STEP_UP_FOR_RETRY" in outcome.all_text
 
 
-def test_the_tables_hold_what_the_workspaces_hold(outcome: ClusterOutcome) -> None:
+def test_the_tables_match_the_workspaces(outcome: ClusterOutcome) -> None:
     for name, box in outcome.boxes.items():
         warehouse = outcome.warehouses[name]
         assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
@@ -344,8 +348,8 @@ def test_no_more_runs_of_a_workspace_at_a_time_than_allowed(
 @pytest.mark.parametrize("name", WORKSPACES)
 def test_all_runs_of_a_workspace_share_its_budget(outcome: ClusterOutcome, name: str) -> None:
     box = outcome.boxes[name]
-    told = f"{name}: {len(box.calls)} requests, {box.busiest()} in the busiest second\n"
-    sys.stderr.write(told)
+    all_text = f"{name}: {len(box.calls)} requests, {box.busiest()} in the busiest second\n"
+    sys.stderr.write(all_text)
     assert len(box.calls) > 20 * RATE
     assert box.busiest(20) <= 20 * RATE
     assert TOO_MANY not in {call.status for call in box.calls}
@@ -355,20 +359,20 @@ def test_all_runs_of_a_workspace_share_its_budget(outcome: ClusterOutcome, name:
 def test_secrets_stay_with_the_processes_that_need_them(
     outcome: ClusterOutcome, secret: str
 ) -> None:
-    assert "BORA_APP_API_KEY" in outcome.told
-    assert secret not in outcome.told
+    assert "BORA_APP_API_KEY" in outcome.all_text
+    assert secret not in outcome.all_text
 
 
-def test_the_target_is_told_what_meltano_yml_tells_it(
+def test_the_target_gets_the_settings_of_meltano_yml(
     shipped: Callable[[str], dict[str, Any]],
 ) -> None:
-    told = json.loads((EXAMPLE / "target.json").read_text())
+    all_text = json.loads((EXAMPLE / "target.json").read_text())
     of_a_workspace = {"default_target_schema"}
-    assert told.keys() == shipped("target-postgres").keys() - of_a_workspace
-    assert told.items() <= shipped("target-postgres").items()
+    assert all_text.keys() == shipped("target-postgres").keys() - of_a_workspace
+    assert all_text.items() <= shipped("target-postgres").items()
 
 
-def test_the_document_names_every_variable_of_the_example() -> None:
+def test_the_page_names_every_variable_of_the_example() -> None:
     text = "".join(path.read_text() for path in EXAMPLE.glob("*.yaml"))
     wanted = {*re.findall(r"env: (\w+)}", text), *re.findall(r"app_api_key_env: (\w+)", text)}
     assert "WORKER_SLOTS" in wanted

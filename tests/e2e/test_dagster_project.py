@@ -37,13 +37,13 @@ SINCE, END, NOW = map(parse, ("2024-01-01", "2024-02-01", "2024-02-10"))
 
 @dataclass
 class Project:
-    """A folder as the page describes it; the workspace bora has no key."""
+    """The folder that the page describes; the workspace bora has no key."""
 
     folder: Path
     variables: dict[str, str]
 
     def write(self, target: str) -> None:
-        """Write its files; only target and end are others."""
+        """Write its files; only the target and the end date differ."""
         [code] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
         code = re.sub(r'target=".*"', f"target={target!r}", code)
         code = code.replace(
@@ -57,7 +57,7 @@ class Project:
         (self.folder / "backfill.graphql").write_text((EXAMPLE / "backfill.graphql").read_text())
 
     def launch(self, workspace: str) -> int:
-        """Read a month; gives the exit code."""
+        """Read a month; returns the exit code."""
         command = line("dg launch", PAGE).replace("|acme", f"|{workspace}")
         ended = subprocess.run(
             command,
@@ -70,12 +70,12 @@ class Project:
         return ended.returncode
 
     def ask(self, command: str, port: int) -> str:
-        """What the webserver answers."""
+        """The webserver's response."""
         text = command.replace(":3000", f":{port}")
         return run(["sh", "-c", text], cwd=self.folder, env=self.variables).printed
 
 
-def test_the_commands_tell_the_truth_of_a_workspace_that_fails(
+def test_the_commands_report_a_workspace_that_fails(
     make_sandbox: Callable[..., Sandbox],
     make_warehouse: Callable[[str, Path], Warehouse],
     tmp_path: Path,
@@ -113,7 +113,7 @@ def statuses(port: int) -> str:
 
 
 def backfill_in_the_page(project: Project, folder: Path) -> str:
-    """What the documented commands print of a backfill, once it is over."""
+    """The output of the documented commands after a backfill."""
     [port] = free_ports(1)
     launch, look = (
         line(f"dagster-graphql -r http://127.0.0.1:3000 {o}", PAGE) for o in ("--f", "-t")

@@ -1,4 +1,4 @@
-"""Into DuckDB and PostgreSQL, with the settings of meltano.yml: whole, typed, without doubles."""
+"""Load into DuckDB and PostgreSQL with meltano.yml: complete, typed, no duplicates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ each_stream = pytest.mark.parametrize("stream", truth.COLUMNS)
 
 @dataclass
 class Loaded:
-    """A sandbox, the database that it was loaded into, and the state at the end."""
+    """A sandbox, its database, and the state at the end."""
 
     sandbox: Sandbox
     warehouse: Warehouse
@@ -54,7 +54,7 @@ def loaded(
     with new_sandbox(now=NOW, workspace=workspace) as box:
 
         def load(state: State | None) -> State:
-            # Nobody tells the log of people who join a workspace in which nothing changes.
+            # The log does not name people who join a workspace without churn.
             settings = {"rescan_ages": [], "requests_per_second": 1000, "customers_sync": "full"}
             tap = tap_command(box, folder, streams=truth.COLUMNS, state=state, **settings)
             return sync(tap, target, folder)[-1]
@@ -70,7 +70,7 @@ def test_every_row_is_there_once(loaded: Loaded, stream: str) -> None:
 
 
 @each_stream
-def test_every_column_has_the_type_of_what_it_holds(loaded: Loaded, stream: str) -> None:
+def test_every_column_has_the_right_type(loaded: Loaded, stream: str) -> None:
     names = TYPES[loaded.warehouse.name]
     types = loaded.warehouse.types()[stream]
     expected = {column: names[kind] for column, kind in truth.kinds(stream).items()}
@@ -79,13 +79,13 @@ def test_every_column_has_the_type_of_what_it_holds(loaded: Loaded, stream: str)
 
 
 @pytest.mark.parametrize("stream", [name for name in truth.COLUMNS if name != "metrics"])
-def test_every_value_is_what_the_api_holds(loaded: Loaded, stream: str) -> None:
+def test_every_value_matches_the_api(loaded: Loaded, stream: str) -> None:
     found = loaded.warehouse.table(stream)
     for key, row in truth.table(loaded.sandbox, stream).items():
         assert found[key] == row
 
 
-def test_text_that_looks_like_something_else_stays_as_it_is(loaded: Loaded) -> None:
+def test_text_that_looks_like_another_type_is_unchanged(loaded: Loaded) -> None:
     people = loaded.warehouse.table("customers").values()
     assert "30e00001" in {person["cio_id"] for person in people}
     addresses = [person["email"] for person in people]
@@ -96,7 +96,7 @@ def test_text_that_looks_like_something_else_stays_as_it_is(loaded: Loaded) -> N
     assert any("für dich 👋" in subject for subject in subjects if subject)
 
 
-def test_metrics_add_up_to_what_was_sent(loaded: Loaded) -> None:
+def test_metrics_add_up_to_the_deliveries(loaded: Loaded) -> None:
     box = loaded.sandbox
     now = box.clock.now()
     sums = ", ".join(f"sum(coalesce({name}, 0))" for name in COUNTS)
@@ -109,13 +109,13 @@ def test_metrics_add_up_to_what_was_sent(loaded: Loaded) -> None:
     assert found
 
 
-def test_the_state_holds_the_end_of_what_was_read(loaded: Loaded) -> None:
+def test_the_state_contains_the_end_of_the_range(loaded: Loaded) -> None:
     bookmarks = loaded.state["bookmarks"]
     assert bookmarks["messages"]["replication_key_value"] == rfc3339(NOW)
     assert bookmarks["metrics"]["replication_key_value"] == rfc3339(NOW)
 
 
-def test_a_second_run_adds_what_is_new_and_replaces_what_changed(loaded: Loaded) -> None:
+def test_a_second_run_adds_new_rows_and_replaces_changed_ones(loaded: Loaded) -> None:
     box, warehouse = loaded.sandbox, loaded.warehouse
     before = {stream: warehouse.table(stream) for stream in truth.COLUMNS}
     box.clock.advance(DAY)
@@ -125,7 +125,7 @@ def test_a_second_run_adds_what_is_new_and_replaces_what_changed(loaded: Loaded)
     after = {stream: warehouse.table(stream) for stream in truth.COLUMNS}
     assert warehouse.keys(truth.COLUMNS) == truth.keys(box, truth.COLUMNS)
     assert all(before[stream].keys() <= found.keys() for stream, found in after.items())
-    test_metrics_add_up_to_what_was_sent(loaded)
+    test_metrics_add_up_to_the_deliveries(loaded)
 
     new = after["messages"].keys() - before["messages"].keys()
     assert len(new) == truth.deliveries(box, NOW) > 0
@@ -134,6 +134,6 @@ def test_a_second_run_adds_what_is_new_and_replaces_what_changed(loaded: Loaded)
     assert after["campaigns"][EDITED,]["updated"] == rows.instant(NOW + HOUR)
 
     asked = [call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"]
-    late = NOW - 6 * HOUR  # what may have been listed after the first run
+    late = NOW - 6 * HOUR  # may be listed after the first run
     assert sorted(asked) == [str(late), str(NOW)]
     assert state["bookmarks"]["messages"]["replication_key_value"] == rfc3339(NOW + DAY)

@@ -1,4 +1,4 @@
-"""Into PostgreSQL, from an API that errs: no row of a table is lost that the API still has."""
+"""Load into PostgreSQL from a faulty API: no table loses a row that the API still has."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ PAGED = [
     Shift(f"/v1/esp/domains/{DOMAIN}/suppression/bounces", "suppressions", {1: [0]}, 2),
 ]
 
-"""Lists from which the first row leaves when their first page has been read."""
+"""Lists whose first row disappears after their first page is read."""
 
 NO_PERSON = {"identifiers": None, "ids": None, "next": ""}
 
 
 def hide_lists(box: Sandbox) -> None:
-    """Let lists be empty or missing though nothing was deleted."""
+    """Make lists empty or missing although nothing is deleted."""
     box.fail(status=200, times=2, body=NO_PERSON, path="/v1/customers")
     box.fail(status=200, times=9, body={"campaigns": None}, path="/v1/campaigns")
     box.fail(status=404, times=99, path="/v1/segments/*/membership")
     box.fail(status=404, times=99, path=f"/v1/esp/domains/{DOMAIN}/*")
 
 
-def test_tables_keep_what_the_api_still_has(
+def test_tables_keep_rows_that_the_api_still_has(
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
     tmp_path: Path,
@@ -58,7 +58,7 @@ def test_tables_keep_what_the_api_still_has(
     with new_sandbox(workspace=few_senders(people=120)) as box:
 
         def load(state: State | None) -> tuple[int, State, dict[str, Any]]:
-            box.clock.advance(60)  # else both reads have the same version
+            box.clock.advance(60)  # otherwise both reads have the same version
             tap = tap_command(box, tmp_path, streams=STREAMS, state=state, **SETTINGS)
             with Pipe(tap, target, tmp_path) as pipe:
                 code, _ = pipe.wait()

@@ -1,4 +1,4 @@
-"""The models in SQL of warehouses that no test can reach."""
+"""The models compile to the SQL of warehouses that the tests cannot reach."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ REQUIREMENTS = "dbt-core>=1.10,<1.12 dbt-snowflake dbt-bigquery"
 
 
 @pytest.mark.parametrize("kind", ["snowflake", "bigquery"])
-def test_models_are_sql_of_the_warehouse(kind: str, make_venv: MakeVenv, tmp_path: Path) -> None:
+def test_models_compile_to_the_sql_of_the_warehouse(
+    kind: str, make_venv: MakeVenv, tmp_path: Path
+) -> None:
     python = make_venv(REQUIREMENTS) / "python"
     script = ROOT / "tests" / "transform" / "compile_offline.py"
     run([str(python), str(script), kind, str(tmp_path)], env=environment())
@@ -33,4 +35,4 @@ def test_models_are_sql_of_the_warehouse(kind: str, make_venv: MakeVenv, tmp_pat
         unknown = {function.name for function in query.find_all(exp.Anonymous)}
         assert not unknown, f"{name} calls {unknown}"
     deliveries = compiled["customerio__deliveries"].read_text()
-    assert "kept.row_hash = hashed.row_hash" in deliveries  # the incremental part is checked too
+    assert "kept.row_hash = hashed.row_hash" in deliveries  # includes the incremental part

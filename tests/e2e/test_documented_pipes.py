@@ -1,4 +1,4 @@
-"""Commands of README and docs with a target, a database, Redis or Meltano, as they are written."""
+"""Runs the commands in README and docs that need a target, a database, Redis or Meltano."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ END = parse("2025-01-01")
 
 @dataclass
 class Place:
-    """A folder to type in, of a workspace whose past the commands of the docs are about."""
+    """A folder for the documented commands, with a workspace in their date range."""
 
     folder: Path
     box: Sandbox
 
-    def type(self, text: str, *programs: str, **variables: str) -> str:
-        """Run a line in a shell; gives what it printed."""
+    def run_line(self, text: str, *programs: str, **variables: str) -> str:
+        """Run a line in a shell; returns its output."""
         path = os.pathsep.join([*programs, sysconfig.get_path("scripts"), os.environ["PATH"]])
         command = ["sh", "-euc", text]
         return run(command, cwd=self.folder, env=environment(PATH=path, **variables)).printed
@@ -51,13 +51,13 @@ class Place:
         write(self.folder / "target.json", {**warehouse.place, **schema})
 
     def sent(self) -> int:
-        """Deliveries of the range that the commands name."""
+        """Deliveries in the range of the commands."""
         return self.box.workspace.count_deliveries(SINCE, END, now=NOW)
 
 
 @pytest.fixture
 def place(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> Place:
-    """With its configuration."""
+    """A folder with the configuration."""
     space = few_senders(since=SINCE, per_day=3, people=9)
     box = make_sandbox(now=NOW, workspace=space)
     write(tmp_path / "config.json", config_for(box))
@@ -69,7 +69,7 @@ def test_a_backfill_into_duckdb(
 ) -> None:
     warehouse = make_warehouse("duckdb", place.folder)
     place.load_into(warehouse)
-    place.type(line("tap-customerio backfill --config config.json"))
+    place.run_line(line("tap-customerio backfill --config config.json"))
     assert warehouse.counts()["messages"] == place.sent()
 
 
@@ -78,7 +78,7 @@ def test_a_backfill_through_several_pipes(
 ) -> None:
     warehouse = make_warehouse("postgres", place.folder)
     place.load_into(warehouse)
-    place.type(line("tap-customerio backfill --config", "docs/backfills.md"))
+    place.run_line(line("tap-customerio backfill --config", "docs/backfills.md"))
     assert warehouse.counts()["messages"] == place.sent()
 
 
@@ -94,7 +94,7 @@ def test_a_share_of_a_backfill(
         "TAP_CUSTOMERIO_APP_API_KEY": place.box.app_api_key,
         "TAP_CUSTOMERIO_API_URL": place.box.url,
     }
-    place.type(f"{shared}\n{share}", **account)
+    place.run_line(f"{shared}\n{share}", **account)
     [state] = place.folder.glob("backfill_*.json")
     assert "3" in state.name
     assert "messages" in state.read_text()
@@ -121,13 +121,13 @@ def test_the_hub_definition_can_be_added_to_a_project(place: Place, project: Pro
     (place.folder / "meltano.yml").write_text("send_anonymous_usage_stats: false\n")
     variables = {**project.variables, "MELTANO_PROJECT_ROOT": str(place.folder)}
     meltano = str(Path(project.program).parent)
-    place.type(line("sed ", "docs/meltano.md"), meltano, **variables)
-    place.type(line("meltano add", "docs/meltano.md"), meltano, **variables)
+    place.run_line(line("sed ", "docs/meltano.md"), meltano, **variables)
+    place.run_line(line("meltano add", "docs/meltano.md"), meltano, **variables)
     [added] = yaml.safe_load((place.folder / "meltano.yml").read_text())["plugins"]["extractors"]
     whole: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "tap-customerio.yml").read_text())
     assert [setting["name"] for setting in added["settings"]] == [
         setting["name"] for setting in whole["settings"]
     ]
-    about = place.type("meltano invoke tap-customerio --version", meltano, **variables)
+    about = place.run_line("meltano invoke tap-customerio --version", meltano, **variables)
     assert "tap-customerio" in about
-    assert project.strangers.calls == []
+    assert project.external_servers.calls == []

@@ -1,4 +1,4 @@
-"""All streams by `meltano run` into DuckDB and PostgreSQL: a table each, with the right rows."""
+"""All streams with `meltano run` into DuckDB and PostgreSQL: a table each, with the right rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ JOBS = {"duckdb": "nightly-sync", "postgres": "hourly-sync"}
 
 @dataclass
 class Loaded:
-    """A sandbox, the database that it was loaded into, and how to load it again with a job."""
+    """A sandbox, its database, and a function that loads it again."""
 
     sandbox: Sandbox
     warehouse: Warehouse
@@ -52,7 +52,7 @@ def loaded(
     make_warehouse: Callable[..., Warehouse],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Loaded]:
-    """The first run; each is given the state of the last by Meltano, and tells its log."""
+    """The first run; Meltano passes on the state, and each run returns its log."""
     kind: str = request.param
     warehouse = make_warehouse(kind, tmp_path_factory.mktemp(kind))
     place = {f"TARGET_{kind}_{name}".upper(): value for name, value in warehouse.place.items()}
@@ -78,7 +78,7 @@ def loaded(
 
 
 def left_out(log: str) -> list[str]:
-    """What the tap did not load, fields or rows, as it says itself."""
+    """The fields and rows that the log reports as not loaded."""
     return [line for line in log.splitlines() if "left out" in line]
 
 
@@ -89,7 +89,7 @@ def test_every_stream_has_a_table_with_as_many_rows_as_the_workspace(loaded: Loa
     assert loaded.warehouse.keys(truth.STREAMS) == truth.keys(loaded.sandbox, truth.STREAMS)
 
 
-def test_keys_and_columns_have_the_types_of_what_they_hold(loaded: Loaded) -> None:
+def test_keys_and_columns_have_the_right_types(loaded: Loaded) -> None:
     names, types = TYPES[loaded.warehouse.name], loaded.warehouse.types()
     if loaded.warehouse.name == "postgres":  # target-duckdb merges by key without a constraint
         expected_keys = {stream: truth.key(stream).keys() for stream in truth.STREAMS}
@@ -105,14 +105,14 @@ def test_nothing_is_left_out(loaded: Loaded) -> None:
     assert left_out(loaded.log) == []
 
 
-def test_counts_of_segments_are_those_of_their_members(loaded: Loaded) -> None:
+def test_segment_counts_are_the_numbers_of_members(loaded: Loaded) -> None:
     counted = f"select segment_id, count from {SCHEMA}.segment_counts where count > 0"
     members = f"select segment_id, count(*) from {SCHEMA}.segment_memberships group by 1"
     found = loaded.warehouse.ask(counted)
     assert sorted(found) == sorted(loaded.warehouse.ask(members)) != []
 
 
-def test_parts_and_links_and_journeys_add_up(loaded: Loaded) -> None:
+def test_actions_links_and_journeys_add_up(loaded: Loaded) -> None:
     workspace, now = loaded.sandbox.workspace, loaded.sandbox.clock.now()
     end, senders = int(now) + 1, truth.senders(loaded.sandbox)
     expected = {
@@ -139,7 +139,7 @@ def test_parts_and_links_and_journeys_add_up(loaded: Loaded) -> None:
     assert min(expected.values()) > 0
 
 
-def test_running_again_changes_nothing_and_a_day_later_adds_what_is_new(loaded: Loaded) -> None:
+def test_a_second_run_changes_nothing_and_a_day_later_adds_new_rows(loaded: Loaded) -> None:
     box, warehouse = loaded.sandbox, loaded.warehouse
     before = truth.keys(box, truth.STREAMS)
     loaded.load()
@@ -150,10 +150,10 @@ def test_running_again_changes_nothing_and_a_day_later_adds_what_is_new(loaded: 
     log = loaded.load()
     assert left_out(log) == []
     asked = [call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"]
-    late = NOW - 6 * HOUR  # what may have been listed after the first run
+    late = NOW - 6 * HOUR  # may be listed after the first run
     assert sorted(asked) == [str(late), str(NOW)]
     assert loaded.bookmark() == rfc3339(NOW + DAY)
-    # What the API no longer shows stays: old activities, exports and counts of segments.
+    # Old activities, exports and segment counts stay, though the API no longer returns them.
     now_there = truth.keys(box, truth.STREAMS)
     after = warehouse.keys(truth.STREAMS)
     assert after == {stream: before[stream] | now_there[stream] for stream in truth.STREAMS}

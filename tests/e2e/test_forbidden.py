@@ -1,4 +1,4 @@
-"""A key that may not read everything: one stream fails, and the others do not notice."""
+"""A key with missing permissions: one stream fails, and the others are read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BY_CHANGE = {
 }
 
 
-def test_a_stream_that_may_not_be_read_fails_alone(
+def test_a_forbidden_stream_fails_alone(
     make_sandbox: Callable[..., Sandbox],
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
@@ -70,7 +70,7 @@ def test_a_stream_that_may_not_be_read_fails_alone(
 
 
 def check_log(log: str) -> None:
-    """It names the stream, the reason and what to do."""
+    """The log names the stream, the reason and the fix."""
     [why] = [line for line in log.splitlines() if "Stream opt_outs failed" in line]
     assert "app_api_key may not read GET /v1/optouts (403)" in why
     assert "give the key a role or scope that allows it" in why
@@ -81,7 +81,7 @@ def check_log(log: str) -> None:
 
 
 def check_bookmarks(state: State) -> None:
-    """All other streams have theirs."""
+    """All other streams have bookmarks."""
     bookmarks = {
         stream: bookmark["replication_key_value"]
         for stream, bookmark in state["bookmarks"].items()

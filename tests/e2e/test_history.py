@@ -1,4 +1,4 @@
-"""A hundred and twenty days of syncs: the tables of every stream against the truth."""
+"""A hundred and twenty days of syncs: the tables of every stream against the sandbox's data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DAYS = 120
 SYNCS = 9
 AGES = [1, 3, 7, 30, 90]
 GROWING = {"action_metrics", "activities", "exports", "link_metrics", "metrics", "segment_counts"}
-"""What the API gives back only for a while stays in the tables."""
+"""The API returns these rows only for a while; the tables keep them."""
 
 STREAMS = sorted(kind.name for kind in all_streams() if kind.selected_by_default)
 
 
 @pytest.fixture(scope="module")
 def scenario() -> SyncScenario:
-    """Syncs at odd times; the last one reads everyone, and what costs a request per parent."""
+    """Syncs at random times; the last one reads all people and all children."""
     scenario = SyncScenario(
         streams=STREAMS,
         behaviours=Behaviours(listing_lag=6 * HOUR),
@@ -45,13 +45,13 @@ def scenario() -> SyncScenario:
         scale = DAYS * DAY / sum(gaps)
         for gap in gaps:
             scenario.sync(int(gap * scale))
-        scenario.sync(HOUR)  # reads only what changed
+        scenario.sync(HOUR)  # reads only changed people
         scenario.sync(DAY, customers_sync="full")
     return scenario
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_every_table_is_as_the_truth(scenario: SyncScenario, stream: str) -> None:
+def test_every_table_matches_the_sandbox(scenario: SyncScenario, stream: str) -> None:
     keys = scenario.output.keys[stream]
     times = {name for name in keys if name in {"period_start", "observed_at"}}
     held = {
@@ -79,5 +79,5 @@ def _young(scenario: SyncScenario) -> list[dict[str, str]]:
     return list(scenario.workspace.deliveries(now - 2 * DAY, now, now=now))
 
 
-def test_deliveries_have_come_to_their_ages(scenario: SyncScenario) -> None:
+def test_deliveries_are_rescanned_at_every_age(scenario: SyncScenario) -> None:
     assert check_deliveries(scenario, AGES, lag=2 * DAY) > 1000

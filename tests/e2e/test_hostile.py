@@ -1,4 +1,4 @@
-"""Text that crashes targets, or looks like their own marks, arrives in real databases."""
+"""Text that crashes targets, or resembles their syntax, is loaded into real databases."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ TEXTS = {
     "braces": ("{a,b}", "{a,b}"),
     "liquid": ("{{customer.name}} %s %(x)s :y ?", "{{customer.name}} %s %(x)s :y ?"),
 }
-"""What the API gives by name, and what a database must hold."""
+"""Text from the API by name, and the expected value in a database."""
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_hostile_text_arrives_in_real_databases(
+def test_hostile_text_is_loaded_into_real_databases(
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
     tmp_path: Path,
@@ -46,7 +46,7 @@ def test_hostile_text_arrives_in_real_databases(
     warehouse = make_warehouse(kind, tmp_path)
     faults = Faults(*ENDINGS, path="/v1/[cm]*", rate=1, in_a_row=10**9)
     workspace = Workspace(per_day=3, people=30)
-    snippets = [{"name": name, "value": told} for name, (told, _) in TEXTS.items()]
+    snippets = [{"name": name, "value": text} for name, (text, _) in TEXTS.items()]
     snippets.append({"name": "key \ud83d\0 too", "value": "x" * (1 << 20)})
     with new_sandbox(workspace=workspace, faults=faults) as box:
         body = json.dumps({"snippets": snippets})

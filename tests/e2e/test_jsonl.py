@@ -1,4 +1,4 @@
-"""Into target-jsonl, which keeps every line it gets: what arrives is what there is, once."""
+"""target-jsonl, which keeps every line: each row arrives exactly once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def target(
 def load(
     box: Sandbox, target: list[str], folder: Path, state: State | None = None
 ) -> tuple[dict[str, list[dict[str, Any]]], State]:
-    """What a run has appended to each file, and the state at its end."""
+    """The lines that a run appends to each file, and the state at its end."""
     files = {stream: folder / "output" / f"{stream}.jsonl" for stream in CORE}
     before = {stream: _size(path) for stream, path in files.items()}
     settings = {"start_date": rfc3339(START), "rescan_ages": [], "requests_per_second": 1000}
@@ -86,7 +86,7 @@ def test_every_stream_has_as_many_lines_as_the_workspace_has_rows(
     assert state["bookmarks"]["messages"]["replication_key_value"] == rfc3339(NOW)
 
 
-def test_a_second_run_appends_new_deliveries_and_lists_that_are_whole(
+def test_a_second_run_appends_new_deliveries_and_full_lists(
     box: Sandbox, target: list[str], tmp_path: Path
 ) -> None:
     first, state = load(box, target, tmp_path)
@@ -95,7 +95,7 @@ def test_a_second_run_appends_new_deliveries_and_lists_that_are_whole(
     second, new_state = load(box, target, tmp_path, state)
     new = {row["id"] for row in box.workspace.deliveries(NOW, NOW + DAY, now=NOW + DAY)}
     late = {row["id"] for row in box.workspace.deliveries(NOW - 6 * HOUR, NOW, now=NOW + DAY)}
-    assert late, "which come again, as they were too young to be all there"
+    assert late, "recent deliveries are read again"
     assert sorted(line["id"] for line in second["messages"]) == sorted(new | late)
     assert new.isdisjoint(line["id"] for line in first["messages"])
     for stream, changed in LISTS.items():
@@ -103,6 +103,6 @@ def test_a_second_run_appends_new_deliveries_and_lists_that_are_whole(
         assert {line["id"] for line in second[stream]} == {row["id"] for row in table}
         newest = max(row[changed] for row in table)
         bookmark = parse(new_state["bookmarks"][stream]["replication_key_value"])
-        assert rows.instant(bookmark) == newest, "the bookmark is kept for an incremental sync"
+        assert rows.instant(bookmark) == newest, "the bookmark stays for an incremental sync"
     assert 3 in {line["id"] for line in second["campaigns"]}
     assert new_state["bookmarks"]["messages"]["replication_key_value"] == rfc3339(NOW + DAY)

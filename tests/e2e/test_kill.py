@@ -1,4 +1,4 @@
-"""Processes that die without a word: whatever was lost comes again, and nothing comes twice."""
+"""Killed processes: the next run completes the tables, without duplicates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST_IN_A_ROUND = 100 * DAY
 
 
 @pytest.mark.parametrize("victims", [("tap",), ("tap", "target")], ids="+".join)
-def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
+def test_after_kill_9_a_run_with_the_last_state_completes_everything(
     make_sandbox: Callable[..., Sandbox],
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
@@ -68,7 +68,7 @@ def test_after_kill_9_a_run_with_the_last_state_makes_everything_complete(
 
 
 def kill_in_the_middle_of_messages(pipe: Pipe, victims: tuple[str, ...], batches: int) -> None:
-    """Kill once the target has loaded so many batches of messages."""
+    """Kill after the target has loaded a number of batches of messages."""
 
     def is_time() -> bool:
         assert pipe.target.poll() is None, f"the target ended too early:\n{pipe.log()}"
@@ -84,6 +84,6 @@ def kill_in_the_middle_of_messages(pipe: Pipe, victims: tuple[str, ...], batches
 
 
 def bookmark(state: State) -> int:
-    """The bookmark of messages, or the beginning while there is none."""
+    """The bookmark of messages, or the start date before there is one."""
     found = state["bookmarks"]["messages"]
     return parse(found["replication_key_value"]) if found else SINCE

@@ -1,4 +1,4 @@
-"""meltano.yml as it is shipped, in a project of its own: installs, loads, keeps its state."""
+"""meltano.yml in a separate project: installs, loads, saves its state."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_target_jsonl_works_with_its_shipped_settings(project: Project, box: San
 
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[str]:
-    """`tap-customerio sandbox` as a process of its own; gives its address."""
+    """`tap-customerio sandbox` as a separate process; returns its URL."""
     log = folder / "sandbox.log"
     command = [installed("tap-customerio"), "sandbox", "--port", "0", *options]
     with log.open("wb") as output:
@@ -61,7 +61,7 @@ def serving(folder: Path, *options: str) -> Iterator[str]:
         found: list[str] = []
 
         def is_up() -> bool:
-            assert server.poll() is None, f"the sandbox has ended:\n{log.read_text()}"
+            assert server.poll() is None, f"the sandbox ended:\n{log.read_text()}"
             found[:] = re.findall(r"http://127\.0\.0\.1:\d+", log.read_text())
             return bool(found)
 
@@ -71,7 +71,7 @@ def serving(folder: Path, *options: str) -> Iterator[str]:
         end(server)
 
 
-def test_the_sandbox_environment_needs_nothing_but_a_running_sandbox(
+def test_the_sandbox_environment_only_needs_a_running_sandbox(
     project: Project, shipped: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:
     midnight = int(time.time()) // DAY * DAY
@@ -96,11 +96,12 @@ def test_models_are_built_on_what_was_loaded(project: Project, box: Sandbox) -> 
         modelled = database.execute("select sum(deliveries) from analytics.customerio__senders")
         [(deliveries,)] = modelled.fetchall()
         loaded = database.execute("select count(*) from customerio.messages where created < now()")
-        assert [(deliveries,)] == loaded.fetchall()  # also of other tests that share the project
+        # The table also has rows of other tests that share the project.
+        assert [(deliveries,)] == loaded.fetchall()
     assert deliveries >= truth.deliveries(box)
 
 
-def test_meltano_knows_every_setting_and_keeps_the_key_to_itself(project: Project) -> None:
+def test_meltano_accepts_every_setting_and_hides_the_key(project: Project) -> None:
     key = "5ecre7-1n-7h3-3nv1r0nm3n7"
     variables = {
         "TAP_CUSTOMERIO_APP_API_KEY": key,
@@ -136,7 +137,7 @@ def test_meltano_knows_every_setting_and_keeps_the_key_to_itself(project: Projec
     assert tap.settings.requests_per_second == 2.5
 
 
-def test_meltano_selects_every_field_of_every_stream_but_those_to_be_asked_for(
+def test_meltano_selects_every_field_of_the_default_streams(
     project: Project,
 ) -> None:
     listed = project.meltano("select", "--list", "--all", "tap-customerio")
@@ -149,7 +150,7 @@ def test_meltano_selects_every_field_of_every_stream_but_those_to_be_asked_for(
         assert how in ({"excluded"} if left_out else {"automatic", "selected"}), field
 
 
-def test_the_selection_that_fields_prints_has_whole_objects(project: Project, box: Sandbox) -> None:
+def test_the_selection_printed_by_fields_has_whole_objects(project: Project, box: Sandbox) -> None:
     fields = [installed("tap-customerio"), "fields", "messages", "opened", "--select", "meltano"]
     printed = yaml.safe_load(run(fields, env=environment()).printed)["select"]
     variables = settings(box, ()) | {"TAP_CUSTOMERIO__SELECT": json.dumps(printed)}
@@ -165,7 +166,7 @@ def test_the_selection_that_fields_prints_has_whole_objects(project: Project, bo
 def test_meltano_calls_neither_its_hub_nor_its_statistics(project: Project) -> None:
     harmless = ["config", "list", "tap-customerio"]
     project.meltano(*harmless)
-    assert project.strangers.calls == []
+    assert project.external_servers.calls == []
     project.meltano(*harmless, MELTANO_SEND_ANONYMOUS_USAGE_STATS="true")
-    assert project.strangers.calls, "calls would not have been noticed"
-    project.strangers.calls.clear()
+    assert project.external_servers.calls, "the servers record no requests"
+    project.external_servers.calls.clear()

@@ -1,4 +1,4 @@
-"""The SQL that removes a person, run by a real PostgreSQL on whatever was loaded."""
+"""The SQL that removes a person, run in a real PostgreSQL on all subsets of tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ADA = Match(
 
 @pytest.fixture
 def warehouse(postgres: str) -> Iterator[psycopg.Connection[tuple[str, ...]]]:
-    """A schema of its own, gone afterwards."""
+    """A separate schema, dropped afterwards."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create schema raw")
         yield connection
@@ -44,7 +44,7 @@ def make(warehouse: psycopg.Connection[tuple[str, ...]], loaded: list[str]) -> N
 
 
 def existing(warehouse: psycopg.Connection[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """All tables that are no part of PostgreSQL, and the search path."""
+    """All tables except those of PostgreSQL, and the search path."""
     names = (
         "select schemaname, tablename from pg_tables where schemaname !~ '^(pg_|inf)' order by 2"
     )
@@ -64,13 +64,13 @@ def test_it_runs_on_any_subset_of_tables(
     assert existing(warehouse) == before
     for name in loaded:
         if name == "esp_suppressions":
-            continue  # which knows addresses only
+            continue  # its rows only contain addresses
         found = warehouse.execute(f"select cio_id from raw.{name} order by 1".encode()).fetchall()
         assert found == ([("other",), (None,)] if name == "messages" else [("other",)])
 
 
 @pytest.mark.parametrize("schema", ["wrong", ""])
-def test_a_schema_without_the_tables_is_an_error_and_no_success(
+def test_a_schema_without_the_tables_is_an_error_and_changes_nothing(
     warehouse: psycopg.Connection[tuple[str, ...]], schema: str
 ) -> None:
     make(warehouse, ["customers"])
@@ -78,7 +78,7 @@ def test_a_schema_without_the_tables_is_an_error_and_no_success(
         warehouse.execute(statements(ADA, schema, "postgres").encode())
 
 
-def test_what_fails_half_way_changes_nothing(
+def test_a_failure_changes_nothing(
     warehouse: psycopg.Connection[tuple[str, ...]],
 ) -> None:
     make(warehouse, ["activities"])

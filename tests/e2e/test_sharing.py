@@ -1,4 +1,4 @@
-"""The limit of a workspace shared: with another client, and among processes of the tap."""
+"""Sharing the limit of a workspace with another client, and among processes of the tap."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OK = 200
 
 @contextmanager
 def another_client(sandbox: Sandbox) -> Iterator[list[int]]:
-    """Asks for half of the limit, evenly, whatever it is told; gives the statuses it gets."""
+    """Requests at half of the limit, whatever the responses are; returns the statuses."""
     done = threading.Event()
     statuses: list[int] = []
 
@@ -40,7 +40,7 @@ def another_client(sandbox: Sandbox) -> Iterator[list[int]]:
 
     def run() -> None:
         with ThreadPoolExecutor(LIMIT) as pool:
-            while not done.wait(2 / LIMIT):  # what a busy machine lets pass is not made up for
+            while not done.wait(2 / LIMIT):  # time lost on a busy machine is not made up for
                 pool.submit(ask)
 
     thread = threading.Thread(target=run)
@@ -52,10 +52,10 @@ def another_client(sandbox: Sandbox) -> Iterator[list[int]]:
         thread.join()
 
 
-def test_the_tap_gives_way_to_another_client_and_loses_nothing() -> None:
+def test_the_tap_throttles_for_another_client_and_loses_nothing() -> None:
     workspace = Workspace(since=SINCE, people=7000, per_day=10)
     with new_sandbox(workspace=workspace, latency_ms=50, requests_per_second=LIMIT) as box:
-        # For how much of the limit it then takes, see test_pace.py, whose clock is never busy.
+        # test_pace.py, with a fake clock, checks how much of the limit it then uses.
         box.fail(status=429, times=5, headers={"retry-after": "1"}, path="/v1/customers*")
         with another_client(box) as theirs:
             config = config_for(box, requests_per_second=LIMIT)
@@ -67,18 +67,20 @@ def test_the_tap_gives_way_to_another_client_and_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize(("keeper", "campaigns"), [("redis", 25), ("file", 6)])
-def test_three_processes_of_four_workers_keep_one_limit_and_lose_nothing(
+def test_three_processes_of_four_workers_share_one_limit_and_lose_nothing(
     keeper: str, campaigns: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = f"file:{tmp_path}/budget" if keeper == "file" else request.getfixturevalue("redis_url")
-    # A machine busy with other tests lets calls arrive late, and so beside others: no more of them.
+    # A machine busy with other tests may send requests late, together with others, but no more.
     with sharing.sandbox_of(campaigns, requests_per_second=13) as box:
         shared = sharing.backfill(box, url, processes=3, folder=tmp_path)
         request.node.add_report_section("call", "pace", shared.summary())
         assert shared.refused() == 0
         assert box.busiest(10) <= 100
-    with new_sandbox(workspace=box.workspace, now=sharing.NOW) as calm:
-        config = config_for(calm, start_date=rfc3339(sharing.SINCE), end_date=rfc3339(sharing.NOW))
+    with new_sandbox(workspace=box.workspace, now=sharing.NOW) as fault_free:
+        config = config_for(
+            fault_free, start_date=rfc3339(sharing.SINCE), end_date=rfc3339(sharing.NOW)
+        )
         whole = run_tap(config, streams=sharing.STREAMS)
     for stream in sharing.STREAMS:
         shares = [output.records[stream] for output in shared.outputs]
@@ -87,6 +89,6 @@ def test_three_processes_of_four_workers_keep_one_limit_and_lose_nothing(
 
 
 def _lines(records: Iterable[dict[str, Any]]) -> list[str]:
-    """As text, but for zeros: of what is zero throughout a window, the API says nothing."""
-    told = ({name: value for name, value in record.items() if value} for record in records)
-    return sorted(json.dumps(record, sort_keys=True) for record in told)
+    """As text, without zeros: the API omits a count that is zero in a whole window."""
+    nonzero = ({name: value for name, value in record.items() if value} for record in records)
+    return sorted(json.dumps(record, sort_keys=True) for record in nonzero)

@@ -1,4 +1,4 @@
-"""The targets that most people use: all streams, each key once, newest values, our state."""
+"""The most common targets: all streams, each key once, newest values, and the tap's state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def runs() -> Runs:
 
 @pytest.fixture
 def database(postgres: str, request: pytest.FixtureRequest) -> str:
-    """An empty PostgreSQL database of its own, by its URI."""
+    """The URI of an empty PostgreSQL database."""
     name = f"t{abs(hash(request.node.name))}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
@@ -31,7 +31,7 @@ def database(postgres: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("name", USUAL)
-def test_a_target_gets_everything_and_keeps_the_newest(
+def test_a_target_loads_everything_and_keeps_the_newest_values(
     runs: Runs,
     database: str,
     make_venv: Callable[[str], Path],

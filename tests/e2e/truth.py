@@ -1,4 +1,4 @@
-"""What the sandbox holds, as rows of a database: from its own rows, without the tap's help."""
+"""The sandbox's data as rows of a database, without the tap's code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Key = tuple[Any, ...]
 
 STREAMS = tuple(ROWS)
-"""All there are."""
+"""All streams."""
 
 COLUMNS: dict[str, dict[str, str]] = {
     "asset_folders": {
@@ -149,10 +149,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         "boolean": "is_partial",
     },
 }
-"""Columns by stream and kind, where rows look much as the sandbox holds them; there may be more."""
+"""Some columns by stream and type, for streams whose rows resemble the sandbox's."""
 
 LISTS = {"texts", "integers", "objects"}
-"""The kinds that hold many."""
+"""The types of arrays."""
 
 KEYS = {
     "action_metrics": "source_type source_id part_id resolution timezone period_start",
@@ -187,36 +187,36 @@ KEY_KINDS = {
     "suppression_type timezone",
     "timestamp": "observed_at period_start",
 }
-"""The kinds of columns in keys that are no integers, besides `id`."""
+"""The types of key columns that are no integers, except `id`."""
 
 TEXT_IDS = {
     *("activities", "messages"),
     *("design_studio_components", "design_studio_emails", "design_studio_folders"),
 }
-"""The streams whose `id` is no integer."""
+"""The streams whose `id` is text."""
 
 ON_REQUEST = {
     *("broadcast_actions", "campaign_actions", "collection_contents", "customer_relationships"),
     *("newsletter_variants", "reporting_webhooks", "subscription_preferences"),
     "transactional_variants",
 }
-"""What is read only when somebody selects it: it is large, private, or takes a request a person."""
+"""Streams that are off by default: large, private, or with a request for each person."""
 
 
 def key(stream: str) -> dict[str, str]:
-    """The columns of the primary key, and their kinds."""
+    """The columns of the primary key, and their types."""
     known = {name: kind for kind, names in KEY_KINDS.items() for name in names.split()}
     known["id"] = "text" if stream in TEXT_IDS else "integer"
     return {name: known.get(name, "integer") for name in KEYS.get(stream, "id").split()}
 
 
 def kinds(stream: str) -> dict[str, str]:
-    """The kind of each column."""
+    """The type of each column."""
     return {name: kind for kind, names in COLUMNS[stream].items() for name in names.split()}
 
 
 def table(sandbox: Sandbox, stream: str) -> dict[Key, Row]:
-    """All rows of a stream by key, as of the sandbox's present."""
+    """All rows of a stream by key, at the sandbox's current time."""
     return {
         tuple(_cell(kind, raw[name]) for name, kind in key(stream).items()): {
             name: _cell(kind, raw.get(name)) for name, kind in kinds(stream).items()
@@ -226,7 +226,7 @@ def table(sandbox: Sandbox, stream: str) -> dict[Key, Row]:
 
 
 def keys(sandbox: Sandbox, streams: Iterable[str]) -> dict[str, Counter[Key]]:
-    """The keys of the rows of each of these streams, as of the sandbox's present."""
+    """The keys of the rows of each of these streams, at the sandbox's current time."""
     return {
         stream: Counter(
             tuple(_cell(kind, raw[name]) for name, kind in key(stream).items())
@@ -237,19 +237,19 @@ def keys(sandbox: Sandbox, streams: Iterable[str]) -> dict[str, Counter[Key]]:
 
 
 def counts(sandbox: Sandbox, streams: Iterable[str]) -> dict[str, int]:
-    """How many rows each of these streams has, as of the sandbox's present."""
+    """The number of rows of each of these streams, at the sandbox's current time."""
     return {stream: sum(1 for _ in _rows(sandbox, stream)) for stream in streams}
 
 
 def deliveries(sandbox: Sandbox, start: int | None = None) -> int:
-    """How many deliveries the API has shown by now; the present second is not over yet."""
+    """The number of deliveries that the API lists by now, without the current second."""
     now = sandbox.clock.now()
     first = sandbox.workspace.since if start is None else start
     return sandbox.workspace.count_deliveries(first, int(now), now=now)
 
 
 def senders(sandbox: Sandbox) -> list[tuple[str, int]]:
-    """Everything that sends: kind and id."""
+    """All senders: type and id."""
     workspace, now = sandbox.workspace, sandbox.clock.now()
     return [
         (kind, row["id"]) for kind, rows in SENDER_STREAMS.items() for row in rows(workspace, now)
@@ -261,7 +261,7 @@ def _rows(sandbox: Sandbox, stream: str) -> Iterable[Row]:
 
 
 def _cell(kind: str, value: Any) -> Any:
-    """A value as a column of its kind keeps it; the API writes some numbers as text."""
+    """A value in a column of its type; the API writes some numbers as text."""
     if kind in LISTS:
         return [int(item) for item in value or []] if kind == "integers" else value or []
     if kind == "timestamp":

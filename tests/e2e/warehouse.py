@@ -1,4 +1,4 @@
-"""The databases that targets load into, and how to look into them."""
+"""The databases that targets load into, and queries of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TYPES = {
         "objects": "_jsonb",
     },
 }
-"""What each database calls a kind of column; `_text` is an array of text."""
+"""The name of each column type in each database; `_text` is an array of text."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Warehouse:
 
     Attributes:
         name: duckdb or postgres.
-        place: The settings of the target that say where it is.
-        connect: Opens it.
-        schema: Where in it the tables are.
+        place: The target's settings for its location.
+        connect: Opens a connection.
+        schema: The schema of the tables.
     """
 
     name: str
@@ -67,16 +67,16 @@ class Warehouse:
         return f"target-{self.name}"
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer to a query."""
+        """The rows of a query."""
         return self.ask_all([query])[0]
 
     def ask_all(self, queries: Iterable[str]) -> list[list[tuple[Any, ...]]]:
-        """The answers to many: to open a database takes longer than to ask it."""
+        """The rows of several queries: opening a database takes longer than a query."""
         with self.connect() as connection:
             return [connection.execute(query).fetchall() for query in queries]
 
     def counts(self) -> dict[str, int]:
-        """How many rows there are in every table."""
+        """The number of rows of every table."""
         query = (
             f"select table_name from information_schema.tables where table_schema = '{self.schema}'"
         )
@@ -106,7 +106,7 @@ class Warehouse:
         return columns
 
     def keys(self, streams: Iterable[str]) -> dict[str, Counter[Key]]:
-        """The keys of each of these tables, and how many rows have them."""
+        """The keys of each of these tables, with the number of rows of each key."""
         streams = list(streams)
         found = self.ask_all(
             f"select {', '.join(truth.key(stream))} from {self.schema}.{stream}"
@@ -115,7 +115,7 @@ class Warehouse:
         return dict(zip(streams, map(Counter, found), strict=True))
 
     def table(self, stream: str) -> dict[Key, Row]:
-        """All rows by key, with the columns that the truth knows."""
+        """All rows by key, with the columns of `truth`."""
         kinds = truth.kinds(stream)
         names = [f'"{name}"' for name in kinds]
         rows = self.ask(f"select {', '.join(names)} from {self.schema}.{stream}")

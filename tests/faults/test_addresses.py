@@ -1,4 +1,4 @@
-"""Addresses that cannot be read, while others can: each costs its slice, and is named once."""
+"""Paths that always fail while others succeed: each loses its slice, and is named once."""
 
 from __future__ import annotations
 
@@ -48,37 +48,37 @@ def failing(kind: str, path: str, **how: Any) -> Iterator[Sandbox]:
 
 
 def whole(streams: list[str], state: dict[str, Any] | None = None) -> Output:
-    """What a run without faults reads."""
+    """The output of a run without faults."""
     with new_sandbox(workspace=WORKSPACE) as box:
         return run_tap(config_for(box), streams=streams, state=state)
 
 
-def test_an_address_that_always_fails_costs_its_slice_and_the_next_run_reads_it(
+def test_a_path_that_always_fails_loses_its_slice_and_the_next_run_reads_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     streams = ["journey_metrics", "messages", "snippets"]
-    calm = whole(streams)
-    dead = calm.records["journey_metrics"][0]["campaign_id"]
+    fault_free = whole(streams)
+    dead = fault_free.records["journey_metrics"][0]["campaign_id"]
     path = f"/v1/campaigns/{dead}/journey_metrics"
     with failing("server_error", path) as box:
         first = run_tap(config_for(box), streams=streams, fails=True)
     assert first.problem.startswith("Incomplete: journey_metrics could not be read")
-    [told] = logged_errors(caplog)
-    assert told == (
+    [error] = logged_errors(caplog)
+    assert error == (
         "Stream journey_metrics is incomplete: 1 of its requests could not be read: "
         f"GET {path} (status 500). The rest was read; the next run tries again."
     )
-    kept = [row for row in calm.records["journey_metrics"] if row["campaign_id"] != dead]
+    kept = [row for row in fault_free.records["journey_metrics"] if row["campaign_id"] != dead]
     assert first.rows("journey_metrics") == sorted(map(repr, kept))
-    assert first.rows("messages") == calm.rows("messages")
+    assert first.rows("messages") == fault_free.rows("messages")
     assert "replication_key_value" not in first.states[-1]["bookmarks"]["journey_metrics"]
     assert first.bookmark("messages") == rfc3339(NOW)
     second = whole(streams, first.states[-1])
-    assert second.rows("journey_metrics") == calm.rows("journey_metrics")
+    assert second.rows("journey_metrics") == fault_free.rows("journey_metrics")
     assert second.bookmark("journey_metrics") == rfc3339(NOW)
 
 
-def test_when_nothing_is_answered_the_run_waits_longer_and_ends(
+def test_when_all_requests_fail_the_run_waits_longer_and_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Client, "give_up_after", 0.5)
@@ -93,19 +93,19 @@ def test_when_nothing_is_answered_the_run_waits_longer_and_ends(
 @pytest.mark.parametrize(
     ("kind", "status"), [("bad_request", 400), ("forbidden", 403), ("unprocessable", 422)]
 )
-def test_children_that_are_refused_are_left_out_and_named_once(
+def test_rejected_children_are_left_out_and_named_once(
     caplog: pytest.LogCaptureFixture, kind: str, status: int
 ) -> None:
     with failing(kind, "/v1/segments/[2-5]/used_by") as box:
         output = run_tap(config_for(box), streams=["segment_usage", "segments"], fails=True)
         refused = sorted(call.path for call in box.calls if call.status == status)
-    [told] = logged_errors(caplog)
-    assert told.startswith(
+    [error] = logged_errors(caplog)
+    assert error.startswith(
         f"Stream segment_usage is incomplete: {len(refused)} of its requests could not be read: "
         f"GET {refused[0]} (status {status}), "
     )
-    assert told.count("GET") == 3
-    assert "and 1 more" in told
+    assert error.count("GET") == 3
+    assert "and 1 more" in error
     assert len(refused) == len({*refused}) == 4
     left = {row["id"] for row in output.records["segments"]} - {*output.ids("segment_usage")}
     assert left == {2, 3, 4, 5}
@@ -113,7 +113,7 @@ def test_children_that_are_refused_are_left_out_and_named_once(
     assert activated.count("segment_usage") == 0
 
 
-def test_a_stream_whose_every_child_is_refused_stops_after_a_handful(
+def test_a_stream_with_only_rejected_children_stops_after_five_requests(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with failing("forbidden", "/v1/campaigns/*/actions") as box:
@@ -121,15 +121,15 @@ def test_a_stream_whose_every_child_is_refused_stops_after_a_handful(
             config_for(box, concurrency=1), streams=["campaign_actions", "snippets"], fails=True
         )
         asked = [call.path for call in box.calls if call.path.endswith("/actions")]
-    [told] = logged_errors(caplog)
-    assert told.startswith(
+    [error] = logged_errors(caplog)
+    assert error.startswith(
         f"Stream campaign_actions failed: app_api_key may not read GET {asked[0]}"
     )
     assert 5 <= len(asked) <= 7
     assert output.records["snippets"]
 
 
-def test_a_window_that_is_refused_holds_the_bookmark_and_the_others_arrive() -> None:
+def test_a_rejected_window_holds_the_bookmark_and_the_others_are_read() -> None:
     with failing("bad_request", "/v1/messages", after=1, most=1) as box:
         config = config_for(box, concurrency=1, start_date=rfc3339(SINCE))
         first = run_tap(config, streams=["messages"], fails=True)
@@ -143,42 +143,42 @@ def test_a_window_that_is_refused_holds_the_bookmark_and_the_others_arrive() -> 
     assert second.bookmark("messages") == rfc3339(NOW)
 
 
-def test_a_list_that_fails_costs_only_what_follows_from_it(
+def test_a_failing_list_loses_only_its_children(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     streams = ["campaigns", "campaign_actions", "journey_metrics", "metrics", "snippets"]
-    calm = whole(streams)
+    fault_free = whole(streams)
     with failing("server_error", "/v1/campaigns") as box:
         output = run_tap(config_for(box), streams=streams, fails=True)
-    others = [row for row in calm.records["metrics"] if row["source_type"] != "campaign"]
+    others = [row for row in fault_free.records["metrics"] if row["source_type"] != "campaign"]
     assert others
     assert output.rows("metrics") == sorted(map(repr, others))
-    assert output.rows("snippets") == calm.rows("snippets")
+    assert output.rows("snippets") == fault_free.rows("snippets")
     assert not any(output.records[name] for name in streams[:3])
-    told = sorted(line.partition(":")[0] for line in logged_errors(caplog))
+    error = sorted(line.partition(":")[0] for line in logged_errors(caplog))
     failed = ["campaign_actions", "campaigns", "journey_metrics"]
-    assert told == sorted(
+    assert error == sorted(
         [*(f"Stream {name} failed" for name in failed), "Stream metrics is incomplete"]
     )
 
 
-def test_a_people_search_that_fails_half_way_fails_all_who_go_through_it(
+def test_a_people_search_that_fails_half_way_fails_all_streams_that_need_it(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(people, "_SEARCHED", 20)
     streams = ["customer_relationships", "customers", "snippets", "subscription_preferences"]
     with failing("server_error", "/v1/customers", after=1) as box:
         output = run_tap(config_for(box), streams=streams, fails=True)
-    told = logged_errors(caplog)
-    assert len(told) == 3
-    assert all("failed: Gave up on POST /v1/customers after" in line for line in told)
+    error = logged_errors(caplog)
+    assert len(error) == 3
+    assert all("failed: Gave up on POST /v1/customers after" in line for line in error)
     assert len(output.records["customers"]) == len(output.records["subscription_preferences"]) == 20
     assert output.records["snippets"]
     assert not output.states[-1]["bookmarks"].get("customers")
     assert not output.activated & {*streams} - {"snippets"}
 
 
-def test_the_probe_may_be_the_address_that_fails() -> None:
+def test_the_path_of_the_probe_may_fail() -> None:
     with failing("server_error", "/v1/workspaces") as box:
         output = run_tap(config_for(box), streams=["messages", "workspaces"], fails=True)
     assert output.problem.startswith("Incomplete: workspaces could not be read")
@@ -186,7 +186,7 @@ def test_the_probe_may_be_the_address_that_fails() -> None:
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -211,7 +211,7 @@ def test_a_request_that_fails_alone_is_given_up_within_two_minutes(
 def _time_spent(
     monkeypatch: pytest.MonkeyPatch, *, given_up: int, others: bool
 ) -> tuple[float, int]:
-    """Seconds until one request is given up, or 15 minutes; and how often the probe was asked."""
+    """Seconds until one request is given up, or 15 minutes; and the number of probes."""
     clock, probed = Clock(), Counter[str]()
 
     def probe(path: str) -> bool:
@@ -235,7 +235,7 @@ def _time_spent(
     return clock.now - began, probed.total()
 
 
-def test_a_request_that_is_throttled_is_waited_for_however_many_others_are_answered(
+def test_a_throttled_request_is_retried_however_many_others_succeed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
@@ -250,7 +250,7 @@ def test_a_request_that_is_throttled_is_waited_for_however_many_others_are_answe
 
 @contextmanager
 def dripping(*chunks: bytes, every: float) -> Iterator[Client]:
-    """A client of a server that answers one request with chunks, one after the other."""
+    """A client of a server that sends a response in chunks."""
     over = threading.Event()
 
     def serve() -> None:
@@ -291,7 +291,7 @@ HEAD = (
 
 
 @pytest.mark.parametrize("where", ["head", "body"])
-def test_an_answer_that_drips_is_not_waited_for(where: str) -> None:
+def test_a_response_that_arrives_byte_by_byte_times_out(where: str) -> None:
     head = HEAD % len(BODY)
     drops = [bytes([byte]) for byte in (head + BODY if where == "head" else BODY)]
     chunks = drops if where == "head" else [head, *drops]
@@ -301,13 +301,13 @@ def test_an_answer_that_drips_is_not_waited_for(where: str) -> None:
             client.fetch("GET", "/v1/snippets")
 
 
-def test_a_large_answer_may_take_five_times_as_long() -> None:
+def test_a_large_response_may_take_five_times_as_long() -> None:
     body = BODY.rjust(1 << 17)
     with dripping(HEAD % len(body), body[:-10], body[-10:], every=0.4) as client:
         assert client.fetch("GET", "/v1/snippets").get("snippets") == []
 
 
-def test_a_server_that_never_was_there_is_named_with_the_cause(
+def test_an_unreachable_server_is_reported_with_the_cause(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Client, "give_up_absent_after", 0.05)
@@ -325,7 +325,7 @@ def test_a_server_that_never_was_there_is_named_with_the_cause(
         assert cause.replace("\\", "") in caplog.text
 
 
-def test_a_server_that_is_no_api_is_named(
+def test_a_web_server_in_place_of_the_api_is_reported(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Client, "give_up_absent_after", 0.05)

@@ -1,4 +1,4 @@
-"""One person, parent, clock or wait that is odd costs itself alone."""
+"""One odd person, parent, clock or wait affects nothing else."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def box(one: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     monkeypatch.setattr(Client, "give_up_alone_after", 0.05)
     monkeypatch.setattr(
         one.middleware, "app", one.middleware.app
-    )  # so that what a test puts there goes
+    )  # so that the test's additions end with it
     return one
 
 
 def breaking(app: ASGIApp, status: int, word: bytes) -> ASGIApp:
-    """Answers with an error where a body holds a word."""
+    """Responds with an error to requests that contain a word."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
@@ -56,24 +56,28 @@ def breaking(app: ASGIApp, status: int, word: bytes) -> ASGIApp:
 
 
 @pytest.mark.parametrize("status", [400, 500])
-def test_a_person_whose_profile_cannot_be_read_costs_nobody_else(
+def test_an_unreadable_profile_costs_no_other_person(
     box: Sandbox, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    calm = run_tap(config_for(box), streams=["customers"])
-    lost = calm.ids("customers")[37]
+    fault_free = run_tap(config_for(box), streams=["customers"])
+    lost = fault_free.ids("customers")[37]
     box.middleware.app = breaking(box.middleware.app, status, lost.encode())
     output = run_tap(config_for(box), streams=["customers"], fails=True)
-    assert {*output.ids("customers")} == {*calm.ids("customers")} - {lost}
+    assert {*output.ids("customers")} == {*fault_free.ids("customers")} - {lost}
     assert f"POST /v1/customers/attributes ({lost}: status {status})" in caplog.text
     assert not output.states[-1]["bookmarks"]["customers"]
 
 
-def test_parents_are_read_though_the_first_ones_are_refused(box: Sandbox) -> None:
+def test_parents_are_read_though_the_first_ones_are_rejected(box: Sandbox) -> None:
     faults = Faults("bad_request", path="/v1/segments/[1-7]/used_by", rate=1, in_a_row=10**9)
-    calm = run_tap(config_for(box), streams=["segment_usage"])
+    fault_free = run_tap(config_for(box), streams=["segment_usage"])
     box.middleware.app = faults.around(box.middleware.app, box.clock)
     output = run_tap(config_for(box), streams=["segment_usage"], fails=True)
-    assert {*output.ids("segment_usage")} == {*calm.ids("segment_usage")} - {*range(1, 8)} != set()
+    assert (
+        {*output.ids("segment_usage")}
+        == {*fault_free.ids("segment_usage")} - {*range(1, 8)}
+        != set()
+    )
 
 
 def _with(change: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
@@ -81,9 +85,9 @@ def _with(change: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("count", [None, "many", {}, [1], ""])
-def test_counts_that_cannot_be_read_confirm_no_deletion(box: Sandbox, count: Any) -> None:
+def test_unreadable_counts_confirm_no_deletion(box: Sandbox, count: Any) -> None:
     stream = "segment_memberships"
-    calm = run_tap(config_for(box), streams=[stream])
+    fault_free = run_tap(config_for(box), streams=[stream])
     right = box.middleware.app
     changes: dict[str, dict[str, Any]] = {
         "GET /v1/segments/*/membership": {"identifiers": None, "ids": None, "next": ""},
@@ -91,17 +95,17 @@ def test_counts_that_cannot_be_read_confirm_no_deletion(box: Sandbox, count: Any
     }
     for path, change in changes.items():
         box.middleware.app = Edited(path, partial(_with, change)).around(box.middleware.app)
-    state = copy.deepcopy(calm.states[-1])
+    state = copy.deepcopy(fault_free.states[-1])
     output = run_tap(config_for(box, refresh_hours=0), streams=[stream], state=state)
     box.middleware.app = right
-    assert calm.records[stream]
+    assert fault_free.records[stream]
     assert not output.records[stream]
-    assert "ACTIVATE_VERSION" in calm.types
+    assert "ACTIVATE_VERSION" in fault_free.types
     assert "ACTIVATE_VERSION" not in output.types
 
 
 @pytest.mark.parametrize("date", ["yesterday", "Wed, 01 Apr 2020 12:00:00 GMT"])
-def test_an_address_whose_clock_is_odd_costs_its_stream_alone(
+def test_a_path_with_an_odd_clock_fails_its_stream_only(
     box: Sandbox, caplog: pytest.LogCaptureFixture, date: str
 ) -> None:
     body: dict[str, Any] = {"snippets": []}
@@ -114,20 +118,20 @@ def test_an_address_whose_clock_is_odd_costs_its_stream_alone(
 
 
 @pytest.mark.parametrize("created", [NOW + DAY, "2999-01-01", 32_503_680_000])
-def test_a_sender_created_in_the_future_is_counted_all_the_same(box: Sandbox, created: Any) -> None:
+def test_a_sender_created_in_the_future_is_counted(box: Sandbox, created: Any) -> None:
     def edit(answer: Any) -> None:
         for row in answer["campaigns"]:
             row["created"] = created
 
-    calm = run_tap(config_for(box), streams=["journey_metrics"])
+    fault_free = run_tap(config_for(box), streams=["journey_metrics"])
     box.middleware.app = Edited("GET /v1/campaigns", edit).around(box.middleware.app)
     output = run_tap(config_for(box), streams=["journey_metrics"])
-    assert calm.records["journey_metrics"]
-    assert output.records["journey_metrics"] == calm.records["journey_metrics"]
+    assert fault_free.records["journey_metrics"]
+    assert output.records["journey_metrics"] == fault_free.records["journey_metrics"]
 
 
 @pytest.mark.parametrize("others", [True, False])
-def test_an_address_that_asks_for_a_long_wait_is_given_up_at_once_if_others_answer(
+def test_a_path_with_a_long_retry_after_is_given_up_at_once_if_others_succeed(
     *, others: bool
 ) -> None:
     defaults = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}

@@ -1,4 +1,4 @@
-"""Faults that stay: one clear sentence, an exit code, and the state of the last finished slice."""
+"""Permanent faults: one clear sentence, an exit code, and the state of the last finished slice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WORKSPACE = Workspace(since=SINCE, per_day=15, people=20, campaigns=4)
 
 @contextmanager
 def faulty(*kinds: str, **how: Any) -> Iterator[tuple[Sandbox, Faults]]:
-    """A sandbox whose calls all go wrong, if nothing else is said."""
+    """A sandbox whose requests all fail by default."""
     faults = Faults(*kinds, **{"rate": 1, "in_a_row": 10**9, **how})
     with new_sandbox(workspace=WORKSPACE, faults=faults) as box:
         yield box, faults
@@ -52,15 +52,15 @@ def faulty(*kinds: str, **how: Any) -> Iterator[tuple[Sandbox, Faults]]:
         ("looping_cursor", "The pages of GET /v1/activities repeat"),
     ],
 )
-def test_a_list_that_cannot_be_had_fails_its_stream_alone(
+def test_a_list_that_always_fails_fails_its_stream_only(
     caplog: pytest.LogCaptureFixture, kind: str, sentence: str
 ) -> None:
     stream = "activities" if kind == "looping_cursor" else "snippets"
     with faulty(kind, path=f"/v1/{stream}") as (box, faults):
         output = run_tap(config_for(box), streams=["collections", stream, "workspaces"], fails=True)
     assert output.problem.startswith(f"Incomplete: {stream} could not be read")
-    [told] = logged_errors(caplog)
-    assert told.startswith(f"Stream {stream} failed: {sentence}")
+    [error] = logged_errors(caplog)
+    assert error.startswith(f"Stream {stream} failed: {sentence}")
     assert faults.injected[kind] == (Client.odd_answers if kind in ODD else 1)
     assert output.records["collections"]
     assert output.records["workspaces"]
@@ -75,11 +75,11 @@ def test_a_list_that_cannot_be_had_fails_its_stream_alone(
         ("clock_back", r"The clock of .* went back by more than a minute"),
     ],
 )
-def test_what_no_stream_would_survive_ends_the_run(kind: str, sentence: str) -> None:
+def test_faults_of_all_streams_end_the_run(kind: str, sentence: str) -> None:
     path = "/v1/snippets" if kind == "proxy_login" else "*"
-    # A run that has no state asks first whose key it has.
+    # A run without a state requests the workspaces first.
     with faulty(kind, path=path, after=2 if path == "*" else 0) as (box, _):
-        # One after the other, so that the first answer, whose clock counts, is another's.
+        # In sequence, so that the first response, which sets the clock, is another one.
         config = config_for(box, concurrency=1)
         output = run_tap(config, streams=["collections", "snippets", "workspaces"], fails=True)
     assert re.search(sentence, output.problem)
@@ -89,7 +89,7 @@ def test_what_no_stream_would_survive_ends_the_run(kind: str, sentence: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["unauthorized", "bad_request", "html"])
-def test_what_fails_half_way_keeps_the_state_of_the_windows_that_are_finished(
+def test_a_failure_half_way_keeps_the_state_of_the_finished_windows(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(Client, "give_up_after", 0.05)
@@ -108,7 +108,7 @@ def test_what_fails_half_way_keeps_the_state_of_the_windows_that_are_finished(
 
 
 @pytest.mark.parametrize("kind", ["clock_ahead", "clock_back"])
-def test_a_first_answer_with_a_wrong_clock_moves_no_bookmark_too_far(kind: str) -> None:
+def test_a_first_response_with_a_wrong_clock_moves_no_bookmark_too_far(kind: str) -> None:
     with faulty(kind, path="/v1/workspaces", most=1) as (box, _):
         if kind == "clock_back":
             output = run_tap(config_for(box), streams=["messages"])
@@ -140,7 +140,7 @@ def test_people_deleted_between_search_and_profile_are_counted(
     assert f"{gone} of {people} people were deleted or merged" in caplog.text
 
 
-def test_a_404_of_what_is_still_listed_costs_its_stream_and_is_named(
+def test_a_404_of_a_listed_path_fails_its_stream_and_is_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with faulty("gone", path="/v1/segments/3/*") as (box, _):
@@ -153,7 +153,7 @@ def test_a_404_of_what_is_still_listed_costs_its_stream_and_is_named(
 
 
 @pytest.mark.parametrize("seconds", ["86400", formatdate(NOW + DAY, usegmt=True), "1e400"])
-def test_nobody_waits_for_a_day_because_the_api_says_so(sandbox: Sandbox, seconds: str) -> None:
+def test_a_retry_after_of_a_day_is_not_waited_for(sandbox: Sandbox, seconds: str) -> None:
     sandbox.fail(status=429, headers={"retry-after": seconds}, path="/v1/snippets")
     output = run_tap(config_for(sandbox), streams=["snippets"], fails=True)
     assert re.search(
@@ -161,9 +161,7 @@ def test_nobody_waits_for_a_day_because_the_api_says_so(sandbox: Sandbox, second
     )
 
 
-def test_pages_that_are_empty_for_ever_end(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_empty_pages_end(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pagination, "EMPTY_PAGES", 20)
     for number in range(20):
         body = {"activities": None, "next": f"token-{number}"}
@@ -172,7 +170,7 @@ def test_pages_that_are_empty_for_ever_end(
     assert output.problem.startswith("Incomplete: activities")
 
 
-def test_an_answer_larger_than_memory_is_refused_while_it_unpacks(
+def test_a_response_larger_than_memory_is_rejected_while_it_is_decompressed(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Transport, "largest", 1 << 20)
@@ -183,7 +181,7 @@ def test_an_answer_larger_than_memory_is_refused_while_it_unpacks(
     assert "The answer to GET /v1/snippets is larger than 1 MiB" in caplog.text
 
 
-def test_a_proxy_that_wants_a_login_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_requires_a_login_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), LoginProxy) as proxy:
         thread = threading.Thread(target=proxy.serve_forever)
         thread.start()
@@ -196,17 +194,17 @@ def test_a_proxy_that_wants_a_login_is_told_at_once(monkeypatch: pytest.MonkeyPa
 
 
 class LoginProxy(BaseHTTPRequestHandler):
-    """Lets nobody through."""
+    """Rejects all connections."""
 
     def do_CONNECT(self) -> None:
-        """Refuse."""
+        """Reject the connection."""
         self.send_error(407)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
-def test_who_does_not_speak_tls_is_not_trusted(sandbox: Sandbox) -> None:
+def test_a_server_without_tls_is_rejected(sandbox: Sandbox) -> None:
     config = config_for(sandbox, api_url=sandbox.url.replace("http:", "https:"))
     output = run_tap(config, streams=["snippets"], fails=True)
     assert "cannot be verified" in output.problem
@@ -224,7 +222,7 @@ def test_the_key_does_not_follow_a_redirect(
 
 
 @pytest.mark.parametrize("hostile", ["..", ".", "../campaigns", "a/b", "1?x=1#y", "%2e%2e", " "])
-def test_hostile_identifiers_lead_nowhere_else(sandbox: Sandbox, hostile: str) -> None:
+def test_hostile_identifiers_stay_within_their_path(sandbox: Sandbox, hostile: str) -> None:
     rows = {"segments": [{"id": hostile, "name": "hostile"}]}
     sandbox.fail(status=200, body=rows, path="/v1/segments")
     output = run_tap(config_for(sandbox), streams=["segment_usage"], fails=hostile in {".", ".."})

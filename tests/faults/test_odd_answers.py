@@ -1,4 +1,4 @@
-"""Odd values, rows and lists at random places of every stream: each costs itself alone."""
+"""Odd values, rows and lists at random places of every stream: each affects only itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from contract_list import CONTRACTS
 from harness import Output, config_for, few_senders, new_sandbox, run_tap
-from hostile import SECRET, NullLists, Rows, Values, in_other_words, odd
+from hostile import SECRET, NullLists, Rows, Values, equivalents, odd
 
 from tap_customerio.streams.pii import MASK, is_personal
 from tap_customerio.sync import outcome
@@ -28,7 +28,7 @@ DERIVED = {
     "cio_id": {"customer_identifiers"},
     "updated": {"created", "deduplicate_id"},
 }
-"""Fields that are made from others, under whose name they are told."""
+"""Fields computed from others; the log names the others."""
 
 IN_LISTS = [
     name
@@ -37,7 +37,7 @@ IN_LISTS = [
     and any(place.endswith("[]") for place in contract.answers.values())
 ]
 FOLDERS = {name for name in IN_LISTS if name.startswith(("asset", "design_studio"))}
-"""What lies in a folder that is lost is lost with it."""
+"""The content of a lost folder is lost with it."""
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +52,12 @@ def read(box: Sandbox, **options: Any) -> Output:
 
 
 @pytest.fixture(scope="module")
-def calm(box: Sandbox) -> Output:
+def fault_free(box: Sandbox) -> Output:
     return read(box)
 
 
 def by_id(output: Output, stream: str) -> dict[str, dict[str, Any]]:
-    """Records by their ids as the log shows them, where those that look the same are numbered."""
+    """Records by their ids as in the log; ids that look the same are numbered."""
     seen: Counter[str] = Counter()
     found = {}
     for record in output.records[stream]:
@@ -69,16 +69,16 @@ def by_id(output: Output, stream: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-class Named(NamedTuple):
-    """How often the log names a field of a stream, and the ids of rows."""
+class LoggedName(NamedTuple):
+    """The number of times that the log names a field of a stream, and the ids of rows."""
 
     times: int
     rows: set[str]
 
 
-def named(texts: list[str], what: str) -> dict[str, dict[str, Named]]:
-    """What the log names, by stream and field."""
-    found: dict[str, dict[str, Named]] = {}
+def logged_names(texts: list[str], what: str) -> dict[str, dict[str, LoggedName]]:
+    """The names in the log, by stream and field."""
+    found: dict[str, dict[str, LoggedName]] = {}
     for text in texts:
         if match := re.match(rf"Stream '(\w+)': {what}.*? row ids\): (.*)\. ", text):
             fields = found.setdefault(match[1], {})
@@ -86,49 +86,55 @@ def named(texts: list[str], what: str) -> dict[str, dict[str, Named]]:
                 field = re.match(r"[^:.[]+", part)[0]  # type: ignore[index]
                 count = int(re.search(r": ([\d,]+)", part)[1].replace(",", ""))  # type: ignore[index]
                 rows = part.partition(" (")[2].rstrip(")").split(", ")
-                before = fields.get(field, Named(0, set()))
-                fields[field] = Named(before.times + count, before.rows | {*rows})
+                before = fields.get(field, LoggedName(0, set()))
+                fields[field] = LoggedName(before.times + count, before.rows | {*rows})
     return found
 
 
-def test_what_is_written_in_other_words_is_read_as_ever(
-    box: Sandbox, calm: Output, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_equivalent_values_are_read_like_the_usual_ones(
+    box: Sandbox,
+    fault_free: Output,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hostile = Values(in_other_words, SEED, 0.3)
+    hostile = Values(equivalents, SEED, 0.3)
     monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
     output = read(box)
     assert hostile.changed.total() > 1000
-    assert output.records == calm.records
-    assert not named(caplog.messages, "unreadable")
+    assert output.records == fault_free.records
+    assert not logged_names(caplog.messages, "unreadable")
 
 
-def test_odd_values_become_null_are_named_and_cost_nothing_else(
-    box: Sandbox, calm: Output, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_odd_values_become_null_and_are_named(
+    box: Sandbox,
+    fault_free: Output,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(outcome, "_SHOWN", 10**6)
     hostile = Values(odd, SEED, 0.03)
     monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
     output = read(box)
-    told = named(caplog.messages, "unreadable")
+    logged = logged_names(caplog.messages, "unreadable")
     assert SECRET not in caplog.text
     assert hostile.changed.total() > 300
     for stream in CONTRACTS:
-        ours, theirs = by_id(output, stream), by_id(calm, stream)
+        ours, theirs = by_id(output, stream), by_id(fault_free, stream)
         assert ours.keys() == theirs.keys(), stream
         for name, record in theirs.items():
             for field, value in record.items():
                 if ours[name][field] != value:
                     row = name.partition(" #")[0]
-                    names = ({field} | DERIVED.get(field, set())) & told[stream].keys()
-                    found = any(row in told[stream][each].rows for each in names)
+                    names = ({field} | DERIVED.get(field, set())) & logged[stream].keys()
+                    found = any(row in logged[stream][each].rows for each in names)
                     assert found, f"{stream}.{field} of {name} is not named"
-    assert told.keys() >= {stream for stream, count in hostile.changed.items() if count > 5}
+    assert logged.keys() >= {stream for stream, count in hostile.changed.items() if count > 5}
 
 
 @pytest.mark.parametrize("stream", IN_LISTS)
-def test_odd_rows_cost_themselves_and_the_exit_code(
+def test_odd_rows_are_lost_and_set_the_exit_code(
     box: Sandbox,
-    calm: Output,
+    fault_free: Output,
     stream: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -138,23 +144,23 @@ def test_odd_rows_cost_themselves_and_the_exit_code(
     output = read(box, streams=[stream], fails=True)
     assert output.problem.startswith(f"Incomplete: {stream} ")
     assert SECRET not in caplog.text
-    left = iter(calm.records[stream])
+    left = iter(fault_free.records[stream])
     assert all(record in left for record in output.records[stream]), "in the same order"
-    lost = len(calm.records[stream]) - len(output.records[stream])
-    told = sum(field.times for field in named(caplog.messages, "rows")[stream].values())
+    lost = len(fault_free.records[stream]) - len(output.records[stream])
+    logged = sum(field.times for field in logged_names(caplog.messages, "rows")[stream].values())
     changed = hostile.changed[stream]
     assert 0 < changed <= lost if stream in FOLDERS | {"link_metrics"} else lost == changed > 0
-    assert told >= changed if stream in FOLDERS else told == changed
+    assert logged >= changed if stream in FOLDERS else logged == changed
     assert "ACTIVATE_VERSION" not in output.types
 
 
 @pytest.mark.parametrize("stream", [*IN_LISTS, "collection_contents"])
 def test_null_in_place_of_any_list_of_rows_is_an_empty_list(
-    box: Sandbox, calm: Output, stream: str, monkeypatch: pytest.MonkeyPatch
+    box: Sandbox, fault_free: Output, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hostile = NullLists(stream)
     monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
     output = read(box, streams=[stream])
     assert hostile.changed[stream]
-    assert calm.records[stream]
+    assert fault_free.records[stream]
     assert not output.records[stream]

@@ -1,4 +1,4 @@
-"""Odd things that others are asked for by: they are named, and all else arrives."""
+"""Odd rows that other requests depend on: they are named, and everything else is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def read(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
-    """Reads streams while the answers of a path are edited."""
+    """Reads streams while the responses of a path are edited."""
     app = box.middleware.app
 
     def run(*streams: str, edited: dict[str, Callable[[Any], Any]], **options: Any) -> Output:
@@ -44,16 +44,16 @@ def read(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]
     return run
 
 
-def parted(
-    output: Output, calm: Output, stream: str, field: str, value: Any
+def records_and_expected(
+    output: Output, fault_free: Output, stream: str, field: str, value: Any
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What arrived, and what of the calm run should have: all that is not of the odd one."""
-    wanted = [record for record in calm.records[stream] if record[field] != value]
-    assert len(wanted) < len(calm.records[stream])
+    """The records, and the expected ones: those of the fault-free run without the odd one."""
+    wanted = [record for record in fault_free.records[stream] if record[field] != value]
+    assert len(wanted) < len(fault_free.records[stream])
     return output.records[stream], wanted
 
 
-def test_an_action_with_a_null_id_costs_its_metrics_alone(
+def test_an_action_with_a_null_id_loses_its_metrics_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
     lost: list[int] = []
@@ -64,18 +64,18 @@ def test_an_action_with_a_null_id_costs_its_metrics_alone(
         lost[:] = [campaign["id"], action["id"]]
         action["id"] = None
 
-    calm = read("action_metrics", "campaigns", edited={})
+    fault_free = read("action_metrics", "campaigns", edited={})
     edited = {"GET /v1/campaigns": edit}
     output = read("action_metrics", "campaigns", edited=edited, fails=True)
-    found, wanted = parted(output, calm, "action_metrics", "part_id", lost[1])
+    found, wanted = records_and_expected(output, fault_free, "action_metrics", "part_id", lost[1])
     assert found == wanted
-    assert output.ids("campaigns") == calm.ids("campaigns")
+    assert output.ids("campaigns") == fault_free.ids("campaigns")
     assert output.problem.startswith("Incomplete: action_metrics could")
     assert f"campaigns.actions[].id: 1 ({lost[0]})" in caplog.text
 
 
 @pytest.mark.parametrize("stream", ["segment_usage", "segment_counts", "segment_memberships"])
-def test_a_parent_without_an_id_costs_its_children_alone(
+def test_a_parent_without_an_id_loses_its_children_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture, stream: str
 ) -> None:
     lost: list[int] = []
@@ -84,15 +84,15 @@ def test_a_parent_without_an_id_costs_its_children_alone(
         lost.append(answer["segments"][1]["id"])
         answer["segments"][1]["id"] = None
 
-    calm = read(stream, edited={})
+    fault_free = read(stream, edited={})
     output = read(stream, edited={"GET /v1/segments": edit}, fails=True)
-    found, wanted = parted(output, calm, stream, "segment_id", lost[0])
+    found, wanted = records_and_expected(output, fault_free, stream, "segment_id", lost[0])
     assert found == wanted
     assert "segments.id: 1" in caplog.text
 
 
 @pytest.mark.parametrize("stream", ["metrics", "link_metrics", "journey_metrics"])
-def test_a_sender_without_an_id_costs_its_counts_alone(
+def test_a_sender_without_an_id_loses_its_counts_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture, stream: str
 ) -> None:
     lost: list[int] = []
@@ -100,16 +100,16 @@ def test_a_sender_without_an_id_costs_its_counts_alone(
     def edit(answer: Any) -> None:
         lost.append(answer["campaigns"][0].pop("id"))
 
-    calm = read(stream, edited={})
+    fault_free = read(stream, edited={})
     output = read(stream, edited={"GET /v1/campaigns": edit}, fails=True)
     gone = [
         record
-        for record in calm.records[stream]
+        for record in fault_free.records[stream]
         if record.get("source_type", "campaign") == "campaign"
         and record.get("source_id", record.get("campaign_id")) == lost[0]
     ]
     assert gone
-    assert output.records[stream] == [r for r in calm.records[stream] if r not in gone]
+    assert output.records[stream] == [r for r in fault_free.records[stream] if r not in gone]
     assert "campaigns.id: 1" in caplog.text
 
 
@@ -117,7 +117,7 @@ PEOPLE = ("customers", "customer_relationships", "subscription_preferences")
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_people_whom_the_search_names_by_ids_only_are_looked_up(
+def test_people_that_the_search_names_only_by_id_are_looked_up(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture, *, missing: bool
 ) -> None:
     nameless: list[str] = []
@@ -128,11 +128,11 @@ def test_people_whom_the_search_names_by_ids_only_are_looked_up(
         if not missing:
             answer["identifiers"] = None
 
-    calm = read(*PEOPLE, edited={})
+    fault_free = read(*PEOPLE, edited={})
     output = read(*PEOPLE, edited={"POST /v1/customers": edit}, fails=None)
     assert bool(output.problem) == bool(nameless)
     for stream in PEOPLE:
-        wanted = {repr(row) for row in calm.records[stream] if row["cio_id"] not in nameless}
+        wanted = {repr(row) for row in fault_free.records[stream] if row["cio_id"] not in nameless}
         assert {repr(row) for row in output.records[stream]} == wanted
         assert wanted
     if nameless:
@@ -152,13 +152,13 @@ def test_a_person_without_cio_id_is_looked_up_by_another_identifier_or_lost(
         lost[:] = [by_id[1]["cio_id"]]
         by_id[1].update(cio_id=None, id=None, email=None)
 
-    calm = read("customers", edited={})
+    fault_free = read("customers", edited={})
     output = read("customers", edited={"POST /v1/customers": edit}, fails=True)
-    assert {*output.ids("customers")} == {*calm.ids("customers")} - {*lost}
+    assert {*output.ids("customers")} == {*fault_free.ids("customers")} - {*lost}
     assert "cio_id: 1. The book" in caplog.text
 
 
-def test_an_object_without_its_permanent_id_costs_itself_alone(
+def test_an_object_without_its_permanent_id_is_lost(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
     lost: list[str] = []
@@ -168,18 +168,18 @@ def test_an_object_without_its_permanent_id_costs_itself_alone(
             lost.append(answer["identifiers"][0].pop("cio_object_id"))
 
     streams = "objects", "object_relationships"
-    calm = read(*streams, edited={})
+    fault_free = read(*streams, edited={})
     output = read(*streams, edited={"POST /v1/objects": edit}, fails=True)
     for stream in streams:
-        wanted = [r for r in calm.records[stream] if r["cio_object_id"] not in lost]
+        wanted = [r for r in fault_free.records[stream] if r["cio_object_id"] not in lost]
         assert output.records[stream] == wanted
     assert f"objects.cio_object_id: {len(lost)}" in caplog.text
 
 
-def test_rows_of_a_collection_may_be_anything(read: Callable[..., Output]) -> None:
+def test_rows_of_a_collection_may_have_any_type(read: Callable[..., Output]) -> None:
     stream = "collection_contents"
-    calm = read(stream, edited={})
-    first, second, *_ = dict.fromkeys(calm.ids(stream))
+    fault_free = read(stream, edited={})
+    first, second, *_ = dict.fromkeys(fault_free.ids(stream))
     rows = ["text", 7, None, True, [1, {"a": 2}], {"a": 1}]
     edited: dict[str, Callable[[Any], Any]] = {
         f"GET /v1/collections/{first}/content": lambda _: rows,
@@ -198,13 +198,15 @@ def test_rows_of_a_collection_may_be_anything(read: Callable[..., Output]) -> No
     [only] = [r for r in output.records["collection_contents"] if r["collection_id"] == second]
     assert (only["data"], only["value"]) == ({"a": {"b": [1]}}, None)
     others = [
-        r for r in calm.records["collection_contents"] if r["collection_id"] not in (first, second)
+        r
+        for r in fault_free.records["collection_contents"]
+        if r["collection_id"] not in (first, second)
     ]
     assert others
     assert all(row in output.records["collection_contents"] for row in others)
 
 
-def test_a_delivery_without_a_time_holds_the_bookmark_back_until_it_arrives(
+def test_a_delivery_without_a_time_holds_the_bookmark_until_it_can_be_read(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
     lost: list[tuple[str, int]] = []
@@ -216,17 +218,17 @@ def test_a_delivery_without_a_time_holds_the_bookmark_back_until_it_arrives(
             if lost and row["id"] == lost[0][0]:
                 row["created"] = "just now"
 
-    calm = read("messages", edited={})
+    fault_free = read("messages", edited={})
     output = read("messages", edited={"GET /v1/messages": edit}, fails=True)
-    assert {*output.ids("messages")} == {*calm.ids("messages")} - {lost[0][0]}
+    assert {*output.ids("messages")} == {*fault_free.ids("messages")} - {lost[0][0]}
     assert parse(output.bookmark("messages")) <= lost[0][1]
     assert f"created: 1 ({lost[0][0]})" in caplog.text
     after = read("messages", edited={}, state=output.states[-1])
     assert lost[0][0] in after.ids("messages")
-    assert after.bookmark("messages") == calm.bookmark("messages")
+    assert after.bookmark("messages") == fault_free.bookmark("messages")
 
 
-def test_what_lies_in_a_folder_without_an_id_is_named(
+def test_the_content_of_a_folder_without_an_id_is_named(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
     def edit(answer: Any) -> None:
@@ -242,7 +244,7 @@ def test_what_lies_in_a_folder_without_an_id_is_named(
     assert "id: 1" in caplog.text
 
 
-def test_counts_that_cannot_be_read_cost_their_sender_or_column_alone(
+def test_unreadable_counts_lose_their_sender_or_column_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
     def without_series(answer: Any) -> None:
@@ -251,8 +253,10 @@ def test_counts_that_cannot_be_read_cost_their_sender_or_column_alone(
     def odd_column(answer: Any) -> None:
         answer["metric"]["series"]["sent"] = "none"
 
-    calm = read("metrics", edited={})
-    numbers = [r["source_id"] for r in calm.records["metrics"] if r["source_type"] == "campaign"]
+    fault_free = read("metrics", edited={})
+    numbers = [
+        r["source_id"] for r in fault_free.records["metrics"] if r["source_type"] == "campaign"
+    ]
     first, second = [*dict.fromkeys(numbers)][:2]
     edited = {
         f"GET /v1/campaigns/{first}/metrics": without_series,
@@ -262,7 +266,7 @@ def test_counts_that_cannot_be_read_cost_their_sender_or_column_alone(
     assert f"sent: 1 (campaign/{second})" in caplog.text
     assert "'series' that is not a valid object" in caplog.text
     wanted = []
-    for row in calm.records["metrics"]:
+    for row in fault_free.records["metrics"]:
         if row["source_type"] == "campaign" and row["source_id"] == second:
             wanted.append({**row, "sent": None})
         elif row["source_type"] != "campaign" or row["source_id"] != first:
@@ -270,24 +274,24 @@ def test_counts_that_cannot_be_read_cost_their_sender_or_column_alone(
     assert output.records["metrics"] == wanted
 
 
-def test_a_link_without_an_id_costs_itself_alone(
+def test_a_link_without_an_id_is_lost(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
     def edit(answer: Any) -> None:
         answer["links"][:0] = [{"link": {}, "metric": {}}, 7, {"link": {"id": 99}, "metric": 5}]
 
-    calm = read("link_metrics", edited={})
+    fault_free = read("link_metrics", edited={})
     number = next(
-        r["source_id"] for r in calm.records["link_metrics"] if r["source_type"] == "campaign"
+        r["source_id"] for r in fault_free.records["link_metrics"] if r["source_type"] == "campaign"
     )
     output = read(
         "link_metrics", edited={f"GET /v1/campaigns/{number}/metrics/links": edit}, fails=True
     )
-    assert output.records["link_metrics"] == calm.records["link_metrics"]
+    assert output.records["link_metrics"] == fault_free.records["link_metrics"]
     assert f"link_id: 2 (campaign/{number}); series: 1 (campaign/{number}/99)" in caplog.text
 
 
-def test_a_log_that_names_people_oddly_lets_everyone_be_read(
+def test_a_log_with_odd_identifiers_makes_the_next_sync_read_everyone(
     read: Callable[..., Output],
 ) -> None:
     def edit(answer: Any) -> None:
@@ -296,7 +300,7 @@ def test_a_log_that_names_people_oddly_lets_everyone_be_read(
         answer["next"] = ""
 
     settings = {"customers_sync": "changes"}
-    calm = read("customers", edited={}, settings=settings)
-    state = calm.states[-1]
+    fault_free = read("customers", edited={}, settings=settings)
+    state = fault_free.states[-1]
     output = read("customers", edited={"GET /v1/activities": edit}, settings=settings, state=state)
-    assert {*output.ids("customers")} == {*calm.ids("customers")}
+    assert {*output.ids("customers")} == {*fault_free.ids("customers")}

@@ -1,4 +1,4 @@
-"""Faults that pass: each alone, in the middle of a run; in the end all is there, once."""
+"""Transient faults, one in each run: at the end every record is there, once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STREAMS = {
     "/v1/campaigns/*/actions": "campaign_actions",
     "/v1/newsletters": "newsletters",
 }
-"""Lists of several pages, and whose they are."""
+"""Lists of several pages, with their streams."""
 
 PAGING = ("repeated_page", "looping_cursor", "restarted_cursor", "missing_envelope")
 DEFAULTS = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
@@ -34,8 +34,8 @@ WORKSPACE = Workspace(since=SINCE, per_day=10, people=40, newsletters=120, activ
 
 
 @pytest.fixture(scope="module")
-def calm() -> Output:
-    """What a run without faults reads."""
+def fault_free() -> Output:
+    """The output of a run without faults."""
     with new_sandbox(workspace=WORKSPACE) as box:
         return run_tap(config_for(box), streams=STREAMS.values())
 
@@ -48,18 +48,18 @@ def calm() -> Output:
         *((kind, "/v1/campaigns/*/actions") for kind in PAGING),
     ],
 )
-def test_a_fault_that_passes_costs_no_record_and_repeats_none(
-    calm: Output, kind: str, path: str
+def test_a_transient_fault_loses_and_repeats_no_record(
+    fault_free: Output, kind: str, path: str
 ) -> None:
     faults = Faults(kind, path=path, rate=1, in_a_row=3)
     with new_sandbox(workspace=WORKSPACE, faults=faults) as box:
         config = config_for(box, requests_per_second=100_000)
         output = run_tap(config, streams=[STREAMS[path]])
     assert faults.injected[kind] >= 1
-    assert output.rows(STREAMS[path]) == calm.rows(STREAMS[path])
+    assert output.rows(STREAMS[path]) == fault_free.rows(STREAMS[path])
 
 
-def test_answers_slower_than_the_timeout_are_asked_for_again() -> None:
+def test_responses_slower_than_the_timeout_are_retried() -> None:
     faults = Faults("slow", path="/v1/snippets", rate=1, most=2, patience=30)
     with new_sandbox(faults=faults) as box:
         output = run_tap(config_for(box, request_timeout=0.3), streams=["snippets"])
@@ -71,7 +71,7 @@ def test_answers_slower_than_the_timeout_are_asked_for_again() -> None:
 
 
 class Outage(logging.Handler):
-    """Ends when the tap has said three times that it tries again."""
+    """Ends after the tap has logged three retries."""
 
     def __init__(self, box: Sandbox) -> None:
         super().__init__()
@@ -79,13 +79,13 @@ class Outage(logging.Handler):
         self.box = box
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a try."""
+        """Count a retry."""
         self.tries += "(Connection refused); trying again" in record.getMessage()
         if self.tries == 3:
             self.box.__enter__()
 
 
-def test_a_server_that_was_there_before_is_waited_for() -> None:
+def test_a_server_that_responded_before_is_retried() -> None:
     outage, logger = Outage(new_sandbox()), logging.getLogger("tap-customerio.client")
     with outage.box as box:
         client = Client(Settings.of({**DEFAULTS, **config_for(box)}))
@@ -101,7 +101,7 @@ def test_a_server_that_was_there_before_is_waited_for() -> None:
     assert after == before
 
 
-def test_names_that_cannot_be_resolved_for_a_while_are_tried_again(
+def test_temporary_dns_failures_are_retried(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve, asked = socket.getaddrinfo, Counter[str]()
@@ -118,7 +118,7 @@ def test_names_that_cannot_be_resolved_for_a_while_are_tried_again(
     assert asked["127.0.0.1"] >= 4
 
 
-def test_deliveries_made_while_a_window_is_read_come_once_now_or_next_time() -> None:
+def test_deliveries_created_while_a_window_is_read_come_once_now_or_next_time() -> None:
     faults = Faults("time_passes", path="/v1/messages", rate=1, in_a_row=10**9)
     size = Workspace(since=SINCE, per_day=4000, people=20)
     with new_sandbox(now=SINCE + 1.5 * DAY, workspace=size, faults=faults) as box:
@@ -133,6 +133,6 @@ def test_deliveries_made_while_a_window_is_read_come_once_now_or_next_time() -> 
 
     assert faults.injected["time_passes"] >= 5
     assert sorted(first.ids("messages")) == sorted(made(SINCE, middle))
-    an_hour_old = made(middle - HOUR, end - HOUR)  # which are read again, as any later sync does
+    an_hour_old = made(middle - HOUR, end - HOUR)  # a later sync reads them again, like any other
     assert made(middle, end)
     assert sorted(second.ids("messages")) == sorted(made(middle, end) + an_hour_old)

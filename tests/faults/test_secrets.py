@@ -1,4 +1,4 @@
-"""What must never be told: not by the tap, and not by the libraries it uses."""
+"""Secrets appear in no log line, neither of the tap nor of its libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "canary-key-5e1f"
 
 @pytest.mark.usefixtures("fast_retries")
 @pytest.mark.parametrize("lasting", [None, "unauthorized", "forbidden", "huge_integers"])
-def test_no_log_line_holds_a_secret_an_address_or_an_answer(
+def test_no_log_line_contains_a_secret_an_address_or_a_response(
     caplog: pytest.LogCaptureFixture, lasting: str | None
 ) -> None:
     workspace = Workspace(

@@ -1,4 +1,4 @@
-"""Answers whose values are hostile: valid records or a clear sentence, never a broken line."""
+"""Hostile values: valid records or a clear sentence, never a broken line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(kind: str, *streams: str, fails: bool = False, **options: Any) -> Output
     ("kind", "ending"),
     [("half_a_pair", "\ufffd"), ("nul", ""), ("invalid_utf8", "\ufffd"), ("long_text", "x" * 99)],
 )
-def test_text_that_crashes_targets_is_made_safe_and_long_text_stays_whole(
+def test_text_that_crashes_targets_is_escaped_and_long_text_stays_complete(
     kind: str, ending: str
 ) -> None:
     output = run(kind, "collections")
@@ -50,7 +50,7 @@ def test_text_that_crashes_targets_is_made_safe_and_long_text_stays_whole(
 
 
 @pytest.mark.parametrize("kind", ["not_a_number", "endless_number", "huge_integers"])
-def test_numbers_that_no_target_can_take_become_null_and_are_named(
+def test_numbers_that_no_target_accepts_become_null_and_are_named(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     streams = "collections", "exports"
@@ -64,11 +64,11 @@ def test_numbers_that_no_target_can_take_become_null_and_are_named(
     assert f"rows: {len(output.records['collections'])} (" in named
 
 
-def test_rows_whose_bookmark_value_no_target_can_take_are_lost_and_no_others() -> None:
+def test_rows_with_a_bookmark_value_that_no_target_accepts_are_lost() -> None:
     output = run("huge_integers", "messages", "ip_addresses", fails=True)
     assert output.problem.startswith("Incomplete: messages could not be read")
     assert not output.records["messages"]
-    assert output.bookmark("messages") < "2026-02-01"  # when the workspace began
+    assert output.bookmark("messages") < "2026-02-01"  # the workspace's first day
     assert output.records["ip_addresses"]
 
 
@@ -83,7 +83,7 @@ def test_lists_that_are_null_are_empty() -> None:
     assert not any(output.records.values())
 
 
-def test_times_that_lie_in_the_future_move_no_bookmark_there(sandbox: Sandbox) -> None:
+def test_times_in_the_future_move_no_bookmark_there(sandbox: Sandbox) -> None:
     rows = {"snippets": [{"name": "from the future", "value": "", "updated_at": 32_503_680_000}]}
     sandbox.fail(status=200, body=rows, path="/v1/snippets")
     first = run_tap(config_for(sandbox), streams=["snippets"])
@@ -98,9 +98,7 @@ def test_times_that_lie_in_the_future_move_no_bookmark_there(sandbox: Sandbox) -
     [b'{"snippets": "none"}', b'{"snippets": [], "next": {"page": 2}}'],
     ids=["text", "odd token"],
 )
-def test_answers_of_another_shape_are_a_problem_of_their_stream(
-    sandbox: Sandbox, body: bytes
-) -> None:
+def test_responses_of_another_shape_fail_their_stream(sandbox: Sandbox, body: bytes) -> None:
     sandbox.fail(status=200, times=4, body=body, path="/v1/snippets")
     output = run_tap(config_for(sandbox), streams=["collections", "snippets"], fails=True)
     assert output.problem.startswith("Incomplete: snippets could not be read")
@@ -112,7 +110,7 @@ def test_answers_of_another_shape_are_a_problem_of_their_stream(
     [b"[" * 5000 + b"]" * 5000, b'{"a\\u0000":' * 700 + b"1" + b"}" * 700, b"1e999"],
     ids=["deep", "deep and NUL", "endless"],
 )
-def test_a_value_that_no_target_can_take_costs_that_value_alone(
+def test_a_value_that_no_target_accepts_is_the_only_one_lost(
     sandbox: Sandbox, value: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = b'{"name": "a", "value": %b}, {"name": "b", "value": "]}{["}' % value
@@ -128,7 +126,7 @@ def test_a_value_that_no_target_can_take_costs_that_value_alone(
 @pytest.mark.parametrize(
     "odd", [b"5", b"null", b"[]", b"{}", b'"b"', b"[" * 5000 + b"]" * 5000, b'{"name": ""}']
 )
-def test_what_is_no_row_costs_itself_alone_and_the_exit_code(
+def test_rows_that_are_no_objects_are_lost_and_set_the_exit_code(
     sandbox: Sandbox, odd: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = b'{"snippets": [{"name": "a", "value": "1"}, %b, {"name": "c", "value": 2}]}' % odd

@@ -1,4 +1,4 @@
-"""The DuckDB loader dies at any moment: what it confirmed is there, and the rest comes again."""
+"""The DuckDB loader is killed at any time: confirmed rows are there, and the rest comes again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMA = {"properties": {"id": {"type": "integer"}, "seen": {"type": "integer"}}
 
 
 def lines(start: int, seen: int) -> str:
-    """What a tap that goes on from `start` says; each run stamps its rows."""
+    """Messages of a tap that resumes from `start`; each run marks its rows."""
     said: list[dict[str, Any]] = [
         {"type": "SCHEMA", "stream": "t", "schema": SCHEMA, "key_properties": ["id"]}
     ]
@@ -36,13 +36,13 @@ def lines(start: int, seen: int) -> str:
 
 
 def feed(target: subprocess.Popen[str], text: str) -> None:
-    """Write until the target is gone."""
+    """Write until the target ends."""
     assert target.stdin is not None
     with suppress(BrokenPipeError), target.stdin as pipe:
         pipe.write(text)
 
 
-def test_twenty_kills_lose_nothing_that_was_confirmed(tmp_path: Path) -> None:
+def test_twenty_kills_lose_no_confirmed_row(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"path": str(path), "batch_size_rows": 2 * STEP}))

@@ -1,4 +1,4 @@
-"""The DuckDB loader: records of any tap into tables, and what its state vouches for."""
+"""The DuckDB loader: records of any tap into tables, and states confirmed only for loaded rows."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "warehouse.duckdb"
 
 
-def test_the_last_row_of_a_key_counts_within_a_batch_and_between_batches(path: Path) -> None:
+def test_the_last_row_of_a_key_wins_within_and_between_batches(path: Path) -> None:
     rows = [row(id=key, name=f"{key}{n}") for n in range(3) for key in "abc"]
     load(path, schema(PEOPLE, "id"), *rows, batch_size_rows=4)
     assert ask(path, "from people order by id") == [(key, f"{key}2", None) for key in "abc"]
 
 
-def test_its_log_names_its_version_and_says_nothing_idle(
+def test_its_log_names_its_version_and_nothing_unnecessary(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -81,7 +81,7 @@ def test_rows_that_stay_text_are_counted(
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_arrives_as_value_and_as_key(path: Path, text: str) -> None:
+def test_hostile_text_is_loaded_as_value_and_as_key(path: Path, text: str) -> None:
     messages = [schema(PEOPLE, "id"), row(id=text, name=text), row(id="other", name=text)]
     load(path, *messages)
     load(path, *messages)
@@ -101,7 +101,7 @@ def test_any_name_can_be_a_column_a_key_and_a_stream(path: Path, name: str) -> N
     assert ask(path, f'from main."{table}"') == [("a", "y")]
 
 
-def test_types_are_those_that_the_tables_had_before(path: Path) -> None:
+def test_types_are_those_of_earlier_tables(path: Path) -> None:
     properties = {
         "at": {"type": ["null", "string"], "format": "date-time"},
         "day": {"type": ["null", "string"], "format": "date"},
@@ -140,13 +140,13 @@ def test_types_are_those_that_the_tables_had_before(path: Path) -> None:
 
 
 @given(st.sampled_from(["BIGINT", "DOUBLE", "VARCHAR", "JSON", "TIMESTAMP", "DATE", "BOOLEAN"]))
-def test_text_holds_every_type_and_no_type_is_narrowed(kind: str) -> None:
+def test_text_columns_accept_every_type_and_no_type_is_narrowed(kind: str) -> None:
     assert widened("VARCHAR", kind) == "VARCHAR"
     assert widened(kind, kind) == kind
     assert widened(kind, "VARCHAR") == "VARCHAR"
 
 
-def test_integers_of_a_number_widen_and_nothing_else_guesses() -> None:
+def test_integers_widen_to_numbers_and_no_other_type_changes() -> None:
     assert widened("BIGINT", "DOUBLE") == "DOUBLE"
     assert widened("HUGEINT", "BIGINT") == "HUGEINT"
     assert widened("TIMESTAMP", "BIGINT") == "VARCHAR"
@@ -172,7 +172,7 @@ def test_a_changed_schema_adds_and_widens_columns_and_keeps_rows(path: Path) -> 
     assert ask(path, "select age, city from people order by id") == [("3", None), ("two", "Rome")]
 
 
-def test_a_table_of_target_duckdb_0_8_0_goes_on(path: Path) -> None:
+def test_a_table_of_target_duckdb_0_8_0_continues(path: Path) -> None:
     with duckdb.connect(str(path)) as database:
         database.execute("create table people (id varchar, name varchar, age hugeint)")
         database.execute("alter table people add primary key (id)")
@@ -185,7 +185,7 @@ def test_a_table_of_target_duckdb_0_8_0_goes_on(path: Path) -> None:
     ]
 
 
-def test_activate_version_deletes_what_a_complete_read_did_not_find(
+def test_activate_version_deletes_rows_that_a_complete_read_did_not_find(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -202,7 +202,7 @@ def test_activate_version_deletes_what_a_complete_read_did_not_find(
     assert ask(path, "from people") == []
 
 
-def test_a_state_is_confirmed_after_everything_before_it_and_never_before(path: Path) -> None:
+def test_a_state_is_confirmed_only_after_all_rows_before_it(path: Path) -> None:
     streams = ("people", "cities")
     messages: list[dict[str, Any]] = [schema(PEOPLE, "id", stream=name) for name in streams]
     for number in range(10):
@@ -228,7 +228,7 @@ def test_the_last_state_is_confirmed_at_the_end(path: Path) -> None:
     assert len(ask(path, "from people")) == 2
 
 
-def test_rows_without_a_key_are_refused_and_nothing_of_their_batch_is_loaded(path: Path) -> None:
+def test_rows_without_a_key_are_rejected_with_their_batch(path: Path) -> None:
     messages = [schema(PEOPLE, "id"), row(id="a"), row(name="Bob"), state(n=1)]
     with pytest.raises(MissingKeyPropertiesError, match="1 record of people has no id"):
         load(path.with_name("other.duckdb"), *messages)
@@ -258,7 +258,7 @@ def test_a_database_that_cannot_be_opened_is_named(path: str, sentence: str) -> 
     assert "Traceback" not in said
 
 
-def test_a_line_that_is_no_message_is_not_quoted(path: Path) -> None:
+def test_an_invalid_line_is_not_quoted(path: Path) -> None:
     code, said = run(path, "ada@example.com")
     assert code == 1
     assert "A line of the input is not a Singer message" in said
@@ -272,7 +272,7 @@ def test_a_line_that_is_no_message_is_not_quoted(path: Path) -> None:
         ({"stream": "people", "record": {"id": "ada@example.com"}}, "missing required type key"),
     ],
 )
-def test_a_message_of_no_known_type_is_refused(
+def test_an_unknown_message_type_is_rejected(
     path: Path, message: dict[str, Any], sentence: str
 ) -> None:
     code, said = run(path, schema(PEOPLE, "id"), message)
@@ -296,7 +296,7 @@ def test_nothing_is_confirmed_once_a_batch_has_failed(path: Path) -> None:
     assert ask(path, "select id from people order by id") == [("0",), ("1",), ("2",)]
 
 
-def test_work_is_done_in_order_and_none_after_a_failure() -> None:
+def test_tasks_run_in_order_and_none_after_a_failure() -> None:
     loading, done = Loading(), list[int]()
     for number in range(20):
         loading.start(lambda number=number: done.append(1 // (10 - number)))  # type: ignore[misc]
@@ -336,7 +336,7 @@ def test_descriptions_become_comments(path: Path) -> None:
     assert found == [("Permanent id; it's text.",)]
 
 
-def test_comments_follow_descriptions_that_change(path: Path) -> None:
+def test_comments_follow_changed_descriptions(path: Path) -> None:
     comments = (
         "select comment from duckdb_tables() where table_name = 'people' union all "
         "select comment from duckdb_columns() where table_name = 'people'"
@@ -350,11 +350,11 @@ def test_comments_follow_descriptions_that_change(path: Path) -> None:
     assert ask(path, comments) == [("People.",), ("It's text.",), (None,)]
     later["schema"]["description"] = "Everyone."
     load(path, later)
-    load(path, plain)  # which says nothing of what they are
+    load(path, plain)  # without descriptions
     assert ask(path, comments) == [("Everyone.",), ("It's text.",), (None,)]
 
 
-def test_rows_on_their_way_lie_in_a_private_folder_that_goes(path: Path) -> None:
+def test_temporary_rows_are_in_a_private_folder_that_is_removed(path: Path) -> None:
     left = path.with_name(f"{path.name}.staging-killed")
     left.mkdir()
     (left / "rows.jsonl").write_text("of a run that was killed")
@@ -365,7 +365,7 @@ def test_rows_on_their_way_lie_in_a_private_folder_that_goes(path: Path) -> None
 
 
 def run(path: Path | str, *messages: Any) -> tuple[int, str]:
-    """As a process: its exit code, and the last line that it says."""
+    """Run as a process: its exit code, and the last line of its log."""
     lines = "".join(json.dumps(message) + "\n" for message in messages)
     command = [sys.executable, "-m", "tap_customerio.duckdb_target", "--config", "ENV"]
     ended = subprocess.run(

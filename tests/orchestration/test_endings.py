@@ -92,8 +92,8 @@ def running(instance: dg.DagsterInstance, folder: Path) -> Iterator[subprocess.P
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
     """The tap and the target of a run, among what Dagster starts."""
-    told = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in told.split()}
+    pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids.split()}
     ours = b"\0tap_customerio\0", b"target.py"
     return [pid for pid, command in commands.items() if any(word in command for word in ours)]
 

@@ -104,7 +104,7 @@ def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "sentence"),
     [
         (f"{TARGET}sys.exit(3)\n", "The target exited with code 3: its log says why."),
         ("import sys\nfor line in sys.stdin: pass", "The target has not confirmed messages:"),
@@ -112,11 +112,11 @@ def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
     ids=["fails", "confirms nothing"],
 )
 def test_a_target_that_does_not_do_well_is_no_success(
-    dagster_harness: DagsterHarness, script: str, told: str
+    dagster_harness: DagsterHarness, script: str, sentence: str
 ) -> None:
     dagster_harness.options["retry_policy"] = None
     acme = dagster_harness.workspace(target=dagster_harness.target(script))
-    assert told in failure(dagster_harness.run("history", MARCH, acme, streams=["messages"]))
+    assert sentence in failure(dagster_harness.run("history", MARCH, acme, streams=["messages"]))
 
 
 def test_a_key_that_is_missing_is_told_by_its_variable_and_not_tried_again(
@@ -165,7 +165,7 @@ def test_the_key_is_nowhere_in_what_dagster_keeps(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "sentence"),
     [
         (
             {"name": "a|b"},
@@ -178,15 +178,15 @@ def test_the_key_is_nowhere_in_what_dagster_keeps(
         ({"settings": {"concurency": 4}}, "There is no setting 'concurency': did you mean conc"),
     ],
 )
-def test_a_workspace_is_checked_before_anything_runs(wrong: dict[str, Any], told: str) -> None:
+def test_a_workspace_is_checked_before_anything_runs(wrong: dict[str, Any], sentence: str) -> None:
     usual: dict[str, Any] = {"name": "acme", "app_api_key_env": KEY, "target": "target-jsonl"}
     with pytest.raises(TapError) as caught:
         Workspace(**{**usual, **wrong})
-    assert told in str(caught.value)
+    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "sentence"),
     [
         ({"streams": ["mesages"]}, "There is no stream 'mesages': did you mean messages"),
         ({"start_date": "soon"}, "start_date is 'soon': write a date such as 2024-01-01."),
@@ -194,12 +194,12 @@ def test_a_workspace_is_checked_before_anything_runs(wrong: dict[str, Any], told
     ],
 )
 def test_definitions_are_checked_before_anything_runs(
-    dagster_harness: DagsterHarness, options: dict[str, Any], told: str
+    dagster_harness: DagsterHarness, options: dict[str, Any], sentence: str
 ) -> None:
     dagster_harness.options |= options
     with pytest.raises(TapError) as caught:
         dagster_harness.definitions()
-    assert told in str(caught.value)
+    assert sentence in str(caught.value)
 
 
 def test_two_workspaces_of_one_name_are_refused(dagster_harness: DagsterHarness) -> None:

@@ -132,13 +132,13 @@ def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(
     dagster_harness.box.fail(status=403, times=10**6, path="/v1/messages")
     result = dagster_harness.run("sync", "acme")
     assert not result.success
-    told = {
+    reported = {
         event.asset_key.path[-1]
         for event in result.all_events
         if event.event_type_value in {"ASSET_OBSERVATION", "ASSET_MATERIALIZATION"}
         and event.asset_key is not None
     }
-    assert told == {"campaigns", "metrics"}
+    assert reported == {"campaigns", "metrics"}
 
 
 def requests(dagster_harness: DagsterHarness, *names: str) -> dg.SensorExecutionData:
@@ -239,5 +239,7 @@ def test_with_the_guides_settings_runs_are_tagged_with_their_workspace_and_queue
         assert instance.run_coordinator.submit_run(context).status == dg.DagsterRunStatus.QUEUED
         stored = instance.get_run_by_id(run.run_id)
         assert stored is not None
-        told = {tag.partition("/")[2]: value for tag, value in stored.tags.items() if OURS in tag}
-        assert told == expected
+        reported = {
+            tag.partition("/")[2]: value for tag, value in stored.tags.items() if OURS in tag
+        }
+        assert reported == expected

@@ -30,9 +30,9 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_there(
     assert screen.code == 3
     manifest, [held] = case.read("manifest.json"), case.read("report.json")["people"]
     assert manifest["outcome"] == "incomplete"
-    told = {each["what"]: each["why"] for each in manifest["not_read"]}
-    assert told.keys() == {"segments", "relationships", "subscription_preferences"}
-    for (what, why), status in zip(sorted(told.items()), ("404", "403", "400"), strict=True):
+    reasons = {each["what"]: each["why"] for each in manifest["not_read"]}
+    assert reasons.keys() == {"segments", "relationships", "subscription_preferences"}
+    for (what, why), status in zip(sorted(reasons.items()), ("404", "403", "400"), strict=True):
         assert status in why
         assert held[what] is None
     assert held["messages"]

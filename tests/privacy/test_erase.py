@@ -162,8 +162,10 @@ def test_an_address_that_somebody_else_has_is_not_blocked(
     assert screen.code == 0
     assert f"not included, only similar: cio_id {father}" in screen.out
     assert (case.has(mother), case.has(father)) == (False, True)
-    told = {i["type"]: i["blocked"] for i in case.read("evidence.json")["people"][0]["identifiers"]}
-    assert told == {"id": "yes", "email": "no: someone else has it"}
+    outcomes = {
+        i["type"]: i["blocked"] for i in case.read("evidence.json")["people"][0]["identifiers"]
+    }
+    assert outcomes == {"id": "yes", "email": "no: someone else has it"}
 
 
 def test_people_merged_while_somebody_thinks_are_not_taken_for_erased(

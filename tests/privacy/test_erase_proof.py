@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from erasures import acts, blocked, refused
+from erasures import acts, blocking_evidence, refused
 from harness import NOW
 
 from tap_customerio.api.track import Track
@@ -73,7 +73,7 @@ def test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace(
     evidence = case.read("evidence.json")
     [person] = evidence["people"]
     assert evidence["outcome"] == person["outcome"] == "gone_unproven"
-    assert (person["verified_at"], blocked(case)) == (None, {None})
+    assert (person["verified_at"], blocking_evidence(case)) == (None, {None})
     assert [path for _, path in acts(case)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
 
 
@@ -83,12 +83,12 @@ def test_a_named_workspace_makes_proof_of_what_was_unproven(
     case = open_case({"siblings": [1002]})
     names = case.known()
     first = case.erase("--email", names["email"])
-    assert (first.code, blocked(case)) == (3, {None})
+    assert (first.code, blocking_evidence(case)) == (3, {None})
     assert "run the same command again with --workspace 1001" in first.words()
     assert case.erase("--email", names["email"], "--workspace", "1001").code == 0
     evidence = case.read("evidence.json")
     assert (evidence["workspace_stated"], evidence["same_workspace_proven"]) == (1001, True)
-    assert (evidence["outcome"], blocked(case)) == ("erased_verified", {"yes"})
+    assert (evidence["outcome"], blocking_evidence(case)) == ("erased_verified", {"yes"})
     assert [row["outcome"] for row in case.results()] == ["gone_unproven", "erased_verified"]
     assert not (case.folder / "out" / "unfinished.json").exists()
 
@@ -104,7 +104,7 @@ def test_a_call_to_another_workspace_proves_nothing_when_the_keys_are_right_late
     screen = right.erase("--email", names["email"], "--workspace", "1001")
     assert screen.code == 3
     assert "the call went to another workspace" in screen.words()
-    assert (blocked(right), acts(right)) == ({None}, [])
+    assert (blocking_evidence(right), acts(right)) == ({None}, [])
     again = right.erase("--email", names["email"], "--workspace", "1001")
     assert again.code == 3
     assert "Requests that an earlier run has finished: 1." in again.out
@@ -127,7 +127,7 @@ def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(case: Priv
     screen = case.erase("--email", names["email"])
     assert screen.code == 3
     assert "interrupted before Customer.io answered" in screen.words()
-    assert blocked(case) == {"yes"}
+    assert blocking_evidence(case) == {"yes"}
 
 
 @pytest.mark.parametrize("lasting", ["id", "email"])
@@ -148,7 +148,7 @@ def test_nobody_is_erased_while_any_identifier_still_finds_them(
     assert screen.code == 3
     assert not case.has(names["cio_id"])
     assert case.read("evidence.json")["outcome"] == "accepted_unverified"
-    assert blocked(case) == {None}
+    assert blocking_evidence(case) == {None}
     assert set(asked) == {"cio_id", "id", "email"}
 
 
@@ -169,7 +169,7 @@ def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
     [person] = case.read("evidence.json")["people"]
     assert person["outcome"] == "accepted_unverified"
     assert "someone new has one of their identifiers" in person["reason"]
-    assert blocked(case) == {None}
+    assert blocking_evidence(case) == {None}
 
 
 def test_nothing_is_sent_where_the_answer_states_another_cio_id(case: PrivacyCase) -> None:

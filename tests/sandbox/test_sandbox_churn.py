@@ -85,13 +85,13 @@ def test_the_same_seed_makes_the_same_changes_however_time_passes() -> None:
 def test_as_many_people_change_as_asked_for() -> None:
     kinds = Counter(row["type"] for row in WORKSPACE.activities(SINCE, NOW, now=NOW))
     names = ("attribute_change", "device_change", "profile_delete", "profile_merge")
-    told = {name: kinds[name] for name in names}
-    assert sum(told.values()) == pytest.approx(600 * CHURN * 50, rel=0.2)
-    assert all(told.values())
-    assert told["attribute_change"] > sum(told.values()) / 2
+    logged = {name: kinds[name] for name in names}
+    assert sum(logged.values()) == pytest.approx(600 * CHURN * 50, rel=0.2)
+    assert all(logged.values())
+    assert logged["attribute_change"] > sum(logged.values()) / 2
     twice = changing(churn=2 * CHURN)
     assert len(happened(SINCE, NOW, "attribute_change", twice)) == pytest.approx(
-        2 * told["attribute_change"], rel=0.2
+        2 * logged["attribute_change"], rel=0.2
     )
 
 
@@ -119,9 +119,9 @@ def test_whoever_differs_is_named_in_the_log(day: int) -> None:
         row["type"] == "profile_merge" for row in rows
     )
     changed = {one for one in before.keys() & after.keys() if before[one] != after[one]}
-    told = named["attribute_change"] | named["device_change"] | named["profile_merge"]
+    logged = named["attribute_change"] | named["device_change"] | named["profile_merge"]
     assert changed
-    assert changed <= told
+    assert changed <= logged
 
 
 def test_changes_are_what_the_log_says() -> None:
@@ -330,12 +330,12 @@ def test_the_log_may_tell_of_changes_hours_after_they_were_made() -> None:
     assert people(NOW, late) == people(NOW)
     kinds = ("attribute_change", "profile_create", "profile_delete", "profile_merge")
     for kind in kinds:
-        told = happened(SINCE, NOW, kind, late)
+        logged = happened(SINCE, NOW, kind, late)
         in_time = happened(SINCE, NOW, kind)
-        assert 0 <= len(in_time) - len(told) < 10
-        lags = [arrived(row) - row["timestamp"] for row in told]
+        assert 0 <= len(in_time) - len(logged) < 10
+        lags = [arrived(row) - row["timestamp"] for row in logged]
         assert all(0 <= one < lag for one in lags)
         assert max(lags) > lag / 2
         assert sum(one < 3600 for one in lags) > len(lags) / 2
-        times = [(row["timestamp"], row["data"]) for row in told]
+        times = [(row["timestamp"], row["data"]) for row in logged]
         assert all((row["timestamp"], row["data"]) in times for row in in_time[:-10])

@@ -68,10 +68,10 @@ def test_a_known_identifier_changes_the_person_it_names(api: Caller) -> None:
     assert after is not None
     assert cio_id == before["identifiers"]["cio_id"] == after["identifiers"]["cio_id"]
     assert after["attributes"] == {**before["attributes"], "plan": "gold"}
-    told = entries(api, cio_id)
-    assert told[0] == "attribute_change"
+    logged = entries(api, cio_id)
+    assert logged[0] == "attribute_change"
     assert people_admin.identify({"id": "u-7"}, at=NOW) == cio_id
-    assert entries(api, cio_id) == told
+    assert entries(api, cio_id) == logged
 
 
 def test_a_new_address_is_what_a_person_is_found_by(api: Caller) -> None:
@@ -225,9 +225,9 @@ def test_what_is_done_by_hand_prevents_what_would_have_happened_by_itself() -> N
     cio_id = min(changed & there)
     workspace.people_admin.delete("cio_id", cio_id, at=NOW)
     left = list(workspace.activities(NOW, NOW + DAY, now=NOW + DAY))
-    told = [r["type"] for r in left if (r["customer_identifiers"] or {}).get("cio_id") == cio_id]
-    assert "profile_delete" in told
-    assert "attribute_change" not in told
+    logged = [r["type"] for r in left if (r["customer_identifiers"] or {}).get("cio_id") == cio_id]
+    assert "profile_delete" in logged
+    assert "attribute_change" not in logged
     assert workspace.find("cio_id", cio_id, NOW + DAY) is None
     assert workspace.count_people(NOW + DAY) == len(list(workspace.everyone(NOW + DAY)))
 

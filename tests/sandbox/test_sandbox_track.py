@@ -110,10 +110,10 @@ def test_the_keys_can_be_chosen(start: Callable[..., Track]) -> None:
 def test_region_and_workspace_of_the_keys_are_told(start: Callable[..., Track]) -> None:
     for region in ("us", "eu"):
         track = start(region=region)
-        told = {"url": track.sandbox.track_url, "region": region, "environment_id": 1001}
-        assert track.call("GET", REGION).json() == told
+        expected = {"url": track.sandbox.track_url, "region": region, "environment_id": 1001}
+        assert track.call("GET", REGION).json() == expected
         elsewhere = track.call("GET", REGION, url=track.sandbox.wrong_track_url)
-        assert (elsewhere.status_code, elsewhere.json()) == (200, told)
+        assert (elsewhere.status_code, elsewhere.json()) == (200, expected)
 
 
 def test_the_host_of_the_wrong_region_redirects_what_it_has_seen(track: Track) -> None:

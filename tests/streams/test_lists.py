@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import pytest
-from harness import Output, config_for, discovered, new_sandbox, run_tap, select, signals_kept
+from harness import Output, config_for, discovered, new_sandbox, restored_signals, run_tap, select
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -125,8 +125,8 @@ class Target:
             if message["type"] == "RECORD":
                 row = message["record"]
                 key = tuple(row[name] for name in output.keys[stream])
-                told = row[TEXTS.get(stream, "name")]
-                self.rows[stream][key] = told, message.get("version")
+                value = row[TEXTS.get(stream, "name")]
+                self.rows[stream][key] = value, message.get("version")
             elif message["type"] == "ACTIVATE_VERSION":
                 kept = self.rows[stream].items()
                 self.rows[stream] = {k: v for k, v in kept if v[1] == message["version"]}
@@ -254,7 +254,7 @@ def test_the_way_of_meltano_chooses_too(box: Sandbox) -> None:
     catalog = json.loads(discovered())
     for entry in catalog["streams"]:
         entry["replication_method"] = "INCREMENTAL"
-    with signals_kept():
+    with restored_signals():
         tap = TapCustomerio(config=config_for(box), catalog=catalog)
     methods = {name: stream.replication_method for name, stream in tap.streams.items()}
     assert {methods[name] for name in STAMPED} == {"INCREMENTAL"}
@@ -265,7 +265,7 @@ def test_metadata_alone_choose_a_method(box: Sandbox) -> None:
     for entry in catalog["streams"]:
         [whole] = [each["metadata"] for each in entry["metadata"] if not each["breadcrumb"]]
         whole["replication-method"] = "INCREMENTAL"
-    with signals_kept():
+    with restored_signals():
         tap = TapCustomerio(config=config_for(box), catalog=catalog)
     methods = {name: stream.replication_method for name, stream in tap.streams.items()}
     assert {methods[name] for name in STAMPED} == {"INCREMENTAL"}

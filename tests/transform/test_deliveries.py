@@ -109,8 +109,8 @@ def test_events_are_told_once_and_by_whom(modelled: Built, modelled_sandbox: San
             if name.startswith(("human_", "prefetch_")):
                 actor = "human" if name.startswith("human_") else "machine"
             elif event in {"opened", "clicked"}:
-                told = {f"human_{state}", f"prefetch_{state}"} & metrics.keys()
-                if told:
+                details = {f"human_{state}", f"prefetch_{state}"} & metrics.keys()
+                if details:
                     continue
                 actor = "machine" if link and by_machine else "unknown"
             else:

@@ -1,4 +1,4 @@
-"""What Dagster runs: the workspaces that workspaces.yaml lists."""
+"""The Dagster definitions of the workspaces in workspaces.yaml."""
 
 from pathlib import Path
 
