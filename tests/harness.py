@@ -17,8 +17,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_customerio.api.client import Client
 from tap_customerio.errors import TapError
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
+from tap_customerio.settings import SETTINGS, Settings
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse
 
@@ -36,6 +38,7 @@ CORE = (
 """Enough for tests that do not depend on the stream."""
 
 NOW = parse("2026-04-01T12:00:00Z")
+DEFAULTS = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
 
 
 @dataclass
@@ -209,6 +212,11 @@ def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
         "requests_per_second": 1000,
         **settings,
     }
+
+
+def make_client(sandbox: Sandbox, **settings: Any) -> Client:
+    """A client of this sandbox, with default settings."""
+    return Client(Settings.of({**DEFAULTS, **config_for(sandbox, **settings)}))
 
 
 class Process:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from harness import NOW, config_for
+from harness import NOW, make_client
 
 from tap_customerio.api.client import Client
 from tap_customerio.api.diagnosis import HOSTS
 from tap_customerio.api.responses import Page, ParsedResponse, decode
 from tap_customerio.api.transport import RequestSpec
 from tap_customerio.errors import ForbiddenError, NotFoundError, TapError
-from tap_customerio.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +22,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
-DEFAULTS = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
 CANARY = "ada.canary@example.org"
-
-
-def make_client(sandbox: Sandbox, **settings: Any) -> Client:
-    return Client(Settings.of({**DEFAULTS, **config_for(sandbox, **settings)}))
 
 
 def test_an_answer_comes_with_the_apis_clock(sandbox: Sandbox) -> None:

@@ -13,19 +13,16 @@ if TYPE_CHECKING:
 
     from tap_customerio.api.transport import RawResponse, RequestSpec
     from tap_customerio.settings import Settings
-    from tap_customerio.windows import Window
 
 
 class ProbingClient(Client):
     """Sends each request once; `requests` counts what the shares would send themselves.
 
-    Deliveries are counted over `reach`, the range of all shares, so that all shares send the same
-    requests. Each share uses a client from `afresh`, which shares the cache.
+    Each share uses a client from `afresh`, which shares the cache.
     """
 
-    def __init__(self, settings: Settings, reach: Window) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.reach = reach
         self.sent: Counter[str] = Counter()
         self._responses: dict[str, RawResponse] = {}
 

@@ -22,12 +22,15 @@ def show(plan: Plan) -> None:
         "stream", ">parts", ">rows", ">requests", ">time", title=f"{start} to {end}{share}"
     )
     for estimate in plan.estimates:
-        cells = (estimate.slices, estimate.rows, estimate.requests)
-        made.add_row(estimate.stream, *map(_number, cells), _time(plan, estimate.requests))
+        cells = _number(estimate.slices), _number(estimate.rows)
+        cost = _cost(plan, estimate.requests, more=estimate.more)
+        made.add_row(estimate.stream, *cells, *cost)
     if plan.shared:
         made.add_row("lists that streams share", "", "", *_cost(plan, plan.shared))
     made.add_section()
-    made.add_row("all", "", "", *_cost(plan, plan.requests), style="bold")
+    made.add_row(
+        "all", "", "", *_cost(plan, plan.requests, more=not plan.is_complete), style="bold"
+    )
     out.print(made)
     for note, streams in _notes(plan).items():
         out.print(f"{', '.join(streams)}: {note}")
@@ -50,13 +53,13 @@ def _notes(plan: Plan) -> dict[str, list[str]]:
     return notes
 
 
-def _cost(plan: Plan, requests: int) -> tuple[str, str]:
-    return _number(requests), _time(plan, requests)
+def _cost(plan: Plan, requests: int | None, *, more: bool = False) -> tuple[str, str]:
+    """Requests and time; a plus marks a lower bound."""
+    if requests is None:
+        return "?", "?"
+    plus = "+" if more else ""
+    return f"{_number(requests)}{plus}", f"{duration(plan.seconds(requests))}{plus}"
 
 
 def _number(value: int | None) -> str:
     return "?" if value is None else f"{value:,}"
-
-
-def _time(plan: Plan, requests: int | None) -> str:
-    return "?" if requests is None else duration(plan.seconds(requests))

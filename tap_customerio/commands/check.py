@@ -6,13 +6,13 @@ import json
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from tap_customerio import errors
 from tap_customerio.api import track
-from tap_customerio.api.diagnosis import PROBE
 from tap_customerio.commands.command_tap import CommandTap, config_option, stream_names
 from tap_customerio.commands.console import make_console, table
 from tap_customerio.commands.sampling import RowCount, SamplingClient, count_rows
@@ -29,7 +29,6 @@ UNREADABLE = 3
 """Exit code if a selected stream cannot be read."""
 
 _SKEW = 60
-_COUNTED = {"customers": "people", "objects": "objects"}
 
 
 class Finding(NamedTuple):
@@ -149,19 +148,11 @@ def _check_stream(stream: CustomerioStream, client: SamplingClient) -> Finding:
         return Finding(stream.name, "not on your plan", str(errors.api.not_on_plan(gone.request)))
     except errors.TapError as problem:
         return Finding(stream.name, "problem", str(problem))
-    counted = _COUNTED.get(stream.name)
-    if found.more and counted:
-        found = _counted(client, counted) or found
+    if found.more:
+        with suppress(errors.TapError):
+            known = stream.count_otherwise()
+            found = found if known is None else RowCount(known, more=False)
     return Finding(stream.name, "ok" if found.rows or found.more else "empty", row_count=found)
-
-
-def _counted(client: SamplingClient, what: str) -> RowCount | None:
-    """The workspace's own count, if it is the account's only workspace."""
-    try:
-        workspaces = client.listing(PROBE, "workspaces", params={"limit": None})
-    except errors.TapError:
-        return None
-    return RowCount(workspaces[0].get(what) or 0, more=False) if len(workspaces) == 1 else None
 
 
 def _tell(

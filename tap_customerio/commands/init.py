@@ -22,7 +22,7 @@ from tap_customerio.commands.estimate import AccountEstimate
 from tap_customerio.commands.sampling import SamplingClient
 from tap_customerio.files import explain_writing, write_private
 from tap_customerio.settings import Settings
-from tap_customerio.windows import DAY, parse, rfc3339
+from tap_customerio.windows import DAY, rfc3339
 from tap_customerio.wording import counted, duration
 
 if TYPE_CHECKING:
@@ -146,19 +146,24 @@ def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
     tap = CommandTap(config, client=client)
     tap.logger.setLevel(logging.ERROR)
     with console.status("Checking the key …") as status:
-        estimate = AccountEstimate(client)
+        estimate = AccountEstimate(client, config)
         findings = []
         for finding in check_streams(client, settings, tap.choose(())):
             findings.append(finding)
             status.update(f"Checked {len(findings)} of {len(tap.streams)} streams …")
+        status.update("Estimating requests …")
+        for start in _starts(estimate).values():
+            estimate.streams(start)
     if client.region:
         config["region"] = client.region
     refused = {finding.name: finding.problem for finding in findings if finding.problem}
     readable = [stream for stream in tap.choose(()) if stream.name not in refused]
     place = f"region {client.region}" if client.region else f"at {settings.api_url}"
+    people = (
+        "" if estimate.people is None else f"; about {counted(estimate.people, 'person', 'people')}"
+    )
     console.print(
-        f"\nThe key works, {place}. It can read {len(readable)} of {len(findings)} streams; "
-        f"about {counted(estimate.people, 'person', 'people')}."
+        f"\nThe key works, {place}. It can read {len(readable)} of {len(findings)} streams{people}."
     )
     for name, problem in sorted(refused.items()):
         console.print(f"{name}: {problem}", style="red")
@@ -170,45 +175,58 @@ def _recommended(summary: AccountSummary) -> list[CustomerioStream]:
 
 
 def _price(
-    summary: AccountSummary, streams: Sequence[CustomerioStream], start: int
+    summary: AccountSummary, streams: Sequence[CustomerioStream], start: str | None
 ) -> tuple[str, str]:
     """Requests and time of a first sync."""
-    requests = sum(summary.estimate.requests(stream, start) for stream in streams)
+    requests = sum(summary.estimate.requests(stream.name, start) for stream in streams)
     return f"{requests:,}", duration(requests / summary.estimate.rate)
+
+
+def _starts(estimate: AccountEstimate) -> dict[str, str | None]:
+    """The start dates to choose from, with how far back they are; None for everything."""
+    today = estimate.present // DAY * DAY
+    starts = {f"{days} days": today - days * DAY for days in RANGES}
+    since = {name: rfc3339(start) for name, start in starts.items() if start >= estimate.beginning}
+    return {**since, f"since {rfc3339(estimate.beginning)[:10]}": None}
 
 
 def _ask_start(console: Console, summary: AccountSummary) -> str | None:
     """Ask how far back to read; None for everything."""
-    present, beginning = summary.estimate.present, summary.estimate.beginning
+    estimate = summary.estimate
     shown = table("start_date", "", ">deliveries", ">requests", ">first sync")
-    starts = {f"{days} days": present // DAY * DAY - days * DAY for days in RANGES}
-    for name, start in {**starts, _EVERYTHING: beginning}.items():
-        if start >= beginning:
-            date = rfc3339(start)[:10] if name != _EVERYTHING else _EVERYTHING
-            deliveries = f"{summary.estimate.deliveries(start):,}"
-            since = name if name != _EVERYTHING else f"since {rfc3339(start)[:10]}"
-            shown.add_row(date, since, deliveries, *_price(summary, _recommended(summary), start))
+    for name, start in _starts(estimate).items():
+        deliveries = estimate.deliveries(start)
+        number = "?" if deliveries is None else f"{deliveries:,}"
+        price = _price(summary, _recommended(summary), start)
+        shown.add_row(start[:10] if start else _EVERYTHING, name, number, *price)
     console.print("\nFrom which date should messages, metrics and activities be read? About:")
     console.print(shown)
-    usual = max(beginning // DAY * DAY, starts["180 days"])
-    answer: str = click.prompt(
-        f"start_date (a date, or {_EVERYTHING})",
-        default=rfc3339(usual)[:10],
-        value_proc=lambda text: text if text == _EVERYTHING else moment(text),
-    )
-    return None if answer == _EVERYTHING else answer
+
+    def asked(text: str) -> str | None:
+        start = None if text == _EVERYTHING else moment(text)
+        try:
+            estimate.streams(start)
+        except errors.TapError as problem:
+            raise click.BadParameter(str(problem)) from None
+        return start
+
+    usual = max(estimate.beginning // DAY * DAY, estimate.present // DAY * DAY - 180 * DAY)
+    ask = f"start_date (a date, or {_EVERYTHING})"
+    answer: str | None = click.prompt(ask, default=rfc3339(usual)[:10], value_proc=asked)
+    return answer
 
 
 def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -> set[str]:
     """Ask which streams to read."""
-    since = parse(start) if start else summary.estimate.beginning
     shown = table("streams", ">number", ">requests", ">first sync")
     choices = {"recommended": _recommended(summary), _EVERYTHING: summary.readable}
     for name, streams in choices.items():
-        shown.add_row(name, str(len(streams)), *_price(summary, streams, since))
-    costly = sorted(summary.readable, key=lambda stream: -summary.estimate.requests(stream, since))
+        shown.add_row(name, str(len(streams)), *_price(summary, streams, start))
+    costly = sorted(
+        summary.readable, key=lambda stream: -summary.estimate.requests(stream.name, start)
+    )
     for stream in costly[:_COSTLIEST]:
-        shown.add_row(f"  {stream.name}", "", *_price(summary, [stream], since))
+        shown.add_row(f"  {stream.name}", "", *_price(summary, [stream], start))
     console.print("\nWhich streams? The most expensive:")
     console.print(shown)
 

@@ -53,8 +53,11 @@ PROFILE_CHANGES = (
 
 _DEPARTURES = ("profile_delete", "profile_merge")
 
-_SEARCHED = 1000
-_HYDRATED = 100
+SEARCHED = 1000
+"""People per page of the search."""
+
+HYDRATED = 100
+"""Profiles per request."""
 
 
 class Search:
@@ -70,7 +73,7 @@ class Search:
             "/v1/customers",
             "identifiers",
             method="POST",
-            params={"limit": _SEARCHED},
+            params={"limit": SEARCHED},
             body={"filter": condition or _EVERYONE},
         )
         self._client = client
@@ -136,8 +139,8 @@ class Search:
 
     def _looked_up(self, kind: str, names: list[str]) -> Iterator[str]:
         """cio_ids of people whom the search returned by another id, if they still exist."""
-        for first in range(0, len(names), _HYDRATED):
-            for page in profiles(self._client, kind, names[first : first + _HYDRATED]):
+        for first in range(0, len(names), HYDRATED):
+            for page in profiles(self._client, kind, names[first : first + HYDRATED]):
                 for profile in page:
                     yield str(identifier(_named(profile), "cio_id") or "")
 
@@ -193,7 +196,7 @@ def _search(stream: CustomerioStream) -> Iterator[list[str]]:
 
 def known_people(client: Client, cio_ids: list[str]) -> set[str]:
     """The subset of these people who still have a profile."""
-    parts = (cio_ids[first : first + _HYDRATED] for first in range(0, len(cio_ids), _HYDRATED))
+    parts = (cio_ids[first : first + HYDRATED] for first in range(0, len(cio_ids), HYDRATED))
     pages = (page for part in parts for page in profiles(client, "cio_id", part))
     return {str(_named(profile)["cio_id"]) for page in pages for profile in page}
 
@@ -308,8 +311,8 @@ class Customers(CustomerioStream):
         self._wanted = self._found = 0
         for ids in pages:
             self._wanted += len(ids)
-            for first in range(0, len(ids), _HYDRATED):
-                yield ids[first : first + _HYDRATED]
+            for first in range(0, len(ids), HYDRATED):
+                yield ids[first : first + HYDRATED]
 
     def pages(self, slice_: list[str]) -> Iterator[Rows | Split[list[str]]]:
         """The profiles of these ids; people deleted during the run are missing.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from backfill.backfilling import Backfill
-from harness import NOW, SINCE
+from harness import NOW, SINCE, few_senders
 
 from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.windows import rfc3339
@@ -81,19 +81,38 @@ def test_a_plan_is_close_to_the_actual_numbers(
     assert plan["seconds"] * plan["requests_per_second"] >= plan["requests"]
 
 
-def test_streams_without_a_range_are_estimated_where_that_is_cheap(backfill: Backfill) -> None:
-    names = ["campaigns", "assets", "segment_counts", "customers"]
+def test_streams_without_a_range_are_estimated_too(backfill: Backfill) -> None:
+    names = ["campaigns", "assets", "segment_counts", "customers", "objects"]
     options = [*RANGE, *(word for name in names for word in ("--stream", name))]
     plan = json.loads(backfill.run(*options, "--json").printed)
     backfill.box.forget()
-    backfill.run(*options)
-    found = {each["stream"]: each["requests"] for each in plan["streams"]}
+    output = backfill.run(*options).output
+    found = {each["stream"]: each for each in plan["streams"]}
     assert found.keys() == set(names)
-    assert found["customers"] is None
+    assert plan["complete"]
+    assert plan["requests"] == pytest.approx(len(backfill.box.calls), rel=0.05)
+    for name in ("customers", "objects"):
+        assert found[name]["rows"] == len(output.records[name])
+
+
+def test_a_plan_says_which_numbers_are_bounds(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    backfill = Backfill(make_sandbox(workspace=few_senders(siblings=[1002])), tmp_path)
+    names = ("customers", "campaign_actions", "opt_outs")
+    options = [*RANGE, *(word for name in names for word in ("--stream", name))]
+    plan = json.loads(backfill.run(*options, "--json").printed)
     assert not plan["complete"]
-    customers = ("/v1/customers", "/v1/activities")
-    known = [call for call in backfill.box.calls if not call.path.startswith(customers)]
-    assert plan["requests"] == pytest.approx(len(known), abs=1)  # the first response sets the clock
+    assert [name for name in names if "At least" in notes(plan).get(name, "")] == [*names[1:]]
+    assert "the account's largest workspace" in notes(plan)["customers"]
+    printed = backfill.run(*options, "--plan").printed
+    [line] = [line for line in printed.splitlines() if line.startswith(" opt_outs")]
+    assert line.split() == ["opt_outs", "1", "?", "1+", "1", "s+"]
+    segment = {"and": [{"segment": {"id": 1}}]}
+    plan = json.loads(backfill.run(*options, "--json", customers_filter=segment).printed)
+    assert "customers_filter" in notes(plan)["customers"]
+    [customers] = [each for each in plan["streams"] if each["stream"] == "customers"]
+    assert customers["requests"] is None
 
 
 RANGE = ("--from", "2025-01-01", "--to", "2025-06-01")

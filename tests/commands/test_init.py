@@ -14,9 +14,14 @@ import pytest
 from harness import NOW, SINCE, config_for, run_tap, small
 from terminal import Screen, typed
 
+from tap_customerio.commands.command_tap import CommandTap
+from tap_customerio.commands.estimate import AccountEstimate
+from tap_customerio.commands.sampling import SamplingClient
 from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
+from tap_customerio.streams.folders import FolderStream
+from tap_customerio.streams.lists import ListStream
 from tap_customerio.windows import DAY, rfc3339
 from tap_customerio.wording import duration
 
@@ -199,7 +204,8 @@ def test_streams_that_the_key_may_not_read_are_left_out(
 
 
 def test_dates_are_validated_and_each_shows_its_cost(sandbox: Sandbox) -> None:
-    screen = reply(sandbox, "soon", "2026-03-01", "")
+    screen = reply(sandbox, "soon", "2199-01-01", "2026-03-01", "")
+    assert "is '2199-01-01T00:00:00Z', in the future" in screen.words() + screen.err
     assert "'soon' is not a time" in screen.words() + screen.err
     assert screen.code == 0
     for start in (rfc3339(NOW - NOW % DAY - 30 * DAY)[:10], "everything since 20"):
@@ -212,13 +218,39 @@ def test_the_estimate_is_close_to_the_actual_cost(make_sandbox: Callable[..., Sa
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "since"]]
     deliveries = int(line.split()[3].replace(",", ""))
     truth = len(list(sandbox.workspace.deliveries(SINCE, NOW, now=NOW)))
-    assert truth / 2 < deliveries < truth * 2
+    assert deliveries == pytest.approx(truth, rel=0.2)
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "44"]]
     requests = int(line.split()[2].replace(",", ""))
     assert line.split()[3:] == duration(requests / 10 / RateLimiter.headroom).split()
     sandbox.forget()
     run_tap(config_for(sandbox))
-    assert len(sandbox.calls) / 1.5 < requests < len(sandbox.calls) * 1.5
+    assert requests == pytest.approx(len(sandbox.calls), rel=0.05)
+
+
+def test_an_estimate_sends_about_ten_requests_for_any_number_of_dates(sandbox: Sandbox) -> None:
+    config = {"app_api_key": sandbox.app_api_key, "api_url": sandbox.url}
+    client = SamplingClient(CommandTap(config).settings, pages=None)
+    estimate = AccountEstimate(client, config)
+    everything = estimate.streams(None)
+    lists = {each.path for each in all_streams() if issubclass(each, ListStream | FolderStream)}
+    samples = [call for call in sandbox.calls if call.path not in lists]
+    assert len(samples) <= 13
+    before = len(sandbox.calls)
+    start = rfc3339(NOW - 30 * DAY)
+    month = estimate.streams(start)
+    assert len(sandbox.calls) == before
+    for stream in ("messages", "metrics"):
+        assert 0 < estimate.requests(stream, start) < estimate.requests(stream, None)
+    assert 0 < (month["messages"].rows or 0) < (everything["messages"].rows or 0)
+
+
+def test_counts_that_the_key_may_not_read_are_unknown(make_sandbox: Callable[..., Sandbox]) -> None:
+    refused = frozenset({"/v1/workspaces", "/v1/newsletters/*/metrics"})
+    screen = reply(make_sandbox(behaviours=Behaviours(without=refused)), "", "")
+    assert screen.code == 0
+    assert "people" not in screen.words()
+    [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "since"]]
+    assert line.split()[3] == "?"
 
 
 def test_a_path_of_any_system_can_be_pasted_into_a_shell(sandbox: Sandbox) -> None:

@@ -165,7 +165,7 @@ def test_a_failing_list_loses_only_its_children(
 def test_a_people_search_that_fails_half_way_fails_all_streams_that_need_it(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(people, "_SEARCHED", 20)
+    monkeypatch.setattr(people, "SEARCHED", 20)
     streams = ["customer_relationships", "customers", "snippets", "subscription_preferences"]
     with failing("server_error", "/v1/customers", after=1) as box:
         output = run_tap(config_for(box), streams=streams, fails=True)

@@ -18,11 +18,13 @@ from tap_customerio.windows import (
     DAY,
     EASTERN,
     HOUR,
+    LONGEST_PERIOD,
     V1_REACH,
     Window,
     bucket_after,
     bucket_start,
     buckets,
+    rfc3339,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
     from tap_customerio.windows import Resolution
 
-_MOST_ASKED = 100
 _MOST_DAYS = 3_600
 
 
@@ -81,16 +82,16 @@ class Curve:
         return start + int((end - start) * (wanted - low) / (high - low))
 
 
-def counts(client: Client, window: Window, workers: int) -> list[Count]:
+def counts(client: Client, window: Window, workers: int, most: int) -> list[Count]:
     """Counts of all senders within a window; one or two requests per sender.
 
-    If a type has more than a hundred senders, about a hundred represent the others.
+    If a type has more than `most` senders, so many represent the others.
     """
     with ThreadPoolExecutor(workers) as pool:
         asked = [
             (weight, pool.submit(_counts_of, client, kind, row, window))
             for kind, sender in SENDER_STREAMS.items()
-            for weight, row in _sample(sender.listing(client), kind, window)
+            for weight, row in _sample(sender.listing(client), kind, window, most)
         ]
         return [
             Count(count.window, count.number * weight)
@@ -99,8 +100,32 @@ def counts(client: Client, window: Window, workers: int) -> list[Count]:
         ]
 
 
+def listed(client: Client, counted: list[Count], window: Window) -> tuple[list[Count], list[str]]:
+    """The counts of deliveries that the API still lists, with a note if it lacks the old ones."""
+    recent = client.present - LONGEST_PERIOD
+    if _still_there(client, counted, Window(window.start, min(window.end, recent))):
+        return counted, []
+    left = [count for count in counted if count.window.start >= recent]
+    return left, [errors.sync.too_old(rfc3339(recent))]
+
+
+def _still_there(client: Client, counted: Iterable[Count], window: Window) -> bool:
+    """Whether the API still lists deliveries of the stretch with the highest count."""
+    old = [count for count in counted if _holds(window, count.window)]
+    busiest = max(old, key=lambda count: count.number, default=None)
+    if busiest is None or not busiest.number:
+        return True
+    start, end = busiest.window
+    params = {"start_ts": start, "end_ts": end - 1, "limit": 1}
+    return bool(client.fetch("GET", "/v1/messages", params=params).get("messages"))
+
+
+def _holds(outer: Window, inner: Window) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
 def _sample(
-    rows: list[dict[str, Any]], kind: str, window: Window
+    rows: list[dict[str, Any]], kind: str, window: Window, most: int
 ) -> Iterator[tuple[float, dict[str, Any]]]:
     """Senders that may have sent something within the window, and how many each represents."""
     able = [
@@ -114,7 +139,7 @@ def _sample(
             or window.start - DAY <= (seconds(row, "sent_at") or 0) < window.end
         )
     ]
-    sampled = able[:: math.ceil(len(able) / _MOST_ASKED) or 1]
+    sampled = able[:: math.ceil(len(able) / most) or 1]
     return ((len(able) / len(sampled), row) for row in sampled)
 
 

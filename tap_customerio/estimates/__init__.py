@@ -1,0 +1,1 @@
+"""Estimates of requests: one home for `init` and `backfill --plan`."""

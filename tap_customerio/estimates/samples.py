@@ -1,0 +1,105 @@
+"""The few requests from which streams are estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from tap_customerio.api.diagnosis import PROBE
+from tap_customerio.api.values import number
+from tap_customerio.estimates.deliveries import Count, counts
+from tap_customerio.streams.activities import arrival, log_pages
+from tap_customerio.streams.segments_and_consents import Activities
+from tap_customerio.windows import DAY, Window
+
+if TYPE_CHECKING:
+    from tap_customerio.api.client import Client
+
+_TYPICAL_PAGES = 20
+
+
+@dataclass
+class Samples:
+    """Samples over `reach`, taken when first needed, for any number of estimates.
+
+    Attributes:
+        client: Sends the requests.
+        reach: The range of all estimates.
+        workers: Number of requests at a time.
+        senders: Maximum number of senders per type whose deliveries are counted.
+        pages: Maximum number of pages of the activity log.
+    """
+
+    client: Client
+    reach: Window
+    workers: int
+    senders: int = 100
+    pages: int = 100
+
+    @cached_property
+    def deliveries(self) -> list[Count]:
+        """The deliveries created over time."""
+        whole = Window(self.reach.start, min(self.reach.end, self.client.present))
+        return counts(self.client, whole, self.workers, self.senders)
+
+    @cached_property
+    def activities(self) -> ActivityLog:
+        """The activity log of about a day, or of the whole reach if that is shorter."""
+        present = self.client.present
+        since = max(self.reach.start, present - Activities.kept)
+        newest: list[int] = []
+        middle = present
+        for page in log_pages(self.client):
+            arrived = [arrival(row, present, since) for row in page]
+            newest.append(max(arrived, default=newest[-1] if newest else present))
+            middle = round(median(arrived)) if arrived else middle
+            typical = len(newest) >= _TYPICAL_PAGES and present - middle >= DAY
+            if newest[-1] < since or typical or len(newest) >= self.pages:
+                break
+        return ActivityLog(newest, middle, present, whole=not page.more)
+
+
+class ActivityLog(NamedTuple):
+    """The newest entry of each page, and the middle one of the last page.
+
+    The middle is a better end than the oldest entry, which may be backdated.
+    """
+
+    newest: list[int]
+    middle: int
+    present: int
+    whole: bool
+
+    def pages_since(self, since: int) -> int:
+        """The number of pages that a reader of the time since then requests."""
+        for page, moment in enumerate(self.newest, start=1):
+            if moment < since:
+                return page
+        if self.whole:
+            return len(self.newest)
+        span = max(self.present - self.middle, 1)
+        return max(
+            len(self.newest), round((len(self.newest) - 0.5) * (self.present - since) / span)
+        )
+
+
+class Size(NamedTuple):
+    """The number of people or objects; an upper bound if the account has several workspaces."""
+
+    number: int
+    is_upper_bound: bool
+
+
+def workspace_size(client: Client, what: str) -> Size:
+    """How many people or objects the largest workspace of the account has.
+
+    The API does not say to which workspace the key belongs.
+
+    Raises:
+        TapError: The workspaces cannot be read.
+    """
+    rows = client.listing(PROBE, "workspaces", params={"limit": None})
+    largest = max((number(row.get(what)) or 0 for row in rows), default=0)
+    return Size(largest, is_upper_bound=len(rows) > 1)
