@@ -31,6 +31,7 @@ LONGEST_PERIOD = 180 * DAY
 EASTERN = ZoneInfo("America/New_York")
 """Time zone of all metrics that have only version 1."""
 
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 _AGO = re.compile(r"(\d{1,5})([hdw])")
 
 V1_REACH: dict[Resolution, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
@@ -41,12 +42,16 @@ def parse(text: str) -> int:
     """Parse an RFC 3339 instant or a plain date (UTC) to unix seconds, rounded down.
 
     Raises:
-        ValueError: The text has another format.
+        ValueError: The text has another format, or in UTC the year is not 1 to 9999.
     """
     moment = dt.datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "zZ" else text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.timezone.utc)
-    return int(moment.timestamp() // 1)
+    seconds = int(moment.timestamp() // 1)
+    if not _YEAR_1 <= seconds < _YEAR_10000:
+        message = "out of year 1 to 9999"
+        raise ValueError(message)
+    return seconds
 
 
 def relative(text: str, now: float) -> int | None:

@@ -282,6 +282,12 @@ def test_instants_are_read_in_every_usual_form(text: str, seconds: int) -> None:
     assert parse(text) == seconds
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_instants_outside_the_years_1_to_9999_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="year 1 to 9999"):
+        parse(text)
+
+
 @given(st.integers(0, 4_102_444_800))
 def test_instants_survive_being_written_and_read(seconds: int) -> None:
     assert parse(rfc3339(seconds)) == seconds

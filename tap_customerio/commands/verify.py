@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,8 @@ import click
 from tap_customerio import errors
 from tap_customerio.commands.console import make_console
 from tap_customerio.commands.warehouse import Warehouse, warehouse_options
-from tap_customerio.windows import DAY, LONGEST_PERIOD, bucket_after, bucket_start
+from tap_customerio.windows import BEGINNING, DAY, LONGEST_PERIOD, bucket_after, bucket_start
+from tap_customerio.wording import counted as numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
 
 _SLOT = 900  # offsets of time zones are multiples of a quarter of an hour
 _SETTLING = 2 * DAY
+_SLACK = timedelta(days=2)
 
+_UNKNOWN = "unknown"
 _COUNTED = """
     select source_type, source_id, resolution, timezone, period_start, sent, is_partial
     from {metrics}
     where source_type is not null and source_id is not null and resolution is not null
-        and timezone is not null and period_start is not null
+        and timezone is not null
 """
-_BROADCASTS = "select source_id from {metrics} where source_type = 'broadcast'"
+_OF_TYPE = "select source_id from {metrics} where source_type = '{kind}'"
 _LOADED = """
     select
         coalesce(source_type, case
@@ -39,6 +42,8 @@ _LOADED = """
             when nullif(transactional_message_id, 0) is not null then 'transactional'
             when nullif(broadcast_id, 0) is not null then 'broadcast'
             when campaign_id in ({broadcasts}) then 'broadcast'
+            when campaign_id in ({campaigns}) then 'campaign'
+            when nullif(source_id, 0) is not null then '{unknown}'
             when nullif(campaign_id, 0) is not null then 'campaign'
         end),
         coalesce(
@@ -48,20 +53,17 @@ _LOADED = """
         cast(floor(extract(epoch from created) / 900) as bigint),
         count(metrics ->> 'sent')
     from {messages}
-    where created is not null
     group by 1, 2, 3
 """
 """Senders are derived as in int_customerio__messages of the dbt package."""
-_CREATED = """
-    select min(created), max(case when created < {future} then created end) from {messages}
-"""
+_CREATED = "select min(created), max(created) from {messages}"
 _NEWEST = """
-    select max(coalesce(updated, created)) from {messages}
-    where coalesce(updated, created) < {future}
+    select max(case when updated > created and updated < {future} then updated else created end)
+    from {messages}
     union all
-    select max(period_start) from {metrics} where period_start < {future}
+    select max(period_start) from {metrics}
 """
-"""Times in the future are wrong; they would make all other deliveries look too old."""
+_IMPOSSIBLE = "select (select count(*) from {every}) - (select count(*) from {messages})"
 _MAY_LACK = {
     "source_type": "varchar",
     **dict.fromkeys(
@@ -127,6 +129,7 @@ class Month(NamedTuple):
     counted: int
     loaded: int
     uncounted: int
+    unknown_sender: int
     missing: list[Bucket]
 
     def sentence(self, name: str) -> str:
@@ -136,6 +139,8 @@ class Month(NamedTuple):
             text += f", {sum(each.counted - each.loaded for each in self.missing):,} missing"
         if self.uncounted:
             text += f"; {self.uncounted:,} more loaded, for which it has no counts"
+        if self.unknown_sender:
+            text += f"; {self.unknown_sender:,} more loaded, sent by a campaign or a broadcast"
         return f"{text}."
 
 
@@ -154,9 +159,14 @@ def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
     """
     warehouse = Warehouse(url, schema)
     try:
-        months = compare(warehouse)
+        tables = _tables(warehouse)
+        months = compare(warehouse, tables)
+        [(impossible,)] = warehouse.ask(_IMPOSSIBLE, **tables)
     finally:
         warehouse.close()
+    if impossible:
+        what = numbered(impossible, "loaded delivery", "loaded deliveries")
+        click.echo(f"Left out: {what} created before 2012, in the future or at no time.", err=True)
     if as_json:
         click.echo(json.dumps({name: _as_json(month) for name, month in months.items()}))
     else:
@@ -164,21 +174,19 @@ def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
     ctx.exit(any(month.missing for month in months.values()))
 
 
-def compare(warehouse: Warehouse) -> dict[str, Month]:
+def compare(warehouse: Warehouse, tables: dict[str, str]) -> dict[str, Month]:
     """Counted and loaded deliveries, by month.
 
     Raises:
         TapError: There is nothing to compare.
     """
-    tables = _tables(warehouse)
-    future = datetime.now(timezone.utc).date() + timedelta(days=2)
-    [(first, newest)] = warehouse.ask(_CREATED, **tables, future=future)
+    [(first, newest)] = warehouse.ask(_CREATED, **tables)
     rows = warehouse.ask(_COUNTED, **tables)
     if first is None or not rows:
         raise errors.commands.nothing_to_verify()
-    known = warehouse.ask(_NEWEST, **tables, future=future)
-    last = max((_seconds(moment) for (moment,) in known if moment), default=_seconds(first))
-    bucketings = _bucketings(rows)
+    known = warehouse.ask(_NEWEST, **tables)
+    last = max(_seconds(moment) for (moment,) in known if moment)
+    bucketings = _bucketings(rows, last)
     counted, partial = _counts(rows, bucketings)
     loaded = _loaded(warehouse.ask(_LOADED, **tables), bucketings)
     uncounted = _without_counts(loaded, counted)
@@ -186,17 +194,19 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
         Bucket(key[0], bucketings[key[0]], key[1], sent, loaded[key], key in partial)
         for key, sent in counted.items()
     ]
-    missing = list(_missing(buckets, _seconds(first), _seconds(newest or first), last))
+    missing = list(_missing(buckets, _seconds(first), _seconds(newest), last))
     sums: dict[str, Counter[str]] = defaultdict(Counter)
     for each in buckets:
         sums[each.bucketing.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
     for (sender, start), number in uncounted.items():
-        sums[bucketings[sender].day(start)[:7]]["uncounted"] += number
+        what = "unknown_sender" if sender[0] == _UNKNOWN else "uncounted"
+        sums[bucketings[sender].day(start)[:7]][what] += number
     return {
         name: Month(
             month["counted"],
             month["loaded"],
             month["uncounted"],
+            month["unknown_sender"],
             [each for each in missing if each.bucketing.day(each.start).startswith(name)],
         )
         for name, month in sorted(sums.items())
@@ -204,25 +214,39 @@ def compare(warehouse: Warehouse) -> dict[str, Month]:
 
 
 def _tables(warehouse: Warehouse) -> dict[str, str]:
-    """Table expressions for the queries."""
-    metrics = warehouse.rows_of("metrics")
-    broadcasts = _BROADCASTS.format(metrics=metrics)
-    if "id" in warehouse.columns("broadcasts"):
-        broadcasts += f" union all select id from {warehouse.rows_of('broadcasts')}"  # noqa: S608
-    messages = warehouse.rows_of("messages", _MAY_LACK)
-    return {"messages": messages, "metrics": metrics, "broadcasts": broadcasts}
+    """Table expressions for the queries, and the values in them."""
+    future = (datetime.now(timezone.utc) + _SLACK).date()
+    every = warehouse.rows_of("messages", _MAY_LACK)
+    metrics = _possible(warehouse.rows_of("metrics"), "period_start", future)
+    tables = {"every": every, "messages": _possible(every, "created", future), "metrics": metrics}
+    for table, kind in (("broadcasts", "broadcast"), ("campaigns", "campaign")):
+        tables[table] = _OF_TYPE.format(metrics=metrics, kind=kind)
+        if "id" in warehouse.columns(table):
+            tables[table] += f" union all select id from {warehouse.rows_of(table)}"  # noqa: S608
+    return {**tables, "unknown": _UNKNOWN, "future": f"date '{future}'"}
 
 
-def _bucketings(rows: Iterable[tuple[Any, ...]]) -> dict[Sender, Bucketing]:
-    """The buckets of each sender; the longest history, if the settings were changed."""
+def _possible(rows: str, column: str, future: date) -> str:
+    """Rows whose time is possible; others would make all else look too old, or not loaded."""
+    beginning = datetime.fromtimestamp(BEGINNING, timezone.utc).date()
+    condition = f"{column} >= date '{beginning}' and {column} < date '{future}'"
+    return f"(select * from {rows} where {condition}) as possible"  # noqa: S608
+
+
+def _bucketings(rows: Iterable[tuple[Any, ...]], last: int) -> dict[Sender, Bucketing]:
+    """The buckets of each sender; the longest history, if the settings were changed.
+
+    Of those that reach the last days, the finest: a month reaches further only until it is over.
+    """
     starts: dict[tuple[Sender, Bucketing], Any] = {}
     for kind, number, resolution, zone, start, *_ in rows:
         cut = (kind, number), Bucketing(resolution, ZoneInfo(zone))
         starts[cut] = max(starts.get(cut, start), start)
-    newest: dict[Sender, tuple[int, int, str, Bucketing]] = {}
+    newest: dict[Sender, tuple[int, int, int, str, Bucketing]] = {}
     for (sender, bucketing), start in starts.items():
         second = bucketing.start(_seconds(start))
-        reach = (bucketing.end(second), second, str(bucketing.zone), bucketing)
+        end = bucketing.end(second)
+        reach = (min(end, last - _SETTLING), second, second - end, str(bucketing.zone), bucketing)
         newest[sender] = max(newest.get(sender, reach), reach)
     return {sender: bucketing for sender, (*_, bucketing) in newest.items()}
 

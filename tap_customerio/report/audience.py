@@ -90,13 +90,18 @@ _LOADED = """
             workspace, source_type, source_id, resolution, timezone,
             row_number() over (
                 partition by workspace, source_type, source_id
-                order by max(day + case resolution
+                order by least(max(day + case resolution
                     when 'months' then interval '1' month
                     when 'weeks' then interval '7' day
                     else interval '1' day
-                end) desc, max(day) desc, resolution, timezone
+                end), max(newest)) desc, max(day) desc, resolution, timezone
             ) as place
         from {schema}.customerio__reconciliation
+        cross join (
+            select max(day) - interval '2' day as newest
+            from {schema}.customerio__reconciliation
+        ) as known
+        where period_start is not null
         group by 1, 2, 3, 4, 5
     )
     select
@@ -114,6 +119,7 @@ _LOADED = """
     group by 1, 2
     order by 1 desc, 2 desc
 """
+"""Of counts in several resolutions, the finest that reach the last days, as in `verify`."""
 
 
 def journeys(marts: Marts) -> Figure:

@@ -142,6 +142,8 @@ def senders(marts: Marts) -> Figure:
         "Deliveries by the day they were created; shares are of those sent. Not every "
         "channel reports arrival, opens and clicks."
     )
+    if any(row[1] == "unknown" for row in first):
+        note += " Of unknown type are campaigns or broadcasts: load both lists to tell them apart."
     if len(rows) > _RANKED:
         rest = sum(row[4] for row in rows[_RANKED:])
         note += f" {counted(len(rows) - _RANKED, 'more sender')} sent "

@@ -99,7 +99,7 @@ class Messages(CustomerioStream):
         ),
         text(
             source_type="What sent it, as in metrics: campaign, newsletter, broadcast or "
-            "transactional."
+            "transactional. Null if campaign_id names it and the broadcasts cannot be read."
         ),
         integer(
             source_id="Id of what sent it, within its type; the next four columns hold it too.",

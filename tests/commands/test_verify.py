@@ -122,6 +122,7 @@ def test_the_json_output(verify: Verify) -> None:
         "counted": 2,
         "loaded": 0,
         "uncounted": 0,
+        "unknown_sender": 0,
         "missing": [
             {
                 "source_type": "campaign",
@@ -234,6 +235,16 @@ def test_the_buckets_with_the_longest_range_count(verify: Verify, then: tuple[st
     assert "2026-02: 5 sent by Customer.io, " in screen.out
 
 
+@pytest.mark.parametrize("resolution", ["weeks", "months"])
+def test_days_count_before_the_former_month_is_over(verify: Verify, resolution: str) -> None:
+    messages = [sent(f"2026-03-{day:02} 12:00") for day in (1, 11, 17, 18, 20)]
+    metrics = [counted("2026-03-15", 3, resolution=resolution, is_partial=True)]
+    metrics += [counted(f"2026-03-{day}", 1) for day in (11, 12, 17, 18)]
+    screen = verify(messages, metrics)
+    assert screen.code == 1
+    assert "  2026-03-12 campaign 1: 1 sent, 0 loaded" in screen.out
+
+
 def test_only_the_newest_buckets_of_a_sender_count(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00")]
     former = counted("2026-03-01", 1, resolution="months")
@@ -273,6 +284,70 @@ def test_a_broadcast_is_recognized_by_the_list_of_broadcasts(verify: Verify) -> 
         then=["create table customerio.broadcasts as select 9 as id"],
     )
     assert "2026-03-02 campaign 9: 1 sent, 0 loaded" in screen.out
+
+
+WITHOUT_BROADCASTS = [
+    "alter table customerio.messages add column source_type varchar",
+    "alter table customerio.messages add column source_id bigint",
+    "update customerio.messages set source_id = campaign_id",
+]
+"""Rows of a tap that could not read the list of broadcasts."""
+
+
+def test_a_sender_that_may_be_a_broadcast_is_not_counted_as_a_campaign(verify: Verify) -> None:
+    days = ("2026-03-02 10:00", "2026-03-03 10:00", "2026-03-03 11:00")
+    messages = [*EDGES, *(sent(day, "campaign", 9) for day in days)]
+    metrics = [counted("2026-03-02", 1, "newsletter", source=9)]
+    screen = verify(messages, metrics, then=WITHOUT_BROADCASTS)
+    assert (
+        "2026-03: 1 sent by Customer.io, 0 loaded, 1 missing; "
+        "3 more loaded, sent by a campaign or a broadcast."
+    ) in screen.words()
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        "create table customerio.campaigns as select 9 as id",
+        "create table customerio.broadcasts as select 9 as id",
+        "insert into customerio.metrics select 'broadcast', 9, 'days', 'UTC', '2026-04-1', 0, null",
+    ],
+)
+def test_lists_and_counts_decide_what_a_sender_is(verify: Verify, known: str) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
+    screen = verify(messages, [counted("2026-03-05", 1)], then=[*WITHOUT_BROADCASTS, known])
+    assert (
+        "2026-03: 1 sent by Customer.io, 0 loaded, 1 missing; 1 more loaded, for"
+    ) in screen.words()
+
+
+def test_an_id_without_a_type_may_be_of_any_sender(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00", "newsletter", 9)]
+    then = [
+        *WITHOUT_BROADCASTS,
+        "update customerio.messages set source_id = newsletter_id where newsletter_id is not null",
+        "alter table customerio.messages drop column newsletter_id",
+    ]
+    screen = verify(messages, [counted("2026-03-02", 1, source=1)], then=then)
+    assert "1 more loaded, sent by a campaign" in screen.words()
+
+
+@pytest.mark.parametrize("zone", [NEW_YORK, "Pacific/Auckland"])
+@pytest.mark.parametrize("resolution", ["days", "months"])
+def test_impossible_times_are_left_out(verify: Verify, zone: str, resolution: str) -> None:
+    far = ["0001-01-01 00:00", "1970-01-01 00:00", "9999-12-31 23:59:59"]
+    messages = [*EDGES, sent("2026-03-01 15:00"), *map(sent, far), sent("2026-03-01 16:00")]
+    metric = counted("2026-03-01", 2, zone=zone, resolution=resolution)
+    metrics = [metric, *((*metric[:4], moment, 5, False) for moment in far)]
+    then = ["insert into customerio.messages (created) values ('infinity'), ('290000-01-01')"]
+    screen = verify(messages, metrics, then=then)
+    assert "Left out: 5 loaded deliveries created before 2012, in the future or" in screen.err
+    assert {line[:4] for line in screen.out.splitlines() if line[:1].isdigit()} == {"2026"}
+
+
+def test_one_time_long_ago_does_not_make_the_loading_begin_then(verify: Verify) -> None:
+    messages = [*EDGES, sent("1970-01-01 10:00")]
+    assert verify(messages, [counted("2025-12-20", 5), counted("2026-03-02", 0)]).code == 0
 
 
 def test_it_reports_that_there_is_nothing_to_compare(verify: Verify) -> None:

@@ -37,7 +37,7 @@ _TABLES = {
     "is_allowed boolean",
     "reconciliation": "workspace text, source_type text, source_id bigint, resolution text, "
     "timezone text, day date, counted_sent bigint, loaded_sent bigint, missing_sent bigint, "
-    "status text",
+    "status text, period_start timestamp",
 }
 
 
@@ -124,6 +124,6 @@ def _audience(days: list[date]) -> dict[str, list[tuple[Any, ...]]]:
         ("acme", "person-1", "sender", "sms:+15550100001", "+15550100001", False),
     ]
     found["reconciliation"] = [
-        ("acme", "newsletter", 1, "days", "UTC", day, 1000, 990, 10, "missing") for day in days
+        ("acme", "newsletter", 1, "days", "UTC", day, 1000, 990, 10, "missing", day) for day in days
     ]
     return found

@@ -227,14 +227,33 @@ def test_months_weeks_and_days_hold_all_days() -> None:
         assert all(period.bucket(day) == day for day in period.buckets())
 
 
-def test_of_a_sender_counted_twice_the_cut_that_reaches_furthest_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("last", "counted"),
+    [("2026-03-10", "10,000"), ("2026-03-12", "10,000"), ("2026-03-14", "77")],
+)
+def test_of_a_sender_counted_twice_the_finer_counts_that_go_on_count(
+    tmp_path: Path, last: str, counted: str
+) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
-        database.execute(
-            "insert into analytics.customerio__reconciliation values "
-            "('acme', 'newsletter', 1, 'months', 'UTC', '2026-03-01', 77, 70, 7, 'missing')"
-        )
-    assert cells(write(tmp_path, url), "2026-03") == ["2026-03", "77", "70", "7"]
+        for row in (
+            "'months', 'UTC', '2026-03-01', 77, 70, 7, 'missing', '2026-03-01'",
+            f"'days', 'UTC', '{last}', 0, 0, 0, 'more loaded', null",  # loaded, not counted
+        ):
+            database.execute(
+                "insert into analytics.customerio__reconciliation "
+                f"values ('acme', 'newsletter', 1, {row})"
+            )
+    assert cells(write(tmp_path, url), "2026-03")[:2] == ["2026-03", counted]
+
+
+@pytest.mark.parametrize("kind", ["newsletter", "unknown"])
+def test_senders_that_may_be_broadcasts_are_explained(tmp_path: Path, kind: str) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        database.execute("update analytics.customerio__sender_daily set source_type = ?", [kind])
+    page = write(tmp_path, url)
+    assert ("Of unknown type are campaigns or broadcasts" in page) == (kind == "unknown")
 
 
 def test_several_workspaces_are_told_apart(tmp_path: Path) -> None:

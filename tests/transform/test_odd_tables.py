@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,9 @@ SENDERS = """
 """
 
 
+DECIDING = ("broadcasts", "campaigns", "metrics")
+
+
 class Odd:
     """The warehouse, what was true of it before, and which rows were changed."""
 
@@ -47,6 +51,8 @@ class Odd:
         self.built = built
         self.senders = built.ask(SENDERS)
         self.verified = self.verify()
+        self.decided: list[Row] = []
+        self.undecided: list[Row] = []
         self.derived: list[Row] = []
         self.verified_again: Row = {}
         rows = built.ask(
@@ -54,7 +60,7 @@ class Odd:
             "where channel = 'email' and source_type = 'campaign' and sent_at is not null "
             f"and created_at < timestamp '{LOST}' order by delivery_id"
         )
-        self.moved, self.emptied, self.broken, *rest = rows
+        self.moved, self.emptied, self.broken, self.ancient, *rest = rows
         self.addressed = dict(zip(RECIPIENTS, rest, strict=False))
 
     def verify(self) -> Row:
@@ -74,12 +80,22 @@ def odd(modelled: Built, make_built: Callable[[str], Built]) -> Odd:
     built = make_built("duckdb")
     shutil.copy(modelled.folder / "warehouse.duckdb", built.folder)
     changed = Odd(built)
+    built.ask("update customerio.messages set source_type = null where campaign_id is not null")
+    changed.decided = built.ask(SENDERS)
+    empty = "; ".join(f"delete from customerio.{table}" for table in DECIDING)
+    changed.undecided = built.ask(f"begin; {empty}; {SENDERS}")  # closing undoes it
     built.ask("update customerio.messages set source_type = null, source_id = null")
     built.ask("delete from customerio.broadcasts")
     changed.derived, changed.verified_again = built.ask(SENDERS), changed.verify()
     changed.change("campaign_id = 77, created = created - interval '1' day", changed.moved)
     changed.change("metrics = '{}', links = '[]', other_metrics = '{}'", changed.emptied)
     changed.change("updated = timestamp '5138-01-01'", changed.broken)
+    changed.change("created = timestamp '0001-01-01'", changed.ancient)
+    built.ask(
+        "delete from customerio.messages where created > '2012-01-01' and created < "
+        "(select min(created) + interval '30' hour from customerio.messages "
+        "where created > '2012-01-01')"
+    )
     for recipient, row in changed.addressed.items():
         changed.change(f"recipient = '{recipient}'", row)
     built.ask(f"delete from customerio.messages where created >= timestamp '{LOST}'")
@@ -93,6 +109,19 @@ def test_senders_are_derived_from_ids_if_the_tap_did_not_name_them(odd: Odd) -> 
         *("campaign", "newsletter", "broadcast", "transactional")
     }
     assert odd.verified_again == odd.verified
+
+
+def test_lists_and_counts_decide_what_the_tap_could_not(odd: Odd) -> None:
+    assert odd.decided == odd.senders
+
+
+def test_a_sender_that_may_be_a_broadcast_is_unknown(odd: Odd) -> None:
+    may_be = {"campaign", "broadcast"}
+    expected = [
+        {**row, "source_type": "unknown"} if row["source_type"] in may_be else row
+        for row in odd.senders
+    ]
+    assert Counter(map(str, odd.undecided)) == Counter(map(str, expected))
 
 
 def test_events_follow_the_sender_and_time_of_their_delivery(odd: Odd) -> None:
@@ -117,8 +146,18 @@ def test_a_delivery_without_states_has_no_events(odd: Odd) -> None:
 
 
 def test_one_time_in_the_future_settles_nothing(odd: Odd) -> None:
-    query = "select distinct is_settled from customerio__deliveries"
+    query = "select distinct is_settled from customerio__deliveries where created_at > '2012-01-01'"
     assert odd.built.ask(query) == [{"is_settled": False}]
+
+
+def test_one_time_long_ago_does_not_make_the_loading_begin_then(odd: Odd) -> None:
+    [first] = odd.built.ask(
+        "select min(created_at) as at from customerio__deliveries where created_at > '2012-01-01'"
+    )
+    rows = odd.built.ask("select day, status from customerio__reconciliation order by day")
+    early = [row for row in rows if row["day"] < first["at"].date()]
+    assert {row["status"] for row in early} == {"before loading"}
+    assert early[0]["day"].year == first["at"].year
 
 
 @pytest.mark.parametrize(("recipient", "domain"), RECIPIENTS.items())

@@ -23,13 +23,16 @@
   cast({{ expression }} as timestamp)
 {%- endmacro %}
 
+{#- Whether a time is possible: Customer.io began in 2012, and nothing happens in the future. -#}
+{%- macro is_possible(expression) -%}
+  {{ expression }} >= cast('2012-01-01' as {{ dbt.type_timestamp() }})
+        and {{ expression }} <= {{ dbt.dateadd('day', 1, dbt.current_timestamp()) }}
+{%- endmacro %}
+
 {#- The latest time, without times in the future, which are wrong. -#}
 {%- macro latest(expression) -%}
   coalesce(
-        max(case
-            when {{ expression }} <= {{ dbt.dateadd('day', 1, dbt.current_timestamp()) }}
-                then {{ expression }}
-        end),
+        max(case when {{ customerio.is_possible(expression) }} then {{ expression }} end),
         max({{ expression }})
     )
 {%- endmacro %}

@@ -1,36 +1,46 @@
--- Deliveries with their senders, and a hash that changes with their events. Tables that an older
--- tap loaded lack source_type, and campaign_id may hold the id of a broadcast.
+-- Deliveries with their senders, and a hash that changes with their events. An older tap wrote
+-- neither source_type nor source_id. A tap that cannot read the broadcasts writes source_id alone:
+-- campaign_id then holds the id of a campaign or of a broadcast, which share one number space.
 {%- set senders = {
     'newsletter_id': "'newsletter'",
     'transactional_message_id': "'transactional'",
     'broadcast_id': "'broadcast'",
-    'campaign_id': "case when broadcasts.broadcast_id is null then 'campaign' else 'broadcast' end",
+    'campaign_id': "coalesce(known.source_type, case "
+        ~ "when nullif(messages.source_id, 0) is null then 'campaign' end)",
 } %}
 {%- set same = [
     'id', 'created_at', 'updated_at', 'type', 'cio_id', 'customer_id', 'recipient', 'action_id',
     'content_id', 'metrics', 'links', 'other_metrics', 'failure_message', 'forgotten',
 ] %}
 
-with broadcasts as (
-    select distinct workspace, broadcast_id
+with known as (
+    select workspace, source_id, min(source_type) as source_type  -- a broadcast, if in doubt
     from (
-        select workspace, id as broadcast_id
+        select workspace, id as source_id, 'broadcast' as source_type
         from {{ ref('stg_customerio__broadcasts') }}
         union all
-        select workspace, source_id
+        select workspace, id, 'campaign'
+        from {{ ref('stg_customerio__campaigns') }}
+        union all
+        select workspace, source_id, source_type
         from {{ ref('stg_customerio__metrics') }}
-        where source_type = 'broadcast'
+        where source_type in ('broadcast', 'campaign')
     ) as listed_or_counted
+    group by 1, 2
 ),
 
 sent as (
     select
         messages.workspace,
-        coalesce(messages.source_type, case
+        coalesce(
+            messages.source_type,
+            case
             {%- for column, type in senders.items() %}
-            when nullif(messages.{{ column }}, 0) is not null then {{ type }}
+                when nullif(messages.{{ column }}, 0) is not null then {{ type }}
             {%- endfor %}
-        end) as source_type,
+            end,
+            case when nullif(messages.source_id, 0) is not null then 'unknown' end
+        ) as source_type,
         coalesce(
             nullif(messages.source_id, 0)
             {%- for column in senders %}, nullif(messages.{{ column }}, 0){% endfor %}
@@ -39,9 +49,9 @@ sent as (
         messages.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('stg_customerio__messages') }} as messages
-    left join broadcasts
-        on messages.workspace = broadcasts.workspace
-        and messages.campaign_id = broadcasts.broadcast_id
+    left join known
+        on messages.workspace = known.workspace
+        and messages.campaign_id = known.source_id
 )
 
 select

@@ -4,6 +4,7 @@ with metrics as (
         *,
         {{ customerio.local_time('period_start', 'timezone') }} as local_start
     from {{ ref('stg_customerio__metrics') }}
+    where {{ customerio.is_possible('period_start') }}
 ),
 
 counted as (
@@ -39,7 +40,7 @@ deliveries as (
         on deliveries.workspace = cuts.workspace
         and deliveries.source_type = cuts.source_type
         and deliveries.source_id = cuts.source_id
-    where not deliveries.is_draft
+    where not deliveries.is_draft and {{ customerio.is_possible('deliveries.created_at') }}
 ),
 
 loaded as (
@@ -59,11 +60,12 @@ ranges as (
     select
         workspace,
         min(created_at) as earliest,
-        {{ customerio.latest('created_at') }} as newest,
+        max(created_at) as newest,
         {{ customerio.latest('known_at') }} as latest
     from (
         select workspace, created_at, changed_at as known_at
         from {{ ref('customerio__deliveries') }}
+        where {{ customerio.is_possible('created_at') }}
         union all
         select workspace, cast(null as {{ dbt.type_timestamp() }}), period_start
         from metrics
