@@ -209,7 +209,7 @@ _RETRY = (
             "a log shows the query of a request",
             '_QUERY.sub("?***", record.getMessage())',
             "record.getMessage()",
-            "privacy/test_logs.py::test_urls_are_logged_without_what_was_searched_for",
+            "privacy/test_logs.py::test_urls_are_logged_without_the_search_value",
         ),
         (
             "a log shows the address in a path",
@@ -285,26 +285,26 @@ _PRIVACY = _of(
         "erased people are not looked for",
         "        if profiles(self._client, [person.cio_id]):\n            return\n",
         "",
-        "privacy/test_erase.py::test_it_looks_until_they_are_gone",
-        "privacy/test_erase.py::test_what_is_not_seen_to_be_gone_is_not_called_erased",
+        "privacy/test_erase.py::test_it_checks_until_they_are_gone",
+        "privacy/test_erase.py::test_people_who_may_still_exist_do_not_count_as_erased",
     ),
     (
         "erasure is proven with keys of another workspace",
         "elif not self._account.is_proven:",
         "elif not person:",
-        "privacy/test_erase_proof.py::test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace",
+        "privacy/test_erase_proof.py::test_a_removal_by_someone_else_is_no_proof_for_keys_of_another_workspace",
     ),
     (
         "people made again pass for erased",
         "if found - record.shared(person):",
         "if not person:",
-        "privacy/test_erase.py::test_people_made_anew_by_a_late_event_are_told",
+        "privacy/test_erase.py::test_people_created_again_by_a_late_event_are_reported",
     ),
     (
         "an identifier of somebody else is blocked",
         "self._client, kind, value, must_state=False\n            ):  #",
         "self._client, kind, kind, must_state=False\n            ):  #",
-        "privacy/test_erase.py::test_an_address_that_somebody_else_has_is_not_blocked",
+        "privacy/test_erase.py::test_an_address_of_another_person_too_is_not_blocked",
     ),
 )
 

@@ -28,7 +28,7 @@ DOCS = (Path(__file__).parents[1] / "docs" / "privacy.md").read_text()
 
 
 def schema(name: str) -> dict[str, Any]:
-    """A JSON Schema of the documentation."""
+    """A JSON Schema in the documentation."""
     shown = re.search(rf"### `{re.escape(name)}`.*?```json\n(.*?)```", DOCS, re.DOTALL)
     assert shown is not None
     found: dict[str, Any] = json.loads(shown[1])

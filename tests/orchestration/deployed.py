@@ -1,6 +1,6 @@
-"""Definitions as a user's file has them, made from the environment; run as a program, a partition.
+"""Definitions in a user's file, configured by the environment; run as a program, one partition.
 
-Such a program is what a test can kill.
+A test can kill such a program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs that end before their time: killed, or terminated."""
+"""Killed and terminated runs."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ NOW = parse("2026-04-01")
 UNHEARD = f"import contextlib\n{TARGET}".replace(
     "        print", "        with contextlib.suppress(BrokenPipeError): print"
 )
-"""A target that does not mind that nobody hears its states."""
+"""A target that ignores a closed standard output."""
 
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    """Answers so slowly that there is time to end what asks."""
+    """Responds so slowly that there is time to end the run."""
     workspace = Workspace(since=parse("2026-02-01"), per_day=30, people=60, campaigns=3)
     with new_sandbox(now=NOW, workspace=workspace, latency_ms=200) as box:
         yield box
@@ -50,7 +50,7 @@ def box() -> Iterator[Sandbox]:
 def instance(
     box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
-    """One that processes share, in a folder; its runs load a file."""
+    """An instance in a folder, shared by processes; its runs load a file."""
     script = tmp_path / "target.py"
     script.write_text(UNHEARD)
     target = shlex.join([sys.executable, str(script), str(tmp_path / "kept.jsonl")])
@@ -64,7 +64,7 @@ def instance(
 
 @contextmanager
 def running(instance: dg.DagsterInstance, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A run in a process of its own, once the target has confirmed something."""
+    """A run in a separate process, after the target has confirmed a state."""
     tests = str(Path(__file__).parents[1])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])}
     with (folder / "log").open("wb") as log:
@@ -91,7 +91,7 @@ def running(instance: dg.DagsterInstance, folder: Path) -> Iterator[subprocess.P
 
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
-    """The tap and the target of a run, among what Dagster starts."""
+    """The tap and the target among the child processes of a run."""
     pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids.split()}
     ours = b"\0tap_customerio\0", b"target.py"
@@ -99,7 +99,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process still runs; one that nobody has waited for does not."""
+    """Whether a process still runs, without zombies."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -107,7 +107,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends what a dead process started")
-def test_after_kill_9_tap_and_target_end_and_a_re_execution_goes_on(
+def test_after_kill_9_tap_and_target_end_and_a_re_execution_resumes(
     box: Sandbox, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     with running(instance, tmp_path) as process:
@@ -139,11 +139,11 @@ def test_after_kill_9_tap_and_target_end_and_a_re_execution_goes_on(
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """Lines that were written to their end."""
+    """The lines that are complete."""
     return (line for line in path.read_bytes().splitlines() if line.endswith(b"}"))
 
 
-def test_a_run_that_is_terminated_ends_the_tap_keeps_what_was_confirmed_and_is_not_tried_again(
+def test_a_terminated_run_ends_the_tap_keeps_the_confirmed_state_and_is_not_retried(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     with running(instance, tmp_path) as process:

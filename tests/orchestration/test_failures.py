@@ -1,4 +1,4 @@
-"""What fails is told in a sentence, tried again from where it was, and hides nothing else."""
+"""A failure is one sentence, is retried from the last state, and hides nothing else."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ DIES_AT_FIRST = TARGET.replace("for line", "fresh = not seen.tell()\nfor line").
 
 @pytest.fixture(autouse=True)
 def tried_once_more(dagster_harness: DagsterHarness) -> None:
-    """Without waiting."""
+    """Retry without a delay."""
     dagster_harness.options["retry_policy"] = dg.RetryPolicy(max_retries=1)
 
 
 def starts(dagster_harness: DagsterHarness) -> list[int]:
-    """From when on deliveries were asked for, call by call."""
+    """The start of the range in each request for deliveries."""
     calls = [call for call in dagster_harness.box.calls if call.path == "/v1/messages"]
     return [int(call.query["start_ts"]) for call in calls]
 
 
-def kept(dagster_harness: DagsterHarness, what: str) -> dict[str, Any]:
-    """What Dagster's database holds of a partition."""
+def saved_state(dagster_harness: DagsterHarness, what: str) -> dict[str, Any]:
+    """The saved state of a partition in Dagster's database."""
     [text] = dagster_harness.instance.daemon_cursor_storage.get_cursor_values(
         {f"tap-customerio/{what}"}
     ).values()
@@ -46,7 +46,7 @@ def kept(dagster_harness: DagsterHarness, what: str) -> dict[str, Any]:
     return found
 
 
-def test_a_retry_goes_on_from_the_state_and_a_run_later_begins_anew(
+def test_a_retry_resumes_from_the_state_and_a_later_run_starts_over(
     dagster_harness: DagsterHarness,
 ) -> None:
     acme = dagster_harness.workspace(target=dagster_harness.target(DIES_AT_FIRST))
@@ -66,7 +66,7 @@ def test_a_retry_goes_on_from_the_state_and_a_run_later_begins_anew(
     assert about["rows"] >= len(keys(whole))
 
 
-def test_what_was_read_whole_is_materialized_though_another_stream_is_forbidden(
+def test_complete_streams_are_materialized_though_another_is_forbidden(
     dagster_harness: DagsterHarness,
 ) -> None:
     dagster_harness.box.fail(status=403, times=FOREVER, path="/v1/snippets")
@@ -81,13 +81,13 @@ def test_what_was_read_whole_is_materialized_though_another_stream_is_forbidden(
     assert read["campaigns"]["rows"] == len(dagster_harness.received().records["campaigns"])
 
 
-def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
+def test_a_retry_of_fewer_streams_uses_their_part_of_the_state(
     dagster_harness: DagsterHarness,
 ) -> None:
     dagster_harness.options["retry_policy"] = None
     dagster_harness.box.fail(status=403, times=FOREVER, path="/v1/campaigns/*/metrics")
     assert not dagster_harness.run("history", MARCH, streams=["messages", "metrics"]).success
-    held = kept(dagster_harness, f"history/{MARCH}")
+    held = saved_state(dagster_harness, f"history/{MARCH}")
     assert held["state"]["backfill"]["done"] == ["messages"]
 
     dagster_harness.box.middleware.failures.clear()
@@ -111,7 +111,7 @@ def test_a_retry_of_fewer_streams_takes_what_it_can_from_the_state(
     ],
     ids=["fails", "confirms nothing"],
 )
-def test_a_target_that_does_not_do_well_is_no_success(
+def test_a_failing_target_is_a_failure(
     dagster_harness: DagsterHarness, script: str, sentence: str
 ) -> None:
     dagster_harness.options["retry_policy"] = None
@@ -119,7 +119,7 @@ def test_a_target_that_does_not_do_well_is_no_success(
     assert sentence in failure(dagster_harness.run("history", MARCH, acme, streams=["messages"]))
 
 
-def test_a_key_that_is_missing_is_told_by_its_variable_and_not_tried_again(
+def test_a_missing_key_is_named_by_its_variable_and_not_retried(
     dagster_harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(KEY)
@@ -132,7 +132,7 @@ def test_a_key_that_is_missing_is_told_by_its_variable_and_not_tried_again(
     assert dagster_harness.box.calls == []
 
 
-def test_a_target_that_is_not_installed_is_told_by_its_name(
+def test_a_target_that_is_not_installed_is_named(
     dagster_harness: DagsterHarness,
 ) -> None:
     result = dagster_harness.run(
@@ -145,7 +145,7 @@ def test_a_target_that_is_not_installed_is_told_by_its_name(
     assert dagster_harness.box.calls == []
 
 
-def test_the_key_is_nowhere_in_what_dagster_keeps(
+def test_the_key_is_nowhere_in_dagsters_storage(
     dagster_harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
@@ -202,13 +202,13 @@ def test_definitions_are_checked_before_anything_runs(
     assert sentence in str(caught.value)
 
 
-def test_two_workspaces_of_one_name_are_refused(dagster_harness: DagsterHarness) -> None:
+def test_two_workspaces_of_one_name_are_rejected(dagster_harness: DagsterHarness) -> None:
     with pytest.raises(TapError) as caught:
         dagster_harness.definitions(dagster_harness.workspace(), dagster_harness.workspace())
     assert str(caught.value) == "Workspace 'acme': another workspace has the same name."
 
 
-def test_without_the_extra_one_sentence_says_so() -> None:
+def test_a_missing_extra_is_named() -> None:
     hidden = "import sys; sys.modules['dagster'] = None; import tap_customerio.dagster"
     ran = subprocess.run(
         [sys.executable, "-c", hidden], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Partitions: what is loaded, by whom, and what Dagster is told of it."""
+"""Partitions: the loaded data, the workspaces, and the metadata in Dagster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARTITIONS = [("history", FEBRUARY), ("history", MARCH), ("lists", "acme")]
 STREAMS = ("campaigns", "customers", "journey_metrics", "messages")
 
 
-def test_all_partitions_together_are_the_truth_and_running_them_again_changes_nothing(
+def test_all_partitions_together_are_complete_and_running_them_again_changes_nothing(
     dagster_harness: DagsterHarness,
 ) -> None:
     target, warehouse = dagster_harness.duckdb()
@@ -72,7 +72,7 @@ def test_a_subset_of_the_assets_reads_only_those_streams(dagster_harness: Dagste
     assert months == {"2026-03"}
 
 
-def test_what_is_selected_by_default_can_be_replaced(dagster_harness: DagsterHarness) -> None:
+def test_the_default_selection_can_be_replaced(dagster_harness: DagsterHarness) -> None:
     dagster_harness.options["streams"] = ["collection_contents", "messages"]
     repository = dagster_harness.definitions().resolve_asset_graph()
     assert {key.to_user_string() for key in repository.get_all_asset_keys()} == {
@@ -81,7 +81,7 @@ def test_what_is_selected_by_default_can_be_replaced(dagster_harness: DagsterHar
     }
 
 
-def test_metadata_says_what_was_read_by_whom_and_what_it_took(
+def test_metadata_contains_rows_workspace_and_duration(
     dagster_harness: DagsterHarness,
 ) -> None:
     result = dagster_harness.run("history", MARCH, streams=["metrics", "messages"])
@@ -97,20 +97,20 @@ def test_metadata_says_what_was_read_by_whom_and_what_it_took(
     assert about["rate_limit_seconds"] == 0
 
 
-def test_waiting_for_others_who_share_the_limit_is_told(dagster_harness: DagsterHarness) -> None:
+def test_waiting_for_other_clients_is_logged(dagster_harness: DagsterHarness) -> None:
     dagster_harness.box.fail(status=429, headers={"Retry-After": "1"}, path="/v1/campaigns")
     result = dagster_harness.run("lists", "acme", streams=["campaigns"])
     assert 0 < materialized(result)["campaigns"]["rate_limit_seconds"] < 5
 
 
-def test_runs_that_a_person_starts_on_the_screen_have_no_children_of_dagsters_making(
+def test_runs_from_the_web_page_have_no_extra_child_processes(
     dagster_harness: DagsterHarness,
 ) -> None:
     job = dagster_harness.definitions().resolve_implicit_global_asset_job_def()
     assert job.executor_def is dg.in_process_executor
 
 
-def test_the_log_begins_with_the_command_that_one_would_type(
+def test_the_log_starts_with_the_command(
     dagster_harness: DagsterHarness,
 ) -> None:
     acme = dagster_harness.workspace(metrics_resolution="weeks")
@@ -126,7 +126,7 @@ def test_the_log_begins_with_the_command_that_one_would_type(
     )
 
 
-def test_lines_of_tap_and_target_come_at_their_levels(dagster_harness: DagsterHarness) -> None:
+def test_lines_of_tap_and_target_have_their_levels(dagster_harness: DagsterHarness) -> None:
     script = """
 import sys
 for line in sys.stdin:
@@ -155,7 +155,7 @@ def test_assets_are_described(dagster_harness: DagsterHarness) -> None:
     assert ("created", "string") in [(column.name, column.type) for column in columns]
 
 
-def test_a_month_that_does_not_begin_on_its_first_day_is_whole_all_the_same(
+def test_a_partial_first_month_is_complete(
     dagster_harness: DagsterHarness,
 ) -> None:
     dagster_harness.options["start_date"] = "2026-02-15"

@@ -1,4 +1,4 @@
-"""Two programs in a row, of which the second leaves something running."""
+"""Two programs in a pipe; the second leaves a process running."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print("confirmed")
     ],
     ids=["whole", "dies"],
 )
-def test_what_a_target_leaves_running_is_not_waited_for(
+def test_a_process_that_the_target_leaves_running_does_not_block(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     lines: int,
@@ -55,6 +55,6 @@ def test_what_a_target_leaves_running_is_not_waited_for(
     try:
         assert pipe.run(lambda source, line: heard.append((source, line))) == codes
     finally:
-        os.kill(int(helper.read_text()), signal.SIGKILL)  # it still ran
+        os.kill(int(helper.read_text()), signal.SIGKILL)  # it was still running
     assert ("state", "confirmed") in heard
     assert any("keeps its output open" in line for _, line in heard)

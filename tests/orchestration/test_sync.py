@@ -37,7 +37,7 @@ STREAMS = ["campaigns", "messages", "metrics"]
 
 @pytest.fixture
 def dagster_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterHarness]:
-    """A workspace whose clock moves on, and whose history ends a day ago."""
+    """A workspace with a moving clock, whose history ended a day ago."""
     workspace = Workspace(
         since=SINCE, per_day=30, people=60, campaigns=3, newsletters=3, broadcasts=1
     )
@@ -51,14 +51,14 @@ def dagster_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def bookmark(dagster_harness: DagsterHarness) -> str:
-    """How far deliveries have been read, as Dagster's database has it."""
+    """The bookmark of deliveries in Dagster's database."""
     key = "tap-customerio/sync/acme"
     text = dagster_harness.instance.daemon_cursor_storage.get_cursor_values({key})[key]
     mark: str = json.loads(text)["state"]["bookmarks"]["messages"]["replication_key_value"]
     return mark
 
 
-def test_syncs_go_on_from_each_other_and_with_the_months_make_the_truth(
+def test_syncs_resume_from_each_other_and_with_the_months_are_complete(
     dagster_harness: DagsterHarness,
 ) -> None:
     target, warehouse = dagster_harness.duckdb()
@@ -84,18 +84,18 @@ def test_syncs_go_on_from_each_other_and_with_the_months_make_the_truth(
     assert warehouse.keys(["messages"]) == truth.keys(dagster_harness.box, ["messages"])
 
 
-def test_the_first_sync_begins_where_the_months_end_but_looks_back_beyond(
+def test_the_first_sync_starts_where_the_months_end_and_looks_back(
     dagster_harness: DagsterHarness,
 ) -> None:
     acme = dagster_harness.workspace(rescan_ages=[5])
     assert dagster_harness.run("sync", "acme", acme).success
     created = sorted(row["created"] for row in dagster_harness.received().records["messages"])
-    # Others have come to their age in the day that has passed since: five days, or six hours.
+    # Other deliveries reached an age (six hours, five days) since yesterday.
     assert {moment[:10] for moment in created} == {"2026-04-01", "2026-03-31", "2026-03-27"}
     assert all(m >= "2026-03-31T18:00:00Z" for m in created if m.startswith("2026-03-31"))
 
 
-def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(
+def test_a_custom_start_date_is_used_and_restart_starts_over(
     dagster_harness: DagsterHarness,
 ) -> None:
     acme = dagster_harness.workspace(start_date="2026-03-30")
@@ -109,7 +109,7 @@ def test_a_start_date_of_ones_own_counts_and_restart_begins_anew(
     assert {row["created"][:10] for row in dagster_harness.received().records["messages"]} == days
 
 
-def test_months_that_syncs_have_read_are_not_missing(dagster_harness: DagsterHarness) -> None:
+def test_months_read_by_syncs_are_not_missing(dagster_harness: DagsterHarness) -> None:
     dagster_harness.options["end_date"] = "2026-03-01"
     dagster_harness.box.clock.advance(-3 * DAY)
     assert "messages" not in materialized(dagster_harness.run("sync", "acme"))
@@ -142,7 +142,7 @@ def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(
 
 
 def requests(dagster_harness: DagsterHarness, *names: str) -> dg.SensorExecutionData:
-    """What the schedule wants at some hour."""
+    """The runs that the schedule requests at an hour."""
     definitions = dagster_harness.definitions(*map(dagster_harness.workspace, names))
     schedule = definitions.resolve_schedule_def("customerio_sync_schedule")
     context = dg.build_schedule_context(
@@ -153,7 +153,7 @@ def requests(dagster_harness: DagsterHarness, *names: str) -> dg.SensorExecution
     return schedule.evaluate_tick(context)
 
 
-def test_the_schedule_asks_for_each_workspace_whose_last_sync_has_ended(
+def test_the_schedule_requests_each_workspace_whose_last_sync_has_ended(
     dagster_harness: DagsterHarness,
 ) -> None:
     with dg.DagsterInstance.local_temp(str(dagster_harness.folder), QUIET) as instance:
@@ -162,7 +162,7 @@ def test_the_schedule_asks_for_each_workspace_whose_last_sync_has_ended(
 
 
 def check_schedule(dagster_harness: DagsterHarness) -> None:
-    """With an instance that has a reference, which schedules are given."""
+    """Check the requests with an instance that has a reference, as schedules receive it."""
     wanted = requests(dagster_harness, "acme", "other").run_requests
     assert [run.partition_key for run in wanted] == ["acme", "other"]
     assert wanted[0].run_key == "acme 2026-04-02T03:00"
@@ -185,13 +185,13 @@ def check_schedule(dagster_harness: DagsterHarness) -> None:
     assert nothing.skip_message == "The last syncs of all workspaces have not ended yet."
 
 
-def test_without_a_schedule_there_is_none(dagster_harness: DagsterHarness) -> None:
+def test_there_is_no_schedule_by_default(dagster_harness: DagsterHarness) -> None:
     dagster_harness.options["schedule"] = None
     assert dagster_harness.definitions().get_repository_def().schedule_defs == []
 
 
 def guide() -> dg.Definitions:
-    """What the guide tells to write, next to an asset of somebody else's."""
+    """The definitions of the guide, next to another asset."""
     [code] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     found: dict[str, Any] = {}
     exec(code, found)

@@ -1,4 +1,4 @@
-"""A case for every test that wants one."""
+"""A sandbox and a folder for the privacy tests."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for nothing."""
+def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the delays."""
     monkeypatch.setattr("random.uniform", lambda low, high: 0.005)  # noqa: ARG005
     monkeypatch.setattr(Eraser, "interval", 0.01)
     monkeypatch.setattr(Track, "give_up_after", 0.2)
@@ -26,7 +26,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def open_case(tmp_path: Path) -> Iterator[Callable[..., PrivacyCase]]:
-    """Opens desks that close with the test."""
+    """Creates privacy cases that close with the test."""
     with contextlib.ExitStack() as stack:
 
         def opened(workspace: dict[str, Any] | None = None, **options: Any) -> PrivacyCase:

@@ -1,4 +1,4 @@
-"""What is held on a person, in a package that can be handed over."""
+"""access: the data of a person, as a package to hand over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from privacy_case import PrivacyCase
 
 
-def test_the_package_holds_all_that_is_known_of_a_person(case: PrivacyCase) -> None:
+def test_the_package_contains_all_data_of_a_person(case: PrivacyCase) -> None:
     names, space = case.known(), case.box.workspace
     screen = case.ask("access", "--email", names["email"].upper())
     assert screen.code == 0
@@ -45,7 +45,7 @@ def test_the_package_holds_all_that_is_known_of_a_person(case: PrivacyCase) -> N
     assert report["not_read"] == []
 
 
-def test_the_manifest_counts_and_seals_the_files_and_names_nobody(case: PrivacyCase) -> None:
+def test_the_manifest_counts_and_seals_the_files_and_names_no_one(case: PrivacyCase) -> None:
     names = case.known()
     case.ask("access", "--id", names["id"])
     manifest, report = case.read("manifest.json"), case.read("report.json")
@@ -77,7 +77,7 @@ def test_files_are_as_documented(case: PrivacyCase) -> None:
         assert found.keys() == set(documented["required"])
 
 
-def test_the_terminal_names_nobody(case: PrivacyCase) -> None:
+def test_the_terminal_names_no_one(case: PrivacyCase) -> None:
     names = case.known()
     screen = case.ask("access", "--email", names["email"])
     assert names["email"] not in screen.out + screen.err
@@ -86,7 +86,7 @@ def test_the_terminal_names_nobody(case: PrivacyCase) -> None:
 
 
 @pytest.mark.parametrize("form", ["email", "EMAIL", "id", "cio_id", "cio_", "phone"])
-def test_people_are_found_by_whatever_identifies_them(
+def test_people_are_found_by_every_identifier(
     open_case: Callable[..., PrivacyCase], form: str
 ) -> None:
     case = open_case({"identified_by": ["id", "email", "phone"]})
@@ -108,14 +108,14 @@ def test_own_ids_are_case_sensitive(case: PrivacyCase) -> None:
     assert case.ask("access", "--id", "ada").code == 4
 
 
-def test_a_kind_that_identifies_nobody_here_is_told(case: PrivacyCase) -> None:
+def test_an_identifier_type_not_in_use_is_reported(case: PrivacyCase) -> None:
     screen = case.ask("access", "--phone", "+358401234567")
     assert screen.code == 1
     assert "does not identify people by phone" in screen.out
     assert case.results()[0]["outcome"] == "failed"
 
 
-def test_everybody_with_an_address_is_named(open_case: Callable[..., PrivacyCase]) -> None:
+def test_all_people_with_an_address_are_listed(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"identified_by": ["id"]})
     made = [case.add(id=name, email="family@example.com") for name in ("mother", "father")]
     screen = case.ask("access", "--email", "family@example.com")
@@ -126,7 +126,7 @@ def test_everybody_with_an_address_is_named(open_case: Callable[..., PrivacyCase
     assert [held["cio_id"] for held in case.read("report.json")["people"]] == made
 
 
-def test_an_id_that_looks_like_an_address_is_told_apart(case: PrivacyCase) -> None:
+def test_an_id_that_looks_like_an_address_is_not_taken_for_one(case: PrivacyCase) -> None:
     by_id = case.add(id="ada@example.com", email="other@example.com")
     by_email = case.add(id="u-ada", email="ada@example.com")
     for option, meant, other in (("--email", by_email, by_id), ("--id", by_id, by_email)):
@@ -136,7 +136,7 @@ def test_an_id_that_looks_like_an_address_is_told_apart(case: PrivacyCase) -> No
         assert f"not included, only similar: cio_id {other}" in screen.out
 
 
-def test_merged_people_are_found_as_the_one_they_became(case: PrivacyCase) -> None:
+def test_merged_people_are_found_as_the_remaining_one(case: PrivacyCase) -> None:
     winner, loser = case.add(id="winner"), case.add(id="loser", email="lo@example.com")
     case.people_admin.merge(winner, loser, at=NOW)
     assert case.ask("access", "--cio-id", loser, to="out/loser").code == 4
@@ -145,7 +145,7 @@ def test_merged_people_are_found_as_the_one_they_became(case: PrivacyCase) -> No
     assert held["activities"][0]["type"] == "profile_merge"
 
 
-def test_messages_of_all_time_are_walked_to(open_case: Callable[..., PrivacyCase]) -> None:
+def test_messages_of_all_time_are_read(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"since": (NOW - 700 * DAY) // DAY * DAY, "per_day": 2, "people": 3})
     names = next(p["identifiers"] for p in case.box.workspace.everyone(NOW))
     case.ask("access", "--cio-id", names["cio_id"])
@@ -158,7 +158,7 @@ def test_messages_of_all_time_are_walked_to(open_case: Callable[..., PrivacyCase
 
 
 @pytest.mark.parametrize("is_prefixed", [False, True])
-def test_paths_are_asked_as_the_api_wants_them(
+def test_paths_are_encoded_as_the_api_requires(
     open_case: Callable[..., PrivacyCase], *, is_prefixed: bool
 ) -> None:
     case = open_case(behaviours=Behaviours(prefixed_paths=is_prefixed))
@@ -179,7 +179,7 @@ def test_former_identifiers_are_in_the_report(case: PrivacyCase) -> None:
     assert "old@example.com" in (case.folder / "out" / "report.html").read_text()
 
 
-def test_nobody_is_an_answer_too(case: PrivacyCase) -> None:
+def test_finding_no_one_is_a_result_too(case: PrivacyCase) -> None:
     space = case.box.workspace
     blocked = next(iter(space.suppressions("bounces", NOW)))["email"]
     case.people_admin.delete("email", blocked, at=NOW)
@@ -193,7 +193,7 @@ def test_nobody_is_an_answer_too(case: PrivacyCase) -> None:
     assert "No profile in this workspace has this e-mail address. Only the e-mail" in page
 
 
-def test_a_page_says_plainly_that_nothing_is_held_and_who_is_responsible(case: PrivacyCase) -> None:
+def test_a_page_says_plainly_that_no_data_exists_and_who_is_responsible(case: PrivacyCase) -> None:
     asked = ("--email", "nobody@example.org", "--controller", "Example <Ltd>")
     assert case.ask("access", *asked).code == 4
     page = (case.folder / "out" / "report.html").read_text()
@@ -214,7 +214,7 @@ def test_the_page_holds_no_json_and_no_unix_seconds(case: PrivacyCase) -> None:
     assert "sent on" not in page
 
 
-def test_what_became_of_a_message_is_a_line_for_each_minute(case: PrivacyCase) -> None:
+def test_the_outcome_of_a_message_has_a_line_for_each_minute(case: PrivacyCase) -> None:
     cio_id = case.add(id="ada")
     opened = {"sent": 1774922708, "opened": 1774922895, "human_opened": 1774922895}
     clicked = {"clicked": 1774922896, "link:5": 1774922896, "human_link:5": 1774922896}
@@ -241,7 +241,7 @@ def test_the_page_shows_hostile_text_as_text(case: PrivacyCase) -> None:
     assert page.text.count(text) == 2
 
 
-def test_no_address_is_logged_when_the_api_falters(case: PrivacyCase) -> None:
+def test_no_address_is_logged_when_the_api_fails(case: PrivacyCase) -> None:
     email = case.known()["email"]
     case.box.fail(status=503, path="/v1/esp/*")
     screen = case.ask("access", "--email", email)

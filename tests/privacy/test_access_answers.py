@@ -1,4 +1,4 @@
-"""Answers that are odd, cut or missing, and what a report says of them."""
+"""Responses that are odd, incomplete or missing, and what the report says about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from privacy_case import PrivacyCase
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_there(
+def test_unreadable_parts_are_listed_and_the_rest_is_included(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     paths = ("/v1/customers/*/segments", "/v1/customers/*/relationships")
@@ -101,7 +101,7 @@ def test_messages_of_another_shape_are_shown_as_they_are(case: PrivacyCase, metr
     assert "sent" in Words((case.folder / "out" / "report.html").read_text()).text
 
 
-def test_a_late_change_of_attributes_is_no_time_of_creation(
+def test_a_late_change_of_attributes_is_no_creation_time(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case(behaviours=Behaviours(forgets_old=True))
@@ -112,7 +112,7 @@ def test_a_late_change_of_attributes_is_no_time_of_creation(
     assert [each["what"] for each in case.read("report.json")["not_read"]] == ["messages"]
 
 
-def test_messages_that_may_be_cut_to_six_months_are_told(
+def test_messages_possibly_limited_to_six_months_are_reported(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case(behaviours=Behaviours(forgets_old=True))
@@ -126,7 +126,7 @@ def test_messages_that_may_be_cut_to_six_months_are_told(
     assert case.ask("access", "--cio-id", newcomer, to="out/young").code == 0
 
 
-def test_a_person_without_old_messages_is_complete_where_others_have_some(
+def test_a_person_without_old_messages_is_complete_if_others_have_some(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case()
@@ -139,7 +139,7 @@ def test_a_person_without_old_messages_is_complete_where_others_have_some(
     assert case.ask("access", "--cio-id", names["cio_id"]).code == 0
 
 
-def test_periods_that_the_api_does_not_keep_to_are_told(case: PrivacyCase) -> None:
+def test_ignored_date_ranges_are_reported(case: PrivacyCase) -> None:
     names = case.known()
     [row] = [{"id": "dg1", "created": NOW - 10, "type": "email"}]
     path = f"/v1/customers/{names['cio_id']}/messages"

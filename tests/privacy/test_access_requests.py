@@ -1,4 +1,4 @@
-"""Who is meant by a request, and what is refused."""
+"""Which person a request is about, and what is rejected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ("--phone", ("", "+", "0401234567", "+358*")),
     ],
 )
-def test_nothing_that_could_mean_nobody_or_many_is_sent(
+def test_ambiguous_identifiers_are_not_sent(
     case: PrivacyCase, option: str, values: tuple[str, ...]
 ) -> None:
     for value in values:
@@ -38,13 +38,13 @@ def test_nothing_that_could_mean_nobody_or_many_is_sent(
 
 
 @pytest.mark.parametrize("words", [(), ("--email", "a@b.c", "--id", "7")])
-def test_exactly_one_identifier_is_wanted(case: PrivacyCase, words: tuple[str, ...]) -> None:
+def test_exactly_one_identifier_is_required(case: PrivacyCase, words: tuple[str, ...]) -> None:
     screen = case.ask("access", *words)
     assert screen.code == 2
     assert "Name the person with one of" in screen.err
 
 
-def test_a_folder_is_used_for_one_thing(case: PrivacyCase) -> None:
+def test_a_folder_has_one_purpose(case: PrivacyCase) -> None:
     names = case.known()
     case.ask("access", "--id", names["id"])
     before = case.all_text()
@@ -61,7 +61,7 @@ def test_a_folder_is_used_for_one_thing(case: PrivacyCase) -> None:
     assert len(list((case.folder / "mine").iterdir())) == 1
 
 
-def test_a_key_that_is_refused_leaves_nothing_behind(case: PrivacyCase) -> None:
+def test_a_rejected_key_leaves_no_files(case: PrivacyCase) -> None:
     screen = case.ask("access", "--id", "u-7", app_api_key="wrong")
     assert screen.code == 1
     assert "app_api_key was refused" in screen.err
@@ -70,7 +70,7 @@ def test_a_key_that_is_refused_leaves_nothing_behind(case: PrivacyCase) -> None:
 
 @pytest.mark.parametrize("email", ["stated", None, ""])
 @pytest.mark.parametrize("kind", ["email", "id"])
-def test_an_answer_about_another_person_is_not_acted_on(
+def test_a_response_about_another_person_is_not_used(
     case: PrivacyCase, kind: str, email: str | None
 ) -> None:
     bob: dict[str, Any] = case.known()
@@ -87,7 +87,7 @@ def test_an_answer_about_another_person_is_not_acted_on(
 
 
 @pytest.mark.parametrize("command", ["access", "erase"])
-def test_a_phone_number_that_no_answer_states_is_confirmed_by_cio_id(
+def test_a_phone_number_missing_in_responses_is_confirmed_by_cio_id(
     open_case: Callable[..., PrivacyCase], command: str
 ) -> None:
     case = open_case({"identified_by": ["id", "email", "phone"]})
@@ -101,7 +101,7 @@ def test_a_phone_number_that_no_answer_states_is_confirmed_by_cio_id(
     assert case.has(bob["cio_id"])
 
 
-def test_an_address_that_only_the_profile_states_is_enough(
+def test_an_address_only_in_the_profile_is_enough(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case({"identified_by": ["id"]})
@@ -111,14 +111,14 @@ def test_an_address_that_only_the_profile_states_is_enough(
 
 
 @pytest.mark.parametrize("own", ["42 ", " 42", "___", "\U0001f984", "*", "u-%", "a\u200db", "ÄÖ"])
-def test_own_ids_are_taken_as_they_are(case: PrivacyCase, own: str) -> None:
+def test_own_ids_are_used_unchanged(case: PrivacyCase, own: str) -> None:
     exact, other = case.add(id=own), case.add(id="42")
     assert case.erase("--id", own).code == 0
     assert (case.has(exact), case.has(other)) == (False, True)
     assert case.people_admin.identify({"id": own}, at=NOW) is None
 
 
-def test_hashes_may_have_a_key_of_ones_own(case: PrivacyCase) -> None:
+def test_hashes_may_use_an_own_key(case: PrivacyCase) -> None:
     path = case.folder / "own.key"
     path.write_text("00" * 32)
     case.ask("access", "--id", "u-7", "--key-file", str(path))

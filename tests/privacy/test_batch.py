@@ -1,4 +1,4 @@
-"""Many requests in one run, interrupted or not."""
+"""Several requests in one run, with and without interruptions."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_each_request_has_a_result_and_none_stops_the_others(case: PrivacyCase) 
         assert person["cio_id"] not in case.all_text()
 
 
-def test_a_person_may_be_asked_for_twice(case: PrivacyCase) -> None:
+def test_a_person_may_occur_twice(case: PrivacyCase) -> None:
     names = case.known()
     words = requests(case, "".join(f"{kind},{names[kind]}\n" for kind in ("email", "id", "cio_id")))
     assert case.erase(*words, concurrency=1).code == 0
     assert [row["outcome"] for row in case.results()] == ["erased_verified"] * 3
 
 
-def test_access_of_many_is_a_package_each(case: PrivacyCase) -> None:
+def test_access_of_several_people_writes_a_package_each(case: PrivacyCase) -> None:
     people = [case.known(index) for index in range(3)]
     screen = case.ask("access", *requests(case, "\n".join(f"id,{p['id']}" for p in people)))
     assert screen.code == 0
@@ -98,14 +98,14 @@ def test_access_of_many_is_a_package_each(case: PrivacyCase) -> None:
 @pytest.mark.parametrize(
     "form", ["\ufefftype;value\r\nid;{}\r\n", '"id","{}"', "type,value\nid,{}\n"]
 )
-def test_files_come_as_spreadsheets_write_them(case: PrivacyCase, form: str) -> None:
+def test_files_may_come_from_spreadsheets(case: PrivacyCase, form: str) -> None:
     case.add(id="o,ne;" if '"' in form else "one")
     screen = case.ask("access", *requests(case, form.format("o,ne;" if '"' in form else "one")))
     assert (screen.code, len(case.results())) == (0, 1)
 
 
 @pytest.mark.parametrize("content", [None, b"id,\xff\xfe"])
-def test_a_file_that_cannot_be_read_is_told(case: PrivacyCase, content: bytes | None) -> None:
+def test_an_unreadable_file_is_an_error(case: PrivacyCase, content: bytes | None) -> None:
     path = case.folder / "requests.csv"
     if content:
         path.write_bytes(content)
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_told(case: PrivacyCase, content: bytes | 
     assert str(path) in screen.err
 
 
-def test_finished_requests_are_left_alone_and_failed_ones_tried_again(case: PrivacyCase) -> None:
+def test_finished_requests_are_skipped_and_failed_ones_retried(case: PrivacyCase) -> None:
     one, two = case.known(0), case.known(1)
     words = requests(case, f"id,{one['id']}\nid,{two['id']}\nid,nobody\n")
     case.box.fail(status=503, times=1000, path=f"/api/v1/customers/cio_{two['cio_id']}/*")
@@ -143,7 +143,7 @@ def test_a_second_run_adds_only_what_is_new(case: PrivacyCase) -> None:
     assert "failed" not in (case.folder / "out" / "summary.txt").read_text()
 
 
-def test_lines_of_a_summary_have_an_end(case: PrivacyCase) -> None:
+def test_lines_of_a_summary_are_limited(case: PrivacyCase) -> None:
     screen = case.ask("access", *requests(case, "email,\n" * 25))
     assert "failed: 25 (lines 1, 2, 3," in screen.out
     assert "19, 20 and 5 more). Not done" in screen.out
@@ -154,7 +154,7 @@ def test_every_outcome_has_a_meaning_and_is_documented() -> None:
     assert [outcome for outcome in EXIT_CODES if f"| `{outcome}`" not in DOCS] == []
 
 
-def test_a_torn_line_is_no_result(case: PrivacyCase) -> None:
+def test_a_partial_line_is_no_result(case: PrivacyCase) -> None:
     names = case.known()
     words = requests(case, f"id,{names['id']}\n")
     case.ask("access", *words)
@@ -175,7 +175,7 @@ def test_another_mode_is_another_run(case: PrivacyCase) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_who_is_under_way_when_it_ends_is_gone_on_with(
+def test_an_interrupted_request_is_resumed(
     case: PrivacyCase, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     names = case.known()
@@ -194,7 +194,7 @@ def test_who_is_under_way_when_it_ends_is_gone_on_with(
     assert person["outcome"] == "failed"
     assert person["reason"].startswith("Interrupted before")
     assert not (case.folder / "out" / "results.csv").exists()
-    proven = when == "before"  # nobody saw an answer to the call that was made after that
+    proven = when == "before"  # the response to the next request was lost
     assert case.erase("--email", names["email"]).code == (0 if proven else 3)
     [result] = case.results()
     assert result["outcome"] == ("erased_verified" if proven else "gone_unproven")
@@ -203,7 +203,7 @@ def test_who_is_under_way_when_it_ends_is_gone_on_with(
     assert not (case.folder / "out" / "unfinished.json").exists()
 
 
-def test_who_was_finished_when_it_ended_is_named_no_longer(
+def test_a_request_finished_before_the_interruption_is_not_repeated(
     case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
@@ -220,7 +220,7 @@ def test_who_was_finished_when_it_ended_is_named_no_longer(
 
 
 def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    """Until a file has so many lines."""
+    """Wait until a file has this number of lines."""
     deadline = time.monotonic() + 60
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert process.poll() is None
@@ -228,7 +228,7 @@ def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> 
         time.sleep(0.005)
 
 
-def test_a_killed_run_is_finished_by_the_next_one(open_case: Callable[..., PrivacyCase]) -> None:
+def test_the_next_run_finishes_a_killed_one(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"people": 6}, latency_ms=15)
     people, others = everybody(case)[:40], everybody(case)[40:]
     words = requests(case, HEAD + "".join(f"cio_id,{p['cio_id']}\n" for p in people))
@@ -247,6 +247,6 @@ def test_a_killed_run_is_finished_by_the_next_one(open_case: Callable[..., Priva
     for row in rows:
         [person] = case.read(row["folder"], "evidence.json")["people"]
         assert person["sent_at"]
-        # Of those whom the kill found between call and answer, nothing is proven.
+        # For people whose request was interrupted by the kill, there is no proof.
         wanted = "erased_verified" if person["accepted_at"] else "gone_unproven"
         assert row["outcome"] == person["outcome"] == wanted

@@ -1,4 +1,4 @@
-"""People erased, and seen to be gone; evidence that names nobody."""
+"""erase: people are erased and checked; the evidence names no one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
 
 
-def test_suppressed_people_are_gone_and_stay_away(case: PrivacyCase) -> None:
+def test_suppressed_people_are_gone_and_cannot_return(case: PrivacyCase) -> None:
     names = case.known()
     screen = case.erase("--email", names["email"])
     assert screen.code == 0
@@ -48,7 +48,7 @@ def test_suppressed_people_are_gone_and_stay_away(case: PrivacyCase) -> None:
     assert not any(value in page for value in names.values())
 
 
-def test_evidence_and_terminal_name_nobody(case: PrivacyCase) -> None:
+def test_evidence_and_terminal_name_no_one(case: PrivacyCase) -> None:
     names = case.known()
     screen = case.erase("--email", names["email"])
     for value in names.values():
@@ -57,7 +57,7 @@ def test_evidence_and_terminal_name_nobody(case: PrivacyCase) -> None:
     assert not (case.folder / "out" / "unfinished.json").exists()
 
 
-def test_deleted_people_are_gone_and_may_come_back(case: PrivacyCase) -> None:
+def test_deleted_people_are_gone_and_can_return(case: PrivacyCase) -> None:
     names = case.known()
     assert case.erase("--id", names["id"], "--mode", "delete").code == 0
     assert not case.has(names["cio_id"])
@@ -66,7 +66,7 @@ def test_deleted_people_are_gone_and_may_come_back(case: PrivacyCase) -> None:
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
-def test_everybody_with_an_address_is_named_before_anything_happens(
+def test_all_people_with_an_address_are_listed_before_anything_changes(
     open_case: Callable[..., PrivacyCase], answer: str
 ) -> None:
     case = open_case({"identified_by": ["id"]})
@@ -110,7 +110,7 @@ def test_any_address_can_be_erased(case: PrivacyCase, email: str) -> None:
     assert case.people_admin.identify({"email": email}, at=NOW) is None
 
 
-def test_nobody_is_no_success(case: PrivacyCase) -> None:
+def test_finding_no_one_is_no_success(case: PrivacyCase) -> None:
     screen = case.erase("--email", "nobody@example.com")
     assert screen.code == 4
     assert "no people" in screen.out
@@ -118,7 +118,7 @@ def test_nobody_is_no_success(case: PrivacyCase) -> None:
     assert case.read("evidence.json")["outcome"] == "not_found"
 
 
-def test_a_rehearsal_shows_everything_and_changes_nothing(case: PrivacyCase) -> None:
+def test_a_dry_run_shows_everything_and_changes_nothing(case: PrivacyCase) -> None:
     names = case.known()
     screen = case.ask("erase", "--dry-run", "--email", names["email"])
     assert screen.code == 0
@@ -130,7 +130,7 @@ def test_a_rehearsal_shows_everything_and_changes_nothing(case: PrivacyCase) -> 
     assert case.erase("--email", names["email"]).code == 0
 
 
-def test_without_anybody_to_ask_it_needs_a_yes(case: PrivacyCase) -> None:
+def test_without_a_terminal_it_requires_yes(case: PrivacyCase) -> None:
     screen = case.ask("erase", "--email", case.known()["email"])
     assert screen.code == 1
     assert "add --yes" in screen.err
@@ -147,7 +147,7 @@ def test_suppressing_blocks_all_identifiers_even_if_the_api_does_not(
         assert case.people_admin.identify({kind: names[kind]}, at=NOW) is None
 
 
-def test_an_address_that_somebody_else_has_is_not_blocked(
+def test_an_address_of_another_person_too_is_not_blocked(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case({"identified_by": ["id"]})
@@ -168,7 +168,7 @@ def test_an_address_that_somebody_else_has_is_not_blocked(
     assert outcomes == {"id": "yes", "email": "no: someone else has it"}
 
 
-def test_people_merged_while_somebody_thinks_are_not_taken_for_erased(
+def test_people_merged_during_the_confirmation_do_not_count_as_erased(
     case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loser, winner = case.add(id="loser"), case.add(id="winner")
@@ -185,7 +185,7 @@ def test_people_merged_while_somebody_thinks_are_not_taken_for_erased(
 
 
 @pytest.mark.parametrize("outage", [2, 1000])
-def test_an_outage_is_waited_for_and_then_told(case: PrivacyCase, outage: int) -> None:
+def test_an_outage_is_retried_and_then_reported(case: PrivacyCase, outage: int) -> None:
     names = case.known()
     case.box.fail(status=503, times=outage, path="/api/v1/customers/*")
     screen = case.erase("--email", names["email"])
@@ -203,14 +203,14 @@ def test_an_outage_is_waited_for_and_then_told(case: PrivacyCase, outage: int) -
         assert len(list((case.folder / "out").glob("evidence-*.json"))) == 1
 
 
-def test_a_track_api_that_is_down_is_told_before_anything(case: PrivacyCase) -> None:
+def test_an_unreachable_track_api_is_reported_before_any_change(case: PrivacyCase) -> None:
     case.box.fail(status=503, times=1000, path="/api/*")
     screen = case.erase("--email", case.known()["email"])
     assert screen.code == 1
     assert "Gave up on GET /api/v1/accounts/region" in screen.err
 
 
-def test_what_is_not_seen_to_be_gone_is_not_called_erased(
+def test_people_who_may_still_exist_do_not_count_as_erased(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case(behaviours=Behaviours(erasure_takes=30))
@@ -232,7 +232,7 @@ def test_what_is_not_seen_to_be_gone_is_not_called_erased(
     assert {each["blocked"] for each in again["identifiers"]} == {"yes"}
 
 
-def test_it_looks_until_they_are_gone(
+def test_it_checks_until_they_are_gone(
     open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = open_case(behaviours=Behaviours(erasure_takes=30))
@@ -250,7 +250,9 @@ def test_it_looks_until_they_are_gone(
     assert looks == 5
 
 
-def test_people_made_anew_by_a_late_event_are_told(open_case: Callable[..., PrivacyCase]) -> None:
+def test_people_created_again_by_a_late_event_are_reported(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
     case = open_case({"late_event": 0})
     names = case.known()
     screen = case.erase("--id", names["id"], "--mode", "delete")
@@ -273,7 +275,7 @@ def test_unsuppressed_identifiers_can_be_used_again(case: PrivacyCase) -> None:
     assert again not in {None, names["cio_id"]}
 
 
-def test_nothing_is_freed_in_a_workspace_that_was_not_named(
+def test_nothing_is_unsuppressed_in_a_workspace_that_was_not_named(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case({"siblings": [1002]})
@@ -283,7 +285,9 @@ def test_nothing_is_freed_in_a_workspace_that_was_not_named(
     assert len(acts(case)) == 1
 
 
-def test_a_kind_that_nothing_can_be_blocked_by_cannot_be_freed(case: PrivacyCase) -> None:
+def test_an_identifier_type_that_cannot_be_suppressed_cannot_be_unsuppressed(
+    case: PrivacyCase,
+) -> None:
     screen = case.ask("unsuppress", "--phone", "+358401234567")
     assert screen.code == 1
     assert "does not identify people by phone" in screen.out
@@ -299,7 +303,7 @@ def test_people_are_erased_by_phone(open_case: Callable[..., PrivacyCase]) -> No
     assert case.people_admin.identify({"phone": "+358401234567"}, at=NOW) is None
 
 
-def test_nobody_is_erased_without_a_place_for_evidence(
+def test_no_one_is_erased_without_a_place_for_evidence(
     case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:

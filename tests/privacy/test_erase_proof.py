@@ -1,4 +1,4 @@
-"""What proves that a person is erased: the keys, the workspace, and who still has the names."""
+"""The proof of an erasure: the keys, the workspace, and the other people with the identifiers."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("command", ["erase", "unsuppress"])
-def test_it_needs_credentials_of_the_track_api(case: PrivacyCase, command: str) -> None:
+def test_it_requires_track_api_credentials(case: PrivacyCase, command: str) -> None:
     words = (command, *(["--yes"] if command == "erase" else []), "--id", "u-7")
     nothing: dict[str, Any] = {"site_id": None, "track_api_key": None}
     refused(case.ask(*words, **nothing), case, "site_id and track_api_key are missing")
     refused(case.ask(*words, track_api_key="wrong", to="b"), case, "were refused by")
 
 
-def test_keys_of_another_account_are_refused(open_case: Callable[..., PrivacyCase]) -> None:
+def test_keys_of_another_account_are_rejected(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case(track_workspace=4711)
     refused(case.erase("--id", "u-7"), case, "workspace 4711 of another account")
 
 
-def test_keys_of_another_region_are_refused(open_case: Callable[..., PrivacyCase]) -> None:
+def test_keys_of_another_region_are_rejected(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case(region="eu")
     refused(case.erase("--id", "u-7"), case, "belong to region 'eu', app_api_key to 'us'")
 
 
-def test_keys_of_another_workspace_erase_nobody(open_case: Callable[..., PrivacyCase]) -> None:
+def test_keys_of_another_workspace_erase_no_one(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"siblings": [1002]}, track_workspace=1002)
     names = case.known()
     screen = case.erase("--email", names["email"], "--wait", "0.05")
     assert screen.code == 3
     assert case.has(names["cio_id"])
     assert case.read("evidence.json")["same_workspace_proven"] is False
-    # Whoever has that address over there: only the permanent id, nobody's there, was sent.
+    # Only the permanent id was sent, which exists in no other workspace; the address may.
     assert [path for _, path in acts(case)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
 
 
 @pytest.mark.parametrize("when", ["before the next run", "while it waits"])
-def test_what_another_removed_is_not_called_erased_by_keys_of_another_workspace(
+def test_a_removal_by_someone_else_is_no_proof_for_keys_of_another_workspace(
     open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     case = open_case({"siblings": [1002]}, track_workspace=1002)
@@ -93,7 +93,7 @@ def test_a_named_workspace_makes_proof_of_what_was_unproven(
     assert not (case.folder / "out" / "unfinished.json").exists()
 
 
-def test_a_call_to_another_workspace_proves_nothing_when_the_keys_are_right_later(
+def test_a_request_to_another_workspace_is_no_proof_with_the_right_keys_later(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case({"siblings": [1002]}, track_workspace=1002)
@@ -110,7 +110,7 @@ def test_a_call_to_another_workspace_proves_nothing_when_the_keys_are_right_late
     assert "Requests that an earlier run has finished: 1." in again.out
 
 
-def test_a_workspace_that_the_keys_are_not_of_is_refused(
+def test_a_workspace_other_than_the_keys_is_rejected(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case({"siblings": [1002]})
@@ -118,7 +118,7 @@ def test_a_workspace_that_the_keys_are_not_of_is_refused(
     refused(screen, case, "belong to workspace 1001, not to 1002 of --workspace")
 
 
-def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(case: PrivacyCase) -> None:
+def test_a_failed_request_is_no_proof_when_the_person_is_gone_later(case: PrivacyCase) -> None:
     names = case.known()
     case.box.fail(status=503, times=1000, path="/api/v1/customers/*")
     assert case.erase("--email", names["email"]).code == 1
@@ -131,7 +131,7 @@ def test_a_call_that_failed_is_no_proof_when_the_person_is_gone_later(case: Priv
 
 
 @pytest.mark.parametrize("lasting", ["id", "email"])
-def test_nobody_is_erased_while_any_identifier_still_finds_them(
+def test_no_one_counts_as_erased_while_an_identifier_still_finds_them(
     case: PrivacyCase, monkeypatch: pytest.MonkeyPatch, lasting: str
 ) -> None:
     names = case.known()
@@ -152,7 +152,7 @@ def test_nobody_is_erased_while_any_identifier_still_finds_them(
     assert set(asked) == {"cio_id", "id", "email"}
 
 
-def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
+def test_a_new_owner_of_an_identifier_is_no_proof_of_erasure(
     open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = open_case({"identified_by": ["id"]})
@@ -172,7 +172,7 @@ def test_whoever_takes_over_an_identifier_is_no_proof_of_erasure(
     assert blocking_evidence(case) == {None}
 
 
-def test_nothing_is_sent_where_the_answer_states_another_cio_id(case: PrivacyCase) -> None:
+def test_nothing_is_sent_if_the_response_states_another_cio_id(case: PrivacyCase) -> None:
     ada, bob = case.add(id="ada"), case.add(id="bob")
 
     def answer(cio_id: str) -> dict[str, Any]:
@@ -184,7 +184,9 @@ def test_nothing_is_sent_where_the_answer_states_another_cio_id(case: PrivacyCas
     assert acts(case) == []
 
 
-def test_several_workspaces_are_told_when_it_asks(open_case: Callable[..., PrivacyCase]) -> None:
+def test_several_workspaces_are_listed_in_the_confirmation(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
     case = open_case({"siblings": [1002]})
     screen = case.ask("erase", "--email", case.known()["email"], answers=["n"])
     assert "The account has 2 workspaces" in " ".join(screen.err.split())

@@ -1,4 +1,4 @@
-"""What a workspace holds, by fields; never a value."""
+"""inventory: the fields of a workspace, without values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def take(case: PrivacyCase, *words: str, to: str = "out") -> Screen:
-    """Take the inventory."""
+    """Create the inventory."""
     return case.ask("inventory", *words, to=to)
 
 
@@ -85,7 +85,7 @@ def test_columns_that_no_sampled_field_covers_are_listed(case: PrivacyCase) -> N
 @pytest.mark.parametrize(
     "part", [{"attributes": ["eve"]}, {"devices": "eve"}, {"devices": ["eve"]}, {"metrics": "eve"}]
 )
-def test_a_part_of_another_shape_costs_that_part_alone(
+def test_a_part_of_another_shape_affects_only_itself(
     case: PrivacyCase, part: dict[str, Any]
 ) -> None:
     [name] = part
@@ -104,13 +104,13 @@ def test_a_part_of_another_shape_costs_that_part_alone(
     assert "eve" not in {word for place in fields(case) for word in place}
 
 
-def test_an_object_deleted_while_it_is_read_costs_no_other(case: PrivacyCase) -> None:
+def test_an_object_deleted_meanwhile_affects_no_other(case: PrivacyCase) -> None:
     case.box.fail(status=404, path="/v1/objects/*/*/attributes")
     assert take(case).code == 0
     assert any(source.startswith("object: ") for source, _ in fields(case))
 
 
-def test_names_that_are_values_are_masked(case: PrivacyCase) -> None:
+def test_names_that_contain_values_are_masked(case: PrivacyCase) -> None:
     names = ("+358401234567", "10.1.2.3", "0b7a2f0e-6f0a-4a43-9a51-1f5a6f0c7d11")
     case.people_admin.identify({"id": "ada"}, at=NOW, attributes=dict.fromkeys(names, "1"))
     take(case)
@@ -118,7 +118,7 @@ def test_names_that_are_values_are_masked(case: PrivacyCase) -> None:
     assert ("person", "***") in fields(case)
 
 
-def test_no_file_holds_a_value(case: PrivacyCase) -> None:
+def test_no_file_contains_a_value(case: PrivacyCase) -> None:
     secret = {"note": "met her at the clinic on Main Street", "score_eve@example.com": "47114711"}
     case.people_admin.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)
     screen = take(case)
@@ -164,7 +164,7 @@ def test_a_person_can_correct_categories(case: PrivacyCase) -> None:
         (None, "Cannot read"),
     ],
 )
-def test_a_wrong_file_of_categories_is_told(
+def test_a_wrong_file_of_categories_is_an_error(
     case: PrivacyCase, text: str | None, reason: str
 ) -> None:
     path = case.folder / "mine.csv"
@@ -176,7 +176,7 @@ def test_a_wrong_file_of_categories_is_told(
     assert not (case.folder / "out").exists()
 
 
-def test_samples_are_stated_and_kept_to(case: PrivacyCase) -> None:
+def test_sample_sizes_are_stated_and_used(case: PrivacyCase) -> None:
     assert take(case, "--sample", "7").code == 0
     found = json.loads((case.folder / "out" / "inventory.json").read_bytes())
     counts = {each["what"]: each["count"] for each in found["sampled"]}
@@ -186,7 +186,7 @@ def test_samples_are_stated_and_kept_to(case: PrivacyCase) -> None:
     assert max(each["of"] for each in found["fields"]) <= 7
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_there(
+def test_unreadable_parts_are_listed_and_the_rest_is_included(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case(
@@ -226,7 +226,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_there(
         ("created_by", [], ("identifier", "name")),
     ],
 )
-def test_categories_go_by_name_and_shape(
+def test_categories_depend_on_name_and_shape(
     name: str, values: list[str], expected: tuple[str, str]
 ) -> None:
     shapes = Shapes()

@@ -1,4 +1,4 @@
-"""What no log line may hold, at any level, whatever the API does meanwhile."""
+"""What no log line may contain, at any level, however the API responds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _debug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("fault", ["passing", *sorted(LASTING)])
-def test_no_log_line_names_anybody(open_case: Callable[..., PrivacyCase], fault: str) -> None:
+def test_no_log_line_names_anyone(open_case: Callable[..., PrivacyCase], fault: str) -> None:
     size = {"people": 6, "since": (NOW // DAY - 3) * DAY}
     rate = 0.2 if fault in {"passing", "longer_text"} else 1
     faults = Faults(*(PASSING if fault == "passing" else [fault]), rate=rate, after=4)
@@ -53,7 +53,7 @@ def test_no_log_line_names_anybody(open_case: Callable[..., PrivacyCase], fault:
     assert not [word for word in (*secrets, *keys) if re.search(rf"\b{re.escape(word)}\b", log)]
 
 
-def test_urls_are_logged_without_what_was_searched_for(case: PrivacyCase) -> None:
+def test_urls_are_logged_without_the_search_value(case: PrivacyCase) -> None:
     screen = case.ask("access", "--email", case.known()["email"])
     assert '"GET /v1/customers?*** HTTP' in screen.err
     assert '"GET /v1/esp/search_suppression/*** HTTP' in screen.err

@@ -1,4 +1,4 @@
-"""People opted out, and seen to be; and in again, as far as that was this command's doing."""
+"""opt-out: people are opted out and checked; opt-in reverses only this command's changes."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ OPTOUTS = "/v1/customers/*/optouts"
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for nothing."""
+def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the delays."""
     monkeypatch.setattr(Opter, "interval", 0.01)
 
 
 def opt_out(case: PrivacyCase, *words: str, **options: Any) -> Screen:
-    """Without being asked."""
+    """Opt out without a confirmation."""
     return case.ask("opt-out", "--yes", "--wait", "0.05", *words, **options)
 
 
 def opt_in(case: PrivacyCase, *words: str, source: str = "out", **options: Any) -> Screen:
-    """Reverse what the evidence in a folder says."""
+    """Reverse the changes in the evidence of a folder."""
     place = ("--evidence", str(case.folder / source))
     return case.ask("opt-in", "--yes", "--wait", "0.05", *place, *words, to="in", **options)
 
@@ -53,13 +53,13 @@ def state(case: PrivacyCase, cio_id: str) -> tuple[bool, dict[str, bool], list[d
 
 
 def choices(case: PrivacyCase, folder: str = "out") -> dict[str, dict[str, Any]]:
-    """What the evidence says of the only person, by choice."""
+    """The evidence about the only person, by choice."""
     evidence = json.loads((case.folder / folder / "evidence.json").read_bytes())
     [person] = evidence["people"]
     return {f"{each['choice']}:{each['of']}": each for each in person["choices"]}
 
 
-def test_everything_is_stopped_and_seen_to_be(case: PrivacyCase) -> None:
+def test_everything_is_stopped_and_checked(case: PrivacyCase) -> None:
     ada = case.add(id="ada", email="ada@example.com")
     number = case.box.workspace.identity_index.find("cio_id", case.known()["cio_id"], NOW)
     row = {"channel": "sms", "from": SENDER, "optout": True}
@@ -97,7 +97,7 @@ def test_everything_is_stopped_and_seen_to_be(case: PrivacyCase) -> None:
         ("whatsapp:ACME+", (False, {}, 1)),
     ],
 )
-def test_only_what_is_chosen_changes(
+def test_only_the_chosen_changes(
     case: PrivacyCase, word: str, expected: tuple[bool, dict[str, bool], int]
 ) -> None:
     ada = case.add(id="ada")
@@ -110,7 +110,9 @@ def test_only_what_is_chosen_changes(
     assert case.people_admin.identify({"id": "ada"}, at=NOW) == ada
 
 
-def test_what_cannot_be_seen_is_not_called_opted_out(open_case: Callable[..., PrivacyCase]) -> None:
+def test_unconfirmed_choices_do_not_count_as_opted_out(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
     case = open_case(behaviours=Behaviours(changes_take=30))
     ada = case.add(id="ada")
     words = ("--id", "ada", "--from", "email", "--from", f"sms:{SENDER}")
@@ -154,7 +156,7 @@ def test_a_named_workspace_is_proof(open_case: Callable[..., PrivacyCase]) -> No
     assert len(sent) == 1
 
 
-def test_opt_in_reverses_only_what_was_changed(case: PrivacyCase) -> None:
+def test_opt_in_reverses_only_the_changes(case: PrivacyCase) -> None:
     ada = case.add(id="ada")
     case.people_admin.change(ada, {"unsubscribed": "true"}, at=NOW)
     words = ("--from", "email", "--from", "topic:1", "--from", f"sms:{SENDER}")
@@ -168,7 +170,7 @@ def test_opt_in_reverses_only_what_was_changed(case: PrivacyCase) -> None:
     assert choices(case, "in").keys() == {"topic:1", f"sms:{SENDER}"}
 
 
-def test_opt_in_knows_nobody_without_evidence(case: PrivacyCase) -> None:
+def test_opt_in_finds_no_one_without_evidence(case: PrivacyCase) -> None:
     bob = case.add(id="bob")
     case.add(id="ada")
     case.people_admin.change(bob, {"unsubscribed": "true"}, at=NOW)
@@ -183,7 +185,7 @@ def test_opt_in_knows_nobody_without_evidence(case: PrivacyCase) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"action": "opt-out"}'])
-def test_evidence_that_cannot_be_read_is_told(case: PrivacyCase, text: str) -> None:
+def test_unreadable_evidence_is_an_error(case: PrivacyCase, text: str) -> None:
     case.add(id="ada")
     opt_out(case, "--id", "ada", "--from", "email")
     (case.folder / "out" / "evidence-1.json").write_text(text)
@@ -194,7 +196,7 @@ def test_evidence_that_cannot_be_read_is_told(case: PrivacyCase, text: str) -> N
     )
 
 
-def test_nothing_is_changed_where_the_answer_states_another_cio_id(case: PrivacyCase) -> None:
+def test_nothing_is_changed_if_the_response_states_another_cio_id(case: PrivacyCase) -> None:
     ada, bob = case.add(id="ada"), case.add(id="bob")
 
     def answer(cio_id: str) -> dict[str, Any]:
@@ -209,7 +211,7 @@ def test_nothing_is_changed_where_the_answer_states_another_cio_id(case: Privacy
     assert not [call for call in case.box.track_calls if call.method == "PUT"]
 
 
-def test_who_is_meant_is_named_and_asked_about(case: PrivacyCase) -> None:
+def test_the_person_is_named_in_the_confirmation(case: PrivacyCase) -> None:
     ada = case.add(id="ada")
     words = ("opt-out", "--id", "ada", "--from", "email")
     screen = case.ask(*words, answers=["n"], to="a")
@@ -224,14 +226,14 @@ def test_who_is_meant_is_named_and_asked_about(case: PrivacyCase) -> None:
 
 
 @pytest.mark.parametrize("word", ["topic:9", "fax", "sms:", "topic", ""])
-def test_choices_that_there_are_not_are_told(case: PrivacyCase, word: str) -> None:
+def test_unknown_choices_are_errors(case: PrivacyCase, word: str) -> None:
     case.add(id="ada")
     screen = opt_out(case, "--id", "ada", "--from", word)
     assert screen.code == 1
     assert "--from" in screen.err
 
 
-def test_many_are_opted_out_in_one_run_and_in_again(case: PrivacyCase) -> None:
+def test_several_people_are_opted_out_in_one_run_and_in_again(case: PrivacyCase) -> None:
     people = [case.add(id=name) for name in ("ada", "bob", "eve")]
     path = case.folder / "requests.csv"
     path.write_text("id,ada\nid,bob\nid,nobody\n")
@@ -241,7 +243,7 @@ def test_many_are_opted_out_in_one_run_and_in_again(case: PrivacyCase) -> None:
     assert [state(case, cio_id)[0] for cio_id in people] == [True, False, False]
 
 
-def test_a_refusal_fails_what_was_refused_alone(case: PrivacyCase) -> None:
+def test_a_rejected_request_fails_alone(case: PrivacyCase) -> None:
     case.add(id="ada")
     case.box.fail(status=503, times=1000, path="/api/v1/customers/*")
     words = ("--id", "ada", "--from", "email")
@@ -251,9 +253,7 @@ def test_a_refusal_fails_what_was_refused_alone(case: PrivacyCase) -> None:
     assert opt_out(case, *words).code == 0
 
 
-def test_what_was_interrupted_is_gone_on_with(
-    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_is_resumed(case: PrivacyCase, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = case.add(id="ada")
     change = Track.change
 
@@ -271,7 +271,7 @@ def test_what_was_interrupted_is_gone_on_with(
     assert found["by_this_request"] is False
 
 
-def test_topics_are_read_from_the_profile_where_there_is_no_center(
+def test_topics_are_read_from_the_profile_without_a_subscription_center(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     path = "/v1/customers/*/subscription_preferences"
@@ -282,7 +282,7 @@ def test_topics_are_read_from_the_profile_where_there_is_no_center(
     assert (found["contacted_before"], found["by_this_request"]) == (None, False)
 
 
-def test_paths_are_spelled_as_the_api_wants_them(open_case: Callable[..., PrivacyCase]) -> None:
+def test_paths_are_encoded_as_the_api_requires(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case(behaviours=Behaviours(prefixed_paths=True))
     ada = case.add(id="ada")
     assert opt_out(case, "--id", "ada", "--from", "topic:1", "--from", f"sms:{SENDER}").code == 0

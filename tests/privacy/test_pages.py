@@ -1,4 +1,4 @@
-"""Pages for people: to be read on any screen, by any reader, and on paper."""
+"""Pages for people: readable on any screen, with any reader, and on paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AA = 4.5
-"""Contrast of text to its background that the WCAG wants at least."""
+"""The minimum contrast of text to its background in the WCAG."""
 
 VOID = {"meta", "br", "hr", "img"}
 
@@ -39,18 +39,18 @@ class Outline(HTMLParser):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """Every tag that was opened is closed, in order."""
+        """Check that every opened tag is closed, in order."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Note the style and the text."""
+        """Store the style and the text."""
         if self.open and self.open[-1] == "style":
             self.style += data
         else:
             self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of all tags of a kind."""
+        """The attributes of all tags with this name."""
         return [attributes for name, attributes in self.found if name == tag]
 
 
@@ -70,7 +70,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.fixture(scope="module", params=["access", "inventory", "erase"])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outline:
-    """Each page that people get."""
+    """Each page for people."""
     case = PrivacyCase(tmp_path_factory.mktemp("pages"))
     with case.box:
         words = () if request.param == "inventory" else ("--email", case.known()["email"])
@@ -106,7 +106,7 @@ def test_tables_name_their_columns(page: Outline) -> None:
     assert all(cell.get("data-label") for cell in page.all("td"))
 
 
-def test_text_has_contrast(page: Outline) -> None:
+def test_text_has_enough_contrast(page: Outline) -> None:
     texts = set(re.findall(r"(?<!-)\bcolor: (#[0-9a-f]+)", page.style))
     grounds = set(re.findall(r"background: (#[0-9a-f]+)", page.style))
     assert len(texts) >= 3
@@ -114,7 +114,7 @@ def test_text_has_contrast(page: Outline) -> None:
     assert all(contrast(text, ground) >= AA for text in texts for ground in grounds)
 
 
-def test_it_is_made_for_narrow_screens_and_for_paper(page: Outline) -> None:
+def test_it_supports_narrow_screens_and_paper(page: Outline) -> None:
     assert "@media print" in page.style
     assert "max-width: 40em" in page.style
     assert not re.search(r"min-width|nowrap|\bwidth: \d+px", page.style)

@@ -1,4 +1,4 @@
-"""SQL that removes a person from loaded tables, and nobody else."""
+"""SQL that removes one person, and no one else, from loaded tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = [table.name for table in tables()]
 
 
 def load(case: PrivacyCase) -> duckdb.DuckDBPyConnection:
-    """The tables as a target makes them, all columns of text."""
+    """Create the tables as a target does, with text columns only."""
     output = run_tap(config_for(case.box), streams=NAMES)
     warehouse = duckdb.connect()
     warehouse.execute("CREATE SCHEMA raw")
@@ -57,7 +57,9 @@ def test_every_table_with_people_is_known() -> None:
     }
 
 
-def test_copies_of_a_person_go_and_others_stay(open_case: Callable[..., PrivacyCase]) -> None:
+def test_copies_of_a_person_are_removed_and_others_stay(
+    open_case: Callable[..., PrivacyCase],
+) -> None:
     size = {"since": SINCE, "people": 12, "objects_per_type": 4, "activities_per_day": 6}
     case = open_case(size)
     names = case.known()
@@ -92,7 +94,7 @@ def test_statements_are_printed_alone(case: PrivacyCase) -> None:
 
 
 @pytest.mark.parametrize("value", ["a'b", "'; DROP TABLE raw.customers; --", "ä'' OR 1=1"])
-def test_identifiers_stay_within_their_quotes(value: str) -> None:
+def test_identifiers_cannot_end_their_quotes(value: str) -> None:
     script = statements(Match(Request("id", value), [Person("abc", {"id": value})]), "raw")
     warehouse = duckdb.connect()
     warehouse.execute("CREATE SCHEMA raw")
@@ -105,27 +107,27 @@ def test_identifiers_stay_within_their_quotes(value: str) -> None:
     assert warehouse.execute("SELECT id FROM raw.customers").fetchall() == [("other",)]
 
 
-def test_what_databases_read_in_different_ways_is_left_to_people() -> None:
+def test_text_that_databases_read_differently_is_left_to_people() -> None:
     script = statements(Match(Request("id", "a\\"), [Person("abc", {"id": "a\\' OR 1=1"})]))
     assert "OR 1=1" not in script
     assert "handle it manually" in script
     assert "cio_id = 'abc'" in script
 
 
-def test_answers_to_messages_go_with_the_person() -> None:
+def test_replies_to_messages_are_removed_with_the_person() -> None:
     script = statements(Match(Request("id", "a"), [Person("abc", {"id": "a"})]))
     update = script.partition("UPDATE messages")[2].partition(";")[0]
     assert "tracked_responses = NULL" in update
 
 
-def test_an_address_that_others_share_removes_nobody() -> None:
+def test_an_address_that_others_share_removes_no_one() -> None:
     person = Person("abc", {"email": "family@example.com"})
     other = Person("def", {"email": "Family@example.com"})
     script = statements(Match(Request("cio_id", "abc"), [person], [other]))
     assert "amily" not in script
 
 
-def test_people_who_are_gone_already_are_found_by_what_was_asked() -> None:
+def test_people_who_are_already_gone_are_found_by_the_request() -> None:
     script = statements(Match(Request("email", "ada@example.com"), []))
     assert "DELETE FROM customers\n WHERE lower(email) = lower('ada@example.com');" in script
     assert "lower(recipient) = lower('ada@example.com')" in script
@@ -161,21 +163,21 @@ def test_it_runs_on_any_subset_of_tables(schema: str, loaded: list[str]) -> None
 
 
 def existing(warehouse: duckdb.DuckDBPyConnection) -> list[Any]:
-    """Everything there is."""
+    """All tables."""
     names = "SELECT database_name, schema_name FROM duckdb_schemas() ORDER BY ALL"
     tables = "SELECT database_name, schema_name, table_name FROM duckdb_tables() ORDER BY ALL"
     return [*warehouse.execute(names).fetchall(), *warehouse.execute(tables).fetchall()]
 
 
 @pytest.mark.parametrize("schema", ["", "wrong"])
-def test_a_schema_without_the_tables_is_an_error_and_no_success(schema: str) -> None:
+def test_a_schema_without_the_tables_is_an_error_and_changes_nothing(schema: str) -> None:
     warehouse = duckdb.connect()
     warehouse.execute("CREATE SCHEMA raw; CREATE TABLE raw.customers (cio_id TEXT)")
     with pytest.raises(duckdb.Error, match="None of the tables is in this schema"):
         warehouse.execute(statements(ada(), schema, "duckdb"))
 
 
-def test_what_fails_half_way_changes_nothing() -> None:
+def test_a_failure_changes_nothing() -> None:
     warehouse = duckdb.connect()
     warehouse.execute(
         "CREATE TABLE activities (cio_id TEXT, customer_id TEXT); CREATE TABLE customers (x TEXT);"
@@ -187,7 +189,7 @@ def test_what_fails_half_way_changes_nothing() -> None:
     assert warehouse.execute("SELECT count(*) FROM activities").fetchall() == [(1,)]
 
 
-def test_sql_for_the_erased_is_written_where_another_vanished(
+def test_sql_for_the_erased_is_written_though_another_person_is_gone(
     open_case: Callable[..., PrivacyCase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = open_case({"identified_by": ["id"]})
@@ -205,7 +207,7 @@ def test_sql_for_the_erased_is_written_where_another_vanished(
     assert "family@example.com" not in script.read_text()
 
 
-def test_rows_under_former_identifiers_go_too(case: PrivacyCase) -> None:
+def test_rows_with_former_identifiers_are_removed_too(case: PrivacyCase) -> None:
     person = case.add(id="new", email="new@example.com")
     changed = {"id": "newer", "email": "newer@example.com"}
     case.people_admin.change(person, changed, at=NOW)
@@ -230,7 +232,7 @@ def test_rows_under_former_identifiers_go_too(case: PrivacyCase) -> None:
     assert any("only from 30 days of the activity log" in each for each in evidence["residue"])
 
 
-def test_whom_a_merge_names_is_a_former_identifier(case: PrivacyCase) -> None:
+def test_identifiers_in_a_merge_are_former_identifiers(case: PrivacyCase) -> None:
     person = case.add(id="ada")
     data = {"secondary": {"cio_id": "cio_dead01", "identifiers": [{"email": "old@example.com"}]}}
     row = {"id": "1", "type": "profile_merge", "timestamp": NOW, "data": data}
@@ -241,7 +243,7 @@ def test_whom_a_merge_names_is_a_former_identifier(case: PrivacyCase) -> None:
     assert "does not say which" not in screen.out
 
 
-def test_a_log_that_cannot_be_read_is_said_in_the_script(
+def test_an_unreadable_log_is_mentioned_in_the_script(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case(behaviours=Behaviours(without=frozenset({"/v1/activities"})))
@@ -281,24 +283,24 @@ def test_the_terminal_says_that_copies_remain(case: PrivacyCase, *, written: boo
         assert "Add --warehouse-sql FILE now" in " ".join(screen.err.split())
 
 
-def test_copies_of_those_whom_nobody_knows_may_remain(case: PrivacyCase) -> None:
+def test_copies_of_unknown_people_may_remain(case: PrivacyCase) -> None:
     text = case.erase("--cio-id", "nobody").words()
     assert "Copies in warehouses remain" not in text
     assert "Warehouses may still hold copies. 'tap-customerio privacy erase --dry-run" in text
     assert "use the same --cio-id, another --output, and --also-id" in text
 
 
-def test_of_many_requests_the_file_is_to_be_used_again(case: PrivacyCase) -> None:
+def test_the_file_of_several_requests_is_used_again(case: PrivacyCase) -> None:
     path = case.folder / "requests.csv"
     path.write_text(f"id,{case.known()['id']}\nid,nobody\n")
     text = case.erase("--input", str(path)).words()
     assert "Copies in warehouses remain. 'tap-customerio privacy erase --dry-run" in text
     assert "use the same --input, another --output, and for other identifiers ask person" in text
     again = case.erase("--input", str(path)).words()
-    assert "arehouses" not in again, "this run has found no one, and erased no one"
+    assert "arehouses" not in again, "this run finds no one, and erases no one"
 
 
-def test_where_nothing_was_done_no_copy_and_no_file_is_named(
+def test_without_any_change_no_copy_and_no_file_is_named(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     case = open_case(behaviours=Behaviours(without=frozenset({"/v1/customers"})))
@@ -309,14 +311,14 @@ def test_where_nothing_was_done_no_copy_and_no_file_is_named(
     assert "copies.sql" not in text
 
 
-def test_a_dry_run_says_where_the_statements_are(case: PrivacyCase) -> None:
+def test_a_dry_run_names_the_file_of_statements(case: PrivacyCase) -> None:
     script = case.folder / "copies.sql"
     words = ("--id", case.known()["id"], "--warehouse-sql", str(script))
     assert f"The SQL is in {script}." in case.ask("erase", "--dry-run", *words).words()
     assert script.exists()
 
 
-def test_a_schema_is_a_name(case: PrivacyCase) -> None:
+def test_a_schema_must_be_a_name(case: PrivacyCase) -> None:
     screen = case.erase("--id", "u-7", "--warehouse-schema", "x; DROP")
     assert screen.code == 2
     assert "is not a schema name" in screen.err

@@ -1,4 +1,4 @@
-"""Small hand-made tables of the models, as dbt would build them in DuckDB."""
+"""Small hand-made tables of the models, as dbt builds them in DuckDB."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TABLES = {
 
 
 class Size(NamedTuple):
-    """How much there is."""
+    """The sizes of the tables."""
 
     days: int = 10
     senders: int = 3
@@ -62,7 +62,7 @@ def make_warehouse(path: Path, size: Size | None = SMALL, *, without: str = "") 
                 database.execute(f"create table analytics.customerio__{name} ({columns})")
         for table, rows in (_rows(size) if size else {}).items():
             if table != without:
-                lines = path.with_suffix(".csv")  # inserting row by row would take minutes
+                lines = path.with_suffix(".csv")  # inserting rows one by one takes minutes
                 with lines.open("w", newline="", encoding="utf-8") as file:
                     csv.writer(file).writerows(rows)
                 database.execute(

@@ -29,8 +29,8 @@ TITLES = {
 }
 
 
-def write(folder: Path, url: str, *words: str) -> str:
-    """The page."""
+def make_page(folder: Path, url: str, *words: str) -> str:
+    """Create the page."""
     path = folder / "report.html"
     screen = typed("report", "--warehouse", url, "--output", str(path), *words)
     assert screen.code == 0, screen.err
@@ -44,7 +44,7 @@ def svgs(page: str) -> list[ET.Element]:
 
 
 def cells(page: str, first: str) -> list[str]:
-    """The cells of the row that begins so."""
+    """The cells of the row that starts with this text."""
     [row] = [row for row in re.findall(r"<tr>(.*?)</tr>", page) if f'">{first}</td>' in row]
     return re.findall(r"<td[^>]*>(.*?)</td>", row)
 
@@ -52,15 +52,15 @@ def cells(page: str, first: str) -> list[str]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("report")
-    return write(folder, make_warehouse(folder / "a.duckdb"))
+    return make_page(folder, make_warehouse(folder / "a.duckdb"))
 
 
-def test_each_figure_has_a_title_and_says_where_it_comes_from(page: str) -> None:
+def test_each_figure_has_a_title_and_names_its_model(page: str) -> None:
     figures = re.findall(r"<h2>(.*?)</h2>\n<p>.*? From <code>(\w+)</code>", page, re.DOTALL)
     assert dict(figures) == TITLES
 
 
-def test_numbers_are_those_of_the_models(page: str) -> None:
+def test_numbers_match_the_models(page: str) -> None:
     assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page) == [
         ("Deliveries sent", "40"),
         ("E-mails opened by people", f"{15 / 35:.1%}"),
@@ -82,14 +82,14 @@ def test_numbers_are_those_of_the_models(page: str) -> None:
     assert ">Segment 2</text>" not in page, "only the six largest"
 
 
-def test_a_page_needs_nothing_from_elsewhere_and_no_script(page: str) -> None:
+def test_a_page_has_no_external_resources_and_no_scripts(page: str) -> None:
     assert "<script" not in page
     addresses = set(re.findall(r"https?://[^\s\"<]+", page))
     assert {url for url in addresses if not url.startswith("http://www.w3.org/")} == set()
     assert not re.search(r"<(link|img|iframe)|@import|url\(", page)
 
 
-def test_drawings_are_whole_and_their_colors_have_a_dark_theme(page: str) -> None:
+def test_drawings_are_complete_and_have_a_dark_theme(page: str) -> None:
     drawings = svgs(page)
     assert len(drawings) >= 2 * 6
     assert sum(drawing.get("data-size") == "small" for drawing in drawings) == 3
@@ -111,7 +111,7 @@ def test_there_is_no_personal_data(page: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["many.example, b", "many.example>", "b@many.example", "many", ""])
-def test_a_domain_that_is_none_is_added_to_the_others(tmp_path: Path, name: str) -> None:
+def test_an_invalid_domain_is_added_to_the_others(tmp_path: Path, name: str) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         database.execute(
@@ -119,12 +119,12 @@ def test_a_domain_that_is_none_is_added_to_the_others(tmp_path: Path, name: str)
             "where recipient_domain = 'many.example'",
             [name],
         )
-    page = write(tmp_path, url)
+    page = make_page(tmp_path, url)
     assert cells(page, "2 other domains")[1] == "40"
     assert "many" not in page
 
 
-def test_days_that_cannot_be_do_not_stretch_the_page(tmp_path: Path) -> None:
+def test_impossible_days_do_not_stretch_the_page(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         for day in ("date '0001-01-01'", "date '9999-12-31'", "null"):
@@ -133,12 +133,12 @@ def test_days_that_cannot_be_do_not_stretch_the_page(tmp_path: Path) -> None:
                 f"select * replace ({day} as day) from analytics.customerio__sender_daily limit 1"
             )
     today = datetime.now(timezone.utc).date()
-    assert f"<p>2012-01-01 to {today}, days in UTC." in write(tmp_path, url)
+    assert f"<p>2012-01-01 to {today}, days in UTC." in make_page(tmp_path, url)
 
 
 @pytest.mark.parametrize("option", ["--from", "--to"])
 @pytest.mark.parametrize("value", ["0001-01-01", "1900-01-01", "99999d"])
-def test_dates_before_there_was_data_are_refused(tmp_path: Path, option: str, value: str) -> None:
+def test_dates_before_the_data_are_rejected(tmp_path: Path, option: str, value: str) -> None:
     url = make_warehouse(tmp_path / "a.duckdb", None)
     path = tmp_path / "r.html"
     screen = typed("report", "--warehouse", url, "--output", str(path), option, value)
@@ -155,10 +155,10 @@ def test_a_report_replaces_only_a_page(tmp_path: Path) -> None:
     assert "exists and is not an HTML page" in " ".join(screen.err.split())
     assert (tmp_path / "a.duckdb").read_bytes() == before
     (tmp_path / "report.html").touch()
-    assert write(tmp_path, url) == write(tmp_path, url)
+    assert make_page(tmp_path, url) == make_page(tmp_path, url)
 
 
-def test_models_of_another_version_are_to_be_built_again(tmp_path: Path) -> None:
+def test_models_of_another_version_are_an_error(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         database.execute("alter table analytics.customerio__deliveries drop column is_draft")
@@ -170,9 +170,9 @@ def test_models_of_another_version_are_to_be_built_again(tmp_path: Path) -> None
     assert "flattening" not in words
 
 
-def test_dates_choose_and_the_end_is_exclusive(tmp_path: Path) -> None:
+def test_dates_limit_the_page_and_the_end_is_exclusive(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
-    page = write(tmp_path, url, "--from", "2026-03-03", "--to", "2026-03-05")
+    page = make_page(tmp_path, url, "--from", "2026-03-03", "--to", "2026-03-05")
     assert "<p>2026-03-03 to 2026-03-04, days in UTC." in page
     assert cells(page, "Letter 1 of *** &lt;b&gt;")[2] == "80"
     assert cells(page, "Onboarding")[1] == "200"
@@ -182,28 +182,28 @@ def test_dates_choose_and_the_end_is_exclusive(tmp_path: Path) -> None:
 
 
 def test_empty_models_make_a_page_that_says_so(tmp_path: Path) -> None:
-    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", None))
+    page = make_page(tmp_path, make_warehouse(tmp_path / "a.duckdb", None))
     assert page.count("Nothing in these dates.") == 7
     assert page.count("Nothing was loaded.") == 1
     assert svgs(page) == []
 
 
 def test_one_day_is_drawn_as_points(tmp_path: Path) -> None:
-    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", Size(days=1)))
+    page = make_page(tmp_path, make_warehouse(tmp_path / "a.duckdb", Size(days=1)))
     [first, *_] = svgs(page)
     marks = [each for each in first.iter() if "mark-symbol role-mark" in each.get("class", "")]
     assert [len(list(mark)) for mark in marks] == [3]
 
 
-def test_segments_that_were_counted_once_are_bars(tmp_path: Path) -> None:
-    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", Size(days=1)))
+def test_segments_counted_once_are_bars(tmp_path: Path) -> None:
+    page = make_page(tmp_path, make_warehouse(tmp_path / "a.duckdb", Size(days=1)))
     figure = page[page.index("People in the largest segments") :].partition("</figure>")[0]
     assert "mark-rect" in figure
     assert ">8,000</text>" in figure
     assert "mark-line" not in figure
 
 
-def test_a_legend_shows_lines_as_they_are_drawn(page: str) -> None:
+def test_a_legend_matches_the_lines(page: str) -> None:
     [legend] = re.findall(r'<p class="legend">(.*?)</p>', page, re.DOTALL)
     assert re.findall(r'stroke-dasharray="([\d,]+)"', legend) == ["1,0", "6,3", "2,2"]
 
@@ -212,14 +212,14 @@ def test_many_senders_and_years_stay_readable(tmp_path: Path) -> None:
     url = make_warehouse(
         tmp_path / "a.duckdb", Size(days=3653, senders=2000, first=date(2015, 1, 1))
     )
-    page = write(tmp_path, url)
+    page = make_page(tmp_path, url)
     assert "Deliveries sent, opened and clicked by month" in page
     assert "1,980 more senders sent 79,200 deliveries." in page
     assert page.count('data-size="small"') == 12
     assert len(page) < 600_000
 
 
-def test_months_weeks_and_days_hold_all_days() -> None:
+def test_months_weeks_and_days_contain_all_days() -> None:
     for days, unit, number in ((100, "day", 100), (101, "week", 15), (501, "month", 17)):
         start = date(2026, 1, 1)
         period = Period(start, date.fromordinal(start.toordinal() + days))
@@ -231,7 +231,7 @@ def test_months_weeks_and_days_hold_all_days() -> None:
     ("last", "counted"),
     [("2026-03-10", "10,000"), ("2026-03-12", "10,000"), ("2026-03-14", "77")],
 )
-def test_of_a_sender_counted_twice_the_finer_counts_that_go_on_count(
+def test_of_duplicate_counts_the_finer_ones_that_continue_are_used(
     tmp_path: Path, last: str, counted: str
 ) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
@@ -244,7 +244,7 @@ def test_of_a_sender_counted_twice_the_finer_counts_that_go_on_count(
                 "insert into analytics.customerio__reconciliation "
                 f"values ('acme', 'newsletter', 1, {row})"
             )
-    assert cells(write(tmp_path, url), "2026-03")[:2] == ["2026-03", counted]
+    assert cells(make_page(tmp_path, url), "2026-03")[:2] == ["2026-03", counted]
 
 
 @pytest.mark.parametrize("kind", ["newsletter", "unknown"])
@@ -252,11 +252,11 @@ def test_senders_that_may_be_broadcasts_are_explained(tmp_path: Path, kind: str)
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         database.execute("update analytics.customerio__sender_daily set source_type = ?", [kind])
-    page = write(tmp_path, url)
+    page = make_page(tmp_path, url)
     assert ("Of unknown type are campaigns or broadcasts" in page) == (kind == "unknown")
 
 
-def test_several_workspaces_are_told_apart(tmp_path: Path) -> None:
+def test_several_workspaces_are_distinguished(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         for table in ("senders", "sender_daily"):
@@ -264,12 +264,12 @@ def test_several_workspaces_are_told_apart(tmp_path: Path) -> None:
             database.execute(
                 f"insert into {name} select * replace ('bora' as workspace) from {name}"
             )
-    page = write(tmp_path, url)
+    page = make_page(tmp_path, url)
     assert cells(page, "acme: Letter 1 of *** &lt;b&gt;")[2] == "400"
     assert cells(page, "bora: Letter 1 of *** &lt;b&gt;")[2] == "400"
 
 
-def test_what_has_the_same_name_is_drawn_apart(tmp_path: Path) -> None:
+def test_series_with_the_same_name_are_distinguished(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         for table, column in (
@@ -277,7 +277,7 @@ def test_what_has_the_same_name_is_drawn_apart(tmp_path: Path) -> None:
             *(("consents", "subject_name"), ("senders", "source_name")),
         ):
             database.execute(f"update analytics.customerio__{table} set {column} = 'Same'")
-    page = write(tmp_path, url)
+    page = make_page(tmp_path, url)
     assert set(re.findall(r'"sender">(.*?)</td>', page)) == {*("Same", "Same (2)", "Same (3)")}
     assert "Same (3)<br>at most" in page
     assert "Same of Letter 1</td>" in page
@@ -287,12 +287,12 @@ def test_what_has_the_same_name_is_drawn_apart(tmp_path: Path) -> None:
     assert "Same (topic_1)</td>" in page
 
 
-def test_names_of_variants_are_drawn_whole_at_every_width(tmp_path: Path) -> None:
+def test_variant_names_are_complete_at_every_width(tmp_path: Path) -> None:
     name = "Black Friday newsletter for loyal customers, with a very long name 2026"
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         database.execute("update analytics.customerio__ab_tests set newsletter_name = ?", [name])
-    page = write(tmp_path, url)
+    page = make_page(tmp_path, url)
     figure = page[page.index("<h2>A/B tests") :].partition("</figure>")[0]
     for drawing in svgs(figure):
         words = " ".join(text.strip() for text in drawing.itertext() if text.strip())
@@ -316,13 +316,13 @@ def test_odd_names_neither_end_nor_hide_anything(tmp_path: Path, name: str, show
         columns |= {"senders": "source_name", "consents": "subject_name"}
         for table, column in columns.items():
             database.execute(f"update analytics.customerio__{table} set {column} = ?", [name])
-    page = write(tmp_path, url)
+    page = make_page(tmp_path, url)
     assert f'data-label="sender">{shown}</td>' in page
     assert len(svgs(page)) > 10
     assert "<script" not in page
 
 
-def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:
+def test_missing_models_are_named(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb", without="senders")
     screen = typed("report", "--warehouse", url, "--output", str(tmp_path / "r.html"))
     assert screen.code == 1
@@ -332,13 +332,13 @@ def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "r.html").exists()
 
 
-def test_a_model_that_was_switched_off_is_left_out(tmp_path: Path) -> None:
-    page = write(tmp_path, make_warehouse(tmp_path / "a.duckdb", without="consents"))
+def test_a_disabled_model_is_left_out(tmp_path: Path) -> None:
+    page = make_page(tmp_path, make_warehouse(tmp_path / "a.duckdb", without="consents"))
     assert "Not built, and left out: customerio__consents." in page
     assert "people who agree" not in page
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_an_error(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb", None)
     target = tmp_path / "none" / "report.html"
     screen = typed("report", "--warehouse", url, "--output", str(target))

@@ -52,7 +52,7 @@ def browser() -> str:
 
 
 def look(folder: Path, *words: str) -> tuple[list[dict[str, Any]], str]:
-    """What the browser makes of the page at two widths, and its console."""
+    """Measure the page in the browser at two widths; returns also the console."""
     (folder / "look.html").write_text(LOOK)
     done = subprocess.run(
         [
@@ -83,7 +83,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_page_fits_phones_and_can_be_read_in_both_themes(tmp_path: Path, theme: str) -> None:
+def test_a_page_fits_phones_and_is_readable_in_both_themes(tmp_path: Path, theme: str) -> None:
     url = make_warehouse(tmp_path / "a.duckdb", Size(days=700, senders=30, first=date(2024, 3, 1)))
     path = str(tmp_path / "report.html")
     assert typed("report", "--warehouse", url, "--output", path).code == 0
@@ -95,7 +95,7 @@ def test_a_page_fits_phones_and_can_be_read_in_both_themes(tmp_path: Path, theme
         ["key", "small", "wide"],
     ]
     for each in found:
-        assert each["needed"] <= each["width"], "nothing is to be scrolled sideways"
+        assert each["needed"] <= each["width"], "the page scrolls sideways"
         assert (contrast(each["page"], "rgb(0, 0, 0)") < 2) == (theme == "dark")
         for color in [each["words"], *each["inks"]]:
             assert contrast(color, each["page"]) >= 4.5
