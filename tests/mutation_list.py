@@ -90,13 +90,13 @@ _WINDOWS = _of(
         "a window's last second is read twice",
         '"end_ts": window.end - 1,',
         '"end_ts": window.end,',
-        "streams/test_messages.py::test_equal_seconds_on_the_edges_of_windows_are_read_once",
+        "streams/test_messages.py::test_equal_seconds_at_the_edges_of_windows_are_read_once",
     ),
     (
         "deliveries are read from start_date every time",
         "self._read_until = max(first, self.bookmark(self.last) or BEGINNING)",
         "self._read_until = first",
-        "streams/test_messages.py::test_a_second_run_reads_only_what_is_new",
+        "streams/test_messages.py::test_a_second_run_reads_only_new_deliveries",
     ),
 )
 
@@ -378,7 +378,7 @@ _SELECTION = _of(
         "a replication method in the metadata is ignored",
         'entry["replication_method"] = method',
         "pass",
-        "streams/test_lists.py::test_metadata_alone_choose_a_method",
+        "streams/test_lists.py::test_metadata_alone_selects_a_method",
     ),
 )
 

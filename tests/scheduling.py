@@ -21,7 +21,7 @@ def longest_first(items: list[pytest.Item]) -> None:
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]
-    """A module stays on one worker, as do all tests of the models on one kind of warehouse."""
+    """A module stays on one worker, as do all tests of the models on one type of warehouse."""
 
     def _split_scope(self, nodeid: str) -> str:
         module, _, name = nodeid.partition("::")

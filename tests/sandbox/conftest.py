@@ -1,4 +1,4 @@
-"""A caller of the workspace that a module is about."""
+"""A client of the workspace of a test module."""
 
 from __future__ import annotations
 

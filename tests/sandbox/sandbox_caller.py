@@ -1,4 +1,4 @@
-"""A client of the sandbox that knows nothing about it but the address and the key."""
+"""An HTTP client of the sandbox."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ EVERYONE = {"filter": {"and": [{"attribute": {"field": "cio_id", "operator": "ex
 
 
 class Caller:
-    """Calls of one sandbox over one connection."""
+    """Requests to one sandbox over one connection."""
 
     def __init__(self, sandbox: Sandbox, session: requests.Session) -> None:
         self.sandbox = sandbox
         self.session = session
 
     def get(self, path: str, **query: object) -> requests.Response:
-        """A GET."""
+        """A GET request."""
         params = {name: str(value) for name, value in query.items()}
         return self.session.get(self.sandbox.url + path, params=params, timeout=10)
 
     def json(self, path: str, **query: object) -> Any:
-        """The body of a GET that works."""
+        """The body of a successful GET request."""
         answer = self.get(path, **query)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: object, **query: object) -> requests.Response:
-        """A POST of JSON."""
+        """A POST request with JSON."""
         params = {name: str(value) for name, value in query.items()}
         return self.session.post(self.sandbox.url + path, json=body, params=params, timeout=10)
 
     def pages(self, path: str, key: str, **query: object) -> list[list[dict[str, Any]]]:
-        """All pages of a list, by following `next` for as long as there is one."""
+        """All pages of a list, following `next`."""
         pages: list[list[dict[str, Any]]] = []
         token = ""
         while len(pages) < MANY:
@@ -61,7 +61,7 @@ class Caller:
 
 @contextmanager
 def calling(sandbox: Sandbox) -> Iterator[Caller]:
-    """A caller with the right key."""
+    """A client with the right key."""
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {sandbox.app_api_key}"
         yield Caller(sandbox, session)

@@ -1,4 +1,4 @@
-"""What counts of deliveries should be."""
+"""Expected counts of deliveries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Rows = list[dict[str, Any]]
 
 
 def counted(rows: Rows) -> Counter[str]:
-    """What a bucket with these deliveries should say."""
+    """The counts of a bucket with these deliveries."""
     counts: Counter[str] = Counter()
     for row in rows:
         names = {OTHER_NAMES.get(n, n) for n in row["metrics"] if "link:" not in n} | {"created"}
@@ -25,10 +25,10 @@ def counted(rows: Rows) -> Counter[str]:
 
 
 def bucket(series: dict[str, list[int]], place: int) -> Counter[str]:
-    """One bucket of an answer, without its zeros."""
+    """One bucket of a response, without zeros."""
     return +Counter({name: counts[place] for name, counts in series.items()})
 
 
 def edge(text: str) -> int:
-    """An edge of an answer's window as a unix second."""
+    """An edge of a response's window as a unix second."""
     return int(datetime.strptime(text[:25], "%Y-%m-%d %H:%M:%S %z").timestamp())

@@ -1,4 +1,4 @@
-"""What is inside of what sends: actions, contents, test groups, and firings."""
+"""The parts of senders: actions, contents, test groups, and triggers."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def actions(api: Caller, collection: str, sender: int) -> Rows:
 
 
 def contents(api: Caller, collection: str) -> dict[int, Rows]:
-    """All contents of all senders of a kind."""
+    """All contents of all senders of a type."""
     senders = WORKSPACE.ids(collection, NOW)
     return {s: api.json(f"/v1/{collection}/{s}/contents")["contents"] for s in senders}
 
 
 @pytest.mark.parametrize("path", MISSING)
-def test_children_of_what_does_not_exist_are_not_found(api: Caller, path: str) -> None:
+def test_children_of_missing_parents_are_not_found(api: Caller, path: str) -> None:
     answer = api.get(path)
     assert answer.status_code == 404
     assert answer.json()["errors"][0]["status"] == "404"
@@ -67,7 +67,7 @@ def test_actions_of_a_draft_are_an_empty_list(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("start", [token("0:0"), token("0:1"), token("10"), "MDox", "nonsense!"])
-def test_page_tokens_of_actions_made_by_hand_are_refused(api: Caller, start: str) -> None:
+def test_forged_page_tokens_of_actions_are_rejected(api: Caller, start: str) -> None:
     assert api.get("/v1/campaigns/2/actions", start=start).status_code == 400
     assert api.get("/v1/broadcasts/14/actions", start=start).status_code == 400
 
@@ -96,7 +96,7 @@ def test_every_step_of_a_workflow_is_an_action_of_its_type(api: Caller, collecti
         assert steps.items() <= found.items()
 
 
-def test_deliveries_come_from_actions_that_say_the_same(api: Caller) -> None:
+def test_deliveries_match_their_actions(api: Caller) -> None:
     known = {
         (collection[:-1], int(row["id"])): row
         for collection in ("campaigns", "broadcasts")
@@ -170,7 +170,7 @@ def test_actions_of_broadcasts_may_call_their_parent_a_campaign(api: Caller) -> 
     assert all(row["campaign_id"] == 2 for row in actions(api, "campaigns", 2))
 
 
-def test_firings_of_broadcasts_are_processed_after_a_while() -> None:
+def test_broadcast_triggers_are_processed_after_a_while() -> None:
     workspace = Workspace(per_day=10)
     fired = workspace.triggers(13, NOW)
     assert [row["id"] for row in fired] == list(range(1, len(fired) + 1))
@@ -194,7 +194,7 @@ def test_contents_ignore_even_a_malformed_page_token(api: Caller) -> None:
     assert api.json(path, start="nonsense!", limit=1) == api.json(path)
 
 
-def test_contents_are_those_the_newsletters_name(api: Caller) -> None:
+def test_newsletters_list_their_contents(api: Caller) -> None:
     for newsletter, rows in contents(api, "newsletters").items():
         assert [row["id"] for row in rows] == NEWSLETTERS[newsletter]["content_ids"]
         assert {row["newsletter_id"] for row in rows} == {newsletter}
@@ -216,7 +216,7 @@ def test_unset_texts_are_empty_in_newsletters_and_null_in_transactional_messages
     assert not transactional.keys() - newsletter.keys()
 
 
-def test_every_delivery_of_a_transactional_message_has_a_content_of_it(api: Caller) -> None:
+def test_every_delivery_of_a_transactional_message_has_one_of_its_contents(api: Caller) -> None:
     found = contents(api, "transactional")
     ids = {message: {row["id"] for row in rows} for message, rows in found.items()}
     assert {len(some) for some in ids.values()} == {1, 2}
@@ -273,7 +273,7 @@ def test_actions_and_contents_can_be_edited_without_their_sender(
         workspace.edit(collection, 7, at=NOW)
 
 
-def test_stamps_of_the_past_are_in_the_past(api: Caller) -> None:
+def test_past_stamps_are_in_the_past(api: Caller) -> None:
     rows = [
         row
         for collection in ("campaigns", "broadcasts")

@@ -1,4 +1,4 @@
-"""The log: newest first by arrival, thirty days of it."""
+"""The activity log: newest first by arrival, for thirty days."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Rows = list[dict[str, Any]]
 
 
 def read(api: Caller, **query: object) -> Rows:
-    """All pages together."""
+    """The rows of all pages."""
     return api.rows(PATH, "activities", limit=100, **query)
 
 
 def arrived(row: dict[str, Any]) -> int:
-    """When a row arrived, which its id says."""
+    """The time in a row's id, at which it arrived."""
     letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     number = 0
     for letter in row["id"][:10]:
@@ -38,11 +38,11 @@ def arrived(row: dict[str, Any]) -> int:
 
 
 def cio_id(row: dict[str, Any]) -> str:
-    """Whom a row is about, if anybody."""
+    """The person of a row, if any."""
     return str((row["customer_identifiers"] or {}).get("cio_id", ""))
 
 
-def test_the_newest_come_first_and_only_those_of_thirty_days(api: Caller) -> None:
+def test_the_newest_come_first_for_thirty_days(api: Caller) -> None:
     rows = read(api)
     assert rows == KEPT[::-1]
     assert len(KEPT) < len(ALL)
@@ -50,7 +50,7 @@ def test_the_newest_come_first_and_only_those_of_thirty_days(api: Caller) -> Non
     assert arrived(rows[-1]) >= NOW - 30 * DAY
 
 
-def test_pages_hold_10_unless_asked_and_100_at_most(api: Caller) -> None:
+def test_pages_have_10_rows_by_default_and_100_at_most(api: Caller) -> None:
     assert len(api.json(PATH)["activities"]) == 10
     assert len(api.json(PATH, limit=101)["activities"]) == 100
 
@@ -66,7 +66,7 @@ def test_the_last_page_has_an_empty_next_even_if_it_is_full(api: Caller) -> None
     assert (len(body["activities"]), body["next"]) == (len(deleted), "")
 
 
-def test_page_tokens_are_long_numbers_and_others_are_refused(api: Caller) -> None:
+def test_page_tokens_are_long_numbers_and_others_are_rejected(api: Caller) -> None:
     start = api.json(PATH)["next"]
     assert len(start) == 18
     assert start.isdecimal()
@@ -76,7 +76,7 @@ def test_page_tokens_are_long_numbers_and_others_are_refused(api: Caller) -> Non
     assert api.json(PATH, start="900000000000009999") == api.json(PATH)
 
 
-def test_what_arrives_between_two_pages_does_not_move_the_second() -> None:
+def test_arrivals_between_two_pages_do_not_move_the_second() -> None:
     clock = Clock(NOW)
     with Sandbox(WORKSPACE, clock=clock) as sandbox, calling(sandbox) as api:
         first = api.json(PATH, limit=20)
@@ -86,7 +86,7 @@ def test_what_arrives_between_two_pages_does_not_move_the_second() -> None:
     assert first["activities"] + second["activities"] == KEPT[:-41:-1]
 
 
-def test_there_are_as_many_a_day_as_asked_for() -> None:
+def test_the_number_of_activities_a_day_is_configurable() -> None:
     assert len(ALL) == pytest.approx(40 * 50, rel=0.1)
     busy = Workspace(per_day=150, activities_per_day=2000)
     assert len(list(busy.activities(SINCE, SINCE + DAY, now=NOW))) == pytest.approx(2000, rel=0.25)
@@ -103,7 +103,7 @@ def test_a_page_of_a_busy_log_is_quick() -> None:
         assert perf_counter() - began < 0.1
 
 
-def test_activities_are_the_same_whenever_they_are_asked_for() -> None:
+def test_activities_are_reproducible() -> None:
     start = NOW - 3 * DAY
     rows = list(WORKSPACE.activities(start, start + DAY, now=NOW))
     assert rows == list(Workspace(per_day=150).activities(start, start + DAY, now=NOW + DAY))
@@ -128,7 +128,7 @@ def test_some_happened_up_to_twenty_hours_before_they_arrived() -> None:
     assert {"event", "page", "screen"} < late
 
 
-def test_clocks_that_run_ahead_date_a_few_into_the_future() -> None:
+def test_some_activities_are_dated_in_the_future() -> None:
     busy = Workspace(per_day=150, activities_per_day=800)
     rows = list(busy.activities(SINCE, SINCE + 12 * DAY, now=NOW))
     ahead = [row["timestamp"] - arrived(row) for row in rows if row["timestamp"] > arrived(row)]
@@ -136,7 +136,7 @@ def test_clocks_that_run_ahead_date_a_few_into_the_future() -> None:
     assert max(ahead) < HOUR
 
 
-def test_every_kind_occurs() -> None:
+def test_every_type_occurs() -> None:
     kinds = {row["type"] for row in ALL}
     assert kinds >= {
         "event", "page", "screen", "attribute_change", "profile_delete", "_o:1:attribute_change",
@@ -151,7 +151,7 @@ def test_every_kind_occurs() -> None:
     assert {row["type"] for row in ALL if row["data"] is None} == {"screen"}
 
 
-def test_activities_of_messages_are_about_deliveries_that_exist() -> None:
+def test_activities_of_messages_belong_to_existing_deliveries() -> None:
     deliveries = {row["id"]: row for row in WORKSPACE.deliveries(SINCE - DAY, NOW, now=NOW)}
     about = [row for row in ALL if "delivery_id" in row]
     assert len(about) > len(ALL) / 5
@@ -169,7 +169,7 @@ def test_activities_of_messages_are_about_deliveries_that_exist() -> None:
         assert delivery["created"] <= row["timestamp"]
 
 
-def test_people_are_named_without_their_own_id_unless_an_attribute_changed() -> None:
+def test_people_are_named_without_their_own_id_except_in_attribute_changes() -> None:
     names = {p["identifiers"]["cio_id"]: p["identifiers"] for p in WORKSPACE.everyone(NOW)}
     known = [row for row in ALL if cio_id(row) in names]
     for row in known:
@@ -179,7 +179,7 @@ def test_people_are_named_without_their_own_id_unless_an_attribute_changed() -> 
     assert len(known) > len(ALL) / 2
 
 
-def test_some_are_about_people_who_were_deleted_and_some_about_nobody() -> None:
+def test_some_are_about_deleted_people_and_some_about_no_one() -> None:
     names = {person["identifiers"]["cio_id"] for person in WORKSPACE.everyone(NOW)}
     gone = [row for row in ALL if cio_id(row) and cio_id(row) not in names]
     assert all(cio_id(row).startswith(GONE) and row["customer_id"] is None for row in gone)
@@ -190,7 +190,7 @@ def test_some_are_about_people_who_were_deleted_and_some_about_nobody() -> None:
     assert {"page", "_o:1:attribute_change"} <= nobody
 
 
-def test_the_log_can_be_asked_for_a_type_or_a_name(api: Caller) -> None:
+def test_the_log_can_be_filtered_by_type_and_name(api: Caller) -> None:
     for kind in ("event", "profile_delete", "opened_email", "no_such_type"):
         assert read(api, type=kind) == [row for row in KEPT[::-1] if row["type"] == kind]
     named = read(api, name="order_placed")
@@ -201,11 +201,11 @@ def test_the_log_can_be_asked_for_a_type_or_a_name(api: Caller) -> None:
     assert read(api, name="total") == []
 
 
-def test_asking_for_deleted_people_changes_nothing(api: Caller) -> None:
+def test_the_filter_for_deleted_people_changes_nothing(api: Caller) -> None:
     assert api.json(PATH, deleted="true") == api.json(PATH, deleted="false") == api.json(PATH)
 
 
-def test_the_log_can_be_asked_for_one_person(api: Caller) -> None:
+def test_the_log_can_be_filtered_by_person(api: Caller) -> None:
     row = next(row for row in KEPT if row["customer_id"] and row["customer_identifiers"]["email"])
     own = [other for other in KEPT[::-1] if cio_id(other) == cio_id(row)]
     email = row["customer_identifiers"]["email"]

@@ -1,4 +1,4 @@
-"""People and what belongs to them, in a workspace where they change."""
+"""People and their data in a workspace with changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 
 def changing(**settings: Any) -> Workspace:
-    """Some 600 people, to one in fifty of whom something happens every day."""
+    """Some 600 people; every day one in fifty changes."""
     return Workspace(**{"per_day": 40, "people": 600, "churn": CHURN, **settings})
 
 
@@ -37,14 +37,14 @@ def people(now: float, workspace: Workspace = WORKSPACE) -> dict[str, Row]:
 
 
 def arrived(row: Row) -> int:
-    """When an entry arrived, which its id says."""
+    """The time in an entry's id, at which it arrived."""
     letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     digits = (letters.index(letter) for letter in row["id"][:10])
     return reduce(lambda number, digit: number * 32 + digit, digits, 0) // 1000
 
 
 def happened(start: int, end: int, kind: str, workspace: Workspace = WORKSPACE) -> list[Row]:
-    """Entries of one type, as they were told when they arrived."""
+    """Entries of one type, as of their arrival."""
     return [row for row in workspace.activities(start, end, now=end) if row["type"] == kind]
 
 
@@ -54,18 +54,18 @@ def concerned(rows: list[Row]) -> set[str]:
 
 
 def cio_id(row: Row) -> str:
-    """Whom an entry is about."""
+    """The person of an entry."""
     return str(row["customer_identifiers"]["cio_id"])
 
 
 def person(row: Row, now: float) -> Row:
-    """The profile an entry is about, as of some time."""
+    """The profile of an entry's person at a time."""
     profile = WORKSPACE.find("cio_id", cio_id(row), now)
     assert profile
     return profile
 
 
-def test_nobody_changes_unless_told_to() -> None:
+def test_no_one_changes_by_default() -> None:
     still = Workspace(per_day=10, people=100)
     then = people(SINCE, still)
     assert then.items() <= people(HALF_A_YEAR, still).items()
@@ -73,7 +73,7 @@ def test_nobody_changes_unless_told_to() -> None:
     assert not kinds & {"profile_create", "profile_merge", "device_change"}
 
 
-def test_the_same_seed_makes_the_same_changes_however_time_passes() -> None:
+def test_the_same_seed_makes_the_same_changes() -> None:
     step, leap = changing(), changing()
     for day in range(0, 60, 7):
         people(SINCE + day * DAY, step)
@@ -82,7 +82,7 @@ def test_the_same_seed_makes_the_same_changes_however_time_passes() -> None:
     assert people(NOW, changing(seed=2)) != people(NOW)
 
 
-def test_as_many_people_change_as_asked_for() -> None:
+def test_the_number_of_changes_is_configurable() -> None:
     kinds = Counter(row["type"] for row in WORKSPACE.activities(SINCE, NOW, now=NOW))
     names = ("attribute_change", "device_change", "profile_delete", "profile_merge")
     logged = {name: kinds[name] for name in names}
@@ -103,7 +103,7 @@ def test_the_population_stays_about_the_same_size() -> None:
 
 
 @pytest.mark.parametrize("day", range(0, 40, 4))
-def test_whoever_differs_is_named_in_the_log(day: int) -> None:
+def test_the_log_names_everyone_who_changed(day: int) -> None:
     start, end = SINCE + day * DAY, SINCE + (day + 4) * DAY
     before, after = people(start), people(end)
     rows = list(WORKSPACE.activities(start + 1, end + 1, now=end))
@@ -114,7 +114,7 @@ def test_whoever_differs_is_named_in_the_log(day: int) -> None:
     assert after.keys() - before.keys() <= named["profile_create"]
     gone = before.keys() - after.keys()
     assert gone & named["profile_delete"]
-    # The log does not name those who were merged into others.
+    # The log does not name people who were merged into others.
     assert len(gone - named["profile_delete"]) <= sum(
         row["type"] == "profile_merge" for row in rows
     )
@@ -124,7 +124,7 @@ def test_whoever_differs_is_named_in_the_log(day: int) -> None:
     assert changed <= logged
 
 
-def test_changes_are_what_the_log_says() -> None:
+def test_changes_match_the_log() -> None:
     rows = happened(SINCE, NOW, "attribute_change")
     assert {name for row in rows for name in row["data"]} == {
         "plan", "seats", "region", "unsubscribed", "email",
@@ -153,7 +153,7 @@ def test_another_address_is_another_identifier(api: Caller) -> None:
     assert found == {"customers": []}
 
 
-def test_new_devices_are_told_of() -> None:
+def test_new_devices_are_logged() -> None:
     row = happened(SINCE, NOW, "device_change")[3]
     before, after = person(row, row["timestamp"] - 1), person(row, row["timestamp"])
     added = after["devices"][-1]
@@ -161,14 +161,14 @@ def test_new_devices_are_told_of() -> None:
     assert added not in (before["devices"] or [])
 
 
-def test_people_come_and_are_told_of() -> None:
+def test_new_people_are_logged() -> None:
     created = concerned(happened(NOW - 10 * DAY, NOW, "profile_create"))
     came = people(NOW).keys() - people(NOW - 10 * DAY).keys()
     assert came
     assert came <= created
 
 
-def test_merged_people_are_gone_and_the_winner_has_what_only_they_had() -> None:
+def test_merged_people_are_gone_and_the_other_one_has_their_attributes() -> None:
     gains = 0
     for row in happened(SINCE, SINCE + 20 * DAY, "profile_merge"):
         before, after = people(row["timestamp"] - 1), people(row["timestamp"])
@@ -183,7 +183,7 @@ def test_merged_people_are_gone_and_the_winner_has_what_only_they_had() -> None:
     assert gains
 
 
-def test_what_is_left_of_deleted_people_in_the_log_is_their_permanent_id(api: Caller) -> None:
+def test_the_log_names_deleted_people_only_by_permanent_id(api: Caller) -> None:
     there = people(NOW)
     rows = api.rows(LOG, "activities", limit=100)
     assert rows == list(WORKSPACE.activities(NOW - 30 * DAY, NOW + 1, now=NOW))[::-1]
@@ -197,7 +197,7 @@ def test_what_is_left_of_deleted_people_in_the_log_is_their_permanent_id(api: Ca
     assert api.rows(LOG, "activities", limit=100, deleted="true") == rows
 
 
-def test_entries_about_deleted_people_may_have_to_be_asked_for() -> None:
+def test_entries_about_deleted_people_may_require_a_filter() -> None:
     behaviours = Behaviours(hides_deleted=True)
     sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours, requests_per_second=None)
     with sandbox, calling(sandbox) as api:
@@ -210,7 +210,7 @@ def test_entries_about_deleted_people_may_have_to_be_asked_for() -> None:
     assert len(some) < len(every)
 
 
-def test_people_who_are_gone_are_found_nowhere(api: Caller) -> None:
+def test_deleted_people_are_found_nowhere(api: Caller) -> None:
     gone = next(p for c, p in people(SINCE).items() if c not in people(NOW) and "id" in p)
     names = gone["identifiers"]
     for kind in ("cio_id", "id"):
@@ -224,7 +224,7 @@ def test_people_who_are_gone_are_found_nowhere(api: Caller) -> None:
     assert names["cio_id"] not in {r["cio_id"] for r in WORKSPACE.opt_outs(NOW)}
 
 
-def test_the_search_finds_those_who_are_there_now(api: Caller) -> None:
+def test_the_search_finds_current_people(api: Caller) -> None:
     found, start = [], ""
     while True:
         query = {"start": start} if start else {}
@@ -241,7 +241,7 @@ def test_the_search_finds_those_who_are_there_now(api: Caller) -> None:
     assert body["identifiers"] == team
 
 
-def test_nobody_is_lost_from_a_list_when_others_leave_between_two_pages() -> None:
+def test_no_one_is_skipped_when_others_leave_between_two_pages() -> None:
     clock = Clock(SINCE + 10 * DAY)
     with Sandbox(WORKSPACE, clock=clock) as sandbox, calling(sandbox) as api:
         first = api.post("/v1/customers", EVERYONE, limit=300).json()
@@ -251,7 +251,7 @@ def test_nobody_is_lost_from_a_list_when_others_leave_between_two_pages() -> Non
     assert people(SINCE + 15 * DAY).keys() <= seen
 
 
-def test_deliveries_go_to_people_who_are_there_and_keep_their_names_until_merged() -> None:
+def test_deliveries_go_to_existing_people_and_keep_their_ids_until_merged() -> None:
     early, late = (list(WORKSPACE.deliveries(SINCE, NOW, now=now)) for now in (NOW, HALF_A_YEAR))
     names = [[row["customer_identifiers"] for row in rows] for rows in (early, late)]
     moved = [(old, new) for old, new in zip(*names, strict=True) if old != new]
@@ -277,7 +277,7 @@ MIRRORS: dict[str, Callable[[float], set[str]]] = {
 
 
 @pytest.mark.parametrize("mirror", MIRRORS)
-def test_rows_of_mirrors_come_and_go_while_people_stay(mirror: str) -> None:
+def test_rows_of_mirrors_come_and_go(mirror: str) -> None:
     read = MIRRORS[mirror]
     there = people(NOW).keys()
     before, after = read(SINCE), read(NOW)
@@ -288,7 +288,7 @@ def test_rows_of_mirrors_come_and_go_while_people_stay(mirror: str) -> None:
         assert {row.removeprefix("cio_") for row in before - after} & there
 
 
-def test_mirrors_show_what_is_true_now(api: Caller) -> None:
+def test_mirrors_show_the_current_state(api: Caller) -> None:
     assert api.rows("/v1/optouts", "optouts", limit=7) == WORKSPACE.opt_outs(NOW)
     body = api.json("/v1/segments/3/membership", limit=30_000)
     assert body["identifiers"] == list(WORKSPACE.members(3, NOW))
@@ -301,7 +301,7 @@ def test_mirrors_show_what_is_true_now(api: Caller) -> None:
     assert related == WORKSPACE.object_relationships(1, "acme/0", NOW)
 
 
-def test_relations_are_the_same_from_both_ends() -> None:
+def test_relations_are_the_same_in_both_directions() -> None:
     one = {
         (thing["identifiers"]["object_id"], person["cio_id"])
         for kind in ("1", "2")
@@ -324,7 +324,7 @@ def test_preferences_follow_the_profile() -> None:
         assert chosen["unsubscribed"] == profile["unsubscribed"]
 
 
-def test_the_log_may_tell_of_changes_hours_after_they_were_made() -> None:
+def test_the_log_may_report_changes_hours_later() -> None:
     lag = 6 * 3600
     late = changing(log_lag=lag)
     assert people(NOW, late) == people(NOW)

@@ -27,7 +27,7 @@ def test_clocks_can_be_moved() -> None:
     assert running.now() == pytest.approx(time.time() + 3600, abs=1)
 
 
-def test_the_date_is_the_present_in_whole_seconds() -> None:
+def test_the_date_is_now_in_whole_seconds() -> None:
     text = Clock(1_767_225_600.9).http_date()
     assert text == "Thu, 01 Jan 2026 00:00:00 GMT"
     assert parsedate_to_datetime(text).timestamp() == 1_767_225_600

@@ -1,4 +1,4 @@
-"""What people agreed to, and the lists of addresses not to write to."""
+"""Consents of people, and lists of suppressed addresses."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Rows = list[dict[str, Any]]
 
 
 def preferences(api: Caller, **query: object) -> Any:
-    """What somebody chose."""
+    """The preferences of a person."""
     path = f"/v1/customers/{query.pop('person', 'u-1')}/subscription_preferences"
     return api.json(path, **query)["customer"]
 
 
 def emails(body: dict[str, Any]) -> list[str]:
-    """The addresses of an answer."""
+    """The addresses in a response."""
     return [row["email"] for row in body["suppressions"] or ()]
 
 
@@ -42,14 +42,14 @@ def test_the_last_page_of_opt_outs_has_no_next(api: Caller) -> None:
     assert api.json("/v1/optouts", start=token("999")) == {"optouts": []}
 
 
-def test_pages_of_opt_outs_hold_100_unless_asked_and_1000_at_most() -> None:
+def test_pages_of_opt_outs_have_100_rows_by_default_and_1000_at_most() -> None:
     sandbox = Sandbox(Workspace(per_day=5, people=45_000), clock=Clock(SINCE))
     with sandbox, calling(sandbox) as api:
         assert len(api.json("/v1/optouts")["optouts"]) == 100
         assert len(api.json("/v1/optouts", limit=100_000)["optouts"]) == 1000
 
 
-def test_malformed_page_tokens_of_opt_outs_are_refused(api: Caller) -> None:
+def test_malformed_page_tokens_of_opt_outs_are_rejected(api: Caller) -> None:
     for start in ("notbase64!!", token("0:1")):
         assert api.get("/v1/optouts", start=start).status_code == 400
 
@@ -64,21 +64,21 @@ def test_opt_outs_name_people_with_a_prefix() -> None:
     assert {len(row["optouts"]) for row in OPTED_OUT} == {1, 2}
 
 
-def test_opt_outs_can_be_had_of_one_sender(api: Caller) -> None:
+def test_opt_outs_can_be_filtered_by_sender(api: Caller) -> None:
     named = api.rows("/v1/optouts", "optouts", **{"from": "ACME"})
     assert named == [row for row in OPTED_OUT if len(row["optouts"]) == 2]
     numbered = api.rows("/v1/optouts", "optouts", **{"from": "+15550100001"})
     assert numbered == OPTED_OUT
 
 
-def test_opt_outs_of_a_person_are_those_of_the_list(api: Caller) -> None:
+def test_opt_outs_of_a_person_match_the_list(api: Caller) -> None:
     row = OPTED_OUT[0]
     path = f"/v1/customers/{row['cio_id'].removeprefix('cio_')}/optouts"
     assert api.json(path, id_type="cio_id") == {"optouts": row["optouts"]}
     assert api.json("/v1/customers/u-1/optouts") == {"optouts": []}
 
 
-def test_topics_and_channels_have_keys_of_their_own(api: Caller) -> None:
+def test_topics_and_channels_have_separate_keys(api: Caller) -> None:
     topics, channels = WORKSPACE.subscription_topics(), WORKSPACE.subscription_channels()
     assert api.json("/v1/subscription_topics", limit=1) == {"topics": topics}
     assert api.json("/v1/subscription_channels", limit=1) == {"channels": channels}
@@ -87,7 +87,7 @@ def test_topics_and_channels_have_keys_of_their_own(api: Caller) -> None:
     assert None in [row["description"] for row in channels]
 
 
-def test_preferences_are_those_of_the_profile(api: Caller) -> None:
+def test_preferences_match_the_profile(api: Caller) -> None:
     names = [row["name"] for row in WORKSPACE.subscription_topics()]
     chosen = set()
     for cio_id, person in list(PEOPLE.items())[:60]:
@@ -101,7 +101,7 @@ def test_preferences_are_those_of_the_profile(api: Caller) -> None:
     assert chosen == {(topic, value) for topic in "234" for value in (True, False)}
 
 
-def test_preferences_come_in_the_language_asked_for(api: Caller) -> None:
+def test_preferences_come_in_the_requested_language(api: Caller) -> None:
     english = preferences(api)
     assert preferences(api, language="fi")["header"] != english["header"]
     assert preferences(api, language="xx") == english
@@ -122,7 +122,7 @@ def test_people_are_found_by_any_identifier_or_not_at_all(api: Caller, what: str
     assert api.get(f"/v1/customers/{names['id']}/{what}", id_type="phone").status_code == 400
 
 
-def test_segments_of_a_person_are_those_they_are_a_member_of(api: Caller) -> None:
+def test_segments_of_a_person_match_their_memberships(api: Caller) -> None:
     members = {row["id"]: {m["cio_id"] for m in WORKSPACE.members(row["id"], NOW)} for row in
                WORKSPACE.segments(NOW)}  # fmt: skip
     for cio_id in list(PEOPLE)[:40]:
@@ -132,7 +132,7 @@ def test_segments_of_a_person_are_those_they_are_a_member_of(api: Caller) -> Non
 
 
 @pytest.mark.parametrize("kind", ["bounce", "unsubscribes", "spam", "suppressions"])
-def test_only_the_plurals_of_four_reasons_are_known(api: Caller, kind: str) -> None:
+def test_four_reasons_are_accepted_only_as_plurals(api: Caller, kind: str) -> None:
     for path in (f"{ESP}/{kind}", f"/v1/esp/domains/{DOMAINS[0]}/suppression/{kind}"):
         answer = api.get(path)
         error = {"detail": "type is invalid", "status": "400"}
@@ -140,9 +140,7 @@ def test_only_the_plurals_of_four_reasons_are_known(api: Caller, kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_suppressed_addresses_come_by_offset_in_the_order_of_the_alphabet(
-    api: Caller, kind: str
-) -> None:
+def test_suppressed_addresses_come_by_offset_in_alphabetical_order(api: Caller, kind: str) -> None:
     listed = [row["email"] for row in WORKSPACE.suppressions(kind, NOW)]
     assert listed == sorted(set(listed))
     found: list[str] = []
@@ -159,13 +157,13 @@ def test_the_end_of_suppressed_addresses_is_null(api: Caller) -> None:
     assert api.json(f"{ESP}/bounces", offset=-1) == api.json(f"{ESP}/bounces", start="MQ==")
 
 
-def test_pages_of_suppressed_addresses_hold_100_unless_asked(api: Caller) -> None:
+def test_pages_of_suppressed_addresses_have_100_rows_by_default(api: Caller) -> None:
     assert len(WORKSPACE.suppressions("bounces", NOW)) == 130
     assert len(emails(api.json(f"{ESP}/bounces"))) == 100
     assert len(emails(api.json(f"{ESP}/bounces", limit=100_000))) == 130
 
 
-def test_only_two_categories_are_named(api: Caller) -> None:
+def test_only_two_categories_are_accepted(api: Caller) -> None:
     categories = {kind: api.json(f"{ESP}/{kind}").get("category") for kind in KINDS}
     assert categories == {
         "bounces": "bounces",
@@ -188,21 +186,21 @@ def test_suppressed_addresses_of_a_domain_are_some_of_all(api: Caller) -> None:
     assert 0 < len(WORKSPACE.suppressions("bounces", NOW, DOMAINS[1])) < len(whole)
 
 
-def test_addresses_of_a_domain_can_be_looked_up_one_by_one(api: Caller) -> None:
+def test_addresses_of_a_domain_can_be_looked_up(api: Caller) -> None:
     path = f"/v1/esp/domains/{DOMAINS[0]}/suppression/bounces"
     row = next(row for row in WORKSPACE.suppressions("bounces", NOW) if "+" in row["email"])
     assert api.json(path, email=row["email"]) == {"category": "bounces", "suppressions": [row]}
     assert api.json(path, email="nobody@example.org") == {"suppressions": None}
 
 
-def test_domains_that_do_not_exist_are_not_found(api: Caller) -> None:
+def test_missing_domains_are_not_found(api: Caller) -> None:
     answer = api.get("/v1/esp/domains/mail.example.com/suppression/bounces")
     assert (answer.status_code, answer.json()["errors"][0]["status"]) == (404, "404")
     for path in ("/v1/esp", ESP, "/v1/esp/domains"):
         assert api.get(path).text == "404 page not found"
 
 
-def test_some_suppressed_addresses_are_of_people_and_some_of_nobody() -> None:
+def test_some_suppressed_addresses_belong_to_people_and_some_to_no_one() -> None:
     known = {person["identifiers"]["email"] for person in PEOPLE.values()}
     rows = WORKSPACE.suppressions("bounces", NOW)
     ours = [row for row in rows if row["email"] in known]

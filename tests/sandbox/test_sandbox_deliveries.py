@@ -1,4 +1,4 @@
-"""The deliveries of a workspace: always the same, and growing as time goes by."""
+"""The deliveries of a workspace: reproducible, and growing with time."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def test_the_same_seed_gives_the_same_deliveries() -> None:
     assert ids(Workspace(seed=2, per_day=120), SINCE, NOW).isdisjoint(row["id"] for row in ROWS)
 
 
-def test_a_workspace_that_begins_later_shows_the_same_deliveries() -> None:
+def test_a_workspace_with_a_later_start_shows_the_same_deliveries() -> None:
     later = Workspace(since=SINCE + 30 * DAY, per_day=120)
     assert list(later.deliveries(SINCE, NOW, now=NOW)) == [
         row for row in ROWS if row["created"] >= later.since
     ]
 
 
-def test_more_deliveries_a_day_keep_the_ones_of_the_steady_flow() -> None:
+def test_more_deliveries_a_day_keep_the_existing_ones() -> None:
     busier = ids(Workspace(per_day=100, newsletters=0), SINCE, NOW)
     assert ids(Workspace(per_day=50, newsletters=0), SINCE, NOW) < busier
 
 
-def test_an_average_day_has_as_many_deliveries_as_asked_for() -> None:
+def test_the_number_of_deliveries_on_an_average_day_is_configurable() -> None:
     for workspace in (Workspace(), Workspace(newsletters=0)):
         count = workspace.count_deliveries(SINCE, SINCE + 364 * DAY, now=SINCE + 365 * DAY)
         assert count == pytest.approx(280 * 364, rel=0.1)
 
 
-def test_weekends_are_quiet_and_newsletters_make_peaks() -> None:
+def test_weekends_are_quiet_and_newsletters_cause_peaks() -> None:
     by_day = Counter(row["created"] // DAY for row in ROWS)
     plain = Counter(row["created"] // DAY for row in ROWS if not row["newsletter_id"])
     weekend = [count for day, count in plain.items() if day % 7 in {2, 3}]
@@ -114,7 +114,7 @@ def test_recipients_are_people_of_the_workspace() -> None:
     assert any(row["customer_id"] is None for row in ROWS)
 
 
-def test_newcomers_get_deliveries_only_after_they_joined() -> None:
+def test_new_people_get_deliveries_only_after_they_joined() -> None:
     joined = {
         person["identifiers"]["cio_id"]: int(person["attributes"]["created_at"])
         for person in WORKSPACE.everyone(NOW)
@@ -131,7 +131,7 @@ def test_an_email_without_an_address_is_undeliverable() -> None:
     assert all(row["metrics"].keys() == {"undeliverable"} for row in lost)
 
 
-def test_states_are_seen_only_once_they_have_happened() -> None:
+def test_states_are_shown_only_after_they_happened() -> None:
     workspace, start = WORKSPACE, SINCE + 20 * DAY
     ever = {row["id"]: row["metrics"] for row in workspace.deliveries(start, NOW, now=NOW * 2)}
     for now in (start, start + 3600, start + 3 * DAY, NOW):
@@ -149,7 +149,7 @@ def test_states_follow_the_creation_and_opens_end_after_six_months() -> None:
             assert stamps["human_opened"] <= stamps["converted"] <= row["created"] + 90 * DAY
 
 
-def test_the_deduplicate_id_ends_in_the_newest_state_or_else_the_creation() -> None:
+def test_the_deduplicate_id_contains_the_newest_state_or_the_creation() -> None:
     now = ROWS[500]["created"]
     rows = list(WORKSPACE.deliveries(SINCE, now + 1, now=now))
     for row in rows:
@@ -169,7 +169,7 @@ def test_opens_come_within_minutes_and_sometimes_after_months() -> None:
     assert 150 * DAY < delays[-1] <= 183 * DAY
 
 
-def test_every_kind_of_state_occurs() -> None:
+def test_every_state_occurs() -> None:
     names = {name for row in ROWS for name in row["metrics"]}
     assert names >= {
         "sent", "delivered", "opened", "human_opened", "prefetch_opened", "clicked",
@@ -194,7 +194,7 @@ def test_forgotten_deliveries_have_no_content() -> None:
     assert all(row["subject"] is None and row["recipient"] is None for row in forgotten)
 
 
-def test_drafts_are_a_population_of_their_own() -> None:
+def test_drafts_are_separate_deliveries() -> None:
     drafts = list(WORKSPACE.deliveries(SINCE, NOW, now=NOW, drafts=True))
     assert len(drafts) == pytest.approx(3 * 56, rel=0.3)
     assert all(row["metrics"].keys() <= {"drafted"} for row in drafts)
@@ -244,7 +244,7 @@ def test_a_workspace_begins_at_a_midnight() -> None:
 
 
 @pytest.mark.parametrize("kind", ["campaigns", "newsletters", "broadcasts", "transactional"])
-def test_a_workspace_may_have_no_senders_of_a_kind(kind: str) -> None:
+def test_a_workspace_may_have_no_senders_of_a_type(kind: str) -> None:
     counts: dict[str, Any] = {kind: 0}
     workspace = Workspace(**counts, per_day=50)
     rows = list(workspace.deliveries(SINCE, SINCE + 20 * DAY, now=NOW))
@@ -253,7 +253,7 @@ def test_a_workspace_may_have_no_senders_of_a_kind(kind: str) -> None:
     assert getattr(workspace, kind)(NOW) == []
 
 
-def test_an_empty_workspace_is_possible() -> None:
+def test_a_workspace_may_be_empty() -> None:
     workspace = Workspace(
         campaigns=0, newsletters=0, broadcasts=0, transactional=0, people=0, drafts_per_day=0
     )
@@ -261,13 +261,13 @@ def test_an_empty_workspace_is_possible() -> None:
     assert list(workspace.everyone(NOW)) == []
 
 
-def test_deliveries_to_nobody_name_nobody() -> None:
+def test_deliveries_without_a_recipient_name_no_one() -> None:
     rows = list(Workspace(people=0).deliveries(SINCE, SINCE + DAY, now=NOW))
     assert all(row["customer_identifiers"] is None for row in rows)
     assert all(row["metrics"].keys() == {"undeliverable"} for row in rows)
 
 
-def test_a_million_deliveries_cost_neither_memory_nor_time() -> None:
+def test_a_million_deliveries_take_little_memory_and_time() -> None:
     workspace = Workspace(per_day=5600)
     end = SINCE + 180 * DAY
     tracemalloc.start()

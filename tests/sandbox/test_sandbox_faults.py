@@ -1,4 +1,4 @@
-"""Faults of the sandbox: what they do over HTTP, and that chance follows from the seed."""
+"""Faults of the sandbox over HTTP, and their dependence on the seed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_statuses(kind: str, status: int) -> None:
     assert answer(kind).status_code == status
 
 
-def test_redirects_lead_elsewhere() -> None:
+def test_redirects_lead_to_another_host() -> None:
     box, _ = faulty("redirect")
     with box, calling(box) as api:
         url = box.url + PATH
@@ -75,7 +75,7 @@ def test_connections_break_off(kind: str, error: type[Exception]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated", "html", "empty"])
-def test_what_is_no_json(kind: str) -> None:
+def test_responses_that_are_no_json(kind: str) -> None:
     response = answer(kind)
     assert response.status_code == 200
     with pytest.raises(requests.JSONDecodeError):
@@ -90,7 +90,7 @@ def test_a_slow_answer_is_slow_and_right() -> None:
     assert time.monotonic() - began >= 0.2
 
 
-def test_pages_and_cursors_that_are_wrong() -> None:
+def test_wrong_pages_and_cursors() -> None:
     box, _ = faulty(after=10**9)
     with box, calling(box) as api:
         first = api.json("/v1/newsletters", limit=100)
@@ -133,7 +133,7 @@ def test_an_empty_page_leads_to_the_first_one() -> None:
         ("long_text", b"x" * (10 << 20)),
     ],
 )
-def test_values_that_are_hostile(kind: str, inside: bytes) -> None:
+def test_hostile_values(kind: str, inside: bytes) -> None:
     assert inside in answer(kind).content
 
 
@@ -147,7 +147,7 @@ def test_values_of_another_type() -> None:
     assert row["id"] > 2**62
 
 
-def test_the_world_goes_on() -> None:
+def test_the_workspace_changes_during_faults() -> None:
     box, _ = faulty("time_passes")
     with box, calling(box) as api:
         api.get(PATH)
@@ -181,14 +181,14 @@ def run(seed: int) -> Counter[str]:
     return faults.injected
 
 
-def test_chance_follows_from_the_seed() -> None:
+def test_faults_depend_on_the_seed() -> None:
     first = run(1)
     assert first == run(1)
     assert first != run(2)
     assert 15 < first.total() < 45
 
 
-def test_a_question_is_answered_after_so_many_faults_and_others_are_left_alone() -> None:
+def test_a_request_fails_a_number_of_times_and_others_do_not() -> None:
     box, faults = faulty("unavailable", path="/v1/coll*", in_a_row=2, most=3)
     with box, calling(box) as api:
         statuses = [api.get(PATH).status_code for _ in range(6)]

@@ -1,4 +1,4 @@
-"""What can happen to a delivery, at the extremes of chance."""
+"""The possible states of a delivery, at the extremes of chance."""
 
 from __future__ import annotations
 

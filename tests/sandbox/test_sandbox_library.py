@@ -1,4 +1,4 @@
-"""Lists somebody wrote by hand, and lists of jobs."""
+"""Lists made by hand, and lists of jobs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ids(rows: list[dict[str, Any]]) -> list[int]:
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_unpaged_lists_are_one_answer_and_ignore_parameters(api: Caller, name: str) -> None:
+def test_lists_without_pages_are_one_response_and_ignore_parameters(api: Caller, name: str) -> None:
     body = api.json(f"/v1/{name}")
     assert body == api.json(f"/v1/{name}", limit=1, start="nonsense", sort="asc")
     assert body == {name: WORKSPACE.plain(name, NOW)}
@@ -43,7 +43,7 @@ def test_unpaged_lists_are_one_answer_and_ignore_parameters(api: Caller, name: s
 
 
 @pytest.mark.parametrize("name", list(EMPTY_ANSWERS))
-def test_lists_can_be_empty_and_some_of_them_are_null_then(name: str) -> None:
+def test_lists_can_be_empty_and_some_of_them_are_then_null(name: str) -> None:
     path, expected = EMPTY_ANSWERS[name]
     with (
         Sandbox(Workspace(per_day=5, empty=[name]), clock=Clock(NOW)) as sandbox,
@@ -63,7 +63,7 @@ def test_only_some_lists_can_be_empty() -> None:
     ("name", "key", "stamp"),
     [("collections", "id", "updated_at"), ("snippets", "name", "updated_at")],
 )
-def test_an_edit_moves_the_last_change(name: str, key: str, stamp: str) -> None:
+def test_an_edit_updates_the_last_change(name: str, key: str, stamp: str) -> None:
     workspace = Workspace(per_day=5)
     listing = getattr(workspace, name)
     before = listing(NOW)
@@ -87,13 +87,13 @@ def test_contents_of_collections_are_rows_or_one_object(api: Caller) -> None:
     assert api.get("/v1/collections/99/content").status_code == 404
 
 
-def test_snippets_are_known_by_name_alone(api: Caller) -> None:
+def test_snippets_are_identified_by_name_only(api: Caller) -> None:
     rows = api.json("/v1/snippets")["snippets"]
     assert {frozenset(row) for row in rows} == {frozenset({"name", "value", "updated_at"})}
     assert len({row["name"] for row in rows}) == len(rows) == 24
 
 
-def test_hidden_senders_are_listed_only_for_those_who_ask(api: Caller) -> None:
+def test_hidden_senders_are_listed_only_on_request(api: Caller) -> None:
     path, key = "/v1/sender_identities", "sender_identities"
     visible, hidden = api.rows(path, key), api.rows(path, key, hidden="true")
     assert ids(visible) == VISIBLE
@@ -133,7 +133,7 @@ def test_senders_are_addresses_or_telephone_numbers() -> None:
     assert {row["template_type"] for row in SENDERS.values()} == {"email", "phone"}
 
 
-def test_only_the_deduplicate_id_of_a_sender_says_when_it_changed() -> None:
+def test_only_the_deduplicate_id_of_a_sender_contains_its_last_change() -> None:
     workspace = Workspace(per_day=5)
     workspace.edit("sender_identities", 43, at=NOW)
     after = {row["id"]: row for row in workspace.sender_identities(NOW)}
@@ -142,7 +142,7 @@ def test_only_the_deduplicate_id_of_a_sender_says_when_it_changed() -> None:
     assert all(int(row["deduplicate_id"].split(":")[1]) < SINCE for row in SENDERS.values())
 
 
-def test_senders_say_where_they_are_used(api: Caller) -> None:
+def test_senders_list_their_uses(api: Caller) -> None:
     used: dict[str, set[int]] = {"campaigns": set(), "sent_newsletters": set()}
     for sender in SENDERS:
         usage = api.json(f"/v1/sender_identities/{sender}/used_by")
@@ -171,7 +171,7 @@ def test_senders_of_actions_are_visible_ones() -> None:
     assert used - {None} <= set(VISIBLE)
 
 
-def test_addresses_of_reporting_webhooks_hold_passwords(api: Caller) -> None:
+def test_urls_of_reporting_webhooks_contain_passwords(api: Caller) -> None:
     urls = [urlsplit(row["endpoint"]) for row in WORKSPACE.reporting_webhooks()]
     assert any(url.password for url in urls)
     assert any("token=" in url.query for url in urls)
@@ -181,7 +181,7 @@ def test_addresses_of_reporting_webhooks_hold_passwords(api: Caller) -> None:
     assert any(row["disabled"] for row in rows)
 
 
-def test_exports_run_for_a_while_and_age_out() -> None:
+def test_exports_run_for_a_while_and_disappear() -> None:
     workspace = Workspace(per_day=5)
     (newest, *_) = rows = workspace.exports(NOW)
     assert len(rows) == 20
@@ -209,7 +209,7 @@ def test_imports_are_in_no_list(api: Caller) -> None:
     assert api.get("/v1/imports/60").status_code == 404
 
 
-def test_addresses_that_calls_come_from(api: Caller) -> None:
+def test_outgoing_ip_addresses(api: Caller) -> None:
     body = api.json("/v1/info/ip_addresses")
     assert list(body) == ["ip_addresses"]
     assert all(address.startswith("192.0.2.") for address in body["ip_addresses"])

@@ -1,4 +1,4 @@
-"""The lists of what sends, with the holes the live API leaves in them."""
+"""The lists of senders, with the gaps of the live API."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def campaigns(api: Caller) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["campaigns", "broadcasts", "transactional"])
-def test_unpaged_lists_are_one_answer_and_ignore_parameters(api: Caller, name: str) -> None:
+def test_lists_without_pages_are_one_response_and_ignore_parameters(api: Caller, name: str) -> None:
     body = api.json(f"/v1/{name}")
     assert body == api.json(f"/v1/{name}", limit=1, start="nonsense", sort="asc")
     assert list(body) == [KEYS[name]]
     assert body[KEYS[name]] == getattr(api.sandbox.workspace, name)(NOW)
 
 
-def test_there_are_as_many_as_asked_for(api: Caller) -> None:
+def test_the_number_of_senders_is_configurable(api: Caller) -> None:
     workspace = api.sandbox.workspace
     assert len(workspace.campaigns(NOW)) == 12
     assert len(workspace.broadcasts(NOW)) == 4
@@ -56,7 +56,7 @@ def test_there_are_as_many_as_asked_for(api: Caller) -> None:
     assert len(workspace.newsletters(SINCE)) == 24
 
 
-def test_campaigns_and_broadcasts_share_one_space_of_ids(api: Caller) -> None:
+def test_campaigns_and_broadcasts_share_one_range_of_ids(api: Caller) -> None:
     ids = [row["id"] for row in api.json("/v1/campaigns")["campaigns"]]
     ids += [row["id"] for row in api.json("/v1/broadcasts")["broadcasts"]]
     assert len(set(ids)) == 16
@@ -69,19 +69,19 @@ def test_lists_are_not_sorted_by_their_last_change(api: Caller, name: str) -> No
     assert stamps != sorted(stamps, reverse=True)
 
 
-def test_few_campaigns_changed_lately(campaigns: list[dict[str, Any]]) -> None:
+def test_few_campaigns_changed_recently(campaigns: list[dict[str, Any]]) -> None:
     lately = [row for row in campaigns if row["updated"] > NOW - 30 * DAY]
     assert 0 < len(lately) < len(campaigns) / 2
 
 
-def test_nothing_changes_before_it_is_created_or_after_the_present(api: Caller) -> None:
+def test_changes_are_after_creation_and_before_now(api: Caller) -> None:
     for name, key in KEYS.items():
         for row in api.json(f"/v1/{name}", limit=100)[key]:
             created = row.get("created", row.get("created_at"))
             assert created <= row[STAMPS.get(name, "updated")] <= NOW
 
 
-def test_deduplicate_ids_hold_the_last_change(campaigns: list[dict[str, Any]]) -> None:
+def test_deduplicate_ids_contain_the_last_change(campaigns: list[dict[str, Any]]) -> None:
     assert all(row["deduplicate_id"] == f"{row['id']}:{row['updated']}" for row in campaigns)
 
 
@@ -91,7 +91,7 @@ def test_empty_tags_are_null_or_empty(campaigns: list[dict[str, Any]]) -> None:
     assert any(row["tags"] for row in campaigns)
 
 
-def test_stamps_that_are_not_set_are_zero(campaigns: list[dict[str, Any]]) -> None:
+def test_unset_stamps_are_zero(campaigns: list[dict[str, Any]]) -> None:
     assert all(row["scheduled_stop"] == 0 for row in campaigns)
     assert any(row["scheduled_start"] > 0 for row in campaigns)
     never = [row for row in campaigns if row["first_started"] == 0]
@@ -136,16 +136,16 @@ def test_newsletters_come_in_pages_with_one_empty_page_at_the_end(api: Caller) -
     assert [row for page in pages for row in page] == listed
 
 
-def test_tokens_of_newsletters_are_bare_positions(api: Caller) -> None:
+def test_tokens_of_newsletters_are_plain_positions(api: Caller) -> None:
     assert api.json("/v1/newsletters", limit=1)["next"] == "MQ=="
 
 
-def test_positions_past_the_last_newsletter_are_safe(api: Caller) -> None:
+def test_positions_past_the_last_newsletter_are_accepted(api: Caller) -> None:
     body = api.json("/v1/newsletters", start=token("999"))
     assert body == {"newsletters": [], "next": ""}
 
 
-def test_tokens_of_other_lists_are_refused(api: Caller) -> None:
+def test_tokens_of_other_lists_are_rejected(api: Caller) -> None:
     assert api.get("/v1/newsletters", start=token("v20:1")).status_code == 400
     assert api.get("/v1/newsletters", start="notbase64!!").status_code == 400
 
@@ -156,7 +156,7 @@ def test_newsletters_can_be_sorted_by_age(api: Caller) -> None:
     assert [row["created"] for row in rising] == sorted(row["created"] for row in rising)
 
 
-def test_pages_of_newsletters_hold_50_unless_asked_and_100_at_most() -> None:
+def test_pages_of_newsletters_have_50_rows_by_default_and_100_at_most() -> None:
     sandbox = Sandbox(Workspace(newsletters=120), clock=Clock(SINCE))
     with sandbox, calling(sandbox) as api:
         assert len(api.json("/v1/newsletters")["newsletters"]) == 50
@@ -183,7 +183,7 @@ def test_a_newsletter_appears_and_is_then_sent() -> None:
 
 
 @pytest.mark.parametrize("name", list(KEYS))
-def test_an_edit_moves_the_last_change_once_its_time_has_come(name: str) -> None:
+def test_an_edit_updates_the_last_change_from_its_time_on(name: str) -> None:
     workspace, stamp = Workspace(), STAMPS.get(name, "updated")
     listing = getattr(workspace, name)
     before = listing(NOW + 99)
@@ -195,7 +195,7 @@ def test_an_edit_moves_the_last_change_once_its_time_has_come(name: str) -> None
     assert listing(NOW + 99)[1:] == before[1:]
 
 
-def test_only_what_exists_can_be_edited() -> None:
+def test_only_existing_senders_can_be_edited() -> None:
     with pytest.raises(KeyError, match="campaigns 99"):
         Workspace().edit("campaigns", 99, at=NOW)
 

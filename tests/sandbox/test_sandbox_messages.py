@@ -1,4 +1,4 @@
-"""`/v1/messages`, with every habit of the live list."""
+"""`/v1/messages`, with every behaviour of the live list."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ NEWEST_FIRST = list(WORKSPACE.deliveries(SINCE, NOW + 1, now=NOW))[::-1]
 
 
 def within(start: int, end: int) -> list[dict[str, Any]]:
-    """What was created from `start` to `end`, both included."""
+    """Deliveries created from `start` to `end`, both included."""
     return [row for row in NEWEST_FIRST if start <= row["created"] <= end]
 
 
 def read(api: Caller, **query: object) -> list[dict[str, Any]]:
-    """All rows of a walk through the pages."""
+    """The rows of all pages."""
     return api.rows(MESSAGES, "messages", **{"limit": 1000, **query})
 
 
-def test_rows_come_newest_first_and_whole(api: Caller) -> None:
+def test_rows_come_newest_first_and_complete(api: Caller) -> None:
     week = (NOW - 7 * DAY, NOW)
     assert read(api, start_ts=week[0], end_ts=week[1]) == within(*week)
 
@@ -43,7 +43,7 @@ def test_without_bounds_the_last_six_months_are_read(api: Caller) -> None:
     assert read(api) == within(NOW - SIX_MONTHS, NOW) != NEWEST_FIRST
 
 
-def test_windows_wider_than_six_months_lose_their_old_end_in_silence(api: Caller) -> None:
+def test_windows_wider_than_six_months_silently_lose_their_old_end(api: Caller) -> None:
     end = NOW - 10 * DAY
     assert read(api, start_ts=1, end_ts=end) == within(end - SIX_MONTHS, end)
 
@@ -59,7 +59,7 @@ def test_with_only_an_end_the_six_months_before_it_are_read(api: Caller) -> None
     assert read(api, end_ts=NOW + 400 * DAY) == within(NOW - SIX_MONTHS, NOW)
 
 
-def test_old_deliveries_come_back_through_a_narrow_window(api: Caller) -> None:
+def test_old_deliveries_are_returned_in_a_narrow_window(api: Caller) -> None:
     assert read(api, start_ts=SINCE, end_ts=SINCE + DAY) == within(SINCE, SINCE + DAY) != []
 
 
@@ -71,7 +71,7 @@ def test_old_deliveries_may_be_gone() -> None:
         assert read(api, start_ts=SINCE, end_ts=oldest + DAY) == within(oldest, oldest + DAY)
 
 
-def test_a_page_has_50_rows_unless_asked_and_never_more_than_1000(api: Caller) -> None:
+def test_a_page_has_50_rows_by_default_and_1000_at_most(api: Caller) -> None:
     assert len(api.json(MESSAGES)["messages"]) == 50
     assert len(api.json(MESSAGES, limit=7)["messages"]) == 7
     assert len(api.json(MESSAGES, limit=0)["messages"]) == 50
@@ -96,7 +96,7 @@ def test_an_empty_window_is_an_empty_list(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 1000])
-def test_a_position_past_the_end_starts_again_at_page_one(api: Caller, beyond: int) -> None:
+def test_a_position_past_the_end_restarts_at_page_one(api: Caller, beyond: int) -> None:
     window = {"start_ts": NOW - 2 * DAY, "end_ts": NOW, "limit": 5}
     count = len(within(NOW - 2 * DAY, NOW))
     first = api.json(MESSAGES, **window)
@@ -107,7 +107,7 @@ def test_a_position_past_the_end_starts_again_at_page_one(api: Caller, beyond: i
 @pytest.mark.parametrize(
     "text", ["not-a-real-token", token("3"), token("v20:-1"), "djIwOjM", "dj!IwOjM="]
 )
-def test_tokens_that_do_not_decode_are_refused(api: Caller, text: str) -> None:
+def test_tokens_that_do_not_decode_are_rejected(api: Caller, text: str) -> None:
     answer = api.get(MESSAGES, start=text)
     assert answer.status_code == 400
     (error,) = answer.json()["errors"]
@@ -118,7 +118,7 @@ def test_tokens_that_do_not_decode_are_refused(api: Caller, text: str) -> None:
 @pytest.mark.parametrize(
     "query", [{"start_ts": "soon"}, {"limit": "x"}, {"type": "fax"}, {"metric": "read"}]
 )
-def test_malformed_parameters_are_refused(api: Caller, query: dict[str, str]) -> None:
+def test_malformed_parameters_are_rejected(api: Caller, query: dict[str, str]) -> None:
     assert api.get(MESSAGES, **query).status_code == 400
 
 
@@ -135,7 +135,7 @@ def test_rows_can_be_filtered_by_channel_sender_and_action(api: Caller) -> None:
         assert read(api, limit=30, **{query: value}) == expected != []
 
 
-def test_rows_can_be_filtered_by_a_state_they_have_reached(api: Caller) -> None:
+def test_rows_can_be_filtered_by_a_past_state(api: Caller) -> None:
     rows = [row for row in within(NOW - SIX_MONTHS, NOW) if "clicked" in row["metrics"]]
     assert read(api, metric="clicked", limit=100) == rows != []
 
@@ -147,13 +147,13 @@ def test_filters_can_be_combined(api: Caller) -> None:
     assert read(api, campaign_id=3, newsletter_id=2930) == []
 
 
-def test_drafts_replace_the_population(api: Caller) -> None:
+def test_drafts_replace_the_other_deliveries(api: Caller) -> None:
     drafts = list(WORKSPACE.deliveries(NOW - 30 * DAY, NOW + 1, now=NOW, drafts=True))[::-1]
     assert read(api, start_ts=NOW - 30 * DAY, drafts="true", limit=10) == drafts != []
     assert read(api, start_ts=NOW - DAY, drafts="false") == within(NOW - DAY, NOW)
 
 
-def test_tracked_responses_are_added_where_there_are_any_if_asked_for(api: Caller) -> None:
+def test_tracked_responses_are_added_on_request(api: Caller) -> None:
     rows = {row["id"]: row for row in read(api, get_tracked_responses="true")}
     tracked = [row for row in rows.values() if "tracked_responses" in row]
     assert tracked
@@ -162,7 +162,7 @@ def test_tracked_responses_are_added_where_there_are_any_if_asked_for(api: Calle
     assert read(api) == plain
 
 
-def test_new_deliveries_and_late_opens_appear_as_the_clock_goes_on() -> None:
+def test_new_deliveries_and_late_opens_appear_as_the_clock_advances() -> None:
     start, clock = SINCE + 10 * DAY, Clock(SINCE + 10 * DAY + 600)
     sandbox = Sandbox(WORKSPACE, clock=clock, requests_per_second=None)
     with sandbox, calling(sandbox) as api:
@@ -179,7 +179,7 @@ def test_new_deliveries_and_late_opens_appear_as_the_clock_goes_on() -> None:
 @given(
     st.integers(NOW - 250 * DAY, NOW + DAY), st.integers(0, 20 * DAY), st.sampled_from([37, 1000])
 )
-def test_any_window_gives_its_rows_once(api: Caller, start: int, length: int, limit: int) -> None:
+def test_any_window_returns_its_rows_once(api: Caller, start: int, length: int, limit: int) -> None:
     end = start + length
     assert read(api, start_ts=start, end_ts=end, limit=limit) == within(start, min(end, NOW))
 

@@ -1,4 +1,4 @@
-"""Time series of counts, checked against the deliveries themselves."""
+"""Time series of counts, compared with the deliveries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.sandbox_counting import Rows, bucket, counted, edge
 from tap_customerio.sandbox import Behaviours, Clock, Sandbox, Workspace
 from tap_customerio.sandbox.world.workspace import KINDS
 
-NOW = SINCE + 320 * DAY + 50_000  # both changes of daylight saving are over
+NOW = SINCE + 320 * DAY + 50_000  # includes both changes of daylight saving time
 WORKSPACE = Workspace(per_day=16, people=100, campaigns=4)
 ROWS = list(WORKSPACE.deliveries(SINCE, NOW + 1, now=NOW))
 EASTERN = ZoneInfo("America/New_York")
@@ -28,7 +28,7 @@ SENDERS = {sender_of(row, WORKSPACE) for row in ROWS}
 
 
 def quirky(behaviours: Behaviours, **query: object) -> Any:
-    """An answer about campaign 1 of a sandbox with other habits."""
+    """A response about campaign 1 of a sandbox with other behaviours."""
     sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours)
     with sandbox, calling(sandbox) as api:
         return api.json(CAMPAIGN, version=2, **query)
@@ -54,7 +54,7 @@ def unix(text: str, zone: str = "UTC") -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_counts_are_those_of_the_deliveries(kind: str) -> None:
+def test_counts_match_the_deliveries(kind: str) -> None:
     senders = {number for found, number in SENDERS if found == kind}
     assert senders
     for sender in senders:
@@ -77,7 +77,7 @@ def test_counts_of_any_range_at_any_time_are_right(start: int, end: int, now: in
     assert +Counter(WORKSPACE.metric_counts("campaign", 1, start, end, now)) == counted(rows)
 
 
-def test_counts_grow_on_the_bucket_of_the_creation() -> None:
+def test_counts_belong_to_the_bucket_of_the_creation() -> None:
     start, end = SINCE + 50 * DAY, SINCE + 60 * DAY
     early = WORKSPACE.metric_counts("campaign", 1, start, end, end)
     late = WORKSPACE.metric_counts("campaign", 1, start, end, end + 100 * DAY)
@@ -85,13 +85,13 @@ def test_counts_grow_on_the_bucket_of_the_creation() -> None:
     assert early["human_opened"] < late["human_opened"]
 
 
-def test_only_kinds_of_senders_that_exist_have_counts() -> None:
+def test_only_existing_types_of_senders_have_counts() -> None:
     with pytest.raises(ValueError, match="campaigns"):
         WORKSPACE.metric_counts("campaigns", 1, SINCE, NOW, NOW)
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_version_2_cuts_days_at_midnights_of_any_time_zone(api: Caller, zone: str) -> None:
+def test_version_2_splits_days_at_midnight_of_any_time_zone(api: Caller, zone: str) -> None:
     start, end = unix("2026-01-01", zone), unix("2026-11-10", zone)
     body = api.json(CAMPAIGN, version=2, res="days", start=start, end=end, tz=zone)
     days = by_day(sent_by("campaign", 1), ZoneInfo(zone))
@@ -130,7 +130,7 @@ def test_buckets_add_up_to_the_whole_range(
         ("months", "2026-02-10T00:00", "2026-04-01T00:00", ("2026-02-01", "2026-04-01", 2)),
     ],
 )
-def test_the_first_bucket_holds_the_start(
+def test_the_first_bucket_contains_the_start(
     api: Caller, res: str, start: str, end: str, edges: tuple[str, str, int]
 ) -> None:
     zone = "Europe/Rome"
@@ -149,7 +149,7 @@ def test_a_day_with_two_midnights_begins_at_the_first(api: Caller) -> None:
     assert body["start"] == "2026-11-01 00:00:00 -0400 CDT"
 
 
-def test_the_answer_names_width_and_window(api: Caller) -> None:
+def test_the_response_states_width_and_window(api: Caller) -> None:
     query = {"start": SINCE, "end": SINCE + 3 * DAY}
     body = api.json(CAMPAIGN, version=2, res="daily", **query)
     assert body["res"] == "days"
@@ -158,7 +158,7 @@ def test_the_answer_names_width_and_window(api: Caller) -> None:
     assert "type" not in body["metric"]
 
 
-def test_an_empty_window_has_the_bucket_that_holds_it(api: Caller) -> None:
+def test_an_empty_window_has_the_bucket_that_contains_it(api: Caller) -> None:
     body = api.json(CAMPAIGN, version=2, res="days", start=SINCE, end=SINCE)
     assert len(body["metric"]["series"]["created"]) == 1
 
@@ -184,7 +184,7 @@ def test_months_counted_from_the_31st_end_with_shorter_months() -> None:
     assert len(body["metric"]["series"]["created"]) == 2
 
 
-def test_the_bucket_that_begins_at_the_end_may_come_too() -> None:
+def test_the_bucket_that_starts_at_the_end_may_be_included() -> None:
     behaviours = Behaviours(includes_end_bucket=True)
     on_edge = quirky(behaviours, res="days", start=SINCE, end=SINCE + 3 * DAY)
     inside = quirky(behaviours, res="days", start=SINCE, end=SINCE + 3 * DAY - 1)
@@ -192,7 +192,7 @@ def test_the_bucket_that_begins_at_the_end_may_come_too() -> None:
     assert len(inside["metric"]["series"]["created"]) == 3
 
 
-def test_the_window_of_the_question_may_be_echoed() -> None:
+def test_the_requested_window_may_be_echoed() -> None:
     query = {"start": SINCE + 5, "end": SINCE + DAY + 7}
     body = quirky(Behaviours(echoes_window=True), res="days", **query)
     assert body["start"] == "2026-01-01 00:00:05 +0000 UTC"
@@ -214,18 +214,18 @@ def test_the_window_of_the_question_may_be_echoed() -> None:
         {"type": "fax"},
     ],
 )
-def test_malformed_questions_are_refused(api: Caller, change: dict[str, object]) -> None:
+def test_malformed_requests_are_rejected(api: Caller, change: dict[str, object]) -> None:
     query = {"version": 2, "res": "months", "start": SINCE, "end": SINCE + 3660 * DAY, **change}
     given = {name: value for name, value in query.items() if value is not None}
     assert api.get(CAMPAIGN, **given).status_code == 400
 
 
-def test_ten_years_are_answered(api: Caller) -> None:
+def test_ten_years_are_accepted(api: Caller) -> None:
     query = {"res": "months", "start": SINCE - 1900 * DAY, "end": SINCE + 1760 * DAY}
     assert api.get(CAMPAIGN, version=2, **query).status_code == 200
 
 
-def test_counts_can_be_had_of_one_channel(api: Caller) -> None:
+def test_counts_can_be_filtered_by_channel(api: Caller) -> None:
     query = {"version": 2, "res": "months", "start": SINCE, "end": NOW}
     whole = api.json(WEBHOOKS, **query)["metric"]["series"]
     parts = [api.json(WEBHOOKS, type=t, **query)["metric"]["series"] for t in ("email", "webhook")]
@@ -245,7 +245,7 @@ def test_counts_of_one_channel_may_be_counted_from_the_start() -> None:
     assert +Counter(total) == counted([row for row in rows if row["type"] == "webhook"])
 
 
-def test_webhooks_have_counts_by_class_of_answer(api: Caller) -> None:
+def test_webhooks_have_counts_by_class_of_response(api: Caller) -> None:
     query = {"version": 2, "res": "months", "start": SINCE, "end": NOW}
     series = api.json(WEBHOOKS, **query)["metric"]["series"]
     assert sum(series["2xx"]) > sum(series["5xx"]) > 0
@@ -285,11 +285,11 @@ def test_steps_have_a_default_a_maximum_and_a_minimum(
 
 
 @pytest.mark.parametrize("query", [{"period": "years"}, {"steps": "x"}, {"steps": -1}])
-def test_malformed_periods_are_refused(api: Caller, query: dict[str, object]) -> None:
+def test_malformed_periods_are_rejected(api: Caller, query: dict[str, object]) -> None:
     assert api.get("/v1/broadcasts/5/metrics", **query).status_code == 400
 
 
-def test_the_last_of_the_days_is_the_running_one_in_the_east_of_america(api: Caller) -> None:
+def test_the_last_day_is_the_current_one_in_us_eastern_time(api: Caller) -> None:
     series = api.json("/v1/transactional/1/metrics")["metric"]["series"]
     days = by_day(sent_by("transactional", 1), EASTERN)
     today = datetime.fromtimestamp(NOW, EASTERN).date()
@@ -301,7 +301,7 @@ def test_the_last_of_the_days_is_the_running_one_in_the_east_of_america(api: Cal
 def test_weeks_begin_on_sunday_and_months_on_the_first(api: Caller) -> None:
     rows = sent_by("transactional", 1)
     local = {row["id"]: datetime.fromtimestamp(row["created"], EASTERN) for row in rows}
-    # The workspace's today is Tuesday the 17th of November.
+    # The workspace's current day is Tuesday the 17th of November.
     sunday, first = datetime(2026, 11, 15, tzinfo=EASTERN), datetime(2026, 11, 1, tzinfo=EASTERN)
     for period, since, before in (
         ("weeks", sunday, datetime(2026, 10, 25, tzinfo=EASTERN)),
@@ -342,7 +342,7 @@ def test_newsletters_name_their_channel(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["campaigns", "newsletters", "broadcasts", "transactional"])
-def test_senders_that_do_not_exist_are_not_found(api: Caller, name: str) -> None:
+def test_missing_senders_are_not_found(api: Caller, name: str) -> None:
     answer = api.get(f"/v1/{name}/999/metrics", version=2, res="days", start=0, end=1)
     assert answer.status_code == 404
     (error,) = answer.json()["errors"]
@@ -363,6 +363,6 @@ def test_a_running_clock_counts_up_to_the_last_whole_minute() -> None:
 
 
 def newest_newsletter() -> int:
-    """The newsletter that was delivered last."""
+    """The most recently delivered newsletter."""
     newest: int = max(row["newsletter_id"] for row in ROWS if row["newsletter_id"])
     return newest

@@ -1,4 +1,4 @@
-"""Objects and the people related to them."""
+"""Objects and their relations to people."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SEARCH = "/v1/objects"
 
 
 def condition(field: str, kind: str = "1", **value: object) -> dict[str, Any]:
-    """What an object must be like."""
+    """A condition about an object."""
     operator = "eq" if value else "exists"
     return {"object_attribute": {"field": field, "operator": operator, "type_id": kind, **value}}
 
 
 def search(api: Caller, condition: object, kind: object = "1") -> list[str]:
-    """The ids of all objects that meet a condition."""
+    """The ids of all objects that match a condition."""
     found: list[str] = []
     start = ""
     while True:
@@ -36,16 +36,16 @@ def search(api: Caller, condition: object, kind: object = "1") -> list[str]:
 
 
 def own_id(row: dict[str, Any]) -> str:
-    """What an object is called by its owner."""
+    """The own id of an object."""
     return str(row["identifiers"]["object_id"])
 
 
 def path(kind: str, object_id: str, what: str) -> str:
-    """An address of an object."""
+    """The path of an object."""
     return f"{SEARCH}/{kind}/{quote(object_id, safe='')}/{what}"
 
 
-def test_ids_of_types_are_text_under_a_key_of_their_own(api: Caller) -> None:
+def test_ids_of_types_are_text_with_a_separate_key(api: Caller) -> None:
     types = api.json("/v1/object_types")["types"]
     assert types == WORKSPACE.object_types()
     assert [row["id"] for row in types] == ["1", "2", "3"]
@@ -53,7 +53,7 @@ def test_ids_of_types_are_text_under_a_key_of_their_own(api: Caller) -> None:
     assert "icon" not in types[1]
 
 
-def test_there_are_as_many_objects_of_a_type_as_asked_for() -> None:
+def test_the_number_of_objects_of_a_type_is_configurable() -> None:
     assert [len(rows) for rows in ALL.values()] == [60, 60, 0]
     assert len(Workspace(per_day=10, objects_per_type=700).objects(2)) == 700
 
@@ -70,7 +70,7 @@ def test_a_search_finds_every_object(api: Caller, kind: str) -> None:
         assert found == [own_id(row) for row in ALL[kind]]
 
 
-def test_objects_without_a_name_are_not_found_by_it(api: Caller) -> None:
+def test_objects_without_a_name_are_not_found_by_name(api: Caller) -> None:
     found = search(api, condition("name"))
     assert found == [own_id(row) for row in ALL["1"] if "name" in row["attributes"]]
     assert 50 < len(found) < 60
@@ -111,22 +111,22 @@ def test_objects_can_be_found_by_value_and_by_groups_of_conditions(api: Caller) 
         },
     ],
 )  # fmt: skip
-def test_malformed_searches_are_refused(api: Caller, body: object) -> None:
+def test_malformed_searches_are_rejected(api: Caller, body: object) -> None:
     assert api.post(SEARCH, body).status_code == 400
 
 
-def test_types_that_do_not_exist_are_not_found(api: Caller) -> None:
+def test_missing_types_are_not_found(api: Caller) -> None:
     body = {"object_type_id": "9", "filter": condition("name", "9")}
     assert api.post(SEARCH, body).status_code == 404
     assert api.get("/v1/objects/9/acme/attributes").status_code == 404
 
 
-def test_a_search_without_a_find_is_null(api: Caller) -> None:
+def test_a_search_without_a_match_is_null(api: Caller) -> None:
     body = {"object_type_id": "3", "filter": condition("object_id", "3")}
     assert api.post(SEARCH, body).json() == {"identifiers": None, "ids": None, "next": ""}
 
 
-def test_pages_of_objects_hold_50_unless_asked_and_1000_at_most(api: Caller) -> None:
+def test_pages_of_objects_have_50_rows_by_default_and_1000_at_most(api: Caller) -> None:
     body = {"object_type_id": "1", "filter": condition("object_id")}
     page = api.post(SEARCH, body).json()
     assert len(page["ids"]) == len(page["identifiers"]) == 50
@@ -139,7 +139,7 @@ def test_pages_of_objects_hold_50_unless_asked_and_1000_at_most(api: Caller) -> 
 
 
 @pytest.mark.parametrize("kind", ["1", "2"])
-def test_objects_are_found_by_either_id_whatever_is_in_it(api: Caller, kind: str) -> None:
+def test_objects_are_found_by_both_ids_with_any_characters(api: Caller, kind: str) -> None:
     rows = ALL[kind][:16]
     assert all(any(sign in own_id(row) for row in rows) for sign in "/+ &?%ü")
     for row in rows:
@@ -173,7 +173,7 @@ def test_attributes_of_objects_are_of_any_type() -> None:
         assert max(row["timestamps"].values()) < SINCE
 
 
-def test_relationships_are_the_same_from_both_sides(api: Caller) -> None:
+def test_relationships_are_the_same_in_both_directions(api: Caller) -> None:
     pairs, sizes = set(), set()
     for kind, rows in ALL.items():
         for row in rows[:20]:
@@ -206,7 +206,7 @@ def test_people_related_to_objects_exist() -> None:
     assert lonely.object_relationships(1, own_id(lonely.objects(1)[0]), NOW) == []
 
 
-def test_pages_of_relationships_hold_50_unless_asked(api: Caller) -> None:
+def test_pages_of_relationships_have_50_rows_by_default(api: Caller) -> None:
     where = path("1", own_id(ALL["1"][0]), "relationships")
     assert len(api.json(where)["cio_relationships"]) == 50
     pages = api.pages(where, "cio_relationships")

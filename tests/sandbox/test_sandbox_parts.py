@@ -1,4 +1,4 @@
-"""Time series of actions, contents, links and journeys, checked against the whole."""
+"""Time series of actions, contents, links and journeys, compared with their sums."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MISSING = [
 
 
 def total(body: dict[str, Any]) -> Counter[str]:
-    """All buckets of an answer together."""
+    """The sum of all buckets of a response."""
     return +Counter({name: sum(counts) for name, counts in body["metric"]["series"].items()})
 
 
@@ -63,7 +63,7 @@ def ids_of(api: Caller, collection: str, sender: int) -> list[int]:
 
 
 @pytest.mark.parametrize("path", MISSING)
-def test_what_is_no_part_of_the_sender_is_not_found(api: Caller, path: str) -> None:
+def test_actions_of_other_senders_are_not_found(api: Caller, path: str) -> None:
     answer = api.get(f"/v1/{path}", **DAYS)
     assert answer.status_code == 404
     assert answer.json()["errors"]
@@ -85,7 +85,7 @@ def test_actions_of_campaigns_add_up_to_the_campaign(
     assert parts == whole == counted(of_sender("campaign", campaign))
 
 
-def test_version_2_of_actions_names_width_and_window(api: Caller) -> None:
+def test_version_2_of_actions_states_width_and_window(api: Caller) -> None:
     query = {**WINDOW, "res": "weekly", "tz": "Europe/Rome"}
     body = api.json("/v1/campaigns/1/actions/10/metrics", **query)
     assert body["res"] == "weeks"
@@ -108,7 +108,7 @@ def test_actions_of_broadcasts_add_up_to_the_broadcast(api: Caller) -> None:
 @pytest.mark.parametrize(
     ("path", "branch"), [("/v1/campaigns/2/actions", 28), ("/v1/broadcasts/6/actions", 68)]
 )
-def test_the_id_of_a_branch_gives_the_sum_of_its_languages_and_each_of_them(
+def test_the_id_of_a_branch_returns_the_sum_of_its_languages_and_each_of_them(
     api: Caller, path: str, branch: int
 ) -> None:
     body = api.json(f"{path}/{branch}/metrics", **RECENT)
@@ -138,7 +138,7 @@ def test_version_2_splits_languages_too(api: Caller) -> None:
     assert body["res"] == "months"
 
 
-def test_counts_of_an_action_can_be_had_of_one_channel(api: Caller) -> None:
+def test_counts_of_an_action_can_be_filtered_by_channel(api: Caller) -> None:
     path = "/v1/campaigns/1/actions/10/metrics"
     assert total(api.json(path, type="email", **RECENT)) == total(api.json(path, **RECENT))
     assert not total(api.json(path, type="push", **RECENT))
@@ -161,7 +161,7 @@ def test_contents_of_newsletters_add_up_to_the_newsletter(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("collection", list(LINKED))
-def test_clicks_on_links_are_those_of_the_deliveries(api: Caller, collection: str) -> None:
+def test_clicks_on_links_match_the_deliveries(api: Caller, collection: str) -> None:
     kind = LINKED[collection]
     for sender in {number for found, number in SENDERS if found == kind}:
         rows = of_sender(kind, sender)
@@ -175,7 +175,7 @@ def test_clicks_on_links_are_those_of_the_deliveries(api: Caller, collection: st
 
 
 def expected_links(rows: Rows) -> dict[int, Counter[str]]:
-    """Clicks by link, as the deliveries show them."""
+    """Clicks by link, from the deliveries."""
     links: dict[int, Counter[str]] = {}
     for row in rows:
         for name in row["metrics"]:
@@ -186,14 +186,14 @@ def expected_links(rows: Rows) -> dict[int, Counter[str]]:
     return links
 
 
-def test_machines_click_on_links_too(api: Caller) -> None:
+def test_machine_clicks_on_links_count_too(api: Caller) -> None:
     links = api.json("/v1/campaigns/1/metrics/links", **RECENT)["links"]
     assert sum(sum(link["metric"]["series"]["machine_clicked"]) for link in links) > 0
     assert any("{{" in link["link"]["href"] for link in links)
     assert len({link["link"]["href"] for link in links}) == len(links) == 5
 
 
-def test_links_are_cut_into_buckets_and_left_out_without_clicks(api: Caller) -> None:
+def test_links_have_buckets_and_are_omitted_without_clicks(api: Caller) -> None:
     path = "/v1/campaigns/1/metrics/links"
     for link in api.json(path, period="weeks", steps=3)["links"]:
         assert {len(counts) for counts in link["metric"]["series"].values()} == {3}
@@ -213,14 +213,14 @@ def test_links_of_actions_add_up_to_those_of_the_sender(api: Caller, kind: str) 
     assert parts == expected_links(of_sender(LINKED[kind], sender))
 
 
-def test_links_of_contents_are_those_of_their_deliveries(api: Caller) -> None:
+def test_links_of_contents_match_their_deliveries(api: Caller) -> None:
     content = next(r["content_id"] for r in ROWS if r["newsletter_id"] and "link:1" in r["metrics"])
     path = f"/v1/newsletters/{content // 10}/contents/{content}/metrics/links"
     links = {link["link"]["id"]: total(link) for link in api.json(path, **RECENT)["links"]}
     assert links == expected_links(sent_by("content_id", content))
 
 
-def test_the_workspace_counts_parts_and_links_as_the_api_does() -> None:
+def test_the_workspace_counts_parts_and_links_like_the_api() -> None:
     counts = WORKSPACE.metric_counts("campaign", 2, SINCE, NOW, NOW, parts=[20])
     assert +Counter(counts) == counted(sent_by("action_id", 20))
     links = WORKSPACE.link_counts("campaign", 2, SINCE, NOW, NOW, parts=[20])
@@ -241,7 +241,7 @@ def test_journeys_do_not_depend_on_the_buckets(api: Caller) -> None:
     assert len(sums[0]) == 7
 
 
-def test_journeys_are_counted_in_the_bucket_they_began_in_as_far_as_they_got(api: Caller) -> None:
+def test_journeys_count_in_the_bucket_they_began_in_with_their_progress(api: Caller) -> None:
     series = api.json(JOURNEYS, **DAYS)["journey_metric"]
     for place in (0, 30, 69):
         start = SINCE + place * DAY
@@ -274,14 +274,14 @@ def test_journeys_begin_neither_before_the_workspace_nor_in_drafts(api: Caller) 
         {"end": SINCE + 3661 * DAY},
     ],
 )
-def test_malformed_questions_about_journeys_are_refused(
+def test_malformed_requests_about_journeys_are_rejected(
     api: Caller, change: dict[str, object]
 ) -> None:
     query = {name: value for name, value in {**DAYS, **change}.items() if value is not None}
     assert api.get(JOURNEYS, **query).status_code == 400
 
 
-def test_buckets_of_journeys_have_the_same_habits_as_those_of_version_2(api: Caller) -> None:
+def test_buckets_of_journeys_behave_like_version_2(api: Caller) -> None:
     start, end = SINCE + 5000, SINCE + 2 * DAY
     query = {"start": start, "end": end, "resolution": "days"}
     assert len(api.json(JOURNEYS, **query)["journey_metric"]["started"]) == 2

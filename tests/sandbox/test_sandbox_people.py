@@ -1,4 +1,4 @@
-"""People: the search, and the profiles behind it."""
+"""People: the search, and the profiles."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def attribute(field: str, value: object = None) -> dict[str, Any]:
 
 
 def search(api: Caller, condition: object) -> list[str]:
-    """The cio_ids of everybody who meets a condition."""
+    """The cio_ids of all people who match a condition."""
     found, start = [], ""
     while True:
         query = {"start": start} if start else {}
@@ -44,17 +44,17 @@ def search(api: Caller, condition: object) -> list[str]:
 
 
 def those(matches: Callable[[Profile], bool]) -> list[str]:
-    """The same by looking at everybody."""
+    """The same, from all profiles."""
     return [person["identifiers"]["cio_id"] for person in ALL if matches(person)]
 
 
-def test_everybody_has_a_cio_id(api: Caller) -> None:
+def test_every_person_has_a_cio_id(api: Caller) -> None:
     found = search(api, EVERYONE["filter"])
     assert found == those(lambda _: True)
     assert len(set(found)) == len(found) == WORKSPACE.count_people(NOW)
 
 
-def test_pages_hold_50_people_unless_asked_and_1000_at_most(api: Caller) -> None:
+def test_pages_have_50_people_by_default_and_1000_at_most(api: Caller) -> None:
     assert len(api.post(SEARCH, EVERYONE).json()["identifiers"]) == 50
     page = api.post(SEARCH, EVERYONE, limit=99_999).json()
     assert len(page["identifiers"]) == len(page["ids"]) == 1000
@@ -72,7 +72,7 @@ def test_people_without_an_own_id_have_an_empty_one_in_the_second_list(api: Call
     assert page["ids"].count("") == pytest.approx(50, abs=10)
 
 
-def test_lists_of_nobody_are_null(api: Caller) -> None:
+def test_empty_lists_of_people_are_null(api: Caller) -> None:
     nobody = {"identifiers": None, "ids": None, "next": ""}
     assert api.post(SEARCH, {"filter": attribute("plan", "gold")}).json() == nobody
 
@@ -99,7 +99,7 @@ def test_conditions_can_be_combined(api: Caller) -> None:
     assert search(api, {"or": [pro, attribute("cio_id")]}) == those(lambda _: True)
 
 
-def test_segments_hold_everybody_some_or_nobody(api: Caller) -> None:
+def test_segments_have_all_some_or_no_people(api: Caller) -> None:
     sizes = [len(search(api, {"segment": {"id": number}})) for number in range(1, 10)]
     assert sizes[0] == len(ALL)
     assert all(a > b for a, b in pairwise(sizes))
@@ -128,18 +128,18 @@ def test_segments_hold_everybody_some_or_nobody(api: Caller) -> None:
         {**attribute("plan"), **attribute("plan"), "segment": {"id": 1}},
     ],
 )
-def test_malformed_filters_are_refused(api: Caller, condition: object) -> None:
+def test_malformed_filters_are_rejected(api: Caller, condition: object) -> None:
     assert api.post(SEARCH, {"filter": condition}).status_code == 400
 
 
-def test_bodies_that_are_no_objects_are_refused(api: Caller) -> None:
+def test_bodies_that_are_no_objects_are_rejected(api: Caller) -> None:
     url = api.sandbox.url + SEARCH
     assert api.session.post(url, data="{", timeout=10).status_code == 400
     assert api.post(SEARCH, [EVERYONE]).status_code == 400
     assert api.post(PROFILES, ["u-1"]).status_code == 400
 
 
-def test_foreign_tokens_are_refused(api: Caller) -> None:
+def test_tokens_of_other_searches_are_rejected(api: Caller) -> None:
     assert api.post(SEARCH, EVERYONE, start=token("v20:5")).status_code == 400
 
 
@@ -151,31 +151,31 @@ def test_profiles_are_found_by_any_identifier(api: Caller, kind: str) -> None:
     assert sorted(found, key=cio_id) == sorted(known, key=cio_id)
 
 
-def test_own_ids_are_what_is_meant_by_default(api: Caller) -> None:
+def test_identifiers_are_own_ids_by_default(api: Caller) -> None:
     (person,) = api.post(PROFILES, {"ids": ["u-7"]}).json()["customers"]
     assert person["id"] == person["identifiers"]["id"] == person["attributes"]["id"] == "u-7"
 
 
-def test_addresses_are_found_whatever_their_case(api: Caller) -> None:
+def test_addresses_are_case_insensitive(api: Caller) -> None:
     email = next(p["identifiers"]["email"] for p in ALL if p["identifiers"]["email"])
     found = api.post(PROFILES, {"ids": [email.upper()]}, id_type="email").json()["customers"]
     assert [person["identifiers"]["email"] for person in found] == [email]
     assert api.post(PROFILES, {"ids": ["U-7"]}).json()["customers"] == []
 
 
-def test_unknown_people_are_left_out_without_a_word(api: Caller) -> None:
+def test_unknown_people_are_silently_omitted(api: Caller) -> None:
     future = cio_id(list(WORKSPACE.everyone(NOW + DAY))[len(ALL)])
     ids = ["30e00001", "ffff0001", "", "30e0", "30e0-001", "30e00x01", future]
     found = api.post(PROFILES, {"ids": ids}, id_type="cio_id").json()["customers"]
     assert [cio_id(person) for person in found] == ["30e00001"]
 
 
-def test_prefixed_cio_ids_find_nobody(api: Caller) -> None:
+def test_prefixed_cio_ids_find_no_one(api: Caller) -> None:
     answer = api.post(PROFILES, {"ids": ["cio_30e00001"]}, id_type="cio_id")
     assert (answer.status_code, answer.json()) == (200, {"customers": []})
 
 
-def test_profiles_come_in_an_order_of_their_own_and_once(api: Caller) -> None:
+def test_profiles_come_once_in_a_different_order(api: Caller) -> None:
     ids = [cio_id(person) for person in ALL[:50]]
     found = api.post(PROFILES, {"ids": ids + ids}, id_type="cio_id").json()["customers"]
     answered = [cio_id(person) for person in found]
@@ -186,12 +186,12 @@ def test_profiles_come_in_an_order_of_their_own_and_once(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("ids", [[], ["u-1"] * 101, "u-1", [1], None])
-def test_one_to_a_hundred_identifiers_are_asked_for(api: Caller, ids: object) -> None:
+def test_a_request_names_one_to_a_hundred_identifiers(api: Caller, ids: object) -> None:
     assert api.post(PROFILES, {"ids": ids}).status_code == 400
 
 
 @pytest.mark.parametrize("kind", ["phone", "name"])
-def test_kinds_of_identifiers_not_in_use_are_refused(api: Caller, kind: str) -> None:
+def test_identifier_types_not_in_use_are_rejected(api: Caller, kind: str) -> None:
     assert api.post(PROFILES, {"ids": ["u-1"]}, id_type=kind).status_code == 400
 
 
@@ -253,19 +253,19 @@ def test_one_person_in_a_thousand_joins_every_day() -> None:
         assert WORKSPACE.count_people(moment) == len(there)
 
 
-def test_nobody_joined_the_first_people_after_the_workspace_began() -> None:
+def test_the_first_people_did_not_join_after_the_workspace_began() -> None:
     early = 1_577_836_800  # 2020-01-01
     people = Workspace(since=early, people=300).everyone(early)
     assert all(int(person["attributes"]["created_at"]) <= early for person in people)
 
 
-def test_newcomers_are_the_same_in_a_workspace_that_begins_later() -> None:
+def test_new_people_are_the_same_in_a_workspace_with_a_later_start() -> None:
     later = Workspace(since=SINCE + 20 * DAY)
     mine = {cio_id(person) for person in later.everyone(NOW)}
     assert mine < {cio_id(person) for person in ALL}
 
 
 def cio_id(person: Profile) -> str:
-    """What a person is known by."""
+    """The cio_id of a person."""
     text: str = person["identifiers"]["cio_id"]
     return text

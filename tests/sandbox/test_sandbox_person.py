@@ -1,4 +1,4 @@
-"""What can be read about one person."""
+"""The data of one person in the API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_people_are_looked_up_by_address(api: Caller) -> None:
     assert api.get("/v1/customers", email="").status_code == 400
 
 
-def test_a_plus_sign_that_is_not_encoded_finds_nobody(api: Caller) -> None:
+def test_an_unencoded_plus_sign_finds_no_one(api: Caller) -> None:
     url = f"{api.sandbox.url}/v1/customers?email={NAMES['email']}"
     answer = api.session.get(url, timeout=10)
     assert (answer.status_code, answer.json()) == (200, {"results": None})
@@ -41,7 +41,7 @@ def test_the_profile_of_one_person_has_an_envelope(api: Caller) -> None:
     assert api.get("/v1/customers/nobody/attributes").status_code == 404
 
 
-def test_messages_of_a_person_are_those_of_the_list(api: Caller) -> None:
+def test_messages_of_a_person_match_the_list(api: Caller) -> None:
     path = f"/v1/customers/{NAMES['id']}/messages"
     start = NOW - 183 * DAY
     own = [
@@ -61,7 +61,7 @@ def test_messages_of_a_person_are_those_of_the_list(api: Caller) -> None:
     assert api.json(path, start_ts=1, end_ts=2) == {"messages": []}
 
 
-def test_activities_of_a_person_are_those_of_the_log(api: Caller) -> None:
+def test_activities_of_a_person_match_the_log(api: Caller) -> None:
     path = f"/v1/customers/{NAMES['id']}/activities"
     prefixed = {"customer_id": f"cio_{NAMES['cio_id']}", "id_type": "cio_id"}
     own = api.rows("/v1/activities", "activities", limit=100, **prefixed)
@@ -71,19 +71,19 @@ def test_activities_of_a_person_are_those_of_the_log(api: Caller) -> None:
     kind = own[0]["type"]
     some = [row for row in own if row["type"] == kind]
     assert api.rows(path, "activities", type=kind) == some
-    # Whom the query names makes no difference: the path does.
+    # The person in the query has no effect: the path decides.
     assert api.rows(path, "activities", customer_id="u-1") == own
 
 
 @pytest.mark.parametrize("what", ["attributes", "messages", "activities"])
-def test_people_who_are_not_there_are_not_found(api: Caller, what: str) -> None:
+def test_missing_people_are_not_found(api: Caller, what: str) -> None:
     for person, kind in (("nobody", "id"), (NAMES["cio_id"], "id"), (NAMES["id"], "email")):
         assert api.get(f"/v1/customers/{person}/{what}", id_type=kind).status_code == 404
     assert api.get(f"/v1/customers/{NAMES['id']}/{what}", id_type="phone").status_code == 400
 
 
 @pytest.mark.parametrize("is_prefixed", [False, True])
-def test_paths_may_want_permanent_ids_with_their_prefix(*, is_prefixed: bool) -> None:
+def test_paths_may_require_permanent_ids_with_their_prefix(*, is_prefixed: bool) -> None:
     behaviours = Behaviours(prefixed_paths=is_prefixed)
     sandbox = Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours)
     with sandbox, calling(sandbox) as api:

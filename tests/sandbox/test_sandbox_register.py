@@ -1,4 +1,4 @@
-"""People whom somebody adds, changes, merges and removes by hand."""
+"""People added, changed, merged and removed by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG = "/v1/activities"
 
 @pytest.fixture
 def api() -> Iterator[Caller]:
-    """Some 50 people of its own."""
+    """A workspace with some 50 people."""
     workspace = Workspace(per_day=40, people=50)
     sandbox = Sandbox(workspace, clock=Clock(NOW), requests_per_second=None)
     with sandbox, calling(sandbox) as caller:
@@ -27,18 +27,18 @@ def api() -> Iterator[Caller]:
 
 
 def profile(api: Caller, text: str | None, kind: str = "cio_id") -> dict[str, Any] | None:
-    """Somebody's profile, if they are there."""
+    """The profile of a person, if any."""
     found = api.post(PROFILES, {"ids": [text]}, id_type=kind).json()["customers"]
     return found[0] if found else None
 
 
 def entries(api: Caller, cio_id: str | None) -> list[str]:
-    """What the log says of somebody, newest first."""
+    """The entries of a person in the log, newest first."""
     rows = api.rows(LOG, "activities", customer_id=f"cio_{cio_id}", id_type="cio_id")
     return [row["type"] for row in rows]
 
 
-def test_an_unknown_identifier_makes_a_person(api: Caller) -> None:
+def test_an_unknown_identifier_creates_a_person(api: Caller) -> None:
     workspace, count = api.sandbox.workspace, api.sandbox.workspace.count_people(NOW)
     named = {"id": "ada@example.com", "email": "Größe+1@example.com"}
     cio_id = workspace.people_admin.identify(named, at=NOW, attributes={"plan": "pro"})
@@ -59,7 +59,7 @@ def test_an_unknown_identifier_makes_a_person(api: Caller) -> None:
     assert members[-1] == person["identifiers"]
 
 
-def test_a_known_identifier_changes_the_person_it_names(api: Caller) -> None:
+def test_a_known_identifier_changes_its_person(api: Caller) -> None:
     people_admin = api.sandbox.workspace.people_admin
     before = profile(api, "u-7", "id")
     assert before is not None
@@ -74,7 +74,7 @@ def test_a_known_identifier_changes_the_person_it_names(api: Caller) -> None:
     assert entries(api, cio_id) == logged
 
 
-def test_a_new_address_is_what_a_person_is_found_by(api: Caller) -> None:
+def test_a_person_is_found_by_a_new_address(api: Caller) -> None:
     people_admin = api.sandbox.workspace.people_admin
     old = profile(api, "u-7", "id")
     assert old is not None
@@ -87,7 +87,7 @@ def test_a_new_address_is_what_a_person_is_found_by(api: Caller) -> None:
         people_admin.change("30e0ffff", {"plan": "pro"}, at=NOW)
 
 
-def test_what_is_to_happen_happens_when_the_clock_gets_there(api: Caller) -> None:
+def test_future_changes_happen_when_the_clock_reaches_them(api: Caller) -> None:
     people_admin = api.sandbox.workspace.people_admin
     cio_id = people_admin.identify({"id": "later"}, at=NOW + 100)
     assert profile(api, cio_id) is None
@@ -112,7 +112,7 @@ def test_merged_people_are_one(api: Caller) -> None:
     assert entries(api, winner)[0] == "profile_merge"
 
 
-def test_deleted_people_are_gone_and_may_come_back_as_others(api: Caller) -> None:
+def test_deleted_people_are_gone_and_may_return_as_others(api: Caller) -> None:
     people_admin = api.sandbox.workspace.people_admin
     old = profile(api, "u-7", "id")
     assert old is not None
@@ -134,7 +134,7 @@ def test_deleted_people_are_gone_and_may_come_back_as_others(api: Caller) -> Non
     assert "plan" not in again["attributes"]
 
 
-def test_a_late_event_makes_deleted_people_anew_but_not_suppressed_ones() -> None:
+def test_a_late_event_recreates_deleted_people_but_not_suppressed_ones() -> None:
     workspace, clock = Workspace(per_day=5, people=50, late_event=60), Clock(NOW)
     with Sandbox(workspace, clock=clock) as sandbox, calling(sandbox) as api:
         for number in (7, 8):
@@ -148,7 +148,7 @@ def test_a_late_event_makes_deleted_people_anew_but_not_suppressed_ones() -> Non
         assert profile(api, "u-8", "id") is None
 
 
-def test_suppressed_identifiers_are_ignored_until_they_are_free_again(api: Caller) -> None:
+def test_suppressed_identifiers_are_ignored_until_they_are_unsuppressed(api: Caller) -> None:
     people_admin = api.sandbox.workspace.people_admin
     old = profile(api, "u-7", "id")
     assert old is not None
@@ -164,7 +164,7 @@ def test_suppressed_identifiers_are_ignored_until_they_are_free_again(api: Calle
     assert profile(api, scheduled) is None
 
 
-def test_an_identifier_is_blocked_even_if_nobody_has_it(api: Caller) -> None:
+def test_an_identifier_without_a_person_can_be_blocked(api: Caller) -> None:
     people_admin = api.sandbox.workspace.people_admin
     people_admin.suppress("email", "nobody@example.com", at=NOW)
     assert people_admin.identify({"email": "Nobody@example.com"}, at=NOW) is None
@@ -172,7 +172,7 @@ def test_an_identifier_is_blocked_even_if_nobody_has_it(api: Caller) -> None:
     assert people_admin.identify({"email": "Nobody@example.com"}, at=NOW)
 
 
-def test_nothing_names_a_suppressed_person_any_more(api: Caller) -> None:
+def test_no_data_names_a_suppressed_person(api: Caller) -> None:
     workspace = api.sandbox.workspace
     sent = [r for r in workspace.deliveries(SINCE, NOW, now=NOW) if r["customer_id"] == "u-7"]
     person = profile(api, "u-7", "id")
@@ -198,13 +198,13 @@ def test_nothing_names_a_suppressed_person_any_more(api: Caller) -> None:
         }
 
 
-def test_deletions_leave_deliveries_as_they_are(api: Caller) -> None:
+def test_deletions_do_not_change_deliveries(api: Caller) -> None:
     before = api.rows("/v1/messages", "messages", limit=1000)
     api.sandbox.workspace.people_admin.delete("id", "u-7", at=NOW)
     assert api.rows("/v1/messages", "messages", limit=1000) == before
 
 
-def test_counts_agree_with_deliveries_after_people_are_removed(api: Caller) -> None:
+def test_counts_match_deliveries_after_people_are_removed(api: Caller) -> None:
     workspace, later = api.sandbox.workspace, NOW + 2 * DAY
     for number in range(40):
         workspace.metric_counts("campaign", 1, NOW, later, NOW + DAY)
@@ -215,7 +215,7 @@ def test_counts_agree_with_deliveries_after_people_are_removed(api: Caller) -> N
     assert counts["undeliverable"] == undelivered
 
 
-def test_what_is_done_by_hand_prevents_what_would_have_happened_by_itself() -> None:
+def test_manual_changes_replace_automatic_ones() -> None:
     workspace = Workspace(per_day=5, people=200, churn=0.3)
     rows = list(workspace.activities(NOW, NOW + DAY, now=NOW + DAY))
     there = {person["identifiers"]["cio_id"] for person in workspace.everyone(NOW)}
@@ -232,7 +232,7 @@ def test_what_is_done_by_hand_prevents_what_would_have_happened_by_itself() -> N
     assert workspace.count_people(NOW + DAY) == len(list(workspace.everyone(NOW + DAY)))
 
 
-def test_several_people_may_have_one_address_where_it_does_not_identify_them() -> None:
+def test_several_people_may_share_an_address_that_does_not_identify_them() -> None:
     workspace = Workspace(per_day=5, people=50, identified_by=["id"])
     with Sandbox(workspace, clock=Clock(NOW)) as sandbox, calling(sandbox) as api:
         shared = {"email": "Family+home@example.com"}
@@ -240,7 +240,7 @@ def test_several_people_may_have_one_address_where_it_does_not_identify_them() -
         made = [workspace.people_admin.identify({"id": one, **shared}, at=NOW) for one in ids]
         assert len(set(made)) == 3
         found = api.json("/v1/customers", email="family+HOME@example.com")["results"]
-        # Where addresses do not identify people, answers name people without.
+        # If addresses do not identify people, responses name people without them.
         assert found == [{"cio_id": c, "id": i} for c, i in zip(made, ids, strict=True)]
         for path in (f"{PROFILES}?id_type=email",):
             assert api.post(path, {"ids": [shared["email"]]}).status_code == 400
@@ -253,7 +253,7 @@ def test_several_people_may_have_one_address_where_it_does_not_identify_them() -
         assert person["identifiers"].keys() == {"cio_id", "id"}
 
 
-def test_phones_find_people_only_where_they_identify_them() -> None:
+def test_phones_find_people_only_if_they_identify_them() -> None:
     workspace = Workspace(per_day=5, people=50, identified_by=["id", "email", "phone"])
     with Sandbox(workspace, clock=Clock(NOW)) as sandbox, calling(sandbox) as api:
         known = next(p for p in workspace.everyone(NOW) if "phone" in p["attributes"])
@@ -265,6 +265,6 @@ def test_phones_find_people_only_where_they_identify_them() -> None:
 
 
 @pytest.mark.parametrize("kinds", [[], ["email"], ["id", "name"]])
-def test_own_ids_always_identify_people_and_few_other_things_can(kinds: list[str]) -> None:
+def test_own_ids_always_identify_people_and_few_other_attributes_can(kinds: list[str]) -> None:
     with pytest.raises(ValueError, match="identified by"):
         Workspace(identified_by=kinds)

@@ -1,4 +1,4 @@
-"""Segments, who is in them, and where they are used."""
+"""Segments, their members, and their uses."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ EMPTY = {"segment_id": 9, "identifiers": None, "ids": None, "next": ""}
 
 
 def path(segment: int, what: str = "membership") -> str:
-    """An address of a segment."""
+    """The path of a segment."""
     return f"/v1/segments/{segment}/{what}"
 
 
-def test_segments_are_one_answer_and_ignore_parameters(api: Caller) -> None:
+def test_segments_are_one_response_and_ignore_parameters(api: Caller) -> None:
     body = api.json("/v1/segments")
     assert body == api.json("/v1/segments", limit=1, start=token("1:1"), sort="desc")
     assert body == {"segments": WORKSPACE.segments(NOW)}
@@ -49,7 +49,7 @@ def test_tags_and_descriptions_may_be_null() -> None:
         assert any(values)
 
 
-def test_an_edit_moves_the_last_change_of_a_segment() -> None:
+def test_an_edit_updates_the_last_change_of_a_segment() -> None:
     workspace = Workspace(per_day=10)
     workspace.edit("segments", 3, at=NOW)
     before, after = workspace.segments(NOW - 1)[2], workspace.segments(NOW)[2]
@@ -59,7 +59,7 @@ def test_an_edit_moves_the_last_change_of_a_segment() -> None:
 
 
 @pytest.mark.parametrize("segment", SEGMENTS)
-def test_members_are_the_people_a_search_finds(api: Caller, segment: int) -> None:
+def test_members_match_the_search(api: Caller, segment: int) -> None:
     found = [
         name for page in api.pages(path(segment), "identifiers", limit=300) for name in page or ()
     ]
@@ -71,7 +71,7 @@ def test_members_are_the_people_a_search_finds(api: Caller, segment: int) -> Non
     assert count == {"segment_id": segment, "count": len(found)}
 
 
-def test_segment_1_holds_everybody_and_segment_9_nobody(api: Caller) -> None:
+def test_segment_1_has_all_people_and_segment_9_none(api: Caller) -> None:
     everybody = api.post("/v1/customers", EVERYONE, limit=1000).json()["identifiers"]
     assert api.json(path(1), limit=1000)["identifiers"] == everybody
     assert api.json(path(9)) == EMPTY
@@ -80,7 +80,7 @@ def test_segment_1_holds_everybody_and_segment_9_nobody(api: Caller) -> None:
     assert sizes[-1] > 0
 
 
-def test_members_join_as_people_do(api: Caller) -> None:
+def test_new_people_become_members(api: Caller) -> None:
     there = [row["cio_id"] for row in WORKSPACE.members(2, NOW)]
     before = [row["cio_id"] for row in WORKSPACE.members(2, SINCE)]
     assert before == there[: len(before)]
@@ -88,7 +88,7 @@ def test_members_join_as_people_do(api: Caller) -> None:
     assert api.json(path(1, "customer_count"))["count"] == WORKSPACE.count_people(NOW)
 
 
-def test_pages_of_members_hold_1000_unless_asked_or_asked_for_0(api: Caller) -> None:
+def test_pages_of_members_have_1000_rows_by_default_or_for_0(api: Caller) -> None:
     assert len(api.json(path(1))["identifiers"]) == 1000
     assert len(api.json(path(1), limit=0)["identifiers"]) == 1000
     whole = api.json(path(1), limit=30_001)
@@ -96,7 +96,7 @@ def test_pages_of_members_hold_1000_unless_asked_or_asked_for_0(api: Caller) -> 
     assert whole["next"] == ""
 
 
-def test_pages_of_members_hold_30000_at_most() -> None:
+def test_pages_of_members_have_30000_rows_at_most() -> None:
     sandbox = Sandbox(Workspace(per_day=5, people=30_005), clock=Clock(SINCE))
     with sandbox, calling(sandbox) as api:
         page = api.json(path(1), limit=99_999)
@@ -118,7 +118,7 @@ def test_members_without_an_own_id_have_an_empty_one_in_the_second_list(api: Cal
     assert "" in page["ids"]
 
 
-def test_a_page_token_of_another_segment_leads_to_nobody(api: Caller) -> None:
+def test_a_page_token_of_another_segment_returns_no_one(api: Caller) -> None:
     own = api.json(path(2), limit=2)["next"]
     assert api.json(path(2), limit=2, start=own)["identifiers"]
     for other in (1, 3, 9):
@@ -126,23 +126,23 @@ def test_a_page_token_of_another_segment_leads_to_nobody(api: Caller) -> None:
         assert body == {**EMPTY, "segment_id": other}
 
 
-def test_positions_far_past_the_last_member_lead_to_nobody(api: Caller) -> None:
+def test_positions_far_past_the_last_member_return_no_one(api: Caller) -> None:
     far = token(f"0:{999_999 * 61 + 1}")
     assert api.json(path(1), start=far) == {**EMPTY, "segment_id": 1}
 
 
 @pytest.mark.parametrize("start", ["not-a-token", token("1"), token("v20:1"), token("0:x")])
-def test_page_tokens_of_other_lists_are_refused(api: Caller, start: str) -> None:
+def test_page_tokens_of_other_lists_are_rejected(api: Caller, start: str) -> None:
     assert api.get(path(1), start=start).status_code == 400
 
 
 @pytest.mark.parametrize("what", ["membership", "customer_count", "used_by"])
-def test_segments_that_do_not_exist_are_not_found(api: Caller, what: str) -> None:
+def test_missing_segments_are_not_found(api: Caller, what: str) -> None:
     answer = api.get(path(999_999, what))
     assert (answer.status_code, answer.json()["errors"][0]["status"]) == (404, "404")
 
 
-def test_segments_say_where_they_are_used(api: Caller) -> None:
+def test_segments_list_their_uses(api: Caller) -> None:
     campaigns, newsletters = WORKSPACE.campaigns(NOW), WORKSPACE.newsletters(NOW)
     drafts = 0
     for segment in SEGMENTS:
@@ -158,6 +158,6 @@ def test_segments_say_where_they_are_used(api: Caller) -> None:
 
 
 def mentioned(campaign: dict[str, Any]) -> list[int]:
-    """The segments a campaign names."""
+    """The segments in a campaign."""
     keys = ("trigger_segment_ids", "filter_segment_ids")
     return [segment for key in keys for segment in campaign.get(key, ())]

@@ -1,4 +1,4 @@
-"""The server around the routes: keys, limits, failures, and a quiet end."""
+"""The HTTP server: keys, limits, failures, and shutdown."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def shared() -> Iterator[Caller]:
 
 @pytest.fixture
 def api(shared: Caller) -> Caller:
-    """The same one, with nothing noted."""
+    """The same sandbox, without earlier requests."""
     shared.sandbox.forget()
     return shared
 
 
 def small(**settings: object) -> Sandbox:
-    """A sandbox that is quick to make."""
+    """A sandbox that starts quickly."""
     defaults: dict[str, object] = {"clock": Clock(NOW), "requests_per_second": None}
     return Sandbox(Workspace(per_day=10), **{**defaults, **settings})  # type: ignore[arg-type]
 
@@ -54,14 +54,14 @@ def test_a_wrong_or_missing_key_is_unauthorized(api: Caller, key: str | None) ->
     assert answer.json() == {"errors": [{"detail": "unauthorized", "status": "401"}]}
 
 
-def test_the_key_can_be_chosen() -> None:
+def test_the_key_is_configurable() -> None:
     with small(app_api_key="another") as sandbox, calling(sandbox) as api:
         assert sandbox.app_api_key == "another"
         assert api.get("/v1/workspaces").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/campaigns/x/metrics", "/v1/people"])
-def test_unknown_addresses_are_answered_in_plain_text(api: Caller, path: str) -> None:
+def test_unknown_paths_return_plain_text(api: Caller, path: str) -> None:
     answer = api.get(path)
     assert (answer.status_code, answer.text) == (404, "404 page not found")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -73,7 +73,7 @@ def test_references_of_errors_differ(api: Caller) -> None:
     assert all(len(detail) == len("not found (reference )") + 26 for detail in details)
 
 
-def test_every_answer_has_the_date_of_the_clock() -> None:
+def test_every_response_has_the_date_of_the_clock() -> None:
     clock = Clock(NOW + 0.7)
     with small(clock=clock) as sandbox, calling(sandbox) as api:
         for path in ("/v1/workspaces", "/v1/nothing", "/v1/campaigns/99/metrics"):
@@ -86,13 +86,13 @@ def test_every_answer_has_the_date_of_the_clock() -> None:
         assert parsedate_to_datetime(refused.headers["date"]).timestamp() == NOW + 60
 
 
-def test_json_says_so(api: Caller) -> None:
+def test_the_content_type_is_json(api: Caller) -> None:
     headers = api.get("/v1/workspaces").headers
     assert headers["content-type"] == "application/json; charset=utf-8"
     assert "content-encoding" not in headers
 
 
-def test_the_eleventh_call_within_a_second_is_one_too_many() -> None:
+def test_the_eleventh_request_within_a_second_is_one_too_many() -> None:
     with small(requests_per_second=10) as sandbox, calling(sandbox) as api:
         answers = [api.get("/v1/workspaces") for _ in range(12)]
         assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
@@ -105,7 +105,7 @@ def test_the_eleventh_call_within_a_second_is_one_too_many() -> None:
         assert sandbox.busiest() == 12
 
 
-def test_a_call_counts_from_when_it_arrived_and_not_from_when_a_busy_server_noticed() -> None:
+def test_a_request_counts_from_its_arrival_even_on_a_busy_server() -> None:
     asleep, awake = threading.Event(), threading.Event()
 
     def sleep() -> None:
@@ -126,11 +126,11 @@ def test_a_call_counts_from_when_it_arrived_and_not_from_when_a_busy_server_noti
     assert sandbox.calls[0].arrived < woke - 0.2
 
 
-def test_the_limit_can_be_lifted(api: Caller) -> None:
+def test_the_limit_can_be_removed(api: Caller) -> None:
     assert {api.get("/v1/workspaces").status_code for _ in range(30)} == {200}
 
 
-def test_answers_take_as_long_as_asked_for_and_do_not_wait_for_each_other() -> None:
+def test_the_response_time_is_configurable_and_responses_do_not_wait_for_each_other() -> None:
     with small(latency_ms=150, jitter_ms=20) as sandbox:
         began = time.monotonic()
         threads = [threading.Thread(target=call_once, args=(sandbox,)) for _ in range(8)]
@@ -144,13 +144,13 @@ def test_answers_take_as_long_as_asked_for_and_do_not_wait_for_each_other() -> N
 
 
 def call_once(sandbox: Sandbox) -> None:
-    """One call that is refused, which takes as long as any other."""
+    """A rejected request, which takes as long as any other."""
     began = time.monotonic()
     assert requests.get(sandbox.url, timeout=10).status_code == 401
     assert time.monotonic() - began >= 0.13
 
 
-def test_calls_are_noted_with_all_that_was_asked(api: Caller) -> None:
+def test_requests_are_recorded_with_all_parameters(api: Caller) -> None:
     sandbox = api.sandbox
     api.get("/v1/messages", limit=5, type="")
     api.post("/v1/customers", {}, limit=1)
@@ -168,7 +168,7 @@ def test_calls_are_noted_with_all_that_was_asked(api: Caller) -> None:
     assert sandbox.busiest() == 0
 
 
-def test_calls_are_noted_with_the_agent_that_made_them(api: Caller) -> None:
+def test_requests_are_recorded_with_their_user_agent(api: Caller) -> None:
     url, headers = f"{api.sandbox.url}/v1/workspaces", {"User-Agent": "a-reader/1.0 (somewhere)"}
     api.session.get(url, headers=headers, timeout=10)
     connection = HTTPConnection(url.split("/")[2], timeout=10)
@@ -194,7 +194,7 @@ def test_a_key_may_lack_permissions_and_an_account_features() -> None:
 
 
 def refused(api: Caller, path: str, status: int) -> bool:
-    """Whether an answer is a refusal in JSON, with the reason that goes with its status."""
+    """Whether a response is an error in JSON, with the reason for its status."""
     answer = api.get(path)
     (error,) = answer.json()["errors"]
     reason = {403: "forbidden", 404: "not found"}[status]
@@ -214,14 +214,14 @@ def test_the_busiest_second_is_any_second(api: Caller) -> None:
     assert sandbox.busiest(2.0) == 4
 
 
-def test_failures_can_be_ordered(api: Caller) -> None:
+def test_failures_can_be_scheduled(api: Caller) -> None:
     sandbox = api.sandbox
     sandbox.fail(status=503, times=2)
     statuses = [api.get("/v1/workspaces").status_code for _ in range(3)]
     assert statuses == [503, 503, 200]
 
 
-def test_failures_can_be_ordered_for_one_path_with_headers_and_a_body(api: Caller) -> None:
+def test_failures_can_be_scheduled_for_one_path_with_headers_and_a_body(api: Caller) -> None:
     sandbox = api.sandbox
     sandbox.fail(status=429, headers={"Retry-After": "7"}, path="/v1/messages")
     sandbox.fail(status=502, body="<html>", path="/v1/camp*")
@@ -237,7 +237,7 @@ def test_failures_can_be_ordered_for_one_path_with_headers_and_a_body(api: Calle
     assert [call.status for call in sandbox.calls] == [200, 429, 502, 200, 200]
 
 
-def test_answers_can_break_off_in_the_middle(api: Caller) -> None:
+def test_responses_can_break_off_in_the_middle(api: Caller) -> None:
     sandbox = api.sandbox
     sandbox.fail(status=200, body='{"camp', headers={"content-length": "100"})
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
@@ -245,12 +245,12 @@ def test_answers_can_break_off_in_the_middle(api: Caller) -> None:
     assert api.get("/v1/campaigns").status_code == 200
 
 
-def test_a_connection_serves_many_calls(api: Caller) -> None:
+def test_a_connection_serves_several_requests(api: Caller) -> None:
     ports = {port_of(api) for _ in range(3)}
     assert len(ports) == 1
 
 
-def test_a_connection_kept_open_answers_at_once(api: Caller) -> None:
+def test_an_open_connection_responds_at_once(api: Caller) -> None:
     began = time.monotonic()
     for _ in range(20):
         api.get("/v1/workspaces")
@@ -258,21 +258,21 @@ def test_a_connection_kept_open_answers_at_once(api: Caller) -> None:
 
 
 def port_of(api: Caller) -> int:
-    """The client's own port during a call."""
+    """The client's port during a request."""
     with api.session.get(api.sandbox.url + "/v1/nothing", stream=True, timeout=10) as answer:
         port: int = answer.raw.connection.sock.getsockname()[1]  # type: ignore[union-attr]
         answer.raw.read()
     return port
 
 
-def test_the_port_can_be_chosen() -> None:
+def test_the_port_is_configurable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with small(port=port) as sandbox:
         assert sandbox.url == f"http://127.0.0.1:{port}"
 
 
-def test_it_begins_and_ends_within_half_a_second_and_leaves_nothing_behind() -> None:
+def test_it_starts_and_stops_within_half_a_second_and_leaves_nothing_behind() -> None:
     threads, handler = threading.active_count(), signal.getsignal(signal.SIGINT)
     sandbox = small()
     began = time.monotonic()
@@ -286,7 +286,7 @@ def test_it_begins_and_ends_within_half_a_second_and_leaves_nothing_behind() -> 
         requests.get(sandbox.url, timeout=1)
 
 
-def test_it_ends_without_waiting_for_slow_answers() -> None:
+def test_it_stops_without_waiting_for_slow_responses() -> None:
     def hang_up() -> None:
         with suppress(requests.ConnectionError):
             assert requests.get(sandbox.url, timeout=10).status_code == 500
@@ -301,7 +301,7 @@ def test_it_ends_without_waiting_for_slow_answers() -> None:
     caller.join()
 
 
-def test_after_an_outage_it_comes_back_at_the_same_address() -> None:
+def test_after_an_outage_it_returns_at_the_same_url() -> None:
     sandbox = small()
     with calling(sandbox) as api, sandbox:
         url = sandbox.url
@@ -311,7 +311,7 @@ def test_after_an_outage_it_comes_back_at_the_same_address() -> None:
         assert api.get("/v1/workspaces").status_code == 200
 
 
-def test_without_a_workspace_there_is_one_that_is_half_a_year_old() -> None:
+def test_the_default_workspace_is_half_a_year_old() -> None:
     with Sandbox() as sandbox, calling(sandbox) as api:
         assert len(api.json("/v1/messages", limit=10)["messages"]) == 10
         assert time.time() - 181 * DAY < sandbox.workspace.since <= time.time() - 180 * DAY
@@ -336,10 +336,10 @@ def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
     assert process.returncode == 0
 
 
-def test_connections_that_come_while_it_ends_are_closed_too() -> None:
+def test_connections_during_shutdown_are_closed_too() -> None:
     for _ in range(10):
         with ExitStack() as stack, small() as sandbox:
             port = int(sandbox.url.rpartition(":")[2])
             for _ in range(5):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        gc.collect()  # what was left open warns when it is collected, and warnings are errors
+        gc.collect()  # unclosed sockets warn when they are collected, and warnings are errors

@@ -1,4 +1,4 @@
-"""Assets and the Design Studio: pages by number, folders, and strict parameters."""
+"""Assets and the Design Studio: numbered pages, folders, and strict parameters."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ Rows = list[dict[str, Any]]
 
 
 def rows_of(path: str) -> Rows:
-    """What there is at an address, by id."""
+    """The rows at a path, by id."""
     return sorted(WORKSPACE.files(LISTS[path][1]), key=lambda row: str(row["id"]))
 
 
 def read(api: Caller, path: str, **query: object) -> Rows:
-    """What an answer lists, by id."""
+    """The rows of a response, by id."""
     rows: Rows = api.json(path, **query)[LISTS[path][0]]
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
 def refusal(api: Caller, path: str, **query: object) -> tuple[int, str]:
-    """Status and reason of a refusal."""
+    """Status and reason of an error."""
     answer = api.get(path, **query)
     (error,) = answer.json()["errors"]
     assert error["status"] == str(answer.status_code)
@@ -61,13 +61,13 @@ def test_pages_are_numbered_from_1_and_empty_past_the_end(api: Caller, path: str
 
 
 @pytest.mark.parametrize("path", list(LISTS))
-def test_pages_hold_1000_unless_asked(api: Caller, path: str) -> None:
+def test_pages_have_1000_rows_by_default(api: Caller, path: str) -> None:
     assert api.json(path)["meta"]["pagination"]["limit"] == 1000
     assert api.json(path, limit=10_000)["meta"]["pagination"]["limit"] == 10_000
 
 
 @pytest.mark.parametrize("path", list(LISTS))
-def test_sizes_and_numbers_of_pages_are_checked(api: Caller, path: str) -> None:
+def test_sizes_and_numbers_of_pages_are_validated(api: Caller, path: str) -> None:
     for limit in (0, 10_001, -1, "x"):
         complaint = "limit must be an integer between 1 and 10000"
         assert refusal(api, path, limit=limit) == (400, complaint)
@@ -93,7 +93,7 @@ def test_assets_and_their_folders_have_numbers(api: Caller) -> None:
     assert parents & folders
 
 
-def test_a_folder_holds_what_lies_anywhere_below_it_or_only_its_own(api: Caller) -> None:
+def test_a_folder_lists_its_whole_subtree_or_only_its_own_rows(api: Caller) -> None:
     product, icons, archive = FOLDERS["Product"], FOLDERS["Icons"], FOLDERS["Archive"]
     below = {product, icons, archive, FOLDERS["2025"]}
     rows = rows_of(EMAILS)
@@ -122,7 +122,7 @@ def test_folders_of_assets_work_the_same_and_0_is_the_root(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", list(LISTS))
-def test_lists_may_hold_only_what_lies_in_no_folder(path: str) -> None:
+def test_lists_may_contain_only_rows_without_a_folder(path: str) -> None:
     behaviours = Behaviours(lists_root_only=True)
     with (
         Sandbox(WORKSPACE, clock=Clock(NOW), behaviours=behaviours) as sandbox,
@@ -136,14 +136,14 @@ def test_lists_may_hold_only_what_lies_in_no_folder(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", list(LISTS))
-def test_a_folder_that_does_not_exist_is_not_found(api: Caller, path: str) -> None:
+def test_a_missing_folder_is_not_found(api: Caller, path: str) -> None:
     folder = "123e4567-e89b-12d3-a456-426614174000" if path in DESIGNS else 99
     assert refusal(api, path, parent_folder_id=folder) == (404, "parent folder not found")
 
 
 @pytest.mark.parametrize("stamp", ["created", "updated"])
 @pytest.mark.parametrize("path", DESIGNS)
-def test_bounds_of_times_are_excluded_at_both_ends(api: Caller, path: str, stamp: str) -> None:
+def test_time_filters_exclude_both_ends(api: Caller, path: str, stamp: str) -> None:
     rows = rows_of(path)
     at = sorted(row[stamp] for row in rows)[len(rows) // 2]
     for bound in (at - 1, at, at + 1):
@@ -159,7 +159,7 @@ def test_bounds_of_times_are_excluded_at_both_ends(api: Caller, path: str, stamp
 
 
 @pytest.mark.parametrize("path", DESIGNS)
-def test_malformed_parameters_of_designs_are_refused_by_name(api: Caller, path: str) -> None:
+def test_malformed_parameters_of_designs_are_rejected_by_name(api: Caller, path: str) -> None:
     for name in ("created_before", "created_after", "updated_before", "updated_after"):
         assert refusal(api, path, **{name: "notanumber"}) == (
             400, f"invalid value for {name}: notanumber",
@@ -179,7 +179,7 @@ def test_designs_can_be_sorted(api: Caller, by: str) -> None:
 
 
 @pytest.mark.parametrize("flag", ["is_template", "has_translations", "is_linked"])
-def test_emails_can_be_had_with_or_without_a_property(api: Caller, flag: str) -> None:
+def test_emails_can_be_filtered_by_a_property(api: Caller, flag: str) -> None:
     rows = rows_of(EMAILS)
     for text, value in (("true", True), ("false", False)):
         assert read(api, EMAILS, **{flag: text}) == [row for row in rows if row[flag] is value]
@@ -188,7 +188,7 @@ def test_emails_can_be_had_with_or_without_a_property(api: Caller, flag: str) ->
     assert api.get(EMAILS, **{flag: "yes"}).status_code == 400
 
 
-def test_components_can_be_had_of_one_tag(api: Caller) -> None:
+def test_components_can_be_filtered_by_tag(api: Caller) -> None:
     path = "/v1/design_studio/components"
     tagged = [row for row in rows_of(path) if row["tag"] == "x-part-1"]
     assert read(api, path, tag="x-part-1") == tagged
@@ -199,7 +199,7 @@ def test_components_can_be_had_of_one_tag(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", DESIGNS)
-def test_filters_are_repeated_with_null_for_what_was_not_asked(api: Caller, path: str) -> None:
+def test_filters_are_repeated_with_null_for_unused_ones(api: Caller, path: str) -> None:
     extra = {EMAILS: ("is_template", "has_translations", "is_linked")}
     names = ("created_before", "created_after", "updated_before", "updated_after")
     others = extra.get(path, ("tag",) if "components" in path else ())
@@ -213,7 +213,7 @@ def test_filters_are_repeated_with_null_for_what_was_not_asked(api: Caller, path
 
 
 @pytest.mark.parametrize("path", DESIGNS[:2])
-def test_the_folders_of_a_page_come_along_and_are_in_their_own_list_too(
+def test_the_folders_of_a_page_are_included_and_also_in_their_own_list(
     api: Caller, path: str
 ) -> None:
     body = api.json(path, limit=5)
@@ -226,7 +226,7 @@ def test_the_folders_of_a_page_come_along_and_are_in_their_own_list_too(
 
 
 @pytest.mark.parametrize("path", list(LISTS))
-def test_an_edit_moves_the_last_change(path: str) -> None:
+def test_an_edit_updates_the_last_change(path: str) -> None:
     workspace, name = Workspace(per_day=5), LISTS[path][1]
     (first, *others) = before = workspace.files(name, NOW)
     workspace.edit(name, first["id"], at=NOW + 1)

@@ -1,4 +1,4 @@
-"""The Track API: whose its keys are, and how people are erased."""
+"""The Track API: the workspace of its keys, and erasures."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ PEOPLE = {p["identifiers"]["id"]: p["identifiers"] for p in Workspace(people=50)
 
 
 class Track:
-    """Calls of a sandbox's Track API, and looks at its workspace."""
+    """Requests to a sandbox's Track API, and a view of its workspace."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.auth: Any = (sandbox.site_id, sandbox.track_api_key)
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
-        """A call."""
+        """A request."""
         url = options.pop("url", self.sandbox.track_url) + path
         options = {"auth": self.auth, "timeout": 10, "allow_redirects": False, **options}
         return requests.request(method, url, json=body, **options)
 
     def do(self, action: str, identifier: str) -> requests.Response:
-        """Delete, suppress or unsuppress in version 1."""
+        """Delete, suppress or unsuppress with version 1."""
         path = f"/api/v1/customers/{quote(identifier, safe='')}"
         if action == "delete":
             return self.call("DELETE", path)
         return self.call("POST", f"{path}/{action}")
 
     def entity(self, action: str, **identifiers: Any) -> requests.Response:
-        """The same in version 2."""
+        """The same with version 2."""
         return self.call("POST", ENTITY, item(action, **identifiers))
 
     def has(self, kind: str, text: str) -> bool:
-        """Whether the App API finds somebody."""
+        """Whether the App API finds a person."""
         with calling(self.sandbox) as api:
             path, query = "/v1/customers/attributes", {"id_type": kind}
             return bool(api.post(path, {"ids": [text]}, **query).json()["customers"])
 
 
 def item(action: str, **identifiers: Any) -> dict[str, Any]:
-    """One erasure of version 2."""
+    """One erasure in version 2."""
     return {"type": "person", "action": action, "identifiers": identifiers}
 
 
@@ -75,7 +75,7 @@ def start() -> Iterator[Callable[..., Track]]:
 
 @pytest.fixture
 def track(start: Callable[..., Track]) -> Track:
-    """One without anything special."""
+    """A sandbox with default settings."""
     return start()
 
 
@@ -101,13 +101,13 @@ def test_site_id_and_key_must_be_right(track: Track, method: str, path: str, aut
     assert track.has("id", "u-7")
 
 
-def test_the_keys_can_be_chosen(start: Callable[..., Track]) -> None:
+def test_the_keys_are_configurable(start: Callable[..., Track]) -> None:
     track = start(site_id="s", track_api_key="k")
     assert (track.sandbox.site_id, track.sandbox.track_api_key) == ("s", "k")
     assert track.call("GET", REGION, auth=("s", "k")).status_code == 200
 
 
-def test_region_and_workspace_of_the_keys_are_told(start: Callable[..., Track]) -> None:
+def test_region_and_workspace_of_the_keys_are_returned(start: Callable[..., Track]) -> None:
     for region in ("us", "eu"):
         track = start(region=region)
         expected = {"url": track.sandbox.track_url, "region": region, "environment_id": 1001}
@@ -116,7 +116,7 @@ def test_region_and_workspace_of_the_keys_are_told(start: Callable[..., Track]) 
         assert (elsewhere.status_code, elsewhere.json()) == (200, expected)
 
 
-def test_the_host_of_the_wrong_region_redirects_what_it_has_seen(track: Track) -> None:
+def test_the_host_of_the_wrong_region_redirects_known_keys(track: Track) -> None:
     wrong = track.sandbox.wrong_track_url
     path = "/api/v1/customers/a%2Fb%40example.com"
     answer = track.call("DELETE", path, url=wrong)
@@ -131,7 +131,7 @@ def test_the_host_of_the_wrong_region_redirects_what_it_has_seen(track: Track) -
     assert track.sandbox.stray_calls == []
 
 
-def test_each_api_has_addresses_of_its_own(track: Track) -> None:
+def test_each_api_has_its_own_url(track: Track) -> None:
     sandbox = track.sandbox
     assert len({sandbox.url, sandbox.track_url, sandbox.wrong_track_url}) == 3
     answer = track.call("GET", "/v1/workspaces")
@@ -141,7 +141,7 @@ def test_each_api_has_addresses_of_its_own(track: Track) -> None:
     assert [len(calls) for calls in (sandbox.calls, sandbox.track_calls)] == [1, 1]
 
 
-def test_both_apis_come_back_at_the_same_addresses(track: Track) -> None:
+def test_both_apis_return_at_the_same_urls(track: Track) -> None:
     sandbox = track.sandbox
     urls = sandbox.url, sandbox.track_url, sandbox.wrong_track_url
     sandbox.__exit__(None, None, None)
@@ -152,7 +152,7 @@ def test_both_apis_come_back_at_the_same_addresses(track: Track) -> None:
 
 @pytest.mark.parametrize("action", ["delete", "suppress"])
 @pytest.mark.parametrize("kind", ["id", "email", "cio_id"])
-def test_version_1_guesses_what_a_name_is_of(track: Track, action: str, kind: str) -> None:
+def test_version_1_guesses_the_identifier_type(track: Track, action: str, kind: str) -> None:
     names = next(n for n in PEOPLE.values() if "+" in (n["email"] or "") and n["id"])
     text = f"cio_{names[kind]}" if kind == "cio_id" else names[kind]
     answer = track.do(action, text)
@@ -162,14 +162,14 @@ def test_version_1_guesses_what_a_name_is_of(track: Track, action: str, kind: st
 
 @pytest.mark.parametrize("action", ["delete", "suppress"])
 @pytest.mark.parametrize("kind", ["id", "email", "cio_id"])
-def test_version_2_is_told(track: Track, action: str, kind: str) -> None:
+def test_version_2_is_given_the_identifier_type(track: Track, action: str, kind: str) -> None:
     names = PEOPLE["u-7"]
     answer = track.entity(action, **{kind: names[kind]})
     assert (answer.status_code, answer.json()) == (200, {})
     assert not any(track.has(kind, names[kind]) for kind in names)
 
 
-def test_unknown_people_are_erased_without_a_word(track: Track) -> None:
+def test_unknown_people_are_erased_silently(track: Track) -> None:
     count = track.sandbox.workspace.count_people(NOW)
     bare, prefixed = PEOPLE["u-7"]["cio_id"], f"cio_{PEOPLE['u-7']['cio_id']}"
     for text in (
@@ -187,7 +187,7 @@ def test_unknown_people_are_erased_without_a_word(track: Track) -> None:
     assert track.sandbox.workspace.count_people(NOW) == count
 
 
-def test_a_name_with_an_at_sign_is_an_address_unless_those_identify_nobody(
+def test_a_name_with_an_at_sign_is_an_address_if_addresses_identify_people(
     start: Callable[..., Track],
 ) -> None:
     named = {"id": "ada@example.com", "email": "other@example.com"}
@@ -204,18 +204,18 @@ def test_a_name_with_an_at_sign_is_an_address_unless_those_identify_nobody(
     ("method", "rest"),
     [("DELETE", ""), ("DELETE", "/"), ("POST", "//suppress"), ("POST", "/suppress")],
 )
-def test_nothing_happens_without_a_name(track: Track, method: str, rest: str) -> None:
+def test_nothing_happens_without_an_identifier(track: Track, method: str, rest: str) -> None:
     before = list(track.sandbox.workspace.everyone(NOW))
     assert track.call(method, f"/api/v1/customers{rest}").status_code == 404
     assert list(track.sandbox.workspace.everyone(NOW)) == before
 
 
-def test_names_are_not_too_long(track: Track) -> None:
+def test_identifiers_have_a_maximum_length(track: Track) -> None:
     assert track.do("delete", "x" * 150).status_code == 200
     assert track.do("delete", "ä" * 76).status_code == 400
 
 
-def test_deleted_people_can_come_back_and_suppressed_ones_cannot(track: Track) -> None:
+def test_deleted_people_can_return_and_suppressed_ones_cannot(track: Track) -> None:
     people_admin, names = track.sandbox.workspace.people_admin, PEOPLE["u-7"]
     track.do("delete", "u-7")
     again = people_admin.identify({"id": "u-7", "email": names["email"]}, at=NOW)
@@ -238,7 +238,7 @@ def test_suppressing_by_permanent_id_may_block_the_others(
     assert (again is None) is blocks
 
 
-def test_it_takes_a_while_until_the_app_api_knows(start: Callable[..., Track]) -> None:
+def test_the_app_api_shows_an_erasure_after_a_while(start: Callable[..., Track]) -> None:
     track = start(behaviours=Behaviours(erasure_takes=30))
     track.do("delete", "u-7")
     track.do("suppress", "u-8")
@@ -265,7 +265,7 @@ def test_the_keys_may_be_of_another_workspace(start: Callable[..., Track]) -> No
     assert track.sandbox.workspace.people_admin.identify({"id": "u-7"}, at=NOW)
 
 
-def test_people_are_erased_by_phone_where_it_identifies_them(start: Callable[..., Track]) -> None:
+def test_people_are_erased_by_phone_if_it_identifies_them(start: Callable[..., Track]) -> None:
     number = {"phone": "+358401234567"}
     track = start({"identified_by": ["id", "email", "phone"]})
     track.sandbox.workspace.people_admin.identify(number, at=NOW)
@@ -293,7 +293,7 @@ def test_people_are_erased_by_phone_where_it_identifies_them(start: Callable[...
         (item("delete", name="u-7"), "identifiers.name"),
     ],
 )
-def test_malformed_erasures_are_refused(track: Track, body: Any, field: str) -> None:
+def test_malformed_erasures_are_rejected(track: Track, body: Any, field: str) -> None:
     answer = track.call("POST", ENTITY, body)
     (fault,) = answer.json()["errors"]
     assert (answer.status_code, fault["field"]) == (400, field)
@@ -301,7 +301,7 @@ def test_malformed_erasures_are_refused(track: Track, body: Any, field: str) -> 
     assert track.has("id", "u-7")
 
 
-def test_much_too_long_requests_are_refused(track: Track) -> None:
+def test_too_long_requests_are_rejected(track: Track) -> None:
     long = {**item("delete", id="u-7"), "attributes": "x" * 33_000}
     assert track.call("POST", ENTITY, long).status_code == 400
     assert (
@@ -310,7 +310,7 @@ def test_much_too_long_requests_are_refused(track: Track) -> None:
     assert track.has("id", "u-7")
 
 
-def test_of_many_the_malformed_ones_are_named_and_the_others_erased(track: Track) -> None:
+def test_malformed_entries_are_named_and_the_others_erased(track: Track) -> None:
     items = [item("delete", id="u-7"), item("delete", id=""), item("suppress", id="u-8"), {}]
     answer = track.call("POST", BATCH, {"batch": items})
     assert answer.status_code == 207
@@ -333,6 +333,6 @@ def test_either_api_can_fail_while_the_other_works(track: Track) -> None:
         assert api.get("/v1/workspaces").status_code == 500
 
 
-def test_the_limit_of_the_app_api_is_not_that_of_the_other(start: Callable[..., Track]) -> None:
+def test_both_apis_have_separate_limits(start: Callable[..., Track]) -> None:
     track = start(requests_per_second=1)
     assert {track.call("GET", REGION).status_code for _ in range(5)} == {200}

@@ -1,4 +1,4 @@
-"""Every field of every stream says what it holds, in a sentence that stands alone."""
+"""Every field of every stream has a description that stands alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STREAMS = {stream.name: stream for stream in all_streams()}
 
 
 def described(schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
-    """Each declared field, however deep it lies, with its description."""
+    """Each declared field at any depth, with its description."""
     for name, kind in schema.get("properties", {}).items():
         yield f"{path}.{name}", kind.get("description", "")
         yield from described(kind, f"{path}.{name}")

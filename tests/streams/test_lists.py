@@ -1,4 +1,4 @@
-"""Lists that are read whole: mirrors of what the API has, or, if wanted, only what changed."""
+"""Lists that are read whole: full mirrors by default, or only changed rows."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def box() -> Iterator[Sandbox]:
 
 
 class Lists:
-    """An API with nothing but lists, which tests change by hand; each sender has one action."""
+    """An API with lists only, which tests change; each sender has one action."""
 
     def __init__(self, box: Sandbox, ids: Iterable[int] = range(1, 7)) -> None:
-        """Every list has the same ids to begin with, of which the first changed last."""
+        """All lists have the same ids; the first one has the last change."""
         self.box = box
         self.now = int(box.clock.now())
         self.texts = {name: dict.fromkeys(ids, "first") for name in STAMPED}
@@ -58,7 +58,7 @@ class Lists:
         box.middleware.app = self
 
     def edit(self, number: int, *, quietly: bool = False) -> None:
-        """Change a thing everywhere; quietly, its stamp does not move."""
+        """Change a row in all lists; `quietly` keeps its stamp."""
         self.now += 1
         for name in STAMPED:
             self.texts[name][number] = f"edit at {self.now}"
@@ -66,14 +66,14 @@ class Lists:
                 self.stamps[name][number] = self.now - 30
 
     def truth(self, stream: str) -> Table:
-        """What a table should hold."""
+        """The expected table."""
         there = {n: text for n, text in self.texts[stream].items() if n not in self.gone}
         if stream in CHILDREN:
             return {(str(n), str(n)): text for n, text in there.items()}
         return {(str(n),): text for n, text in there.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Answer with a list."""
+        """Respond with a list."""
         query = dict(parse_qsl(scope["query_string"].decode()))
         body = self._answer(scope["path"], query)
         headers = [(b"content-type", b"application/json")]
@@ -112,14 +112,14 @@ class Lists:
 
 
 class Target:
-    """Tables as any target keeps them that knows ACTIVATE_VERSION."""
+    """The tables of a target that handles ACTIVATE_VERSION."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[Key, tuple[str, int | None]]] = defaultdict(dict)
         self.state: dict[str, Any] | None = None
 
     def load(self, output: Output) -> None:
-        """Upsert, and drop what an activated version lacks."""
+        """Upsert, and delete rows that an activated version lacks."""
         for message in output.messages:
             stream = message.get("stream", "")
             if message["type"] == "RECORD":
@@ -133,7 +133,7 @@ class Target:
         self.state = output.states[-1]
 
     def table(self, stream: str) -> Table:
-        """Of each row its text."""
+        """The text of each row."""
         return {tuple(map(str, key)): text for key, (text, _) in self.rows[stream].items()}
 
 
@@ -149,7 +149,7 @@ def sync(lists: Lists, target: Target, **options: Any) -> Output:
 @pytest.mark.slow
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(1, 6)), max_size=10))
-def test_whatever_happens_to_lists_their_tables_end_up_the_same(
+def test_tables_match_after_any_changes_of_the_lists(
     box: Sandbox, happenings: list[tuple[str, int]]
 ) -> None:
     lists, target = Lists(box), Target()
@@ -163,14 +163,14 @@ def test_whatever_happens_to_lists_their_tables_end_up_the_same(
             lists.gone.discard(number)
         else:
             lists.edit(number, quietly=what == "edit quietly")
-    for _ in range(3):  # a table that suddenly halves is confirmed by the next sync
+    for _ in range(3):  # the next sync confirms a table that suddenly halves
         sync(lists, target)
     for stream in STAMPED:
         assert target.table(stream) == lists.truth(stream), stream
 
 
 def incremental(streams: Iterable[str]) -> dict[str, Any]:
-    """A catalogue that selects these streams, and chooses in their metadata."""
+    """A catalog that selects these streams with incremental metadata."""
     catalog = select(streams)
     for entry in catalog["streams"]:
         [root] = [item["metadata"] for item in entry["metadata"] if not item["breadcrumb"]]
@@ -190,21 +190,21 @@ def test_a_full_sync_sends_every_row_and_then_activates(box: Sandbox) -> None:
     assert again.activated == STAMPED.keys()
 
 
-def test_an_incremental_sync_sends_what_changed_and_drops_nothing(box: Sandbox) -> None:
+def test_an_incremental_sync_sends_changed_rows_and_deletes_nothing(box: Sandbox) -> None:
     lists, target = Lists(box), Target()
     sync(lists, target, catalog=incremental(STAMPED))
     lists.edit(2)
     lists.edit(3, quietly=True)
     lists.gone.add(4)
     second = sync(lists, target, catalog=incremental(STAMPED))
-    assert sent(second) == {name: [1, 2] for name in STAMPED}, "the newest comes again"
+    assert sent(second) == {name: [1, 2] for name in STAMPED}, "the newest row is sent again"
     assert not second.activated
     for stream in STAMPED:
         stale = {key: text for key, text in target.table(stream).items() if text == "first"}
         assert {key[0] for key in stale} == {"1", "3", "4", "5", "6"}
 
 
-def test_changing_over_goes_on_from_the_bookmark_that_both_keep(box: Sandbox) -> None:
+def test_a_change_of_method_continues_from_the_common_bookmark(box: Sandbox) -> None:
     lists, target = Lists(box), Target()
     sync(lists, target)
     lists.edit(2)
@@ -218,7 +218,7 @@ def test_changing_over_goes_on_from_the_bookmark_that_both_keep(box: Sandbox) ->
     whole = sync(lists, target)
     assert sent(whole) == {name: [1, 2, 3, 4, 6] for name in STAMPED}
     for stream, before in zip(STAMPED, bookmarks, strict=True):
-        assert parse(whole.bookmark(stream)) >= parse(before) + DAY, "it moved back"
+        assert parse(whole.bookmark(stream)) >= parse(before) + DAY, "the bookmark moved back"
         assert whole.bookmark(stream) == changed.bookmark(stream)
         assert target.table(stream) == lists.truth(stream)
 
@@ -232,14 +232,14 @@ def test_children_are_filtered_by_their_own_stamps(box: Sandbox) -> None:
     assert sent(output)["campaign_actions"] == [1, 2]
 
 
-def test_a_table_without_a_stamp_is_a_mirror_whatever_is_chosen(sandbox: Sandbox) -> None:
+def test_a_table_without_a_stamp_is_always_a_mirror(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), catalog=incremental(["opt_outs"]))
     assert output.records["opt_outs"]
     assert output.activated == {"opt_outs"}
 
 
 @pytest.mark.parametrize("stream", STAMPED)
-def test_the_catalogue_declares_full_table_and_the_stamp_to_choose(stream: str) -> None:
+def test_the_catalog_declares_full_table_and_the_possible_stamp(stream: str) -> None:
     [entry] = [e for e in json.loads(discovered())["streams"] if e["tap_stream_id"] == stream]
     [root] = [item["metadata"] for item in entry["metadata"] if not item["breadcrumb"]]
     key = STAMPED[stream].replication_key
@@ -249,8 +249,8 @@ def test_the_catalogue_declares_full_table_and_the_stamp_to_choose(stream: str) 
     assert "forced-replication-method" not in root
 
 
-def test_the_way_of_meltano_chooses_too(box: Sandbox) -> None:
-    """It sets the entry's own member as well as its metadata."""
+def test_meltanos_catalog_selects_the_method_too(box: Sandbox) -> None:
+    """Meltano sets the entry's own member as well as its metadata."""
     catalog = json.loads(discovered())
     for entry in catalog["streams"]:
         entry["replication_method"] = "INCREMENTAL"
@@ -260,7 +260,7 @@ def test_the_way_of_meltano_chooses_too(box: Sandbox) -> None:
     assert {methods[name] for name in STAMPED} == {"INCREMENTAL"}
 
 
-def test_metadata_alone_choose_a_method(box: Sandbox) -> None:
+def test_metadata_alone_selects_a_method(box: Sandbox) -> None:
     catalog = json.loads(discovered())
     for entry in catalog["streams"]:
         [whole] = [each["metadata"] for each in entry["metadata"] if not each["breadcrumb"]]

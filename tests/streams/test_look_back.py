@@ -1,4 +1,4 @@
-"""Counts grow for months: a later sync reads as far back as metrics_lookback_days says."""
+"""Counts grow for months: a later sync rereads metrics_lookback_days."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 
-def test_a_second_run_reads_again_as_far_as_the_look_back(
+def test_a_second_run_rereads_the_look_back(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=few_senders())

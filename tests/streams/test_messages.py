@@ -1,4 +1,4 @@
-"""Messages: every delivery of the range, once, whatever the windows; bookmarks per window."""
+"""Messages: every delivery of the range, once, with any windows; a bookmark per window."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def truth(sandbox: Sandbox, start: int = SINCE, end: int = NOW) -> list[str]:
 
 @pytest.fixture(scope="module")
 def everything(shared_sandbox: Sandbox) -> Output:
-    """One run over all that the sandbox that all share holds."""
+    """One run over the whole shared sandbox."""
     return run_tap(config_for(shared_sandbox), streams=["messages"])
 
 
@@ -35,7 +35,7 @@ def test_every_delivery_arrives_once(sandbox: Sandbox, everything: Output) -> No
     assert everything.bookmark("messages") == rfc3339(NOW)
 
 
-def test_the_asked_range_is_half_open_and_bounds_the_bookmark(sandbox: Sandbox) -> None:
+def test_the_range_is_half_open_and_limits_the_bookmark(sandbox: Sandbox) -> None:
     start, end = parse("2026-02-10T07:00:00Z"), parse("2026-02-20T09:30:00Z")
     settings = {"start_date": rfc3339(start), "end_date": rfc3339(end)}
     output = run_tap(config_for(sandbox, **settings), streams=["messages"])
@@ -43,14 +43,14 @@ def test_the_asked_range_is_half_open_and_bounds_the_bookmark(sandbox: Sandbox) 
     assert output.bookmark("messages") == rfc3339(end)
 
 
-def test_a_second_run_reads_only_what_is_new(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_second_run_reads_only_new_deliveries(make_sandbox: Callable[..., Sandbox]) -> None:
     box = make_sandbox()
     config = config_for(box, rescan_ages=[])
     first = run_tap(config, streams=["messages"])
     box.clock.advance(DAY)
     box.forget()
     second = run_tap(config, streams=["messages"], state=first.states[-1])
-    # Those of the last six hours may have been listed late.
+    # Deliveries of the last six hours may be listed late.
     assert sorted(second.ids("messages")) == truth(box, NOW - 6 * HOUR, NOW + DAY)
     assert second.ids("messages")
     assert len([call for call in box.calls if call.path == "/v1/messages"]) == 2
@@ -72,7 +72,7 @@ def test_an_earlier_end_never_moves_the_bookmark_back(sandbox: Sandbox) -> None:
     assert output.bookmark("messages") == "2026-03-01T00:00:00Z"
 
 
-def test_equal_seconds_on_the_edges_of_windows_are_read_once(
+def test_equal_seconds_at_the_edges_of_windows_are_read_once(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     edges = [SINCE + 3 * DAY + second for second in (-1, 0, 1)]
@@ -121,7 +121,7 @@ def test_the_result_does_not_depend_on_the_width_of_windows(
     assert sorted(output.ids("messages")) == truth(sandbox, NOW - 20 * DAY)
 
 
-def test_windows_that_hold_far_too_much_are_split_and_complete(
+def test_oversized_windows_are_split_and_complete(
     make_sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = [SINCE + day * DAY + 12_345 for day in range(0, 50, 2)]
@@ -134,7 +134,7 @@ def test_windows_that_hold_far_too_much_are_split_and_complete(
     output = run_tap(config, streams=["messages"])
     drafts = box.workspace.deliveries(SINCE, int(NOW), now=NOW, drafts=True)
     whole = sorted([*truth(box), *(row["id"] for row in drafts)])
-    assert sorted(output.ids("messages")) == whole, "some come twice where it was split"
+    assert sorted(output.ids("messages")) == whole, "a split window repeats some deliveries"
     windows = {
         (int(call.query["start_ts"]), int(call.query["end_ts"]))
         for call in box.calls
@@ -150,7 +150,7 @@ def test_windows_that_hold_far_too_much_are_split_and_complete(
     assert output.bookmark("messages") == rfc3339(NOW)
 
 
-def test_drafts_are_read_when_wanted(sandbox: Sandbox, everything: Output) -> None:
+def test_drafts_are_read_on_request(sandbox: Sandbox, everything: Output) -> None:
     now = sandbox.clock.now()
     drafts = {
         row["id"] for row in sandbox.workspace.deliveries(SINCE, int(NOW), now=now, drafts=True)
@@ -160,7 +160,7 @@ def test_drafts_are_read_when_wanted(sandbox: Sandbox, everything: Output) -> No
     assert set(both.ids("messages")) - set(everything.ids("messages")) == drafts
 
 
-def test_records_carry_person_and_last_change_at_top_level(
+def test_records_have_person_and_last_change_at_top_level(
     sandbox: Sandbox, everything: Output
 ) -> None:
     rows = {
@@ -189,7 +189,7 @@ def test_state_is_written_after_every_window(sandbox: Sandbox) -> None:
     assert marks == sorted(marks)
 
 
-def test_a_local_clock_that_is_wrong_changes_nothing(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_wrong_local_clock_changes_nothing(make_sandbox: Callable[..., Sandbox]) -> None:
     box = make_sandbox(workspace=small())
     outputs = []
     for hours in (0, -1, 1):
@@ -206,13 +206,13 @@ def _sorted(records: list[dict[str, Any]]) -> list[str]:
     return sorted(map(repr, records))
 
 
-def test_a_bookmark_that_is_no_time_stops_the_run(sandbox: Sandbox) -> None:
+def test_an_invalid_bookmark_stops_the_run(sandbox: Sandbox) -> None:
     state = {"bookmarks": {"messages": {"replication_key_value": "yesterday"}}}
     with pytest.raises(Exception, match="bookmark of stream 'messages'"):
         run_tap(config_for(sandbox), streams=["messages"], state=state)
 
 
-def test_a_full_table_read_ignores_and_keeps_off_the_bookmark(sandbox: Sandbox) -> None:
+def test_a_full_table_read_ignores_and_keeps_the_bookmark(sandbox: Sandbox) -> None:
     state = {"bookmarks": {"messages": {"replication_key_value": "2026-03-01T00:00:00Z"}}}
     output = run_tap(
         config_for(sandbox), streams=["messages"], state=state, full_table=["messages"]

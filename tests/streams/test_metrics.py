@@ -1,4 +1,4 @@
-"""Metrics: every count in its bucket, whatever the API does about the ends of a range."""
+"""Metrics: every count in its bucket, however the API treats the ends of a range."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ V1_TYPES = ("newsletter", "broadcast", "transactional")
 def check(
     output: Output, sandbox: Sandbox, resolution: Resolution, zone: str, kinds: tuple[str, ...]
 ) -> int:
-    """Compare every row of some source types with the truth; returns the number of rows."""
+    """Compare all rows of some source types with the deliveries; returns the number of rows."""
     rows = [row for row in output.records["metrics"] if row["source_type"] in kinds]
     for row in rows:
         start = parse(row["period_start"])
@@ -71,7 +71,7 @@ def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
     ids=["aligned", "end included", "unaligned", "unaligned, end included", "echo"],
 )
 @pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
-def test_campaign_counts_are_right_however_the_api_cuts(
+def test_campaign_counts_are_right_with_any_bucket_edges(
     make_sandbox: Callable[..., Sandbox], behaviours: Behaviours, resolution: Resolution
 ) -> None:
     box = make_sandbox(behaviours=behaviours, workspace=small())
@@ -83,7 +83,7 @@ def test_campaign_counts_are_right_however_the_api_cuts(
 
 
 @pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
-def test_version_1_counts_are_in_eastern_buckets_over_the_clock_change(
+def test_version_1_counts_are_in_eastern_buckets_across_the_clock_change(
     sandbox: Sandbox, resolution: Resolution
 ) -> None:
     output = run_tap(config_for(sandbox, metrics_resolution=resolution), streams=["metrics"])
@@ -94,7 +94,7 @@ def test_version_1_counts_are_in_eastern_buckets_over_the_clock_change(
     assert total(output, V1_TYPES) == deliveries(sandbox, max(oldest, SINCE), V1_TYPES)
 
 
-def test_buckets_that_count_nothing_are_left_out(sandbox: Sandbox) -> None:
+def test_empty_buckets_are_left_out(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=["metrics"])
     counts = [
         name
@@ -104,7 +104,7 @@ def test_buckets_that_count_nothing_are_left_out(sandbox: Sandbox) -> None:
     assert all(any(row[name] for name in counts) for row in output.records["metrics"])
 
 
-def test_the_asked_range_bounds_the_buckets(sandbox: Sandbox) -> None:
+def test_the_range_limits_the_buckets(sandbox: Sandbox) -> None:
     settings = {"start_date": "2026-03-05T10:00:00Z", "end_date": "2026-03-20T10:00:00Z"}
     output = run_tap(config_for(sandbox, **settings), streams=["metrics"])
     campaign, others = (
@@ -131,7 +131,7 @@ def test_another_resolution_or_zone_reads_everything_again(
     assert second.records["metrics"] == again.records["metrics"]
 
 
-def test_what_cannot_be_had_is_said_once(
+def test_unavailable_ranges_are_reported_once(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_tap(config_for(sandbox), streams=["metrics"])
@@ -141,7 +141,7 @@ def test_what_cannot_be_had_is_said_once(
     assert "no more than" not in caplog.text
 
 
-def test_one_request_per_sender_and_none_of_their_lists_twice(sandbox: Sandbox) -> None:
+def test_each_sender_costs_one_request_and_lists_are_read_once(sandbox: Sandbox) -> None:
     run_tap(config_for(sandbox), streams=CORE)
     metrics = [call.path for call in sandbox.calls if call.path.endswith("/metrics")]
     assert len(metrics) == len(set(metrics))
@@ -151,7 +151,7 @@ def test_one_request_per_sender_and_none_of_their_lists_twice(sandbox: Sandbox) 
     assert sorted(lists) == ["/v1/broadcasts", "/v1/campaigns"]
 
 
-def test_a_range_of_more_than_ten_years_is_asked_for_in_parts(
+def test_a_range_of_more_than_ten_years_is_requested_in_parts(
     sandbox: Sandbox,
 ) -> None:
     row = {"id": 1, "created": parse("2012-06-01")}
@@ -176,7 +176,7 @@ def test_a_range_of_more_than_ten_years_is_asked_for_in_parts(
     )
 
 
-def test_nothing_is_asked_of_what_cannot_have_sent_anything_in_the_range(
+def test_senders_that_sent_nothing_in_the_range_are_not_requested(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     since = NOW - 200 * DAY

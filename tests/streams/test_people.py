@@ -1,4 +1,4 @@
-"""Customers: everyone the search finds, whatever identifiers they have."""
+"""Customers: everyone in the search, with any identifiers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_everyone_arrives_once_with_all_identifiers(sandbox: Sandbox) -> None:
         assert len(records[cio_id]["devices"]) == len(person["devices"] or [])
 
 
-def test_the_sandbox_has_the_people_who_are_hard_to_read(sandbox: Sandbox) -> None:
+def test_the_sandbox_has_people_who_are_hard_to_read(sandbox: Sandbox) -> None:
     people = [person["identifiers"] for person in sandbox.workspace.everyone(NOW)]
     assert any(person["id"] is None for person in people)
     assert any(person["email"] is None for person in people)
@@ -60,7 +60,7 @@ def test_a_filter_reads_only_some_people(sandbox: Sandbox) -> None:
     assert {record["attributes"]["region"] for record in output.records["customers"]} == {"Asia"}
 
 
-def test_people_deleted_meanwhile_are_counted_and_not_passed_over_in_silence(
+def test_people_deleted_meanwhile_are_counted_and_reported(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -71,7 +71,7 @@ def test_people_deleted_meanwhile_are_counted_and_not_passed_over_in_silence(
     assert "1 of 1 people were deleted or merged before they could be read" in caplog.text
 
 
-def test_profiles_in_the_documented_wrapper_are_read_too(sandbox: Sandbox) -> None:
+def test_profiles_in_the_documented_envelope_are_read_too(sandbox: Sandbox) -> None:
     profile = {"identifiers": {"cio_id": "30e00001"}, "attributes": {}, "unsubscribed": False}
     body = {"customers": [{"customer": profile}]}
     sandbox.fail(status=200, body=body, path="/v1/customers/attributes")
@@ -97,7 +97,7 @@ def test_profiles_without_identifiers_get_them_from_the_attributes(sandbox: Sand
 SEARCHING = ("customers", "customer_relationships", "subscription_preferences")
 
 
-def test_streams_that_go_through_everyone_share_one_search(
+def test_streams_of_all_people_share_one_search(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -109,15 +109,13 @@ def test_streams_that_go_through_everyone_share_one_search(
         assert set(output.ids(stream)) == everyone
 
 
-def test_a_search_that_fails_fails_all_who_share_it(sandbox: Sandbox) -> None:
+def test_a_failing_search_fails_all_its_streams(sandbox: Sandbox) -> None:
     sandbox.fail(status=403, path="/v1/customers")
     with pytest.raises(TapError, match=", ".join(sorted(SEARCHING))):
         run_tap(config_for(sandbox), streams=SEARCHING)
 
 
-def test_a_filter_that_the_api_refuses_is_named(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_rejected_filter_is_named(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     config = config_for(sandbox, customers_filter={"attribute": {"field": "plan"}})
     with pytest.raises(TapError, match="Incomplete: customers"):
         run_tap(config, streams=["customers"])
@@ -135,7 +133,7 @@ def test_a_filter_that_the_api_refuses_is_named(
         ("", 0, None),
     ],
 )
-def test_people_have_the_time_of_their_creation(
+def test_people_have_their_creation_time(
     sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture,
     attribute: str | None,

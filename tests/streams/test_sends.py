@@ -1,4 +1,4 @@
-"""Campaigns, newsletters, broadcasts, transactional messages: whole lists, then what changed."""
+"""Campaigns, newsletters, broadcasts, transactional messages: full lists, then changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rows(sandbox: Sandbox, stream: str) -> list[dict[str, Any]]:
 
 
 @each_list
-def test_the_whole_list_arrives_at_first(sandbox: Sandbox, stream: str) -> None:
+def test_the_first_sync_reads_the_full_list(sandbox: Sandbox, stream: str) -> None:
     output = run_tap(config_for(sandbox, start_date="2026-03-31"), streams=[stream])
     assert sorted(output.ids(stream)) == sorted(row["id"] for row in rows(sandbox, stream))
     newest = max(row[LISTS[stream][1]] for row in rows(sandbox, stream))
@@ -38,11 +38,11 @@ def test_the_whole_list_arrives_at_first(sandbox: Sandbox, stream: str) -> None:
 
 
 @each_list
-def test_an_incremental_sync_sends_what_changed_with_an_hour_to_spare(
+def test_an_incremental_sync_sends_changes_with_an_hour_of_overlap(
     make_sandbox: Callable[..., Sandbox], stream: str
 ) -> None:
     box = make_sandbox()
-    first = run_tap(config_for(box), streams=[stream])  # whole, as it is by default
+    first = run_tap(config_for(box), streams=[stream])  # a full list, the default
     collection, key = LISTS[stream]
     edited = min(rows(box, stream), key=lambda row: row[key])["id"]
     box.clock.advance(2 * HOUR)
@@ -57,7 +57,7 @@ def test_an_incremental_sync_sends_what_changed_with_an_hour_to_spare(
 
 
 @each_list
-def test_every_field_of_an_answer_is_in_the_record(
+def test_every_field_of_a_response_is_in_the_record(
     sandbox: Sandbox, stream: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = run_tap(config_for(sandbox), streams=[stream])
@@ -90,7 +90,7 @@ def test_an_end_date_keeps_the_bookmark_back(sandbox: Sandbox) -> None:
     assert output.bookmark("newsletters") == "2026-02-15T00:00:00Z"
 
 
-def test_fields_the_catalogue_does_not_know_are_named_once(
+def test_fields_missing_in_the_catalog_are_named_once(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = {"campaigns": [{"id": 1, "mood": "good"}, {"id": 2, "mood": "bad"}]}

@@ -1,4 +1,4 @@
-"""What sent each delivery: the same words as in metrics, for one list of broadcasts."""
+"""The sender of each delivery: named as in metrics, at the cost of one list of broadcasts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def truth(sandbox: Sandbox, start: float, *, drafts: bool = False) -> dict[str, 
 
 
 def lists_of_broadcasts(sandbox: Sandbox) -> int:
-    """How often they were asked for."""
+    """The number of requests for broadcasts."""
     return sum(call.path == "/v1/broadcasts" for call in sandbox.calls)
 
 
@@ -46,7 +46,7 @@ def deselecting(*fields: str) -> dict[str, Any]:
     return catalog
 
 
-def test_deliveries_name_their_sender_as_metrics_do(sandbox: Sandbox) -> None:
+def test_deliveries_name_their_sender_like_metrics(sandbox: Sandbox) -> None:
     start = NOW - 40 * DAY  # metrics reach no further back
     config = config_for(sandbox, start_date=rfc3339(start))
     output = run_tap(config, streams=["broadcasts", "messages", "metrics"])
@@ -63,7 +63,7 @@ def test_deliveries_name_their_sender_as_metrics_do(sandbox: Sandbox) -> None:
     assert lists_of_broadcasts(sandbox) == 1
 
 
-def test_alone_they_cost_one_list_and_none_when_nothing_needs_it(sandbox: Sandbox) -> None:
+def test_messages_alone_request_one_list_and_none_if_no_field_needs_it(sandbox: Sandbox) -> None:
     config = config_for(sandbox, start_date=RECENT)
     assert sources(run_tap(config, streams=["messages"])) == truth(sandbox, NOW - 10 * DAY)
     assert lists_of_broadcasts(sandbox) == 1
@@ -74,7 +74,7 @@ def test_alone_they_cost_one_list_and_none_when_nothing_needs_it(sandbox: Sandbo
     assert lists_of_broadcasts(sandbox) == 0
 
 
-def test_without_the_list_only_what_it_tells_is_missing(
+def test_without_the_list_only_its_information_is_missing(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.fail(status=403, path="/v1/broadcasts")
@@ -89,7 +89,7 @@ def test_without_the_list_only_what_it_tells_is_missing(
     assert "GET /v1/broadcasts (status 403)" in caplog.text
 
 
-def test_backfills_drafts_and_deliveries_read_again_have_it_too(
+def test_backfills_drafts_and_rescans_have_it_too(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox()
@@ -104,7 +104,7 @@ def test_backfills_drafts_and_deliveries_read_again_have_it_too(
     expected = truth(box, NOW - 10 * DAY) | truth(box, NOW - 10 * DAY, drafts=True)
     assert backfilled
     assert backfilled.items() <= expected.items()
-    assert again.keys() & sources(first).keys(), "something is read again"
+    assert again.keys() & sources(first).keys(), "nothing was read again"
     assert again.items() <= expected.items()
 
 

@@ -1,4 +1,4 @@
-"""Sums over time series stay right: other settings, links twice, moving clocks, stated starts."""
+"""Sums over time series stay right: changed settings, duplicate links, moving clocks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
 
 
 def table(*outputs: Output) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """What a target has after these runs: of each key the last row."""
+    """The table of a target after these runs: the last row of each key."""
     keys = outputs[0].keys["metrics"]
     rows = [row for output in outputs for row in output.records["metrics"]]
     return {tuple(row[key] for key in keys): row for row in rows}
@@ -54,7 +54,7 @@ def test_rows_of_two_zones_have_different_keys(kind: type[TimeSeries]) -> None:
         {"metrics_timezone": "Asia/Kolkata", "metrics_resolution": "months"},
     ],
 )
-def test_the_warning_of_other_settings_says_what_makes_the_sum_right(
+def test_the_warning_of_changed_settings_contains_the_right_query(
     box: Sandbox, caplog: pytest.LogCaptureFixture, change: dict[str, str]
 ) -> None:
     config = {**config_for(box), "metrics_lookback_days": 1}
@@ -77,7 +77,7 @@ def test_the_warning_of_other_settings_says_what_makes_the_sum_right(
         assert database.execute("select sum(sent) from metrics").fetchone() == (total(fresh),)
 
 
-def test_a_part_read_with_other_settings_does_not_pass_for_the_whole(box: Sandbox) -> None:
+def test_a_partial_read_with_other_settings_does_not_count_as_full(box: Sandbox) -> None:
     config = config_for(box)
     first = run_tap(config, streams=["metrics"])
     rome = {**config, "metrics_timezone": "Europe/Rome", "metrics_lookback_days": 1}
@@ -88,7 +88,7 @@ def test_a_part_read_with_other_settings_does_not_pass_for_the_whole(box: Sandbo
 
 
 @pytest.mark.parametrize("stream", ["link_metrics", "journey_metrics"])
-def test_another_zone_changes_nothing_where_it_does_not_count(
+def test_another_zone_changes_nothing_for_streams_without_zones(
     box: Sandbox, caplog: pytest.LogCaptureFixture, stream: str
 ) -> None:
     config = {**config_for(box), "metrics_lookback_days": 1}
@@ -102,7 +102,7 @@ def test_another_zone_changes_nothing_where_it_does_not_count(
     assert "read again" not in caplog.text
 
 
-def test_a_state_cannot_put_words_into_the_statement(
+def test_a_state_cannot_inject_text_into_the_query(
     box: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     mark = {"replication_key_value": rfc3339(NOW), "timezone": "UTC", "resolution": "x'; drop"}
@@ -133,7 +133,7 @@ def test_entries_of_one_link_are_added_up(box: Sandbox) -> None:
 
 
 def stated(box: Sandbox, start: object, **settings: Any) -> list[str]:
-    """Where the two buckets of a campaign begin whose answer states this start."""
+    """The starts of both buckets of a campaign whose response states this start."""
     body = {"metric": {"series": {"created": [4, 5]}}, "start": start}
     box.fail(status=200, body=body, path=METRICS)
     config = config_for(box, start_date="2026-02-10", **settings)
@@ -151,16 +151,16 @@ def stated(box: Sandbox, start: object, **settings: Any) -> list[str]:
         *("2026-03-20T00:00:00Z", parse("2026-03-20"), "2026-03-20 08:15:00 +0000 UTC"),
     ],
 )
-def test_the_start_that_an_answer_states_counts(box: Sandbox, start: object) -> None:
+def test_the_start_in_a_response_is_used(box: Sandbox, start: object) -> None:
     assert stated(box, start) == ["2026-03-20T00:00", "2026-03-21T00:00"]
 
 
 @pytest.mark.parametrize("start", [None, "", "soon", "in a little while"])
-def test_a_start_that_is_not_stated_is_the_one_asked_for(box: Sandbox, start: object) -> None:
+def test_the_default_start_is_the_requested_one(box: Sandbox, start: object) -> None:
     assert stated(box, start) == ["2026-02-10T00:00", "2026-02-11T00:00"]
 
 
-def test_stated_starts_are_cut_to_months_and_weeks_keep_their_day(box: Sandbox) -> None:
+def test_stated_starts_are_truncated_to_months_and_weeks_keep_their_day(box: Sandbox) -> None:
     start = "2026-03-31 00:00:00 +0000 UTC"
     months = stated(box, start, metrics_resolution="months")
     assert months == ["2026-03-01T00:00", "2026-04-01T00:00"]
@@ -182,7 +182,7 @@ def test_a_start_far_from_the_range_fails_the_stream(
 
 
 def truth(box: Sandbox, row: dict[str, Any], now: float) -> int:
-    """Deliveries of a row's sender that were created in its hour."""
+    """Deliveries of a row's sender created in its hour."""
     start = parse(row["period_start"])
     names = (row["source_type"], row["source_id"])
     return box.workspace.metric_counts(*names, start, start + HOUR, now)["created"]
@@ -196,12 +196,12 @@ def check_hours(box: Sandbox, *outputs: Output) -> None:
 
 
 def busy(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """Every hour has deliveries; the next begins in ten minutes."""
+    """A sandbox with deliveries in every hour; the next hour starts in ten minutes."""
     since = parse("2026-03-30")
     return make_sandbox(workspace=few_senders(since=since, per_day=700), now=NOW - 600)
 
 
-def test_a_run_that_goes_on_into_the_next_hour_misses_none(
+def test_a_run_that_continues_into_the_next_hour_misses_none(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = busy(make_sandbox)
@@ -220,7 +220,7 @@ def test_a_run_that_goes_on_into_the_next_hour_misses_none(
     check_hours(box, first, second, third)
 
 
-def test_an_hour_that_ends_while_the_api_answers_shifts_no_count(
+def test_an_hour_that_ends_during_the_response_shifts_no_count(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = busy(make_sandbox)
@@ -228,7 +228,7 @@ def test_an_hour_that_ends_while_the_api_answers_shifts_no_count(
     crossed: set[str] = set()
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
-        """A broadcast's counts are made in one hour, and dated in the next."""
+        """Counts of a broadcast from one hour, with a date in the next."""
 
         async def dated(message: Message) -> None:
             if fnmatchcase(scope["path"], "/v1/broadcasts/*/metrics") and not crossed:
