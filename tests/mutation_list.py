@@ -42,19 +42,19 @@ _ENGINE = _of(
         "what a split leaves comes last",
         "queue.jobs.insert(place + number, ",
         "queue.jobs.append(",
-        "test_engine.py::test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finished",
+        "test_engine.py::test_the_rest_of_a_split_slice_follows_in_place_and_the_slice_never_finishes",
     ),
     (
         "the buffer has no bound",
         "full = (queue.buffered_bytes if current else others) >= self._buffer_bytes",
         "full = False",
-        "test_engine.py::test_no_more_is_read_ahead_than_the_buffer_holds",
+        "test_engine.py::test_no_more_is_read_ahead_than_the_buffer_allows",
     ),
     (
         "a slice fails in silence",
         "if job.error is not None:",
         "if job.error is not None and job.pages:",
-        "test_engine.py::test_a_failing_slice_fails_in_its_turn",
+        "test_engine.py::test_a_failing_slice_fails_in_order",
     ),
 )
 
@@ -137,14 +137,14 @@ _ACTIVATION = (
             "streams that are no mirrors are activated",
             "            self.is_mirror\n            and self.replication_method",
             "            self.replication_method",
-            "test_activation.py::test_keys_that_the_catalogue_lacks_come_from_the_stream",
+            "test_activation.py::test_keys_missing_in_the_catalog_come_from_the_stream",
         ),
         (
             "a parent deleted half-way fails the stream",
             "if not self.skip_missing_parents:",
             "if gone:",
             (
-                "test_not_found.py::test_what_was_deleted_since_it_was_listed_is_left_out"
+                "test_not_found.py::test_rows_deleted_since_they_were_listed_are_left_out"
                 "[campaign_actions-/v1/campaigns-campaigns]"
             ),
         ),
@@ -155,19 +155,19 @@ _ACTIVATION = (
             "a 404 counts as a deletion",
             "if exists(slice_)]",
             "if not slice_]",
-            "test_not_found.py::test_404s_of_what_still_exists_fail_the_stream",
+            "test_not_found.py::test_404s_of_existing_parents_fail_the_stream",
         ),
         (
             "few rows raise no suspicion",
             "return 2 * self.rows < known",
             "return 2 * self.rows < 0",
-            "test_mirrors.py::test_less_than_half_is_believed_once_something_confirms_it",
+            "test_mirrors.py::test_less_than_half_is_accepted_after_a_confirmation",
         ),
         (
             "a read with doubts is activated",
             "        if stream.outcome.proves_absence:\n            return True",
             "        if stream.outcome.is_complete:\n            return True",
-            "test_mirrors.py::test_nothing_less_than_a_complete_read_activates_any_mirror[_with_an_end]",
+            "test_mirrors.py::test_only_a_complete_read_activates_a_mirror[_with_an_end]",
         ),
     )
     + _of(
@@ -177,7 +177,7 @@ _ACTIVATION = (
             "            if place.repeats(before):\n                moved()",
             "            place.repeats(before)",
             (
-                "test_movement.py::test_a_row_that_moves_to_pages_already_read_is_not_taken_for_gone"
+                "test_movement.py::test_a_row_that_moves_to_pages_already_read_does_not_count_as_gone"
                 "[assets /v1/assets]"
             ),
         ),
@@ -191,13 +191,13 @@ _RETRY = (
             "a 429 is not tried again",
             "_PASSING = {408, 425, 429}",
             "_PASSING = {408, 425}",
-            "test_client.py::test_passing_faults_are_tried_again",
+            "test_client.py::test_transient_faults_are_retried",
         ),
         (
             "Retry-After is ignored",
             "            return max(0.0, float(value))",
             "            return max(0.0, 0 * float(value))",
-            "test_client.py::test_retry_after_is_honoured_in_both_forms",
+            "test_client.py::test_retry_after_is_used_in_both_forms",
         ),
         (
             "the key follows a redirect",
@@ -224,7 +224,7 @@ _RETRY = (
             "a page token that comes twice is followed",
             "if not seen.isdisjoint(fresh):",
             "if not seen:",
-            "test_client.py::test_a_token_that_comes_twice_is_a_problem_and_never_a_loop",
+            "test_client.py::test_a_repeated_token_is_an_error",
         ),
     )
     + _of(
@@ -247,13 +247,13 @@ _LIMITER = _of(
         "the limiter uses the whole limit",
         "headroom = 0.97",
         "headroom = 1.0",
-        "test_pace.py::test_the_pace_is_97_per_cent_of_the_limit",
+        "test_pace.py::test_the_rate_is_97_per_cent_of_the_limit",
     ),
     (
         "the limiter never recovers",
         "self.decrease * regained**3",
         "self.decrease * min(0, regained**3)",
-        "test_pace.py::test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on",
+        "test_pace.py::test_the_rate_recovers_to_the_rejected_one_waits_and_then_continues",
     ),
     (
         "a late request does not count from when it left",
@@ -267,7 +267,7 @@ _LIMITER = _of(
         "each 429 of a wave slows down",
         "self.seen > self.resume and self.seen - self.slowed > BURST_WINDOW",
         "self.seen > self.slowed",
-        "test_pace.py::test_a_wave_of_429s_slows_down_once_and_the_next_one_again",
+        "test_pace.py::test_several_429s_at_once_slow_down_once_and_the_next_one_again",
     ),
 )
 
@@ -277,7 +277,7 @@ _PRIVACY = _of(
         "personal fields are shown",
         "    if is_personal(field):\n        return MASK\n",
         "",
-        "test_personal.py::test_values_are_masked_by_place_and_addresses_anywhere",
+        "test_personal.py::test_values_are_masked_by_field_and_addresses_anywhere",
     ),
 ) + _of(
     "privacy/erase.py",

@@ -45,7 +45,7 @@ class Keyboard(io.StringIO):
     """A terminal with prepared input."""
 
     def isatty(self) -> bool:
-        """Commands may ask."""
+        """Commands may ask for input."""
         return True
 
     def hidden(self, _prompt: str) -> str:
@@ -62,8 +62,7 @@ def typed(
 ) -> Screen:
     """Run `tap-customerio` with these arguments; restores logging afterwards.
 
-    With answers there is somebody at the keyboard, who gives them. The encoding is all that the
-    screen can show.
+    With answers, standard input is a terminal that sends them. `encoding` is that of the screen.
     """
     keys = Keyboard("".join(f"{answer}\n" for answer in answers))
     root, ours = logging.getLogger(), logging.getLogger(NAME)

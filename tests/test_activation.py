@@ -1,4 +1,4 @@
-"""ACTIVATE_VERSION makes a target delete: it comes only after proof that the read was complete."""
+"""ACTIVATE_VERSION makes a target delete rows: it follows only a verified complete read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADDING = {"activities", "messages", "metrics", "action_metrics", "link_metrics",
 
 
 def _without_keys(streams: list[str]) -> dict[str, Any]:
-    """A catalogue as other tools write it, or as it is trimmed by hand."""
+    """A catalog as other tools write it, or edited by hand."""
     catalog = select(streams)
     for stream in catalog["streams"]:
         for name in ("replication_key", "replication_method", "key_properties"):
@@ -28,7 +28,7 @@ def _without_keys(streams: list[str]) -> dict[str, Any]:
     return catalog
 
 
-def test_whether_a_stream_is_a_mirror_is_a_fact_of_its_class() -> None:
+def test_the_class_decides_whether_a_stream_is_a_mirror() -> None:
     assert {kind.name for kind in all_streams() if not kind.is_mirror} == {
         *ADDING,
         "segment_counts",
@@ -36,7 +36,7 @@ def test_whether_a_stream_is_a_mirror_is_a_fact_of_its_class() -> None:
     assert not any(kind.is_mirror for kind in all_streams() if kind.has_time_range)
 
 
-def test_keys_that_the_catalogue_lacks_come_from_the_stream(sandbox: Sandbox) -> None:
+def test_keys_missing_in_the_catalog_come_from_the_stream(sandbox: Sandbox) -> None:
     streams = ["messages", "metrics", "segment_counts", "segment_memberships", "broadcasts"]
     whole = run_tap(config_for(sandbox), streams=streams)
     later = rfc3339(int(sandbox.clock.now()) - 86_400)

@@ -1,4 +1,4 @@
-"""Which modules import which (no cycle), and that functions and modules are short."""
+"""Which modules import which (no cycle), and the length of functions and modules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LONGEST_MODULE = 400
 
 
 def _imports(module: str) -> set[str]:
-    """Modules of the package that one imports anywhere, also for types alone."""
+    """Modules of the package that a module imports anywhere, also for types only."""
     found: set[str] = set()
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -54,12 +54,12 @@ def test_modules_form_no_import_cycle() -> None:
     TopologicalSorter(IMPORTS).prepare()  # a CycleError names the modules
 
 
-def test_the_sandbox_imports_nothing_of_the_tap() -> None:
+def test_the_sandbox_imports_nothing_from_the_tap() -> None:
     sandbox = {name for name in MODULES if name.startswith("tap_customerio.sandbox")}
     assert set().union(*(IMPORTS[name] for name in sandbox)) <= sandbox
 
 
-def test_the_api_knows_no_stream() -> None:
+def test_the_api_imports_no_stream() -> None:
     api = {name for name in MODULES if name.startswith("tap_customerio.api.")}
     found = set().union(*(IMPORTS[name] for name in api))
     assert not {name for name in found if name.split(".")[1] in {"streams", "sync", "commands"}}

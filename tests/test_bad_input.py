@@ -1,4 +1,4 @@
-"""Malformed files and variables: one clear sentence, an exit code, and never a silent new start."""
+"""Malformed files and variables: one clear sentence, an exit code, and no silent restart."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def messages(**bookmark: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_state_that_cannot_be_gone_on_from_is_told(text: str, said: str) -> None:
+def test_an_unusable_state_is_an_error(text: str, said: str) -> None:
     with pytest.raises(TapError, match=said):
         validation.checked_state(io.StringIO(text), KINDS)
 
@@ -79,7 +79,7 @@ def test_a_state_that_cannot_be_gone_on_from_is_told(text: str, said: str) -> No
         {"bookmarks": {"metrics": {"replication_key_value": "2026-01-01", "timezone": "UTC"}}},
     ],
 )
-def test_a_good_state_passes_as_it_is(state: dict[str, Any]) -> None:
+def test_a_valid_state_is_unchanged(state: dict[str, Any]) -> None:
     file = validation.checked_state(io.StringIO(json.dumps(state)), KINDS)
     assert file is not None
     assert json.load(file) == state
@@ -107,7 +107,7 @@ def test_a_bookmark_in_the_future_stops_the_run_and_keeps_its_place(
 
 
 @pytest.mark.parametrize("name", ["full_at", "changes_until"])
-def test_people_known_until_the_future_stop_the_run(sandbox: Sandbox, name: str) -> None:
+def test_a_customers_state_of_the_future_stops_the_run(sandbox: Sandbox, name: str) -> None:
     known = {"full_at": rfc3339(NOW), "changes_until": rfc3339(NOW), name: rfc3339(NOW + 3600)}
     state = {"bookmarks": {"customers": known}}
     output = run_tap(config_for(sandbox), streams=["customers"], state=state, fails=True)
@@ -146,7 +146,7 @@ def test_people_known_until_the_future_stop_the_run(sandbox: Sandbox, name: str)
         ),
     ],
 )
-def test_a_catalogue_that_is_none_is_told(catalog: Any, said: str) -> None:
+def test_an_invalid_catalog_is_an_error(catalog: Any, said: str) -> None:
     with pytest.raises(TapError, match=said):
         validation.checked_catalog(io.StringIO(json.dumps(catalog)), KINDS)
 
@@ -156,7 +156,7 @@ def test_a_catalogue_that_selects_nothing_is_named(caplog: pytest.LogCaptureFixt
     assert "selects no stream" in caplog.text
 
 
-def test_the_catalogue_of_discovery_passes(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_discovered_catalog_is_valid(caplog: pytest.LogCaptureFixture) -> None:
     assert validation.checked_catalog(io.StringIO(json.dumps(select())), KINDS)
     assert "selects" not in caplog.text
 
@@ -169,14 +169,16 @@ def test_the_catalogue_of_discovery_passes(caplog: pytest.LogCaptureFixture) -> 
         (f"“{SECRET}”", "curly"),
     ],
 )
-def test_a_key_that_no_header_can_carry_is_told_and_not_shown(key: str, what: str) -> None:
+def test_a_key_with_invalid_characters_is_an_error_that_does_not_show_it(
+    key: str, what: str
+) -> None:
     [error] = validation_errors({"app_api_key": key})
     assert error.startswith("Setting app_api_key contains")
     assert what in error
     assert SECRET not in error
 
 
-def test_an_agent_that_no_header_can_carry_is_told() -> None:
+def test_a_user_agent_with_invalid_characters_is_an_error() -> None:
     [error] = validation_errors({"app_api_key": SECRET, "user_agent": "me\r\nX-More: 1"})
     assert "Setting user_agent is" in error
 
@@ -202,7 +204,7 @@ def test_settings_come_from_the_environment_in_their_types(monkeypatch: pytest.M
     assert settings.customers_filter == {"and": []}
 
 
-def test_the_command_says_each_of_it_in_one_sentence(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_command_reports_each_error_in_one_sentence(sandbox: Sandbox, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps({**config_for(sandbox), "app_api_key": SECRET}))
     bad.write_text(f'["{SECRET}"')

@@ -1,4 +1,4 @@
-"""Bookmarks: never back, never past the present, and read again with a margin."""
+"""Bookmarks never move back or beyond now, and are reread with a margin."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_start_date_ahead_of_the_api_leaves_no_bookmark_in_the_future(
 
 
 def _times(found: Any) -> list[str]:
-    """Every time that a bookmark holds."""
+    """Every time in a bookmark."""
     if isinstance(found, dict):
         return [time for value in found.values() for time in _times(value)]
     return [found] if isinstance(found, str) and found.endswith("Z") else []

@@ -1,4 +1,4 @@
-"""Budgets: turns a space apart for all who share one, whoever keeps it."""
+"""Budgets: requests at an interval for all clients that share one, with any storage."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 @pytest.fixture(params=["file", "redis"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Budget]:
-    """Makes budgets that share one."""
+    """Creates budgets that share one storage."""
     if request.param == "file":
         return lambda: FileBudget(tmp_path / "folder" / "name")
     url, name = request.getfixturevalue("redis_url"), uuid.uuid4().hex
@@ -61,7 +61,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Budget]
     st.sampled_from([0.01, 0.1, 2.0]),
     st.integers(1, KEPT),
 )
-def test_turns_keep_their_distance_whatever_the_clock_does(
+def test_requests_keep_their_interval_whatever_the_clock_does(
     steps: list[tuple[float, bool]], interval: float, count: int
 ) -> None:
     state, slot, now = LimiterState(), 0.0, 1000.0
@@ -78,15 +78,15 @@ def test_turns_keep_their_distance_whatever_the_clock_does(
 
 
 def _are_apart(slots: Sequence[float], interval: float, count: int) -> bool:
-    """Whether no more than `count` fall into as many intervals."""
+    """Whether no more than `count` requests are in as many intervals."""
     pairs = zip(slots, slots[count:], strict=False)
     return all(later - earlier >= count * interval - 1e-9 for earlier, later in pairs)
 
 
 class Senders:
-    """Processes of several threads that share a budget, by one clock, as a limiter lets them send.
+    """Processes with several threads that share a budget on one fake clock.
 
-    A thread wakes up late for its turn, and is late again with what it writes.
+    A thread wakes up late for its request, and writes it late again.
     """
 
     interval, count, slack = 1 / 9.7, 10, 0.005
@@ -94,14 +94,14 @@ class Senders:
     def __init__(
         self, budget: Budget, watch: FakeClock, late: Iterator[float], *, busy: bool
     ) -> None:
-        """`busy` threads are also late between their turn and the socket."""
+        """Create threads; `busy` ones are also late between their reservation and the socket."""
         self.budget, self.watch, self.late, self.busy = budget, watch, late, busy
         self.left: list[float] = []
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.numbers = count()
 
     def run(self, processes: int, requests: int) -> list[float]:
-        """Send so many requests; when they left."""
+        """Send a number of requests; returns their times."""
         for _ in range(processes):
             self._reserve(requests // processes)
         while self.events:
@@ -148,12 +148,12 @@ def test_no_second_has_an_eleventh_request_whoever_is_late(
         left = senders.run(processes, 240)
     gaps = [later - earlier for earlier, later in zip(left, left[10:], strict=False)]
     assert min(gaps) >= 10 / 9.7 - senders.slack - 1e-9
-    # Once nobody is late any more, the pace is what it was.
+    # Without late threads, the rate is the same again.
     assert left[-1] - left[-51] < 50 / 9.5
 
 
 @given(st.floats(0, 50), st.floats(0, 50), st.floats(0, 50))
-def test_there_is_no_turn_in_a_pause_and_a_shorter_one_does_not_end_it(
+def test_no_request_starts_in_a_pause_and_a_shorter_pause_does_not_end_it(
     first: float, second: float, passed: float
 ) -> None:
     state = LimiterState().at(1000).slow(5, first).at(1000 + passed).slow(5, second)
@@ -173,11 +173,11 @@ def test_there_is_no_turn_in_a_pause_and_a_shorter_one_does_not_end_it(
         max_size=20,
     )
 )
-def test_redis_does_the_same_as_is_done_here(redis_url: str, steps: list[tuple[str, ...]]) -> None:
+def test_redis_does_the_same_as_python(redis_url: str, steps: list[tuple[str, ...]]) -> None:
     shared = RedisBudget(redis_url, uuid.uuid4().hex, 5)
     state, slot = LimiterState(), Slot(0.0, 0.0)
     for kind, number, more in steps:
-        shared.lead = 0.0  # so that a turn may be at once
+        shared.lead = 0.0  # so that a request may start at once
         if kind == "slow":
             shared.slow(float(number), float(more))
             state = state.at(shared.state.seen).slow(float(number), float(more))
@@ -198,7 +198,7 @@ def test_redis_does_the_same_as_is_done_here(redis_url: str, steps: list[tuple[s
         state = shared.state
 
 
-def test_turns_are_given_in_the_order_in_which_they_are_asked_for(
+def test_requests_start_in_the_order_of_reservation(
     make: Callable[[], Budget],
 ) -> None:
     near, far, third = make(), make(), make()
@@ -206,7 +206,7 @@ def test_turns_are_given_in_the_order_in_which_they_are_asked_for(
     assert all(59 < later - earlier < 61 for earlier, later in pairwise(slots))
 
 
-def test_a_turn_that_was_missed_is_given_again_unless_too_many_come_after_it(
+def test_a_missed_reservation_is_given_again_unless_too_many_follow(
     make: Callable[[], Budget],
 ) -> None:
     mine, other = make(), make()
@@ -217,14 +217,14 @@ def test_a_turn_that_was_missed_is_given_again_unless_too_many_come_after_it(
     assert mine.slot(50, 1, slot).due - time.monotonic() > 60
 
 
-def test_a_request_that_left_late_counts_from_then(make: Callable[[], Budget]) -> None:
+def test_a_late_request_counts_from_its_start(make: Callable[[], Budget]) -> None:
     mine, other = make(), make()
     slot = mine.slot(50, 1)
     mine.correct(slot, slot.due + 40)
     assert 89 < other.slot(50, 1).due - slot.due < 91
 
 
-def test_a_429_of_one_slows_all(make: Callable[[], Budget]) -> None:
+def test_one_429_slows_all(make: Callable[[], Budget]) -> None:
     mine, other = RateLimiter(10, make()), RateLimiter(10, make())
     full = other.rate
     mine.throttle(0.2)
@@ -236,7 +236,7 @@ def test_a_429_of_one_slows_all(make: Callable[[], Budget]) -> None:
     assert (mine.waited, other.waited) == (0.2, 0.0)
 
 
-def test_threads_and_processes_share_one_pace(make: Callable[[], Budget]) -> None:
+def test_threads_and_processes_share_one_rate(make: Callable[[], Budget]) -> None:
     paces = [RateLimiter(20, make()) for _ in range(3)]
     dues: list[float] = []
 
@@ -253,7 +253,7 @@ def test_threads_and_processes_share_one_pace(make: Callable[[], Budget]) -> Non
     assert min(gaps) > 0.99  # the clocks of processes and Redis differ by milliseconds
 
 
-def test_a_machine_that_was_started_again_does_not_wait_for_the_old_clock(
+def test_a_restarted_machine_does_not_wait_for_the_old_clock(
     tmp_path: Path, watch: FakeClock
 ) -> None:
     FileBudget(tmp_path / "name").slot(0.1, 10)
@@ -262,7 +262,7 @@ def test_a_machine_that_was_started_again_does_not_wait_for_the_old_clock(
     assert slots == pytest.approx([3.1, 3.2])
 
 
-def test_a_process_that_is_killed_takes_no_budget_with_it(tmp_path: Path) -> None:
+def test_a_killed_process_does_not_lock_the_budget(tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"
         "from tap_customerio.ratelimit.budget import FileBudget\n"
@@ -279,11 +279,11 @@ def test_a_process_that_is_killed_takes_no_budget_with_it(tmp_path: Path) -> Non
     threading.Timer(0.2, process.kill).start()
     before = time.monotonic()
     FileBudget(path).slot(0.1, 10)
-    assert time.monotonic() - before > 0.15  # it was held until then
+    assert time.monotonic() - before > 0.15  # it was locked until then
     process.communicate()
 
 
-def test_a_file_that_is_something_else_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_file_that_is_no_budget_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     config = config_for(sandbox, rate_limit_url=f"file:{tmp_path}")
     name = hashlib.blake2b(sandbox.app_api_key.encode(), digest_size=16).hexdigest()
     (tmp_path / name).write_bytes(b"hello")
@@ -293,7 +293,7 @@ def test_a_file_that_is_something_else_is_named(sandbox: Sandbox, tmp_path: Path
     assert not sandbox.calls
 
 
-def test_a_folder_that_cannot_be_made_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     config = config_for(sandbox, rate_limit_url=f"file://localhost{tmp_path}/file/folder")
     problem = run_tap(config, streams=["segments"], fails=True).problem
@@ -301,7 +301,7 @@ def test_a_folder_that_cannot_be_made_is_named(sandbox: Sandbox, tmp_path: Path)
     assert "choose a folder" in problem
 
 
-def test_windows_has_no_budget_in_a_folder(
+def test_windows_supports_no_budget_in_a_folder(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sharing, "os", SimpleNamespace(name="nt"))
@@ -309,7 +309,7 @@ def test_windows_has_no_budget_in_a_folder(
         run_tap(config_for(sandbox, rate_limit_url=f"file:{tmp_path}"), streams=["segments"])
 
 
-def test_each_key_has_a_budget_of_its_own(tmp_path: Path) -> None:
+def test_each_key_has_its_own_budget(tmp_path: Path) -> None:
     for key in ("one", "two"):
         config = TapCustomerio(config={"app_api_key": key}).config
         settings = Settings.of({**config, "rate_limit_url": f"file:{tmp_path}"})
@@ -317,7 +317,7 @@ def test_each_key_has_a_budget_of_its_own(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_the_track_api_does_not_draw_on_it(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_the_track_api_does_not_use_the_budget(tmp_path: Path, sandbox: Sandbox) -> None:
     from tap_customerio.api.track import Track  # noqa: PLC0415
 
     config = TapCustomerio(config=config_for(sandbox, rate_limit_url=f"file:{tmp_path}")).config

@@ -1,4 +1,4 @@
-"""Budgets in Redis: addresses, certificates, and a server that goes away."""
+"""Budgets in Redis: URLs, certificates, and an unavailable server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def redis_config(sandbox: Sandbox, redis_url: str) -> dict[str, object]:
     return config_for(sandbox, rate_limit_url=f"{redis_url}/0", concurrency=4)
 
 
-def test_a_run_draws_on_the_budget_and_its_name_is_no_key(
+def test_a_run_uses_the_budget_and_its_name_contains_no_key(
     sandbox: Sandbox, redis_config: dict[str, object], redis_url: str, tmp_path: Path
 ) -> None:
     with redis.Redis.from_url(redis_url) as server:
@@ -51,7 +51,7 @@ def test_a_run_draws_on_the_budget_and_its_name_is_no_key(
     assert file.stat().st_size <= 40 + KEPT * 8
 
 
-def test_redis_that_goes_away_ends_the_run_with_state_and_without_a_request(
+def test_without_redis_the_run_ends_with_state_and_without_a_request(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Client, "budget_patience", 0.5)
@@ -79,7 +79,7 @@ def test_redis_that_goes_away_ends_the_run_with_state_and_without_a_request(
     assert {*output.ids("messages"), *rest.ids("messages")} == set(whole.ids("messages"))
 
 
-def test_redis_that_comes_back_is_waited_for(
+def test_redis_is_waited_for_during_an_outage(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RedisBudget, "timeout", 0.2)
@@ -88,7 +88,7 @@ def test_redis_that_comes_back_is_waited_for(
         server = redis.Redis.from_url(url)
         server.config_set("requirepass", "secret-canary")
         blocked = redis.Redis.from_url(url, password="secret-canary")
-        blocked.client_pause(60_000, all=False)  # what only reads is still answered
+        blocked.client_pause(60_000, all=False)  # reads still succeed
 
         def let_go() -> None:
             while "trying again" not in caplog.text:
@@ -104,7 +104,7 @@ def test_redis_that_comes_back_is_waited_for(
     assert "secret-canary" not in caplog.text
 
 
-def test_redis_that_never_will_is_not_tried_again(
+def test_permanent_redis_errors_are_not_retried(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     with redis_server.serving() as url:
@@ -130,9 +130,7 @@ def test_redis_that_never_will_is_not_tried_again(
         ("redis", "/first", "but the rest is not valid"),
     ],
 )
-def test_an_address_that_redis_does_not_understand_is_named(
-    sandbox: Sandbox, scheme: str, rest: str, said: str
-) -> None:
+def test_an_invalid_redis_url_is_named(sandbox: Sandbox, scheme: str, rest: str, said: str) -> None:
     url = f"{scheme}://:secret-canary@localhost:1{rest}"
     with pytest.raises(errors.TapError) as raised:
         run_tap(config_for(sandbox, rate_limit_url=url), streams=["segments"])
@@ -152,7 +150,7 @@ def test_an_address_that_redis_does_not_understand_is_named(
         "client_name=tap&protocol=3&health_check_interval=10&socket_keepalive=yes",
     ],
 )
-def test_options_of_an_address_are_taken(sandbox: Sandbox, redis_url: str, options: str) -> None:
+def test_options_of_a_url_are_used(sandbox: Sandbox, redis_url: str, options: str) -> None:
     config = config_for(sandbox, rate_limit_url=f"{redis_url}/0?{options}")
     assert run_tap(config, streams=["segments"]).records["segments"]
 
@@ -166,7 +164,7 @@ def test_options_of_an_address_are_taken(sandbox: Sandbox, redis_url: str, optio
         ("?ssl_cert_reqs=CERT_NONE", ssl.CERT_NONE),
     ],
 )
-def test_redis_may_have_a_certificate_of_its_own(options: str, mode: ssl.VerifyMode) -> None:
+def test_redis_may_have_a_private_certificate(options: str, mode: ssl.VerifyMode) -> None:
     client = redis_budget._client(f"rediss://host/0{options}", "host", 5)  # noqa: SLF001
     connection = client.connection_pool.make_connection()
     assert isinstance(connection, redis.SSLConnection)
@@ -184,7 +182,7 @@ def test_a_missing_certificate_is_not_waited_for(
     assert "trying again" not in caplog.text
 
 
-def test_without_the_extra_it_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tap_customerio.ratelimit.redis_budget", None)
     config = config_for(sandbox, rate_limit_url="redis://127.0.0.1:1")
     with pytest.raises(errors.TapError, match=r"pip install '\.\[redis\]'"):

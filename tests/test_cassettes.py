@@ -1,4 +1,4 @@
-"""The wire format, replayed: each cassette gives exactly the records kept beside it."""
+"""The recorded wire format: each cassette gives exactly the records beside it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ STREAMS = sorted(kind.name for kind in all_streams())
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_recorded_answer_gives_the_known_records(stream: str) -> None:
+def test_a_recorded_response_gives_the_known_records(stream: str) -> None:
     known = (CASSETTES / f"{stream}.jsonl").read_text().splitlines()
     assert replay(stream) == [json.loads(line) for line in known]
     assert known
 
 
 @pytest.mark.parametrize("path", sorted(CASSETTES.iterdir()), ids=lambda path: path.name)
-def test_cassettes_hold_no_key_and_nobody(path: Any) -> None:
+def test_cassettes_contain_no_key_and_no_person(path: Any) -> None:
     text = path.read_text().lower()
     assert "bearer" not in text
     assert "sandbox-app-api-key" not in text
     assert set(re.findall(r"[\w.+-]+@[\w.-]+", text)) <= {"person@example.org"}
 
 
-def test_scrubbing_keeps_types_and_drops_people() -> None:
+def test_scrubbing_keeps_types_and_removes_people() -> None:
     raw = {
         "messages": [
             {
@@ -54,7 +54,7 @@ def test_scrubbing_keeps_types_and_drops_people() -> None:
     assert message["campaign_id"] is None
 
 
-def test_scrubbing_keeps_only_headers_that_are_read() -> None:
+def test_scrubbing_keeps_only_headers_that_the_tap_reads() -> None:
     response = {
         "headers": {"Date": ["today"], "Set-Cookie": ["session=1"]},
         "body": {"string": b'{"email": "ada@canary.org"}'},

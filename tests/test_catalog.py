@@ -1,6 +1,6 @@
-"""The catalogue only changes knowingly, and says the same about the same thing everywhere.
+"""The catalog changes only on purpose, and the same value has the same type everywhere.
 
-`python tests/test_catalog.py` renews the kept catalogue; what changed then shows in its diff.
+`python tests/test_catalog.py` renews the saved catalog, whose diff shows the changes.
 """
 
 from __future__ import annotations
@@ -88,17 +88,17 @@ IDS = {
         *("design_studio_folders.id", "design_studio_*.parent_folder_id"),
     ),
 }
-"""What has an id: the id's type, and every field that holds one."""
+"""The type of each kind of id, and every field with such an id."""
 
 PEOPLE = {
     *("activities", "customer_relationships", "customers", "messages", "object_relationships"),
     *("opt_outs", "segment_memberships", "subscription_preferences"),
 }
-"""The streams about a person each."""
+"""Streams with rows about one person."""
 
 
 def discovered() -> dict[str, dict[str, Any]]:
-    """What `--discover` says of each stream, in few words."""
+    """A summary of each stream in the output of `--discover`."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     catalog = TapCustomerio(config={"app_api_key": "none"}).catalog_dict
     for number, handler in handlers.items():
@@ -144,7 +144,7 @@ def _field(kind: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
 
 
 def changes(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:
-    """What was added, removed and changed, a line each."""
+    """Added, removed and changed fields, one line each."""
     lines = []
     for name in sorted(old.keys() | new.keys()):
         where = f"{place}{name}"
@@ -174,7 +174,7 @@ FIELDS = {
 
 
 def with_own_ids(known: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """The same, and each list's own `id` that nothing else refers to."""
+    """The same, with each list's own `id` that no other field refers to."""
     patterns = [pattern for _, *patterns in known.values() for pattern in patterns]
     own = [f"{stream}.id" for stream in CATALOG if f"{stream}.id" in FIELDS]
     new = [name for name in own if not any(fnmatchcase(name, pattern) for pattern in patterns)]
@@ -182,7 +182,7 @@ def with_own_ids(known: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]
 
 
 def json_type(kind: str) -> str:
-    """The one type of a field besides null."""
+    """The only type of a field besides null."""
     [name] = set(kind.split(" ", maxsplit=1)[0].split("|")) - {"null"}
     return name
 
@@ -191,7 +191,7 @@ THINGS = with_own_ids(IDS)
 
 
 def holders(patterns: tuple[str, ...]) -> list[str]:
-    """The fields that any of these patterns names; `[]` stands for itself."""
+    """The fields that match any of these patterns; `[]` is literal."""
     return [
         field
         for field in FIELDS
@@ -199,16 +199,16 @@ def holders(patterns: tuple[str, ...]) -> list[str]:
     ]
 
 
-def test_the_catalogue_is_the_kept_one() -> None:
+def test_the_catalog_is_the_saved_one() -> None:
     lines = changes(json.loads(KEPT.read_text()), CATALOG)
     assert not lines, "\n".join(["The catalogue has changed:", *lines, RENEW])
 
 
-def test_the_catalogue_holds_all_streams() -> None:
+def test_the_catalog_contains_all_streams() -> None:
     assert CATALOG.keys() == {kind.name for kind in all_streams()}
 
 
-def test_changes_are_told_by_stream_and_field() -> None:
+def test_changes_are_reported_by_stream_and_field() -> None:
     old = {
         "gone": {"fields": {"id": "integer"}},
         "kept": {"required": ["id"], "fields": {"a": "integer", "b": "string", "c": "string"}},
@@ -228,14 +228,14 @@ def test_changes_are_told_by_stream_and_field() -> None:
 
 
 @pytest.mark.parametrize("thing", THINGS)
-def test_an_id_has_one_type_wherever_it_stands(thing: str) -> None:
+def test_an_id_has_one_type_everywhere(thing: str) -> None:
     expected, *patterns = THINGS[thing]
-    assert all(holders((pattern,)) for pattern in patterns), "a pattern names nothing"
+    assert all(holders((pattern,)) for pattern in patterns), "a pattern matches no field"
     found = {field: json_type(FIELDS[field]) for field in holders(tuple(patterns))}
     assert {field: kind for field, kind in found.items() if kind != expected} == {}
 
 
-def test_every_id_is_of_a_known_thing_and_of_one_only() -> None:
+def test_every_id_belongs_to_one_known_kind() -> None:
     endings = (".id", "_id", "_ids[]", "email", "_usage.campaigns[]", "_newsletters[]")
     things: dict[str, list[str]] = {
         field: []
@@ -248,7 +248,7 @@ def test_every_id_is_of_a_known_thing_and_of_one_only() -> None:
     assert {field: named for field, named in things.items() if len(named) != 1} == {}
 
 
-def test_whoever_is_told_of_is_named_by_the_permanent_id_at_top_level() -> None:
+def test_people_are_identified_by_the_permanent_id_at_top_level() -> None:
     marks = ("cio_id", "customer_id", "customer_identifiers")
     about = {field.split(".")[0] for field in FIELDS if field.endswith(marks)}
     assert about == PEOPLE

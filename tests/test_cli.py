@@ -1,4 +1,4 @@
-"""The command line: Singer's flags as ever, and commands for people beside them."""
+"""The command line: Singer's flags, and commands for people."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_about_lists_the_settings_and_all_streams(style: str) -> None:
         assert word in text
 
 
-def test_an_unknown_command_is_no_traceback() -> None:
+def test_an_unknown_command_is_an_error_without_traceback() -> None:
     screen = typed("backfil")
     assert screen.code == 2
     assert "No such command" in screen.err
@@ -96,7 +96,7 @@ def test_a_command_without_its_extra_names_the_extra(
     assert "Traceback" not in answer.stderr
 
 
-def test_without_extras_all_but_the_sandbox_the_demo_and_the_report_work() -> None:
+def test_without_extras_all_commands_work_except_three() -> None:
     extras = beyond_the_requirements()
     assert {"duckdb", "redis", "starlette"} <= extras
     answer = without(extras, "--help")
@@ -110,7 +110,7 @@ def test_without_extras_all_but_the_sandbox_the_demo_and_the_report_work() -> No
 
 
 def beyond_the_requirements() -> set[str]:
-    """Modules that are installed, but not by `pip install .`."""
+    """Installed modules that `pip install .` does not install."""
     wanted, left = set[Requirement](), [Requirement("tap-customerio")]
     while left:
         wanted.add(one := left.pop())
@@ -138,7 +138,7 @@ def _requires(name: str) -> list[str]:
 
 
 def without(missing: str | set[str], *words: str) -> subprocess.CompletedProcess[str]:
-    """Run as where some packages are not installed."""
+    """Run with some packages missing."""
     hidden = {missing} if isinstance(missing, str) else missing
     script = (
         "import sys\n"
@@ -167,7 +167,7 @@ def without(missing: str | set[str], *words: str) -> subprocess.CompletedProcess
     ],
 )
 @pytest.mark.parametrize("words", [(), ("--discover",), ("check",), ("preview", "messages")])
-def test_a_configuration_that_cannot_be_read_is_named(
+def test_an_unreadable_configuration_is_named(
     tmp_path: Path, words: tuple[str, ...], content: bytes | None, said: str
 ) -> None:
     path = tmp_path / "my config.json"
@@ -186,7 +186,7 @@ def test_a_file_with_a_byte_order_mark_is_read(sandbox: Sandbox, tmp_path: Path)
     assert typed("check", "snippets", "--config", str(path)).code == 0
 
 
-def test_the_tap_itself_reads_config_json_of_the_folder(
+def test_the_tap_itself_reads_config_json_in_the_current_folder(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -216,7 +216,7 @@ def test_a_busy_port_is_named() -> None:
     assert f"Cannot listen on port {port} (Address already in use): stop what uses it" in screen.err
 
 
-def test_a_connection_test_that_fails_ends_in_a_sentence_and_an_exit_code(
+def test_a_failing_connection_test_ends_with_a_sentence_and_an_exit_code(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = config_file(sandbox, tmp_path)
@@ -248,7 +248,7 @@ def test_a_command_takes_its_configuration_from_anywhere_a_user_may_put_it(
     assert typed(*one, environment=environment).code == 0
 
 
-def test_a_state_that_is_no_json_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_state_that_is_no_json_is_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text("")
     screen = typed("--config", config_file(sandbox, tmp_path), "--state", str(state))
@@ -258,7 +258,7 @@ def test_a_state_that_is_no_json_is_told(sandbox: Sandbox, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
-def test_a_fault_of_the_tap_shows_its_place_and_data_only_to_who_asks(
+def test_an_internal_error_shows_its_place_and_its_data_only_on_request(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, debug: tuple[str, ...]
 ) -> None:
     def fall_over(_: object) -> None:
@@ -277,7 +277,7 @@ def test_a_fault_of_the_tap_shows_its_place_and_data_only_to_who_asks(
     assert "Traceback" not in screen.err
 
 
-def test_debug_may_stand_anywhere_and_in_the_environment(tmp_path: Path) -> None:
+def test_debug_may_be_anywhere_and_in_the_environment(tmp_path: Path) -> None:
     words = ("preview", "messages", "--config", str(tmp_path / "none.json"))
     assert typed(*words).code == 1
     for given in ((*words, "--debug"), ("--debug", *words)):
@@ -304,15 +304,13 @@ def test_a_shell_completes_commands_options_and_streams(words: str, expected: st
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_for_a_shell_calls_the_tap(shell: str) -> None:
+def test_the_completion_script_calls_the_tap(shell: str) -> None:
     screen = typed("completion", shell)
     assert screen.code == 0
     assert f"_TAP_CUSTOMERIO_COMPLETE={shell}_complete" in screen.out
 
 
-def test_a_pipe_that_shows_no_more_than_ascii_is_no_problem(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_an_ascii_pipe_is_no_problem(sandbox: Sandbox, tmp_path: Path) -> None:
     path = config_file(sandbox, tmp_path)
     chart = ("preview", "metrics", "--chart", "opened", "--config", path)
     for words in (chart, ("fields", "recipient")):
@@ -322,7 +320,7 @@ def test_a_pipe_that_shows_no_more_than_ascii_is_no_problem(
         assert "\x1b" not in screen.out
 
 
-def test_the_sandbox_command_serves_until_it_is_stopped() -> None:
+def test_the_sandbox_command_runs_until_it_is_stopped() -> None:
     command = [sys.executable, "-m", "tap_customerio", "sandbox", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""One request: its host, its key, its retries, and what its failures say."""
+"""One request: its host, its key, its retries, and its errors."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 CANARY = "ada.canary@example.org"
 
 
-def test_an_answer_comes_with_the_apis_clock(sandbox: Sandbox) -> None:
+def test_a_response_comes_with_the_apis_clock(sandbox: Sandbox) -> None:
     answer = make_client(sandbox).fetch("GET", "/v1/workspaces")
     assert answer.get("workspaces")
     assert answer.at == NOW
 
 
-def test_the_present_is_the_first_answers_and_costs_nothing_after_it(sandbox: Sandbox) -> None:
+def test_now_is_the_first_response_and_costs_no_further_request(sandbox: Sandbox) -> None:
     client = make_client(sandbox)
     client.fetch("GET", "/v1/campaigns")
     assert client.present == NOW
     assert len(sandbox.calls) == 1
 
 
-def test_the_present_can_be_had_first(sandbox: Sandbox) -> None:
+def test_now_can_be_requested_first(sandbox: Sandbox) -> None:
     assert make_client(sandbox).present == NOW
     assert [call.path for call in sandbox.calls] == ["/v1/workspaces"]
 
 
-def test_the_present_can_be_had_by_a_key_that_may_read_little(sandbox: Sandbox) -> None:
+def test_a_key_with_few_permissions_can_request_now(sandbox: Sandbox) -> None:
     sandbox.fail(status=403, path="/v1/workspaces")
     assert make_client(sandbox).present == NOW
 
 
 @pytest.mark.usefixtures("fast_retries")
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_passing_faults_are_tried_again(sandbox: Sandbox, status: int) -> None:
+def test_transient_faults_are_retried(sandbox: Sandbox, status: int) -> None:
     sandbox.fail(status=status, times=3, path="/v1/campaigns")
     answer = make_client(sandbox).fetch("GET", "/v1/campaigns")
     assert answer.get("campaigns")
@@ -63,20 +63,20 @@ def test_passing_faults_are_tried_again(sandbox: Sandbox, status: int) -> None:
     [b'{"campaigns": [', b"<html>busy</html>", b"", b'"text"'],
     ids=["truncated", "html", "empty", "string"],
 )
-def test_what_is_no_json_object_is_tried_again(sandbox: Sandbox, body: bytes) -> None:
+def test_responses_that_are_no_json_objects_are_retried(sandbox: Sandbox, body: bytes) -> None:
     sandbox.fail(status=200, body=body, path="/v1/campaigns")
     assert make_client(sandbox).fetch("GET", "/v1/campaigns").get("campaigns")
     assert len(sandbox.calls) == 2
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_an_answer_cut_short_is_tried_again(sandbox: Sandbox) -> None:
+def test_a_truncated_response_is_retried(sandbox: Sandbox) -> None:
     sandbox.fail(status=200, body=b"{", headers={"content-length": "1000"}, path="/v1/campaigns")
     assert make_client(sandbox).fetch("GET", "/v1/campaigns").get("campaigns")
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_a_slow_answer_is_tried_again(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_slow_response_is_retried(make_sandbox: Callable[..., Sandbox]) -> None:
     slow = make_sandbox(latency_ms=200)
     client = make_client(slow, request_timeout=0.05)
     client.give_up_after = 0.2
@@ -86,7 +86,7 @@ def test_a_slow_answer_is_tried_again(make_sandbox: Callable[..., Sandbox]) -> N
 
 
 @pytest.mark.parametrize("wait", ["1", formatdate(NOW + 1, usegmt=True)])
-def test_retry_after_is_honoured_in_both_forms(sandbox: Sandbox, wait: str) -> None:
+def test_retry_after_is_used_in_both_forms(sandbox: Sandbox, wait: str) -> None:
     sandbox.fail(status=429, headers={"retry-after": wait}, path="/v1/campaigns")
     make_client(sandbox).fetch("GET", "/v1/campaigns")
     first, second = sandbox.calls
@@ -94,7 +94,7 @@ def test_retry_after_is_honoured_in_both_forms(sandbox: Sandbox, wait: str) -> N
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_a_429_holds_back_and_slows_down_all_requests(sandbox: Sandbox) -> None:
+def test_a_429_pauses_and_slows_down_all_requests(sandbox: Sandbox) -> None:
     client = make_client(sandbox)
     full = client.limiter.rate
     sandbox.fail(status=429, path="/v1/campaigns")
@@ -120,7 +120,7 @@ def test_giving_up_names_the_request_and_the_fault(sandbox: Sandbox) -> None:
         (301, TapError, "redirected"),
     ],
 )
-def test_lasting_failures_stop_at_once_without_quoting_the_answer(
+def test_permanent_failures_stop_at_once_without_quoting_the_response(
     sandbox: Sandbox, status: int, kind: type[TapError], said: str
 ) -> None:
     headers = {"location": "https://elsewhere.example.org/"}
@@ -130,10 +130,10 @@ def test_lasting_failures_stop_at_once_without_quoting_the_answer(
     assert CANARY not in str(problem.value)
     asked = [call.path for call in sandbox.calls]
     assert asked.count("/v1/campaigns") == 1
-    assert {*asked} <= {"/v1/campaigns", "/v1/workspaces"}, "only a probe tells what was refused"
+    assert {*asked} <= {"/v1/campaigns", "/v1/workspaces"}, "only a probe shows what was rejected"
 
 
-def test_a_refused_key_names_what_can_be_wrong_and_not_the_key(sandbox: Sandbox) -> None:
+def test_a_rejected_key_lists_possible_causes_without_the_key(sandbox: Sandbox) -> None:
     with pytest.raises(TapError, match=r"App API key.*Track API key.*allow-list") as problem:
         make_client(sandbox, app_api_key="wrong-canary").fetch("GET", "/v1/campaigns")
     assert "wrong-canary" not in str(problem.value)
@@ -159,7 +159,7 @@ def test_auto_finds_the_region_once(regions: dict[str, Sandbox], region: str) ->
     assert len(regions[region].calls) == 4
 
 
-def test_auto_with_a_key_of_nowhere_says_so(regions: dict[str, Sandbox]) -> None:
+def test_auto_with_an_unknown_key_is_an_error(regions: dict[str, Sandbox]) -> None:
     client = make_client(regions["us"], api_url=None, region="auto", app_api_key="nobody's")
     with pytest.raises(TapError, match="refused by"):
         client.fetch("GET", "/v1/campaigns")
@@ -170,7 +170,7 @@ WRONG = {"errors": [{"detail": "wrong datacenter", "status": "301"}]}
 
 @pytest.mark.parametrize("body", [WRONG, "<html>moved</html>"], ids=["words", "HTML"])
 @pytest.mark.parametrize("status", [301, 302, 307, 403])
-def test_a_region_that_sends_the_key_away_does_not_decide(
+def test_a_region_that_redirects_the_key_does_not_decide(
     regions: dict[str, Sandbox], status: int, body: Any
 ) -> None:
     regions["us"].fail(status=status, times=1000, body=body)
@@ -183,7 +183,7 @@ def test_a_region_that_sends_the_key_away_does_not_decide(
     assert {call.path for call in regions["eu"].calls} == {"/v1/workspaces", "/v1/campaigns"}
 
 
-def test_a_region_that_forbids_the_probe_is_the_one_if_the_other_refuses_the_key(
+def test_a_region_that_forbids_the_probe_is_used_if_the_other_rejects_the_key(
     regions: dict[str, Sandbox],
 ) -> None:
     regions["eu"].fail(status=403, times=1000, path="/v1/workspaces")
@@ -201,7 +201,7 @@ def test_regions_that_both_forbid_the_probe_decide_nothing(regions: dict[str, Sa
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_a_region_that_is_down_does_not_hide_the_right_one(regions: dict[str, Sandbox]) -> None:
+def test_an_unreachable_region_does_not_hide_the_right_one(regions: dict[str, Sandbox]) -> None:
     regions["us"].fail(status=503, times=1000)
     client = make_client(regions["eu"], api_url=None, region="auto")
     assert client.fetch("GET", "/v1/campaigns").get("campaigns")
@@ -209,7 +209,7 @@ def test_a_region_that_is_down_does_not_hide_the_right_one(regions: dict[str, Sa
 
 
 @pytest.mark.parametrize(("region", "other"), [("us", "eu"), ("eu", "us")])
-def test_a_key_of_the_other_region_is_told_its_region(
+def test_a_key_of_the_other_region_is_an_error_with_its_region(
     regions: dict[str, Sandbox], region: str, other: str
 ) -> None:
     client = make_client(regions[other], api_url=None, region=region)
@@ -218,7 +218,7 @@ def test_a_key_of_the_other_region_is_told_its_region(
     assert len(regions[other].calls) == 1
 
 
-def test_a_key_refused_by_api_url_goes_to_no_other_host(regions: dict[str, Sandbox]) -> None:
+def test_a_key_rejected_by_api_url_is_sent_to_no_other_host(regions: dict[str, Sandbox]) -> None:
     with pytest.raises(TapError, match="refused by"):
         make_client(regions["us"], app_api_key=regions["eu"].app_api_key).fetch("GET", "/v1/x")
     assert regions["eu"].calls == []
@@ -242,7 +242,7 @@ def test_pages_follow_tokens_to_the_end(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_a_token_that_comes_twice_is_a_problem_and_never_a_loop(sandbox: Sandbox) -> None:
+def test_a_repeated_token_is_an_error(sandbox: Sandbox) -> None:
     body = {"messages": [{"id": "1"}], "next": "djIwOjE="}
     sandbox.fail(status=200, times=10, body=body, path="/v1/messages")
     with pytest.raises(TapError, match="page token twice"):
@@ -267,13 +267,13 @@ def test_an_empty_page_with_a_token_is_not_the_end(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_an_envelope_without_its_rows_is_a_problem(sandbox: Sandbox) -> None:
+def test_a_missing_envelope_key_is_an_error(sandbox: Sandbox) -> None:
     sandbox.fail(status=200, times=4, body={"deliveries": []}, path="/v1/messages")
     with pytest.raises(TapError, match="has no 'messages'"):
         list(make_client(sandbox).pages("/v1/messages", "messages"))
 
 
-def test_a_listing_is_read_once_however_many_ask(sandbox: Sandbox) -> None:
+def test_a_list_is_read_once_for_several_streams(sandbox: Sandbox) -> None:
     client = make_client(sandbox)
     first = client.listing("/v1/campaigns", "campaigns")
     assert client.listing("/v1/campaigns", "campaigns") is first
@@ -290,14 +290,14 @@ def test_a_listing_is_read_once_however_many_ask(sandbox: Sandbox) -> None:
     ],
     ids=["NUL", "half a pair", "whole pair", "not UTF-8"],
 )
-def test_text_becomes_safe_for_targets(sandbox: Sandbox, body: bytes, text: str) -> None:
+def test_text_is_escaped_for_targets(sandbox: Sandbox, body: bytes, text: str) -> None:
     sandbox.fail(status=200, body=body, path="/v1/messages")
     assert [list(page) for page in make_client(sandbox).pages("/v1/messages", "messages")] == [
         [{"id": text}]
     ]
 
 
-def test_whole_numbers_keep_all_their_digits(sandbox: Sandbox) -> None:
+def test_whole_numbers_keep_all_digits(sandbox: Sandbox) -> None:
     sandbox.fail(status=200, body=b'{"messages": [{"id": 9007199254740993}]}', path="/v1/messages")
     assert [list(page) for page in make_client(sandbox).pages("/v1/messages", "messages")] == [
         [{"id": 9007199254740993}]
@@ -305,7 +305,9 @@ def test_whole_numbers_keep_all_their_digits(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("fast_retries")
-def test_logs_name_no_key_and_no_answer(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_no_key_and_no_response(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     sandbox.fail(status=500, body=CANARY, path="/v1/campaigns")
     with caplog.at_level(logging.DEBUG):
         make_client(sandbox).fetch("GET", "/v1/campaigns")
@@ -314,14 +316,14 @@ def test_logs_name_no_key_and_no_answer(sandbox: Sandbox, caplog: pytest.LogCapt
     assert sandbox.app_api_key not in caplog.text
 
 
-def test_requests_introduce_themselves(sandbox: Sandbox) -> None:
+def test_requests_have_a_user_agent(sandbox: Sandbox) -> None:
     make_client(sandbox).fetch("GET", "/v1/campaigns")
     make_client(sandbox, user_agent="me@example.org").fetch("GET", "/v1/campaigns")
     assert sandbox.calls[0].agent.startswith("tap-customerio/")
     assert sandbox.calls[1].agent == "me@example.org"
 
 
-def test_a_packed_page_holds_the_same_rows_in_less_memory() -> None:
+def test_a_packed_page_contains_the_same_rows_in_less_memory() -> None:
     rows = [{"id": number, "name": "Anna"} for number in range(100)]
     answer = ParsedResponse(decode(msgspec.json.encode({"rows": rows})), 0, "GET /v1/rows")
     page = Page(answer, "rows", RequestSpec("GET", "/"), more=False)

@@ -1,4 +1,4 @@
-"""Connections: a request leaves at its turn, on a connection that is there."""
+"""Connections: a request is sent when its time comes, on an open connection."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ PATIENCE = 30
 
 
 class Server(ThreadingHTTPServer):
-    """Notes connections, and closes those on which it has answered when it is told to."""
+    """Records connections, and closes idle ones on request."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        """Wait for the first."""
+        """Wait for the first connection."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.accepted = threading.Semaphore(0)
         self.end, self.ended = threading.Event(), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
     def get_request(self) -> Any:
-        """Note a connection."""
+        """Record a connection."""
         found = super().get_request()
         self.accepted.release()
         return found
 
     def shutdown_request(self, request: Any) -> None:
-        """Note its end."""
+        """Record its end."""
         super().shutdown_request(request)
         self.ended.set()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with nothing."""
+    """Responds with an empty body."""
 
     protocol_version = "HTTP/1.1"
     server: Server
 
     def do_GET(self) -> None:
-        """Say so."""
+        """Respond."""
         self.send_response(204)
         self.end_headers()
         if self.path == "/end":
@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def _session(turn: Callable[[], AbstractContextManager[None]]) -> requests.Sessi
     return session
 
 
-def test_a_turn_comes_when_the_server_has_been_reached(server: Server) -> None:
+def test_a_request_is_reserved_after_the_connection_is_open(server: Server) -> None:
     reached: list[bool] = []
 
     @contextmanager
@@ -90,7 +90,7 @@ def test_a_turn_comes_when_the_server_has_been_reached(server: Server) -> None:
     assert reached == [True]
 
 
-def test_a_connection_that_is_closed_while_it_waits_is_made_again(server: Server) -> None:
+def test_a_connection_that_is_closed_during_the_wait_is_reopened(server: Server) -> None:
     turns = 0
 
     @contextmanager
@@ -108,7 +108,7 @@ def test_a_connection_that_is_closed_while_it_waits_is_made_again(server: Server
     assert turns == 2
 
 
-def test_connections_stay_of_one_kind_however_many_requests(server: Server) -> None:
+def test_many_requests_use_one_type_of_connection(server: Server) -> None:
     turns = threading.Semaphore(0)
 
     @contextmanager

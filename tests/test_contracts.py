@@ -1,4 +1,4 @@
-"""Every stream's schema against the contracts of the API, and their examples through it."""
+"""Compares every stream's schema with the contracts of the API, and reads their examples."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ UNREAD = {
     r"GET /v1/exports/\{\w+\}/download": "What a job exported.",
     r"GET /v1/imports/\{\w+\}": "There is no list of imports.",
 }
-"""Operations that no stream reads for its rows, and why."""
+"""Operations that no stream reads, with the reasons."""
 EVERY_STREAM = pytest.mark.parametrize("name", CONTRACTS)
 
 
-def test_every_stream_has_its_contract() -> None:
-    assert CONTRACTS.keys() == STREAMS.keys(), "its address is not in tests/contracts"
+def test_every_stream_has_a_contract() -> None:
+    assert CONTRACTS.keys() == STREAMS.keys(), "its path is not in tests/contracts"
     for name, contract in CONTRACTS.items():
         assert contract.rows, name
         assert bool(contract.answers) != bool(contract.no_answers), name
 
 
-def test_every_operation_of_the_contracts_is_read_or_left_for_a_reason() -> None:
+def test_every_operation_of_the_contracts_is_read_or_excluded_for_a_reason() -> None:
     read = {operation for contract in CONTRACTS.values() for operation in contract.answers}
     assert read <= OPERATIONS.keys()
     for operation in OPERATIONS:
@@ -77,7 +77,7 @@ def test_every_operation_of_the_contracts_is_read_or_left_for_a_reason() -> None
 
 
 @EVERY_STREAM
-def test_the_schema_is_what_the_contract_says(name: str) -> None:
+def test_the_schema_matches_the_contract(name: str) -> None:
     assert stated_fields(CONTRACTS[name])
     lines = complaints(name, STREAMS[name].schema)
     assert not lines, "\n".join([f"{name} differs from the contract:", *sorted(lines)])
@@ -130,7 +130,7 @@ def test_a_mistake_would_be_noticed(name: str) -> None:
         if field_ in known:
             assert complaints(name, {**schema, "properties": rest}) != plain, field_
         elif field_ not in CONTRACTS[name].added:
-            continue  # It is a mistake already.
+            continue  # It is already a mistake.
         for other, mistake in wrong.items():
             disputed = field_ in known and len(known[field_].kinds) > 1
             if other != our_kind(kind) and not (disputed and other in {"string", "integer"}):
@@ -141,7 +141,7 @@ def test_a_mistake_would_be_noticed(name: str) -> None:
 
 
 @EVERY_STREAM
-def test_the_schema_holds_values_of_every_type_the_contract_allows(name: str) -> None:
+def test_the_schema_accepts_values_of_every_type_in_the_contract(name: str) -> None:
     contract, schema = CONTRACTS[name], STREAMS[name].schema
     check, known = validator(schema), stated_fields(contract)
     blanks = {"integer": 1, "string": "1", "time": 1_789_073_105}
@@ -161,13 +161,13 @@ def test_the_schema_holds_values_of_every_type_the_contract_allows(name: str) ->
 
 
 class Run(NamedTuple):
-    """How all examples are read at once."""
+    """The result of reading all examples at once."""
 
     example: int = 0
     domains: tuple[str, ...] = ()
 
     def read(self, *streams: str) -> tuple[Output, set[str]]:
-        """The records, and the operations that were asked for."""
+        """The records, and the requested operations."""
         api = Api(example=self.example)
         config = {
             "app_api_key": "none",
@@ -192,12 +192,12 @@ def _read_all(run: Run) -> tuple[Output, set[str]] | None:
 
 
 def read(run: Run, name: str) -> tuple[Output, set[str]]:
-    """One stream, read with all others if none of them fails."""
+    """Read one stream together with all others if none of them fails."""
     return _read_all(run) or run.read(name)
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_the_contracts_examples_become_valid_records_that_hold_everything(name: str) -> None:
+def test_the_contracts_examples_become_complete_valid_records(name: str) -> None:
     contract, schema = CONTRACTS[name], STREAMS[name].schema
     check = validator(schema)
     seen = set()
@@ -224,7 +224,7 @@ def test_the_contracts_examples_become_valid_records_that_hold_everything(name: 
     assert contract.answers.keys() <= seen
 
 
-def test_a_disputed_kind_is_held_whatever_comes() -> None:
+def test_a_field_with_a_disputed_type_accepts_all_of_them() -> None:
     disputed = {
         f"{name}.{path}"
         for name, contract in CONTRACTS.items()

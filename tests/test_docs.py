@@ -1,4 +1,4 @@
-"""README, meltano.yml and the code say the same."""
+"""README, meltano.yml and the code agree."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_setting_is_the_same_in_code_readme_and_meltano(name: str) -> None:
     assert shipped["description"] == kind["description"]
     assert shipped["kind"] in KINDS[next(t for t in kind["type"] if t != "null")]
     assert bool(shipped.get("sensitive")) == bool(kind.get("secret"))
-    if name != "user_agent":  # its default holds the version
+    if name != "user_agent":  # its default contains the version
         assert shipped.get("value") == kind.get("default")
     if shipped["kind"] == "options":
         values = [option["value"] for option in shipped["options"]]
@@ -73,13 +73,13 @@ def test_meltano_knows_every_setting_and_capability() -> None:
     assert set(TAP["capabilities"]) == {str(able.value) for able in TapCustomerio.capabilities}
 
 
-def test_git_does_not_see_what_runs_leave_in_the_project() -> None:
+def test_git_ignores_files_that_runs_create_in_the_project() -> None:
     patterns = (ROOT / ".gitignore").read_text().split()
     for name in ("backfill_2024-01-01_2025-01-01_messages.json", "states.jsonl", "state.new"):
         assert any(fnmatchcase(name, pattern) for pattern in patterns), name
 
 
-def test_meltano_leaves_out_what_is_off_by_default() -> None:
+def test_meltano_excludes_streams_that_are_off_by_default() -> None:
     off = sorted(kind.name for kind in all_streams() if not kind.selected_by_default)
     assert TAP["select"] == ["*.*", *(f"!{name}.*" for name in off)]
 
@@ -99,18 +99,18 @@ def test_every_stream_says_what_it_is_and_describes_unclear_fields() -> None:
             assert field.get("description", "x.").endswith((".", "…")), f"{kind.name}.{name}"
 
 
-def test_the_changelog_has_a_place_for_what_comes() -> None:
+def test_the_changelog_has_a_section_for_unreleased_changes() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.slow
-def test_no_change_costs_requests_unseen() -> None:
+def test_no_change_adds_requests_unnoticed() -> None:
     assert request_counts.TABLE.read_text() == request_counts.table(), (
-        "If that is meant, run: python tests/benchmarks/request_counts.py"
+        "If that is intended, run: python tests/benchmarks/request_counts.py"
     )
 
 
-def test_the_table_of_faults_names_tests_that_there_are_and_every_test_of_faults() -> None:
+def test_the_table_of_faults_lists_all_tests_of_faults() -> None:
     table = (ROOT / "tests" / "README.md").read_text()
     rows = re.findall(r"^\| (?!fault|-)(.*) \|$", table, re.MULTILINE)
     named = {re.fullmatch(r".*\| `(test_\w+)`", row) for row in rows}
@@ -124,7 +124,7 @@ def test_the_table_of_faults_names_tests_that_there_are_and_every_test_of_faults
     assert set().union(*(tests[path] for path in tests if path.parent.name == "faults")) <= known
 
 
-def test_images_are_shown_described_and_small() -> None:
+def test_images_are_used_described_and_small() -> None:
     text = "\n".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
     shown = {name for alt, name in re.findall(r"!\[([^\]]*)\]\((images/[^)]+)\)", text) if alt}
     images = list((ROOT / "docs" / "images").iterdir())

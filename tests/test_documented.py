@@ -1,4 +1,4 @@
-"""Every command that README and docs tell people to type is run, or there is a reason not to."""
+"""Every command in README and docs is run, or there is a reason not to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ADA = "tap-customerio privacy {} --email ada@example.com --output ada-{}"
 BEFORE = {"opt-in": ADA.format("opt-out", "out"), "unsuppress": ADA.format("erase", "erased")}
-"""What has to be done before a command makes sense."""
+"""Commands to run before another command makes sense."""
 
 JSONL = "test_the_readme_keeps_the_state_of_a_run_that_had_none"
 MELTANO = "test_a_backfill_does_not_use_meltanos_hourly_state"
@@ -86,7 +86,7 @@ ELSEWHERE = {
     "tap-customerio backfill --jobs N": SHAPE,
     "tap-customerio report --warehouse": "test_numbers_match_the_models",
     "tap-customerio verify --warehouse": "test_matching_months_are_listed_with_their_numbers",
-    "printf 'email:": "test_the_evidence_can_be_checked_as_it_is_written",
+    "printf 'email:": "test_the_evidence_can_be_checked_as_documented",
     "sed ": "test_the_hub_definition_can_be_added_to_a_project",
     "pipx install": CI + "install",
     "python3 -m venv tap": CI + "install",
@@ -96,11 +96,11 @@ ELSEWHERE = {
     "pip install '.[cluster]'": EXTRAS,
     "pip install '.[dagster]'": EXTRAS,
 }
-"""Where the commands that begin so are run, or why not."""
+"""The tests that run commands with this beginning, or the reason why none does."""
 
 
 def is_alone(text: str) -> bool:
-    """Whether it is this program, and nothing beside it."""
+    """Whether a line only runs this program."""
     return text.startswith("tap-customerio ") and not re.search(
         r"[|&…]|--target|--shard|--warehouse|--jobs N", text
     )
@@ -111,7 +111,7 @@ OTHERS = sorted({text for _, text in fenced() + inline() if not is_alone(text)})
 
 
 def is_name(words: list[str]) -> bool:
-    """Whether there is nothing but a command's name."""
+    """Whether a line is only a command's name."""
     found: click.Command | None = TAP
     for word in words:
         if not isinstance(found, click.Group):
@@ -124,7 +124,7 @@ def is_name(words: list[str]) -> bool:
 def folder(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A folder with a configuration, of a workspace that knows Ada."""
+    """A folder with a configuration, of a workspace with a person named Ada."""
     box = make_sandbox(workspace=few_senders(per_day=4, people=12))
     keys = {"site_id": box.site_id, "track_api_key": box.track_api_key}
     config = config_for(box, track_api_url=box.track_url, **keys)
@@ -135,14 +135,14 @@ def folder(
 
 
 def run(text: str) -> Screen:
-    """Type a command at a keyboard, where everything is agreed to."""
+    """Type a command in a terminal, and confirm everything."""
     words = shlex.split(text, comments=True)[1:]
     return typed(*words, *(["--help"] if is_name(words) else []), answers=["y"] * 9)
 
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("text", ALONE)
-def test_a_command_works_as_it_is_written(text: str) -> None:
+def test_a_command_works_as_documented(text: str) -> None:
     for word, first in BEFORE.items():
         if f" {word} --" in text:
             assert run(first).code == 0
@@ -150,8 +150,8 @@ def test_a_command_works_as_it_is_written(text: str) -> None:
     assert screen.code == 0, screen.err + screen.out
 
 
-def test_the_evidence_can_be_checked_as_it_is_written(folder: Path) -> None:
-    assert shutil.which("openssl"), "needs openssl"
+def test_the_evidence_can_be_checked_as_documented(folder: Path) -> None:
+    assert shutil.which("openssl"), "openssl is missing"
     assert run(ADA.format("erase", "erased")).code == 0
     check = line("printf 'email:", "docs/privacy.md")
     printed = subprocess.run(check, shell=True, check=True, capture_output=True, text=True).stdout
@@ -195,12 +195,14 @@ def test_cron_keeps_the_last_confirmed_state(  # noqa: PLR0913 - one case
 def test_every_other_command_is_run_elsewhere_or_has_a_reason() -> None:
     known = sorted(ELSEWHERE, key=len, reverse=True)
     found = {text: next(filter(text.startswith, known), None) for text in OTHERS}
-    assert [text for text, beginning in found.items() if not beginning] == [], "say where it is run"
-    assert set(known) - set(found.values()) == set(), "no longer written anywhere"
+    assert [text for text, beginning in found.items() if not beginning] == [], (
+        "name the test that runs it"
+    )
+    assert set(known) - set(found.values()) == set(), "no longer in the docs"
 
 
 @pytest.mark.parametrize(("beginning", "where"), ELSEWHERE.items())
-def test_a_command_is_where_it_is_said_to_be(beginning: str, where: str) -> None:
+def test_a_command_is_in_the_test_that_is_named(beginning: str, where: str) -> None:
     texts = [text for text in OTHERS if text.startswith(beginning)]
     if where.startswith("test_"):
         tests = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))

@@ -1,4 +1,4 @@
-"""Whatever is emitted fits the schema that was emitted before it, flattened or not."""
+"""Every record fits the schema before it, flattened or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STREAMS = sorted(kind.name for kind in all_streams())
 DEPTHS = (0, 1, 2, 3)
-"""Of flattening; 0 is none."""
+"""Depths of flattening; 0 is none."""
 
 Outputs = dict[int, Output]
 
@@ -37,7 +37,7 @@ def outputs() -> Iterator[Outputs]:
 
 
 def outside(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
-    """Members that a schema does not have, at any depth."""
+    """Members that are not in a schema, at any depth."""
     if isinstance(value, list):
         for item in value:
             yield from outside(item, schema["items"], f"{path}[]")
@@ -52,7 +52,7 @@ def outside(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
 
 
 def leaves(value: Any, schema: dict[str, Any], depth: int, path: str = "") -> dict[str, Any]:
-    """The columns that a record should have at a depth, without those that are null."""
+    """The expected columns of a record at a depth, without null ones."""
     if value is None:
         return {}
     if isinstance(value, dict) and "properties" in schema and (depth >= 0 or not path):
@@ -75,7 +75,7 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("stream", STREAMS)
-def test_nothing_in_a_record_is_outside_its_schema(
+def test_no_part_of_a_record_is_outside_its_schema(
     outputs: Outputs, stream: str, depth: int
 ) -> None:
     output = outputs[depth]
@@ -108,7 +108,7 @@ def test_flattening_loses_nothing(outputs: Outputs, stream: str, depth: int) -> 
 
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("stream", STREAMS)
-def test_schemas_are_written_as_all_targets_read_them(
+def test_schemas_use_the_form_that_all_targets_read(
     outputs: Outputs, stream: str, depth: int
 ) -> None:
     schema = outputs[depth].schemas[stream]
@@ -130,7 +130,7 @@ def test_schemas_are_written_as_all_targets_read_them(
         ({"customers": {"identifiers": None}, "people": {"__source__": "customers"}}, 2),
     ],
 )
-def test_mapped_records_stay_within_their_schemas(
+def test_mapped_records_fit_their_schemas(
     sandbox: Sandbox, maps: dict[str, Any], depth: int
 ) -> None:
     flat = {"flattening_enabled": True, "flattening_max_depth": depth} if depth else {}
@@ -143,7 +143,7 @@ def test_mapped_records_stay_within_their_schemas(
             assert isinstance(part["type"], str) or part["type"][0] == "null"
 
 
-def test_a_text_in_the_place_of_a_flattened_object_is_named_and_not_dropped(
+def test_text_in_place_of_a_flattened_object_is_named_and_not_dropped(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     maps = {"customers": {"identifiers": "md5(cio_id)"}}
@@ -155,7 +155,7 @@ def test_a_text_in_the_place_of_a_flattened_object_is_named_and_not_dropped(
     assert "field 'identifiers': its value is not the object that its schema says" in caplog.text
 
 
-def test_links_and_unknown_states_of_deliveries_have_a_place_of_their_own(
+def test_links_and_unknown_states_of_deliveries_have_separate_columns(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox()

@@ -1,4 +1,4 @@
-"""The engine: order, bounds, errors and stopping, whatever the threads do."""
+"""The engine: order, limits, errors and stopping, with any timing of threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _run(
     buffer_bytes: int = 12,
     watch: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[SliceJob[Any, Any], Iterator[Any]]]:
-    """One lane by itself."""
+    """Run one queue by itself."""
     queue: StreamQueue[Any, Any] = StreamQueue(lambda: slices, read)
     return Engine([queue], workers=workers, buffer_bytes=buffer_bytes, watch=watch).jobs(queue)
 
@@ -46,13 +46,13 @@ def test_pages_come_in_slice_order(sizes: list[int], workers: int, buffer_bytes:
     assert got == [((n, s), [(n, p) for p in range(s)]) for n, s in enumerate(sizes)]
 
 
-def test_slices_are_read_side_by_side() -> None:
+def test_slices_are_read_in_parallel() -> None:
     together = threading.Barrier(4, timeout=5)
     jobs = _run(range(4), lambda _: [together.wait()], workers=4)
     assert sorted(page for _, pages in jobs for page in pages) == [0, 1, 2, 3]
 
 
-def test_no_more_is_read_ahead_than_the_buffer_holds() -> None:
+def test_no_more_is_read_ahead_than_the_buffer_allows() -> None:
     read: list[tuple[int, int]] = []
 
     def pages(slice_: int) -> Iterator[int]:
@@ -64,11 +64,11 @@ def test_no_more_is_read_ahead_than_the_buffer_holds() -> None:
     _, first = next(slices)
     next(first)
     time.sleep(0.2)
-    assert len(read) <= 1 + 3 + 2  # taken, waiting, and one a worker
+    assert len(read) <= 1 + 3 + 2  # taken, waiting, and one for each worker
     slices.close()  # type: ignore[attr-defined]
 
 
-def test_pages_are_packed_that_wait_for_an_answer_and_not_those_that_are_only_read_ahead() -> None:
+def test_only_pages_that_wait_for_a_response_are_packed() -> None:
     packed: list[int] = []
     begun, answered, written = threading.Event(), threading.Event(), threading.Event()
 
@@ -91,7 +91,7 @@ def test_pages_are_packed_that_wait_for_an_answer_and_not_those_that_are_only_re
     assert packed == [1]
 
 
-def test_a_failing_slice_fails_in_its_turn() -> None:
+def test_a_failing_slice_fails_in_order() -> None:
     def pages(slice_: int) -> Iterator[int]:
         yield slice_
         if slice_ == 3:
@@ -105,7 +105,7 @@ def test_a_failing_slice_fails_in_its_turn() -> None:
     assert done == [0, 1, 2]
 
 
-def test_a_failing_list_of_slices_fails_after_the_slices_it_gave() -> None:
+def test_a_failing_list_of_slices_fails_after_its_earlier_slices() -> None:
     def slices() -> Iterator[int]:
         yield 0
         yield 1
@@ -118,7 +118,7 @@ def test_a_failing_list_of_slices_fails_after_the_slices_it_gave() -> None:
     assert done == [(0, [0]), (1, [1])]
 
 
-def test_watching_goes_on_while_waiting_for_a_slow_answer() -> None:
+def test_watch_is_called_while_waiting_for_a_slow_response() -> None:
     released = threading.Event()
 
     def watch() -> None:
@@ -150,7 +150,7 @@ def test_leaving_early_never_hangs_and_ends_the_threads(after: int, workers: int
     assert threading.active_count() <= before
 
 
-def test_what_finished_slices_teach_reaches_later_ones() -> None:
+def test_later_slices_use_the_results_of_finished_ones() -> None:
     width = [1]
 
     def slices() -> Iterator[int]:
@@ -169,7 +169,7 @@ def test_what_finished_slices_teach_reaches_later_ones() -> None:
 
 
 @given(st.integers(1, 8), st.integers(1, 6), st.integers(1, 100), st.integers(0, 3))
-def test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finished(
+def test_the_rest_of_a_split_slice_follows_in_place_and_the_slice_never_finishes(
     workers: int, most: int, size: int, late: int
 ) -> None:
     def read(slice_: range) -> Iterator[list[int] | Split[range]]:
@@ -198,7 +198,7 @@ def test_what_a_split_leaves_follows_in_place_and_a_split_slice_is_never_finishe
     st.integers(1, 6),
     st.integers(1, 6),
 )
-def test_many_lanes_all_come_whole_and_in_order_however_little_room_there_is(
+def test_many_queues_are_complete_and_in_order_in_a_small_buffer(
     sizes: list[tuple[list[int], bool]], workers: int, buffer_bytes: int
 ) -> None:
     queues: list[StreamQueue[Any, Any]] = [
@@ -223,7 +223,7 @@ def _lane(
     return StreamQueue(lambda: range(size), read, sequential=sequential)
 
 
-def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
+def test_later_queues_use_idle_workers_within_the_buffer() -> None:
     released = threading.Event()
     log: list[str] = []
     slow: StreamQueue[int, Any] = StreamQueue(lambda: [0], lambda _: [released.wait(5)])
@@ -235,7 +235,15 @@ def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
     while len(log) < 7 and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(0.1)
-    assert log == ["b0", "b1", "b2", "c0", "c1", "c2", "c3"]  # no more than workers + 2 a lane
+    assert log == [
+        "b0",
+        "b1",
+        "b2",
+        "c0",
+        "c1",
+        "c2",
+        "c3",
+    ]  # at most workers + 2 a queue
     released.set()
     assert list(pages) == [True]
     assert [job.slice_ for queue in queues[1:] for job, _ in engine.jobs(queue)] == [
@@ -244,7 +252,7 @@ def test_later_lanes_use_what_the_first_leaves_idle_within_the_room() -> None:
     ]
 
 
-def test_serial_lanes_go_first_but_never_keep_the_others_from_going_on() -> None:
+def test_sequential_queues_go_first_but_never_block_the_others() -> None:
     log: list[str] = []
     chain: StreamQueue[int, int] = StreamQueue(
         lambda: [0], lambda _: iter(range(1000)), sequential=True
@@ -256,7 +264,7 @@ def test_serial_lanes_go_first_but_never_keep_the_others_from_going_on() -> None
     assert sum(len(list(pages)) for _, pages in engine.jobs(chain)) == 1000
 
 
-def test_steps_run_within_their_rank_which_follows_the_order_wanted() -> None:
+def test_steps_run_within_their_rank_which_follows_the_requested_order() -> None:
     ranks = []
 
     @contextmanager
@@ -273,7 +281,7 @@ def test_steps_run_within_their_rank_which_follows_the_order_wanted() -> None:
     assert sorted(set(ranks)) == [(0,), (0, 0), (0, 1), (0, 1, 0), (0, 1, 1)]
 
 
-def test_stopping_ends_the_threads_of_all_lanes() -> None:
+def test_stopping_ends_the_threads_of_all_queues() -> None:
     before = threading.active_count()
     queues = [_lane(name, 100, []) for name in "abc"]
     engine = Engine(queues, workers=4, buffer_bytes=2)

@@ -1,4 +1,4 @@
-"""Rows that change and vanish after they were first read, at what cost in requests."""
+"""Rows that change or vanish after the first read, and the requests that this costs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ MIRRORS = ("esp_suppressions", "object_relationships", "opt_outs", "segment_memb
 
 
 def check_deliveries(scenario: SyncScenario, ages: list[int], lag: int = 0) -> int:
-    """Each delivery shows all that became of it up to the last age that it has come to.
+    """Each delivery shows all its states up to its last age.
 
-    Returns how many were checked at an age of theirs.
+    Returns the number of deliveries checked.
     """
     rows, checked = scenario.rows("messages"), 0
     for delivery in scenario.workspace.newest_first(SINCE, scenario.now, now=scenario.now):
@@ -43,11 +43,11 @@ def check_deliveries(scenario: SyncScenario, ages: list[int], lag: int = 0) -> i
 
 
 def _due(scenario: SyncScenario, age: int) -> list[int]:
-    """Times before which everything of this age must have been read again."""
+    """Times before which everything of this age has been read again."""
     return [time - age * DAY // 50 for time in scenario.times]
 
 
-def test_deliveries_show_what_became_of_them_up_to_each_age() -> None:
+def test_deliveries_show_their_states_up_to_each_age() -> None:
     ages = [1, 3, 7]
     behaviours = Behaviours(listing_lag=6 * HOUR)
     with SyncScenario(
@@ -64,7 +64,7 @@ def test_deliveries_show_what_became_of_them_up_to_each_age() -> None:
         assert truth <= scenario.rows("messages").keys()
 
 
-def test_without_rescans_deliveries_stay_as_they_were_first_read() -> None:
+def test_without_rescans_deliveries_stay_as_first_read() -> None:
     with SyncScenario(streams=["messages"], settings={"rescan_ages": []}) as scenario:
         scenario.sync()
         scenario.sync(HOUR)
@@ -77,7 +77,7 @@ def test_without_rescans_deliveries_stay_as_they_were_first_read() -> None:
         assert any(len(metrics_of(row)) < len(fresh[row["id"]]["metrics"]) for row in rows)
 
 
-def test_ages_are_read_to_the_end_of_a_longer_list_when_it_grows() -> None:
+def test_ages_of_an_extended_list_are_read_to_the_end() -> None:
     with SyncScenario(streams=["messages"], settings={"rescan_ages": [1]}) as scenario:
         for _ in range(12):
             scenario.sync(DAY)
@@ -87,7 +87,7 @@ def test_ages_are_read_to_the_end_of_a_longer_list_when_it_grows() -> None:
         assert check_deliveries(scenario, [1, 7]) > 100
 
 
-def test_a_range_with_an_end_reads_nothing_again() -> None:
+def test_a_range_with_an_end_reads_no_row_again() -> None:
     with SyncScenario(streams=["messages"]) as scenario:
         scenario.sync()
         cursors = (scenario.state or {})["bookmarks"]["messages"]["rescans"]
@@ -98,14 +98,14 @@ def test_a_range_with_an_end_reads_nothing_again() -> None:
         assert (scenario.state or {})["bookmarks"]["messages"]["rescans"] == cursors
 
 
-def test_rescans_that_the_state_garbles_are_told_and_nothing_is_read_anew(sandbox: Sandbox) -> None:
+def test_an_invalid_rescan_state_is_reported_and_nothing_is_read_again(sandbox: Sandbox) -> None:
     for garbled in ({"rescans": {"x": "2026-03-01"}}, {"rescans": [1]}, {"rescans_began": 7}):
         state = {"bookmarks": {"messages": {"replication_key_value": "2026-03-01", **garbled}}}
         with pytest.raises(TapError, match="bookmark of stream 'messages'"):
             run_tap(config_for(sandbox), streams=["messages"], state=state)
 
 
-def test_whoever_changed_is_read_and_nobody_else() -> None:
+def test_only_changed_people_are_read() -> None:
     with SyncScenario(streams=["customers"], churn=0.02, log_lag=6 * HOUR) as scenario:
         everyone = scenario.sync()
         for _ in range(6):
@@ -117,12 +117,12 @@ def test_whoever_changed_is_read_and_nobody_else() -> None:
                 scenario.people(scenario.now - 6 * HOUR),
             )
             for key, person in now.items():
-                if before.get(key) == person:  # told by now
+                if before.get(key) == person:  # logged by now
                     assert rows[key]["attributes"] == person["attributes"]
                     assert len(rows[key]["devices"]) == len(person["devices"] or [])
 
 
-def test_everyone_is_read_every_so_many_days_and_who_left_then_leaves_the_table() -> None:
+def test_everyone_is_read_every_few_days_and_deleted_people_leave_the_table() -> None:
     settings = {"customers_full_every_days": 3}
     with SyncScenario(streams=["customers"], churn=0.05, settings=settings) as scenario:
         scenario.sync()
@@ -137,7 +137,7 @@ def test_everyone_is_read_every_so_many_days_and_who_left_then_leaves_the_table(
         assert len(scenario.output.records["customers"]) < len(scenario.people()) / 2
 
 
-def test_everyone_is_read_when_the_log_cannot_tell_who_changed() -> None:
+def test_everyone_is_read_when_the_log_does_not_name_the_changes() -> None:
     settings = {"customers_full_every_days": 100}
     with SyncScenario(streams=["customers"], churn=0.01, settings=settings) as scenario:
         scenario.sync()
@@ -161,7 +161,7 @@ def test_everyone_is_read_when_the_log_cannot_tell_who_changed() -> None:
         assert scenario.rows("customers").keys() == asia
 
 
-def test_nobody_is_dropped_when_somebody_left_while_everyone_was_read() -> None:
+def test_no_one_is_dropped_when_someone_leaves_during_the_full_read() -> None:
     with SyncScenario(streams=["customers"]) as scenario:
         left = {"type": "profile_delete", "timestamp": scenario.now + 1, "id": "x", "data": {}}
         body = {"activities": [{**left, "customer_identifiers": {"cio_id": "x"}}], "next": ""}
@@ -170,7 +170,7 @@ def test_nobody_is_dropped_when_somebody_left_while_everyone_was_read() -> None:
         assert "ACTIVATE_VERSION" not in scenario.output.types
 
 
-def test_what_vanished_leaves_the_tables_of_mirrors() -> None:
+def test_vanished_rows_leave_the_tables_of_mirrors() -> None:
     with SyncScenario(streams=MIRRORS, churn=0.2, people=400, objects_per_type=5) as scenario:
         scenario.sync()
         before = {name: set(scenario.rows(name)) for name in MIRRORS}
@@ -194,7 +194,7 @@ def _read_anew(scenario: SyncScenario, name: str) -> list[tuple[Any, ...]]:
         ("object_relationships", "/v1/objects/*/relationships"),
     ],
 )
-def test_a_read_cut_short_removes_nothing(sandbox: Sandbox, stream: str, path: str) -> None:
+def test_an_incomplete_read_removes_nothing(sandbox: Sandbox, stream: str, path: str) -> None:
     sandbox.fail(status=403, path=path)
     written = io.BytesIO()
     with pytest.raises(TapError, match="Incomplete"):
@@ -205,7 +205,7 @@ def test_a_read_cut_short_removes_nothing(sandbox: Sandbox, stream: str, path: s
     assert output.types.count("ACTIVATE_VERSION") == 1
 
 
-def test_what_adds_rows_or_reads_a_range_drops_nothing(sandbox: Sandbox) -> None:
+def test_streams_that_append_or_read_a_range_drop_nothing(sandbox: Sandbox) -> None:
     streams = ["activities", "messages", "metrics", "segment_counts"]
     output = run_tap(config_for(sandbox, start_date=rfc3339(BEGUN)), streams=streams)
     assert all(output.records[stream] for stream in streams)
@@ -222,7 +222,7 @@ def test_versions_can_be_turned_off(sandbox: Sandbox) -> None:
     assert all(message.get("version") is None for message in output.messages)
 
 
-def test_batches_activate_nothing_since_their_files_carry_no_version(
+def test_batches_activate_nothing_because_their_files_have_no_version(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     batches = {

@@ -1,4 +1,4 @@
-"""Answers around the contract, for every stream: valid records or a clear error, nothing else."""
+"""Random responses close to the contract, for every stream: valid records or a clear error."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 EXAMPLES = int(os.environ.get("TAP_CUSTOMERIO_FUZZ_EXAMPLES", "6"))
-"""For each stream, and the same ones every time; thousands find more, and take their time."""
+"""Responses for each stream, always the same ones; thousands find more and take longer."""
 
 MANY = 150
-"""Requests after which answers are those of the contract; ten times as many are a hang."""
+"""Requests after which responses follow the contract; ten times as many are a hang."""
 
 JUNK: tuple[Any, ...] = (
     *(None, None, True, False, 0, -1, 1.5, 2**53 + 1, 2**63, 2**70, float("nan"), float("inf")),
@@ -41,11 +41,11 @@ COMPONENTS = {
     "components": [{"id": "c-1", "name": "Button", "tag": "x-button", "created": 1, "updated": 2}],
     "meta": {"pagination": {"page": 1, "limit": 10_000, "total": 1}},
 }
-"""The one answer that the contracts have no example of."""
+"""The only response without an example in the contracts."""
 
 
 class FuzzedApi(Api):
-    """Answers with the contract's examples, changed here and there, the same way every time."""
+    """Responds with the contract's examples, changed at random but reproducibly."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(example=seed % 2)
@@ -54,9 +54,9 @@ class FuzzedApi(Api):
         self._requests = 0
 
     def body(self, answer: Any, request: requests.PreparedRequest) -> bytes:
-        """The changed answer as JSON."""
+        """The changed response as JSON."""
         self._requests += 1
-        assert self._requests < 10 * MANY, "it asks for ever"
+        assert self._requests < 10 * MANY, "it sends requests forever"
         if self._requests < MANY:
             chance = Random(repr((self._seed, request.url, request.body)))
             answer = self._changed(answer, chance)
@@ -87,7 +87,7 @@ def _impatient() -> Iterator[None]:
 @pytest.mark.parametrize("stream", sorted(kind.name for kind in all_streams()))
 @hypothesis.settings(max_examples=EXAMPLES, derandomize=True, database=None)
 @hypothesis.given(seed=st.integers(0, 2**32))
-def test_any_answer_becomes_valid_records_or_a_clear_error(stream: str, seed: int) -> None:
+def test_any_response_becomes_valid_records_or_a_clear_error(stream: str, seed: int) -> None:
     config = {
         "app_api_key": "none",
         "api_url": "https://contract.test",

@@ -1,4 +1,4 @@
-"""The activity log: back-dated entries, entries that arrive late, and what changes a profile."""
+"""The activity log: back-dated entries, late entries, and entries that change a profile."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ STATE = {"bookmarks": {"activities": {"replication_key_value": rfc3339(PRESENT -
 
 
 def ulid(moment: int, number: int = 0) -> str:
-    """An id that was made then."""
+    """An id with this time."""
     value = moment * 1000 << 80 | number
     return "".join(DIGITS[value >> shift & 31] for shift in range(125, -1, -5))
 
 
 def entry(number: int, happened: int, arrived: int | None = None) -> dict[str, Any]:
-    """An event; without its arrival, its id tells nothing."""
+    """An event; without a time of arrival, its id contains no time."""
     name = f"id{number}" if arrived is None else ulid(arrived, number)
     who = {"customer_id": None, "customer_identifiers": {"cio_id": "30e00001"}}
     return {"id": name, "type": "event", "timestamp": happened, **who, "data": {}}
 
 
 def answer(box: Sandbox, *pages: list[dict[str, Any]]) -> list[str]:
-    """Let the log have these pages; gives the ids in it."""
+    """Set the pages of the log; returns the ids in them."""
     for number, rows in enumerate(pages, 1):
         following = "" if number == len(pages) else f"9{number:017d}"
         box.fail(status=200, body={"activities": rows, "next": following}, path="/v1/activities")
@@ -43,19 +43,19 @@ def answer(box: Sandbox, *pages: list[dict[str, Any]]) -> list[str]:
 
 
 def read(box: Sandbox, **settings: Any) -> list[Any]:
-    """The ids of the activities that a sync sends."""
+    """The ids of the activities that a sync emits."""
     return run_tap(config_for(box, **settings), streams=["activities"], state=STATE).ids(
         "activities"
     )
 
 
-def test_a_back_dated_event_on_a_page_that_is_read_anyway_is_sent(sandbox: Sandbox) -> None:
+def test_a_back_dated_event_on_a_requested_page_is_sent(sandbox: Sandbox) -> None:
     rows = [entry(1, PRESENT - 60), entry(2, PRESENT - 9 * DAY), entry(3, PRESENT - 90)]
     ids = answer(sandbox, rows)
     assert read(sandbox, start_date=rfc3339(PRESENT - 8 * DAY)) == ids
 
 
-def test_the_log_is_read_on_behind_pages_of_events_that_were_dated_back(sandbox: Sandbox) -> None:
+def test_the_log_is_read_beyond_pages_of_back_dated_events(sandbox: Sandbox) -> None:
     arrived = PRESENT - 600
     imported = [entry(n, PRESENT - 20 * DAY - n, arrived - n) for n in range(100)]
     ids = answer(sandbox, imported, [entry(200, arrived - 300, arrived - 300)])
@@ -63,13 +63,13 @@ def test_the_log_is_read_on_behind_pages_of_events_that_were_dated_back(sandbox:
 
 
 @pytest.mark.parametrize("arrived", [None, PRESENT - 9 * DAY])
-def test_a_page_on_which_all_is_old_is_the_last(sandbox: Sandbox, arrived: int | None) -> None:
+def test_a_page_with_only_old_entries_is_the_last(sandbox: Sandbox, arrived: int | None) -> None:
     old = [entry(1, PRESENT - 9 * DAY, arrived)]
     ids = answer(sandbox, old, [entry(2, PRESENT - 60)])
     assert read(sandbox) == ids[:1]
 
 
-def test_a_range_with_an_end_sends_only_what_happened_in_it(sandbox: Sandbox) -> None:
+def test_a_range_with_an_end_sends_only_its_events(sandbox: Sandbox) -> None:
     days = (1, 2, 3, 4)
     ids = answer(sandbox, [entry(day, PRESENT - day * DAY) for day in days])
     bounds = {"start_date": rfc3339(PRESENT - 3 * DAY), "end_date": rfc3339(PRESENT - DAY)}
@@ -78,19 +78,19 @@ def test_a_range_with_an_end_sends_only_what_happened_in_it(sandbox: Sandbox) ->
 
 
 @given(st.integers(1, PRESENT), st.integers(1, PRESENT), st.integers(0, (1 << 80) - 1))
-def test_ids_tell_when_an_entry_arrived(happened: int, arrived: int, number: int) -> None:
+def test_ids_contain_the_time_of_arrival(happened: int, arrived: int, number: int) -> None:
     row = {"id": ulid(arrived, number), "timestamp": happened}
     assert arrival(row, PRESENT, 0) == max(happened, arrived)
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "x" * 26, "8" + "Z" * 25, ulid(PRESENT + 2 * DAY)])
-def test_ids_that_hold_no_time_count_for_nothing(name: Any) -> None:
+def test_ids_without_a_time_are_ignored(name: Any) -> None:
     assert arrival({"id": name, "timestamp": 5}, PRESENT, 0) == 5
     assert arrival({"id": name}, PRESENT, 9) == 9
 
 
 @pytest.mark.parametrize(("before", "is_read"), [(6 * HOUR, True), (DAY, True), (DAY + 1, False)])
-def test_a_change_that_is_logged_up_to_a_day_late_is_read(before: int, *, is_read: bool) -> None:
+def test_a_change_logged_up_to_a_day_late_is_read(before: int, *, is_read: bool) -> None:
     with SyncScenario(streams=["customers"], people=60) as scenario:
         scenario.sync()
         change = {**entry(1, scenario.now - before), "type": "attribute_change"}
@@ -107,7 +107,7 @@ KINDS = ["topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_who_unsubscribed_is_read(kind: str) -> None:
+def test_unsubscribed_people_are_read(kind: str) -> None:
     with SyncScenario(streams=["customers"], people=60) as scenario:
         scenario.sync()
         who = next(
@@ -118,7 +118,7 @@ def test_who_unsubscribed_is_read(kind: str) -> None:
         assert scenario.rows("customers")[who]["unsubscribed"] is True
 
 
-def test_everyone_is_read_if_the_log_refuses_a_type() -> None:
+def test_everyone_is_read_if_the_log_rejects_a_type() -> None:
     with SyncScenario(streams=["customers"], people=60) as scenario:
         scenario.sync()
         scenario.sandbox.fail(status=400, path="/v1/activities")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def batches(folder: Path) -> dict[str, Any]:
-    """Where batch files go, three rows each."""
+    """Batch files with three rows each."""
     encoding = {"format": "jsonl", "compression": "gzip"}
     return {"encoding": encoding, "storage": {"root": folder.as_uri()}, "batch_size": 3}
 
 
-def test_batch_files_hold_what_is_selected_and_mapped_for_each_stream(
+def test_batch_files_contain_selected_and_mapped_fields_of_each_stream(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     folder = tmp_path / "files"
@@ -69,7 +69,7 @@ def test_batch_files_are_not_announced_for_streams_that_a_map_drops(
     assert not [path for path in folder.iterdir() if "customers" in path.name]
 
 
-def test_a_batch_and_its_state_hold_back_what_a_map_could_not_take(
+def test_a_batch_and_its_state_exclude_records_that_a_map_failed_on(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     maps = {"segments": {"name": "name if id != 3 else name.nonsense"}}
@@ -80,7 +80,7 @@ def test_a_batch_and_its_state_hold_back_what_a_map_could_not_take(
     assert all("replication_key_value" not in s["bookmarks"]["segments"] for s in output.states)
 
 
-def test_a_second_run_keeps_to_unmapped_streams_being_dropped(sandbox: Sandbox) -> None:
+def test_a_second_run_still_drops_unmapped_streams(sandbox: Sandbox) -> None:
     config = config_for(sandbox, stream_maps={"__else__": None, "snippets": {}})
     kept = copy.deepcopy(config)
     for _ in range(2):

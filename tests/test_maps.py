@@ -1,4 +1,4 @@
-"""Stream maps: what is misspelt stops the run, and what a map cannot take is missed and named."""
+"""Stream maps: a misspelt map stops the run; a record that a map fails on is missing and named."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
         (["customers"], "Setting stream_maps"),
     ],
 )
-def test_a_map_that_cannot_work_is_named_before_anything_is_asked(
+def test_an_impossible_map_is_named_before_any_request(
     sandbox: Sandbox, tmp_path: Path, maps: Any, said: str
 ) -> None:
     screen = sync(sandbox, tmp_path, stream_maps=maps)
@@ -105,7 +105,7 @@ def test_a_map_that_cannot_work_is_named_before_anything_is_asked(
         {"people": {"__source__": "customers", "email": None}},
     ],
 )
-def test_a_good_map_has_no_faults(maps: Any) -> None:
+def test_a_valid_map_has_no_errors(maps: Any) -> None:
     assert stream_maps.faults(maps, SCHEMAS) == []
 
 
@@ -120,7 +120,7 @@ def test_a_good_map_has_no_faults(maps: Any) -> None:
         ({"cio_id": None, "__key_properties__": []}, [], []),
     ],
 )
-def test_keys_stay_keys_when_they_are_mapped(
+def test_mapped_keys_stay_keys(
     sandbox: Sandbox, rules: dict[str, Any], keys: list[str], required: list[str], depth: int
 ) -> None:
     flat = {"flattening_enabled": True, "flattening_max_depth": depth}
@@ -141,7 +141,7 @@ def test_keys_stay_keys_when_they_are_mapped(
         (4, "flattening gives two of its columns the same name: raise flattening_max_key_length"),
     ],
 )
-def test_names_of_columns_are_not_cut_so_short_that_keys_or_columns_are_lost(
+def test_column_names_are_not_truncated_if_keys_or_columns_are_lost(
     sandbox: Sandbox, tmp_path: Path, length: int, said: str | None
 ) -> None:
     flat = {"flattening_enabled": True, "flattening_max_depth": 1}
@@ -163,7 +163,7 @@ FIELDS = st.sampled_from(["email", "emial", "cio_id", "__else__", "__filter__", 
         RULES | st.dictionaries(FIELDS | st.text(max_size=9), RULES),
     )
 )
-def test_any_map_is_judged_in_sentences(maps: dict[str, Any]) -> None:
+def test_any_map_is_valid_or_has_error_sentences(maps: dict[str, Any]) -> None:
     for sentence in stream_maps.faults(maps, SCHEMAS):
         assert sentence.startswith("Setting stream_maps, stream ")
         assert sentence[-1] in ".?"
@@ -177,7 +177,7 @@ def test_any_map_is_judged_in_sentences(maps: dict[str, Any]) -> None:
         ("_['attributes']['a secret']", "it fails with KeyError on a record"),
     ],
 )
-def test_a_record_that_a_map_cannot_take_is_missed_and_named_without_its_value(
+def test_a_record_that_a_map_fails_on_is_missing_and_named_without_its_value(
     sandbox: Sandbox, tmp_path: Path, rule: str, said: str
 ) -> None:
     plain = run_tap(config_for(sandbox), streams=["customers"]).records["customers"]
@@ -195,7 +195,7 @@ def test_a_record_that_a_map_cannot_take_is_missed_and_named_without_its_value(
     assert arrived == {row["cio_id"] for row in plain} - {*lost}
 
 
-def test_a_map_that_uses_a_deselected_field_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_map_with_a_deselected_field_is_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
     catalog = deselected("customers", "email")
     maps = {"customers": {"email_hash": "md5(email)"}}
     screen = sync(sandbox, tmp_path, catalog, stream_maps=maps)
@@ -203,7 +203,7 @@ def test_a_map_that_uses_a_deselected_field_says_so(sandbox: Sandbox, tmp_path: 
     assert "field 'email_hash': it uses 'email', which is not selected." in screen.err
 
 
-def test_a_bookmark_does_not_pass_a_record_that_a_map_could_not_take(
+def test_a_bookmark_does_not_pass_a_record_that_a_map_failed_on(
     sandbox: Sandbox,
 ) -> None:
     maps = {"segments": {"name": "name.lower() if id != 3 else name.nonsense"}}

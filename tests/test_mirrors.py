@@ -1,4 +1,4 @@
-"""No target loses a row that the API still has: all mirrors, and all that may go wrong with one."""
+"""No target loses a row that the API still has: all mirrors, with all possible faults."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 MIRRORS = sorted(kind.name for kind in all_streams() if kind.is_mirror)
 ALWAYS: dict[str, Any] = {"customers_sync": "full", "refresh_hours": 0}
-"""Settings with which every sync reads everything."""
+"""Settings for full syncs."""
 
 COUNTED = {"customers", "objects", "segment_memberships"}
-"""Those whose rows another part of the API counts."""
+"""Mirrors whose rows the API also counts elsewhere."""
 
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """A sandbox that nothing changes in."""
+    """A sandbox without changes."""
     with new_sandbox(workspace=small()) as sandbox:
         yield sandbox
 
@@ -46,7 +46,7 @@ def _sync(box: Sandbox, state: dict[str, Any] | None, **settings: Any) -> Output
 
 @pytest.fixture(scope="module")
 def state(box: Sandbox) -> dict[str, Any]:
-    """That of a sync which read everything."""
+    """The state of a full sync."""
     return _sync(box, None).states[-1]
 
 
@@ -102,7 +102,7 @@ def _in_a_shard(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
 @pytest.mark.parametrize(
     "read", [_with_an_end, _in_batches, _with_failures, _in_a_test, _in_a_shard]
 )
-def test_nothing_less_than_a_complete_read_activates_any_mirror(
+def test_only_a_complete_read_activates_a_mirror(
     box: Sandbox,
     state: dict[str, Any],
     tmp_path: Path,
@@ -151,7 +151,7 @@ def test_a_stop_activates_no_mirror(
         assert not output.activated, name
 
 
-def test_less_than_half_is_believed_once_something_confirms_it(
+def test_less_than_half_is_accepted_after_a_confirmation(
     box: Sandbox, state: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     state = copy.deepcopy(state)
@@ -172,7 +172,7 @@ def test_less_than_half_is_believed_once_something_confirms_it(
     }
 
 
-def test_an_empty_list_proves_nothing_until_it_is_empty_again(
+def test_an_empty_list_must_be_confirmed(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -187,7 +187,7 @@ def test_an_empty_list_proves_nothing_until_it_is_empty_again(
 
 @pytest.mark.parametrize("times", [1, 99])
 @pytest.mark.parametrize("people", [None, []])
-def test_a_search_that_finds_nobody_drops_nobody(
+def test_a_search_without_results_drops_no_one(
     make_sandbox: Callable[..., Sandbox], times: int, people: list[Any] | None
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -203,7 +203,7 @@ def test_a_search_that_finds_nobody_drops_nobody(
     )
 
 
-def test_what_the_workspace_counts_outweighs_searches_that_keep_finding_nobody(
+def test_the_counts_of_the_workspace_outweigh_repeated_empty_searches(
     make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -221,7 +221,7 @@ def test_what_the_workspace_counts_outweighs_searches_that_keep_finding_nobody(
 
 
 @pytest.mark.parametrize("left_out", [range(6), range(100)])
-def test_segments_that_are_not_listed_do_not_take_their_members_along(
+def test_missing_segments_do_not_remove_their_members(
     make_sandbox: Callable[..., Sandbox], left_out: range
 ) -> None:
     box = make_sandbox(workspace=small())

@@ -1,11 +1,11 @@
-"""The reference of models is complete and in step with the dbt package."""
+"""The model reference is complete and matches the dbt package."""
 
 from __future__ import annotations
 
 import model_reference
 
 
-def test_the_reference_is_made_from_the_models() -> None:
+def test_the_reference_is_generated_from_the_models() -> None:
     renew = "renew it: python tests/model_reference.py"
     assert model_reference.PAGE.read_text() == model_reference.text(), renew
 

@@ -1,4 +1,4 @@
-"""Page tokens are places: when a row leaves, those after it move up, and none may be skipped."""
+"""Page tokens are positions: when a row disappears, later rows move up, and none may be skipped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOMAIN = "mail.example.org"
 
 
 class Paged(NamedTuple):
-    """A mirror, a list that it reads, and how many rows of it come on a page here."""
+    """A mirror, a list that it reads, and the number of rows on a page."""
 
     stream: str
     path: str
@@ -58,7 +58,7 @@ EACH_KIND = [
     next(case for case in LISTS if case.stream == name)
     for name in ("segment_memberships", "objects", "assets", "customers", "esp_suppressions")
 ]
-"""One of pages of its own, of a shared list, of numbered pages, of a search, and by offset."""
+"""Lists with own pages, a shared list, numbered pages, a search, and an offset."""
 
 
 def _read(
@@ -80,7 +80,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("case", LISTS, ids=lambda case: f"{case.stream} {case.path}")
-def test_no_row_is_skipped_when_one_before_it_leaves(
+def test_no_row_is_skipped_when_an_earlier_one_disappears(
     make_sandbox: Callable[..., Sandbox], case: Paged
 ) -> None:
     whole, quiet, box = _read(make_sandbox, case)
@@ -95,14 +95,14 @@ def test_no_row_is_skipped_when_one_before_it_leaves(
 
 
 class _Jump(Shift):
-    """The last row of the list moves to its front once some pages have been read."""
+    """The last row of the list moves to its front after some pages."""
 
     def left(self, rows: list[Any]) -> list[Any]:
         return rows[-1:] + rows[:-1] if self.read >= 3 else rows
 
 
 @pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")
-def test_a_row_that_moves_to_pages_already_read_is_not_taken_for_gone(
+def test_a_row_that_moves_to_pages_already_read_does_not_count_as_gone(
     make_sandbox: Callable[..., Sandbox], case: Paged, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole, _, _ = _read(make_sandbox, case)
@@ -115,7 +115,7 @@ def test_a_row_that_moves_to_pages_already_read_is_not_taken_for_gone(
 
 
 @pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")
-def test_a_list_that_never_stands_still_proves_nothing(
+def test_a_list_that_always_moves_proves_nothing(
     make_sandbox: Callable[..., Sandbox], case: Paged
 ) -> None:
     _, output, _ = _read(make_sandbox, case, turning=case.page + 1)

@@ -1,4 +1,4 @@
-"""The mutations of `mutations.py` fit the package and the tests as they are."""
+"""The mutations of `mutations.py` match the package and the tests."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def test_a_mutation_breaks_a_line_and_its_tests_exist(mutation: Mutation) -> Non
         assert not name or f"def {name}(" in (ROOT / file).read_text(), test
 
 
-def test_mutations_have_names_of_their_own() -> None:
+def test_mutations_have_unique_names() -> None:
     assert [name for name, count in Counter(m.name for m in MUTATIONS).items() if count > 1] == []
 
 
-def test_a_mutation_whose_line_is_gone_is_no_mutation() -> None:
+def test_a_mutation_of_a_missing_line_is_an_error() -> None:
     with pytest.raises(ValueError, match="has 0 times, not once"):
         MUTATIONS[0].apply("")

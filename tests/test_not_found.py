@@ -1,4 +1,4 @@
-"""A 404 is no deletion: it passes only if what it is about belongs to something that is gone."""
+"""A 404 is no deletion: it is accepted only if its parent is gone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OTHERS = {
 BELOW = {**CHILDREN, **OTHERS}
 
 
-def test_404s_of_what_still_exists_fail_the_stream(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_404s_of_existing_parents_fail_the_stream(make_sandbox: Callable[..., Sandbox]) -> None:
     box = make_sandbox(workspace=small(), behaviours=Behaviours(lacking=frozenset(BELOW.values())))
     output = run_tap(config_for(box), streams=BELOW, fails=True)
     assert all(name in output.problem for name in BELOW), output.problem
@@ -57,7 +57,7 @@ def test_404s_of_what_still_exists_fail_the_stream(make_sandbox: Callable[..., S
         ("action_metrics", "/v1/campaigns", "campaigns"),
     ],
 )
-def test_what_was_deleted_since_it_was_listed_is_left_out(
+def test_rows_deleted_since_they_were_listed_are_left_out(
     make_sandbox: Callable[..., Sandbox], stream: str, parents: str, key: str
 ) -> None:
     box = make_sandbox(workspace=few_senders(objects_per_type=4))
@@ -69,7 +69,7 @@ def test_what_was_deleted_since_it_was_listed_is_left_out(
     assert after.activated == before.activated
 
 
-def test_people_who_left_since_they_were_found_are_left_out(
+def test_people_deleted_since_they_were_found_are_left_out(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -80,7 +80,7 @@ def test_people_who_left_since_they_were_found_are_left_out(
 
 
 @pytest.mark.parametrize("stream", PEOPLE)
-def test_both_spellings_of_a_persons_id_are_tried_and_the_right_one_is_remembered(
+def test_both_forms_of_a_persons_id_are_tried_and_the_right_one_is_remembered(
     make_sandbox: Callable[..., Sandbox], stream: str
 ) -> None:
     rows, asked = [], []

@@ -1,4 +1,4 @@
-"""The pace: spaced grants, giving way on 429, recovering."""
+"""The rate limiter: intervals between requests, throttling on 429, recovery."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SECOND = 1.025
-"""What any ten requests of 10 a second take at least, when they leave."""
+"""The shortest time between the first and last of ten requests at 10 a second."""
 
 delays = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.1), st.floats(0, 3)), max_size=60)
 
@@ -34,13 +34,13 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 @pytest.fixture
 def asleep(watch: FakeClock, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    """The same, by which threads also wait."""
+    """The same; threads also wait on it."""
     monkeypatch.setattr(threading.Condition, "wait", watch.wait)
     return watch
 
 
 def _send(pace: RateLimiter, watch: FakeClock, writing: Iterable[float]) -> list[float]:
-    """When requests leave that take so long from their turn to the socket."""
+    """The times of requests that take this long from their reservation to the socket."""
     left = []
     for delay in writing:
         with pace.slot():
@@ -63,11 +63,11 @@ def _dues(pace: RateLimiter, count: int, threads: int = 8) -> list[float]:
     return sorted(dues)
 
 
-def test_any_number_of_threads_get_turns_of_their_own_at_a_distance() -> None:
+def test_any_number_of_threads_reserve_at_an_interval() -> None:
     dues = _dues(RateLimiter(100), 160)
     assert len(set(dues)) == 160
     gaps = [later - earlier for earlier, later in zip(dues, dues[50:], strict=False)]
-    assert min(gaps) >= 0.499  # fifty take half a second and never less, whoever wakes up late
+    assert min(gaps) >= 0.499  # fifty take at least half a second, even with late threads
 
 
 @settings(max_examples=50)
@@ -84,7 +84,7 @@ def test_no_second_has_an_eleventh_request_however_late_threads_are(
         left = _send(RateLimiter(10), watch, [*writes, *[0.0] * 120])
     gaps = [later - earlier for earlier, later in zip(left, left[10:], strict=False)]
     assert min(gaps) >= SECOND
-    # Once nobody is late any more, the pace is what it was.
+    # Without late threads, the rate is the same again.
     assert left[-1] - left[-51] < 50 / 9.5
 
 
@@ -94,7 +94,7 @@ def test_requests_that_leave_late_do_not_delay_those_after_them(asleep: FakeCloc
     assert 399 / (left[-1] - left[0]) > 9.5
 
 
-def test_waiting_for_others_does_not_bunch_what_comes_after(asleep: FakeClock) -> None:
+def test_waiting_for_others_does_not_bunch_later_requests(asleep: FakeClock) -> None:
     pace = RateLimiter(50)
     pace.wait()
     asleep.now += 0.2
@@ -103,7 +103,7 @@ def test_waiting_for_others_does_not_bunch_what_comes_after(asleep: FakeClock) -
     assert gaps == pytest.approx([1 / pace.rate] * 2)
 
 
-def test_the_pace_is_97_per_cent_of_the_limit(asleep: FakeClock) -> None:
+def test_the_rate_is_97_per_cent_of_the_limit(asleep: FakeClock) -> None:
     pace = RateLimiter(10)
     pace.wait()
     began = asleep.now
@@ -112,7 +112,7 @@ def test_the_pace_is_97_per_cent_of_the_limit(asleep: FakeClock) -> None:
     assert asleep.now - began == pytest.approx(10)
 
 
-def test_giving_way_holds_everyone_back() -> None:
+def test_throttling_pauses_all_requests() -> None:
     pace = RateLimiter(100)
     before = time.monotonic()
     pace.throttle(0.3)
@@ -121,7 +121,7 @@ def test_giving_way_holds_everyone_back() -> None:
     assert time.monotonic() - before >= 0.3
 
 
-def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: FakeClock) -> None:
+def test_several_429s_at_once_slow_down_once_and_the_next_one_again(watch: FakeClock) -> None:
     pace = RateLimiter(10)
     full = pace.rate
     for _ in range(5):
@@ -134,7 +134,7 @@ def test_a_wave_of_429s_slows_down_once_and_the_next_one_again(watch: FakeClock)
     assert pace.rate == pytest.approx(slower * 0.75)
 
 
-def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(
+def test_the_rate_recovers_to_the_rejected_one_waits_and_then_continues(
     watch: FakeClock,
 ) -> None:
     pace = RateLimiter(10)
@@ -149,7 +149,7 @@ def test_the_pace_comes_back_to_where_it_was_refused_dwells_and_then_goes_on(
         watch.now += 1
         rates.append(pace.rate)
     assert rates == sorted(rates)
-    assert rates[4] > 0.95 * refused  # seconds after it began again
+    assert rates[4] > 0.95 * refused  # seconds after it restarted
     assert rates[9] == pytest.approx(refused)
     assert rates[14] < 1.05 * refused
     assert rates[-1] == full
@@ -175,7 +175,7 @@ def test_it_settles_near_the_half_that_another_client_leaves(asleep: FakeClock) 
     assert sum(ours) > 0.7 * 300 * 5
 
 
-def test_many_waves_never_stop_the_pace_altogether(watch: FakeClock) -> None:
+def test_many_429s_never_stop_all_requests(watch: FakeClock) -> None:
     pace = RateLimiter(10)
     for _ in range(100):
         pace.throttle(0)
@@ -183,7 +183,7 @@ def test_many_waves_never_stop_the_pace_altogether(watch: FakeClock) -> None:
     assert pace.rate > 0.3
 
 
-def test_an_interpreter_that_is_always_late_gets_its_turn_all_the_same(
+def test_a_thread_that_is_always_late_still_sends(
     watch: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def monotonic(self: FakeClock) -> float:

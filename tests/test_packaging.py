@@ -1,4 +1,4 @@
-"""What a release needs: metadata, workflows, a definition for Meltano Hub, examples."""
+"""What a release needs: metadata, workflows, a Meltano Hub definition, examples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTS = set(re.findall(r"^    (\w+)\)", (ROOT / ".ci" / "run").read_text(), re.M
 
 
 def metadata() -> Any:
-    """The core metadata as a build has them."""
+    """The core metadata of a build."""
     return ProjectMetadata(str(ROOT), PluginManager()).core
 
 
@@ -46,7 +46,7 @@ def test_the_hub_definition_is_generated_from_about() -> None:
     )
 
 
-def test_a_release_links_to_the_repository_that_it_is_made_in(
+def test_a_release_links_to_its_repository(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("REPOSITORY_URL", raising=False)
@@ -59,7 +59,7 @@ def test_a_release_links_to_the_repository_that_it_is_made_in(
         assert workflow["env"]["REPOSITORY_URL"].endswith("/${{ github.repository }}")
 
 
-def test_a_release_says_who_made_it_and_what_it_runs_on() -> None:
+def test_a_release_names_its_author_and_its_requirements() -> None:
     core = metadata()
     assert core.authors
     pythons = [
@@ -72,7 +72,7 @@ def test_a_release_says_who_made_it_and_what_it_runs_on() -> None:
     assert [python in supported for python in ("3.9", *pythons)] == [False, *[True] * len(pythons)]
 
 
-def test_every_library_that_is_imported_is_declared() -> None:
+def test_every_imported_library_is_declared() -> None:
     files = (ROOT / "tap_customerio").rglob("*.py")
     imported = {
         name
@@ -81,13 +81,13 @@ def test_every_library_that_is_imported_is_declared() -> None:
     }
     declared = {re.split(r"[^\w-]", name)[0] for name in metadata().dependencies}
     assert "jsonschema" in imported
-    assert "jsonschema" in declared  # target-jsonl pins an old one: pip says so at once
+    assert "jsonschema" in declared  # target-jsonl pins an old one, which pip reports at once
 
 
 @pytest.mark.parametrize(
     ("builder", "place"), [(WheelBuilder, "tap_customerio/transform"), (SdistBuilder, "transform")]
 )
-def test_a_release_holds_the_models_that_the_demo_builds(builder: Any, place: str) -> None:
+def test_a_release_contains_the_models_that_the_demo_builds(builder: Any, place: str) -> None:
     packed = {file.distribution_path for file in builder(str(ROOT)).recurse_included_files()}
     models = (ROOT / "transform").rglob("*.*")
     wanted = [str(path.relative_to(ROOT / "transform")) for path in models if path.is_file()]
@@ -96,9 +96,9 @@ def test_a_release_holds_the_models_that_the_demo_builds(builder: Any, place: st
     assert len(wanted) > 80
 
 
-def test_workflows_run_the_parts_that_there_are() -> None:
+def test_workflows_run_existing_parts() -> None:
     matrix = WORKFLOWS["ci"]["jobs"]["checks"]["strategy"]["matrix"]["part"]
-    assert set(matrix) == PARTS - {"tests", "fast"}  # which is in tests
+    assert set(matrix) == PARTS - {"tests", "fast"}  # in tests
     calls = [step["run"] for name in WORKFLOWS for step in steps(name) if ".ci/run" in str(step)]
     named = {call.removeprefix(".ci/run ") for call in calls}
     assert named - {"${{ matrix.part }}"} <= PARTS
@@ -117,9 +117,7 @@ def test_a_release_is_tested_built_checked_and_published_without_a_password() ->
     assert "secrets." not in str(WORKFLOWS)
 
 
-def test_the_example_of_an_environment_names_settings_and_works(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_the_example_environment_names_settings_and_works(sandbox: Sandbox, tmp_path: Path) -> None:
     example = (ROOT / ".env.example").read_text()
     named = {
         name.lower() for name in re.findall(r"^(?:# )?TAP_CUSTOMERIO_(\w+)=", example, re.MULTILINE)
@@ -136,5 +134,5 @@ def test_the_example_of_an_environment_names_settings_and_works(
     assert screen.code == 0, screen.err
 
 
-def test_files_that_hold_keys_are_not_for_git() -> None:
+def test_git_ignores_files_with_keys() -> None:
     assert ".env" in (ROOT / ".gitignore").read_text().split()

@@ -1,4 +1,4 @@
-"""Which fields are personal is decided for every field, and nothing personal gets by."""
+"""Every field is declared personal or harmless, and no personal value is shown."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ HARMLESS = (
     *(f"{kind.name}.name" for kind in all_streams() if kind.name != "sender_identities"),
     "subscription_preferences.topics.name",
 )
-"""Texts that say nothing of a person, or only what the workspace writes to everybody."""
+"""Texts about no person, or the same for everyone."""
 
 
 def texts(schema: dict[str, Any], path: str) -> Iterator[str]:
-    """Every field that holds text of its own, or anything."""
+    """Every field with text of its own, or with any value."""
     for name, kind in schema.get("properties", {}).items():
         field = f"{path}.{name}"
         if kind.get("additionalProperties") is True:
@@ -56,12 +56,12 @@ FIELDS = [field for kind in all_streams() for field in texts(kind.schema, kind.n
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_each_text_is_known_to_be_personal_or_harmless(field: str) -> None:
+def test_each_text_is_declared_personal_or_harmless(field: str) -> None:
     harmless = any(fnmatchcase(field, pattern) for pattern in HARMLESS)
     assert is_personal(field) != harmless
 
 
-def test_nothing_personal_gets_by_in_any_stream(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_no_personal_value_is_shown_in_any_stream(make_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = make_sandbox(workspace=small())
     secrets: set[str] = set()
     for person in sandbox.workspace.everyone(NOW):
@@ -77,7 +77,7 @@ def test_nothing_personal_gets_by_in_any_stream(make_sandbox: Callable[..., Sand
 
 
 def strings(value: Any) -> Iterator[str]:
-    """All text within."""
+    """All text in a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -100,7 +100,7 @@ def strings(value: Any) -> Iterator[str]:
         ("metrics.opened", 3, None),
     ],
 )
-def test_values_are_masked_by_place_and_addresses_anywhere(
+def test_values_are_masked_by_field_and_addresses_anywhere(
     field: str, value: Any, shown: Any
 ) -> None:
     assert mask(field, value) == (value if shown is None else shown)
