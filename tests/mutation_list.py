@@ -70,19 +70,19 @@ _WINDOWS = _of(
         "windows leave a second between them",
         "            start = window.end\n",
         "            start = window.end + 1\n",
-        "test_windows.py::test_windows_partition_the_range_whatever_has_been_learnt",
+        "test_windows.py::test_windows_partition_the_range_with_any_known_density",
     ),
     (
         "weeks begin on Monday",
         "day.isoweekday() % 7",
         "day.weekday()",
-        "test_windows.py::test_buckets_begin_with_the_local_day",
+        "test_windows.py::test_buckets_start_with_the_local_day",
     ),
     (
         "shares of a backfill overlap",
         "for place in (number - 1, number))",
         "for place in (max(0, number - 2), number))",
-        "test_windows.py::test_shares_are_consecutive_and_about_equal_however_many",
+        "test_windows.py::test_any_number_of_shares_are_consecutive_and_about_equal",
     ),
 ) + _of(
     "streams/messages.py",
@@ -314,13 +314,13 @@ _RESCANS = _of(
         "changes since an age are not news",
         "changed >= created + _seconds(passed) - MARGIN",
         "changed >= created + _seconds(passed)",
-        "test_rescans.py::test_only_what_changed_since_the_age_before_is_news",
+        "test_rescans.py::test_only_changes_since_the_last_age_are_new",
     ),
     (
         "a killed rescan passes what it has not read",
         "age: max(cursor, min(end, self._due[age])) if age in self._due else cursor",
         "age: max(cursor, self._due[age]) if age in self._due else cursor",
-        "test_rescans.py::test_a_sync_that_is_killed_leaves_no_gap",
+        "test_rescans.py::test_a_killed_sync_leaves_no_gap",
     ),
 ) + _of(
     "streams/refresh.py",
@@ -328,19 +328,19 @@ _RESCANS = _of(
         "a partial read counts as a full one",
         "        if self.is_partial:\n            return\n",
         "",
-        "test_refresh.py::test_what_vanished_leaves_within_refresh_hours",
+        "test_refresh.py::test_vanished_rows_leave_within_refresh_hours",
     ),
     (
         "a full read is never due",
         ">= every - every / _EARLY",
         ">= 2 * every",
-        "test_refresh.py::test_everything_is_read_when_it_is_time_or_settings_want_it",
+        "test_refresh.py::test_everything_is_read_when_due_or_configured",
     ),
     (
         "rows of a partial read get a version of their own",
         "return self._full_at if self.is_partial else self._stream.client.present",
         "return self._stream.client.present",
-        "test_refresh.py::test_in_between_rows_carry_the_version_of_the_last_full_read",
+        "test_refresh.py::test_rows_between_full_reads_have_the_version_of_the_last_one",
     ),
 )
 

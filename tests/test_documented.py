@@ -27,7 +27,7 @@ ADA = "tap-customerio privacy {} --email ada@example.com --output ada-{}"
 BEFORE = {"opt-in": ADA.format("opt-out", "out"), "unsuppress": ADA.format("erase", "erased")}
 """Commands to run before another command makes sense."""
 
-JSONL = "test_the_readme_keeps_the_state_of_a_run_that_had_none"
+JSONL = "test_the_readme_saves_the_state_of_a_first_run"
 MELTANO = "test_a_backfill_does_not_use_meltanos_hourly_state"
 CLUSTER = "test_every_partition_succeeds_though_runs_fail_and_die"
 CI = "CI runs it in a clean checkout: .ci/run "

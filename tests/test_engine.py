@@ -235,15 +235,7 @@ def test_later_queues_use_idle_workers_within_the_buffer() -> None:
     while len(log) < 7 and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(0.1)
-    assert log == [
-        "b0",
-        "b1",
-        "b2",
-        "c0",
-        "c1",
-        "c2",
-        "c3",
-    ]  # at most workers + 2 a queue
+    assert log == ["b0", "b1", "b2", "c0", "c1", "c2", "c3"]  # at most workers + 2 a queue
     released.set()
     assert list(pages) == [True]
     assert [job.slice_ for queue in queues[1:] for job, _ in engine.jobs(queue)] == [

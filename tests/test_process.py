@@ -1,4 +1,4 @@
-"""The tap as a process: kill -9, signals, targets that are slow or gone, closed streams."""
+"""The tap as a process: kill -9, signals, slow and dead targets, closed streams."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.e2e
 
 
 def busy_sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """Answers slowly, and holds enough for a dozen windows of several pages."""
+    """Responds slowly, with a dozen windows of several pages."""
     return make_sandbox(workspace=Workspace(since=LONG_AGO, per_day=20, people=50), latency_ms=60)
 
 
 @pytest.mark.parametrize("states", [1, 3, 6])
-def test_after_kill_9_the_last_state_loses_nothing_and_repeats_one_window_at_most(
+def test_after_kill_9_the_last_state_loses_nothing_and_repeats_at_most_one_window(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, states: int
 ) -> None:
     box = busy_sandbox(make_sandbox)
@@ -55,7 +55,7 @@ def test_after_kill_9_the_last_state_loses_nothing_and_repeats_one_window_at_mos
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
+def test_a_signal_ends_the_run_between_pages_with_complete_lines_and_its_own_code(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, number: signal.Signals
 ) -> None:
     box = busy_sandbox(make_sandbox)
@@ -74,7 +74,7 @@ def test_a_signal_ends_the_run_between_pages_with_whole_lines_and_its_own_code(
     assert set(first.ids("messages")) | set(second.ids("messages")) == truth
 
 
-def test_a_target_that_goes_away_ends_the_run_with_a_sentence(
+def test_a_target_that_exits_ends_the_run_with_a_sentence(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = busy_sandbox(make_sandbox)
@@ -87,8 +87,8 @@ def test_a_target_that_goes_away_ends_the_run_with_a_sentence(
     assert "Exception ignored" not in tap.log.read_text()
 
 
-def check_what_is_vouched_for(output: Output, box: Sandbox) -> None:
-    """Every delivery before the last bookmark has arrived, and something had been finished."""
+def check_confirmed_rows(output: Output, box: Sandbox) -> None:
+    """All deliveries before the last bookmark have arrived, and something was finished."""
     mark = parse(output.bookmark("messages"))
     truth = {row["id"] for row in box.workspace.deliveries(LONG_AGO, mark, now=NOW)}
     assert truth
@@ -114,7 +114,7 @@ def test_both_signals_at_once_to_a_tap_with_a_slow_target(
     assert code in {128 + signal.SIGTERM, 128 + signal.SIGINT}
     assert "Traceback" not in log
     assert all(line.endswith(b"\n") for line in lines + rest)
-    check_what_is_vouched_for(Output.of(lines + rest), box)
+    check_confirmed_rows(Output.of(lines + rest), box)
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
@@ -132,10 +132,10 @@ def test_a_blocked_target_does_not_keep_a_stopped_tap(
     assert code in {128 + number for number in signals}
     assert "Traceback" not in log
     assert all(line.endswith(b"\n") for line in lines + rest)
-    check_what_is_vouched_for(Output.of(lines + rest), box)
+    check_confirmed_rows(Output.of(lines + rest), box)
 
 
-def test_a_stopped_tap_leaves_whole_lines_in_a_full_pipe_however_long_they_are(
+def test_a_stopped_tap_leaves_complete_lines_of_any_length_in_a_full_pipe(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     faults = Faults("longer_text", rate=1, path="/v1/messages", in_a_row=1000)
@@ -151,10 +151,10 @@ def test_a_stopped_tap_leaves_whole_lines_in_a_full_pipe_however_long_they_are(
     assert "Traceback" not in log
     assert min(len(line) for line in rest if b'"RECORD"' in line) > 8192
     assert all(line.endswith(b"\n") for line in lines + rest)
-    check_what_is_vouched_for(Output.of(lines + rest), box)
+    check_confirmed_rows(Output.of(lines + rest), box)
 
 
-def test_a_tap_that_waits_for_the_api_notices_that_its_target_has_gone(
+def test_a_tap_that_waits_for_the_api_notices_that_its_target_exited(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox()
@@ -167,7 +167,7 @@ def test_a_tap_that_waits_for_the_api_notices_that_its_target_has_gone(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_one_sentence(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         tap = Process(tmp_path, config_for(make_sandbox()), stdout=full, catalog=select(CORE))
     assert tap.process.wait(30) == 1

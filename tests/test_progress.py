@@ -1,4 +1,4 @@
-"""Progress: a line now and then in a log, bars on a terminal, nothing where nobody watches."""
+"""Progress: occasional lines in a log, bars on a terminal, otherwise nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ENDS = {"metrics": "/metrics", "segment_counts": "/customer_count"}
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Signals are for pytest again afterwards."""
+    """Restore pytest's signal handlers afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -50,7 +50,7 @@ def handlers() -> Iterator[None]:
 def sync(
     box: Sandbox, watching: Callable[[TapCustomerio], Progress], streams: list[str] = STREAMS
 ) -> tuple[Progress, Output]:
-    """Sync with somebody watching."""
+    """Sync on a fake terminal."""
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
     config = config_for(box, start_date=rfc3339(SINCE))
     with contextlib.redirect_stdout(stdout):
@@ -62,7 +62,7 @@ def sync(
     return tap.sync_run.progress, Output.of(line.encode() for line in stdout)
 
 
-def test_a_log_tells_of_every_stream_at_its_end(
+def test_the_log_has_a_line_at_the_end_of_each_stream(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -78,7 +78,7 @@ def test_a_log_tells_of_every_stream_at_its_end(
     assert progress.done == STREAMS
 
 
-def test_a_log_tells_now_and_then_on_the_way(
+def test_the_log_has_occasional_lines_during_a_stream(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LogProgress, "every", 0.0)
@@ -112,7 +112,7 @@ def test_bars_show_slices_rows_and_the_end(sandbox: Sandbox) -> None:
     assert "messages" in screen.file.getvalue()
 
 
-def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox) -> None:
+def test_bars_show_the_position_in_a_range_and_reasons_for_waiting(sandbox: Sandbox) -> None:
     tap = TapCustomerio(config=config_for(sandbox, end_date=rfc3339(SINCE + 100)))
     bars = Bars(RunMeter(tap.sync_run), Console(file=io.StringIO()))
     bars.begin("messages")
@@ -127,7 +127,7 @@ def test_bars_show_how_far_a_range_is_walked_and_what_slows_it(sandbox: Sandbox)
     assert " ".join(words).endswith("the API asks to wait 1 min")
 
 
-def test_parts_are_counted_up_to_their_number(
+def test_slices_are_counted_up_to_their_number(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -151,7 +151,7 @@ def test_parts_are_counted_up_to_their_number(
 
 
 class Meter:
-    """Figures that a test sets."""
+    """Numbers set by a test."""
 
     rate, requests, pause, blocked = 9.6, 0, 0.0, 0.0
 
@@ -162,7 +162,7 @@ class Meter:
 
 @contextlib.contextmanager
 def stopped_clock() -> Iterator[list[float]]:
-    """A clock that a test moves on."""
+    """A clock that a test advances."""
     now = [0.0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: now[0])
@@ -170,7 +170,7 @@ def stopped_clock() -> Iterator[list[float]]:
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 400)), min_size=1, max_size=30))
-def test_a_speed_never_exceeds_what_is_allowed(steps: list[tuple[float, int]]) -> None:
+def test_a_speed_never_exceeds_the_limit(steps: list[tuple[float, int]]) -> None:
     meter = Meter()
     with stopped_clock() as now:
         speed = Speed(meter)
@@ -183,7 +183,7 @@ def test_a_speed_never_exceeds_what_is_allowed(steps: list[tuple[float, int]]) -
             assert not held
 
 
-def test_a_busy_target_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_slow_target_is_named(caplog: pytest.LogCaptureFixture) -> None:
     meter = Meter()
     with stopped_clock() as now, caplog.at_level(logging.INFO):
         log, bars = LogProgress(meter), Bars(meter, Console(file=io.StringIO()))
@@ -200,7 +200,7 @@ def test_a_busy_target_is_named(caplog: pytest.LogCaptureFixture) -> None:
         assert "busy" not in caplog.messages[-1]
 
 
-def test_a_writer_knows_how_long_its_target_kept_it_waiting() -> None:
+def test_a_writer_measures_how_long_its_target_blocked_it() -> None:
     read, write = os.pipe()
     writer = BufferedWriter()
     with open(write, "w", encoding="utf-8") as inlet, contextlib.redirect_stdout(inlet):  # noqa: PTH123
@@ -216,7 +216,7 @@ def test_a_writer_knows_how_long_its_target_kept_it_waiting() -> None:
     os.close(read)
 
 
-def test_only_warnings_stand_between_bars(
+def test_only_warnings_appear_between_bars(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler = logging.StreamHandler()
@@ -238,7 +238,7 @@ def test_only_warnings_stand_between_bars(
     assert "an aside" not in shown
 
 
-def test_nobody_watching_costs_and_says_nothing(
+def test_without_a_terminal_there_is_no_progress(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -249,7 +249,7 @@ def test_nobody_watching_costs_and_says_nothing(
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("meltano", [False, True])
-def test_a_sync_shows_on_a_terminal_how_far_it_is_but_not_under_meltano(
+def test_a_sync_shows_bars_on_a_terminal_but_not_under_meltano(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, *, meltano: bool
 ) -> None:
     box = make_sandbox(workspace=small())

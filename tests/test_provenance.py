@@ -1,4 +1,4 @@
-"""A state goes on only with the workspace, and the restrictions, that it was read with."""
+"""A state works only with the workspace and the filters that it was read with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIBLING = 1002
 
 
 def several() -> Workspace:
-    """A workspace of an account that has another one."""
+    """A workspace of an account with two workspaces."""
     return Workspace(since=1_767_225_600, per_day=3, people=9, siblings=[SIBLING])
 
 
@@ -34,7 +34,7 @@ def synced(box: Sandbox, state: dict[str, Any] | None = None, **settings: Any) -
     return run_tap(config, streams=["messages"], state=state).states[-1]
 
 
-def test_the_state_holds_the_workspace_and_asks_for_it_once(
+def test_the_state_contains_the_workspace_and_requests_it_once(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -47,7 +47,7 @@ def test_the_state_holds_the_workspace_and_asks_for_it_once(
     assert [call.path for call in box.calls] == ["/v1/segments"]
 
 
-def test_the_state_of_another_workspace_is_refused_before_anything_is_read(
+def test_the_state_of_another_workspace_is_rejected_before_anything_is_read(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -60,14 +60,14 @@ def test_the_state_of_another_workspace_is_refused_before_anything_is_read(
     assert {call.path for call in box.calls} == {"/v1/workspaces"}
 
 
-def test_a_new_key_of_the_only_workspace_goes_on(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_new_key_of_the_only_workspace_continues(make_sandbox: Callable[..., Sandbox]) -> None:
     before = synced(make_sandbox(workspace=small()))
     state = synced(make_sandbox(workspace=small(), app_api_key=KEY), before)
     assert state["workspace"]["ids"] == [1001]
     assert state["workspace"]["key"] != before["workspace"]["key"]
 
 
-def test_a_new_key_where_there_are_several_workspaces_needs_workspace_id(
+def test_a_new_key_with_several_workspaces_needs_workspace_id(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=several())
@@ -88,7 +88,7 @@ def test_a_new_key_where_there_are_several_workspaces_needs_workspace_id(
         synced(box, state, workspace_id=5)
 
 
-def test_a_key_that_may_not_list_workspaces_is_known_by_itself(
+def test_a_key_that_may_not_list_workspaces_is_identified_by_itself(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -102,7 +102,7 @@ def test_a_key_that_may_not_list_workspaces_is_known_by_itself(
         synced(box, state)
 
 
-def test_a_state_without_a_workspace_goes_on_and_gets_one(
+def test_a_state_without_a_workspace_continues_and_gets_one(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=small())
@@ -121,7 +121,7 @@ def test_a_checked_state_keeps_its_workspace() -> None:
 
 
 @pytest.mark.parametrize("new", [None, "Europe"])
-def test_everyone_is_read_after_customers_filter_has_changed(new: str | None) -> None:
+def test_everyone_is_read_after_a_change_of_customers_filter(new: str | None) -> None:
     with SyncScenario(streams=["customers"], people=60) as scenario:
         scenario.sync(customers_filter=_only("Asia"))
         few = len(scenario.output.records["customers"])
@@ -130,7 +130,7 @@ def test_everyone_is_read_after_customers_filter_has_changed(new: str | None) ->
         wanted = [p for p in people if new in {None, p["attributes"]["region"]}]
         assert len(scenario.output.records["customers"]) == len(wanted) > few
         if new is None:
-            scenario.sync(HOUR)  # which drops what the first did not drop yet
+            scenario.sync(HOUR)  # it does not drop those missing in the first one yet
             assert "ACTIVATE_VERSION" in scenario.output.types
             assert scenario.sync(HOUR) < 12
             assert len(scenario.output.records["customers"]) < len(people)

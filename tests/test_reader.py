@@ -1,4 +1,4 @@
-"""The reader, which makes any answer fit the schemas and counts what it cannot read."""
+"""The reader makes any response fit the schemas and counts unreadable values."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_absent_fields_are_null_and_absent_or_null_lists_are_empty() -> None:
         ("data", {"a": [1.5, None, {"b": True}]}, {"a": [1.5, None, {"b": True}]}),
     ],
 )
-def test_what_can_only_mean_one_thing_is_understood(field: str, value: Any, expected: Any) -> None:
+def test_unambiguous_values_are_converted(field: str, value: Any, expected: Any) -> None:
     outcome = ReadOutcome()
     assert read(outcome, **{field: value})[field] == expected
     assert not outcome.unreadable.total
@@ -147,7 +147,7 @@ def _nested(depth: int) -> Any:
         ("data", {"a": 1, "b": _nested(200)}, {"a": 1, "b": None}, "data.*"),
     ],
 )
-def test_what_cannot_be_read_is_null_and_named_by_field_and_row(
+def test_unreadable_values_are_null_and_named_by_field_and_row(
     field: str, value: Any, expected: Any, path: str
 ) -> None:
     outcome = ReadOutcome()
@@ -169,7 +169,7 @@ def test_values_are_counted_by_field_and_three_rows_are_named() -> None:
 
 
 @pytest.mark.parametrize("key", [None, "", "x", True, {}, [], 1.5, 2**63, float("nan")])
-def test_a_row_without_its_key_is_lost_and_no_other(key: Any) -> None:
+def test_only_a_row_without_its_key_is_lost(key: Any) -> None:
     outcome = ReadOutcome()
     reader = Reader("things", SCHEMA, outcome)
     assert reader({"id": key, "name": "nameless"}) is None
@@ -182,7 +182,7 @@ def test_a_row_without_its_key_is_lost_and_no_other(key: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["", None, True, {"a": 1}, [1], 1.5])
-def test_a_text_is_a_key_and_so_is_a_whole_number_but_nothing_else(key: Any) -> None:
+def test_only_text_and_whole_numbers_are_keys(key: Any) -> None:
     schema = record(text("name"), key=("name",))
     outcome = ReadOutcome()
     reader = Reader("texts", schema, outcome)
@@ -192,7 +192,7 @@ def test_a_text_is_a_key_and_so_is_a_whole_number_but_nothing_else(key: Any) -> 
 
 
 @pytest.mark.parametrize("value", ["soon", 10**20, {}, True])
-def test_a_row_whose_bookmark_value_cannot_be_read_is_lost(value: Any) -> None:
+def test_a_row_with_an_unreadable_bookmark_value_is_lost(value: Any) -> None:
     outcome = ReadOutcome()
     reader = Reader("things", SCHEMA, outcome, bookmark="updated")
     assert reader({"id": 5, "updated": value}) is None
@@ -201,7 +201,7 @@ def test_a_row_whose_bookmark_value_cannot_be_read_is_lost(value: Any) -> None:
     assert str(outcome.lost) == "updated: 1 (5)"
 
 
-def test_ids_of_rows_show_nothing_personal() -> None:
+def test_ids_of_rows_show_no_personal_data() -> None:
     keys = ("suppression_type", "domain", "email")
     schema = record(text(*keys), timestamp("created"), key=keys)
     outcome = ReadOutcome()
@@ -212,7 +212,7 @@ def test_ids_of_rows_show_nothing_personal() -> None:
     assert str(outcome.lost) == "email: 1 (bounces/***/?)"
 
 
-def test_fields_out_of_the_schema_are_left_out_and_named() -> None:
+def test_unknown_fields_are_left_out_and_named() -> None:
     reader = Reader("things", SCHEMA, ReadOutcome())
     result = reader({"id": 1, "new": 1, "person": {"phone": "1"}})
     assert result is not None
@@ -229,7 +229,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(list(SCHEMA["properties"])), JSON))
-def test_any_answer_fits_the_schema(raw: dict[str, Any]) -> None:
+def test_any_response_fits_the_schema(raw: dict[str, Any]) -> None:
     outcome = ReadOutcome()
     result = Reader("things", SCHEMA, outcome)({**raw, "id": 1})
     jsonschema.validate(result, SCHEMA)
@@ -246,7 +246,7 @@ def test_a_time_is_the_same_in_seconds_milliseconds_and_text(moment: int) -> Non
 
 
 @given(st.integers() | st.floats())
-def test_a_number_is_a_time_of_four_digit_years_or_none(number: float) -> None:
+def test_a_number_is_a_time_only_with_a_four_digit_year(number: float) -> None:
     try:
         moment = time_of(number)
     except (ValueError, OverflowError):
@@ -273,25 +273,25 @@ def test_a_whole_number_is_the_same_as_text(number: int) -> None:
         ("", None),
     ],
 )
-def test_a_time_of_a_row_is_seconds_however_it_is_written(value: Any, expected: int | None) -> None:
+def test_a_time_of_a_row_is_in_seconds_in_every_form(value: Any, expected: int | None) -> None:
     assert seconds({"updated": value}, "updated", -1) == expected
     assert seconds({}, "updated", -1) is None
 
 
 @pytest.mark.parametrize("value", ["soon", [], {}, True, 10**20, "9" * 40, float("inf")])
-def test_what_is_no_time_of_a_row_is_what_the_caller_takes_it_for(value: Any) -> None:
+def test_an_invalid_time_of_a_row_becomes_the_callers_default(value: Any) -> None:
     assert seconds({"updated": value}, "updated", -1) == -1
     assert seconds({"updated": value}, "updated") is None
 
 
 @pytest.mark.parametrize("value", [None, "", ".", "..", True, 1.5, [1], {"a": 1}, float("nan")])
-def test_rows_are_known_by_texts_and_whole_numbers_alone(value: Any) -> None:
+def test_rows_are_identified_only_by_text_and_whole_numbers(value: Any) -> None:
     assert identifier({"id": value}) is None
     assert identifier({"id": 7}) == identifier({"id": 7.0}) == 7
     assert identifier({"id": "x-7"}) == "x-7"
 
 
-def test_an_object_inside_a_row_is_empty_where_it_is_anything_else() -> None:
+def test_an_invalid_object_in_a_row_is_empty() -> None:
     assert within({"part": {"a": 1}}, "part") == {"a": 1}
     assert within({"part": None}, "part") == within({"part": [1]}, "part") == within({}, "p") == {}
 
@@ -319,7 +319,7 @@ UNIFORM = record(
         st.sampled_from([("name",), ("created",), ("person",), ("person", "email"), ("data",)])
     ),
 )
-def test_typed_rows_are_read_as_all_others(raw: dict[str, Any], left_out: set[Any]) -> None:
+def test_typed_rows_are_read_like_all_others(raw: dict[str, Any], left_out: set[Any]) -> None:
     outcomes = [ReadOutcome(), ReadOutcome()]
     plain, typed = (
         Reader("things", UNIFORM, one, bookmark="updated", deselected=left_out, computed=["name"])
@@ -335,7 +335,7 @@ def test_typed_rows_are_read_as_all_others(raw: dict[str, Any], left_out: set[An
         assert plain.dropped == typed.dropped
 
 
-def test_rows_as_the_api_gives_them_are_typed() -> None:
+def test_rows_in_the_form_of_the_api_are_typed() -> None:
     usual: dict[str, Any] = {
         "id": 1,
         "count": 2,
@@ -352,7 +352,7 @@ def test_rows_as_the_api_gives_them_are_typed() -> None:
 
 
 @pytest.mark.parametrize("moment", [None, 5, -5, 1_789_073_105])
-def test_times_that_a_stream_computes_are_seconds(moment: int | None) -> None:
+def test_computed_times_are_in_seconds(moment: int | None) -> None:
     reader = Reader("things", SCHEMA, ReadOutcome(), computed=["id", "created"])
     row = reader.typed.decode(msgspec.Raw(b"{}"))
     row.update(id=1, created=moment)
@@ -360,7 +360,7 @@ def test_times_that_a_stream_computes_are_seconds(moment: int | None) -> None:
     assert found == read(created=moment)
 
 
-def test_a_typed_row_whose_computed_key_is_not_known_is_lost() -> None:
+def test_a_typed_row_with_an_unknown_computed_key_is_lost() -> None:
     outcome = ReadOutcome()
     reader = Reader("things", SCHEMA, outcome, computed=["id"])
     assert reader(reader.typed.decode(msgspec.Raw(b"{}"))) is None
@@ -368,7 +368,7 @@ def test_a_typed_row_whose_computed_key_is_not_known_is_lost() -> None:
 
 
 @pytest.mark.parametrize("value", [0, "x", True, {"a": 1}])
-def test_a_list_of_a_typed_row_that_cannot_be_read_is_null_as_in_all_rows(value: Any) -> None:
+def test_an_unreadable_list_of_a_typed_row_is_null_as_in_all_rows(value: Any) -> None:
     raw = {"id": 1, "numbers": value}
     plain, typed = (Reader("things", SCHEMA, ReadOutcome()) for _ in range(2))
     row = typed(typed.typed.decode(msgspec.Raw(msgspec.json.encode(raw))))

@@ -1,4 +1,4 @@
-"""The recipes work as they stand."""
+"""The recipes work as documented."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if states:
 
 
 @pytest.mark.e2e
-def test_the_readme_keeps_the_state_of_a_run_that_had_none(
+def test_the_readme_saves_the_state_of_a_first_run(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox(workspace=few_senders(per_day=2, people=9))
@@ -96,7 +96,7 @@ def test_inherited_plugins_and_their_settings_exist() -> None:
         assert settings >= plugin.get("config", {}).keys()
 
 
-def test_selected_streams_exist_and_are_not_about_persons() -> None:
+def test_selected_streams_exist_and_contain_no_persons() -> None:
     names = {rule.removesuffix(".*") for rule in NUMBERS["select"]}
     kinds = {kind.name: kind for kind in all_streams()}
     assert names <= kinds.keys()
@@ -112,10 +112,10 @@ def test_addresses_become_hashes(sandbox: Sandbox) -> None:
     assert "@" not in repr(records)
 
 
-def test_warehouses_are_whole_plugins() -> None:
+def test_warehouses_are_complete_plugins() -> None:
     for loader in WAREHOUSES["loaders"]:
         assert loader.keys() == {"name", "namespace", "pip_url", "config"}
         assert "==" in loader["pip_url"]
     [bigquery] = [one for one in WAREHOUSES["loaders"] if one["name"] == "target-bigquery"]
-    assert {"setuptools<81", "protobuf<5"} <= {*bigquery["pip_url"].split()}  # or it does not start
-    assert bigquery["config"]["method"] == "batch_job"  # others refuse objects without members
+    assert {"setuptools<81", "protobuf<5"} <= {*bigquery["pip_url"].split()}  # required to start
+    assert bigquery["config"]["method"] == "batch_job"  # others reject objects without members

@@ -1,4 +1,4 @@
-"""What costs a request per parent is read whole now and then, and in between where it changed."""
+"""Streams with a request per parent are read in full occasionally, otherwise only where changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
-def test_an_hourly_sync_takes_a_small_part_of_the_requests_of_the_first() -> None:
+def test_an_hourly_sync_takes_few_of_the_requests_of_the_first() -> None:
     with SyncScenario(streams=STREAMS, per_day=30, people=150, newsletters=40) as scenario:
         first = scenario.sync()
         kept = {name: set(scenario.rows(name)) for name in PER_PARENT & {*STREAMS}}
@@ -46,14 +46,14 @@ def test_an_hourly_sync_takes_a_small_part_of_the_requests_of_the_first() -> Non
 
 @pytest.fixture(scope="module")
 def synced() -> Iterator[SyncScenario]:
-    """Some streams of this kind, read whole once."""
+    """Some streams of this kind after a full read."""
     with scenario_of(*FEW, per_day=4) as scenario:
         scenario.sync()
         yield scenario
 
 
 def again(scenario: SyncScenario, after: float, *, state: Any = None, **settings: Any) -> Output:
-    """Another sync with the scenario's state, which is left as it was."""
+    """Another sync from the scenario's state, which stays unchanged."""
     scenario.sandbox.forget()
     before = scenario.sandbox.clock.now()
     scenario.sandbox.clock.advance(after)
@@ -66,7 +66,7 @@ def again(scenario: SyncScenario, after: float, *, state: Any = None, **settings
 
 
 def whole_reads(scenario: SyncScenario) -> set[str]:
-    """Which of objects, newsletters and segments the last sync read one by one."""
+    """Which of objects, newsletters and segments the last sync read in full."""
     counted = scenario.sandbox.requests_by_path()
     kinds = {"attributes": "objects", "test_groups": "newsletters", "membership": "segments"}
     found = [kinds.get(path.rpartition("/")[2], "") for path in counted]
@@ -76,7 +76,7 @@ def whole_reads(scenario: SyncScenario) -> set[str]:
 WHOLE = {"objects", "newsletters", "segments"}
 
 
-def test_in_between_rows_carry_the_version_of_the_last_full_read(synced: SyncScenario) -> None:
+def test_rows_between_full_reads_have_the_version_of_the_last_one(synced: SyncScenario) -> None:
     synced.workspace.edit("segments", 3, at=synced.now + 10)
     output = again(synced, PARTIAL)
     assert whole_reads(synced) == set()
@@ -100,7 +100,7 @@ def test_in_between_rows_carry_the_version_of_the_last_full_read(synced: SyncSce
         (PARTIAL, {"end_date": rfc3339(SINCE + 40 * DAY)}),
     ],
 )
-def test_everything_is_read_when_it_is_time_or_settings_want_it(
+def test_everything_is_read_when_due_or_configured(
     synced: SyncScenario, after: float, settings: dict[str, Any]
 ) -> None:
     output = again(synced, after, **settings)
@@ -118,7 +118,7 @@ def test_a_state_without_stamps_is_read_whole(synced: SyncScenario) -> None:
     assert {"objects", "segment_usage"} <= activated(output).keys()
 
 
-def test_other_fields_mean_a_full_read(synced: SyncScenario) -> None:
+def test_other_fields_cause_a_full_read(synced: SyncScenario) -> None:
     catalog = select(["objects", "segment_usage"])
     for stream in catalog["streams"]:
         for item in stream["metadata"]:
@@ -130,7 +130,7 @@ def test_other_fields_mean_a_full_read(synced: SyncScenario) -> None:
 
 
 @pytest.mark.parametrize("facts", [{"full_at": 7}, {"changes_until": "soon"}])
-def test_stamps_that_are_no_times_are_named(sandbox: Sandbox, facts: dict[str, Any]) -> None:
+def test_invalid_stamps_are_named(sandbox: Sandbox, facts: dict[str, Any]) -> None:
     marks = {"full_at": "2026-03-31", "changes_until": "2026-03-31", **facts}
     with pytest.raises(TapError, match="bookmark of stream 'segment_usage'"):
         run_tap(
@@ -140,7 +140,7 @@ def test_stamps_that_are_no_times_are_named(sandbox: Sandbox, facts: dict[str, A
         )
 
 
-def test_stamps_of_the_future_are_refused(sandbox: Sandbox) -> None:
+def test_stamps_of_the_future_are_rejected(sandbox: Sandbox) -> None:
     future = rfc3339(int(sandbox.clock.now()) + DAY)
     marks = {"full_at": future, "changes_until": future}
     with pytest.raises(TapError, match="future"):
@@ -151,7 +151,7 @@ def test_stamps_of_the_future_are_refused(sandbox: Sandbox) -> None:
         )
 
 
-def test_what_vanished_leaves_within_refresh_hours() -> None:
+def test_vanished_rows_leave_within_refresh_hours() -> None:
     with scenario_of("segment_usage", "objects") as scenario:
         scenario.sync()
         whole = {name: set(scenario.rows(name)) for name in ("segment_usage", "objects")}
@@ -174,7 +174,7 @@ def test_a_change_without_a_stamp_arrives_with_the_next_full_read() -> None:
         assert scenario.rows("segment_usage")[3,]["campaigns"] == [77]
 
 
-def test_parents_without_a_stamp_may_have_changed() -> None:
+def test_parents_without_a_stamp_count_as_changed() -> None:
     with scenario_of("sender_usage") as scenario:
         scenario.sync()
         one, other = scenario.output.ids("sender_usage")[:2]
@@ -203,7 +203,7 @@ def test_an_interrupted_full_read_does_not_count(monkeypatch: pytest.MonkeyPatch
         assert len(scenario.output.records["objects"]) == 12
 
 
-def test_a_full_read_that_fails_is_repeated() -> None:
+def test_a_failed_full_read_is_repeated() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
         scenario.sandbox.clock.advance(DAY)
@@ -218,7 +218,7 @@ def test_a_full_read_that_fails_is_repeated() -> None:
 
 
 @pytest.mark.slow
-def test_a_full_read_that_proves_nothing_is_repeated_once() -> None:
+def test_an_unverified_full_read_is_repeated_once() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
         for after in (DAY, HOUR):

@@ -1,4 +1,4 @@
-"""Between full reads, what the log and the messages name is read, and no more."""
+"""Between full reads, only rows named in the log and the messages are read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def log_of(box: Sandbox, kind: str, **entry: Any) -> None:
-    """Let the activity log have one entry of a type."""
+    """Set an activity log with one entry of a type."""
     logged = {"id": "x", "type": kind, "timestamp": int(box.clock.now()), **entry}
     body = {"activities": [logged], "next": ""}
     box.fail(status=200, body=body, path="/v1/activities")
 
 
-def test_objects_that_the_log_names_are_read() -> None:
+def test_objects_in_the_log_are_read() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
         nobody = {"customer_identifiers": None}
@@ -40,7 +40,7 @@ def test_objects_that_the_log_names_are_read() -> None:
 
 
 @pytest.mark.parametrize("stream", ["customer_relationships", "subscription_preferences"])
-def test_people_whom_the_log_names_are_read(stream: str) -> None:
+def test_people_in_the_log_are_read(stream: str) -> None:
     with scenario_of(stream) as scenario:
         scenario.sync()
         cio_id = next(iter(scenario.people()))[0]
@@ -50,19 +50,19 @@ def test_people_whom_the_log_names_are_read(stream: str) -> None:
         read = [path for path in paths(scenario) if path.startswith("/v1/customers/")]
         assert {path.split("/")[3].removeprefix("cio_") for path in read} == {cio_id}
         other = {"attribute": {"field": "cio_id", "operator": "eq", "value": "nobody"}}
-        scenario.sync(HOUR, customers_filter=other)  # another filter: whole
+        scenario.sync(HOUR, customers_filter=other)  # another filter causes a full read
         log_of(scenario.sandbox, "profile_create", **who)
         scenario.sync(HOUR, customers_filter=other)
         assert not any(path.startswith(f"/v1/customers/{cio_id}") for path in paths(scenario))
 
 
 def sent_since(scenario: SyncScenario, since: int) -> set[tuple[str, int]]:
-    """The senders of what was sent since a time: type and id."""
+    """The senders of deliveries since a time: type and id."""
     rows = scenario.workspace.deliveries(since, scenario.now, now=scenario.now)
     return {sender_of(row, scenario.workspace) for row in rows}
 
 
-def test_counts_of_what_sent_something_are_read_and_no_others() -> None:
+def test_only_counts_of_active_senders_are_read() -> None:
     streams = ["action_metrics", "broadcast_triggers", "journey_metrics", "metrics"]
     with scenario_of(*streams, per_day=60, start=SINCE + 30 * DAY + 12 * HOUR) as scenario:
         scenario.sync()
@@ -90,7 +90,7 @@ def test_counts_of_what_sent_something_are_read_and_no_others() -> None:
                 assert row == now[key]
 
 
-def test_bookmarks_of_counts_say_what_was_read_whole() -> None:
+def test_bookmarks_of_counts_contain_the_last_full_read() -> None:
     with scenario_of("metrics", settings={"metrics_lookback_days": 0}) as scenario:
         scenario.sync()
         first = bookmark(scenario, "metrics")["replication_key_value"]
@@ -103,7 +103,7 @@ def test_bookmarks_of_counts_say_what_was_read_whole() -> None:
         assert min(int(query["start"]) for query in asked if "start" in query) <= parse(first)
 
 
-def test_without_a_bookmark_counts_are_read_whole() -> None:
+def test_without_a_bookmark_counts_are_read_in_full() -> None:
     with scenario_of("metrics") as scenario:
         scenario.sync()
         whole = len(scenario.output.records["metrics"])
@@ -112,7 +112,7 @@ def test_without_a_bookmark_counts_are_read_whole() -> None:
         assert len(scenario.output.records["metrics"]) >= whole
 
 
-def test_hours_that_are_counted_back_are_always_read() -> None:
+def test_hours_counted_back_are_always_read() -> None:
     with scenario_of("metrics", settings={"metrics_resolution": "hours"}) as scenario:
         scenario.sync()
         scenario.sync(HOUR)
@@ -121,7 +121,7 @@ def test_hours_that_are_counted_back_are_always_read() -> None:
 
 
 @pytest.mark.parametrize("failing", [True, False])
-def test_all_counts_are_read_when_it_is_not_known_who_sent(
+def test_all_counts_are_read_when_the_active_senders_are_unknown(
     failing: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -136,7 +136,7 @@ def test_all_counts_are_read_when_it_is_not_known_who_sent(
         assert scenario.sync(HOUR) >= whole - 1
 
 
-def test_an_incremental_list_keeps_its_bookmark_until_all_parents_were_read(
+def test_an_incremental_list_keeps_its_bookmark_until_all_parents_are_read(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = make_sandbox(workspace=few_senders(per_day=2))

@@ -1,4 +1,4 @@
-"""Deliveries that are read again: listed late, merged, forgotten, and after an odd run."""
+"""Deliveries read again: listed late, merged, forgotten, and after an unusual run."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ AGES = [1, 3, 7]
 
 
 class Log:
-    """An activity log of these entries, on one page."""
+    """An activity log with these entries on one page."""
 
     present = SINCE + 9
 
     def __init__(self, *entries: dict[str, Any]) -> None:
-        """Each gets the same time unless it has one."""
+        """Entries without a time get the same one."""
         self.entries = [{"timestamp": SINCE, **entry} for entry in entries]
 
     def pages(self, *_: Any, **__: Any) -> list[list[dict[str, Any]]]:
-        """All of it."""
+        """The only page."""
         return [self.entries]
 
 
 def merges_of(*entries: dict[str, Any], most: int = 9) -> Merges:
-    """What is known of the merges in a log."""
+    """The known merges in a log."""
     merges = Merges(None, AGES)
     merges.most = most
     merges.learn(cast("Client", Log(*entries)), SINCE)
@@ -54,9 +54,7 @@ def bookmark(scenario: SyncScenario) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("ages", "lag"), [([], 15 * 60), ([30], 6 * HOUR)])
-def test_what_is_listed_late_arrives_within_hours_whatever_the_ages(
-    ages: list[int], lag: int
-) -> None:
+def test_late_deliveries_arrive_within_hours_whatever_the_ages(ages: list[int], lag: int) -> None:
     start, per_day = SINCE + 2 * DAY, 1000
     with scenario_of(
         start, ages, per_day=per_day, behaviours=Behaviours(listing_lag=lag)
@@ -72,7 +70,7 @@ def test_what_is_listed_late_arrives_within_hours_whatever_the_ages(
         assert truth <= scenario.rows("messages").keys()
 
 
-def test_an_hourly_sync_asks_for_two_more_pages_at_most() -> None:
+def test_an_hourly_sync_requests_at_most_two_more_pages() -> None:
     with scenario_of(ages=[]) as scenario:
         scenario.sync()
         for _ in range(8):
@@ -80,7 +78,7 @@ def test_an_hourly_sync_asks_for_two_more_pages_at_most() -> None:
             assert len([c for c in scenario.sandbox.calls if c.path == "/v1/messages"]) <= 3
 
 
-def test_deliveries_of_merged_people_change_hands() -> None:
+def test_deliveries_of_merged_people_change_their_person() -> None:
     with scenario_of() as scenario:
         scenario.sync()
         people_admin, merged = scenario.workspace.people_admin, scenario.now + HOUR
@@ -88,7 +86,7 @@ def test_deliveries_of_merged_people_change_hands() -> None:
         people_admin.merge(winner, loser, at=merged)
         for _ in range(9):
             scenario.sync(DAY)
-        # Older ones had come to their last age before the merge.
+        # Older ones had reached their last age before the merge.
         for row in scenario.workspace.deliveries(merged - 6 * DAY, merged, now=scenario.now):
             held = scenario.rows("messages")[row["id"],]
             assert held["cio_id"] == row["customer_identifiers"]["cio_id"] != loser
@@ -97,7 +95,7 @@ def test_deliveries_of_merged_people_change_hands() -> None:
 
 
 def _two_people(scenario: SyncScenario) -> list[str]:
-    """Those who were sent the most during the last days."""
+    """The two people with the most deliveries of the last days."""
     rows = list(
         scenario.workspace.deliveries(scenario.now - 5 * DAY, scenario.now, now=scenario.now)
     )
@@ -105,7 +103,7 @@ def _two_people(scenario: SyncScenario) -> list[str]:
     return sorted(set(people), key=people.count)[-2:]
 
 
-def test_deliveries_of_erased_people_lose_their_names() -> None:
+def test_deliveries_of_erased_people_lose_their_identifiers() -> None:
     with scenario_of() as scenario:
         scenario.sync()
         erased = scenario.now + HOUR
@@ -122,28 +120,28 @@ def test_deliveries_of_erased_people_lose_their_names() -> None:
             assert (now["forgotten"], now["recipient"], now["cio_id"]) == (True, None, None)
 
 
-def test_when_merges_are_not_known_all_that_is_read_again_is_sent() -> None:
+def test_when_merges_are_unknown_all_reread_deliveries_are_sent() -> None:
     with scenario_of(ages=[1, 3]) as scenario:
         for _ in range(5):
             scenario.sync(DAY)
-        assert len(scenario.output.records["messages"]) < _asked_for(scenario)
+        assert len(scenario.output.records["messages"]) < _received(scenario)
         scenario.sandbox.fail(status=403, times=1, path="/v1/activities")
         scenario.sync(DAY)
-        assert len(scenario.output.records["messages"]) == _asked_for(scenario)
+        assert len(scenario.output.records["messages"]) == _received(scenario)
         for _ in range(4):
             scenario.sync(DAY)
-        assert len(scenario.output.records["messages"]) < _asked_for(scenario)
+        assert len(scenario.output.records["messages"]) < _received(scenario)
 
 
-def _asked_for(scenario: SyncScenario) -> int:
-    """How many deliveries the last sync was given."""
+def _received(scenario: SyncScenario) -> int:
+    """The number of deliveries that the last sync received."""
     asked = [call.query for call in scenario.sandbox.calls if call.path == "/v1/messages"]
     ranges = [(int(query["start_ts"]), int(query["end_ts"]) + 1) for query in asked]
     count = scenario.workspace.count_deliveries
     return sum(count(start, end, now=scenario.now) for start, end in ranges)
 
 
-def test_only_so_many_merges_are_kept_and_the_others_count_for_everyone() -> None:
+def test_a_limited_number_of_merges_is_saved_and_the_others_count_for_everyone() -> None:
     whom = [{"customer_identifiers": {"cio_id": f"a{number}"}} for number in range(4)]
     entries = [{"timestamp": SINCE + number, **who} for number, who in enumerate(whom)]
     merges = merges_of(*entries, most=2)
@@ -153,14 +151,14 @@ def test_only_so_many_merges_are_kept_and_the_others_count_for_everyone() -> Non
     assert Merges(merges.as_state(), AGES).as_state() == merges.as_state()
 
 
-def test_a_merge_that_names_nobody_may_be_of_anyone() -> None:
+def test_a_merge_without_a_person_may_be_of_anyone() -> None:
     merges = merges_of({"customer_identifiers": None, "data": {}})
     assert merges.last("anyone") == SINCE
     merges = merges_of({"data": {"from": {"cio_id": "cio_a1"}}})
     assert (merges.last("a1"), merges.last("anyone")) == (SINCE, 0)
 
 
-def test_one_run_with_a_later_start_date_leaves_the_ages_where_they_were() -> None:
+def test_one_run_with_a_later_start_date_does_not_change_the_ages() -> None:
     with scenario_of() as scenario:
         scenario.sync()
         scenario.sync(DAY)
@@ -172,7 +170,7 @@ def test_one_run_with_a_later_start_date_leaves_the_ages_where_they_were() -> No
             assert check_deliveries(scenario, AGES) > 100
 
 
-def test_a_start_date_that_stays_later_is_read_from_at_each_age_once() -> None:
+def test_a_later_start_date_that_stays_is_read_from_at_each_age_once() -> None:
     with scenario_of() as scenario:
         scenario.sync()
         later = scenario.now - HOUR
@@ -190,7 +188,7 @@ def test_a_start_date_that_stays_later_is_read_from_at_each_age_once() -> None:
         assert max(reads.values()) <= 1 + len(AGES) + 2
 
 
-def test_ages_are_found_again_in_the_state_as_they_are() -> None:
+def test_ages_are_restored_from_the_state() -> None:
     ages = [1 / 3, 1, 2.5]
     with scenario_of(ages=ages) as scenario:
         scenario.sync()
@@ -207,7 +205,7 @@ def test_ages_are_found_again_in_the_state_as_they_are() -> None:
         assert parse(old["0.333333"]) in starts
 
 
-def test_a_state_of_an_earlier_version_goes_on_without_reading_months_again() -> None:
+def test_a_state_of_an_earlier_version_continues_without_rereading_months() -> None:
     with scenario_of(ages=[]) as scenario:
         scenario.sync()
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Rescans: every delivery at every age, once, whenever the syncs happen to run."""
+"""Rescans: every delivery is read once at every age, whenever the syncs run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START = 10_000 * DAY
 
 @dataclass
 class Reader:
-    """Syncs as the stream does, and notes when every hour of deliveries was read."""
+    """Syncs like the stream, and records when every hour of deliveries was read."""
 
     ages: tuple[float, ...] = AGES
     cursors: dict[float, int] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Reader:
     checked: dict[float, int] = field(default_factory=dict)
 
     def sync(self, present: int, killed_after: int | None = None) -> None:
-        """One sync; killed after so many ranges of rescans, if at all."""
+        """One sync; optionally killed after a number of rescanned ranges."""
         self.began = present if self.began is None else self.began
         rescans = Rescans(
             self.ages,
@@ -52,7 +52,7 @@ class Reader:
             self.reads.setdefault(created, []).append(present)
 
     def check(self, present: int) -> None:
-        """Every delivery has been read at every age it has come to since it was checked last."""
+        """Every delivery was read at every age that it reached since the last check."""
         for age in self.ages:
             created = self.checked.get(age, START)
             while created + age * DAY + age * DAY / PATIENCE <= present:
@@ -65,7 +65,7 @@ gaps = st.lists(st.integers(60, 40 * DAY), min_size=1, max_size=40)
 
 
 @given(gaps)
-def test_every_delivery_is_read_at_every_age_and_never_more_often(gaps: list[int]) -> None:
+def test_every_delivery_is_read_once_at_every_age(gaps: list[int]) -> None:
     reader, present = Reader(), START + 50 * DAY
     reader.sync(present)
     for gap in gaps:
@@ -77,7 +77,7 @@ def test_every_delivery_is_read_at_every_age_and_never_more_often(gaps: list[int
 
 @given(gaps, st.integers(0, 3), st.integers(0, 10))
 @example([DAY] * 12, 1, 11)  # between the ranges of two ages
-def test_a_sync_that_is_killed_leaves_no_gap(gaps: list[int], after: int, which: int) -> None:
+def test_a_killed_sync_leaves_no_gap(gaps: list[int], after: int, which: int) -> None:
     reader, present = Reader(), START + 50 * DAY
     reader.sync(present)
     for number, gap in enumerate(gaps):
@@ -107,7 +107,7 @@ def test_ages_may_change_between_runs(
             assert max(reads) - created >= last
 
 
-def test_an_hourly_sync_costs_each_delivery_one_read_more_an_age() -> None:
+def test_an_hourly_sync_reads_each_delivery_once_more_per_age() -> None:
     reader = Reader(ages=(1, 3, 7))
     for hour in range(40 * 24):
         reader.sync(START + hour * HOUR)
@@ -117,7 +117,7 @@ def test_an_hourly_sync_costs_each_delivery_one_read_more_an_age() -> None:
     assert {len(reads) for reads in settled} == {1 + 2 + 3}
 
 
-def test_after_downtime_what_is_read_late_needs_no_rescan_for_the_ages_it_has_passed() -> None:
+def test_a_late_read_after_downtime_needs_no_rescan_for_passed_ages() -> None:
     reader = Reader()
     reader.sync(START + 50 * DAY)
     reader.sync(START + 70 * DAY)
@@ -129,7 +129,7 @@ def test_after_downtime_what_is_read_late_needs_no_rescan_for_the_ages_it_has_pa
 @pytest.mark.parametrize(
     ("created", "changed", "news"),
     [
-        (START + 60 * DAY, START + 60 * DAY, True),  # has passed no age: it may not be known yet
+        (START + 60 * DAY, START + 60 * DAY, True),  # passed no age: it may not be listed yet
         (START + 45 * DAY, START + 45 * DAY, False),
         (START + 45 * DAY, START + 46 * DAY, True),
         (START + 45 * DAY, START + 46 * DAY - 6 * HOUR, True),
@@ -138,9 +138,7 @@ def test_after_downtime_what_is_read_late_needs_no_rescan_for_the_ages_it_has_pa
         (START + 30 * DAY, START + 40 * DAY, True),
     ],
 )
-def test_only_what_changed_since_the_age_before_is_news(
-    created: int, changed: int, *, news: bool
-) -> None:
+def test_only_changes_since_the_last_age_are_new(created: int, changed: int, *, news: bool) -> None:
     cursors = {1.0: START + 50 * DAY, 7.0: START + 40 * DAY, 30.0: START}
     rescans = Rescans(
         (1, 7, 30),
@@ -154,7 +152,7 @@ def test_only_what_changed_since_the_age_before_is_news(
 
 
 @given(st.lists(st.sampled_from([0.5, 1, 3, 7, 30, 90, 175]), unique=True), gaps)
-def test_ranges_are_in_order_and_apart(ages: list[float], gaps: list[int]) -> None:
+def test_ranges_are_in_order_and_disjoint(ages: list[float], gaps: list[int]) -> None:
     present, cursors = START + 200 * DAY, dict.fromkeys(ages, START)
     for gap in gaps:
         rescans = Rescans(

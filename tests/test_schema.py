@@ -1,4 +1,4 @@
-"""The vocabulary of schemas."""
+"""The elements of schemas."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The private members of the SDK that the tap uses: the whole list, and a test of each.
+"""The private members of the SDK that the tap uses: a complete list, and a test of each.
 
-A release that renames one, or no longer calls it, would move bookmarks or lose a selection without
-a word. So each is shown to exist, and to do or be called as the tap needs it.
+A release that renames one, or no longer calls it, would silently move bookmarks or lose a
+selection. So tests show that each exists, and works or is called as the tap needs it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OVERRIDDEN: dict[str, tuple[type, str]] = {
     "_validate_config": (TapCustomerio, "What is wrong is said in our sentences."),
     "_setup_signal_handlers": (CommandTap, "Ctrl+C ends a command."),
 }
-"""Members of the SDK's in which the tap puts its own, and why."""
+"""SDK members that the tap overrides, with reasons."""
 
 USED = {
     "_config": "Maps are copied, since the SDK takes `__else__` out of them.",
@@ -55,7 +55,7 @@ USED = {
     "_write_schema_message": "A backfill in several pipes makes each table once.",
     "_write_activate_version_message": "Sent once all records have come.",
 }
-"""Members of the SDK's that the tap reads, sets or calls, and why."""
+"""SDK members that the tap reads, sets or calls, with reasons."""
 
 IMPORTED = {
     "singer_sdk.configuration._dict_config.parse_environment_config",
@@ -64,7 +64,7 @@ IMPORTED = {
     "singer_sdk.helpers._catalog.get_selected_schema",
     "singer_sdk.plugin_base._ConfigInput",
 }
-"""Where a release without them fails at once."""
+"""Modules in which a release without them fails at once."""
 
 ALIKE = {
     "_replication_key": "A function of inputs.py.",
@@ -72,15 +72,15 @@ ALIKE = {
     "_state": "A function of rescans.py.",
     "_tap": "Members of classes that are not the SDK's.",
 }
-"""Names in the tap that only look like the SDK's."""
+"""Names in the tap that only resemble the SDK's."""
 
 ROOT = Path(tap_customerio.__file__).parent
 APART = {"sandbox", "duckdb_target"}
-"""Parts without the SDK's tap."""
+"""Packages that do not use the SDK's tap."""
 
 
 def known_to_the_sdk() -> set[str]:
-    """Private members of the SDK's classes that the tap derives from or wraps."""
+    """Private members of the SDK classes that the tap extends or wraps."""
     names = set()
     for whole in (Tap, Stream, SingerCommand, PluginMapper, CustomStreamMap, BufferedWriter):
         for kind in whole.__mro__:
@@ -93,7 +93,7 @@ def known_to_the_sdk() -> set[str]:
 
 
 def names_in_the_tap() -> tuple[set[str], set[str]]:
-    """Private names that the tap's code uses or defines, and what it imports from the SDK."""
+    """Private names that the tap uses or defines, and its imports from the SDK."""
     names, imported = set(), set()
     for path in ROOT.rglob("*.py"):
         if APART & {*path.relative_to(ROOT).parts}:
@@ -108,7 +108,7 @@ def names_in_the_tap() -> tuple[set[str], set[str]]:
     return names, {name for name in imported if "._" in name}
 
 
-def test_the_list_is_whole() -> None:
+def test_the_list_is_complete() -> None:
     names, imported = names_in_the_tap()
     assert names & known_to_the_sdk() == OVERRIDDEN.keys() | USED.keys() | ALIKE.keys()
     assert imported == IMPORTED
@@ -116,7 +116,7 @@ def test_the_list_is_whole() -> None:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], list[str]]]:
-    """Notes which module calls a member that is overridden."""
+    """Records which module calls an overridden member."""
     called: list[str] = []
 
     def watch(name: str) -> list[str]:
@@ -139,7 +139,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], list[str]
 
 
 MAPPED = {"stream_maps": {"segments": {"name": "name"}}}
-"""With a map, records take the SDK's way."""
+"""With a map, the SDK writes the records."""
 
 
 @pytest.mark.parametrize("name", ["_generate_record_messages", "_increment_stream_state"])
@@ -151,7 +151,7 @@ def test_the_sdk_calls_it_for_each_record(
     assert len(called) == len(output.records["segments"])
 
 
-def test_the_sdk_writes_its_starting_value_through_us(
+def test_the_sdk_writes_its_starting_value_through_the_tap(
     sandbox: Sandbox, calls: Callable[[str], list[str]]
 ) -> None:
     calls("_write_starting_replication_value")
@@ -159,7 +159,7 @@ def test_the_sdk_writes_its_starting_value_through_us(
     assert all("starting_replication_value" not in str(state) for state in output.states)
 
 
-def test_the_sdk_has_records_written_by_us(
+def test_the_sdk_writes_records_through_the_tap(
     sandbox: Sandbox, calls: Callable[[str], list[str]]
 ) -> None:
     called = calls("_sync_records")
@@ -167,7 +167,7 @@ def test_the_sdk_has_records_written_by_us(
     assert len(called) == 1
 
 
-def test_the_sdk_has_batches_written_by_us(
+def test_the_sdk_writes_batches_through_the_tap(
     sandbox: Sandbox, calls: Callable[[str], list[str]], tmp_path: Path
 ) -> None:
     calls("_sync_batches")
@@ -177,7 +177,7 @@ def test_the_sdk_has_batches_written_by_us(
     assert "BATCH" in output.types
 
 
-def test_the_sdk_asks_us_for_the_environment(
+def test_the_sdk_reads_the_environment_through_the_tap(
     calls: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls("_env_var_config")
@@ -187,12 +187,12 @@ def test_the_sdk_asks_us_for_the_environment(
         assert TapCustomerio(parse_env_config=True).settings.requests_per_second == 2.5
 
 
-def test_the_sdk_asks_us_what_the_tap_is_about(calls: Callable[[str], list[str]]) -> None:
+def test_the_sdk_reads_the_description_through_the_tap(calls: Callable[[str], list[str]]) -> None:
     calls("_get_about_info")
     assert "segment_memberships" in typed("--about").out
 
 
-def test_the_sdk_has_settings_checked_by_us(
+def test_the_sdk_validates_settings_through_the_tap(
     sandbox: Sandbox, calls: Callable[[str], list[str]], tmp_path: Path
 ) -> None:
     calls("_validate_config")
@@ -200,30 +200,30 @@ def test_the_sdk_has_settings_checked_by_us(
     assert "Setting region is 'mars', which is not one of" in screen.err
 
 
-def test_signals_come_to_us(calls: Callable[[str], list[str]]) -> None:
+def test_signals_reach_the_tap(calls: Callable[[str], list[str]]) -> None:
     called = calls("_handle_termination")
     with restored_signals():
         TapCustomerio(config={"app_api_key": "none"})
         handler: Any = signal.getsignal(signal.SIGTERM)
     handler(signal.SIGTERM, None)
-    called.append("singer_sdk")  # which has given it to the system
+    called.append("singer_sdk")  # which has passed it to the system
 
 
-def test_commands_take_no_signals(calls: Callable[[str], list[str]]) -> None:
+def test_commands_handle_no_signals(calls: Callable[[str], list[str]]) -> None:
     calls("_setup_signal_handlers")
     before = signal.getsignal(signal.SIGINT)
     CommandTap({"app_api_key": "none"})
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_override_has_something_to_override() -> None:
+def test_an_override_overrides_something() -> None:
     for name, (kind, why) in OVERRIDDEN.items():
         assert any(name in vars(base) for base in (*Tap.__mro__, *Stream.__mro__)), name
         assert why
         assert name in vars(kind)
 
 
-def test_settings_are_what_the_sdk_shows() -> None:
+def test_settings_are_those_that_the_sdk_shows() -> None:
     with restored_signals():
         tap = TapCustomerio(config={"app_api_key": "none", "stream_maps": {"__else__": None}})
     tap._config = {**tap._config, "region": "eu"}  # noqa: SLF001
@@ -231,7 +231,7 @@ def test_settings_are_what_the_sdk_shows() -> None:
     assert tap.config["stream_maps"] == {"__else__": None}
 
 
-def test_streams_in_our_order_are_those_that_the_sdk_runs(sandbox: Sandbox) -> None:
+def test_sorted_streams_are_those_that_the_sdk_runs(sandbox: Sandbox) -> None:
     with restored_signals():
         tap = TapCustomerio(config=config_for(sandbox), catalog=select(["segments"]))
     assert tap._streams is tap.streams  # noqa: SLF001
@@ -239,7 +239,7 @@ def test_streams_in_our_order_are_those_that_the_sdk_runs(sandbox: Sandbox) -> N
     assert tap.streams["segments"].selected
 
 
-def test_versions_reach_records_and_aliases_their_activation(sandbox: Sandbox) -> None:
+def test_versions_are_in_records_and_aliases_in_their_activation(sandbox: Sandbox) -> None:
     maps = {"opt_outs": {"__alias__": "gone"}}
     output = run_tap(config_for(sandbox, stream_maps=maps), streams=["opt_outs"])
     found = {
@@ -250,7 +250,7 @@ def test_versions_reach_records_and_aliases_their_activation(sandbox: Sandbox) -
     assert found == {("RECORD", "gone", int(NOW)), ("ACTIVATE_VERSION", "gone", int(NOW))}
 
 
-def test_expressions_are_evaluated_through_us(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_expressions_are_evaluated_through_the_tap(sandbox: Sandbox, tmp_path: Path) -> None:
     path = config_file(sandbox, tmp_path, stream_maps={"segments": {"name": "name.nonsense"}})
     catalog = tmp_path / "catalog.json"
     catalog.write_text(json.dumps(select(["segments"])))

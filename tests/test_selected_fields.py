@@ -1,4 +1,4 @@
-"""Selection: what is misspelt stops the run, and tests of the tap keep to it."""
+"""Selection: a misspelt field stops the run, and tests of the tap use it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         (["messages.metrics.opend"], "did you mean 'metrics'?"),
     ],
 )
-def test_a_rule_of_meltano_that_fits_nothing_is_named(
+def test_a_meltano_rule_without_a_match_is_named(
     sandbox: Sandbox, tmp_path: Path, rules: list[str], said: str
 ) -> None:
     environment = {"MELTANO_EXTRACT__SELECT": json.dumps(rules)}
@@ -44,7 +44,7 @@ def test_a_rule_of_meltano_that_fits_nothing_is_named(
     assert sandbox.calls == []
 
 
-def test_rules_of_meltano_that_fit_are_no_problem(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_matching_meltano_rules_are_valid(sandbox: Sandbox, tmp_path: Path) -> None:
     rules = ["snippets.*", "!*.email", "~customer*.identifiers.*", "*", "messages.metrics.opened"]
     rules += ["customers.attributes", "customers.attributes.*", "messages.links.*", "messages.*"]
     environment = {
@@ -57,7 +57,7 @@ def test_rules_of_meltano_that_fit_are_no_problem(sandbox: Sandbox, tmp_path: Pa
     assert typed(*words, environment=environment).code == 0
 
 
-def test_a_catalogue_that_deselects_a_misspelt_field_is_refused(
+def test_a_catalog_that_deselects_a_misspelt_field_is_rejected(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     catalog = select(["customers"])
@@ -77,7 +77,7 @@ def test_a_catalogue_that_deselects_a_misspelt_field_is_refused(
     assert not any("plan" in row["attributes"] for row in records(screen)["customers"])
 
 
-def test_fields_that_a_catalogue_lacks_are_left_out_of_records_too(
+def test_fields_missing_in_a_catalog_are_left_out_of_records_too(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     catalog = select(["customers"])
@@ -100,7 +100,7 @@ def test_fields_that_a_catalogue_lacks_are_left_out_of_records_too(
         assert "email" not in row["identifiers"]
 
 
-def test_an_entry_that_only_names_a_stream_selects_all_of_it(
+def test_an_entry_that_only_names_a_stream_selects_all_its_fields(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     screen = sync(sandbox, tmp_path, {"streams": [{"tap_stream_id": "snippets"}]})
@@ -110,7 +110,7 @@ def test_an_entry_that_only_names_a_stream_selects_all_of_it(
     assert records(screen)["snippets"]
 
 
-def test_schemas_of_a_test_are_whole_whether_or_not_a_stream_is_on_by_default(
+def test_schemas_of_a_tap_test_are_complete_for_every_stream(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     screen = typed("--config", config_file(sandbox, tmp_path), "--test=schema")
@@ -121,7 +121,7 @@ def test_schemas_of_a_test_are_whole_whether_or_not_a_stream_is_on_by_default(
     }
 
 
-def test_a_test_that_passes_logs_no_error_and_keeps_to_its_schemas(
+def test_a_passing_tap_test_logs_no_error_and_uses_its_schemas(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     screen = typed("--config", config_file(sandbox, tmp_path), "--test")
@@ -135,7 +135,7 @@ def test_a_test_that_passes_logs_no_error_and_keeps_to_its_schemas(
             assert row.keys() <= output.schemas[stream]["properties"].keys()
 
 
-def test_a_misspelt_test_reads_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_misspelt_tap_test_reads_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     screen = typed("--config", config_file(sandbox, tmp_path), "--test=shema")
     assert screen.code != 0
     assert "'shema' is not one of 'all', 'schema'" in screen.err

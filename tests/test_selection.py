@@ -1,4 +1,4 @@
-"""What the catalogue selects is what is sent, whichever way a record takes."""
+"""Only selected fields are sent, with every way of writing records."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ ROW = {
 
 
 @given(st.dictionaries(st.sampled_from(PATHS), st.booleans()))
-def test_the_reader_leaves_out_what_the_sdk_would(chosen: dict[tuple[str, ...], bool]) -> None:
+def test_the_reader_leaves_out_the_same_fields_as_the_sdk(
+    chosen: dict[tuple[str, ...], bool],
+) -> None:
     mask = SelectionMask({(): True, **chosen})
     expected = Reader("things", SCHEMA, ReadOutcome())(copy.deepcopy(ROW))
     assert expected is not None
@@ -55,7 +57,7 @@ def test_the_reader_leaves_out_what_the_sdk_would(chosen: dict[tuple[str, ...], 
     raw = copy.deepcopy(ROW)
     reader = Reader("things", SCHEMA, ReadOutcome(), deselected=deselected(mask))
     assert reader(raw) == expected
-    assert raw == ROW  # rows of lists are shared by streams
+    assert raw == ROW  # streams share the rows of lists
     assert not reader.dropped
 
 
@@ -67,7 +69,7 @@ def without(catalog: dict[str, Any], stream: str, *names: str) -> dict[str, Any]
     return catalog
 
 
-def test_fields_deselected_in_a_list_are_still_known_to_its_children(sandbox: Sandbox) -> None:
+def test_fields_deselected_in_a_list_are_still_available_to_its_children(sandbox: Sandbox) -> None:
     streams = ["campaigns", "action_metrics"]
     whole = run_tap(config_for(sandbox), streams=streams)
     names = ("actions", "created", "state", "name")

@@ -1,4 +1,4 @@
-"""Bad settings end in one clear sentence before any request."""
+"""Invalid settings are one clear sentence before any request."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ KEY = "secret-canary-key"
         ({"track_api_url": "ftp://example.org"}, ["track_api_url", "address"]),
     ],
 )
-def test_a_bad_setting_is_named_with_its_value_and_the_mend(
+def test_an_invalid_setting_is_named_with_its_value_and_a_fix(
     settings: dict[str, Any], said: list[str]
 ) -> None:
     found = validation_errors({"app_api_key": KEY, **settings})
@@ -94,7 +94,7 @@ def test_a_misspelt_setting_is_an_error_that_names_the_right_one(
     assert caught.value.errors == [f"There is no setting {name!r}: did you mean {meant!r}?"]
 
 
-def test_an_unknown_setting_and_a_rate_beyond_the_limit_are_warned_of_once(
+def test_an_unknown_setting_and_a_rate_beyond_the_limit_cause_one_warning(
     sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = {"colour": "red", "api_key": "x"}
@@ -109,7 +109,7 @@ def test_an_unknown_setting_and_a_rate_beyond_the_limit_are_warned_of_once(
     assert screen.err.count("Warning: There is no setting 'colour'") == 1
 
 
-def test_variables_are_checked_like_settings(
+def test_environment_variables_are_validated_like_settings(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("DEBUG", "LOGLEVEL", "_SELECT", "EVIDENCE_KEY_FILE", "COLOUR"):
@@ -123,7 +123,7 @@ def test_variables_are_checked_like_settings(
         TapCustomerio(config=config_for(sandbox), parse_env_config=True)
 
 
-def test_words_of_a_choice_may_be_written_in_capitals(sandbox: Sandbox) -> None:
+def test_choices_are_case_insensitive(sandbox: Sandbox) -> None:
     tap = TapCustomerio(config=config_for(sandbox, region=" EU", metrics_resolution="Weeks"))
     assert (tap.settings.region, tap.settings.metrics_resolution) == ("eu", "weeks")
 
@@ -131,13 +131,13 @@ def test_words_of_a_choice_may_be_written_in_capitals(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("text", "number"), [("2.5", 2.5), ("5", 5), ("1e1", 10.0), ("NaN", "NaN"), ("1e999", "1e999")]
 )
-def test_numbers_may_come_as_text(text: str, number: object) -> None:
+def test_numbers_may_be_text(text: str, number: object) -> None:
     config = {"app_api_key": "2", "requests_per_second": text, "new": "1"}
     expected = {"app_api_key": "2", "requests_per_second": number, "new": "1"}
     assert normalized(config, SETTINGS) == expected
 
 
-def test_a_missing_key_is_said_to_be_missing() -> None:
+def test_a_missing_key_is_reported_as_missing() -> None:
     assert validation_errors({}) == [
         "Setting app_api_key is missing: App API key of one workspace (not a Track API key)."
     ]
@@ -158,7 +158,7 @@ def test_a_missing_key_is_said_to_be_missing() -> None:
         {"flattening_enabled": True},
     ],
 )
-def test_good_settings_pass(settings: dict[str, Any]) -> None:
+def test_valid_settings_pass(settings: dict[str, Any]) -> None:
     assert validation_errors({"app_api_key": KEY, **settings}) == []
 
 
@@ -170,13 +170,15 @@ def test_every_setting_has_a_title_and_a_description_and_the_key_is_secret() -> 
         assert SETTINGS["properties"][name]["secret"]
 
 
-def test_a_trailing_slash_of_an_address_does_not_matter() -> None:
+def test_a_trailing_slash_of_a_url_does_not_matter() -> None:
     defaults = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
     config = {**defaults, "app_api_key": KEY, "api_url": "https://example.org/"}
     assert Settings.of(config).api_url == "https://example.org"
 
 
-def test_the_command_says_it_in_one_line_and_asks_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_command_reports_it_in_one_line_and_requests_nothing(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config_for(sandbox, region="mars")))
     run = subprocess.run(
@@ -188,7 +190,7 @@ def test_the_command_says_it_in_one_line_and_asks_nothing(sandbox: Sandbox, tmp_
     assert run.returncode == 1
     assert run.stdout == ""
     assert "Traceback" not in run.stderr
-    assert "Setting region is 'mars'" in run.stderr.splitlines()[-1]  # which Meltano shows alone
+    assert "Setting region is 'mars'" in run.stderr.splitlines()[-1]  # Meltano shows only this line
     assert sandbox.app_api_key not in run.stderr
     assert sandbox.calls == []
 
@@ -206,7 +208,7 @@ def test_numbers_can_come_from_the_environment(
     assert list(tap.settings.rescan_ages) == [1, 2]
 
 
-def test_a_number_from_the_environment_that_is_none_is_told_of(
+def test_an_invalid_number_in_the_environment_is_named(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_CUSTOMERIO_REQUEST_TIMEOUT", "soon")

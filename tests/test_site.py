@@ -1,4 +1,4 @@
-"""Links of README and docs lead somewhere, and every page is in the site's navigation."""
+"""Links in README and docs are valid, and every page is in the site's navigation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_are_valid(page: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!\w+:)([^)#\s]*)#?([^)]*)\)", page.read_text()):
         found = (page.parent / target).resolve() if target else page
         assert found.exists(), target

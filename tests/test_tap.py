@@ -1,4 +1,4 @@
-"""The tap as a process: Singer's rules, checkpoints under kill -9, signals, and the pace."""
+"""The tap as a process: Singer's rules, checkpoints under kill -9, signals, the request rate."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_last_message_is_a_state_with_every_stream(sandbox: Sandbox) -> None
     assert first.states[-1]["bookmarks"].keys() == first.schemas.keys()
 
 
-def test_schemas_say_what_the_stream_holds(sandbox: Sandbox) -> None:
+def test_schemas_contain_all_fields_of_the_stream(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=["segments", "workspaces"])
     assert {name: schema["description"] for name, schema in output.schemas.items()} == {
         "segments": "Segments: groups of people, maintained by hand or by conditions.",
@@ -98,7 +98,7 @@ def test_schemas_say_what_the_stream_holds(sandbox: Sandbox) -> None:
     }
 
 
-def test_states_hold_bookmarks_and_counts_and_nothing_else(sandbox: Sandbox) -> None:
+def test_states_contain_only_bookmarks_and_counts(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=CORE)
     kept = {
         name
@@ -109,11 +109,11 @@ def test_states_hold_bookmarks_and_counts_and_nothing_else(sandbox: Sandbox) -> 
     assert kept == {
         *("replication_key", "replication_key_value", "resolution", "timezone"),
         *("rescans", "rescans_began", "full_at", "changes_until", "read_with"),
-        "rows",  # of the last complete read, to notice when much less comes
+        "rows",  # of the last complete read, to notice a much smaller one
     }
 
 
-def test_a_problem_ends_the_run_with_a_sentence_and_the_state_so_far(
+def test_an_error_ends_the_run_with_a_sentence_and_the_state_so_far(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox()
@@ -144,7 +144,7 @@ def test_messages_in_batches_are_the_same_as_in_records(sandbox: Sandbox, tmp_pa
     assert batched.bookmark("messages") == plain.bookmark("messages")
 
 
-def test_deselected_fields_stay_out(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_deselected_fields_are_left_out(sandbox: Sandbox, tmp_path: Path) -> None:
     config = config_for(sandbox)
     catalog = select(["messages"])
     for stream in catalog["streams"]:
@@ -159,7 +159,7 @@ def test_deselected_fields_stay_out(sandbox: Sandbox, tmp_path: Path) -> None:
     assert all("recipient" not in record for record in output.records["messages"])
 
 
-def test_unbuffered_python_writes_whole_lines(
+def test_unbuffered_python_writes_complete_lines(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "PYTHONUNBUFFERED", "1")
@@ -184,7 +184,7 @@ def test_rows_of_each_stream_are_logged_at_the_end_and_metrics_only_at_debug(
     assert "Skipping deselected stream" not in caplog.text
 
 
-def test_fields_that_are_new_to_the_tap_are_named_with_their_stream(
+def test_unknown_fields_are_named_with_their_stream(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -194,7 +194,7 @@ def test_fields_that_are_new_to_the_tap_are_named_with_their_stream(
     assert "Stream snippets: fields not in the schema: ['mood']" in caplog.messages
 
 
-def test_the_requests_of_each_stream_are_told_at_the_end(
+def test_the_requests_of_each_stream_are_logged_at_the_end(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
@@ -221,7 +221,7 @@ def test_a_tap_that_runs_again_reads_again(sandbox: Sandbox) -> None:
     assert len(sandbox.calls) == 2 * first == 4
 
 
-def test_nothing_is_asked_for_twice_in_a_run_and_no_field_is_left_out(
+def test_nothing_is_requested_twice_in_a_run_and_no_field_is_left_out(
     make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
     few = Workspace(
@@ -237,7 +237,7 @@ def test_nothing_is_asked_for_twice_in_a_run_and_no_field_is_left_out(
         if call.path not in ("/v1/objects", "/v1/customers", "/v1/customers/attributes")
     )
     assert len(asked) > 200
-    # Targets delete what a mirror lacks: the first of two pages is asked for again at the end.
+    # Targets delete rows that a mirror lacks: the first of two pages is checked again at the end.
     followed = {
         (method, path, tuple(pair for pair in query if pair[0] != "start"))
         for method, path, query in asked

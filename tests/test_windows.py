@@ -56,7 +56,7 @@ def test_other_times_are_not_relative(text: str) -> None:
 
 
 @given(MOMENTS, st.integers(0, 4000 * DAY), st.lists(st.integers(0, 2_000_000), max_size=50))
-def test_windows_partition_the_range_whatever_has_been_learnt(
+def test_windows_partition_the_range_with_any_known_density(
     start: int, length: int, rows: list[int]
 ) -> None:
     plan = WindowPlan(start, start + length)
@@ -91,7 +91,7 @@ def test_windows_grow_to_180_days_and_no_further() -> None:
     assert widths[10] == 180 * DAY == max(widths)
 
 
-def test_busy_windows_make_the_next_ones_hold_about_ten_thousand_rows() -> None:
+def test_busy_windows_make_the_next_ones_contain_about_ten_thousand_rows() -> None:
     plan = WindowPlan(0, 400 * DAY)
     windows = iter(plan)
     plan.learn(Window(0, 30 * DAY), 300_000)
@@ -106,7 +106,7 @@ def test_a_quiet_window_makes_the_next_at_most_six_times_as_wide() -> None:
 
 
 def _widths(plan: WindowPlan, rows_a_day: int) -> list[float]:
-    """The widths in days of windows that end after three more have begun, as in parallel reads."""
+    """The widths in days of windows that end after three more began, as in parallel reads."""
     widths: list[float] = []
     windows: list[Window] = []
     for window in plan:
@@ -125,7 +125,7 @@ def test_the_last_windows_are_narrower_so_that_parallel_reads_end_together() -> 
     assert len(widths) <= 10 + 4
 
 
-def test_the_first_pages_of_a_window_are_enough_to_know_how_narrow_the_last_are() -> None:
+def test_the_first_pages_of_a_window_determine_the_last_widths() -> None:
     plan = WindowPlan(0, 6 * DAY)
     windows = iter(plan)
     first = next(windows)
@@ -133,7 +133,7 @@ def test_the_first_pages_of_a_window_are_enough_to_know_how_narrow_the_last_are(
     assert next(windows).width == pytest.approx(1.2 * DAY, rel=0.01)
 
 
-def test_a_burst_or_few_rows_do_not_narrow_the_last_windows_much() -> None:
+def test_a_burst_or_few_rows_hardly_narrow_the_last_windows() -> None:
     for rows, expected in ((10**7, 1.2 * DAY), (300, 3 * DAY)):
         plan = WindowPlan(0, 6 * DAY)
         windows = iter(plan)
@@ -149,7 +149,7 @@ def test_a_narrow_last_window_does_not_narrow_the_others() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(1, 200))
-def test_cutting_a_window_partitions_it(start: int, width: int, count: int) -> None:
+def test_splitting_a_window_partitions_it(start: int, width: int, count: int) -> None:
     window = Window(start, start + width)
     parts = window.cut(count)
     assert [second for part in parts for second in (part.start, part.end)][1:-1] == [
@@ -161,7 +161,7 @@ def test_cutting_a_window_partitions_it(start: int, width: int, count: int) -> N
 
 
 @given(MOMENTS, st.integers(0, 10**9), st.integers(1, 1000))
-def test_shares_are_consecutive_and_about_equal_however_many(
+def test_any_number_of_shares_are_consecutive_and_about_equal(
     start: int, width: int, count: int
 ) -> None:
     whole = Window(start, start + width)
@@ -193,7 +193,7 @@ def test_every_bucket_belongs_to_one_share(
 
 
 @given(MOMENTS, RESOLUTIONS, ZONES)
-def test_the_bucket_from_a_moment_on_is_the_first_that_begins_then(
+def test_the_bucket_after_a_time_is_the_first_that_starts_then(
     moment: int, resolution: Resolution, zone: ZoneInfo
 ) -> None:
     start = bucket_from(moment, resolution, zone)
@@ -202,7 +202,7 @@ def test_the_bucket_from_a_moment_on_is_the_first_that_begins_then(
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.integers(12, 99))
-def test_what_is_left_of_a_long_window_joins_what_was_read(
+def test_the_rest_of_a_long_window_continues_the_part_already_read(
     start: int, width: int, back: int, pages: int
 ) -> None:
     window = Window(start, start + width)
@@ -222,14 +222,14 @@ def test_a_window_is_not_split_early() -> None:
 
 
 @given(MOMENTS, RESOLUTIONS, ZONES)
-def test_a_bucket_holds_its_moment(moment: int, resolution: Resolution, zone: ZoneInfo) -> None:
+def test_a_bucket_contains_its_time(moment: int, resolution: Resolution, zone: ZoneInfo) -> None:
     start = bucket_start(moment, resolution, zone)
     assert start <= moment < bucket_after(start, resolution, zone)
     assert bucket_start(start, resolution, zone) == start
 
 
 @given(MOMENTS, RESOLUTIONS, ZONES, st.integers(0, 40))
-def test_counting_back_undoes_counting_on(
+def test_counting_back_reverses_counting_forward(
     moment: int, resolution: Resolution, zone: ZoneInfo, count: int
 ) -> None:
     start = bucket_start(moment, resolution, zone)
@@ -238,7 +238,7 @@ def test_counting_back_undoes_counting_on(
 
 
 @given(MOMENTS, st.sampled_from(["days", "weeks", "months"]), ZONES)
-def test_buckets_begin_with_the_local_day(
+def test_buckets_start_with_the_local_day(
     moment: int, resolution: Resolution, zone: ZoneInfo
 ) -> None:
     start = bucket_start(moment, resolution, zone)
@@ -278,7 +278,7 @@ def test_every_third_bucket_start_over_both_clock_changes_is_known() -> None:
         ("1970-01-01T00:00:10.999999Z", 10),
     ],
 )
-def test_instants_are_read_in_every_usual_form(text: str, seconds: int) -> None:
+def test_instants_are_parsed_in_every_usual_form(text: str, seconds: int) -> None:
     assert parse(text) == seconds
 
 
@@ -289,5 +289,5 @@ def test_instants_outside_the_years_1_to_9999_are_refused(text: str) -> None:
 
 
 @given(st.integers(0, 4_102_444_800))
-def test_instants_survive_being_written_and_read(seconds: int) -> None:
+def test_instants_survive_a_round_trip(seconds: int) -> None:
     assert parse(rfc3339(seconds)) == seconds

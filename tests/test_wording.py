@@ -1,4 +1,4 @@
-"""Numbers with their nouns, and lengths of time."""
+"""Plurals and durations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tap_customerio.wording import counted, duration
 @pytest.mark.parametrize(
     ("number", "expected"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1518, "1,518 rows")]
 )
-def test_one_is_no_plural(number: int, expected: str) -> None:
+def test_one_is_singular(number: int, expected: str) -> None:
     assert counted(number, "row") == expected
 
 

@@ -1,4 +1,4 @@
-"""What a stopped run leaves in a pipe."""
+"""The content of a pipe after a stopped run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stopping() -> None:
     raise SystemExit(143)
 
 
-def test_a_pipe_that_cannot_grow_gets_the_rest_of_a_line_from_a_slow_target(
+def test_a_small_pipe_gets_the_rest_of_a_line_from_a_slow_target(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(writer, "_grow", lambda *_: False)
@@ -61,7 +61,7 @@ def test_a_pipe_that_cannot_grow_gets_the_rest_of_a_line_from_a_slow_target(
     assert found == [expected]
 
 
-def test_a_pipe_that_cannot_grow_does_not_keep_a_stopped_run_for_longer_than_the_grace(
+def test_a_small_pipe_does_not_delay_a_stopped_run_beyond_the_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(writer, "_grow", lambda *_: False)
@@ -73,7 +73,7 @@ def test_a_pipe_that_cannot_grow_does_not_keep_a_stopped_run_for_longer_than_the
 
 
 @given(st.lists(st.integers(1, 30).map(lambda size: b"x" * (size - 1) + b"\n")))
-def test_pieces_say_what_is_missing_of_a_line_that_was_begun(lines: list[bytes]) -> None:
+def test_slices_of_a_started_line_give_its_missing_part(lines: list[bytes]) -> None:
     pieces = list(writer._pieces(b"".join(lines), 8))  # noqa: SLF001 - arithmetic that no front door shows
     assert b"".join(piece for piece, _ in pieces) == b"".join(lines)
     assert all(len(piece) <= 8 for piece, _ in pieces)

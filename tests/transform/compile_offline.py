@@ -1,7 +1,7 @@
-"""Compile the models for a warehouse that is not there: run with the adapters' own Python.
+"""Compile the models for an unreachable warehouse: run with the adapters' own Python.
 
 `compile_offline.py snowflake|bigquery FOLDER` writes FOLDER/target/compiled. Tables of the loader
-are made up from what staging reads; models exist already, so that incremental parts are compiled.
+have the columns that staging reads. Models exist already, so that incremental parts are compiled.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ TYPES = {
 
 
 def columns(stream: str) -> dict[str, str]:
-    """Columns of a stream's table, and their kinds."""
+    """Columns of a stream's table, and their types."""
     text = (TRANSFORM / "models" / "staging" / f"stg_customerio__{stream}.sql").read_text()
     return dict(re.findall(r"'(\w+)': \['(\w+)'", text))
 
 
 def _closed(*arguments: Any) -> Any:
-    """A connection that nothing can be asked through."""
+    """A connection that rejects every query."""
     connection = arguments[-1]
     connection.state, connection.handle = "open", mock.NonCallableMagicMock(spec=["close"])
     return connection
 
 
 def compile_models(kind: str, folder: Path) -> bool:
-    """Run dbt with an adapter that reaches nothing."""
+    """Run dbt with an adapter that connects to nothing."""
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     module = import_module(f"dbt.adapters.{kind}")
@@ -87,6 +87,6 @@ def compile_models(kind: str, folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # dbt takes every module there whose name begins with dbt_ for a plugin
+    sys.path.pop(0)  # dbt loads every module there whose name starts with dbt_ as a plugin
     wanted, place = sys.argv[1:]
     sys.exit(not compile_models(wanted, Path(place)))

@@ -1,4 +1,4 @@
-"""Warehouses that the models are built in."""
+"""Warehouses in which the models are built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def make_built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Built]:
-    """Makes an empty warehouse of a kind, duckdb or postgres."""
+    """Creates an empty warehouse, duckdb or postgres."""
 
     def make(kind: str) -> Built:
         folder = tmp_path_factory.mktemp(kind)
@@ -38,14 +38,14 @@ def make_built(
 
 @pytest.fixture(scope="session")
 def modelled_sandbox() -> Iterator[Sandbox]:
-    """The workspace that is modelled."""
+    """The workspace of the models."""
     with new_sandbox(workspace=few_senders(per_day=15, people=40)) as box:
         yield box
 
 
 @pytest.fixture(scope="session")
 def modelled_output(modelled_sandbox: Sandbox) -> Output:
-    """What the tap writes of all streams."""
+    """The tap's output for all streams."""
     return run_tap(config_for(modelled_sandbox, customers_sync="full"))
 
 

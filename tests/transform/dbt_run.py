@@ -1,4 +1,4 @@
-"""The models, built by dbt on what the tap and a target have loaded."""
+"""Builds the models with dbt on data loaded by a target."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ ROOT = Path(__file__).parent.parent.parent
 TRANSFORM = ROOT / "transform"
 Row = dict[str, Any]
 PARSED: dict[tuple[str, str], Manifest] = {}
-"""The project by database and workspaces; parsing takes half of the time of a build."""
+"""Parsed projects by database and workspaces; parsing takes half of the time of a build."""
 QUIET = ("--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats")
 
 
 @dataclass
 class Built:
-    """A warehouse that the tap fills and dbt models.
+    """A warehouse filled by the tap and modelled by dbt.
 
     Attributes:
-        folder: Where the database (of DuckDB), and what dbt writes, are.
-        postgres: URI of a database of PostgreSQL; DuckDB is used without.
+        folder: The folder of the DuckDB database and of dbt's output.
+        postgres: URI of a PostgreSQL database; without it, DuckDB is used.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Built:
         schema: str = "customerio",
         **settings: Any,
     ) -> Output:
-        """Load what is new."""
+        """Load new data."""
         config = config_for(sandbox, customers_sync="full", **settings)
         output = run_tap(config, streams=streams, state=self.state)
         self.state = output.states[-1]
@@ -60,7 +60,7 @@ class Built:
         return output
 
     def load(self, messages: Iterable[Row], schema: str = "customerio") -> None:
-        """Load Singer messages, as meltano.yml tells the targets."""
+        """Load Singer messages with the target settings of meltano.yml."""
         config = self.folder / "target.json"
         settings: Row = {"default_target_schema": schema}
         if self.postgres:
@@ -77,7 +77,7 @@ class Built:
         _run([*command, "--config", str(config)], input=lines)
 
     def dbt(self, *arguments: str, succeeds: bool = True) -> str:
-        """Run a command of dbt; gives what it says."""
+        """Run a dbt command; returns its output."""
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
         from dbt.cli.main import dbtRunner  # noqa: PLC0415 - takes seconds
 
@@ -93,7 +93,7 @@ class Built:
             said.append(event.info.msg)
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of dbt and what it depends on
+            warnings.simplefilter("ignore")  # of dbt and its dependencies
             place = self.postgres, str(self.variables.get("customerio_workspaces"))
             if place not in PARSED:
                 parsed = dbtRunner().invoke(["parse", *options, *QUIET])
@@ -101,13 +101,13 @@ class Built:
             runner = dbtRunner(PARSED[place], callbacks=[hear])
             ran = runner.invoke([*arguments, *options, *QUIET])
             close: Callable[[], None] = DuckDBConnectionManager.close_all_connections
-            close()  # or the target cannot open the file
+            close()  # otherwise the target cannot open the file
         text = "\n".join([*said, str(ran.exception or "")])
         assert ran.success == succeeds, text[-6000:]
         return text
 
     def ask(self, query: str) -> list[Row]:
-        """Rows of an answer; models are in the schema `analytics`."""
+        """The rows of a query; models are in the schema `analytics`."""
         connection: Any
         if self.postgres:
             connection = psycopg.connect(self.postgres, options="-c search_path=analytics")
@@ -122,7 +122,7 @@ class Built:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _output(self) -> Row:
-        """What a profile of dbt says of the database."""
+        """The database in a dbt profile."""
         if not self.postgres:
             path = str(self.folder / "warehouse.duckdb")
             return {"type": "duckdb", "path": path, "schema": "analytics", "threads": 2}

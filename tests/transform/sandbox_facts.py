@@ -1,4 +1,4 @@
-"""What the models must say, counted from the sandbox's own deliveries."""
+"""Expected values of the models, computed from the sandbox's own deliveries."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ COUNTED = {
     "bounced": "bounced",
     "unsubscribed": "unsubscribed",
 }
-"""The state that each count is of."""
+"""The state of each count."""
 
 
 def deliveries(sandbox: Sandbox) -> list[Row]:
-    """All deliveries that are no drafts, as the API shows them."""
+    """All deliveries except drafts, as the API shows them."""
     now = sandbox.clock.now()
     return list(sandbox.workspace.deliveries(SINCE, int(now), now=now))
 
@@ -42,7 +42,7 @@ def cio_id(row: Row) -> str | None:
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
-    """Rows by what a function says of each; those of which it says None are left out."""
+    """Rows grouped by the result of a function; rows with None are left out."""
     found = defaultdict(list)
     for row in rows:
         if (place := key(row)) is not None:
@@ -51,7 +51,7 @@ def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Ro
 
 
 def counts(rows: list[Row]) -> dict[str, int]:
-    """How many of these deliveries have come to each state."""
+    """The number of these deliveries with each state."""
     return {
         name: sum(not state or state in row["metrics"] for row in rows)
         for name, state in COUNTED.items()
@@ -59,17 +59,17 @@ def counts(rows: list[Row]) -> dict[str, int]:
 
 
 def moments(rows: list[Row], state: str) -> list[int]:
-    """When each of the deliveries that have come to a state did so."""
+    """The time of a state in each delivery that has it."""
     return [row["metrics"][state] for row in rows if state in row["metrics"]]
 
 
 def latest(rows: list[Row]) -> int:
-    """The last change of all."""
+    """The last change of all deliveries."""
     return max(int(at) for row in rows for at in (row["created"], *row["metrics"].values()))
 
 
 def rates_of(row: Row) -> dict[str, float | None]:
-    """What the rates of a row of a model must be, by its counts."""
+    """The expected rates of a model's row, from its counts."""
     shares = {"open_rate": "opened", "click_rate": "clicked", "bounce_rate": "bounced"}
     shares |= {"delivery_rate": "delivered", "conversion_rate": "converted"}
     return {
@@ -78,7 +78,7 @@ def rates_of(row: Row) -> dict[str, float | None]:
 
 
 def is_equal(found: Any, expected: float | None) -> bool:
-    """Whether a rate is what it should be; databases give decimals or floats."""
+    """Whether a rate is as expected; databases return decimals or floats."""
     if expected is None or found is None:
         return found is expected
     return abs(float(found) - expected) < 1e-6

@@ -28,13 +28,13 @@ RENAMED = {
     "collections.schema": "column_names",
     "segment_counts.count": "people",
 }
-"""Names that are keywords in some databases, or say the same in different ways."""
+"""Names that are keywords in some databases, or that vary for one meaning."""
 
 FRESHNESS = {
-    "segment_counts": ("observed_at", 36),  # a row of every sync
+    "segment_counts": ("observed_at", 36),  # every sync adds a row
     "messages": ("created", 72),
 }
-"""The column that tells how new the rows are, and after how many hours to warn, by stream."""
+"""The column with the age of the rows, and the hours before a warning, by stream."""
 
 
 def files() -> dict[str, str]:
@@ -66,7 +66,7 @@ def files() -> dict[str, str]:
 
 
 def column_name(stream: str, name: str) -> str:
-    """What staging calls a column."""
+    """The name of a column in staging."""
     return RENAMED.get(f"{stream}.{name}", RENAMED.get(f"*.{name}", name))
 
 

@@ -1,4 +1,4 @@
-"""Links, journeys, domains and A/B tests, as the sandbox has them."""
+"""Links, journeys, domains and A/B tests match the sandbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEPS = (
 )
 
 
-def test_links_have_the_clicks_of_people(modelled: Built, modelled_sandbox: Sandbox) -> None:
+def test_links_count_clicks_of_people(modelled: Built, modelled_sandbox: Sandbox) -> None:
     clicks, recent, people = Counter[facts.Key](), Counter[facts.Key](), defaultdict(set)
     now = dt.datetime.fromtimestamp(modelled_sandbox.clock.now(), EASTERN)
     for row in facts.deliveries(modelled_sandbox):
@@ -58,7 +58,7 @@ def test_links_have_the_clicks_of_people(modelled: Built, modelled_sandbox: Sand
         assert facts.is_equal(row["click_rate"], clicks[link] / row["sent"])
 
 
-def test_the_funnel_has_the_journeys_of_each_day(
+def test_the_funnel_counts_the_journeys_of_each_day(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     workspace, now = modelled_sandbox.workspace, modelled_sandbox.clock.now()
@@ -80,7 +80,9 @@ def test_the_funnel_has_the_journeys_of_each_day(
         assert row["campaign_name"]
 
 
-def test_domains_have_what_became_of_their_mail(modelled: Built, modelled_sandbox: Sandbox) -> None:
+def test_domains_count_the_outcomes_of_their_mail(
+    modelled: Built, modelled_sandbox: Sandbox
+) -> None:
     every = facts.deliveries(modelled_sandbox)
     mail = facts.grouped(
         (row for row in every if row["type"] == "email" and row["recipient"]),
@@ -108,7 +110,7 @@ def test_domains_have_what_became_of_their_mail(modelled: Built, modelled_sandbo
             assert row[f"suppressed_{kind}"] == suppressed[kind, domain]
 
 
-def test_variants_of_tests_have_the_deliveries_of_their_contents(
+def test_variants_of_tests_count_the_deliveries_of_their_contents(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     by_content = facts.grouped(

@@ -1,4 +1,4 @@
-"""Marts of deliveries say what the sandbox knows."""
+"""Marts of deliveries match the sandbox."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def deliveries(sandbox: Sandbox) -> list[Row]:
 
 
 def moment(seconds: int | None) -> datetime | None:
-    """A time as the warehouse has it, in UTC without saying so."""
+    """A time as in the warehouse: UTC, without a time zone."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
@@ -97,7 +97,9 @@ def test_deliveries_have_their_sender_and_the_time_of_each_state(
             assert float(delivery["hours_to_open"]) == pytest.approx(hours)
 
 
-def test_events_are_told_once_and_by_whom(modelled: Built, modelled_sandbox: Sandbox) -> None:
+def test_events_occur_once_and_name_people_and_machines(
+    modelled: Built, modelled_sandbox: Sandbox
+) -> None:
     expected = Counter[tuple[Any, ...]]()
     for row in deliveries(modelled_sandbox):
         metrics = row["metrics"]
@@ -122,7 +124,7 @@ def test_events_are_told_once_and_by_whom(modelled: Built, modelled_sandbox: San
     assert {("opened", "unknown"), ("clicked", "machine")} <= {key[1:3] for key in found}
 
 
-def test_senders_count_what_the_api_counts(modelled: Built, modelled_sandbox: Sandbox) -> None:
+def test_sender_counts_match_the_api(modelled: Built, modelled_sandbox: Sandbox) -> None:
     now = modelled_sandbox.clock.now()
     rows = modelled.ask("select * from customerio__senders")
     found = {(row["source_type"], row["source_id"]): row for row in rows}
@@ -136,7 +138,9 @@ def test_senders_count_what_the_api_counts(modelled: Built, modelled_sandbox: Sa
             assert row["open_rate"] is None
 
 
-def test_days_count_by_sending_and_by_event(modelled: Built, modelled_sandbox: Sandbox) -> None:
+def test_days_are_counted_by_sending_and_by_event(
+    modelled: Built, modelled_sandbox: Sandbox
+) -> None:
     sent, happened = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
     for row in deliveries(modelled_sandbox):
         sender = sender_of(row, modelled_sandbox.workspace)
@@ -157,8 +161,8 @@ def test_days_count_by_sending_and_by_event(modelled: Built, modelled_sandbox: S
     assert sent != happened
 
 
-def test_a_build_without_news_writes_no_row(modelled: Built) -> None:
-    if not modelled.postgres:  # which cannot tell when a row was written
+def test_a_build_without_new_rows_writes_no_row(modelled: Built) -> None:
+    if not modelled.postgres:  # it cannot tell when a row was written
         return
     query = "select max(cast(cast(xmin as text) as bigint)) as newest from {}"
     before = [modelled.ask(query.format(name)) for name in INCREMENTAL]
@@ -166,9 +170,7 @@ def test_a_build_without_news_writes_no_row(modelled: Built) -> None:
     assert [modelled.ask(query.format(name)) for name in INCREMENTAL] == before
 
 
-def test_a_window_that_is_missing_is_found(
-    modelled: Built, make_built: Callable[[str], Built]
-) -> None:
+def test_a_missing_window_is_found(modelled: Built, make_built: Callable[[str], Built]) -> None:
     assert {r["status"] for r in modelled.ask("select status from customerio__reconciliation")} == {
         "equal"
     }
@@ -193,7 +195,7 @@ def test_a_window_that_is_missing_is_found(
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "postgres"])
-def test_three_builds_after_three_syncs_are_like_one(
+def test_three_incremental_builds_are_like_one(
     kind: str, make_built: Callable[[str], Built]
 ) -> None:
     built = make_built(kind)

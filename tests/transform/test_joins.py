@@ -1,4 +1,4 @@
-"""What the reference of columns says joins does so in the data."""
+"""The joins in the column reference are possible in the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMS)
-def test_the_ids_of_a_stream_are_those_of_what_it_joins(modelled_output: Output, name: str) -> None:
+def test_the_ids_of_a_stream_exist_in_the_joined_stream(modelled_output: Output, name: str) -> None:
     rows = modelled_output.records[name]
     by_column: dict[str, set[Any]] = {}
     for join in joins(STREAMS[name]):
@@ -22,7 +22,7 @@ def test_the_ids_of_a_stream_are_those_of_what_it_joins(modelled_output: Output,
     for column, known in by_column.items():
         used = {one for row in rows for one in values(row[column])}
         assert not used or used & known, column
-        if column.removesuffix("s").endswith("_id") and column != "cio_id":  # people may leave
+        if column.removesuffix("s").endswith("_id") and column != "cio_id":  # people may be deleted
             assert used <= known, column
 
 

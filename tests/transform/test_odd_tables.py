@@ -1,4 +1,4 @@
-"""Models and verify on tables that an older tap, another loader or a broken sync has left."""
+"""Models and verify on tables from an older tap, another loader or a broken sync."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DECIDING = ("broadcasts", "campaigns", "metrics")
 
 
 class Odd:
-    """The warehouse, what was true of it before, and which rows were changed."""
+    """The warehouse, its original data, and the changed rows."""
 
     def __init__(self, built: Built) -> None:
         self.built = built
@@ -64,7 +64,7 @@ class Odd:
         self.addressed = dict(zip(RECIPIENTS, rest, strict=False))
 
     def verify(self) -> Row:
-        """What verify says, as JSON."""
+        """The output of verify, as JSON."""
         url = f"duckdb:///{self.built.folder / 'warehouse.duckdb'}"
         found: Row = json.loads(typed("verify", "--warehouse", url, "--json").out)
         return found
@@ -76,7 +76,7 @@ class Odd:
 
 @pytest.fixture(scope="module")
 def odd(modelled: Built, make_built: Callable[[str], Built]) -> Odd:
-    """A copy in which much is changed, and built again."""
+    """A copy with many changes, built again."""
     built = make_built("duckdb")
     shutil.copy(modelled.folder / "warehouse.duckdb", built.folder)
     changed = Odd(built)
@@ -103,7 +103,7 @@ def odd(modelled: Built, make_built: Callable[[str], Built]) -> Odd:
     return changed
 
 
-def test_senders_are_derived_from_ids_if_the_tap_did_not_name_them(odd: Odd) -> None:
+def test_senders_are_derived_from_ids_without_the_taps_columns(odd: Odd) -> None:
     assert odd.derived == odd.senders
     assert {row["source_type"] for row in odd.senders} == {
         *("campaign", "newsletter", "broadcast", "transactional")
@@ -161,13 +161,13 @@ def test_one_time_long_ago_does_not_make_the_loading_begin_then(odd: Odd) -> Non
 
 
 @pytest.mark.parametrize(("recipient", "domain"), RECIPIENTS.items())
-def test_domains_hold_nothing_else(odd: Odd, recipient: str, domain: str | None) -> None:
+def test_domains_contain_nothing_else(odd: Odd, recipient: str, domain: str | None) -> None:
     query = "select recipient_domain from customerio__deliveries where delivery_id = '{}'"
     found = odd.built.ask(query.format(odd.addressed[recipient]["delivery_id"]))
     assert found == [{"recipient_domain": domain}]
 
 
-def test_deliveries_that_stop_while_counts_go_on_are_missing(odd: Odd) -> None:
+def test_deliveries_are_missing_if_they_stop_while_counts_continue(odd: Odd) -> None:
     rows = odd.built.ask("select * from customerio__reconciliation where status = 'missing'")
     days = {row["day"] for row in rows if row["day"] >= LOST.date()}
     assert {date(2026, 3, 27), date(2026, 3, 28)} <= days

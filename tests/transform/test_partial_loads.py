@@ -1,4 +1,4 @@
-"""Models of what was loaded in part, of several workspaces, and of conversions of one's own."""
+"""Models of partial loads, of several workspaces, and with custom conversions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Touch = tuple[str, dt.datetime, int, str]
 pytestmark = pytest.mark.slow
 
 LOADED = ("customers", "messages", "subscription_topics")
-"""Enough for people, but without what names senders, links or preferences."""
+"""Streams of people, without those that name senders, links or preferences."""
 
 COUNTS = [(1, "2026-03-01T01:00:00Z", 10), (1, "2026-03-01T23:00:00Z", 12)]
 COUNTS += [(1, "2026-03-02T01:00:00Z", 9), (1, "2026-03-09T01:00:00Z", 18)]
@@ -44,11 +44,11 @@ PEOPLE: dict[str, dict[str, str]] = {
     "bounced": {COMPUTED: '{"topics":{"topic_2":false}}', CHOSEN: '{"topics": {"topic_2": true}}'},
     "odd": {COMPUTED: "topic_1", CHOSEN: '{"topics":'},
 }
-"""People by name, with what their profiles say of topics."""
+"""People by name, with the topics in their profiles."""
 
 
 def drawn_tests() -> dict[int, list[tuple[int, int]]]:
-    """Made-up A/B tests: of each group, how many were sent and clicked."""
+    """Made-up A/B tests: the number of sent and clicked deliveries of each group."""
     dice = random.Random(11)
     tests = {1: [(80, 2), (80, 30)], 2: [(90, 9), (85, 10)], 3: [(60, 5), (60, 40), (60, 38)]}
     tests |= {4: [(60, 3), (60, 40), (60, 10)], 5: [(50, 0), (0, 0)], 6: [(30, 30), (30, 2)]}
@@ -63,7 +63,7 @@ TESTS = drawn_tests()
 
 @pytest.fixture(scope="module")
 def partial(make_built: Callable[[str], Built], modelled_output: Output) -> Built:
-    """One workspace of which little was loaded, and one with made-up tests and counts."""
+    """A workspace with few loaded streams, and one with made-up tests and counts."""
     built = make_built("duckdb")
     built.variables["customerio_workspaces"] = {"acme": "cio_a", "tests": "cio_t"}
     built.variables["customerio_human_only"] = False
@@ -134,7 +134,7 @@ def bounds(part: int, whole: int) -> tuple[float, float]:
 
 
 def is_above(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether the share of one group is above another's by more than chance would have it."""
+    """Whether the share of one group is significantly above another's."""
     if not one[0] or not other[0]:
         return False
     (share, low), (other_share, high) = (
@@ -144,7 +144,7 @@ def is_above(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return share - other_share > math.hypot(share - low, high - other_share)
 
 
-def test_what_was_not_loaded_does_no_harm(partial: Built) -> None:
+def test_streams_that_are_not_loaded_do_no_harm(partial: Built) -> None:
     for model in ("journey_funnel", "reconciliation", "attribution"):
         assert partial.ask(f"select * from customerio__{model}") == []
     links = "select distinct href, counted_clicks from customerio__links where workspace = 'acme'"
@@ -157,7 +157,7 @@ def test_what_was_not_loaded_does_no_harm(partial: Built) -> None:
     }
 
 
-def test_machines_count_where_that_is_wanted(partial: Built, modelled_sandbox: Sandbox) -> None:
+def test_machines_count_if_configured(partial: Built, modelled_sandbox: Sandbox) -> None:
     sent = facts.deliveries(modelled_sandbox)
     of_machines = sum("opened" in row["metrics"] for row in sent)
     assert of_machines > sum("human_opened" in row["metrics"] for row in sent)
@@ -170,7 +170,7 @@ def test_machines_count_where_that_is_wanted(partial: Built, modelled_sandbox: S
     assert [int(row["clicked"]) for row in partial.ask(query)] == [clicks]
 
 
-def test_topics_are_known_from_profiles_too(partial: Built, modelled_output: Output) -> None:
+def test_topics_are_read_from_profiles_too(partial: Built, modelled_output: Output) -> None:
     defaults = {
         f"topic_{row['id']}": row["subscribed_by_default"]
         for row in modelled_output.records["subscription_topics"]
@@ -193,7 +193,9 @@ def test_topics_are_known_from_profiles_too(partial: Built, modelled_output: Out
     assert {known_from for _, known_from in found.values()} == {"default", "profile"}
 
 
-def test_a_choice_outweighs_what_was_computed_and_that_the_default(partial: Built) -> None:
+def test_a_choice_has_priority_over_a_computed_value_and_that_over_the_default(
+    partial: Built,
+) -> None:
     query = """
         select cio_id, subject, is_allowed from customerio__consents
         where workspace = 'tests' and scope = 'topic'
@@ -220,7 +222,7 @@ def test_a_blocked_message_does_not_suppress_its_address(partial: Built) -> None
     }
 
 
-def test_growth_is_from_one_counted_day_to_the_next(partial: Built) -> None:
+def test_growth_is_the_difference_of_two_counted_days(partial: Built) -> None:
     query = """
         select segment_id, cast(day as varchar) as day, people, growth, growth_rate
         from customerio__segment_growth order by segment_id, day
@@ -234,7 +236,7 @@ def test_growth_is_from_one_counted_day_to_the_next(partial: Built) -> None:
     ]
 
 
-def test_rates_of_tests_have_their_intervals_and_lift(partial: Built) -> None:
+def test_rates_of_tests_have_intervals_and_lift(partial: Built) -> None:
     rows = partial.ask("select * from customerio__ab_tests where workspace = 'tests'")
     assert len(rows) == sum(map(len, TESTS.values()))
     for row in rows:
@@ -252,7 +254,7 @@ def test_rates_of_tests_have_their_intervals_and_lift(partial: Built) -> None:
         assert facts.is_equal(row["click_lift"], lift)
 
 
-def test_a_variant_wins_that_is_better_than_all_others_by_more_than_chance(
+def test_a_winning_variant_is_significantly_better_than_all_others(
     partial: Built,
 ) -> None:
     expected = {
@@ -311,10 +313,10 @@ ORDERS = {
     "person_is": "email",
     "value": "total",
 }
-"""The setting for the table of conversions."""
+"""The variable for the table of conversions."""
 
 
-def test_conversions_are_credited_to_the_last_touch_before_them(
+def test_conversions_are_attributed_to_the_last_touch_before_them(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     touches = sorted(touches_of(facts.deliveries(modelled_sandbox)))
@@ -337,7 +339,7 @@ def test_conversions_are_credited_to_the_last_touch_before_them(
         rows = modelled.ask("select * from customerio__attribution")
     finally:
         del modelled.variables["customerio_conversions"]
-        modelled.dbt("run", "--select", "customerio__attribution")  # as others find it
+        modelled.dbt("run", "--select", "customerio__attribution")  # as users have it
     found = {int(row["conversion_id"]): row for row in rows}
     assert found.keys() == set(range(len(every)))
     for one, (who, at) in enumerate(every):
@@ -350,7 +352,7 @@ def test_conversions_are_credited_to_the_last_touch_before_them(
 
 
 def touches_of(rows: list[Row]) -> Iterable[Touch]:
-    """Opens and clicks of people: address, time, and which it was; the later the better."""
+    """Opens and clicks of people: address, time, and type; the later the better."""
     for row in rows:
         email = (row["customer_identifiers"] or {}).get("email")
         for rank, touch in enumerate(("opened", "clicked")):
@@ -361,7 +363,7 @@ def touches_of(rows: list[Row]) -> Iterable[Touch]:
 def conversions(
     touches: list[Touch],
 ) -> Iterable[tuple[str, dt.datetime]]:
-    """People and times: at, around and well after touches, and before all of them."""
+    """People and times: at, around and long after touches, and before all of them."""
     after = (0, 1, 3600, 7 * 86_400, 7 * 86_400 + 1, -90 * 86_400)
     for (who, at, _, _), seconds in zip(touches[::3], itertools.cycle(after), strict=False):
         yield who, at + dt.timedelta(seconds=seconds)
@@ -369,7 +371,7 @@ def conversions(
 
 
 def last_touch(touches: list[Touch], who: str, at: dt.datetime) -> tuple[dt.datetime, str] | None:
-    """The last one within a week before, and what it was."""
+    """The last one within a week before, and its type."""
     within = [
         (when, rank, touch)
         for email, when, rank, touch in touches
@@ -379,7 +381,7 @@ def last_touch(touches: list[Touch], who: str, at: dt.datetime) -> tuple[dt.date
 
 
 def execute(built: Built, statements: list[str]) -> None:
-    """Change the warehouse by hand."""
+    """Change the warehouse."""
     connection: Any
     if built.postgres:
         connection = psycopg.connect(built.postgres)

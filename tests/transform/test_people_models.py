@@ -1,4 +1,4 @@
-"""People, what they get and what they agreed to, as the sandbox has them."""
+"""People, their messages and their consents match the sandbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def test_everybody_is_there_once_with_what_was_sent_to_them(
+def test_every_person_occurs_once_with_their_deliveries(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     sent = facts.grouped(facts.deliveries(modelled_sandbox), facts.cio_id)
@@ -42,7 +42,7 @@ def test_everybody_is_there_once_with_what_was_sent_to_them(
         assert all(facts.is_equal(row[name], rate) for name, rate in facts.rates_of(row).items())
 
 
-def test_people_are_classed_by_how_long_ago_they_engaged(
+def test_people_are_classified_by_their_last_engagement(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     every = facts.deliveries(modelled_sandbox)
@@ -57,7 +57,7 @@ def test_people_are_classed_by_how_long_ago_they_engaged(
 
 
 def engagement(sent: list[Row], today: int) -> str:
-    """The class of a person with these deliveries."""
+    """The expected class of a person with these deliveries."""
     states = ("human_opened", "human_clicked", "replied", "converted")
     engaged = [at for state in states for at in facts.moments(sent, state)]
     if not facts.moments(sent, "sent"):
@@ -82,7 +82,7 @@ def test_the_best_hour_is_that_of_most_opens_and_clicks(
         assert (row["best_hour"], row["best_hour_engagements"]) == (best, most)
 
 
-def test_subscription_states_are_those_of_profiles_and_of_the_provider(
+def test_subscription_states_match_profiles_and_the_provider(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     profiles = profiles_of(modelled_sandbox)
@@ -118,7 +118,7 @@ def test_people_and_senders_are_counted_together(
         assert row["source_name"]
 
 
-def test_consents_are_what_people_chose(modelled: Built, modelled_sandbox: Sandbox) -> None:
+def test_consents_match_the_choices_of_people(modelled: Built, modelled_sandbox: Sandbox) -> None:
     found = {
         (row["cio_id"], row["scope"], row["subject"]): row["is_allowed"]
         for row in modelled.ask("select * from customerio__consents")
@@ -145,17 +145,17 @@ def test_consents_are_what_people_chose(modelled: Built, modelled_sandbox: Sandb
 
 
 def world(sandbox: Sandbox) -> tuple[Any, float]:
-    """The made-up workspace and its present."""
+    """The sandbox's workspace and its current time."""
     return sandbox.workspace, sandbox.clock.now()
 
 
 def profiles_of(sandbox: Sandbox) -> dict[str, Row]:
-    """Everybody, by permanent id."""
+    """All people, by permanent id."""
     return {row["cio_id"]: row for row in ROWS["customers"](*world(sandbox))}
 
 
 def refused_by(sandbox: Sandbox) -> set[tuple[str, str]]:
-    """Addresses that the provider does not write to: list and address."""
+    """Addresses suppressed by the provider: list and address."""
     return {
         (row["suppression_type"], row["email"])
         for row in ROWS["esp_suppressions"](*world(sandbox))

@@ -1,4 +1,4 @@
-"""The queries of docs/recipes.md can be asked of the models, and say what is true."""
+"""The queries in docs/recipes.md run on the models, with right results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_campaigns_by_day_are_those_that_sent(modelled: Built, modelled_sandbox:
     assert all(0 <= row["open_rate"] <= 1 for row in rows if row["sent"])
 
 
-def test_those_to_write_to_again_engaged_once_and_may_be_written_to(modelled: Built) -> None:
+def test_people_to_reengage_engaged_once_and_may_be_contacted(modelled: Built) -> None:
     found = {row["cio_id"] for row in modelled.ask(PEOPLE)}
     allowed = {
         row["cio_id"]
@@ -75,7 +75,7 @@ def test_senders_of_the_last_days_are_counted_from_messages(
             assert float(row["open_percent"]) == pytest.approx(percent, abs=0.06)
 
 
-def test_one_person_got_what_names_them(modelled: Built, modelled_sandbox: Sandbox) -> None:
+def test_the_messages_of_a_person_are_found(modelled: Built, modelled_sandbox: Sandbox) -> None:
     [person] = modelled.ask(
         "select cio_id, email from customerio.customers where email is not null "
         "order by cio_id limit 1"
@@ -89,7 +89,7 @@ def test_one_person_got_what_names_them(modelled: Built, modelled_sandbox: Sandb
     assert sum(row["opened_at"] is not None for row in rows) == facts.counts(got)["opened"]
 
 
-def test_the_audience_grows_by_the_people_created(
+def test_the_audience_grows_by_the_created_people(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     rows = modelled.ask(GROWTH)
@@ -100,7 +100,7 @@ def test_the_audience_grows_by_the_people_created(
     assert len(months) > 1
 
 
-def test_those_who_unsubscribed_are_counted_by_month(
+def test_unsubscribed_people_are_counted_by_month(
     modelled: Built, modelled_sandbox: Sandbox
 ) -> None:
     lost = {

@@ -1,4 +1,4 @@
-"""report: on models that dbt has built, in DuckDB and PostgreSQL."""
+"""report: on models built by dbt, in DuckDB and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def test_a_report_of_built_models_has_the_sandboxs_counts(
+def test_a_report_of_built_models_matches_the_sandbox(
     modelled: Built, modelled_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     url = modelled.postgres or f"duckdb:///{modelled.folder / 'warehouse.duckdb'}"

@@ -1,4 +1,4 @@
-"""Every stream is a view with columns of the same names and types in all databases."""
+"""Every stream is a view with the same column names and types in all databases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RENEW = "If this is meant, renew the models: python tests/transform/staging.py"
 STREAMS = sorted(stream.name for stream in all_streams())
 
 
-def test_sources_and_views_are_made_from_the_schemas() -> None:
+def test_sources_and_views_are_generated_from_the_schemas() -> None:
     kept = {path.name: path.read_text() for path in staging.FOLDER.iterdir()}
     assert kept == staging.files(), RENEW
 
@@ -49,7 +49,7 @@ def test_views_keep_the_values(modelled: Built) -> None:
 
 
 @pytest.mark.slow
-def test_workspaces_are_united_and_what_was_not_loaded_is_empty(
+def test_workspaces_are_united_and_missing_tables_are_empty(
     make_built: Callable[[str], Built], modelled_output: Output
 ) -> None:
     built = make_built("duckdb")

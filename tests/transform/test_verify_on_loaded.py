@@ -1,4 +1,4 @@
-"""verify: on what real targets have loaded into DuckDB and PostgreSQL."""
+"""verify: on data that real targets loaded into DuckDB and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def loaded(
 
 
 def verified(built: Built) -> Screen:
-    """What verify says."""
+    """The output of verify."""
     url = built.postgres or f"duckdb:///{built.folder / 'warehouse.duckdb'}"
     return typed("verify", "--warehouse", url, "--json")
 
 
-def test_what_was_loaded_is_all_there_until_a_day_is_missing(
+def test_loaded_data_is_complete_until_a_day_is_missing(
     loaded: Built, modelled_sandbox: Sandbox
 ) -> None:
     screen = verified(loaded)

@@ -1,4 +1,4 @@
-"""Models of two workspaces that use the same ids, beside those of one of them alone."""
+"""Models of two workspaces that use the same ids, compared with one workspace alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MARTS = sorted(path.stem for path in (TRANSFORM / "models" / "marts").glob("*.sq
 
 @pytest.fixture(scope="module")
 def other_sandbox() -> Iterator[Sandbox]:
-    """A smaller workspace with the same ids, of three weeks before."""
+    """A smaller workspace with the same ids, three weeks earlier."""
     size = few_senders(per_day=8, people=25)
     with new_sandbox(now=NOW - 21 * DAY, workspace=size) as box:
         yield box
@@ -55,7 +55,7 @@ def united(
 
 
 def rows_of(built: Built, mart: str, workspace: str) -> Counter[tuple[object, ...]]:
-    """Rows of a workspace without its name, and without keys and hashes, which hold it."""
+    """Rows of a workspace without its name, and without keys and hashes, which contain it."""
     columns = built.ask(
         "select column_name as name from information_schema.columns "
         f"where table_schema = 'analytics' and table_name = '{mart}' order by 1"
@@ -69,7 +69,7 @@ def rows_of(built: Built, mart: str, workspace: str) -> Counter[tuple[object, ..
 
 
 @pytest.mark.parametrize("mart", MARTS)
-def test_a_workspace_is_modelled_as_if_it_were_alone(
+def test_a_workspace_is_modelled_like_a_single_one(
     modelled: Built, united: Built, mart: str
 ) -> None:
     alone, beside = rows_of(modelled, mart, "customerio"), rows_of(united, mart, "acme")
@@ -93,9 +93,7 @@ def test_the_other_workspace_has_its_own_counts(united: Built, other_sandbox: Sa
     assert people["n"] == workspace.count_people(other_sandbox.clock.now())
 
 
-def test_what_changes_in_one_workspace_leaves_the_other_as_it_is(
-    modelled: Built, united: Built
-) -> None:
+def test_changes_in_one_workspace_do_not_affect_the_other(modelled: Built, united: Built) -> None:
     united.ask("delete from cio_b.messages where hash(id) % 3 = 0")
     sent = "coalesce(metrics->>'sent', metrics->>'failed', '2026-03-01T00:00:00Z')"
     united.ask(f"update cio_b.messages set metrics = json_object('sent', {sent})")
