@@ -28,4 +28,4 @@ def refused(screen: Screen, case: PrivacyCase, reason: str) -> None:
 def blocking_evidence(case: PrivacyCase) -> set[str | None]:
     """The evidence about the identifiers of the only person."""
     [person] = case.read("evidence.json")["people"]
-    return {each["blocking_evidence"] for each in person["identifiers"]}
+    return {each["blocked"] for each in person["identifiers"]}
