@@ -58,7 +58,7 @@ class TapCustomerio(Tap):
     capabilities: ClassVar[list[CapabilitiesEnum]] = [*Tap.capabilities, TapCapabilities.TEST]
 
     watched: ClassVar[bool] = False
-    """Whether a user at a terminal may want to see how far a sync has come."""
+    """Whether to show progress to a user at a terminal."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Like any tap, but writes check for pending signals."""

@@ -138,7 +138,7 @@ late = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.1), st.floats(0, 3)), max
 
 @settings(max_examples=50)
 @given(delays=late, busy=st.booleans(), processes=st.sampled_from([1, 3]))
-def test_no_second_has_an_eleventh_request_whoever_is_late(
+def test_no_second_has_an_eleventh_request_with_late_threads(
     *, delays: list[float], busy: bool, processes: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -149,17 +149,17 @@ def changes(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[s
     for name in sorted(old.keys() | new.keys()):
         where = f"{place}{name}"
         if name not in old:
-            lines.append(f"added    {where}: {_told(new[name])}")
+            lines.append(f"added    {where}: {_summary(new[name])}")
         elif name not in new:
-            lines.append(f"removed  {where}: {_told(old[name])}")
+            lines.append(f"removed  {where}: {_summary(old[name])}")
         elif isinstance(old[name], dict) and isinstance(new[name], dict):
             lines += changes(old[name], new[name], f"{where}: ")
         elif old[name] != new[name]:
-            lines.append(f"changed  {where}: {_told(old[name])} -> {_told(new[name])}")
+            lines.append(f"changed  {where}: {_summary(old[name])} -> {_summary(new[name])}")
     return lines
 
 
-def _told(value: Any) -> str:
+def _summary(value: Any) -> str:
     if isinstance(value, dict):
         return f"a stream of {len(value['fields'])} fields"
     return value if isinstance(value, str) else json.dumps(value)

@@ -80,7 +80,7 @@ def test_a_slow_response_is_retried(make_sandbox: Callable[..., Sandbox]) -> Non
     slow = make_sandbox(latency_ms=200)
     client = make_client(slow, request_timeout=0.05)
     client.give_up_after = 0.2
-    with pytest.raises(TapError, match="no complete answer within request_timeout"):
+    with pytest.raises(TapError, match="no complete response within request_timeout"):
         client.fetch("GET", "/v1/campaigns")
     assert len(slow.calls) >= 2
 
@@ -248,7 +248,7 @@ def test_a_repeated_token_is_an_error(sandbox: Sandbox) -> None:
     with pytest.raises(TapError, match="page token twice"):
         list(make_client(sandbox).pages("/v1/messages", "messages"))
     sandbox.middleware.failures.clear()
-    assert len(sandbox.calls) == 1 + Client.odd_answers
+    assert len(sandbox.calls) == 1 + Client.odd_responses
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(None, [[]]), ([], [[]])])

@@ -177,10 +177,10 @@ def test_vanished_rows_leave_the_tables_of_mirrors() -> None:
         scenario.sync(20 * DAY)
         for name in MIRRORS:
             assert before[name] - scenario.rows(name).keys(), name
-            assert scenario.rows(name).keys() == set(_read_anew(scenario, name)), name
+            assert scenario.rows(name).keys() == set(_full_read(scenario, name)), name
 
 
-def _read_anew(scenario: SyncScenario, name: str) -> list[tuple[Any, ...]]:
+def _full_read(scenario: SyncScenario, name: str) -> list[tuple[Any, ...]]:
     output = run_tap(config_for(scenario.sandbox), streams=[name])
     return [tuple(row[key] for key in output.keys[name]) for row in output.records[name]]
 

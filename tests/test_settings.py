@@ -103,7 +103,7 @@ def test_an_unknown_setting_and_a_rate_beyond_the_limit_cause_one_warning(
     assert "no setting 'api_key', so it is ignored: perhaps 'app_api_key' is meant" in caplog.text
     assert "requests_per_second" not in caplog.text
     TapCustomerio(config={"app_api_key": KEY, "requests_per_second": 50})
-    assert "Setting requests_per_second is 50, but Customer.io answers only 10" in caplog.text
+    assert "Setting requests_per_second is 50, but Customer.io accepts only 10" in caplog.text
     screen = typed("check", "snippets", "--config", config_file(sandbox, tmp_path, colour="red"))
     assert screen.code == 0
     assert screen.err.count("Warning: There is no setting 'colour'") == 1

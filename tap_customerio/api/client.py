@@ -60,12 +60,12 @@ class Client(Diagnosis):
     """The same for a request that fails while others succeed."""
 
     give_up_absent_after = 10.0
-    """The same if no server has answered yet."""
+    """The same if no server has responded yet."""
 
     longest_delay = 60.0
     """Maximum seconds between two attempts."""
 
-    odd_answers = 4
+    odd_responses = 4
     """Invalid responses until a request gives up."""
 
     budget_patience = 120.0
@@ -286,9 +286,9 @@ class Client(Diagnosis):
                 {} if response.status == requests.codes.no_content else decode(response.content)
             )
         except RecursionError:
-            raise InvalidResponseError(errors.api.unreadable_answer(request)) from None
+            raise InvalidResponseError(errors.api.unreadable_response(request)) from None
         except (TypeError, ValueError):
-            raise TransientError("an answer that is not a JSON object", absent=True) from None
+            raise TransientError("a response that is not a JSON object", absent=True) from None
         found = read(ParsedResponse(members, self._time_of(response, spec), request))
         self.health.answer()
         return found

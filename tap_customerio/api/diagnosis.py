@@ -24,7 +24,7 @@ PROBE = "/v1/workspaces"
 """A small response that every key may read."""
 
 PROBES = (RequestSpec("GET", PROBE), RequestSpec("GET", "/v1/newsletters", {"limit": 1}))
-"""Small answers that show whether the API answers at all; the second if the first is in doubt."""
+"""Small responses that show whether the API responds; the second if the first is in doubt."""
 
 
 class Diagnosis:
@@ -88,7 +88,7 @@ class Diagnosis:
         return self.health.answers_others(time.monotonic(), spec.path)
 
     def explain_absent(self, reason: str, seconds: float) -> errors.TapError:
-        """The error if no server answers like this API."""
+        """The error if no server responds like this API."""
         return errors.api.absent(self._where(), reason, seconds)
 
     @cached_property
@@ -101,7 +101,7 @@ class Diagnosis:
         return None
 
     def _answers(self, path: str) -> bool:
-        """Whether the API answers other paths; a key may lack permission for the probe."""
+        """Whether the API responds to other paths; a key may lack permission for the probe."""
         probe = next((probe for probe in self.probes if probe.path != path), None)
         if probe is None or self._base is None:
             return False

@@ -256,9 +256,9 @@ def decode(content: bytes) -> dict[str, msgspec.Raw]:
     try:
         data = _loads(content, _safe)
     except ValueError:
-        raise ValueError("an answer that is no JSON") from None
+        raise ValueError("a response that is no JSON") from None
     if not isinstance(data, dict):
-        raise TypeError("an answer that is not a JSON object")
+        raise TypeError("a response that is not a JSON object")
     return {name: msgspec.Raw(json.dumps(member).encode()) for name, member in data.items()}
 
 
@@ -269,7 +269,7 @@ def _decoded(raw: msgspec.Raw | bytes, request: str) -> Any:
     try:
         return _loads(bytes(memoryview(raw)))
     except (RecursionError, ValueError):
-        raise errors.api.unreadable_answer(request) from None
+        raise errors.api.unreadable_response(request) from None
 
 
 def _rows_of(found: Iterable[Any]) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ class InvalidResponseError(TransientError):
 
     def __init__(self, problem: TapError) -> None:
         """Store the error to raise when retries end."""
-        super().__init__("an invalid answer")
+        super().__init__("an invalid response")
         self.problem = problem
 
 
@@ -42,9 +42,9 @@ class Health:
         self._probing = threading.Lock()
         self._answered = self._unanswered = -math.inf
         self.given_up: Counter[str] = Counter()
-        """Requests given up while others were answered, by stream."""
+        """Requests given up while others succeeded, by stream."""
         self.is_there = False
-        """Whether anything has come from the server, if only an error."""
+        """Whether the server has sent anything, even an error."""
 
     @property
     def has_answered(self) -> bool:
@@ -73,11 +73,11 @@ class RetryingClient(Protocol):
     give_up_alone_after: float
     give_up_absent_after: float
     longest_delay: float
-    odd_answers: int
+    odd_responses: int
     health: Health
 
     def explain_absent(self, reason: str, seconds: float) -> TapError:
-        """The error if no server answers like this API."""
+        """The error if no server responds like this API."""
 
 
 class Retrying:
@@ -100,7 +100,7 @@ class Retrying:
         self._before, self._latest = self._latest, now
         if isinstance(fault, InvalidResponseError):
             self._odd += 1
-            return self._odd >= self._client.odd_answers
+            return self._odd >= self._client.odd_responses
         if fault.throttled:
             self._since = None
             return False
@@ -136,11 +136,11 @@ class Retrying:
             fault = yield delay if fault.wait is None else fault.wait
 
     def _is_absent(self, fault: TransientError) -> bool:
-        """Whether no server has ever answered."""
+        """Whether no server has ever responded."""
         return fault.absent and not self._client.health.is_there
 
     def _is_alone(self, since: float) -> bool:
-        """Whether the API has answered others since the first failure."""
+        """Whether the API has responded to others since the first failure."""
         return self._client.health.answers_others(since, self._spec.path)
 
     def _bound(self, fault: TransientError) -> float:

@@ -95,7 +95,7 @@ class Track(Client):
         return errors.api.track_unauthorized(self.place)
 
     def explain_absent(self, reason: str, _: float) -> errors.TapError:
-        """The error if no server answers like the Track API."""
+        """The error if no server responds like the Track API."""
         return errors.api.track_unreachable(self.place, reason)
 
     @cached_property

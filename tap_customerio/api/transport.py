@@ -230,7 +230,7 @@ def _named(error: requests.exceptions.RequestException, host: str) -> TransientE
     if any(isinstance(cause, urllib3.exceptions.ConnectTimeoutError) for cause in causes):
         return TransientError(f"no connection to {host} in time", absent=True)
     if any(isinstance(cause, urllib3.exceptions.TimeoutError) for cause in causes):
-        return TransientError("no complete answer within request_timeout")
+        return TransientError("no complete response within request_timeout")
     return TransientError(f"the connection broke off ({type(error).__name__})")
 
 

@@ -19,10 +19,10 @@ MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, Val
 
 _YEAR_1 = parse("0001-01-01")
 _MILLISECONDS = parse("9999-12-31T23:59:59Z") + 1
-"""Numbers from here on are milliseconds, later than 1978."""
+"""Numbers from this one on are milliseconds, later than 1978."""
 
 _DIGITS = 10
-"""Of seconds from 2001 to 2286."""
+"""Digits of the seconds from 2001 to 2286."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _FRACTION = re.compile(r"\.[0-9]+")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_customerio.backfill.job import Job, State
 
 _STATES = "shares"
-"""Where the state of all says what that of each is, within STATE_KEY."""
+"""Member of STATE_KEY with the state of each share."""
 
 
 @dataclass

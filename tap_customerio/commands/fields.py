@@ -55,10 +55,10 @@ SYNONYMS = (
     ("revenue", "goal", "conversion", "conversions", "converted", "purchase", "sales"),
     ("token", "push", "device"),
 )
-"""Words that find each other; a name holds one where a word of it begins with it."""
+"""Synonyms; a name contains a word if one of its words starts with it."""
 
 _RATES = {"rate", "rates", "ratio", "percentage", "number", "total", "of", "the", "per", "by"}
-"""Words of a question that no field is called by: a rate is made of counts."""
+"""Words that occur in no field's name: a rate is computed from counts."""
 _OPENS_AND_CLICKS = ("open", "click")
 
 

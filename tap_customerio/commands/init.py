@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream
 
 RANGES = (30, 180, 730)
-"""Days back from which to choose a start_date; beside them, everything."""
+"""Choices of start_date in days back, besides everything."""
 
 _EVERYTHING = "everything"
 _PREFIX = "TAP_CUSTOMERIO_"

@@ -20,13 +20,13 @@ _PORT = click.IntRange(0, 65_535)
     "--port", type=_PORT, default=8765, show_default=True, help="Port on 127.0.0.1; 0 for any."
 )
 @click.option("--track-port", type=_PORT, help="Port of the Track API; by default the next one.")
-@click.option("--latency-ms", default=0.0, show_default=True, help="Time that each answer takes.")
+@click.option("--latency-ms", default=0.0, show_default=True, help="Time that each response takes.")
 @click.option("--jitter-ms", default=0.0, show_default=True, help="Random variation of that time.")
 @click.option(
     "--requests-per-second",
     default=10,
     show_default=True,
-    help="Answer 429 to more than this; 0 for no limit.",
+    help="Respond with 429 to more than this; 0 for no limit.",
 )
 @click.option("--days", default=180, show_default=True, help="Age of the workspace.")
 @click.option("--deliveries-per-day", default=280, show_default=True, help="Average number.")

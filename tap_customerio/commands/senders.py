@@ -24,7 +24,7 @@ SHOWN_FIRST = {
     "link_metrics": ("sender", "href", "period_start", "clicked"),
     "journey_metrics": ("sender", "period_start", "started", "messaged", "converted"),
 }
-"""Columns by stream, most important first; `sender` and a delivery's outcomes are made here."""
+"""Columns by stream, most important first; this module adds `sender` and outcomes."""
 
 NOTES = {"messages": "opened and clicked: how long after created."}
 

@@ -15,7 +15,7 @@ _HOLDS = {
     "TIMESTAMP": {"DATE"},
     "TIMESTAMP WITH TIME ZONE": {"TIMESTAMP", "DATE"},
 }
-"""Types that can hold every value of others; text can hold all."""
+"""Types that fit every value of others; text fits all values."""
 
 
 def column_type(schema: dict[str, Any]) -> str:

@@ -33,10 +33,10 @@ _LARGEST_BATCH = 64 << 20
 """Maximum size of buffered rows in bytes, while another batch is loading."""
 
 _WORTHWHILE = 10_000
-"""Rows that are loaded early if nothing else is loading."""
+"""Number of rows to load early if nothing else is loading."""
 
 _OFTEN = 1000
-"""Rows after which it is asked."""
+"""Number of rows between checks, and per write."""
 
 
 class DuckDBPlaces(Protocol):

@@ -41,9 +41,9 @@ def unknown_region(place: str) -> FatalError:
 
 
 def absent(place: str, reason: str, seconds: float) -> FatalError:
-    """No server answers, or another one does."""
+    """No server responds, or another one does."""
     return FatalError(
-        f"No Customer.io API answers at {place}, after {duration(seconds)} of trying: {reason}. "
+        f"No Customer.io API responds at {place}, after {duration(seconds)} of trying: {reason}. "
         "Check api_url or region, the network, and the proxy if there is one."
     )
 
@@ -99,7 +99,7 @@ def gave_up(request: str, reason: str, seconds: float) -> FatalError:
     """Transient errors for too long, for all requests."""
     return FatalError(
         f"Gave up on {request} after {duration(seconds)} of trying: {reason}. The API does "
-        "not answer other requests either: run again later to continue from the last "
+        "not respond to other requests either: run again later to continue from the last "
         "bookmark."
     )
 
@@ -120,7 +120,7 @@ def untrusted(place: str) -> FatalError:
 def no_date(place: str) -> FatalError:
     """No Date header, so that the present is unknown."""
     return FatalError(
-        f"{place} answers without a Date header: api_url must point to the Customer.io App API "
+        f"{place} responds without a Date header: api_url must point to the Customer.io App API "
         "or to a proxy that passes its headers on."
     )
 
@@ -129,32 +129,32 @@ def clock_went_back(place: str) -> FatalError:
     """Bookmarks use the API's clock, so it must be right."""
     return FatalError(
         f"The clock of {place} went back by more than a minute during the run, or a proxy "
-        "answers from a cache: run again later to continue from the last bookmark."
+        "responds from a cache: run again later to continue from the last bookmark."
     )
 
 
 def wrong_clock(request: str) -> RequestError:
     """Responses of one path have no Date or an old one, perhaps from a cache."""
     return RequestError(
-        f"The answers to {request} have no current Date header, while other answers do: "
-        "perhaps a proxy answers from a cache. Run again later.",
+        f"The responses to {request} have no current Date header, while other responses do: "
+        "perhaps a proxy responds from a cache. Run again later.",
         request,
-        "an answer without a current Date header",
+        "a response without a current Date header",
     )
 
 
 def too_large(request: str, most: int) -> TapError:
     """Larger than any valid response."""
     return TapError(
-        f"The answer to {request} is larger than {most >> 20} MiB, the most that this tap "
+        f"The response to {request} is larger than {most >> 20} MiB, the most that this tap "
         "reads: please report it; deselecting the stream lets the others run."
     )
 
 
-def unreadable_answer(request: str) -> TapError:
+def unreadable_response(request: str) -> TapError:
     """JSON that no target could store."""
     return TapError(
-        f"The answer to {request} nests too deeply, or holds a number of thousands of digits: "
+        f"The response to {request} nests too deeply, or holds a number of thousands of digits: "
         "please report it; deselecting the stream lets the others run."
     )
 
@@ -162,7 +162,7 @@ def unreadable_answer(request: str) -> TapError:
 def odd_member(request: str, name: str, expected: str) -> TapError:
     """A member of the envelope has changed."""
     return TapError(
-        f"The answer to {request} has a {name!r} that is not a valid {expected}; the API may "
+        f"The response to {request} has a {name!r} that is not a valid {expected}; the API may "
         "have changed: please report it; deselecting the stream lets the others run."
     )
 
@@ -178,7 +178,7 @@ def bad_identifier() -> TapError:
 def missing_rows(request: str, key: str) -> TapError:
     """The envelope has changed."""
     return TapError(
-        f"The answer to {request} has no {key!r}: either api_url is not the Customer.io App "
+        f"The response to {request} has no {key!r}: either api_url is not the Customer.io App "
         "API, or the API has changed: please report it."
     )
 
@@ -208,9 +208,9 @@ def track_unauthorized(place: str) -> TapError:
 
 
 def track_unreachable(place: str, reason: str) -> TapError:
-    """The Track API does not answer."""
+    """The Track API does not respond."""
     return TapError(
-        f"The Track API at {place} did not answer as expected ({reason}): check "
+        f"The Track API at {place} did not respond as expected ({reason}): check "
         "track_api_url, the network and its proxies, or try again later."
     )
 

@@ -30,7 +30,7 @@ GOES_ON = (
     "This backfill is not finished. Run the same command again: it continues from the last "
     "confirmed state."
 )
-"""Of one that was interrupted, or that could not read everything."""
+"""Ends the error of an interrupted or incomplete backfill."""
 
 
 def one_share(path: str, jobs: int) -> str:
@@ -67,4 +67,4 @@ HELD_OUTPUT = (
     "The target has ended, but a process that it started keeps its output open; the tap "
     "does not wait for that process."
 )
-"""Of a target that leaves a helper behind."""
+"""Warning about a target that leaves a child process running."""

@@ -80,7 +80,7 @@ class RetriesExhaustedError(RequestError):
     def __init__(self, request: str, reason: str, seconds: float) -> None:
         """Store the last failure, and the duration of the retries."""
         super().__init__(
-            f"Gave up on {request} after {duration(seconds)}, while the API answered other "
+            f"Gave up on {request} after {duration(seconds)}, while the API responded to other "
             f"requests: {reason}. The next run requests it again; if it fails every time, "
             "please report it to Customer.io.",
             request,

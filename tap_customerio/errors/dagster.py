@@ -8,7 +8,7 @@ from tap_customerio.errors.extras import needs_extra
 TERMINATED = (
     "Terminated: the last state that the target confirmed is kept; a re-execution continues there."
 )
-"""Of a run of Dagster's."""
+"""The error of a terminated Dagster run."""
 
 
 def no_dagster() -> str:

@@ -41,7 +41,7 @@ def unknown_setting(name: str, near: Sequence[str]) -> str:
 def beyond_the_limit(rate: float, limit: int) -> str:
     """More requests per second than Customer.io allows."""
     return (
-        f"Setting requests_per_second is {rate:g}, but Customer.io answers only {limit} requests a "
+        f"Setting requests_per_second is {rate:g}, but Customer.io accepts only {limit} requests a "
         f"second per workspace and rejects the rest: set {limit} or less."
     )
 

@@ -11,7 +11,7 @@ class InvalidShapeError(TapError):
 
 def odd_shape(what: str) -> InvalidShapeError:
     """For example, a list that is not a list."""
-    return InvalidShapeError(f"The API's answer does not have the expected shape: {what}.")
+    return InvalidShapeError(f"The API's response does not have the expected shape: {what}.")
 
 
 def no_identifier() -> TapError:

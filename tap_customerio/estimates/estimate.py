@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream
 
 _LOG_REQUESTS = 2
-"""After a search, two types of activities show whether people left meanwhile."""
+"""After a search, two requests check the activity log for people who left meanwhile."""
 
 _AT_LEAST = "At least: lists of several pages take more requests."
 _AT_MOST = "At most: this is the size of the account's largest workspace."

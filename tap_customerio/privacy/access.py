@@ -73,7 +73,7 @@ class PersonalData:
         """Read all data of all matching people, and the suppressions of their addresses.
 
         Raises:
-            TapError: The key is rejected, or the API does not answer.
+            TapError: The key is rejected, or the API does not respond.
         """
         emails = {value.lower() for kind, value in (request, *also) if kind == "email"}
         for person in people:
@@ -218,4 +218,4 @@ def _why(problem: errors.TapError) -> str:
         return f"The API kept failing: {problem.brief}."
     if isinstance(problem, errors.privacy.InvalidShapeError):
         return str(problem)
-    return "The API's answer could not be understood."
+    return "The API's response could not be understood."

@@ -34,7 +34,7 @@ NOT_COVERED = (
     "Messages sent to unsubscribed people on purpose, such as receipts, and those under way.",
     "Other workspaces of the account, and other systems that write to the person.",
 )
-_BEGUN = "Interrupted before there was an answer. Run the same command again."
+_BEGUN = "Interrupted before there was a response. Run the same command again."
 
 
 class ConsentRecord:
@@ -108,7 +108,7 @@ class ConsentRecord:
             was_other = entry["contacted_before"] is (not self._wanted)
             entry.update(outcome=self._done, reason="", by_this_request=was_other)
         elif is_ours:
-            reason = "True now, but the run was interrupted before Customer.io answered."
+            reason = "True now, but the run was interrupted before Customer.io responded."
             entry.update(outcome=OPT_UNPROVEN, reason=reason)
         else:
             reason = (

@@ -40,10 +40,10 @@ DIALECTS = {
         path_back="RESET search_path;",
     ),
 }
-"""By the names of databases."""
+"""Dialects by the name of the database."""
 
 OTHER = "other"
-"""Any database: statements alone, for tables that are all there."""
+"""Any other database: plain statements, which need all tables."""
 
 
 class Stage(NamedTuple):

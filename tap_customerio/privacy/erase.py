@@ -46,7 +46,7 @@ KEYS = (
 )
 UNANSWERED = (
     "Gone, but not proven to result from this request: it was interrupted before "
-    "Customer.io answered."
+    "Customer.io responded."
 )
 ELSEWHERE = (
     "Gone, but not proven to result from this request: the call went to another workspace, "

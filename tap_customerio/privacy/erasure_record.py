@@ -149,7 +149,7 @@ class ErasureRecord:
                 for kind, value in person.identifiers.items()
             ],
             "outcome": FAILED,
-            "reason": "Interrupted before there was an answer. Run the same command again.",
+            "reason": "Interrupted before there was a response. Run the same command again.",
             "sent_at": call.get("sent_at"),
             "accepted_at": call.get("accepted_at"),
             "verified_at": None,

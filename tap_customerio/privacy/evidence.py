@@ -60,7 +60,7 @@ RESIDUE = (
     "Data that webhooks and integrations have passed on to other systems.",
     "Apps that send events or imports of the person: they could create the person again.",
 )
-"""Where the APIs cannot erase."""
+"""Places that the APIs cannot erase."""
 
 
 class Outcome(NamedTuple):
@@ -71,7 +71,7 @@ class Outcome(NamedTuple):
     reason: str = ""
     is_settled: bool = True
     untouched: frozenset[str] = frozenset()
-    """Permanent ids of those whose erasure failed."""
+    """Permanent ids of people whose erasure failed."""
 
 
 def worst(outcomes: Iterable[str]) -> str:

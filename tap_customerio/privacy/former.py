@@ -49,7 +49,7 @@ def with_former(client: Client, match: Match, also: Sequence[Named]) -> Match:
     """A match with former identifiers of its people, unless another person has them today.
 
     Raises:
-        TapError: The API does not answer.
+        TapError: The API does not respond.
     """
     found, notes = list(also), [LIMITS] if match.people else []
     for person in match.people:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
 
 OLD = 190 * DAY
-"""Six months and some days: what is older was not cut to six months."""
+"""Six months and some days: older messages show that the API did not limit the period."""
 
 MAYBE_CUT = (
     "No message older than six months is listed: there may be none, or the API may not "

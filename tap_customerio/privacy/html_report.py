@@ -63,7 +63,7 @@ _NUMBERS = ("id", "phone", "number", "amount", "price", "total")
 _TECHNICAL = {"deduplicate_id"}
 _CHANNELS = {"twilio": "text message", "in_app": "in-app message"}
 _LONG = 32
-"""Letters of a word that may be broken anywhere."""
+"""Length from which a word may break anywhere."""
 _SECONDS = re.compile(r"1\d{9}")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d:\d\d) UTC")
 

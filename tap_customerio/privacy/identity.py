@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
 
 KINDS = ("email", "id", "cio_id", "phone")
-"""Kinds of identifiers; `cio_id` is Customer.io's own, permanent, and on every person."""
+"""Kinds of identifiers; Customer.io gives every person a permanent `cio_id`."""
 
 PROFILES = "/v1/customers/attributes"
 _MOST = 100
@@ -92,7 +92,7 @@ class Match(NamedTuple):
     former: Sequence[tuple[str, str]] = ()
     """Identifiers, by kind, that the people had before."""
     notes: Sequence[str] = ()
-    """What is not known about those."""
+    """Notes about former identifiers that are unknown."""
 
 
 def masked(kind: str, text: str) -> str:

@@ -84,7 +84,7 @@ class Inventory:
         """Sample people, devices, objects, activities and deliveries.
 
         Raises:
-            TapError: The key is rejected, or the API does not answer.
+            TapError: The key is rejected, or the API does not respond.
         """
         self._try("people", self._people)
         self._try("objects", self._objects)

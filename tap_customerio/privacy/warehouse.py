@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tap_customerio.privacy.identity import Match
 
 COUNTED = {"messages"}
-"""Tables whose rows stay, without the person: they are what sending is measured by."""
+"""Tables whose rows stay, without the person, because statistics need them."""
 
 
 class Table(NamedTuple):

@@ -41,7 +41,7 @@ _OPTIONS = frozenset(
 """Connection options that a URL may contain."""
 
 _UNUSED = frozenset({"decode_responses", "encoding", "encoding_errors"})
-"""What URLs say for other programs: how the client presents what it reads."""
+"""URL options for other programs, about the format of replies."""
 
 # The steps of LimiterState, atomic on the server, so that no two processes get the same slot.
 _LOAD = """
@@ -141,7 +141,7 @@ class RedisBudget(Budget):
         self._patience = patience
         self._ahead = 0.0
         self.lead = 0.0
-        """Seconds that an answer takes to arrive, so that it comes before the slot it tells of."""
+        """Seconds that a response takes, so that it arrives before its slot."""
 
     def now(self) -> float:
         """The server's time, as of its latest reply."""

@@ -119,7 +119,7 @@ _LOADED = """
     group by 1, 2
     order by 1 desc, 2 desc
 """
-"""Of counts in several resolutions, the finest that reach the last days, as in `verify`."""
+"""Of several resolutions, the finest one that includes the last days, as in `verify`."""
 
 
 def journeys(marts: Marts) -> Figure:

@@ -29,7 +29,7 @@ DARK = {
     "#6b5d00": "#d9c84a",
     "#a0205a": "#ff8fbe",
 }
-"""Colours of the light theme, which the SVG has, and what they become in the dark one."""
+"""Colours in the SVG (light theme), and their replacements in the dark theme."""
 
 COLORS = [color for color in DARK if color not in {INK, GRID}]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [12, 3]]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.responses import Page
 
 LOGGED = 29 * DAY
-"""Seconds that the log certainly covers, less a day."""
+"""Seconds that the log covers, with a day of margin."""
 
 _DIGITS = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _ULID, _ULID_TIME = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}"), 10

@@ -38,7 +38,7 @@ _PERIOD = (
 )
 _COUNTS = (
     counts_of(state for state in sorted(STATES) if state != "dropped"),
-    integer(**{f"http_{kind}": f"Webhook answers {kind}." for kind in HTTP_CLASSES}),
+    integer(**{f"http_{kind}": f"Webhook responses {kind}." for kind in HTTP_CLASSES}),
 )
 
 

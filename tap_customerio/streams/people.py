@@ -41,7 +41,7 @@ IDENTIFIERS = text(
     id="The workspace's own id of the person, if any.",
     email="Address, if any; not unique in every workspace.",
 )
-"""The person, at the top level of a record or inside it."""
+"""Identifiers of the person, at the top level of a record or nested."""
 
 _EVERYONE = {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}
 MERGES = ("profile_create", "profile_merge", "anon_merge")

@@ -22,7 +22,7 @@ MARGIN = 6 * HOUR
 
 
 LATE = (1 / 24, 1 / 4)
-"""Ages in days that every sync reads at, whatever is set: deliveries may be listed late."""
+"""Ages in days that are always read, because deliveries may be listed late."""
 
 _CURSORS, _LATER_START = "rescans", "rescans_from"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 _INNER = {"items", "additionalProperties"}
-"""What holds a schema inside a schema, beside `properties`."""
+"""Keywords with nested schemas, besides `properties`."""
 
 
 def record(*fields: Schema, key: Iterable[str] = ("id",)) -> Schema:

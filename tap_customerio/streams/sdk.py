@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 _COUNTED = 1000
-"""Records after which the metric of records goes up."""
+"""Number of records per update of the record metric."""
 
 
 class SdkStream(Stream):

@@ -111,7 +111,7 @@ class SegmentUsage(ChildStream):
 
 
 _SEGMENTS = "segments"
-"""In the state of the memberships: how many segments there were."""
+"""Member of the memberships' state with the number of segments."""
 
 
 class SegmentMemberships(ChildStream):

@@ -41,7 +41,7 @@ STATES = {
     "unsubscribed": "led the person to unsubscribe: an opt-out",
     "untracked": "went out without tracking",
 }
-"""Each completes "it" and "deliveries that"."""
+"""Texts that complete "it" and "deliveries that"."""
 
 
 def times_of(states: Iterable[str]) -> Schema:

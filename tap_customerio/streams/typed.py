@@ -26,10 +26,10 @@ _KEYS: dict[str, Any] = {
     "integer": _Whole,
 }
 _USUAL: dict[str, Any] = {"string": str, "integer": _Whole, "boolean": bool, "date-time": _Time}
-"""Types of values as the API gives them, by the format or type of the schema."""
+"""Types of the API's values, by the format or type of the schema."""
 
 _OBJECTS: dict[str, Any] = {"string": _Texts, "date-time": _Times}
-"""Types of objects all of whose members are of one kind."""
+"""Types of objects with members of one kind."""
 
 
 Field = tuple[type | None, Callable[[Any], Any]]

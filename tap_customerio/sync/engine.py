@@ -81,7 +81,7 @@ class Engine(Generic[S, P]):
     A worker takes one step at a time, always the most urgent one, and never waits for buffer space,
     so that the current queue never stalls. Waiting pages take at most `buffer_bytes` for that
     queue, the same for all others together, and one page per worker. `pack` compresses pages that
-    wait for the answers to earlier jobs. The iterating thread calls `watch` between pages and
+    wait for the responses to earlier jobs. The iterating thread calls `watch` between pages and
     while it waits; `watch` may raise to stop the run.
     """
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import logging
 
 _HANDFUL = 5
-"""Failed slices, without any success, until a stream gives up."""
+"""Number of failed slices, without any success, until a stream gives up."""
 
 _REFUSED = 50
-"""The same, where each may be refused for a reason of its own."""
+"""The same for slices that may be rejected for different reasons."""
 
 _SHOWN = 3
 """Maximum number of rows named per field, and of slices per stream."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_customerio.settings import Settings
 
 STATE_KEY = "workspace"
-"""Where a state says so, beside `bookmarks`."""
+"""Member of the state with its workspace, beside `bookmarks`."""
 
 
 def fingerprint(text: str) -> str:

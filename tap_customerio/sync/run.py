@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _M_MMAP_THRESHOLD = -3
 _ALLOCATIONS = 20_000
-"""Objects made since the last search for garbage; by default 700, less than a page of rows has."""
+"""Allocations between garbage collections; the default of 700 is less than a page of rows."""
 
 _SWITCH_INTERVAL = 0.001
-"""Seconds after which the main thread, busy with records, lets a request leave on time."""
+"""Seconds until the main thread, which writes records, yields to threads with requests."""
 
 _BUFFER_BYTES = 24 << 20
 """Maximum bytes of waiting pages for the current stream, and for all others together."""

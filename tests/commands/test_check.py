@@ -237,7 +237,7 @@ def track() -> Iterator[HTTPServer]:
         ("track-canary", {"region": "us", "environment_id": 1001}, 0, "ok, workspace 1001"),
         ("track-canary", {"region": "us", "environment_id": 7}, 1, "workspace 7 of another"),
         ("other-canary", {"region": "us", "environment_id": 1001}, 1, "were refused by"),
-        ("track-canary", {"surprise": 1}, 1, "did not answer as expected (status 200)"),
+        ("track-canary", {"surprise": 1}, 1, "did not respond as expected (status 200)"),
     ],
 )
 def test_the_track_api_is_checked_if_it_is_configured(  # noqa: PLR0913, PLR0917 - four are the case

@@ -86,7 +86,7 @@ def test_when_all_requests_fail_the_run_waits_longer_and_ends(
         config = config_for(box, concurrency=1)
         output = run_tap(config, streams=["collections", "snippets", "workspaces"], fails=True)
     assert "Gave up on GET /v1/snippets" in output.problem
-    assert "The API does not answer other requests either" in output.problem
+    assert "The API does not respond to other requests either" in output.problem
     assert output.records["collections"]
 
 
@@ -297,7 +297,7 @@ def test_a_response_that_arrives_byte_by_byte_times_out(where: str) -> None:
     chunks = drops if where == "head" else [head, *drops]
     with dripping(*chunks, every=0.2) as client:
         client.give_up_after = 0.1
-        with pytest.raises(TapError, match="no complete answer within request_timeout"):
+        with pytest.raises(TapError, match="no complete response within request_timeout"):
             client.fetch("GET", "/v1/snippets")
 
 
@@ -319,7 +319,7 @@ def test_an_unreachable_server_is_reported_with_the_cause(
     ):
         config = {"app_api_key": "none", "api_url": address}
         output = run_tap(config, streams=["snippets"], fails=True)
-        assert f"No Customer.io API answers at {address}, after " in output.problem
+        assert f"No Customer.io API responds at {address}, after " in output.problem
         with pytest.raises(TapError, match=cause):
             Client(Settings.of({**DEFAULTS, **config})).fetch("GET", "/")
         assert cause.replace("\\", "") in caplog.text
@@ -332,4 +332,4 @@ def test_a_web_server_in_place_of_the_api_is_reported(
     sandbox.fail(status=200, times=FOREVER, body="<html>Welcome</html>")
     output = run_tap(config_for(sandbox), streams=["snippets"], fails=True)
     sandbox.middleware.failures.clear()
-    assert "an answer that is not a JSON object. Check api_url or region" in output.problem
+    assert "a response that is not a JSON object. Check api_url or region" in output.problem

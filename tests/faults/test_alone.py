@@ -112,7 +112,7 @@ def test_a_path_with_an_odd_clock_fails_its_stream_only(
     box.fail(status=200, times=4, body=body, headers={"date": date}, path="/v1/snippets")
     output = run_tap(config_for(box), streams=["collections", "messages", "snippets"], fails=True)
     assert output.problem.startswith("Incomplete: snippets could not be read")
-    assert "The answers to GET /v1/snippets have no current Date header" in caplog.text
+    assert "The responses to GET /v1/snippets have no current Date header" in caplog.text
     assert output.bookmark("messages") == rfc3339(NOW)
     assert output.records["collections"]
 

@@ -48,7 +48,7 @@ def faulty(*kinds: str, **how: Any) -> Iterator[tuple[Sandbox, Faults]]:
         ("unauthorized", "app_api_key may not read GET /v1/snippets (401)"),
         ("redirect", "GET /v1/snippets was redirected (status 302), while other requests were not"),
         ("gone", "The API knows nothing at GET /v1/snippets (404)"),
-        ("missing_envelope", "The answer to GET /v1/snippets has no 'snippets'"),
+        ("missing_envelope", "The response to GET /v1/snippets has no 'snippets'"),
         ("looping_cursor", "The pages of GET /v1/activities repeat"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_list_that_always_fails_fails_its_stream_only(
     assert output.problem.startswith(f"Incomplete: {stream} could not be read")
     [error] = logged_errors(caplog)
     assert error.startswith(f"Stream {stream} failed: {sentence}")
-    assert faults.injected[kind] == (Client.odd_answers if kind in ODD else 1)
+    assert faults.injected[kind] == (Client.odd_responses if kind in ODD else 1)
     assert output.records["collections"]
     assert output.records["workspaces"]
     assert output.states[-1]["bookmarks"].keys() >= {"collections", "workspaces"}
@@ -178,7 +178,7 @@ def test_a_response_larger_than_memory_is_rejected_while_it_is_decompressed(
     headers = {"content-encoding": "gzip"}
     sandbox.fail(status=200, body=bomb, headers=headers, path="/v1/snippets")
     run_tap(config_for(sandbox), streams=["snippets"], fails=True)
-    assert "The answer to GET /v1/snippets is larger than 1 MiB" in caplog.text
+    assert "The response to GET /v1/snippets is larger than 1 MiB" in caplog.text
 
 
 def test_a_proxy_that_requires_a_login_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def test_a_page_says_plainly_that_no_data_exists_and_who_is_responsible(case: Pr
     assert "(controller): Example &lt;Ltd&gt;." in page
 
 
-def test_the_page_holds_no_json_and_no_unix_seconds(case: PrivacyCase) -> None:
+def test_the_page_contains_no_json_and_no_unix_seconds(case: PrivacyCase) -> None:
     assert case.ask("access", "--email", case.known()["email"]).code == 0
     page = Words((case.folder / "out" / "report.html").read_text()).text
     [held] = case.read("report.json")["people"]

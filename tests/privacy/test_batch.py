@@ -32,7 +32,7 @@ def requests(case: PrivacyCase, text: str) -> tuple[str, str]:
     return "--input", str(path)
 
 
-def everybody(case: PrivacyCase) -> list[dict[str, Any]]:
+def all_people(case: PrivacyCase) -> list[dict[str, Any]]:
     """All people of the sandbox."""
     return [person["identifiers"] for person in case.box.workspace.everyone(NOW)]
 
@@ -230,7 +230,7 @@ def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> 
 
 def test_the_next_run_finishes_a_killed_one(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"people": 6}, latency_ms=15)
-    people, others = everybody(case)[:40], everybody(case)[40:]
+    people, others = all_people(case)[:40], all_people(case)[40:]
     words = requests(case, HEAD + "".join(f"cio_id,{p['cio_id']}\n" for p in people))
     place = ("--output", str(case.folder / "out"), "--config", case.config(concurrency=3))
     command = [sys.executable, "-m", "tap_customerio", "privacy", "erase", "--yes", *words, *place]
@@ -242,7 +242,7 @@ def test_the_next_run_finishes_a_killed_one(open_case: Callable[..., PrivacyCase
     assert case.erase(*words).code in {0, 3}
     rows = case.results()
     assert len({row["hash"] for row in rows}) == len(people)
-    assert everybody(case) == others
+    assert all_people(case) == others
     assert not list((case.folder / "out").rglob("unfinished.json"))
     for row in rows:
         [person] = case.read(row["folder"], "evidence.json")["people"]

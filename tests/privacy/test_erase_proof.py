@@ -126,7 +126,7 @@ def test_a_failed_request_is_no_proof_when_the_person_is_gone_later(case: Privac
     case.people_admin.delete("cio_id", names["cio_id"], at=NOW)
     screen = case.erase("--email", names["email"])
     assert screen.code == 3
-    assert "interrupted before Customer.io answered" in screen.words()
+    assert "interrupted before Customer.io responded" in screen.words()
     assert blocking_evidence(case) == {"yes"}
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def api(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    """Calls the module's WORKSPACE, whose clock stands still at the module's NOW."""
+    """Calls the module's WORKSPACE at the fixed time NOW of the module."""
     workspace, clock = request.module.WORKSPACE, Clock(request.module.NOW)
     with (
         Sandbox(workspace, clock=clock, requests_per_second=None) as sandbox,

@@ -82,7 +82,7 @@ def test_responses_that_are_no_json(kind: str) -> None:
         response.json()
 
 
-def test_a_slow_answer_is_slow_and_right() -> None:
+def test_a_slow_response_is_slow_and_right() -> None:
     box, _ = faulty("slow", patience=0.2)
     with box, calling(box) as api:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-{#- The bucket that a local time is in; weeks begin on Sunday. -#}
+{#- The bucket of a local time; weeks start on Sunday. -#}
 {%- macro local_bucket(resolution, local) -%}
         {%- set monday = 'isoweek' if target.type == 'bigquery' else 'week' -%}
         {%- set starts = {
@@ -19,7 +19,7 @@
   {{ return('datetime' if target.type == 'bigquery' else dbt.type_timestamp()) }}
 {%- endmacro %}
 
-{#- How many days after its start a bucket has ended and its deliveries have been sent. -#}
+{#- Days from the start of a bucket until it has ended and its deliveries are sent. -#}
 {%- macro recent_days(resolution) -%}
 case {{ resolution }} when 'months' then 33 when 'weeks' then 9 else 3 end
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- The conversions of the table that customerio_conversions names; none if it names none. -#}
+{#- Conversions from the table in customerio_conversions; empty without a table. -#}
 {%- macro conversions() -%}
   {%- set named = var('customerio_conversions') or {} -%}
   {%- set present = customerio.loaded_columns(customerio.conversions_relation(named)) -%}
@@ -17,7 +17,7 @@ where 1 = 0
   {%- endif %}
 {%- endmacro %}
 
-{#- The table, of dbt's schema and database unless it names others, or a model. -#}
+{#- The table or model; dbt's schema and database are the default. -#}
 {%- macro conversions_relation(named) -%}
   {%- if named.get('model') -%}
     {%- set wanted = ref(named['model']) -%}
@@ -39,7 +39,7 @@ where 1 = 0
   {{ return(found) }}
 {%- endmacro %}
 
-{#- One of its columns; only the value and the workspace may be left out. -#}
+{#- One of its columns; only the value and the workspace are optional. -#}
 {%- macro conversion_column(named, present, what, type) -%}
   {%- set column = named.get(what) -%}
   {%- if named and execute and (
@@ -53,12 +53,12 @@ where 1 = 0
   {{ customerio.typed(present.get(column | lower) if column else none, type) | trim }}
 {%- endmacro %}
 
-{#- How people are compared: the case of addresses does not matter. -#}
+{#- The form in which people are compared: addresses are case-insensitive. -#}
 {%- macro person_name(named, expression) -%}
   {{ return('lower(' ~ expression ~ ')' if named.get('person_is') == 'email' else expression) }}
 {%- endmacro %}
 
-{#- A value of a variable, if it is one of those that are known. -#}
+{#- The value of a variable, if it is valid. -#}
 {%- macro one_of(variable, value, known) -%}
   {%- if execute and value not in known -%}
     {{ exceptions.raise_compiler_error(

@@ -1,4 +1,4 @@
-{#- States of a delivery that become a column each, in the order in which they happen. -#}
+{#- States of a delivery with their own columns, in chronological order. -#}
 {%- macro delivery_states() -%}
   {{ return([
       'attempted', 'sent', 'delivered', 'opened', 'human_opened', 'prefetch_opened', 'clicked',
@@ -7,7 +7,7 @@
   ]) }}
 {%- endmacro %}
 
-{#- What senders are counted by: name of the count -> column of customerio__deliveries. -#}
+{#- Counts of senders: name of the count -> column of customerio__deliveries. -#}
 {%- macro counted_states() -%}
   {{ return({
       'sent': 'sent_at', 'delivered': 'delivered_at', 'opened': 'first_open_at',
@@ -19,7 +19,7 @@
   }) }}
 {%- endmacro %}
 
-{#- Counts that have a rate of what was sent. -#}
+{#- Counts with a rate of sent deliveries. -#}
 {%- macro rated_states() -%}
   {{ return({
       'delivered': 'delivery', 'opened': 'open', 'clicked': 'click', 'converted': 'conversion',
@@ -27,10 +27,10 @@
   }) }}
 {%- endmacro %}
 
-{#- A share between 0 and 1, or null of nothing. -#}
+{#- A share between 0 and 1; null if the whole is 0. -#}
 {%- macro rate(part, whole) -%}1.0 * {{ part }} / nullif({{ whole }}, 0){%- endmacro %}
 
-{#- One text that changes when any of these columns does. -#}
+{#- A hash that changes with any of these columns. -#}
 {%- macro row_hash(columns) -%}
   {%- set parts = [] -%}
   {%- for column in columns -%}
@@ -40,9 +40,9 @@
   {{ dbt.hash(dbt.concat(parts)) }}
 {%- endmacro %}
 
-{#- Where a model keeps rows, remove those of deliveries that are no longer in the raw table.
+{#- In an incremental model, remove rows of deliveries that are no longer in the raw table.
 
-With a hash, also those of deliveries that changed and no longer have events. -#}
+With a hash, also remove rows of deliveries that changed and no longer have events. -#}
 {%- macro delete_vanished(hash=none) -%}
   {%- set messages = ref('int_customerio__messages') -%}
   {%- if is_incremental() -%}
@@ -59,12 +59,12 @@ where not exists (
   {%- endif -%}
 {%- endmacro %}
 
-{#- How changed rows are written: BigQuery cannot delete and insert. -#}
+{#- The incremental strategy: BigQuery does not support delete+insert. -#}
 {%- macro replacing() -%}
   {{ return('merge' if target.type == 'bigquery' else 'delete+insert') }}
 {%- endmacro %}
 
-{#- The sums that customerio__senders and customerio__sender_daily have in common. -#}
+{#- Sums in both customerio__senders and customerio__sender_daily. -#}
 {%- macro sender_sums() -%}
     {%- for name, column in customerio.counted_states().items() %}
     count({{ column }}) as {{ name }}{{ ',' if not loop.last }}

@@ -8,12 +8,12 @@
         / (1 + {{ z * z }} / {{ n }})
 {%- endmacro %}
 
-{#- The lower bound of one share less another, from the Wilson bounds of both (Newcombe). -#}
+{#- The lower bound of the difference of two shares, from their Wilson bounds (Newcombe). -#}
 {%- macro difference_low(rate, low, other_rate, other_high) -%}
   {{ rate }} - {{ other_rate }} - sqrt(
         ({{ rate }} - {{ low }}) * ({{ rate }} - {{ low }})
         + ({{ other_high }} - {{ other_rate }}) * ({{ other_high }} - {{ other_rate }}))
 {%- endmacro %}
 
-{#- Counts that A/B tests compare. -#}
+{#- Counts that decide A/B tests. -#}
 {%- macro tested_states() -%}{{ return(['opened', 'clicked', 'converted']) }}{%- endmacro %}

@@ -1,18 +1,18 @@
-{#- What differs between databases in reading JSON. -#}
+{#- JSON functions that differ between databases. -#}
 
 {%- macro type_json() -%}{{ return(adapter.dispatch('type_json', 'customerio')()) }}{%- endmacro %}
 {%- macro default__type_json() -%}json{%- endmacro %}
 {%- macro postgres__type_json() -%}jsonb{%- endmacro %}
 {%- macro snowflake__type_json() -%}variant{%- endmacro %}
 
-{#- Whatever the loader made of an object or list, as JSON. -#}
+{#- A loaded object or list, as JSON. -#}
 {%- macro as_json(expression, dtype) -%}
   {{ return(adapter.dispatch('as_json', 'customerio')(expression, dtype)) }}
 {%- endmacro %}
 
 {%- macro default__as_json(expression, dtype) -%}cast({{ expression }} as json){%- endmacro %}
 
-{#- target-postgres keeps lists as arrays. -#}
+{#- target-postgres stores lists as arrays. -#}
 {%- macro postgres__as_json(expression, dtype) -%}
   {%- if dtype == 'text' or 'char' in dtype -%}cast({{ expression }} as jsonb)
   {%- else -%}to_jsonb({{ expression }})
@@ -48,9 +48,9 @@
   json_value({{ expression }}, '$."{{ member }}"')
 {%- endmacro %}
 
-{#- Rows of a relation, once for each member of an object: `member_key` and `member_value`, as text.
+{#- Rows of a relation with each member of an object: `member_key` and `member_value`, as text.
 
-To be used as a from clause. -#}
+For use as a from clause. -#}
 {%- macro json_members(relation, column) -%}
   {{ return(adapter.dispatch('json_members', 'customerio')(relation, column)) }}
 {%- endmacro %}
@@ -89,7 +89,7 @@ To be used as a from clause. -#}
 ) as members
 {%- endmacro %}
 
-{#- Rows of a relation, once for each element of a list: `element`, as JSON. -#}
+{#- Rows of a relation with each element of a list: `element`, as JSON. -#}
 {%- macro json_elements(relation, column) -%}
   {{ return(adapter.dispatch('json_elements', 'customerio')(relation, column)) }}
 {%- endmacro %}
@@ -125,7 +125,7 @@ To be used as a from clause. -#}
 ) as elements
 {%- endmacro %}
 
-{#- An element that is a text or number, as text. -#}
+{#- A text or number element, as text. -#}
 {%- macro json_scalar(expression) -%}
   {{ return(adapter.dispatch('json_scalar', 'customerio')(expression)) }}
 {%- endmacro %}

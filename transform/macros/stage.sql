@@ -1,7 +1,7 @@
-{#- A stream as a view: columns renamed and typed, all workspaces together.
+{#- A stream as a view with renamed and typed columns of all workspaces.
 
-Tables and columns that were not loaded become nulls, so that a stream or field that is not
-selected does no harm. Rows that a loader marks as deleted are left out.
+Missing tables are empty and missing columns are null, so that streams and fields may be
+deselected. Rows that a loader marks as deleted are left out.
 
 columns: name in the stream -> [type, name in the model]. -#}
 {%- macro stage(stream, columns) -%}
@@ -29,7 +29,7 @@ union all
   {%- endfor %}
 {%- endmacro %}
 
-{#- Schemas by the name of their workspace. -#}
+{#- Schemas by workspace name. -#}
 {%- macro workspaces() -%}
   {%- set one = var('customerio_schema') -%}
   {{ return(var('customerio_workspaces') or {one: one}) }}
@@ -43,7 +43,7 @@ union all
   {{ return(found) }}
 {%- endmacro %}
 
-{#- Columns of a relation by their name in small letters. -#}
+{#- Columns of a relation by their lower-case name. -#}
 {%- macro loaded_columns(relation) -%}
   {%- set found = {} -%}
   {%- if relation is not none -%}
@@ -54,7 +54,7 @@ union all
   {{ return(found) }}
 {%- endmacro %}
 
-{#- A column in a type of ours; null if there is no such column. -#}
+{#- A column as one of the package's types; null if it is missing. -#}
 {%- macro typed(column, type) -%}
   {%- if column is none -%}
     cast(null as {{ customerio.type_of(type) }})

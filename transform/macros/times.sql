@@ -1,4 +1,4 @@
-{#- A time, of a type with or without a zone, in UTC. -#}
+{#- A time in UTC, from a type with or without a time zone. -#}
 {%- macro as_utc(expression, dtype) -%}
   {{ return(adapter.dispatch('as_utc', 'customerio')(expression, dtype)) }}
 {%- endmacro %}
@@ -29,7 +29,7 @@
         and {{ expression }} <= {{ dbt.dateadd('day', 1, dbt.current_timestamp()) }}
 {%- endmacro %}
 
-{#- The latest time, without times in the future, which are wrong. -#}
+{#- The latest time, without invalid ones in the future. -#}
 {%- macro latest(expression) -%}
   coalesce(
         max(case when {{ customerio.is_possible(expression) }} then {{ expression }} end),
@@ -42,7 +42,7 @@
   {{ dbt.datediff(start, end, 'second') }} / 3600.0
 {%- endmacro %}
 
-{#- A time in UTC as the clock in a zone shows it; the zone is an expression. -#}
+{#- A UTC time as local time; the zone is an expression. -#}
 {%- macro local_time(expression, zone) -%}
   {{ return(adapter.dispatch('local_time', 'customerio')(expression, zone)) }}
 {%- endmacro %}

@@ -37,7 +37,7 @@ _MARK, _QUOTED_MARK = "\ue000", b'"\xee\x80\x80"'
 
 @dataclass
 class Exchange:
-    """One request, with the means to answer it."""
+    """One request, with the means to respond."""
 
     scope: Scope
     receive: Receive
@@ -48,7 +48,7 @@ class Exchange:
     """The correct responses for earlier pages of the same list."""
     clock: Clock
     patience: float
-    """Seconds that no one waits for an answer."""
+    """Seconds for which no client waits for a response."""
 
     async def give(self, response: Response) -> None:
         """Send a response."""
@@ -75,7 +75,7 @@ def token(scope: Scope) -> str:
 
 
 Fault = Callable[[Exchange], Awaitable[bool]]
-"""Gives no answer, and false, where it does not apply."""
+"""Returns false, without a response, if it does not apply."""
 
 Change = Callable[[Exchange, "Row"], "Row | bytes | None"]
 

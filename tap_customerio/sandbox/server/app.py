@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 HALF_A_YEAR = 180 * DAY
 _TURNS = 5
-"""Of the event loop, in which a connection that was just accepted makes itself known."""
+"""Iterations of the event loop until a newly accepted connection is visible."""
 
 
 class Sandbox:

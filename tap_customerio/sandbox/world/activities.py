@@ -199,7 +199,7 @@ class Activities:
 
 
 _SHARES = (26_000, 40_000, 48_000, 52_000, 61_000, 62_500)
-"""Of 65,536: where the share of each kind ends, in the order of their makers."""
+"""The end of each type's share of 65,536, in the order of the functions that create them."""
 
 
 def _happened(arrived: int, words: Words) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHANGED = 45_000
 DEVICES = 51_000
 DELETED = 58_500
-"""Of 65,536 happenings: where those to attributes, to devices, and deletions end; then merges."""
+"""The ends of the shares of attributes, devices and deletions in 65,536 events; then merges."""
 
 ATTRIBUTES = ("plan", "plan", "seats", "seats", "region", "unsubscribed", COMPUTED, "email")
 VALUES = {

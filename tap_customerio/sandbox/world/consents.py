@@ -18,10 +18,10 @@ TOPICS = ("Product news", "Offers", "Events", "Surveys")
 OPTED_OUT = 41  # one person in this number
 DOMAINS = ("mail.example.org", "news.example.org")
 CATEGORIES = {"bounces": "bounces", "blocks": "bounces", "spam_reports": "spam"}
-"""The two words for lists of four kinds; where there is none, the key is missing."""
+"""Categories of the lists; a list without one has no such key."""
 
 SUPPRESSED = {"bounces": 130, "blocks": 26, "spam_reports": 13, "invalid_emails": 0}
-"""How many addresses are on each list."""
+"""The number of addresses on each list."""
 
 HEADERS = {
     "fi": ("Sinun valintasi", "Valitse, mistä haluat kuulla"),

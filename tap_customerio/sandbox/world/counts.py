@@ -40,7 +40,7 @@ SERIES = (
 
 LINKS = range(1, 6)
 LINK_SERIES = {"clicked": "link", "human_clicked": "human_link", "machine_clicked": "machine_link"}
-"""What is counted of each link, and what the count is called in here, before a colon."""
+"""The counts of each link, and the prefix of their names here, before a colon."""
 
 SLOT = 900
 _SLOTS = DAY // SLOT

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 FOLDERS = ("Banners", "Logos", "Product", "Icons", "Archive", "2025")
 PARENTS = (None, None, None, 2, 3, 4)
-"""Which folder each folder lies in: three at the root, the others ever deeper."""
+"""The parent of each folder: three are at the root, the others are nested."""
 
 SIZES = {
     "assets": 40,

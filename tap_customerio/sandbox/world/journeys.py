@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Events = list[tuple[str, int]]
-"""The states a delivery reaches, each once, with their unix seconds."""
+"""The states of a delivery, with their unix seconds."""
 
 Journey = tuple[Events, str | None]
-"""The states, and the reason why it failed if it did."""
+"""The states, and the reason of a failure, if any."""
 
 LATEST_OPEN = 182 * DAY
 LATEST_CONVERSION = 90 * DAY

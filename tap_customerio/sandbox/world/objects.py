@@ -17,7 +17,7 @@ TYPES = (("Companies", "Company"), ("Courses", "Course"), ("Venues", "Venue"))
 TYPE_IDS = range(1, len(TYPES) + 1)
 NAMES = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wonka", "zürich")
 SEPARATORS = ("-", "/", "+", " ", "-", "&", "?", "%")
-"""What object ids contain besides letters: much of it means something else in an address."""
+"""Characters in object ids besides letters, many of them special in URLs."""
 
 ROLES = ("admin", "member", "owner")
 ALWAYS_THERE = frozenset({"object_id", "cio_object_id"})

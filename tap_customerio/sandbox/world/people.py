@@ -32,7 +32,7 @@ IDENTIFIERS = frozenset({"cio_id", "id", "email"})
 PREFERENCES = "cio_subscription_preferences"
 COMPUTED = "_cio_subscription_preferences_computed"
 LOST = 0.22
-"""The share of all that happens by which people are lost."""
+"""The share of events that remove a person."""
 
 PLATFORMS = ("ios", "android")
 
@@ -40,7 +40,7 @@ PLATFORMS = ("ios", "android")
 PREFIXES = ("30e0", "3000", "a3f4", "0300", "1e05", "b7c2", "00e1", "7d10")
 
 SHARES = {segment: 1 << 17 - segment for segment in range(1, 9)} | {9: 0, 10: 1 << 14}
-"""How many of 65,536 people are in a segment: all, half, a quarter …, no one, and a quarter."""
+"""The number of people in each segment, of 65,536: all, half, a quarter …, none, and a quarter."""
 
 _CORE_BEGAN = 1_546_300_800  # 2019-01-01
 _CORE_YEARS = 4 * 365 * DAY
@@ -59,7 +59,7 @@ class Name(NamedTuple):
     id: str | None
     email: str | None
     by_email: bool = True
-    """Whether addresses identify people here; where not, answers name people without."""
+    """Whether addresses identify people here; otherwise, responses name people without them."""
 
     def row(self) -> Row:
         """The identifiers as responses spell them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.people import People
 
 Key = tuple[str, str]
-"""A kind of identifier and its text, whatever the case."""
+"""A kind of identifier and its text, case-insensitive."""
 
 
 class PeopleAdmin:

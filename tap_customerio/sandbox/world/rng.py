@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Any
 
 Row = dict[str, Any]
-"""One JSON object of an answer."""
+"""One JSON object of a response."""
 
 Words = tuple[int, ...]
 """Sixteen numbers from 0 to 65535."""

@@ -1,4 +1,4 @@
--- Names of actions and contents, where their streams were loaded (they are off by default).
+-- Names of actions and contents, if their streams were loaded (they are off by default).
 select workspace, 'campaign' as source_type, campaign_id as source_id, id as part_id, name
 from {{ ref('stg_customerio__campaign_actions') }}
 union all

@@ -1,4 +1,4 @@
--- Everything that sends, of all four kinds.
+-- Senders of all four types.
 {% set kinds = {
     'campaign': ['campaigns', 'name', 'state', 'created_at', 'first_started'],
     'newsletter': ['newsletters', 'name', 'null', 'created_at', 'sent_at'],

@@ -1,4 +1,4 @@
--- The group of its newsletter's A/B test that each content belongs to.
+-- The A/B test group of each content of a newsletter.
 select
     workspace,
     newsletter_id,

@@ -67,7 +67,7 @@ rated as (
         and variants.group_id = totals.group_id
 ),
 
--- A variant wins if it is better than each of the others, and not by chance.
+-- A variant wins if it is significantly better than each of the others.
 beaten as (
     select
         one.workspace,

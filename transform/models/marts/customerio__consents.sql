@@ -11,7 +11,7 @@ topics as (
     from {{ ref('stg_customerio__subscription_topics') }}
 ),
 
--- What the preference page shows, where subscription_preferences was loaded.
+-- The choices on the preference page, if subscription_preferences was loaded.
 shown as (
     select
         workspace,
@@ -26,7 +26,7 @@ shown as (
     group by 1, 2, 3
 ),
 
--- Else what the profile says: the choice, or what Customer.io made of it.
+-- Otherwise the profile: the person's choice, or the value that Customer.io computed.
 attributes as (
     select
         workspace,

@@ -16,7 +16,7 @@
 {%- set human = 'human_' if var('customerio_human_only') else '' %}
 
 with present as (
-    -- The data's own present: nothing becomes settled while nothing is loaded.
+    -- The newest loaded time: without new data, no more deliveries become settled.
     select workspace, {{ customerio.latest('coalesce(updated_at, created_at)') }} as latest
     from {{ ref('int_customerio__messages') }}
     group by workspace
@@ -119,7 +119,7 @@ hashed as (
 select *
 from hashed
 {%- if is_incremental() %}
--- No loader tells reliably when it loaded a row, and a late open changes an old one: compare them.
+-- Loaders do not reliably record load times, and late opens change old rows: compare hashes.
 where not exists (
     select 1
     from {{ this }} as kept

@@ -3,7 +3,7 @@
     'finished': 'finish', 'exited_early': 'exit', 'never_activated': 'drop',
 } %}
 
--- Resolutions overlap: of each campaign the one counts that reaches furthest.
+-- Resolutions overlap: the one with the longest range of each campaign is used.
 with totals as (
     select workspace, campaign_id, resolution, timezone, sum(coalesce(started, 0)) as started
     from {{ ref('stg_customerio__journey_metrics') }}

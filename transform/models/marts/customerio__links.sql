@@ -1,6 +1,6 @@
 {%- set human = 'human_' if var('customerio_human_only') else '' %}
 
--- The API's own counts. Resolutions overlap: the one that reaches furthest counts.
+-- Counts of the API. Resolutions overlap: the one with the longest range is used.
 with counted as (
     select
         workspace, source_type, source_id, link_id,

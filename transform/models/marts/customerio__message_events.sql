@@ -1,4 +1,4 @@
-{#- A delivery has several rows, which go and come together; a merge could not do that. -#}
+{#- A delivery has several rows, which are replaced together; a merge cannot do that. -#}
 {{ config(
     materialized='table' if target.type == 'bigquery' else 'incremental',
     unique_key=['workspace', 'delivery_id'],
@@ -110,7 +110,7 @@ select
 from first_of_each as events
 inner join changed
     on events.workspace = changed.workspace and events.delivery_id = changed.delivery_id
--- The API tells of the first open by anybody, and of the first by a person and by a machine.
+-- The API reports the first open of all, and the first by a person and by a machine.
 left join known
     on events.actor = 'unknown'
     and events.workspace = known.workspace

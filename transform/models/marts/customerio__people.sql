@@ -1,4 +1,4 @@
--- Everybody who has a profile, and everybody to whom something was sent.
+-- People with a profile or with deliveries.
 with profiles as (
     select workspace, cio_id, id as customer_id, email, unsubscribed, created_at
     from {{ ref('stg_customerio__customers') }}

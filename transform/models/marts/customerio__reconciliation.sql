@@ -1,4 +1,4 @@
--- Loaded deliveries beside the API's own counts, by sender and bucket of the metrics stream.
+-- Loaded deliveries and the API's counts, by sender and bucket of the metrics stream.
 with metrics as (
     select
         *,
@@ -55,7 +55,7 @@ loaded as (
     group by 1, 2, 3, 4, 5, 6
 ),
 
--- Counts that are newer than all deliveries show that the newest deliveries are missing.
+-- Counts newer than all deliveries show that the newest deliveries are missing.
 ranges as (
     select
         workspace,
@@ -73,7 +73,7 @@ ranges as (
     group by workspace
 ),
 
--- Buckets of zeros are not in metrics; what is older than the first may not be counted at all.
+-- metrics has no zero buckets; before the first bucket, counts may not exist.
 buckets as (
     select distinct workspace, source_type, source_id, resolution, timezone, bucket
     from (

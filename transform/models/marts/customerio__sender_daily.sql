@@ -1,4 +1,4 @@
--- Twice the same counts: on the day when the delivery was created, and when the thing happened.
+-- The same counts twice: by the day of the delivery's creation, and by the day of the event.
 {%- set counted = customerio.counted_states() %}
 
 with deliveries as (

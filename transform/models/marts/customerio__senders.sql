@@ -14,7 +14,7 @@ with totals as (
     group by 1, 2, 3
 ),
 
--- Also what has not sent anything yet, and what Customer.io no longer lists.
+-- Includes senders without deliveries, and those that Customer.io no longer lists.
 senders as (
     select distinct workspace, source_type, source_id
     from (

@@ -26,7 +26,7 @@ Route = tuple[str, str]
 """A method and a path."""
 
 TRACK_ROUTES: dict[Route, Callable[[ApiRequest], Any]] = track.ROUTES
-"""Those of the other host."""
+"""Routes of the Track API."""
 
 ROUTES: dict[Route, Callable[[ApiRequest], Any]] = {
     **senders.ROUTES,

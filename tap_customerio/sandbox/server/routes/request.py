@@ -52,7 +52,7 @@ class ApiRequest:
     behaviours: Behaviours
     now: float
     settled: float
-    """The moment metrics are counted for: the present, or the last minute of a running clock."""
+    """The time of the counts: now, or the last full minute of a running clock."""
     path: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -116,7 +116,7 @@ class ApiRequest:
 
 
 Answer = Callable[[ApiRequest], Any]
-"""What makes the body of an answer."""
+"""Creates the body of a response."""
 
 
 def token(prefix: str, offset: int) -> str:
