@@ -123,8 +123,17 @@ def record(streams: list[str], api_url: str | None) -> None:
             path.unlink(missing_ok=True)
             with recorder("once").use_cassette(str(path)):
                 run_tap({**account, **STABLE, **RANGE}, streams=[stream])
-            lines = [json.dumps(row, ensure_ascii=False) for row in replay(stream)]
-            path.with_suffix(".jsonl").write_text("\n".join(lines) + "\n")
+            write_records(stream)
+
+
+def write_records(stream: str) -> None:
+    """Write the records of a recorded stream, as its current schema reads them."""
+    (CASSETTES / f"{stream}.jsonl").write_text("".join(lines(stream)))
+
+
+def lines(stream: str) -> list[str]:
+    """The records of a recorded stream, one JSON object per line."""
+    return [f"{json.dumps(row, ensure_ascii=False)}\n" for row in replay(stream)]
 
 
 def replay(stream: str) -> list[dict[str, Any]]:

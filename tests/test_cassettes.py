@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from record_cassettes import CASSETTES, replay, scrub, scrub_response
+from record_cassettes import CASSETTES, lines, scrub, scrub_response
 
 from tap_customerio.streams import all_streams
 
@@ -16,8 +16,8 @@ STREAMS = sorted(kind.name for kind in all_streams())
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_a_recorded_response_gives_the_known_records(stream: str) -> None:
-    known = (CASSETTES / f"{stream}.jsonl").read_text().splitlines()
-    assert replay(stream) == [json.loads(line) for line in known]
+    known = (CASSETTES / f"{stream}.jsonl").read_text().splitlines(keepends=True)
+    assert lines(stream) == known, "run: python tests/add_example.py"
     assert known
 
 
