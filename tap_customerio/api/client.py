@@ -117,7 +117,7 @@ class Client(Diagnosis):
         """The API's clock at its first response: the exclusive end of everything this run reads."""
         asked = partial(self.listing, PROBE, "workspaces", params={"limit": None})  # as its stream
         failures: list[errors.TapError] = []
-        for ask in (asked, partial(self._request, PROBES[1], lambda answer: answer)):
+        for ask in (asked, partial(self._request, PROBES[1], lambda response: response)):
             if self._clock.present is None:
                 try:
                     ask()
@@ -153,10 +153,10 @@ class Client(Diagnosis):
             TapError: The request failed, or lacks the member `expect`; `NotFoundError` for a 404.
         """
 
-        def read(answer: ParsedResponse) -> ParsedResponse:
-            if expect is not None and expect not in answer.members:
-                raise InvalidResponseError(errors.api.missing_rows(answer.request, expect))
-            return answer
+        def read(response: ParsedResponse) -> ParsedResponse:
+            if expect is not None and expect not in response.members:
+                raise InvalidResponseError(errors.api.missing_rows(response.request, expect))
+            return response
 
         return self._request(RequestSpec(method, path, params, body), read)
 
@@ -179,20 +179,20 @@ class Client(Diagnosis):
             TapError: The response has no rows, or repeats after retries.
         """
 
-        def read(answer: ParsedResponse) -> tuple[Page, ParsedResponse]:
-            place, token = answer.place_of(key), answer.get("next")
+        def read(response: ParsedResponse) -> tuple[Page, ParsedResponse]:
+            place, token = response.place_of(key), response.get("next")
             if place is None:
-                raise InvalidResponseError(errors.api.missing_rows(answer.request, key))
+                raise InvalidResponseError(errors.api.missing_rows(response.request, key))
             if not isinstance(token, str | None):
                 raise InvalidResponseError(
-                    errors.api.odd_member(answer.request, "next", "page token")
+                    errors.api.odd_member(response.request, "next", "page token")
                 )
-            page = Page(answer, place, spec, more=bool(token))
+            page = Page(response, place, spec, more=bool(token))
             fresh = ([] if page.empty else [page.mark()]) + ([token] if token else [])
             if not seen.isdisjoint(fresh):
-                raise InvalidResponseError(errors.api.cursor_loop(answer.request))
+                raise InvalidResponseError(errors.api.cursor_loop(response.request))
             seen.update(fresh)
-            return page, answer
+            return page, response
 
         spec = RequestSpec(method, path, dict(params or {}), body)
         return self._request(spec, read)

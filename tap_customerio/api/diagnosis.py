@@ -28,7 +28,7 @@ PROBES = (RequestSpec("GET", PROBE), RequestSpec("GET", "/v1/newsletters", {"lim
 
 
 class Diagnosis:
-    """Tells failures of one path from failures of the key or the whole API."""
+    """Distinguishes failures of one path from failures of the key or the whole API."""
 
     probes: ClassVar[tuple[RequestSpec, ...]] = PROBES
     health: Health

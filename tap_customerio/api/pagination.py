@@ -80,24 +80,24 @@ def by_token(source: PageSource, path: str, key: str, **request: Any) -> Iterato
     seen: set[object] = set()
     params, empty = dict(request.pop("params", None) or {}), 0
     while True:
-        page, answer = source.page(path, key, seen, params=params, **request)
+        page, response = source.page(path, key, seen, params=params, **request)
         yield page
         if not page.more:
             return
         empty = empty + 1 if page.empty else 0
         if empty >= EMPTY_PAGES:
-            raise errors.api.cursor_loop(answer.request)
-        params["start"] = answer.get("next")
+            raise errors.api.cursor_loop(response.request)
+        params["start"] = response.get("next")
 
 
 def by_number(source: PageSource, path: str, key: str, params: dict[str, Any]) -> Iterator[Page]:
     """Count `page` up from 1; a partial page is the last."""
     seen: set[object] = set()
     for number in count(1):
-        page, answer = source.page(path, key, seen, params={"page": number, **params})
+        page, response = source.page(path, key, seen, params={"page": number, **params})
         rows = len(page.names())
         yield page
-        if not rows or rows < _limit(answer):
+        if not rows or rows < _limit(response):
             return
 
 
@@ -122,8 +122,8 @@ def by_offset(
         before, offset = names, offset + limit - overlap
 
 
-def _limit(answer: ParsedResponse) -> int:
+def _limit(response: ParsedResponse) -> int:
     """The page size stated in a response, or 1."""
-    pagination = within(within({"meta": answer.get("meta")}, "meta"), "pagination")
+    pagination = within(within({"meta": response.get("meta")}, "meta"), "pagination")
     limit = pagination.get("limit", 1)
     return limit if isinstance(limit, int) else 0

@@ -122,11 +122,13 @@ class Page:
     _stamps = msgspec.json.Decoder(list[Stamp])
     _names = msgspec.json.Decoder(list[_Named])
 
-    def __init__(self, answer: ParsedResponse, key: str, asked: RequestSpec, *, more: bool) -> None:
+    def __init__(
+        self, response: ParsedResponse, key: str, asked: RequestSpec, *, more: bool
+    ) -> None:
         """Hold the JSON of a list, or null, and whether another page follows."""
         self.asked = asked
-        self._rows: msgspec.Raw | bytes = answer.members[key]
-        self._name, self._request = key, answer.request
+        self._rows: msgspec.Raw | bytes = response.members[key]
+        self._name, self._request = key, response.request
         self._packed = False
         self.more = more
 

@@ -57,8 +57,8 @@ class Track(Client):
         Raises:
             TapError: The credentials are rejected, or the response is invalid.
         """
-        answer = self.fetch("GET", "/api/v1/accounts/region")
-        region, workspace = answer.get("region"), answer.get("environment_id")
+        response = self.fetch("GET", "/api/v1/accounts/region")
+        region, workspace = response.get("region"), response.get("environment_id")
         if not isinstance(region, str):
             raise errors.api.track_unreachable(self.place, "status 200")
         return region, workspace

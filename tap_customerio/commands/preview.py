@@ -136,7 +136,7 @@ def _print_json(records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> 
 def _range(
     stream: CustomerioStream, start: str | None, end: str | None
 ) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a record lies within the dates; most lists come whole, whatever they are asked."""
+    """Whether a record is within the dates; most lists ignore requested dates."""
     key = stream.replication_key
     if (start or end) and not key:
         raise errors.commands.dateless(stream.name)

@@ -98,7 +98,7 @@ def newest_first(stream: CustomerioStream) -> Iterator[Any]:
 
 
 def _look_at_folder(stream: FolderStream, client: SamplingClient) -> RowCount:
-    answer = client.fetch("GET", stream.path, params={"page": 1, "limit": 10_000})
-    rows = len(answer.rows(stream.records_key))
-    total = within(within({"meta": answer.get("meta")}, "meta"), "pagination").get("total")
+    response = client.fetch("GET", stream.path, params={"page": 1, "limit": 10_000})
+    rows = len(response.rows(stream.records_key))
+    total = within(within({"meta": response.get("meta")}, "meta"), "pagination").get("total")
     return RowCount(max(rows, total if isinstance(total, int) else 0), more=False)

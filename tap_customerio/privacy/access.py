@@ -154,8 +154,8 @@ class PersonalData:
 
     def _preferences(self, base: str) -> dict[str, Any]:
         path = f"{base}/subscription_preferences"
-        answer = self._client.fetch("GET", path, params={"id_type": "cio_id"})
-        found = answer.object("customer")
+        response = self._client.fetch("GET", path, params={"id_type": "cio_id"})
+        found = response.object("customer")
         topics = found.get("topics") or []
         if not isinstance(topics, list) or not all(isinstance(topic, dict) for topic in topics):
             raise errors.privacy.odd_shape("subscription_preferences")

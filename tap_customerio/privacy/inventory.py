@@ -173,10 +173,10 @@ class Inventory:
         for source, thing in sampled:
             params = {"id_type": "cio_object_id"}
             try:
-                answer = self._client.fetch("GET", f"{thing.path}/attributes", params=params)
+                response = self._client.fetch("GET", f"{thing.path}/attributes", params=params)
             except errors.NotFoundError:  # deleted since it was listed
                 continue
-            attributes = self._object("attributes", answer.object("object").get("attributes"))
+            attributes = self._object("attributes", response.object("object").get("attributes"))
             self._see(Kind(source, YOURS, "objects", "attributes"), attributes)
         return len(sampled), f"spread evenly over {counted(len(every), 'object')}"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FILES = ("report.json", "report.html")
 
 
-def write_access(  # noqa: PLR0913 - who asks whom about whom, and where the answer goes
+def write_access(  # noqa: PLR0913 - the request, its data, and the folder
     client: Client,
     request: Request,
     folder: Folder,

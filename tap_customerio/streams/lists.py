@@ -103,9 +103,13 @@ class ChildStream(CustomerioStream):
         else:
             yield self.rows(self.client.fetch("GET", path, expect=self.shape.expect))
 
-    def rows(self, answer: ParsedResponse) -> Rows:
+    def rows(self, response: ParsedResponse) -> Rows:
         """The one row of a response that is not a list."""
-        one = answer.object(self.shape.expect) if isinstance(self.shape, Single) else answer.whole()
+        one = (
+            response.object(self.shape.expect)
+            if isinstance(self.shape, Single)
+            else response.whole()
+        )
         return [one]
 
     def record(self, raw: dict[str, Any], slice_: Any) -> Record | None:

@@ -291,7 +291,7 @@ class Messages(CustomerioStream):
         )
 
     def _facts(self, cursors: dict[float, int]) -> dict[str, Any]:
-        """What the state keeps besides the bookmark."""
+        """Parts of the state besides the bookmark."""
         facts = {_BEGAN: rfc3339(self._began), **self._cursors.as_state(cursors)}
         return facts if self._merges.until is None else {**facts, _MERGES: self._merges.as_state()}
 

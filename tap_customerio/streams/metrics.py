@@ -49,9 +49,11 @@ class _Deliveries(TimeSeries):
     zoned = True
     restricted_by = (*TimeSeries.restricted_by, "metrics_timezone")
 
-    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(
+        self, response: ParsedResponse, place: str
+    ) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the response."""
-        metric = answer.object(self.counted)
+        metric = response.object(self.counted)
         counts = metric.get("series", "")
         if not isinstance(counts, dict | None):
             raise errors.sync.bad_value(self.name, "series", "object")
@@ -145,10 +147,12 @@ class LinkMetrics(TimeSeries):
         names = {"source_type": kind, "source_id": number}
         yield f"{SENDER_STREAMS[kind].path}/{quoted(number)}/metrics/links", names, "1"
 
-    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(
+        self, response: ParsedResponse, place: str
+    ) -> Iterable[tuple[dict[str, Any], Series]]:
         """One series per link; entries with the same id are added up."""
         links: dict[str, tuple[dict[str, Any], Series]] = {}
-        for row in answer.objects(self.counted):
+        for row in response.objects(self.counted):
             link, counts = within(row, "link"), within(row, "metric").get("series", "")
             number = identifier(link)
             if number is None:
@@ -192,9 +196,11 @@ class JourneyMetrics(TimeSeries):
         path = f"{Campaigns.path}/{quoted(number)}/journey_metrics"
         yield path, {"campaign_id": number}, "journeys"
 
-    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(
+        self, response: ParsedResponse, place: str
+    ) -> Iterable[tuple[dict[str, Any], Series]]:
         """The one series of the response."""
-        counts = answer.get(self.counted)
+        counts = response.get(self.counted)
         if not isinstance(counts, dict | None):
             raise errors.sync.bad_value(self.name, self.counted, "object")
         yield {}, self.columns(counts or {}, place)

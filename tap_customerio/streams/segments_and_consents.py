@@ -135,8 +135,8 @@ class SegmentMemberships(ChildStream):
         if not isinstance(known, int) or len(listed) < known:
             return None
         paths = (f"{Segments.path}/{quoted(slice_)}/customer_count" for slice_ in listed)
-        answers = (self.client.fetch("GET", path, expect="count") for path in paths)
-        counts = [number(answer.get("count")) for answer in answers]
+        fetched = (self.client.fetch("GET", path, expect="count") for path in paths)
+        counts = [number(response.get("count")) for response in fetched]
         return None if None in counts else sum(filter(None, counts))
 
     def finish_all(self) -> None:
@@ -318,8 +318,8 @@ class SubscriptionPreferences(CustomerioStream):
             path, params = f"{base}/subscription_preferences", {"id_type": "cio_id"}
             return self.client.fetch("GET", path, params=params, expect="customer")
 
-        answer = person_paths(self.client).read("subscription_preferences", slice_, read)
-        yield [answer.object("customer")]
+        response = person_paths(self.client).read("subscription_preferences", slice_, read)
+        yield [response.object("customer")]
 
     def existing(self, slices: list[str]) -> Callable[[str], bool]:
         """Return a test of whether a person still has a profile."""

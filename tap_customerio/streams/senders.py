@@ -250,7 +250,7 @@ def parts(sender: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _listed(sender: dict[str, Any], name: str) -> list[Any]:
-    """A list inside a row; anything else stands for parts that cannot be requested."""
+    """A list inside a row; any other value means that parts cannot be requested."""
     value = sender.get(name)
     if isinstance(value, list):
         return value

@@ -90,7 +90,9 @@ class TimeSeries(CustomerioStream):
         """Path, names and API version of each countable part of one sender."""
         raise NotImplementedError
 
-    def series(self, answer: ParsedResponse, place: str) -> Iterable[tuple[dict[str, Any], Series]]:
+    def series(
+        self, response: ParsedResponse, place: str
+    ) -> Iterable[tuple[dict[str, Any], Series]]:
         """The series of a response, each with its names; counts are oldest first."""
         raise NotImplementedError
 
@@ -246,25 +248,25 @@ class TimeSeries(CustomerioStream):
             params |= {"version": "2", "res": resolution, "tz": zone.key}
         else:
             params |= {"resolution": resolution}
-        answer = self.client.fetch("GET", source.path, params=params, expect=self.counted)
-        first = self._stated_start(answer, start, end, zone)
+        response = self.client.fetch("GET", source.path, params=params, expect=self.counted)
+        first = self._stated_start(response, start, end, zone)
         cut = list(buckets(first, end, resolution, zone))
-        return list(self._rows(source, answer, self.series(answer, source.place), cut))
+        return list(self._rows(source, response, self.series(response, source.place), cut))
 
     def _version_1(self, source: Source) -> Rows:
         """Count back from the bucket at the response's time; the response has no dates."""
         resolution = self.settings.metrics_resolution
-        answer = self._count_back(source)
-        found = list(self.series(answer, source.place))
+        response = self._count_back(source)
+        found = list(self.series(response, source.place))
         length = max((len(counts) for _, each in found for counts in each.values()), default=0)
         if length > _MOST_BUCKETS:
             raise errors.sync.bad_value(self.name, "series", "list of what was asked for")
-        running = bucket_start(answer.at, resolution, EASTERN)
+        running = bucket_start(response.at, resolution, EASTERN)
         first = bucket_after(running, resolution, EASTERN, 1 - length)
-        cut = list(buckets(first, answer.at + 1, resolution, EASTERN))
+        cut = list(buckets(first, response.at + 1, resolution, EASTERN))
         for _, series in found:
             series.update({name: _filled(counts, length) for name, counts in series.items()})
-        return list(self._rows(source, answer, found, cut))
+        return list(self._rows(source, response, found, cut))
 
     def _count_back(self, source: Source) -> ParsedResponse:
         """Request the number of buckets; repeat if a bucket ended during the request.
@@ -278,18 +280,18 @@ class TimeSeries(CustomerioStream):
             wanted = sum(1 for _ in buckets(oldest, asked + 1, resolution, EASTERN))
             steps = max(_FEWEST_STEPS, min(wanted, V1_REACH[resolution]))
             params = {"period": resolution, "steps": steps}
-            answer = self.client.fetch("GET", source.path, params=params, expect=self.counted)
-            running = bucket_start(answer.at, resolution, EASTERN)
+            response = self.client.fetch("GET", source.path, params=params, expect=self.counted)
+            running = bucket_start(response.at, resolution, EASTERN)
             if running <= bucket_start(asked, resolution, EASTERN):
-                return answer
+                return response
 
-    def _stated_start(self, answer: ParsedResponse, asked: int, end: int, zone: ZoneInfo) -> int:
+    def _stated_start(self, response: ParsedResponse, asked: int, end: int, zone: ZoneInfo) -> int:
         """Start of the first bucket: the start in the response, or else the requested start.
 
         Raises:
             TapError: The stated start is far from the requested one.
         """
-        said = answer.get("start")
+        said = response.get("start")
         if isinstance(said, str) and len(words := said.split()) in _WORDS_OF_TIME:
             date, clock, offset = words[:3]  # "2025-01-01 00:00:00 +0000 UTC"
             said = f"{date}T{clock}{offset[:3]}:{offset[3:]}"
@@ -310,7 +312,7 @@ class TimeSeries(CustomerioStream):
     def _rows(
         self,
         source: Source,
-        answer: ParsedResponse,
+        response: ParsedResponse,
         found: Iterable[tuple[dict[str, Any], Series]],
         cut: list[Window],
     ) -> Iterator[dict[str, Any]]:
@@ -329,7 +331,7 @@ class TimeSeries(CustomerioStream):
                         "resolution": self.settings.metrics_resolution,
                         "timezone": self.zone(source.version).key,
                         "period_start": bucket.start,
-                        "is_partial": bucket.end > answer.at,
+                        "is_partial": bucket.end > response.at,
                     }
 
     def columns(self, series: dict[str, Any], place: str) -> Series:

@@ -64,9 +64,9 @@ class CollectionContents(ChildStream):
         key=primary_keys,
     )
 
-    def rows(self, answer: Any) -> Iterable[dict[str, Any]]:
+    def rows(self, response: Any) -> Iterable[dict[str, Any]]:
         """The rows of a list, or the one row of an object; the API returns both."""
-        content = answer.whole()
+        content = response.whole()
         found = content if isinstance(content, list) else [content]
         return [
             {"row_number": number, "data" if isinstance(row, dict) else "value": row}
@@ -210,8 +210,8 @@ class IpAddresses(CustomerioStream):
 
     def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
         """Yield the one response."""
-        answer = self.client.fetch("GET", "/v1/info/ip_addresses", expect="ip_addresses")
-        yield [{"ip_address": address} for address in answer.rows("ip_addresses")]
+        response = self.client.fetch("GET", "/v1/info/ip_addresses", expect="ip_addresses")
+        yield [{"ip_address": address} for address in response.rows("ip_addresses")]
 
 
 class Exports(ListStream):

@@ -39,7 +39,7 @@ reached as (
     from {{ customerio.json_elements('changed', 'links') }}
 ),
 
-told as (
+reported as (
     select
         workspace,
         delivery_id,
@@ -57,26 +57,26 @@ told as (
 
 clicked_by_machine as (
     select distinct workspace, delivery_id
-    from told
+    from reported
     where event = 'clicked' and actor = 'machine'
 ),
 
 attributed as (
     select
-        told.workspace,
-        told.delivery_id,
-        told.link_id,
-        told.event,
+        reported.workspace,
+        reported.delivery_id,
+        reported.link_id,
+        reported.event,
         case
-            when told.actor = 'unknown' and told.link_id <> '' and machine.delivery_id is not null
+            when reported.actor = 'unknown' and reported.link_id <> '' and machine.delivery_id is not null
                 then 'machine'
-            else told.actor
+            else reported.actor
         end as actor,
-        told.occurred_at
-    from told
+        reported.occurred_at
+    from reported
     left join clicked_by_machine as machine
-        on told.workspace = machine.workspace
-        and told.delivery_id = machine.delivery_id
+        on reported.workspace = machine.workspace
+        and reported.delivery_id = machine.delivery_id
 ),
 
 first_of_each as (

@@ -81,7 +81,7 @@ def _activity_filter(
 
 
 def _is_gone(row: Row) -> bool:
-    """Whether an entry is about a deleted person, of whom only the permanent id is left."""
+    """Whether an entry is about a deleted person, who has only the permanent id."""
     return (row["customer_identifiers"] or {}).keys() == {"cio_id"}
 
 
