@@ -26,9 +26,9 @@ CANARY = "ada.canary@example.org"
 
 
 def test_a_response_comes_with_the_apis_clock(sandbox: Sandbox) -> None:
-    answer = make_client(sandbox).fetch("GET", "/v1/workspaces")
-    assert answer.get("workspaces")
-    assert answer.at == NOW
+    response = make_client(sandbox).fetch("GET", "/v1/workspaces")
+    assert response.get("workspaces")
+    assert response.at == NOW
 
 
 def test_now_is_the_first_response_and_costs_no_further_request(sandbox: Sandbox) -> None:
@@ -52,8 +52,8 @@ def test_a_key_with_few_permissions_can_request_now(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_transient_faults_are_retried(sandbox: Sandbox, status: int) -> None:
     sandbox.fail(status=status, times=3, path="/v1/campaigns")
-    answer = make_client(sandbox).fetch("GET", "/v1/campaigns")
-    assert answer.get("campaigns")
+    response = make_client(sandbox).fetch("GET", "/v1/campaigns")
+    assert response.get("campaigns")
     assert [call.status for call in sandbox.calls] == [status] * 3 + [200]
 
 
@@ -325,8 +325,8 @@ def test_requests_have_a_user_agent(sandbox: Sandbox) -> None:
 
 def test_a_packed_page_contains_the_same_rows_in_less_memory() -> None:
     rows = [{"id": number, "name": "Anna"} for number in range(100)]
-    answer = ParsedResponse(decode(msgspec.json.encode({"rows": rows})), 0, "GET /v1/rows")
-    page = Page(answer, "rows", RequestSpec("GET", "/"), more=False)
+    response = ParsedResponse(decode(msgspec.json.encode({"rows": rows})), 0, "GET /v1/rows")
+    page = Page(response, "rows", RequestSpec("GET", "/"), more=False)
     size = page.size
     page.pack()
     assert page.size < size / 2

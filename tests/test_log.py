@@ -34,7 +34,7 @@ def entry(number: int, happened: int, arrived: int | None = None) -> dict[str, A
     return {"id": name, "type": "event", "timestamp": happened, **who, "data": {}}
 
 
-def answer(box: Sandbox, *pages: list[dict[str, Any]]) -> list[str]:
+def set_log(box: Sandbox, *pages: list[dict[str, Any]]) -> list[str]:
     """Set the pages of the log; returns the ids in them."""
     for number, rows in enumerate(pages, 1):
         following = "" if number == len(pages) else f"9{number:017d}"
@@ -51,27 +51,27 @@ def read(box: Sandbox, **settings: Any) -> list[Any]:
 
 def test_a_back_dated_event_on_a_requested_page_is_sent(sandbox: Sandbox) -> None:
     rows = [entry(1, PRESENT - 60), entry(2, PRESENT - 9 * DAY), entry(3, PRESENT - 90)]
-    ids = answer(sandbox, rows)
+    ids = set_log(sandbox, rows)
     assert read(sandbox, start_date=rfc3339(PRESENT - 8 * DAY)) == ids
 
 
 def test_the_log_is_read_beyond_pages_of_back_dated_events(sandbox: Sandbox) -> None:
     arrived = PRESENT - 600
     imported = [entry(n, PRESENT - 20 * DAY - n, arrived - n) for n in range(100)]
-    ids = answer(sandbox, imported, [entry(200, arrived - 300, arrived - 300)])
+    ids = set_log(sandbox, imported, [entry(200, arrived - 300, arrived - 300)])
     assert read(sandbox) == ids
 
 
 @pytest.mark.parametrize("arrived", [None, PRESENT - 9 * DAY])
 def test_a_page_with_only_old_entries_is_the_last(sandbox: Sandbox, arrived: int | None) -> None:
     old = [entry(1, PRESENT - 9 * DAY, arrived)]
-    ids = answer(sandbox, old, [entry(2, PRESENT - 60)])
+    ids = set_log(sandbox, old, [entry(2, PRESENT - 60)])
     assert read(sandbox) == ids[:1]
 
 
 def test_a_range_with_an_end_sends_only_its_events(sandbox: Sandbox) -> None:
     days = (1, 2, 3, 4)
-    ids = answer(sandbox, [entry(day, PRESENT - day * DAY) for day in days])
+    ids = set_log(sandbox, [entry(day, PRESENT - day * DAY) for day in days])
     bounds = {"start_date": rfc3339(PRESENT - 3 * DAY), "end_date": rfc3339(PRESENT - DAY)}
     output = run_tap(config_for(sandbox, **bounds), streams=["activities"])
     assert output.ids("activities") == ids[1:3]
@@ -94,7 +94,7 @@ def test_a_change_logged_up_to_a_day_late_is_read(before: int, *, is_read: bool)
     with SyncScenario(streams=["customers"], people=60) as scenario:
         scenario.sync()
         change = {**entry(1, scenario.now - before), "type": "attribute_change"}
-        answer(scenario.sandbox, [change])
+        set_log(scenario.sandbox, [change])
         scenario.sync(HOUR)
         assert (("30e00001",) in _read(scenario)) is is_read
 

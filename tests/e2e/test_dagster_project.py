@@ -108,8 +108,8 @@ def statuses(port: int) -> str:
     """The statuses of the backfills, without the seconds that a command takes to start."""
     query = "{partitionBackfillsOrError {... on PartitionBackfills {results {status}}}}"
     time.sleep(0.5)
-    answer = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=60)
-    return answer.text
+    response = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=60)
+    return response.text
 
 
 def backfill_in_the_page(project: Project, folder: Path) -> str:

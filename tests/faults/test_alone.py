@@ -47,12 +47,12 @@ def box(one: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 def breaking(app: ASGIApp, status: int, word: bytes) -> ASGIApp:
     """Responds with an error to requests that contain a word."""
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def response(scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
         right = await answer_of(app, scope, body)
         await (Response(b"{}", status) if word in body else right)(scope, receive, send)
 
-    return answer
+    return response
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -80,8 +80,8 @@ def test_parents_are_read_though_the_first_ones_are_rejected(box: Sandbox) -> No
     )
 
 
-def _with(change: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    return {**answer, **change}
+def _with(change: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    return {**response, **change}
 
 
 @pytest.mark.parametrize("count", [None, "many", {}, [1], ""])
@@ -119,8 +119,8 @@ def test_a_path_with_an_odd_clock_fails_its_stream_only(
 
 @pytest.mark.parametrize("created", [NOW + DAY, "2999-01-01", 32_503_680_000])
 def test_a_sender_created_in_the_future_is_counted(box: Sandbox, created: Any) -> None:
-    def edit(answer: Any) -> None:
-        for row in answer["campaigns"]:
+    def edit(response: Any) -> None:
+        for row in response["campaigns"]:
             row["created"] = created
 
     fault_free = run_tap(config_for(box), streams=["journey_metrics"])

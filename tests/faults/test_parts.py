@@ -58,8 +58,8 @@ def test_an_action_with_a_null_id_loses_its_metrics_only(
 ) -> None:
     lost: list[int] = []
 
-    def edit(answer: Any) -> None:
-        campaign = answer["campaigns"][0]
+    def edit(response: Any) -> None:
+        campaign = response["campaigns"][0]
         action = next(action for action in campaign["actions"] if action["type"] == "email")
         lost[:] = [campaign["id"], action["id"]]
         action["id"] = None
@@ -80,9 +80,9 @@ def test_a_parent_without_an_id_loses_its_children_only(
 ) -> None:
     lost: list[int] = []
 
-    def edit(answer: Any) -> None:
-        lost.append(answer["segments"][1]["id"])
-        answer["segments"][1]["id"] = None
+    def edit(response: Any) -> None:
+        lost.append(response["segments"][1]["id"])
+        response["segments"][1]["id"] = None
 
     fault_free = read(stream, edited={})
     output = read(stream, edited={"GET /v1/segments": edit}, fails=True)
@@ -97,8 +97,8 @@ def test_a_sender_without_an_id_loses_its_counts_only(
 ) -> None:
     lost: list[int] = []
 
-    def edit(answer: Any) -> None:
-        lost.append(answer["campaigns"][0].pop("id"))
+    def edit(response: Any) -> None:
+        lost.append(response["campaigns"][0].pop("id"))
 
     fault_free = read(stream, edited={})
     output = read(stream, edited={"GET /v1/campaigns": edit}, fails=True)
@@ -122,11 +122,11 @@ def test_people_that_the_search_names_only_by_id_are_looked_up(
 ) -> None:
     nameless: list[str] = []
 
-    def edit(answer: Any) -> None:
-        people = answer.pop("identifiers")
+    def edit(response: Any) -> None:
+        people = response.pop("identifiers")
         nameless[:] = [person["cio_id"] for person in people if not person.get("id")]
         if not missing:
-            answer["identifiers"] = None
+            response["identifiers"] = None
 
     fault_free = read(*PEOPLE, edited={})
     output = read(*PEOPLE, edited={"POST /v1/customers": edit}, fails=None)
@@ -144,10 +144,10 @@ def test_a_person_without_cio_id_is_looked_up_by_another_identifier_or_lost(
 ) -> None:
     lost: list[str] = []
 
-    def edit(answer: Any) -> None:
-        by_id = [p for p in answer["identifiers"] if p.get("id")]
+    def edit(response: Any) -> None:
+        by_id = [p for p in response["identifiers"] if p.get("id")]
         by_id[0]["cio_id"] = ""
-        by_email = next(p for p in answer["identifiers"] if p.get("email") and p not in by_id[:2])
+        by_email = next(p for p in response["identifiers"] if p.get("email") and p not in by_id[:2])
         by_email.update(cio_id=None, id="")
         lost[:] = [by_id[1]["cio_id"]]
         by_id[1].update(cio_id=None, id=None, email=None)
@@ -163,9 +163,9 @@ def test_an_object_without_its_permanent_id_is_lost(
 ) -> None:
     lost: list[str] = []
 
-    def edit(answer: Any) -> None:
-        if answer["identifiers"]:
-            lost.append(answer["identifiers"][0].pop("cio_object_id"))
+    def edit(response: Any) -> None:
+        if response["identifiers"]:
+            lost.append(response["identifiers"][0].pop("cio_object_id"))
 
     streams = "objects", "object_relationships"
     fault_free = read(*streams, edited={})
@@ -211,8 +211,8 @@ def test_a_delivery_without_a_time_holds_the_bookmark_until_it_can_be_read(
 ) -> None:
     lost: list[tuple[str, int]] = []
 
-    def edit(answer: Any) -> None:
-        for row in answer["messages"] or ():
+    def edit(response: Any) -> None:
+        for row in response["messages"] or ():
             if not lost and row["created"] > parse("2026-03-10"):
                 lost.append((row["id"], row["created"]))
             if lost and row["id"] == lost[0][0]:
@@ -231,11 +231,11 @@ def test_a_delivery_without_a_time_holds_the_bookmark_until_it_can_be_read(
 def test_the_content_of_a_folder_without_an_id_is_named(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def edit(answer: Any) -> None:
-        answer["folders"].append(dict(FOLDER))
+    def edit(response: Any) -> None:
+        response["folders"].append(dict(FOLDER))
 
-    def without_folders(answer: Any) -> None:
-        for asset in answer["assets"]:
+    def without_folders(response: Any) -> None:
+        for asset in response["assets"]:
             asset["parent_folder_id"] = None
 
     edited = {"GET /v1/assets/folders": edit, "GET /v1/assets": without_folders}
@@ -247,11 +247,11 @@ def test_the_content_of_a_folder_without_an_id_is_named(
 def test_unreadable_counts_lose_their_sender_or_column_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def without_series(answer: Any) -> None:
-        answer["metric"]["series"] = "none"
+    def without_series(response: Any) -> None:
+        response["metric"]["series"] = "none"
 
-    def odd_column(answer: Any) -> None:
-        answer["metric"]["series"]["sent"] = "none"
+    def odd_column(response: Any) -> None:
+        response["metric"]["series"]["sent"] = "none"
 
     fault_free = read("metrics", edited={})
     numbers = [
@@ -277,8 +277,8 @@ def test_unreadable_counts_lose_their_sender_or_column_only(
 def test_a_link_without_an_id_is_lost(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def edit(answer: Any) -> None:
-        answer["links"][:0] = [{"link": {}, "metric": {}}, 7, {"link": {"id": 99}, "metric": 5}]
+    def edit(response: Any) -> None:
+        response["links"][:0] = [{"link": {}, "metric": {}}, 7, {"link": {"id": 99}, "metric": 5}]
 
     fault_free = read("link_metrics", edited={})
     number = next(
@@ -294,10 +294,10 @@ def test_a_link_without_an_id_is_lost(
 def test_a_log_with_odd_identifiers_makes_the_next_sync_read_everyone(
     read: Callable[..., Output],
 ) -> None:
-    def edit(answer: Any) -> None:
+    def edit(response: Any) -> None:
         who = {"cio_id": {"new": "form"}}
-        answer["activities"] = [{"id": "a", "timestamp": NOW, "customer_identifiers": who}]
-        answer["next"] = ""
+        response["activities"] = [{"id": "a", "timestamp": NOW, "customer_identifiers": who}]
+        response["next"] = ""
 
     settings = {"customers_sync": "changes"}
     fault_free = read("customers", edited={}, settings=settings)

@@ -175,11 +175,11 @@ def test_a_new_owner_of_an_identifier_is_no_proof_of_erasure(
 def test_nothing_is_sent_if_the_response_states_another_cio_id(case: PrivacyCase) -> None:
     ada, bob = case.add(id="ada"), case.add(id="bob")
 
-    def answer(cio_id: str) -> dict[str, Any]:
+    def response(cio_id: str) -> dict[str, Any]:
         return {"customers": [{"identifiers": {"cio_id": cio_id}, "attributes": {}}]}
 
-    case.box.fail(status=200, body=answer(ada), path="/v1/customers/attributes")
-    case.box.fail(status=200, body=answer(bob), times=9, path="/v1/customers/attributes")
+    case.box.fail(status=200, body=response(ada), path="/v1/customers/attributes")
+    case.box.fail(status=200, body=response(bob), times=9, path="/v1/customers/attributes")
     assert case.erase("--cio-id", ada, "--wait", "0").code == 1
     assert acts(case) == []
 

@@ -199,14 +199,14 @@ def test_unreadable_evidence_is_an_error(case: PrivacyCase, text: str) -> None:
 def test_nothing_is_changed_if_the_response_states_another_cio_id(case: PrivacyCase) -> None:
     ada, bob = case.add(id="ada"), case.add(id="bob")
 
-    def answer(cio_id: str) -> dict[str, Any]:
+    def response(cio_id: str) -> dict[str, Any]:
         identifiers = {"cio_id": cio_id, "id": "ada"}
         profile = {"identifiers": identifiers, "attributes": {}, "unsubscribed": False}
         return {"customers": [profile]}
 
     path = "/v1/customers/attributes"
-    case.box.fail(status=200, body=answer(ada), path=path)
-    case.box.fail(status=200, body=answer(bob), times=9, path=path)
+    case.box.fail(status=200, body=response(ada), path=path)
+    case.box.fail(status=200, body=response(bob), times=9, path=path)
     assert opt_out(case, "--id", "ada", "--from", "email").code == 1
     assert not [call for call in case.box.track_calls if call.method == "PUT"]
 

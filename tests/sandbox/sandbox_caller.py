@@ -33,9 +33,9 @@ class Caller:
 
     def json(self, path: str, **query: object) -> Any:
         """The body of a successful GET request."""
-        answer = self.get(path, **query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def post(self, path: str, body: object, **query: object) -> requests.Response:
         """A POST request with JSON."""

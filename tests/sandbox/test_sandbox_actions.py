@@ -38,9 +38,9 @@ def contents(api: Caller, collection: str) -> dict[int, Rows]:
 
 @pytest.mark.parametrize("path", MISSING)
 def test_children_of_missing_parents_are_not_found(api: Caller, path: str) -> None:
-    answer = api.get(path)
-    assert answer.status_code == 404
-    assert answer.json()["errors"][0]["status"] == "404"
+    response = api.get(path)
+    assert response.status_code == 404
+    assert response.json()["errors"][0]["status"] == "404"
 
 
 @pytest.mark.parametrize("collection", ["campaigns", "broadcasts"])

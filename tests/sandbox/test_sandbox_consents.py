@@ -134,9 +134,9 @@ def test_segments_of_a_person_match_their_memberships(api: Caller) -> None:
 @pytest.mark.parametrize("kind", ["bounce", "unsubscribes", "spam", "suppressions"])
 def test_four_reasons_are_accepted_only_as_plurals(api: Caller, kind: str) -> None:
     for path in (f"{ESP}/{kind}", f"/v1/esp/domains/{DOMAINS[0]}/suppression/{kind}"):
-        answer = api.get(path)
+        response = api.get(path)
         error = {"detail": "type is invalid", "status": "400"}
-        assert (answer.status_code, answer.json()) == (400, {"errors": [error]})
+        assert (response.status_code, response.json()) == (400, {"errors": [error]})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,8 +194,8 @@ def test_addresses_of_a_domain_can_be_looked_up(api: Caller) -> None:
 
 
 def test_missing_domains_are_not_found(api: Caller) -> None:
-    answer = api.get("/v1/esp/domains/mail.example.com/suppression/bounces")
-    assert (answer.status_code, answer.json()["errors"][0]["status"]) == (404, "404")
+    response = api.get("/v1/esp/domains/mail.example.com/suppression/bounces")
+    assert (response.status_code, response.json()["errors"][0]["status"]) == (404, "404")
     for path in ("/v1/esp", ESP, "/v1/esp/domains"):
         assert api.get(path).text == "404 page not found"
 

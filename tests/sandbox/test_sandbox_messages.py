@@ -108,9 +108,9 @@ def test_a_position_past_the_end_restarts_at_page_one(api: Caller, beyond: int) 
     "text", ["not-a-real-token", token("3"), token("v20:-1"), "djIwOjM", "dj!IwOjM="]
 )
 def test_tokens_that_do_not_decode_are_rejected(api: Caller, text: str) -> None:
-    answer = api.get(MESSAGES, start=text)
-    assert answer.status_code == 400
-    (error,) = answer.json()["errors"]
+    response = api.get(MESSAGES, start=text)
+    assert response.status_code == 400
+    (error,) = response.json()["errors"]
     assert error["status"] == "400"
     assert error["detail"].startswith("bad request (reference 01")
 

@@ -343,9 +343,9 @@ def test_newsletters_name_their_channel(api: Caller) -> None:
 
 @pytest.mark.parametrize("name", ["campaigns", "newsletters", "broadcasts", "transactional"])
 def test_missing_senders_are_not_found(api: Caller, name: str) -> None:
-    answer = api.get(f"/v1/{name}/999/metrics", version=2, res="days", start=0, end=1)
-    assert answer.status_code == 404
-    (error,) = answer.json()["errors"]
+    response = api.get(f"/v1/{name}/999/metrics", version=2, res="days", start=0, end=1)
+    assert response.status_code == 404
+    (error,) = response.json()["errors"]
     assert error["status"] == "404"
     assert error["detail"].startswith("not found (reference 01")
 

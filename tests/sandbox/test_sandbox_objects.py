@@ -151,8 +151,8 @@ def test_objects_are_found_by_both_ids_with_any_characters(api: Caller, kind: st
 
 def test_ids_that_are_not_percent_encoded_are_not_found(api: Caller) -> None:
     with_slash = next(own_id(row) for row in ALL["1"] if "/" in own_id(row))
-    answer = api.get(f"{SEARCH}/1/{with_slash}/attributes")
-    assert answer.text == "404 page not found"
+    response = api.get(f"{SEARCH}/1/{with_slash}/attributes")
+    assert response.text == "404 page not found"
     with_plus = next(own_id(row) for row in ALL["1"] if "+" in own_id(row))
     assert api.get(f"{SEARCH}/1/{with_plus}/attributes").status_code == 404
 

@@ -64,9 +64,9 @@ def ids_of(api: Caller, collection: str, sender: int) -> list[int]:
 
 @pytest.mark.parametrize("path", MISSING)
 def test_actions_of_other_senders_are_not_found(api: Caller, path: str) -> None:
-    answer = api.get(f"/v1/{path}", **DAYS)
-    assert answer.status_code == 404
-    assert answer.json()["errors"]
+    response = api.get(f"/v1/{path}", **DAYS)
+    assert response.status_code == 404
+    assert response.json()["errors"]
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -171,8 +171,8 @@ def test_unknown_people_are_silently_omitted(api: Caller) -> None:
 
 
 def test_prefixed_cio_ids_find_no_one(api: Caller) -> None:
-    answer = api.post(PROFILES, {"ids": ["cio_30e00001"]}, id_type="cio_id")
-    assert (answer.status_code, answer.json()) == (200, {"customers": []})
+    response = api.post(PROFILES, {"ids": ["cio_30e00001"]}, id_type="cio_id")
+    assert (response.status_code, response.json()) == (200, {"customers": []})
 
 
 def test_profiles_come_once_in_a_different_order(api: Caller) -> None:

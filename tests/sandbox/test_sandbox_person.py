@@ -29,8 +29,8 @@ def test_people_are_looked_up_by_address(api: Caller) -> None:
 
 def test_an_unencoded_plus_sign_finds_no_one(api: Caller) -> None:
     url = f"{api.sandbox.url}/v1/customers?email={NAMES['email']}"
-    answer = api.session.get(url, timeout=10)
-    assert (answer.status_code, answer.json()) == (200, {"results": None})
+    response = api.session.get(url, timeout=10)
+    assert (response.status_code, response.json()) == (200, {"results": None})
 
 
 def test_the_profile_of_one_person_has_an_envelope(api: Caller) -> None:
@@ -91,7 +91,7 @@ def test_paths_may_require_permanent_ids_with_their_prefix(*, is_prefixed: bool)
             api.get(f"/v1/customers/{prefix}{NAMES['cio_id']}/attributes", id_type="cio_id")
             for prefix in ("", "cio_")
         ]
-    assert [answer.status_code for answer in statuses] == (
+    assert [response.status_code for response in statuses] == (
         [404, 200] if is_prefixed else [200, 404]
     )
 
@@ -104,9 +104,9 @@ def test_an_address_can_be_looked_up_in_all_lists_at_once(api: Caller) -> None:
     email = next(iter(everywhere))
     rows = [row for rows in lists.values() for row in rows if row["email"] == email]
     assert len(rows) == 3
-    answer = api.json(f"{ESP}/{quote(email)}")
-    assert answer == {"category": "bounces", "suppressions": rows}
-    assert api.json(f"{ESP}/{quote(email.upper())}") == answer
+    response = api.json(f"{ESP}/{quote(email)}")
+    assert response == {"category": "bounces", "suppressions": rows}
+    assert api.json(f"{ESP}/{quote(email.upper())}") == response
     assert api.json(f"{ESP}/nobody%40example.org") == {"suppressions": None}
 
 

@@ -245,8 +245,8 @@ def test_several_people_may_share_an_address_that_does_not_identify_them() -> No
         for path in (f"{PROFILES}?id_type=email",):
             assert api.post(path, {"ids": [shared["email"]]}).status_code == 400
         for what in ("attributes", "segments", "messages", "activities"):
-            answer = api.get(f"/v1/customers/mother/{what}", id_type="email")
-            assert answer.status_code == 400
+            response = api.get(f"/v1/customers/mother/{what}", id_type="email")
+            assert response.status_code == 400
         person = profile(api, made[0])
         assert person is not None
         assert person["attributes"]["email"] == shared["email"]

@@ -138,8 +138,8 @@ def test_page_tokens_of_other_lists_are_rejected(api: Caller, start: str) -> Non
 
 @pytest.mark.parametrize("what", ["membership", "customer_count", "used_by"])
 def test_missing_segments_are_not_found(api: Caller, what: str) -> None:
-    answer = api.get(path(999_999, what))
-    assert (answer.status_code, answer.json()["errors"][0]["status"]) == (404, "404")
+    response = api.get(path(999_999, what))
+    assert (response.status_code, response.json()["errors"][0]["status"]) == (404, "404")
 
 
 def test_segments_list_their_uses(api: Caller) -> None:

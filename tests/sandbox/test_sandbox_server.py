@@ -49,9 +49,9 @@ def small(**settings: object) -> Sandbox:
 @pytest.mark.parametrize("key", [None, "Bearer wrong", "sandbox-app-api-key"])
 def test_a_wrong_or_missing_key_is_unauthorized(api: Caller, key: str | None) -> None:
     headers = {"Authorization": key} if key else {}
-    answer = requests.get(f"{api.sandbox.url}/v1/workspaces", headers=headers, timeout=10)
-    assert answer.status_code == 401
-    assert answer.json() == {"errors": [{"detail": "unauthorized", "status": "401"}]}
+    response = requests.get(f"{api.sandbox.url}/v1/workspaces", headers=headers, timeout=10)
+    assert response.status_code == 401
+    assert response.json() == {"errors": [{"detail": "unauthorized", "status": "401"}]}
 
 
 def test_the_key_is_configurable() -> None:
@@ -62,9 +62,9 @@ def test_the_key_is_configurable() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/campaigns/x/metrics", "/v1/people"])
 def test_unknown_paths_return_plain_text(api: Caller, path: str) -> None:
-    answer = api.get(path)
-    assert (answer.status_code, answer.text) == (404, "404 page not found")
-    assert answer.headers["content-type"].startswith("text/plain")
+    response = api.get(path)
+    assert (response.status_code, response.text) == (404, "404 page not found")
+    assert response.headers["content-type"].startswith("text/plain")
 
 
 def test_references_of_errors_differ(api: Caller) -> None:
@@ -77,9 +77,9 @@ def test_every_response_has_the_date_of_the_clock() -> None:
     clock = Clock(NOW + 0.7)
     with small(clock=clock) as sandbox, calling(sandbox) as api:
         for path in ("/v1/workspaces", "/v1/nothing", "/v1/campaigns/99/metrics"):
-            answer = api.get(path)
-            assert parsedate_to_datetime(answer.headers["date"]).timestamp() == NOW
-            assert "server" not in answer.headers
+            response = api.get(path)
+            assert parsedate_to_datetime(response.headers["date"]).timestamp() == NOW
+            assert "server" not in response.headers
         clock.advance(60)
         api.session.headers.clear()
         refused = api.get("/v1/workspaces")
@@ -95,9 +95,9 @@ def test_the_content_type_is_json(api: Caller) -> None:
 def test_the_eleventh_request_within_a_second_is_one_too_many() -> None:
     with small(requests_per_second=10) as sandbox, calling(sandbox) as api:
         answers = [api.get("/v1/workspaces") for _ in range(12)]
-        assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
+        assert [response.status_code for response in answers] == [200] * 10 + [429] * 2
         assert answers[-1].headers["retry-after"] == "1"
-        details = [answer.json()["errors"][0]["detail"] for answer in answers[-2:]]
+        details = [response.json()["errors"][0]["detail"] for response in answers[-2:]]
         assert details[0] != details[1]
         assert details[0].startswith("rate limited to 10 requests per 1s (reference 01")
         time.sleep(1 - (time.monotonic() - sandbox.calls[0].arrived) + 0.01)
@@ -195,11 +195,11 @@ def test_a_key_may_lack_permissions_and_an_account_features() -> None:
 
 def refused(api: Caller, path: str, status: int) -> bool:
     """Whether a response is an error in JSON, with the reason for its status."""
-    answer = api.get(path)
-    (error,) = answer.json()["errors"]
+    response = api.get(path)
+    (error,) = response.json()["errors"]
     reason = {403: "forbidden", 404: "not found"}[status]
     is_usual = error["status"] == str(status) and error["detail"].startswith(f"{reason} (reference")
-    return answer.status_code == status and is_usual
+    return response.status_code == status and is_usual
 
 
 def test_the_busiest_second_is_any_second(api: Caller) -> None:
@@ -231,8 +231,8 @@ def test_failures_can_be_scheduled_for_one_path_with_headers_and_a_body(api: Cal
     assert (limited.status_code, limited.headers["retry-after"]) == (429, "7")
     assert limited.json()["errors"][0]["status"] == "429"
     assert api.get("/v1/campaigns").text == "<html>"
-    answer = api.post("/v1/customers/attributes", {"ids": ["u-1"]})
-    assert answer.json() == {"customers": None}
+    response = api.post("/v1/customers/attributes", {"ids": ["u-1"]})
+    assert response.json() == {"customers": None}
     assert api.get("/v1/messages").status_code == 200
     assert [call.status for call in sandbox.calls] == [200, 429, 502, 200, 200]
 
@@ -259,9 +259,9 @@ def test_an_open_connection_responds_at_once(api: Caller) -> None:
 
 def port_of(api: Caller) -> int:
     """The client's port during a request."""
-    with api.session.get(api.sandbox.url + "/v1/nothing", stream=True, timeout=10) as answer:
-        port: int = answer.raw.connection.sock.getsockname()[1]  # type: ignore[union-attr]
-        answer.raw.read()
+    with api.session.get(api.sandbox.url + "/v1/nothing", stream=True, timeout=10) as response:
+        port: int = response.raw.connection.sock.getsockname()[1]  # type: ignore[union-attr]
+        response.raw.read()
     return port
 
 
@@ -328,8 +328,8 @@ def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
-        answer = requests.get(f"{url}/v1/workspaces", timeout=10)
-        assert answer.status_code == 401
+        response = requests.get(f"{url}/v1/workspaces", timeout=10)
+        assert response.status_code == 401
         assert process.stdout.readline() == "/v1/workspaces 401\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "bye\n"

@@ -39,10 +39,10 @@ def read(api: Caller, path: str, **query: object) -> Rows:
 
 def refusal(api: Caller, path: str, **query: object) -> tuple[int, str]:
     """Status and reason of an error."""
-    answer = api.get(path, **query)
-    (error,) = answer.json()["errors"]
-    assert error["status"] == str(answer.status_code)
-    return answer.status_code, error["detail"]
+    response = api.get(path, **query)
+    (error,) = response.json()["errors"]
+    assert error["status"] == str(response.status_code)
+    return response.status_code, error["detail"]
 
 
 @pytest.mark.parametrize("path", list(LISTS))

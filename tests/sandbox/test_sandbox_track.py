@@ -96,8 +96,8 @@ def test_site_id_and_key_must_be_right(track: Track, method: str, path: str, aut
     headers = {}
     if auth == "Bearer":
         auth, headers = None, {"authorization": f"Bearer {track.sandbox.app_api_key}"}
-    answer = track.call(method, path, item("delete", id="u-7"), auth=auth, headers=headers)
-    assert (answer.status_code, answer.json()) == (401, {"meta": {"error": "unauthorized"}})
+    response = track.call(method, path, item("delete", id="u-7"), auth=auth, headers=headers)
+    assert (response.status_code, response.json()) == (401, {"meta": {"error": "unauthorized"}})
     assert track.has("id", "u-7")
 
 
@@ -119,9 +119,9 @@ def test_region_and_workspace_of_the_keys_are_returned(start: Callable[..., Trac
 def test_the_host_of_the_wrong_region_redirects_known_keys(track: Track) -> None:
     wrong = track.sandbox.wrong_track_url
     path = "/api/v1/customers/a%2Fb%40example.com"
-    answer = track.call("DELETE", path, url=wrong)
-    assert answer.status_code == 307
-    assert answer.headers["location"] == track.sandbox.track_url + path
+    response = track.call("DELETE", path, url=wrong)
+    assert response.status_code == 307
+    assert response.headers["location"] == track.sandbox.track_url + path
     assert track.call("DELETE", path, url=wrong, auth=None).status_code == 401
     assert [call.path for call in track.sandbox.stray_calls] == [
         "/api/v1/customers/a/b@example.com"
@@ -134,8 +134,8 @@ def test_the_host_of_the_wrong_region_redirects_known_keys(track: Track) -> None
 def test_each_api_has_its_own_url(track: Track) -> None:
     sandbox = track.sandbox
     assert len({sandbox.url, sandbox.track_url, sandbox.wrong_track_url}) == 3
-    answer = track.call("GET", "/v1/workspaces")
-    assert (answer.status_code, answer.text) == (404, "404 page not found")
+    response = track.call("GET", "/v1/workspaces")
+    assert (response.status_code, response.text) == (404, "404 page not found")
     with calling(sandbox) as api:
         assert api.get(REGION).text == "404 page not found"
     assert [len(calls) for calls in (sandbox.calls, sandbox.track_calls)] == [1, 1]
@@ -155,8 +155,8 @@ def test_both_apis_return_at_the_same_urls(track: Track) -> None:
 def test_version_1_guesses_the_identifier_type(track: Track, action: str, kind: str) -> None:
     names = next(n for n in PEOPLE.values() if "+" in (n["email"] or "") and n["id"])
     text = f"cio_{names[kind]}" if kind == "cio_id" else names[kind]
-    answer = track.do(action, text)
-    assert (answer.status_code, answer.json()) == (200, {})
+    response = track.do(action, text)
+    assert (response.status_code, response.json()) == (200, {})
     assert not any(track.has(kind, names[kind]) for kind in names)
 
 
@@ -164,8 +164,8 @@ def test_version_1_guesses_the_identifier_type(track: Track, action: str, kind: 
 @pytest.mark.parametrize("kind", ["id", "email", "cio_id"])
 def test_version_2_is_given_the_identifier_type(track: Track, action: str, kind: str) -> None:
     names = PEOPLE["u-7"]
-    answer = track.entity(action, **{kind: names[kind]})
-    assert (answer.status_code, answer.json()) == (200, {})
+    response = track.entity(action, **{kind: names[kind]})
+    assert (response.status_code, response.json()) == (200, {})
     assert not any(track.has(kind, names[kind]) for kind in names)
 
 
@@ -294,9 +294,9 @@ def test_people_are_erased_by_phone_if_it_identifies_them(start: Callable[..., T
     ],
 )
 def test_malformed_erasures_are_rejected(track: Track, body: Any, field: str) -> None:
-    answer = track.call("POST", ENTITY, body)
-    (fault,) = answer.json()["errors"]
-    assert (answer.status_code, fault["field"]) == (400, field)
+    response = track.call("POST", ENTITY, body)
+    (fault,) = response.json()["errors"]
+    assert (response.status_code, fault["field"]) == (400, field)
     assert fault.keys() == {"reason", "field", "message"}
     assert track.has("id", "u-7")
 
@@ -312,13 +312,13 @@ def test_too_long_requests_are_rejected(track: Track) -> None:
 
 def test_malformed_entries_are_named_and_the_others_erased(track: Track) -> None:
     items = [item("delete", id="u-7"), item("delete", id=""), item("suppress", id="u-8"), {}]
-    answer = track.call("POST", BATCH, {"batch": items})
-    assert answer.status_code == 207
-    assert [fault["batch_index"] for fault in answer.json()["errors"]] == [1, 3]
+    response = track.call("POST", BATCH, {"batch": items})
+    assert response.status_code == 207
+    assert [fault["batch_index"] for fault in response.json()["errors"]] == [1, 3]
     assert not track.has("id", "u-7")
     assert not track.has("id", "u-8")
-    answer = track.call("POST", BATCH, {"batch": [item("delete", id="u-9")]})
-    assert (answer.status_code, answer.json()) == (200, {})
+    response = track.call("POST", BATCH, {"batch": [item("delete", id="u-9")]})
+    assert (response.status_code, response.json()) == (200, {})
     batches: list[Any] = [None, [], {}]
     for batch in batches:
         assert track.call("POST", BATCH, {"batch": batch}).status_code == 400
