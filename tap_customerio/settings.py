@@ -131,7 +131,10 @@ SETTINGS = th.PropertiesList(
         th.ArrayType(th.StringType(min_length=1)),
         default=[],
         title="ESP suppression domains",
-        description="Sending domains whose suppressions are read one by one; [] reads all at once.",
+        description=(
+            "Sending domains whose suppressed addresses are read, each with its own requests; "
+            "[] reads those of the whole workspace."
+        ),
     ),
     th.Property(
         "requests_per_second",

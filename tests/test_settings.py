@@ -32,6 +32,7 @@ KEY = "secret-canary-key"
         ({"app_api_key": ""}, ["app_api_key", "empty"]),
         ({"app_api_key": 12345}, ["app_api_key", "***"]),
         ({"region": "mars"}, ["region", "'mars'", "us, eu, auto"]),
+        ({"region": "France"}, ["region", "'France'"]),
         (
             {"start_date": "soon"},
             ["start_date", "'soon'", "2024-01-31, or 2024-01-31T12:00:00Z (UTC)"],

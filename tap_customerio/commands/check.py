@@ -165,11 +165,12 @@ def _tell(
         return
     for finding in found:
         style = "red" if finding.problem and finding.matters else "green"
-        console.print(f"{finding.name}: {finding.status}", style=style)
+        problem = f": {finding.problem}" if finding.problem else ""
+        console.print(f"{finding.name}: {finding.status}{problem}", style=style)
     if checked:
         _tell_streams(console, checked)
     reasons: dict[str, list[str]] = {}
-    for finding in (*found, *checked):
+    for finding in checked:
         if finding.problem:
             reasons.setdefault(finding.problem, []).append(finding.name)
     for problem, names in reasons.items():

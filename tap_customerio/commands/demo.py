@@ -29,7 +29,7 @@ _INTERRUPTED = 130
     type=click.Path(dir_okay=False, path_type=Path),
     default=_DEFAULT,
     show_default=True,
-    help="DuckDB file to write; the report is beside it, with .html in place of .duckdb.",
+    help="DuckDB file to write; the report goes into the same folder, as customerio-demo.html.",
 )
 @click.pass_context
 def demo(ctx: click.Context, output: Path) -> None:

@@ -87,7 +87,7 @@ def environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def normalized(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with numbers instead of digits, and enumerated words in lower case.
+    """The settings with numbers instead of digits, and known words in lower case.
 
     Meltano passes decimals as text.
     """
@@ -95,8 +95,8 @@ def normalized(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str
     for name, value in config.items():
         kind = schema["properties"].get(name, {})
         kinds = kind.get("type", ())
-        if isinstance(value, str) and "enum" in kind:
-            found[name] = value.strip().lower()
+        if isinstance(value, str) and (word := value.strip().lower()) in kind.get("enum", ()):
+            found[name] = word
         if isinstance(value, str) and {"integer", "number"}.intersection(kinds):
             with suppress(ValueError):
                 number = json.loads(value)

@@ -132,6 +132,7 @@ def test_a_wrong_key_is_reported_before_any_stream_is_requested(
     screen = typed("check", "--config", config)
     assert screen.code == 1
     assert "app_api_key was refused by" in screen.words()
+    assert screen.out.count("App API key: ") == 1
     assert "canary" not in screen.out + screen.err
     assert [call.path for call in sandbox.calls] == ["/v1/workspaces", "/v1/newsletters"]
 
