@@ -46,9 +46,9 @@ pytestmark = pytest.mark.e2e
 SINCE = parse("2026-01-01")
 NOW = SINCE + 60 * DAY
 STREAMS = ("messages", "metrics")
-KILLS = 20
+KILLS = 8
 CALLS = 26
-"""About the number of seconds of a whole run."""
+"""About the number of requests of a whole run."""
 CODES = {"none": {0}, "tap": {-signal.SIGKILL}, "both": {-signal.SIGKILL}, "target": {0, 1}}
 """The exit code of a tap that is done before its target is killed."""
 
@@ -72,7 +72,7 @@ def command(box: Sandbox, folder: Path, target: Sequence[str], streams: Sequence
     ]
 
 
-def test_killed_at_any_of_twenty_moments_it_resumes_and_nothing_is_missing(
+def test_a_backfill_killed_at_any_moment_continues_and_misses_nothing(
     box: Sandbox,
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],

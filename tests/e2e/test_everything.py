@@ -1,15 +1,17 @@
-"""All streams with `meltano run` into DuckDB and PostgreSQL: a table each, with the right rows."""
+"""All streams by `meltano run` into DuckDB, and by a pipe into PostgreSQL."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import pytest
 from e2e import truth
-from e2e.processes import sync, tap_command
+from e2e.processes import State, sync, tap_command
 from e2e.project import settings
 from e2e.rows import instant
 from e2e.warehouse import SCHEMA, TYPES, Warehouse
@@ -20,7 +22,7 @@ from tap_customerio.sandbox.world.records import EMPTIABLE
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from e2e.project import Project
@@ -31,16 +33,21 @@ pytestmark = pytest.mark.e2e
 
 SINCE = parse("2026-03-01")
 NOW = parse("2026-04-01T12:00:00Z")
-JOBS = {"duckdb": "nightly-sync", "postgres": "hourly-sync"}
 
 
 @dataclass
 class Loaded:
-    """A sandbox, its database, and a function that loads it again."""
+    """A sandbox that was loaded into a warehouse.
+
+    Attributes:
+        load: Runs the next sync; returns the tap's log.
+        bookmark: Returns the last bookmark of messages.
+        log: The log of the first sync.
+    """
 
     sandbox: Sandbox
     warehouse: Warehouse
-    load: Callable[..., str]
+    load: Callable[[], str]
     bookmark: Callable[[], str]
     log: str
 
@@ -48,15 +55,13 @@ class Loaded:
 @pytest.fixture(scope="module", params=TYPES)
 def loaded(
     request: pytest.FixtureRequest,
-    project: Project,
     make_warehouse: Callable[..., Warehouse],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Loaded]:
-    """The first run; Meltano passes on the state, and each run returns its log."""
+    """The first sync: Meltano loads DuckDB, a pipe loads PostgreSQL."""
     kind: str = request.param
-    warehouse = make_warehouse(kind, tmp_path_factory.mktemp(kind))
-    place = {f"TARGET_{kind}_{name}".upper(): value for name, value in warehouse.place.items()}
-    state_id = f"dev:tap-customerio-to-{warehouse.loader}:everything"
+    folder = tmp_path_factory.mktemp(kind)
+    warehouse = make_warehouse(kind, folder)
     workspace = Workspace(
         since=SINCE,
         per_day=12,
@@ -68,13 +73,43 @@ def loaded(
         objects_per_type=9,
     )
     with new_sandbox(now=NOW, workspace=workspace) as box:
+        if kind == "duckdb":
+            project: Project = request.getfixturevalue("project")
+            load, bookmark = meltano_runs(project, box, warehouse)
+        else:
+            target = request.getfixturevalue("target_command")(warehouse, folder)
+            load, bookmark = piped_runs(box, target, folder)
+        yield Loaded(box, warehouse, load, bookmark, load())
 
-        def load(*what: str) -> str:
-            command = ("run", "--state-id-suffix", "everything", *(what or (JOBS[kind],)))
-            return project.run(*command, **settings(box, ["*"]), **place).log
 
-        log = load("tap-customerio", warehouse.loader)
-        yield Loaded(box, warehouse, load, lambda: project.bookmark(state_id), log)
+def meltano_runs(
+    project: Project, box: Sandbox, warehouse: Warehouse
+) -> tuple[Callable[[], str], Callable[[], str]]:
+    """Syncs by `meltano run`, first of the plugins, then of the job."""
+    place = {f"TARGET_DUCKDB_{name}".upper(): value for name, value in warehouse.place.items()}
+    runs = chain([("tap-customerio", warehouse.loader)], repeat(("nightly-sync",)))
+
+    def load() -> str:
+        command = ("run", "--state-id-suffix", "everything", *next(runs))
+        return project.run(*command, **settings(box, ["*"]), **place).log
+
+    state_id = f"dev:tap-customerio-to-{warehouse.loader}:everything"
+    return load, partial(project.bookmark, state_id)
+
+
+def piped_runs(
+    box: Sandbox, target: Sequence[str], folder: Path
+) -> tuple[Callable[[], str], Callable[[], str]]:
+    """Syncs by `tap | target`, each with the last state of the one before."""
+    states: list[State] = [{}]
+    options = {"rescan_ages": [], "requests_per_second": 1000, "customers_sync": "full"}
+
+    def load() -> str:
+        tap = tap_command(box, folder, streams=truth.STREAMS, state=states[-1], **options)
+        states.extend(sync(tap, target, folder))
+        return (folder / "tap.log").read_text()
+
+    return load, lambda: str(states[-1]["bookmarks"]["messages"]["replication_key_value"])
 
 
 def left_out(log: str) -> list[str]:

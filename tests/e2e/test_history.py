@@ -16,7 +16,7 @@ from tap_customerio.windows import parse
 pytestmark = pytest.mark.e2e
 
 DAYS = 120
-SYNCS = 9
+SYNCS = 6
 AGES = [1, 3, 7, 30, 90]
 GROWING = {"action_metrics", "activities", "exports", "link_metrics", "metrics", "segment_counts"}
 """The API returns these rows only for a while; the tables keep them."""

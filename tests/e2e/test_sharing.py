@@ -66,7 +66,7 @@ def test_the_tap_throttles_for_another_client_and_loses_nothing() -> None:
     assert theirs.count(OK) > 0.8 * len(theirs)
 
 
-@pytest.mark.parametrize(("keeper", "campaigns"), [("redis", 25), ("file", 6)])
+@pytest.mark.parametrize(("keeper", "campaigns"), [("redis", 12), ("file", 6)])
 def test_three_processes_of_four_workers_share_one_limit_and_lose_nothing(
     keeper: str, campaigns: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -80,7 +80,7 @@ def compile_models(kind: str, folder: Path) -> bool:
         mock.patch.object(adapter, "get_columns_in_relation", get_columns),
         mock.patch.object(adapter.ConnectionManager, "open", _closed),
     ):
-        ran = dbtRunner().invoke(["compile", *options])
+        ran = dbtRunner().invoke(["compile", "--select", "resource_type:model", *options])
     if ran.exception:
         sys.stderr.write(str(ran.exception))
     return ran.success
