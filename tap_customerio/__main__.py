@@ -1,5 +1,5 @@
 """Run with `python -m tap_customerio`."""
 
-from tap_customerio.cli import main
+from tap_customerio.start import tap
 
-main()
+tap()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +18,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from terminal import config_file, typed
 
+from tap_customerio import start
 from tap_customerio.cli import main
 from tap_customerio.errors import TapError
 from tap_customerio.streams import all_streams
 from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_customerio.sandbox import Sandbox
 
 COMMANDS = ("backfill", "check", "completion", "demo", "fields", "init", "preview", "sandbox")
@@ -135,6 +140,25 @@ def _requires(name: str) -> list[str]:
         return metadata.requires(name) or []
     except metadata.PackageNotFoundError:  # for other systems
         return []
+
+
+@pytest.mark.parametrize(
+    ("program", "module"),
+    [(start.tap, "tap_customerio.cli"), (start.duckdb_target, "tap_customerio.duckdb_target")],
+)
+def test_programs_are_imported_without_garbage_collection_and_run_with_it(
+    program: Callable[[], None], module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enabled: list[bool] = []
+
+    def load(name: str) -> SimpleNamespace:
+        assert name == module
+        enabled.append(gc.isenabled())
+        return SimpleNamespace(main=lambda: enabled.append(gc.isenabled()))
+
+    monkeypatch.setattr(start, "import_module", load)
+    program()
+    assert enabled == [False, True]
 
 
 def without(missing: str | set[str], *words: str) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("TAP_CUSTOMERIO_FUZZ_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("TAP_CUSTOMERIO_FUZZ_EXAMPLES", "3"))
 """Responses for each stream, always the same ones; thousands find more and take longer."""
 
 MANY = 150

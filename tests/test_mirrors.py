@@ -8,9 +8,10 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, Output, config_for, new_sandbox, restored_signals, run_tap, select, small
+from harness import NOW, SINCE, Output, config_for, new_sandbox, restored_signals, run_tap, select
 
 from tap_customerio.backfill.job import Job
+from tap_customerio.sandbox import Workspace
 from tap_customerio.sandbox.server.shifting import Shift
 from tap_customerio.streams import all_streams
 from tap_customerio.sync.progress import Progress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
+SMALL = Workspace(since=SINCE, per_day=6, people=20, campaigns=4, newsletters=2, objects_per_type=5)
 MIRRORS = sorted(kind.name for kind in all_streams() if kind.is_mirror)
 ALWAYS: dict[str, Any] = {"customers_sync": "full", "refresh_hours": 0}
 """Settings for full syncs."""
@@ -34,7 +36,7 @@ COUNTED = {"customers", "objects", "segment_memberships"}
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
     """A sandbox without changes."""
-    with new_sandbox(workspace=small()) as sandbox:
+    with new_sandbox(workspace=SMALL) as sandbox:
         yield sandbox
 
 
@@ -175,7 +177,7 @@ def test_less_than_half_is_accepted_after_a_confirmation(
 def test_an_empty_list_must_be_confirmed(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
-    box = make_sandbox(workspace=small())
+    box = make_sandbox(workspace=SMALL)
     box.shift(Shift("/v1/optouts", "optouts", {0: range(1000)}))
     first = run_tap(config_for(box), streams=["opt_outs"])
     assert not first.activated
@@ -190,7 +192,7 @@ def test_an_empty_list_must_be_confirmed(
 def test_a_search_without_results_drops_no_one(
     make_sandbox: Callable[..., Sandbox], times: int, people: list[Any] | None
 ) -> None:
-    box = make_sandbox(workspace=small())
+    box = make_sandbox(workspace=SMALL)
     config = config_for(box, customers_sync="full")
     first = run_tap(config, streams=["customers"])
     body = {"identifiers": people, "ids": people, "next": ""}
@@ -206,7 +208,7 @@ def test_a_search_without_results_drops_no_one(
 def test_the_counts_of_the_workspace_outweigh_repeated_empty_searches(
     make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
-    box = make_sandbox(workspace=small())
+    box = make_sandbox(workspace=SMALL)
     config = config_for(box, customers_sync="full")
     output = run_tap(config, streams=["customers"])
     body = {"identifiers": None, "ids": None, "next": ""}
@@ -224,7 +226,7 @@ def test_the_counts_of_the_workspace_outweigh_repeated_empty_searches(
 def test_missing_segments_do_not_remove_their_members(
     make_sandbox: Callable[..., Sandbox], left_out: range
 ) -> None:
-    box = make_sandbox(workspace=small())
+    box = make_sandbox(workspace=SMALL)
     first = run_tap(config_for(box, **ALWAYS), streams=["segment_memberships"])
     box.shift(Shift("/v1/segments", "segments", {0: left_out}))
     second = run_tap(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 def test_an_hourly_sync_takes_few_of_the_requests_of_the_first() -> None:
-    with SyncScenario(streams=STREAMS, per_day=30, people=150, newsletters=40) as scenario:
+    with SyncScenario(streams=STREAMS, per_day=15, people=80, newsletters=20) as scenario:
         first = scenario.sync()
         kept = {name: set(scenario.rows(name)) for name in PER_PARENT & {*STREAMS}}
         for _ in range(2):

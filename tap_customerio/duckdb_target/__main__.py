@@ -1,5 +1,5 @@
 """`python -m tap_customerio.duckdb_target` is the command `tap-customerio-duckdb`."""
 
-from tap_customerio.duckdb_target import main
+from tap_customerio.start import duckdb_target
 
-main()
+duckdb_target()

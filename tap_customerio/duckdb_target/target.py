@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import glob
 import shutil
 import sys
@@ -276,7 +275,6 @@ class TargetDuckDB(Target):
 
 def main() -> None:
     """Run the target; an error is one sentence without values of records."""
-    gc.freeze()  # else each collection walks through all modules
     try:
         TargetDuckDB.cli()
     except (InvalidInputLine, InvalidRecord, MissingKeyPropertiesError) as error:

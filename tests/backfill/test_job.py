@@ -80,10 +80,9 @@ def test_the_range_ends_now_at_the_latest(backfill: Backfill) -> None:
     assert output.bookmark("messages") == rfc3339(int(NOW))
 
 
-@pytest.mark.parametrize("resolution", ["hours", "months"])
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize(("count", "resolution"), [(2, "hours"), (5, "months")])
 def test_shards_are_disjoint_and_together_complete(
-    backfill: Backfill, resolution: str, count: int
+    backfill: Backfill, count: int, resolution: str
 ) -> None:
     settings = {"metrics_resolution": resolution, "metrics_timezone": "Asia/Kolkata"}
     start = rfc3339(int(NOW) - 54 * DAY - 1234)

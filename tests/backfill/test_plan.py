@@ -38,7 +38,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     "even": {"per_day": 400},
     "growing": {"per_day": 40, "bursts": bursts({day: 10 * day for day in range(4, 58)})},
     "bursty": {"per_day": 40, "bursts": bursts(dict.fromkeys((5, 31, 49), 9_000))},
-    "quiet": {"per_day": 10},
     "empty": {"per_day": 0, "campaigns": 0, "newsletters": 0, "broadcasts": 0},
 }
 
@@ -50,10 +49,8 @@ LONG, SHORT = SINCE - 700 * DAY, SINCE + 3 * DAY + 5000
     ("shape", "start", "settings"),
     [
         ("even", LONG, ONE_AT_A_TIME),
-        ("even", SHORT, {}),
-        ("growing", SHORT, ONE_AT_A_TIME),
+        ("growing", SHORT, {}),
         ("bursty", LONG, ONE_AT_A_TIME),
-        ("quiet", SHORT, ONE_AT_A_TIME),
         ("empty", LONG, ONE_AT_A_TIME),
     ],
 )

@@ -147,7 +147,7 @@ def sync(lists: Lists, target: Target, **options: Any) -> Output:
 
 
 @pytest.mark.slow
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(1, 6)), max_size=10))
 def test_tables_match_after_any_changes_of_the_lists(
     box: Sandbox, happenings: list[tuple[str, int]]

@@ -65,11 +65,11 @@ TESTS = drawn_tests()
 def partial(make_built: Callable[[str], Built], modelled_output: Output) -> Built:
     """A workspace with few loaded streams, and one with made-up tests and counts."""
     built = make_built("duckdb")
-    built.variables["customerio_workspaces"] = {"acme": "cio_a", "tests": "cio_t"}
+    built.variables["customerio_workspaces"] = {"acme": "cio_a", "bora": "cio_b"}
     built.variables["customerio_human_only"] = False
     every = modelled_output.messages
     built.load([message for message in every if message.get("stream") in LOADED], "cio_a")
-    built.load(made_up(modelled_output), "cio_t")
+    built.load(made_up(modelled_output), "cio_b")
     built.dbt("build")
     return built
 
@@ -198,7 +198,7 @@ def test_a_choice_has_priority_over_a_computed_value_and_that_over_the_default(
 ) -> None:
     query = """
         select cio_id, subject, is_allowed from customerio__consents
-        where workspace = 'tests' and scope = 'topic'
+        where workspace = 'bora' and scope = 'topic'
     """
     assert {(row["cio_id"], row["subject"]): row["is_allowed"] for row in partial.ask(query)} == {
         ("blocked", "topic_1"): False,
@@ -213,7 +213,7 @@ def test_a_choice_has_priority_over_a_computed_value_and_that_over_the_default(
 def test_a_blocked_message_does_not_suppress_its_address(partial: Built) -> None:
     query = """
         select cio_id, is_suppressed from customerio__people
-        where workspace = 'tests' and has_profile
+        where workspace = 'bora' and has_profile
     """
     assert {row["cio_id"]: row["is_suppressed"] for row in partial.ask(query)} == {
         "blocked": False,
@@ -237,7 +237,7 @@ def test_growth_is_the_difference_of_two_counted_days(partial: Built) -> None:
 
 
 def test_rates_of_tests_have_intervals_and_lift(partial: Built) -> None:
-    rows = partial.ask("select * from customerio__ab_tests where workspace = 'tests'")
+    rows = partial.ask("select * from customerio__ab_tests where workspace = 'bora'")
     assert len(rows) == sum(map(len, TESTS.values()))
     for row in rows:
         groups = TESTS[row["newsletter_id"]]

