@@ -144,7 +144,11 @@ def _requires(name: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("program", "module"),
-    [(start.tap, "tap_customerio.cli"), (start.duckdb_target, "tap_customerio.duckdb_target")],
+    [
+        (start.tap, "tap_customerio.cli"),
+        (start.duckdb_target, "tap_customerio.duckdb_target"),
+        (start.backfill_job, "tap_customerio.backfill.worker"),
+    ],
 )
 def test_programs_are_imported_without_garbage_collection_and_run_with_it(
     program: Callable[[], None], module: str, monkeypatch: pytest.MonkeyPatch

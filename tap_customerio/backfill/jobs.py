@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tap_customerio.backfill.shares import Shares
     from tap_customerio.sync.progress import Meter, Progress
 
-_WORKER = [sys.executable, "-m", "tap_customerio.backfill.worker"]
+_WORKER = [sys.executable, "-c", "from tap_customerio import start; start.backfill_job()"]
 
 logger = logging.getLogger("tap-customerio.backfill")
 

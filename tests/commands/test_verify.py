@@ -7,77 +7,14 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pytest
+from commands.verifying import EDGES, NEW_YORK, counted, sent
 from terminal import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from terminal import Screen
-
-    Verify = Callable[..., Screen]
-
-NEW_YORK = "America/New_York"
-COLUMNS = {"campaign": 0, "newsletter": 1, "broadcast": 2, "transactional": 3}
-Rows = list[tuple[Any, ...]]
-
-
-def sent(at: str, kind: str = "campaign", number: int = 1, *, is_sent: bool = True) -> Any:
-    """A row of messages."""
-    ids: list[int | None] = [None] * 4
-    ids[COLUMNS[kind]] = number
-    metrics = {"sent": at} if is_sent else {"failed": at}
-    return (*ids, at, at, json.dumps(metrics))
-
-
-def counted(  # noqa: PLR0913 - the columns of metrics
-    day: str,
-    number: int,
-    kind: str = "campaign",
-    *,
-    zone: str = "UTC",
-    resolution: str = "days",
-    source: int = 1,
-    is_partial: bool = False,
-) -> Any:
-    """A row of metrics."""
-    start = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
-    return (kind, source, resolution, zone, start.replace(tzinfo=None), number, is_partial)
-
-
-@pytest.fixture
-def verify(tmp_path: Path) -> Verify:
-    """Load these rows, change them with SQL, and verify them."""
-
-    def run(messages: Rows, metrics: Rows, *words: str, then: Sequence[str] = ()) -> Screen:
-        path = tmp_path / "a.duckdb"
-        with duckdb.connect(str(path)) as database:
-            database.execute("create schema customerio")
-            database.execute(
-                "create table customerio.messages (campaign_id bigint, newsletter_id bigint, "
-                "broadcast_id bigint, transactional_message_id bigint, created timestamp, "
-                "updated timestamp, metrics json)"
-            )
-            database.execute(
-                "create table customerio.metrics (source_type text, source_id bigint, "
-                "resolution text, timezone text, period_start timestamp, sent bigint, "
-                "is_partial boolean)"
-            )
-            for table, rows in (("messages", messages), ("metrics", metrics)):
-                if rows:
-                    marks = ", ".join("?" * len(rows[0]))
-                    database.executemany(f"insert into customerio.{table} values ({marks})", rows)
-            for statement in then:
-                database.execute(statement)
-        return typed("verify", "--warehouse", f"duckdb:///{path}", *words)
-
-    return run
-
-
-EDGES = [sent("2026-01-01 12:00"), sent("2026-05-01 12:00")]
-"""Deliveries before and after March, so that March is fully loaded."""
+    from commands.verifying import Verify
 
 
 def test_matching_months_are_listed_with_their_numbers(verify: Verify) -> None:
@@ -250,86 +187,6 @@ def test_only_the_newest_buckets_of_a_sender_count(verify: Verify) -> None:
     former = counted("2026-03-01", 1, resolution="months")
     screen = verify(messages, [former, counted("2026-03-02", 1)])
     assert "2026-03: 1 sent by Customer.io, 1 loaded." in screen.out
-
-
-def test_a_broadcast_may_be_called_a_campaign(verify: Verify) -> None:
-    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
-    screen = verify(messages, [counted("2026-03-02", 1, "broadcast", source=9)])
-    assert "2026-03: 1 sent by Customer.io, 1 loaded." in screen.out
-
-
-def test_the_tap_decides_the_sender_type(verify: Verify) -> None:
-    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9), sent("2026-03-02 10:00")]
-    metrics = [counted("2026-03-02", 1, "broadcast", source=9), counted("2026-03-02", 1)]
-    screen = verify(
-        messages,
-        metrics,
-        then=[
-            "alter table customerio.messages add column source_type varchar",
-            "alter table customerio.messages add column source_id bigint",
-            "update customerio.messages set source_type = 'broadcast' where campaign_id = 9",
-            "update customerio.messages set source_id = 9, campaign_id = 0 where campaign_id = 9",
-            "alter table customerio.messages drop column newsletter_id",  # not selected
-        ],
-    )
-    assert screen.code == 0, screen.err
-    assert "2026-03: 2 sent by Customer.io, 2 loaded." in screen.out
-
-
-def test_a_broadcast_is_recognized_by_the_list_of_broadcasts(verify: Verify) -> None:
-    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9), sent("2026-03-05 10:00")]
-    screen = verify(
-        messages,
-        [counted("2026-03-02", 1, source=9), counted("2026-03-04", 1, source=9)],
-        then=["create table customerio.broadcasts as select 9 as id"],
-    )
-    assert "2026-03-02 campaign 9: 1 sent, 0 loaded" in screen.out
-
-
-WITHOUT_BROADCASTS = [
-    "alter table customerio.messages add column source_type varchar",
-    "alter table customerio.messages add column source_id bigint",
-    "update customerio.messages set source_id = campaign_id",
-]
-"""Rows of a tap that could not read the list of broadcasts."""
-
-
-def test_a_sender_that_may_be_a_broadcast_is_not_counted_as_a_campaign(verify: Verify) -> None:
-    days = ("2026-03-02 10:00", "2026-03-03 10:00", "2026-03-03 11:00")
-    messages = [*EDGES, *(sent(day, "campaign", 9) for day in days)]
-    metrics = [counted("2026-03-02", 1, "newsletter", source=9)]
-    screen = verify(messages, metrics, then=WITHOUT_BROADCASTS)
-    assert (
-        "2026-03: 1 sent by Customer.io, 0 loaded, 1 missing; "
-        "3 more loaded, sent by a campaign or a broadcast."
-    ) in screen.words()
-
-
-@pytest.mark.parametrize(
-    "known",
-    [
-        "create table customerio.campaigns as select 9 as id",
-        "create table customerio.broadcasts as select 9 as id",
-        "insert into customerio.metrics select 'broadcast', 9, 'days', 'UTC', '2026-04-1', 0, null",
-    ],
-)
-def test_lists_and_counts_decide_what_a_sender_is(verify: Verify, known: str) -> None:
-    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
-    screen = verify(messages, [counted("2026-03-05", 1)], then=[*WITHOUT_BROADCASTS, known])
-    assert (
-        "2026-03: 1 sent by Customer.io, 0 loaded, 1 missing; 1 more loaded, for"
-    ) in screen.words()
-
-
-def test_an_id_without_a_type_may_be_of_any_sender(verify: Verify) -> None:
-    messages = [*EDGES, sent("2026-03-02 10:00", "newsletter", 9)]
-    then = [
-        *WITHOUT_BROADCASTS,
-        "update customerio.messages set source_id = newsletter_id where newsletter_id is not null",
-        "alter table customerio.messages drop column newsletter_id",
-    ]
-    screen = verify(messages, [counted("2026-03-02", 1, source=1)], then=then)
-    assert "1 more loaded, sent by a campaign" in screen.words()
 
 
 @pytest.mark.parametrize("zone", [NEW_YORK, "Pacific/Auckland"])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date, datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import duckdb
 import pytest
+import vl_convert
 from report.marts_warehouse import Size, make_warehouse
 from terminal import typed
 
 from tap_customerio.report.marts import Period
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TITLES = {
@@ -47,6 +51,15 @@ def cells(page: str, first: str) -> list[str]:
     """The cells of the row that starts with this text."""
     [row] = [row for row in re.findall(r"<tr>(.*?)</tr>", page) if f'">{first}</td>' in row]
     return re.findall(r"<td[^>]*>(.*?)</td>", row)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """Draw each chart once for all tests: that takes most of their time."""
+    draw = cache(lambda spec: vl_convert.vegalite_to_svg(json.loads(spec)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "vegalite_to_svg", lambda spec: draw(json.dumps(spec)))
+        yield
 
 
 @pytest.fixture(scope="module")
