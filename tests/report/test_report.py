@@ -56,7 +56,8 @@ def cells(page: str, first: str) -> list[str]:
 @pytest.fixture(scope="module", autouse=True)
 def _drawn_once() -> Iterator[None]:
     """Draw each chart once for all tests: that takes most of their time."""
-    draw = cache(lambda spec: vl_convert.vegalite_to_svg(json.loads(spec)))
+    convert = vl_convert.vegalite_to_svg
+    draw = cache(lambda spec: convert(json.loads(spec)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vl_convert, "vegalite_to_svg", lambda spec: draw(json.dumps(spec)))
         yield
