@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.singerlib import Schema
-from singer_sdk.singerlib.catalog import Metadata
+from singer_sdk.singerlib.catalog import Metadata, MetadataMapping
 
 from tap_customerio.streams.schema import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from singer_sdk.singerlib.catalog import CatalogEntry, MetadataMapping, SelectionMask
+    from singer_sdk.singerlib.catalog import CatalogEntry, SelectionMask
 
 
 Kind = dict[str, Any]
@@ -26,8 +26,7 @@ def emitted_schema(name: str, schema: Kind, metadata: MetadataMapping) -> Kind:
 
     The SDK's tests select streams only after the SDK has read the selection of fields.
     """
-    wanted = copy.deepcopy(metadata)
-    wanted.root.selected = True
+    wanted = MetadataMapping({**metadata, (): replace(metadata.root, selected=True)})
     return get_selected_schema(name, canonical(schema), wanted.resolve_selection())
 
 
