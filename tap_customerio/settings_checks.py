@@ -126,7 +126,7 @@ def _url_errors(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"Setting {name} is not an address such as https://api.customer.io: check it."
         elif parts.path.strip("/") or parts.query or parts.fragment:
             yield f"Setting {name} is {url!r}: leave only scheme, host and port, without /v1."
-        elif parts.scheme == "http" and not _is_loopback(parts.hostname):
+        elif parts.scheme == "http" and not _is_loopback_host(parts.hostname):
             yield f"Setting {name} is {url!r}: use https, or the key would be sent unencrypted."
 
 
@@ -178,7 +178,12 @@ def _header_errors(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"Setting user_agent is {agent!r}: leave only plain ASCII text, without line breaks."
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine."""
+    return _is_loopback_host(_parts(url).hostname or "")
+
+
+def _is_loopback_host(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -320,6 +320,7 @@ def test_each_key_has_its_own_budget(tmp_path: Path) -> None:
 def test_the_track_api_does_not_use_the_budget(tmp_path: Path, sandbox: Sandbox) -> None:
     from tap_customerio.api.track import Track  # noqa: PLC0415
 
-    config = TapCustomerio(config=config_for(sandbox, rate_limit_url=f"file:{tmp_path}")).config
+    places = {"rate_limit_url": f"file:{tmp_path}", "track_api_url": sandbox.track_url}
+    config = TapCustomerio(config=config_for(sandbox, **places)).config
     Track(Settings.of(config), "us").limiter.wait()
     assert not list(tmp_path.iterdir())

@@ -65,6 +65,7 @@ ELSEWHERE = {
     f"{BACKFILL} --target": "test_a_backfill_through_several_pipes",
     "tap-customerio backfill --shard 1/2": PART,
     "tap-customerio backfill … | target …": SHAPE,
+    "tap-customerio init --api-url": "test_track_api_credentials_are_checked_and_saved",
     "tap-customerio privacy access … --output DIR": SHAPE,
     "export DAGSTER_HOME=": DEV,
     "dg dev": DEV,
@@ -102,7 +103,7 @@ ELSEWHERE = {
 def is_alone(text: str) -> bool:
     """Whether a line only runs this program."""
     return text.startswith("tap-customerio ") and not re.search(
-        r"[|&…]|--target|--shard|--warehouse|--jobs N", text
+        r"[|&…]|--target|--shard|--warehouse|--jobs N|--api-url", text
     )
 
 
@@ -148,6 +149,21 @@ def test_a_command_works_as_documented(text: str) -> None:
             assert run(first).code == 0
     screen = run(text)
     assert screen.code == 0, screen.err + screen.out
+
+
+def test_the_sandbox_as_an_account_has_both_apis(sandbox: Sandbox) -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    [block] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    config = json.loads(block)
+    port = int(line("tap-customerio sandbox", "docs/configuration.md").split()[3])
+    assert config.pop("start_date")
+    assert config == {
+        "app_api_key": sandbox.app_api_key,
+        "api_url": f"http://127.0.0.1:{port}",
+        "site_id": sandbox.site_id,
+        "track_api_key": sandbox.track_api_key,
+        "track_api_url": f"http://127.0.0.1:{port + 1}",
+    }
 
 
 def test_the_evidence_can_be_checked_as_documented(folder: Path) -> None:

@@ -11,6 +11,7 @@ from tap_customerio import errors
 from tap_customerio.api.client import Client, quoted
 from tap_customerio.api.diagnosis import PROBE
 from tap_customerio.ratelimit.limiter import RateLimiter
+from tap_customerio.settings_checks import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,13 @@ class Track(Client):
     probes: ClassVar[tuple[RequestSpec, ...]] = ()
 
     def __init__(self, settings: Settings, region: str) -> None:
-        """Store the settings; sends no request."""
+        """Store the settings; sends no request.
+
+        Raises:
+            TapError: The App API is on this machine, and the Track API's address is not set.
+        """
+        if not settings.track_api_url and settings.api_url and is_loopback(settings.api_url):
+            raise errors.api.track_not_local(settings.api_url, HOSTS[region])
         pair = HTTPBasicAuth(settings.site_id or "", settings.track_api_key or "")
         super().__init__(settings, pair, RateLimiter(settings.requests_per_second))
         self.place = self._base = settings.track_api_url or HOSTS[region]

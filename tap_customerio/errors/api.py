@@ -224,6 +224,14 @@ def no_track() -> TapError:
     )
 
 
+def track_not_local(api_url: str, host: str) -> TapError:
+    """A sandbox's App API with the real Track API could erase people of a real account."""
+    return TapError(
+        f"Setting api_url is {api_url!r}, on this machine, but track_api_url is missing: set it "
+        f"to the sandbox's second address, or to {host} if api_url is a proxy."
+    )
+
+
 def track_elsewhere(reason: str) -> TapError:
     """The credentials belong to another region, account or workspace."""
     return TapError(

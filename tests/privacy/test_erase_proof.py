@@ -8,7 +8,7 @@ import pytest
 from erasures import acts, addressed, blocking_evidence, refused
 from harness import NOW
 
-from tap_customerio.api.track import Track
+from tap_customerio.api.track import HOSTS, Track
 from tap_customerio.privacy import erase as erase_module
 from tap_customerio.privacy.identity import Person, look_up, profiles
 
@@ -201,3 +201,15 @@ def test_redirects_are_not_followed(case: PrivacyCase) -> None:
     assert "was redirected (status 307)" in screen.out
     assert case.has(names["cio_id"])
     assert names["email"] not in str(case.box.stray_calls)
+
+
+@pytest.mark.parametrize("command", [("erase", "--yes"), ("opt-out", "--yes"), ("unsuppress",)])
+def test_with_a_local_api_url_the_real_track_api_is_never_called(
+    case: PrivacyCase, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(HOSTS, "us", case.box.track_url)
+    screen = case.ask(*command, "--email", case.known()["email"], track_api_url=None)
+    assert screen.code == 1
+    assert f"Setting api_url is '{case.box.url}'" in screen.err
+    assert "but track_api_url is missing" in screen.err
+    assert not case.box.track_calls
