@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_customerio.report.charts import COLORS, Bar, Point, bars, intervals, lines
+from tap_customerio.report.charts import COLORS, Bar, Point, bars, intervals, lines, shares
 from tap_customerio.report.page import NOTHING, Figure, table
 from tap_customerio.report.texts import all_distinct, count, distinct, label, percent, rate
 
@@ -20,6 +20,7 @@ STEPS = {
     "exited_early": "exited early",
     "never_activated": "never activated",
 }
+CHOICES = ("agree", "refuse", "no choice")
 _CAMPAIGNS = 10
 _VARIANTS = 20
 _TOPICS = 20
@@ -78,7 +79,8 @@ _SEGMENTS = """
 _CONSENTS = """
     select
         workspace, scope, subject, max(subject_name), count(*) as people,
-        sum(case when is_allowed then 1 else 0 end)
+        sum(case when is_choice and is_allowed then 1 else 0 end),
+        sum(case when is_choice and not is_allowed then 1 else 0 end)
     from {schema}.customerio__consents
     where scope in ('everything', 'topic')
     group by 1, 2, 3
@@ -199,22 +201,28 @@ def segments(marts: Marts) -> Figure:
 def consents(marts: Marts) -> Figure:
     """Current consents."""
     rows = marts.ask(_CONSENTS)[:_TOPICS]
-    shown: list[Bar] = []
+    shown: list[tuple[str, tuple[float, ...]]] = []
     cells: list[tuple[str, ...]] = []
-    for workspace, scope, subject, name, people, allowed in rows:
+    for workspace, scope, subject, name, people, *chosen in rows:
+        agree, refuse = map(int, chosen)
         fallback = "all messages" if scope == "everything" else subject
         text = label(name, fallback, marts.shown_workspace(workspace))
         text = distinct(text, {cell[0] for cell in cells}, subject)
-        share = int(allowed) / people
-        shown.append(Bar(text, share, percent(share)))
-        cells.append((text, count(people), count(int(allowed)), count(people - int(allowed))))
-    heads = ("topic", "people", "agree", "refuse")
+        cells.append((text, *map(count, (people, agree, refuse, people - agree - refuse))))
+        shown.append((text, (agree / people, refuse / people, 1 - (agree + refuse) / people)))
+    heads = ("topic", "people", *CHOICES)
     note = (
-        "People who may get messages, of everyone whose choice is known; as of the last load, "
-        "whatever the dates."
+        "Of everyone with a profile. No choice: the topic's default applies, or for all messages, "
+        "the person never unsubscribed. As of the last load, whatever the dates."
     )
-    body = bars(shown) + table(heads, cells) if rows else '<p class="none">Nothing was loaded.</p>'
-    return Figure("Share of people who agree, by topic", "customerio__consents", note, body)
+    nothing = '<p class="none">Nothing was loaded.</p>'
+    body = shares(shown, CHOICES) + table(heads, cells) if rows else nothing
+    return Figure(
+        "Share of people who agree, refuse, or made no choice, by topic",
+        "customerio__consents",
+        note,
+        body,
+    )
 
 
 def loaded(marts: Marts) -> Figure:

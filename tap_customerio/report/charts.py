@@ -135,6 +135,37 @@ def bars(rows: Sequence[Bar]) -> str:
     return _both(spec)
 
 
+def shares(rows: Sequence[tuple[str, Sequence[float]]], parts: Sequence[str]) -> str:
+    """One full bar per row, divided into parts."""
+    labels = [Bar(label, 1, "") for label, _ in rows]
+    values = [
+        {"label": label, "part": part, "place": place, "value": value}
+        for label, numbers in rows
+        for place, (part, value) in enumerate(zip(parts, numbers, strict=True))
+    ]
+    color = {
+        "field": "part",
+        "type": "nominal",
+        "scale": {"domain": [*parts], "range": COLORS[: len(parts)]},
+        "legend": {"orient": "top", "title": None, "symbolType": "square"},
+    }
+
+    def spec(width: int) -> Spec:
+        axis = {"format": ".0%", "tickCount": 5 if width == WIDE else 3}
+        x = {"field": "value", "type": "quantitative", "title": None, "axis": axis}
+        encoding = {
+            "y": _labels(labels, width),
+            "x": x,
+            "color": color,
+            "order": {"field": "place"},
+        }
+        mark = {"type": "bar", "height": {"band": 0.7}, "stroke": None}
+        layered = _layered(labels, encoding, [{"mark": mark}], width)
+        return {**layered, "data": {"values": values}, "height": layered["height"] + 2 * _LINE}
+
+    return _both(spec)
+
+
 def intervals(rows: Sequence[Bar], unit: str) -> str:
     """One point per row, with its interval."""
 

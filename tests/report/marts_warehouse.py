@@ -34,7 +34,7 @@ _TABLES = {
     "segment_growth": "workspace text, segment_id bigint, segment_name text, day date, "
     "people bigint",
     "consents": "workspace text, cio_id text, scope text, subject text, subject_name text, "
-    "is_allowed boolean",
+    "is_allowed boolean, is_choice boolean",
     "reconciliation": "workspace text, source_type text, source_id bigint, resolution text, "
     "timezone text, day date, counted_sent bigint, loaded_sent bigint, missing_sent bigint, "
     "status text, period_start timestamp",
@@ -119,9 +119,15 @@ def _audience(days: list[date]) -> dict[str, list[tuple[Any, ...]]]:
         for place, day in enumerate(days)
     ]
     found["consents"] = [
-        *[("acme", f"person-{n}", "everything", "everything", None, n > 1) for n in range(10)],
-        *[("acme", f"person-{n}", "topic", "topic_1", "Offers", n > 4) for n in range(10)],
-        ("acme", "person-1", "sender", "sms:+15550100001", "+15550100001", False),
+        *[
+            ("acme", f"person-{n}", "everything", "everything", None, n > 1, n < 2)
+            for n in range(10)
+        ],
+        *[
+            ("acme", f"person-{n}", "topic", "topic_1", "Offers", n > 4, 3 <= n < 8)
+            for n in range(10)
+        ],
+        ("acme", "person-1", "sender", "sms:+15550100001", "+15550100001", False, True),
     ]
     found["reconciliation"] = [
         ("acme", "newsletter", 1, "days", "UTC", day, 1000, 990, 10, "missing", day) for day in days

@@ -28,7 +28,7 @@ TITLES = {
     "A/B tests of newsletters: share clicked": "customerio__ab_tests",
     "Share of e-mails delivered by domain": "customerio__deliveries",
     "People in the largest segments by day": "customerio__segment_growth",
-    "Share of people who agree, by topic": "customerio__consents",
+    "Share of people who agree, refuse, or made no choice, by topic": "customerio__consents",
     "Deliveries counted by Customer.io, and loaded, by month": "customerio__reconciliation",
 }
 
@@ -90,7 +90,9 @@ def test_numbers_match_the_models(page: str) -> None:
     assert ">1,000 (100.0%)</text>" in page
     winner = "Short subject of Letter 1"
     assert cells(page, winner) == [winner, "100", "12.3%", "10.0% to 15.0%", "winner"]
-    assert cells(page, "all messages") == ["all messages", "10", "8", "2"]
+    assert cells(page, "all messages") == ["all messages", "10", "0", "2", "8"]
+    assert cells(page, "Offers") == ["Offers", "10", "3", "2", "5"]
+    assert "No choice: the topic&#x27;s default applies" in page
     assert cells(page, "2026-03") == ["2026-03", "10,000", "9,900", "100"]
     assert ">Segment 8</text>" in page
     assert ">Segment 2</text>" not in page, "only the six largest"

@@ -178,19 +178,22 @@ def test_topics_are_read_from_profiles_too(partial: Built, modelled_output: Outp
     expected = {}
     for person in modelled_output.records["customers"]:
         for topic, default in defaults.items():
-            chosen, known_from = default, "default"
+            chosen, known_from, is_choice = default, "default", False
             for name in ("_cio_subscription_preferences_computed", "cio_subscription_preferences"):
                 topics = json.loads(person["attributes"].get(name) or "{}").get("topics", {})
                 if topic in topics:
                     chosen, known_from = topics[topic], "profile"
-            expected[person["cio_id"], topic] = (chosen, known_from)
+                    is_choice = name == CHOSEN or chosen != default
+            expected[person["cio_id"], topic] = (chosen, known_from, is_choice)
     query = "select * from customerio__consents where scope = 'topic' and workspace = 'acme'"
     found = {
-        (row["cio_id"], row["subject"]): (row["is_allowed"], row["known_from"])
+        (row["cio_id"], row["subject"]): (
+            *(row["is_allowed"], row["known_from"], row["is_choice"]),
+        )
         for row in partial.ask(query)
     }
     assert found == expected
-    assert {known_from for _, known_from in found.values()} == {"default", "profile"}
+    assert {known_from for _, known_from, _ in found.values()} == {"default", "profile"}
 
 
 def test_a_choice_has_priority_over_a_computed_value_and_that_over_the_default(

@@ -144,6 +144,17 @@ def test_consents_match_the_choices_of_people(modelled: Built, modelled_sandbox:
     assert found == expected
 
 
+def test_no_consent_is_stated_that_nobody_gave(modelled: Built) -> None:
+    chosen = {
+        (row["scope"], row["is_allowed"], row["known_from"])
+        for row in modelled.ask("select * from customerio__consents where is_choice")
+    }
+    assert ("topic", True, "preferences") in chosen
+    assert ("everything", False, "profile") in chosen
+    assert ("everything", True, "profile") not in chosen
+    assert not {known_from for *_, known_from in chosen} & {"default", "suppressions"}
+
+
 def world(sandbox: Sandbox) -> tuple[Any, float]:
     """The sandbox's workspace and its current time."""
     return sandbox.workspace, sandbox.clock.now()

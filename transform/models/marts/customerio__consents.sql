@@ -7,7 +7,7 @@ topics as (
         workspace,
         id as topic_id,
         name,
-        coalesce(subscribed_by_default, false) as subscribed_by_default
+        subscribed_by_default
     from {{ ref('stg_customerio__subscription_topics') }}
 ),
 
@@ -62,6 +62,7 @@ in_profile as (
     inner join topics on attributes.workspace = topics.workspace
 ),
 
+-- A computed value may be the topic's default: only one that differs must have been chosen.
 by_topic as (
     select
         coalesce(shown.workspace, in_profile.workspace) as workspace,
@@ -78,12 +79,21 @@ by_topic as (
             when shown.subscribed is not null then 'preferences'
             when coalesce(in_profile.chosen, in_profile.computed) is not null then 'profile'
             else 'default'
-        end as known_from
+        end as known_from,
+        in_profile.chosen is not null or coalesce(
+            coalesce(shown.subscribed, in_profile.computed)
+            <> case when topics.subscribed_by_default then 1 else 0 end
+            and topics.subscribed_by_default is not null,
+            false
+        ) as is_choice
     from shown
     full outer join in_profile
         on shown.workspace = in_profile.workspace
         and shown.cio_id = in_profile.cio_id
         and shown.topic_id = in_profile.topic_id
+    left join topics
+        on coalesce(shown.workspace, in_profile.workspace) = topics.workspace
+        and coalesce(shown.topic_id, in_profile.topic_id) = topics.topic_id
 ),
 
 opted_out as (
@@ -114,6 +124,7 @@ together as (
         'everything' as subject,
         cast(null as {{ dbt.type_string() }}) as subject_name,
         not is_unsubscribed as is_allowed,
+        is_unsubscribed as is_choice,
         'profile' as known_from,
         unsubscribed_at as decided_at
     from people
@@ -126,6 +137,7 @@ together as (
         {{ dbt.concat(["'topic_'", "cast(topic_id as " ~ dbt.type_string() ~ ")"]) }},
         name,
         is_allowed,
+        is_choice,
         known_from,
         cast(null as {{ dbt.type_timestamp() }})
     from by_topic
@@ -137,6 +149,7 @@ together as (
         {{ dbt.concat(["coalesce(channel, '')", "':'", "coalesce(sender, '')"]) }},
         sender,
         false,
+        true,
         'opt-outs',
         cast(null as {{ dbt.type_timestamp() }})
     from opted_out
@@ -147,6 +160,7 @@ together as (
         'address',
         refused.suppression_type,
         cast(null as {{ dbt.type_string() }}),
+        false,
         false,
         'suppressions',
         refused.created_at
@@ -163,6 +177,7 @@ select
     subject,
     subject_name,
     is_allowed,
+    is_choice,
     known_from,
     decided_at
 from together
