@@ -236,17 +236,22 @@ def _possible(rows: str, column: str, future: date) -> str:
 def _bucketings(rows: Iterable[tuple[Any, ...]], last: int) -> dict[Sender, Bucketing]:
     """The buckets of each sender; the longest history, if the settings were changed.
 
-    Of those that reach the last days, the finest: a month reaches further only until it is over.
+    Of those that reach the last days, the one with the oldest counts, then the finest: days of
+    newsletters reach back for 45 days only, and what months count before that must not be hidden.
     """
     starts: dict[tuple[Sender, Bucketing], Any] = {}
+    first: dict[tuple[Sender, Bucketing], Any] = {}
     for kind, number, resolution, zone, start, *_ in rows:
         cut = (kind, number), Bucketing(resolution, ZoneInfo(zone))
         starts[cut] = max(starts.get(cut, start), start)
+        first[cut] = min(first.get(cut, start), start)
     newest: dict[Sender, tuple[int, int, int, str, Bucketing]] = {}
     for (sender, bucketing), start in starts.items():
         second = bucketing.start(_seconds(start))
         end = bucketing.end(second)
-        reach = (min(end, last - _SETTLING), second, second - end, str(bucketing.zone), bucketing)
+        oldest = bucketing.start(_seconds(first[sender, bucketing]))
+        zone = str(bucketing.zone)
+        reach = (min(end, last - _SETTLING), -oldest, second - end, zone, bucketing)
         newest[sender] = max(newest.get(sender, reach), reach)
     return {sender: bucketing for sender, (*_, bucketing) in newest.items()}
 

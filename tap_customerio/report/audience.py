@@ -89,20 +89,21 @@ _CONSENTS = """
 _LOADED = """
     with cuts as (
         select
-            workspace, source_type, source_id, resolution, timezone,
+            compared.workspace, source_type, source_id, resolution, timezone,
             row_number() over (
-                partition by workspace, source_type, source_id
+                partition by compared.workspace, source_type, source_id
                 order by least(max(day + case resolution
                     when 'months' then interval '1' month
                     when 'weeks' then interval '7' day
                     else interval '1' day
-                end), max(newest)) desc, max(day) desc, resolution, timezone
+                end), max(newest)) desc, min(day), max(day) desc, resolution, timezone
             ) as place
-        from {schema}.customerio__reconciliation
-        cross join (
-            select max(day) - interval '2' day as newest
+        from {schema}.customerio__reconciliation as compared
+        inner join (
+            select workspace, max(day) - interval '2' day as newest
             from {schema}.customerio__reconciliation
-        ) as known
+            group by workspace
+        ) as known on compared.workspace = known.workspace
         where period_start is not null
         group by 1, 2, 3, 4, 5
     )
@@ -121,7 +122,7 @@ _LOADED = """
     group by 1, 2
     order by 1 desc, 2 desc
 """
-"""Of several resolutions, the finest one that includes the last days, as in `verify`."""
+"""Of the resolutions that include the last days, the one with the oldest counts, as in `verify`."""
 
 
 def journeys(marts: Marts) -> Figure:

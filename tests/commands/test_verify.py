@@ -172,10 +172,18 @@ def test_the_buckets_with_the_longest_range_count(verify: Verify, then: tuple[st
     assert "2026-02: 5 sent by Customer.io, " in screen.out
 
 
-@pytest.mark.parametrize("resolution", ["weeks", "months"])
-def test_days_count_before_the_former_month_is_over(verify: Verify, resolution: str) -> None:
+def test_days_do_not_hide_what_the_former_months_count(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00")]
+    metrics = [counted("2026-03-01", 5, resolution="months"), counted("2026-05-01", 1)]
+    metrics += [counted("2026-05-01", 1, resolution="months", is_partial=True)]
+    screen = verify(messages, metrics)
+    assert screen.code == 1
+    assert "2026-03: 5 sent by Customer.io, 1 loaded, 4 missing" in screen.out
+
+
+def test_days_count_before_the_former_week_is_over(verify: Verify) -> None:
     messages = [sent(f"2026-03-{day:02} 12:00") for day in (1, 11, 17, 18, 20)]
-    metrics = [counted("2026-03-15", 3, resolution=resolution, is_partial=True)]
+    metrics = [counted("2026-03-15", 3, resolution="weeks", is_partial=True)]
     metrics += [counted(f"2026-03-{day}", 1) for day in (11, 12, 17, 18)]
     screen = verify(messages, metrics)
     assert screen.code == 1
