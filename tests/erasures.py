@@ -10,18 +10,11 @@ if TYPE_CHECKING:
 
 
 REGION = "/api/v1/accounts/region"
-ENTITY = "/api/v2/entity"
 
 
 def acts(case: PrivacyCase) -> list[tuple[str, str]]:
     """Requests to the Track API that change something."""
     return [(call.method, call.path) for call in case.box.track_calls if call.path != REGION]
-
-
-def addressed(case: PrivacyCase) -> set[str]:
-    """Whom requests that change something name in their path, or the path that names no one."""
-    paths = [path for _, path in acts(case)]
-    return {path.split("/")[4] if "/customers/" in path else path for path in paths}
 
 
 def refused(screen: Screen, case: PrivacyCase, reason: str) -> None:

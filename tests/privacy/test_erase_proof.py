@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from erasures import acts, addressed, blocking_evidence, refused
+from erasures import acts, blocking_evidence, refused
 from harness import NOW
 
 from tap_customerio.api.track import HOSTS, Track
@@ -47,7 +47,7 @@ def test_keys_of_another_workspace_erase_no_one(open_case: Callable[..., Privacy
     assert case.has(names["cio_id"])
     assert case.read("evidence.json")["same_workspace_proven"] is False
     # Only the permanent id was sent, which exists in no other workspace; the address may.
-    assert addressed(case) == {f"cio_{names['cio_id']}"}
+    assert [path for _, path in acts(case)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
 
 
 @pytest.mark.parametrize("when", ["before the next run", "while it waits"])
@@ -74,7 +74,7 @@ def test_a_removal_by_someone_else_is_no_proof_for_keys_of_another_workspace(
     [person] = evidence["people"]
     assert evidence["outcome"] == person["outcome"] == "gone_unproven"
     assert (person["verified_at"], blocking_evidence(case)) == (None, {None})
-    assert addressed(case) == {f"cio_{names['cio_id']}"}
+    assert [path for _, path in acts(case)] == [f"/api/v1/customers/cio_{names['cio_id']}/suppress"]
 
 
 def test_a_named_workspace_makes_proof_of_what_was_unproven(
