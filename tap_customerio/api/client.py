@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tap_customerio.settings import Settings
 
 T = TypeVar("T")
-Rows = TypeVar("Rows", bound=list[Any])
 
 
 def quoted(identifier: object) -> str:
@@ -236,7 +235,7 @@ class Client(Diagnosis):
             self._page_limit.note(path)  # even if another thread has read it
         return self.once(repr((path, params, body)), read)
 
-    def once(self, spec: str, read: Callable[[], Rows]) -> Rows:
+    def once(self, spec: str, read: Callable[[], T]) -> T:
         """Call `read` once per key and run, on the first caller's thread."""
         return self._cache.once(spec, read)
 

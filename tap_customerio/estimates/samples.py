@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +22,7 @@ _TYPICAL_PAGES = 20
 
 @dataclass
 class Samples:
-    """Samples over `reach`, taken when first needed, for any number of estimates.
+    """Samples over `reach`, taken when first needed, for any number of estimates; so are errors.
 
     Attributes:
         client: Sends the requests.
@@ -38,15 +38,19 @@ class Samples:
     senders: int = 100
     pages: int = 100
 
-    @cached_property
+    @property
     def deliveries(self) -> list[Count]:
         """The deliveries created over time."""
         whole = Window(self.reach.start, min(self.reach.end, self.client.present))
-        return counts(self.client, whole, self.workers, self.senders)
+        count = partial(counts, self.client, whole, self.workers, self.senders)
+        return self.client.once("sampled deliveries", count)
 
-    @cached_property
+    @property
     def activities(self) -> ActivityLog:
         """The activity log of about a day, or of the whole reach if that is shorter."""
+        return self.client.once("sampled activities", self._read_log)
+
+    def _read_log(self) -> ActivityLog:
         present = self.client.present
         since = max(self.reach.start, present - Activities.kept)
         newest: list[int] = []

@@ -58,8 +58,7 @@ def recent_senders(client: Client, since: int) -> RecentSenders | None:
     None if there are too many deliveries or they cannot be read.
     """
     first = since - _LISTED_LATE
-    [senders] = client.once(repr(("senders since", first)), lambda: [_read(client, first)])
-    return senders
+    return client.once(repr(("senders since", first)), lambda: _read(client, first))
 
 
 def _read(client: Client, since: int) -> RecentSenders | None:

@@ -202,8 +202,7 @@ def sender_names(client: Client, source_type: str) -> dict[int, str] | errors.Ta
     Raises:
         FatalError: No other list can be read either.
     """
-    [names] = client.once(f"names of {source_type} senders", lambda: [_names(client, source_type)])
-    return names
+    return client.once(f"names of {source_type} senders", lambda: _names(client, source_type))
 
 
 def _names(client: Client, source_type: str) -> dict[int, str] | errors.TapError:

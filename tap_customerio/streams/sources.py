@@ -39,8 +39,7 @@ class DeliverySources:
     @classmethod
     def read(cls, client: Client) -> DeliverySources:
         """Load the broadcasts, which the run reads once."""
-        [found] = client.once("sources of deliveries", lambda: [cls(_broadcasts(client))])
-        return found
+        return client.once("sources of deliveries", lambda: cls(_broadcasts(client)))
 
     def sender(self, delivery: dict[str, Any] | Row) -> dict[str, Any]:
         """Return `source_type` and `source_id` of a delivery, if it names its sender."""

@@ -9,8 +9,9 @@ from harness import NOW, SINCE, make_client, new_sandbox
 from hypothesis import given
 from hypothesis import strategies as some
 
+from tap_customerio.errors import TapError
 from tap_customerio.estimates.samples import ActivityLog, Samples, workspace_size
-from tap_customerio.sandbox import Workspace
+from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.streams.activities import log_pages
 from tap_customerio.windows import DAY, Window
 
@@ -79,6 +80,19 @@ def test_few_senders_stand_for_all_and_are_counted_once(
     assert 9 <= len(counted) <= 12
     assert samples.deliveries
     assert len([call for call in box.calls if call.path.endswith("/metrics")]) == len(counted)
+
+
+def test_samples_that_fail_are_not_requested_again(make_sandbox: Callable[..., Sandbox]) -> None:
+    refused = frozenset({"/v1/campaigns/*/metrics", "/v1/activities"})
+    box = make_sandbox(behaviours=Behaviours(without=refused))
+    samples = Samples(make_client(box), Window(SINCE, PRESENT), 1)
+    for name in ("deliveries", "activities"):
+        with pytest.raises(TapError):
+            getattr(samples, name)
+        sent = len(box.calls)
+        with pytest.raises(TapError):
+            getattr(samples, name)
+        assert len(box.calls) == sent
 
 
 def test_the_size_is_an_upper_bound_if_the_account_has_several_workspaces(
