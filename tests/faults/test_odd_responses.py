@@ -15,7 +15,7 @@ from tap_customerio.streams.pii import MASK, is_personal
 from tap_customerio.sync import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_customerio.sandbox import Sandbox
 
@@ -69,6 +69,17 @@ def by_id(output: Output, stream: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.fixture
+def read_through(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
+    """Reads the sandbox with changed responses."""
+
+    def run(hostile: Any, **options: Any) -> Output:
+        monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
+        return read(box, **options)
+
+    return run
+
+
 class LoggedName(NamedTuple):
     """The number of times that the log names a field of a stream, and the ids of rows."""
 
@@ -92,29 +103,26 @@ def logged_names(texts: list[str], what: str) -> dict[str, dict[str, LoggedName]
 
 
 def test_equivalent_values_are_read_like_the_usual_ones(
-    box: Sandbox,
+    read_through: Callable[..., Output],
     fault_free: Output,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hostile = Values(equivalents, SEED, 0.3)
-    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
-    output = read(box)
+    output = read_through(hostile)
     assert hostile.changed.total() > 1000
     assert output.records == fault_free.records
     assert not logged_names(caplog.messages, "unreadable")
 
 
 def test_odd_values_become_null_and_are_named(
-    box: Sandbox,
+    read_through: Callable[..., Output],
     fault_free: Output,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(outcome, "_SHOWN", 10**6)
     hostile = Values(odd, SEED, 0.03)
-    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
-    output = read(box)
+    output = read_through(hostile)
     logged = logged_names(caplog.messages, "unreadable")
     assert SECRET not in caplog.text
     assert hostile.changed.total() > 300
@@ -133,15 +141,13 @@ def test_odd_values_become_null_and_are_named(
 
 @pytest.mark.parametrize("stream", IN_LISTS)
 def test_odd_rows_are_lost_and_set_the_exit_code(
-    box: Sandbox,
+    read_through: Callable[..., Output],
     fault_free: Output,
     stream: str,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hostile = Rows(stream, SEED, 0.25)
-    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
-    output = read(box, streams=[stream], fails=True)
+    output = read_through(hostile, streams=[stream], fails=True)
     assert output.problem.startswith(f"Incomplete: {stream} ")
     assert SECRET not in caplog.text
     left = iter(fault_free.records[stream])
@@ -156,11 +162,12 @@ def test_odd_rows_are_lost_and_set_the_exit_code(
 
 @pytest.mark.parametrize("stream", [*IN_LISTS, "collection_contents"])
 def test_null_in_place_of_any_list_of_rows_is_an_empty_list(
-    box: Sandbox, fault_free: Output, stream: str, monkeypatch: pytest.MonkeyPatch
+    read_through: Callable[..., Output],
+    fault_free: Output,
+    stream: str,
 ) -> None:
     hostile = NullLists(stream)
-    monkeypatch.setattr(box.middleware, "app", hostile.around(box.middleware.app))
-    output = read(box, streams=[stream])
+    output = read_through(hostile, streams=[stream])
     assert hostile.changed[stream]
     assert fault_free.records[stream]
     assert not output.records[stream]
