@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 hypothesis.settings.register_profile(
-    "tests", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
 

@@ -27,7 +27,7 @@ MIRRORS = ("esp_suppressions", "object_relationships", "opt_outs", "segment_memb
 def check_deliveries(scenario: SyncScenario, ages: list[int], lag: int = 0) -> int:
     """Each delivery shows all its states up to its last age.
 
-    Returns the number of deliveries checked.
+    Returns the number of deliveries that have passed an age.
     """
     rows, checked = scenario.rows("messages"), 0
     for delivery in scenario.workspace.newest_first(SINCE, scenario.now, now=scenario.now):

@@ -239,17 +239,13 @@ def _bucketings(rows: Iterable[tuple[Any, ...]], last: int) -> dict[Sender, Buck
     Of those that reach the last days, the one with the oldest counts, then the finest: days of
     newsletters reach back for 45 days only, and what months count before that must not be hidden.
     """
-    starts: dict[tuple[Sender, Bucketing], Any] = {}
-    first: dict[tuple[Sender, Bucketing], Any] = {}
+    starts: dict[tuple[Sender, Bucketing], list[Any]] = defaultdict(list)
     for kind, number, resolution, zone, start, *_ in rows:
-        cut = (kind, number), Bucketing(resolution, ZoneInfo(zone))
-        starts[cut] = max(starts.get(cut, start), start)
-        first[cut] = min(first.get(cut, start), start)
+        starts[(kind, number), Bucketing(resolution, ZoneInfo(zone))].append(start)
     newest: dict[Sender, tuple[int, int, int, str, Bucketing]] = {}
-    for (sender, bucketing), start in starts.items():
-        second = bucketing.start(_seconds(start))
+    for (sender, bucketing), found in starts.items():
+        oldest, second = (bucketing.start(_seconds(pick(found))) for pick in (min, max))
         end = bucketing.end(second)
-        oldest = bucketing.start(_seconds(first[sender, bucketing]))
         zone = str(bucketing.zone)
         reach = (min(end, last - _SETTLING), -oldest, second - end, zone, bucketing)
         newest[sender] = max(newest.get(sender, reach), reach)

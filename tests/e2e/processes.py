@@ -200,7 +200,7 @@ def _shown(command: Sequence[str]) -> str:
 
 
 def holding_back(answering: ASGIApp, after: int) -> ASGIApp:
-    """Never respond to requests for deliveries after a time, so that messages cannot end."""
+    """Delay responses about deliveries after a time, so that messages cannot end in a test."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode())

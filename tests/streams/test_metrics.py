@@ -74,12 +74,12 @@ def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
 def test_campaign_counts_are_right_with_any_bucket_edges(
     make_sandbox: Callable[..., Sandbox], behaviours: Behaviours, resolution: Resolution
 ) -> None:
-    workspace = few_senders(per_day=12, campaigns=5, newsletters=1)
+    workspace = few_senders(per_day=12, campaigns=6, newsletters=1)
     box = make_sandbox(behaviours=behaviours, workspace=workspace)
     zone = "Europe/Rome"
     settings = {"metrics_resolution": resolution, "metrics_timezone": zone}
     output = run_tap(config_for(box, **settings), streams=["metrics"])
-    assert check(output, box, resolution, zone, ("campaign",)) >= 10
+    assert check(output, box, resolution, zone, ("campaign",)) > 10
     assert total(output, ("campaign",)) == deliveries(box, SINCE, ("campaign",))
 
 
