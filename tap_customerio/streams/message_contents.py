@@ -30,47 +30,50 @@ _MESSAGE: tuple[Schema, ...] = (
         name="Name in the app.",
         body_amp="AMP version of an e-mail's body.",
         body_plain="Plain-text version of an e-mail's body.",
-        **{"from": "Sender's name and address; template."},
-        reply_to="Address that replies go to; template.",
-        subject="Template of the subject.",
-        bcc="Addresses that get a hidden copy; template.",
-        cc="Addresses that get a copy; template.",
+        **{"from": "Name and address of the sender; may contain template code."},
+        reply_to="Address for replies; may contain template code.",
+        subject="Subject; may contain template code.",
+        bcc="Addresses that get a hidden copy; may contain template code.",
+        cc="Addresses that get a copy; may contain template code.",
         preheader_text="Text that inboxes show after the subject.",
         body="Source of the message; can be long HTML.",
         language="Language tag; empty for the default.",
-        type="Channel, or kind of step.",
-        preprocessor="premailer, none or empty.",
-        recipient="Template of the recipient.",
-        headers="JSON array as text.",
+        type="Channel of a message; otherwise the kind of step.",
+        preprocessor="Tool that prepares the HTML: premailer, none or empty.",
+        recipient="Recipient, usually as template code.",
+        headers="Extra headers: a JSON array as text.",
     ),
-    integer(from_id="Sender identity.", reply_to_id="Sender identity of replies."),
-    boolean(fake_bcc="Whether BCC is sent as a copy of its own."),
+    integer(
+        from_id="Sender identity that sends it.",
+        reply_to_id="Sender identity that gets the replies.",
+    ),
+    boolean(fake_bcc="Whether the BCC copy is sent as a separate message."),
     timestamp(created="When it was created.", updated="When it last changed."),
 )
 _LAID_OUT: tuple[Schema, ...] = (
     *_MESSAGE,
-    text(layout="Layout around the body.", deduplicate_id="`<template>:<updated>`."),
+    text(layout="Name of the layout around the body.", deduplicate_id="`<template>:<updated>`."),
 )
 _ACTION: tuple[Schema, ...] = (
     *_LAID_OUT,
     integer(
-        parent_action_id="Branching step above.",
-        multi_language_branch_action_id="Shared by all language variants of a message.",
+        parent_action_id="Branching step that this step belongs to, if any.",
+        multi_language_branch_action_id="Branching step above all language variants of a message.",
         sender_identity_id="Sender of SMS and WhatsApp.",
-        recipient_environment_id="As the API sends it.",
+        recipient_environment_id="Undocumented by Customer.io; unchanged from the API.",
     ),
     text(
         body_json="Source of the body in the visual editor, as JSON text.",
         image_url="Picture of a push notification.",
         editor="Editor it was made with.",
         sending_state="automatic, draft or off.",
-        url="Webhook's target.",
-        method="Webhook's HTTP method.",
-        request_method="Second spelling of method.",
+        url="URL that the webhook calls.",
+        method="HTTP method of the webhook.",
+        request_method="Same as method; the API uses both names.",
     ),
     boolean(
-        send_to_unsubscribed="Whether it goes to unsubscribed people too.",
-        tracked="Link tracking of SMS and WhatsApp.",
+        send_to_unsubscribed="Whether unsubscribed people get it too.",
+        tracked="Whether links in SMS and WhatsApp messages are tracked.",
     ),
 )
 
@@ -90,7 +93,7 @@ class CampaignActions(ChildStream):
         integer(
             id="Action id, as action_id of messages.",
             campaign_id="Campaign that the step belongs to.",
-            broadcast_id="Null: the API sends it for broadcasts only.",
+            broadcast_id="Always null: the API sends it only for broadcasts.",
         ),
         *_ACTION,
         key=primary_keys,
@@ -112,7 +115,7 @@ class BroadcastActions(ChildStream):
         integer(
             id="Action id, as action_id of messages.",
             broadcast_id="Broadcast that the step belongs to.",
-            campaign_id="The broadcast again, where the API names it so.",
+            campaign_id="Same as broadcast_id, if the API uses this name.",
         ),
         *_ACTION,
         key=primary_keys,
@@ -120,7 +123,7 @@ class BroadcastActions(ChildStream):
 
 
 class BroadcastTriggers(ChildStream):
-    """Broadcast triggers: each time a broadcast was fired."""
+    """Broadcast triggers: each time a broadcast was triggered."""
 
     name = "broadcast_triggers"
     parent = Broadcasts
@@ -129,9 +132,10 @@ class BroadcastTriggers(ChildStream):
     parent_key = "broadcast_id"
     primary_keys = ("broadcast_id", "id")
     schema = record(
-        integer(broadcast_id="Broadcast that was fired.", id="Number of the firing."),
+        integer(broadcast_id="Broadcast that was triggered.", id="Number of this trigger."),
         timestamp(
-            created_at="When it was fired.", processed_at="When all recipients were handled."
+            created_at="When it was triggered.",
+            processed_at="When all recipients had been processed.",
         ),
         key=primary_keys,
     )
@@ -160,7 +164,7 @@ class NewsletterVariants(ChildStream):
         integer(
             newsletter_id="Newsletter that the content belongs to.",
             id="Content id, as content_id of messages.",
-            test_group_id="Group of the A/B test that got it; 0 outside of a test.",
+            test_group_id="A/B test group that gets it; 0 if there is no test.",
         ),
         *_LAID_OUT,
         key=primary_keys,
@@ -180,7 +184,7 @@ class NewsletterTestGroups(ChildStream):
         integer(newsletter_id="Newsletter that the test belongs to.", id="Group id."),
         text(name="Name of the group.", label="Letter of the group, such as A."),
         boolean(winner="Whether the group won the A/B test."),
-        array_of(integer(""), content_ids="Variants that the group got."),
+        array_of(integer(""), content_ids="Content variants sent to the group."),
         key=primary_keys,
     )
 

@@ -81,12 +81,12 @@ class Messages(CustomerioStream):
     schema = record(
         text(id="Delivery id.", deduplicate_id="`<id>:<unix second of the last change>`."),
         timestamp(
-            created="When the delivery was created; what the range and the bookmark go by.",
-            updated="Last change known: the newest of the metrics' times.",
+            created="When the delivery was created; date ranges and the bookmark use it.",
+            updated="Last known change: the newest time in `metrics`.",
         ),
         text(
             type="Channel: email, push, twilio (SMS), in_app, webhook, slack, whatsapp …",
-            cio_id="Permanent id of the person, as everywhere.",
+            cio_id="Permanent id of the person.",
             customer_id="The workspace's own id of the person, if any.",
         ),
         object_of(
@@ -95,20 +95,20 @@ class Messages(CustomerioStream):
         ),
         text(
             recipient="Address, phone number, device token … Personal data.",
-            subject="Rendered subject; may hold personal data.",
+            subject="Subject as sent; may contain personal data.",
         ),
         text(
-            source_type="What sent it, as in metrics: campaign, newsletter, broadcast or "
-            "transactional. Null if campaign_id names it and the broadcasts cannot be read."
+            source_type="Type of the sender: campaign, newsletter, broadcast or "
+            "transactional. Null if only campaign_id is set and broadcasts cannot be read."
         ),
         integer(
-            source_id="Id of what sent it, within its type; the next four columns hold it too.",
+            source_id="Id of the sender; unique only together with source_type.",
             campaign_id="Campaign that sent it, or the API-triggered broadcast (see source_type).",
             newsletter_id="Newsletter that sent it.",
-            broadcast_id="API-triggered broadcast that sent it, where the API names it so.",
+            broadcast_id="API-triggered broadcast that sent it, if the API uses this name.",
             transactional_message_id="Transactional message that sent it.",
             action_id="Action of the campaign or broadcast that sent it.",
-            parent_action_id="Branching action above it, if any.",
+            parent_action_id="Branching action that this action belongs to, if any.",
             content_id="Content variant of the newsletter or transactional message.",
             msg_template_id="Template of the message.",
             message_template_id="Deprecated name of msg_template_id.",
@@ -116,32 +116,32 @@ class Messages(CustomerioStream):
         text(trigger_event_id="Event that triggered it."),
         object_of(
             nested(times_of(sorted(_STATES))),
-            metrics="When each state was first reached; a missing member has not happened.",
+            metrics="When each state was first reached; states without a time were not reached.",
         ),
         array_of(
             nested(
                 text(
-                    link_id="As in link_metrics.",
-                    state="clicked, or human_clicked without the clicks of machines.",
+                    link_id="Number of the link, as in link_metrics.",
+                    state="clicked, or human_clicked (clicks by machines excluded).",
                 ),
-                timestamp(at="When that was first."),
+                timestamp(at="When it first happened."),
             ),
             links="Links that were clicked.",
         ),
         object_of(
             mapping_of(timestamp("")),
-            other_metrics="When states that have no place in metrics were first reached.",
+            other_metrics="When other states, which `metrics` does not list, were first reached.",
         ),
-        text(failure_message="Why it failed, in the provider's words; may hold personal data."),
-        boolean(forgotten="Whether its content was not kept or was erased."),
+        text(failure_message="Why it failed, in the provider's words; may contain personal data."),
+        boolean(forgotten="Whether its content was erased, or never kept."),
         object_of(
             mapping_of(
                 nested(
                     integer(id="Number of the response."),
-                    timestamp(ts="When the person answered."),
+                    timestamp(ts="When the person responded."),
                 )
             ),
-            tracked_responses="Answers to an in-app message, by the response's name.",
+            tracked_responses="Responses to an in-app message, by name of the response.",
         ),
     )
 

@@ -26,14 +26,14 @@ _CUT = ("resolution", "timezone", "period_start")
 _KEY = ("source_type", "source_id", *_CUT)
 _SOURCE = (
     text(source_type="campaign, newsletter, broadcast or transactional."),
-    integer(source_id="Id within its type."),
+    integer(source_id="Id of the sender; unique only together with source_type."),
 )
 _PERIOD = (
     text(
         resolution="Width of the bucket: hours, days, weeks (from Sunday) or months.",
-        timezone="Zone in which the bucket was cut.",
+        timezone="Time zone of the bucket.",
     ),
-    timestamp(period_start="First instant of the bucket."),
+    timestamp(period_start="Start of the bucket."),
     boolean(is_partial="Whether the bucket was still running when it was read."),
 )
 _COUNTS = (
@@ -61,7 +61,7 @@ class _Deliveries(TimeSeries):
 
 
 class Metrics(_Deliveries):
-    """Metrics: counts of deliveries and what became of them, per sending object and time bucket.
+    """Metrics: counts of deliveries by state, per sender and time bucket.
 
     Counts belong to the bucket in which the delivery was created, and grow for months.
     Campaigns use metrics_timezone, the others US Eastern time.
@@ -89,7 +89,7 @@ class Metrics(_Deliveries):
 
 
 class ActionMetrics(_Deliveries):
-    """Action metrics: the same counts per campaign action, broadcast action, newsletter variant."""
+    """Action metrics: the counts of `metrics` by action or newsletter variant."""
 
     name = "action_metrics"
     counted_back = "newsletters and broadcasts"
@@ -124,7 +124,7 @@ class ActionMetrics(_Deliveries):
 
 
 class LinkMetrics(TimeSeries):
-    """Link metrics: clicks per link of every sending object and time bucket."""
+    """Link metrics: clicks on each link, per sender and time bucket."""
 
     name = "link_metrics"
     counted_back = "links"
@@ -132,7 +132,10 @@ class LinkMetrics(TimeSeries):
     primary_keys = ("source_type", "source_id", "link_id", *_CUT)
     schema: ClassVar[Schema] = record(
         *_SOURCE,
-        text(link_id="The n of `link:<n>` in messages.", href="Target; may hold template code."),
+        text(
+            link_id="Number of the link, as link_id in `links` of messages.",
+            href="URL of the link; may contain template code.",
+        ),
         *_PERIOD,
         integer(
             clicked="Deliveries in which the link was clicked, by a person or a machine.",
@@ -178,13 +181,13 @@ class JourneyMetrics(TimeSeries):
         integer(campaign_id="Campaign that the journeys go through."),
         *_PERIOD,
         integer(
-            activated="Of these, journeys that passed their first step.",
-            messaged="Of these, journeys in which the person got at least one message.",
-            converted="Of these, journeys that reached the campaign's goal: conversions.",
-            finished="Of these, journeys that went through all steps.",
-            exited_early="Of these, journeys that left before the last step.",
-            started="Journeys that began in the bucket; the others are what became of these.",
-            never_activated="Ended before they were activated.",
+            activated="Started journeys that passed their first step.",
+            messaged="Started journeys with at least one message.",
+            converted="Started journeys that reached the campaign's goal (conversions).",
+            finished="Started journeys that went through all steps.",
+            exited_early="Started journeys that left before the last step.",
+            started="Journeys that began in the bucket; the other counts are outcomes of these.",
+            never_activated="Started journeys that ended before their first step.",
         ),
         key=primary_keys,
     )

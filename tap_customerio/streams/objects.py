@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import Rows
 
 _ATTRIBUTES = (
-    object_of(mapping_of(text("")), attributes="Everything known of it, every value as text."),
+    object_of(
+        mapping_of(text("")), attributes="All attributes; the API returns every value as text."
+    ),
     object_of(mapping_of(timestamp("")), timestamps="When each attribute was last set."),
 )
 _OBJECT = (
@@ -67,7 +69,7 @@ class ObjectTypes(ListStream):
     path = "/v1/object_types"
     records_key = "types"
     schema = record(
-        integer(id="Number of the type."),
+        integer(id="Object type id."),
         text(
             name="Name in the plural, such as Companies.",
             singular_name="Name in the singular.",
@@ -75,7 +77,7 @@ class ObjectTypes(ListStream):
             singular_slug="Name in templates, in the singular.",
             icon="Icon in the app.",
         ),
-        boolean(enabled="Whether the type is in use."),
+        boolean(enabled="Whether the type is enabled."),
     )
 
 
@@ -142,7 +144,7 @@ def _named_objects(entry: Any) -> Iterator[str]:
 
 
 class Objects(CustomerioStream):
-    """Objects: companies, accounts and the like, with their attributes; one request an object."""
+    """Objects: companies, accounts and the like, with their attributes; one request per object."""
 
     name = "objects"
     skip_missing_parents = True
@@ -186,7 +188,7 @@ class ObjectRelationships(CustomerioStream):
     schema = record(
         integer(object_type_id="Type of the object."),
         text(cio_object_id="Permanent id of the object."),
-        boolean(object_type_disabled="Whether that type is out of use."),
+        boolean(object_type_disabled="Whether the object type is disabled."),
         IDENTIFIERS,
         key=primary_keys,
     )
@@ -213,7 +215,7 @@ class ObjectRelationships(CustomerioStream):
 
 
 class CustomerRelationships(CustomerioStream):
-    """Customer relationships: the objects each person belongs to; one request a person."""
+    """Customer relationships: the objects each person belongs to; one request per person."""
 
     name = "customer_relationships"
     skip_missing_parents = True

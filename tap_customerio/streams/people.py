@@ -272,13 +272,13 @@ class Customers(CustomerioStream):
         object_of(nested(IDENTIFIERS), identifiers="The person, by each identifier."),
         object_of(
             mapping_of(text("")),
-            attributes="Everything known of the person; the API keeps every value as text.",
+            attributes="All attributes of the person; the API returns every value as text.",
         ),
         object_of(
             mapping_of(timestamp("")),
-            timestamps="When each attribute was last set; deprecated by the vendor.",
+            timestamps="When each attribute was last set; Customer.io has deprecated this field.",
         ),
-        boolean(unsubscribed="Opted out of every channel."),
+        boolean(unsubscribed="Whether the person opted out of every channel."),
         array_of(
             nested(
                 text(id="Push token.", platform="ios or android."),

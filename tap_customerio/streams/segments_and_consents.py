@@ -56,11 +56,14 @@ class Segments(ListStream):
     records_key = "segments"
     replication_key = "updated_at"
     schema = record(
-        integer(id="Segment id.", progress="Percent built; null when finished."),
+        integer(
+            id="Segment id.",
+            progress="How much of the segment is built, in percent; null when finished.",
+        ),
         text(
             name="Name in the app.",
-            description="What it is for, in the words of its maker.",
-            state="Counts and members are settled only in finished.",
+            description="What it is for, as its creator wrote it.",
+            state="Counts and members are final only when this is `finished`.",
             type="dynamic or manual.",
             deduplicate_id="`<id>:<updated_at>`.",
         ),
@@ -69,7 +72,7 @@ class Segments(ListStream):
             updated_at="Last change of the definition, not of the members.",
         ),
         array_of(text(""), tags="Labels given in the app."),
-        object_of(mapping_of(), conditions="Rules of a dynamic segment, as the API has them."),
+        object_of(mapping_of(), conditions="Rules of a dynamic segment, as the API returns them."),
     )
 
 
@@ -84,8 +87,11 @@ class SegmentCounts(ChildStream):
     parent_key = "segment_id"
     primary_keys = ("segment_id", "observed_at")
     schema = record(
-        integer(segment_id="Segment that is counted.", count="People in it: its size."),
-        timestamp(observed_at="When the sync began."),
+        integer(
+            segment_id="Segment that is counted.",
+            count="Number of people in it: the size of the segment.",
+        ),
+        timestamp(observed_at="When the sync that counted them began."),
         key=primary_keys,
     )
 
@@ -156,16 +162,19 @@ class Activities(CustomerioStream):
     schema = record(
         text(
             id="Activity id.",
-            type="What happened: event, page, attribute_change, opened_email …; an open set.",
-            name="Name of the event; of other types null.",
-            url="Page that was viewed; may hold personal data.",
+            type="What happened: event, page, attribute_change, opened_email … and others.",
+            name="Name of the event; null for other types.",
+            url="Page that was viewed; may contain personal data.",
             delivery_id="Delivery that it is about, if any.",
             delivery_type="Channel of that delivery.",
         ),
         timestamp(timestamp="When it happened, which may lie well before it was recorded."),
-        text(cio_id="Permanent id of the person.", customer_id="The workspace's own id, if any."),
+        text(
+            cio_id="Permanent id of the person.",
+            customer_id="The workspace's own id of the person, if any.",
+        ),
         object_of(nested(IDENTIFIERS), customer_identifiers="The person, by each identifier."),
-        object_of(mapping_of(), data="Depends on the type."),
+        object_of(mapping_of(), data="Details; their members depend on the type."),
     )
 
     sequential = True
@@ -232,8 +241,10 @@ class OptOuts(CustomerioStream):
             customer_id="The workspace's own id of the person, if any.",
         ),
         array_of(
-            nested(text(channel="sms or whatsapp.", **{"from": "Sender opted out of."})),
-            optouts="What the person opted out of: unsubscribed from these senders.",
+            nested(
+                text(channel="sms or whatsapp.", **{"from": "Sender that the person opted out of."})
+            ),
+            optouts="Senders that the person opted out of (unsubscribed from).",
         ),
         key=primary_keys,
     )
@@ -258,7 +269,7 @@ class SubscriptionTopics(ListStream):
     schema = record(
         integer(id="Topic id."),
         text(**_CENTER, identifier="`topic_<id>`, as in people's preferences."),
-        boolean(subscribed_by_default="Whether people who chose nothing are subscribed."),
+        boolean(subscribed_by_default="Whether people who have made no choice are subscribed."),
     )
 
 
@@ -271,12 +282,12 @@ class SubscriptionChannels(ListStream):
     schema = record(
         integer(id="Channel id."),
         text(**_CENTER, type="email, twilio (SMS), push, in_app, whatsapp …"),
-        boolean(subscribed_by_default="Whether people who chose nothing are subscribed."),
+        boolean(subscribed_by_default="Whether people who have made no choice are subscribed."),
     )
 
 
 class SubscriptionPreferences(CustomerioStream):
-    """Subscription preferences: what each person subscribed to; one request per person."""
+    """Subscription preferences: what each person is subscribed to; one request per person."""
 
     name = "subscription_preferences"
     skip_missing_parents = True
@@ -287,7 +298,9 @@ class SubscriptionPreferences(CustomerioStream):
     primary_keys = ("cio_id",)
     schema = record(
         IDENTIFIERS,
-        boolean(unsubscribed="Opted out of everything, whatever the topics say."),
+        boolean(
+            unsubscribed="Whether the person opted out of everything; this overrides the topics."
+        ),
         object_of(
             nested(text(title="Its heading.", subtitle="Its second line.")),
             header="Texts of the preference page.",
@@ -296,7 +309,7 @@ class SubscriptionPreferences(CustomerioStream):
             nested(
                 integer(id="Topic id."),
                 text(**_CENTER),
-                boolean(subscribed="Whether the person is a subscriber of it."),
+                boolean(subscribed="Whether the person is subscribed to it."),
             ),
             topics="Every topic, and whether the person is subscribed.",
         ),
@@ -346,18 +359,18 @@ class Suppressed(NamedTuple):
 
 
 class EspSuppressions(CustomerioStream):
-    """ESP suppressions: addresses that the e-mail provider no longer delivers to, and why."""
+    """ESP suppressions: addresses to which the e-mail provider no longer delivers, and why."""
 
     name = "esp_suppressions"
     restricted_by = ("esp_suppression_domains",)
     primary_keys = ("suppression_type", "domain", "email")
     schema = record(
         text(
-            email="Address that gets no more mail.",
+            email="Address that no longer gets e-mail.",
             suppression_type="bounces, blocks, spam_reports or invalid_emails.",
-            domain="Sending domain, if esp_suppression_domains names any; else `*`.",
-            reason="The provider's words; may repeat the address.",
-            status="SMTP status.",
+            domain="Sending domain, if esp_suppression_domains is set; otherwise `*`.",
+            reason="Reason in the provider's words; may contain the address.",
+            status="SMTP status code.",
         ),
         timestamp(created="When the provider suppressed the address."),
         key=primary_keys,

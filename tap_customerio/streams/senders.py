@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 _ACTION = nested(integer(id="Action id."), text(type="Kind of step: email, webhook, push …"))
 _SCHEDULE = (
     timestamp(
-        scheduled_start="When it is to start; null if not scheduled.",
-        scheduled_stop="When it is to stop; null if not scheduled.",
+        scheduled_start="Scheduled start; null if not scheduled.",
+        scheduled_stop="Scheduled stop; null if not scheduled.",
     ),
     boolean(
-        scheduled_start_should_backfill="Whether it lets people in at the start who match already.",
-        scheduled_stop_should_sunset="Whether it lets people under way go on after the stop.",
+        scheduled_start_should_backfill="Whether people who already match enter at the start.",
+        scheduled_stop_should_sunset=(
+            "Whether people already in the campaign may finish after the stop."
+        ),
     ),
 )
 
@@ -47,38 +49,39 @@ class Campaigns(ListStream):
     replication_key = "updated"
     schema = record(
         integer(
-            id="Campaign id.", object_type_id="Object- and relationship-triggered campaigns only."
+            id="Campaign id.",
+            object_type_id="Object- and relationship-triggered campaigns only: object type.",
         ),
         text(
             name="Name in the app.",
-            description="What it is for, in the words of its maker.",
+            description="What it is for, as its creator wrote it.",
             deduplicate_id="`<id>:<updated>`.",
-            type="Trigger kind, such as segment, event, date; the vendor means to remove it.",
+            type="Trigger, such as segment, event or date; Customer.io plans to remove it.",
             state="running, draft or stopped.",
             created_by="Who created it; may be personal data.",
-            event_name="Event-triggered campaigns only: the event that lets people enter.",
+            event_name="Event-triggered campaigns only: event that starts it.",
             event_type="Event-triggered campaigns only: event, page or screen.",
             date_attribute="Date-triggered campaigns only: the attribute with the date.",
             frequency="Date-triggered campaigns only: once, monthly or yearly.",
-            timezone="Date-triggered campaigns only: an IANA zone.",
-            filter_object_attributes="JSON text.",
-            filter_relationship_attributes="JSON text.",
-            object_attribute_triggers="JSON text.",
-            relationship_attribute_triggers="JSON text.",
+            timezone="Date-triggered campaigns only: IANA time zone of the start.",
+            filter_object_attributes="Filter on object attributes, as JSON text.",
+            filter_relationship_attributes="Filter on relationship attributes, as JSON text.",
+            object_attribute_triggers="Triggers on object attributes, as JSON text.",
+            relationship_attribute_triggers="Triggers on relationship attributes, as JSON text.",
         ),
         timestamp(
             created="When it was created.",
             updated="Last change of the campaign itself; changes of its actions do not count.",
-            first_started="First activation; null when never started.",
+            first_started="When it was first started; null if never.",
         ),
         boolean(
             active="Whether people can enter.",
-            use_customer_timezone="Date-triggered campaigns only: by each person's own zone.",
+            use_customer_timezone="Date-triggered campaigns only: uses each person's time zone.",
         ),
         integer(
-            start_hour="Date-triggered campaigns only: 0 to 23.",
-            start_minutes="Date-triggered campaigns only: 0 to 59.",
-            webhook_id="Webhook-triggered campaigns only.",
+            start_hour="Date-triggered campaigns only: hour of the start, 0 to 23.",
+            start_minutes="Date-triggered campaigns only: minute of the start, 0 to 59.",
+            webhook_id="Webhook-triggered campaigns only: id of the webhook.",
         ),
         array_of(_ACTION, actions="Every step of the workflow, in short form."),
         array_of(text(""), tags="Labels given in the app."),
@@ -124,36 +127,36 @@ class Newsletters(ListStream):
         array_of(integer(""), recipient_segment_ids="Segments whose members get it."),
         integer(
             subscription_topic_id="Topic whose subscribers get it, if any.",
-            expires_after="How long an in-app message is shown, as the API has it (unit unknown).",
+            expires_after="How long an in-app message is shown, in an undocumented unit.",
         ),
         text(
-            recipient_file_error="Why a file of recipients could not be read.",
-            recipient_file_status="How far reading a file of recipients has come.",
+            recipient_file_error="Why the file of recipients could not be read.",
+            recipient_file_status="Progress of reading the file of recipients.",
         ),
     )
 
 
 class Broadcasts(ListStream):
-    """Broadcasts: campaigns that an API call triggers."""
+    """Broadcasts: campaigns that are triggered by an API call."""
 
     name = "broadcasts"
     path = "/v1/broadcasts"
     records_key = "broadcasts"
     replication_key = "updated"
     schema = record(
-        integer(id="Shares its number space with campaigns."),
+        integer(id="Broadcast id; broadcasts and campaigns share one sequence of ids."),
         text(
             name="Name in the app.",
-            description="What it is for, in the words of its maker.",
+            description="What it is for, as its creator wrote it.",
             deduplicate_id="`<id>:<updated>`.",
-            type="Always triggered_broadcast so far.",
+            type="triggered_broadcast; the API has returned no other value so far.",
             state="running, draft or stopped.",
             created_by="Who created it; may be personal data.",
         ),
         timestamp(
             created="When it was created.",
             updated="Last change of the broadcast itself; changes of its actions do not count.",
-            first_started="First activation; null when never started.",
+            first_started="When it was first started; null if never.",
         ),
         boolean(active="Whether API calls can trigger it."),
         array_of(_ACTION, actions="Every step of the workflow, in short form."),
@@ -174,15 +177,15 @@ class TransactionalMessages(ListStream):
         integer(id="Transactional message id."),
         text(
             name="Name in the app.",
-            description="What it is for, in the words of its maker.",
+            description="What it is for, as its creator wrote it.",
             trigger_name="Name that API calls may use in place of the id.",
         ),
         boolean(
-            send_to_unsubscribed="Whether it goes to unsubscribed people too.",
+            send_to_unsubscribed="Whether unsubscribed people get it too.",
             link_tracking="Whether clicks are tracked.",
             open_tracking="Whether opens are tracked.",
-            hide_message_body="Whether bodies are not kept after sending.",
-            queue_drafts="Whether messages wait as drafts.",
+            hide_message_body="Whether bodies are not stored after sending.",
+            queue_drafts="Whether messages are created as drafts instead of being sent.",
         ),
         timestamp(created_at="When it was created.", updated_at="When it last changed."),
     )

@@ -38,7 +38,7 @@ class Collections(ListStream):
     records_key = "collections"
     replication_key = "updated_at"
     schema = record(
-        integer(id="Collection id.", rows="How many rows it has.", bytes="Its size."),
+        integer(id="Collection id.", rows="Number of rows.", bytes="Size in bytes."),
         text(name="Name in the app, as templates use it."),
         array_of(text(""), schema="Top-level keys of the rows."),
         timestamp(created_at="When it was created.", updated_at="When it last changed."),
@@ -57,10 +57,11 @@ class CollectionContents(ChildStream):
     primary_keys = ("collection_id", "row_number")
     schema = record(
         integer(
-            collection_id="Collection of the row.", row_number="Place in the collection, from 0."
+            collection_id="Collection of the row.",
+            row_number="Position in the collection, counted from 0.",
         ),
         object_of(mapping_of(), data="The row, as it was uploaded."),
-        text(value="A row that is no object; as JSON, if it is no text either."),
+        text(value="A row that is not an object: its text, or otherwise JSON."),
         key=primary_keys,
     )
 
@@ -75,7 +76,7 @@ class CollectionContents(ChildStream):
 
 
 class Snippets(ListStream):
-    """Snippets: texts that messages share."""
+    """Snippets: reusable texts for messages."""
 
     name = "snippets"
     path = "/v1/snippets"
@@ -83,7 +84,7 @@ class Snippets(ListStream):
     primary_keys = ("name",)
     replication_key = "updated_at"
     schema = record(
-        text(name="Name, as templates use it.", value="The text; may hold template code."),
+        text(name="Name, as templates use it.", value="The text; may contain template code."),
         timestamp(updated_at="When it last changed."),
         key=primary_keys,
     )
@@ -101,14 +102,14 @@ class SenderIdentities(ListStream):
         text(
             name="Name that recipients see.",
             email="Address that messages come from.",
-            phone="Number that messages come from.",
+            phone="Phone number that messages come from.",
             address="`Name <address>`.",
             template_type="email or phone.",
         ),
         text(deduplicate_id="`<id>:<unix second of the last change>`."),
         boolean(
-            auto_generated="Whether Customer.io made it by itself.",
-            hidden="Whether the app no longer offers it.",
+            auto_generated="Whether Customer.io created it automatically.",
+            hidden="Whether it is hidden in the app.",
         ),
     )
 
@@ -127,7 +128,7 @@ class SenderIdentities(ListStream):
 
 
 class SenderUsage(ChildStream):
-    """Sender usage: the campaigns and newsletters that each sender identity is used by."""
+    """Sender usage: the campaigns and newsletters that use each sender identity."""
 
     name = "sender_usage"
     parent = SenderIdentities
@@ -154,13 +155,13 @@ class ReportingWebhooks(ListStream):
         text(
             name="Name in the app.",
             type="webhook or js.",
-            endpoint="Scheme, host and port; the rest can hold credentials and is left out.",
+            endpoint="Scheme, host and port of the URL; the rest may contain secrets.",
         ),
         array_of(text(""), events="Events that are reported, such as email_opened."),
         boolean(
-            disabled="Whether it is switched off.",
+            disabled="Whether the webhook is disabled.",
             full_resolution="Whether repeated opens and clicks are reported.",
-            with_content="Whether bodies are sent along.",
+            with_content="Whether the events include message bodies.",
         ),
     )
 
@@ -191,10 +192,10 @@ class Workspaces(ListStream):
     schema = record(
         integer(
             id="Workspace id.",
-            people="People in it: the audience's size.",
-            objects="Objects in it.",
-            object_types="Types of objects in it.",
-            messages_sent="Messages of this billing period, all channels.",
+            people="Number of people in it: the size of the audience.",
+            objects="Number of objects in it.",
+            object_types="Number of object types in it.",
+            messages_sent="Messages sent in this billing period, over all channels.",
             billable_messages_sent="Of these, messages that are billed.",
         ),
         text(name="Name in the app."),
@@ -206,7 +207,7 @@ class IpAddresses(CustomerioStream):
 
     name = "ip_addresses"
     primary_keys = ("ip_address",)
-    schema = record(text(ip_address="Address that calls come from."), key=primary_keys)
+    schema = record(text(ip_address="Source address of webhook requests."), key=primary_keys)
 
     def pages(self, slice_: None) -> Iterator[Rows]:  # noqa: ARG002
         """Yield the one response."""
@@ -224,16 +225,16 @@ class Exports(ListStream):
     schema = record(
         integer(
             id="Export id.",
-            total="Rows that it holds.",
+            total="Number of rows in the file.",
             downloads="How often it was downloaded.",
-            user_id="Id of the user who made it.",
+            user_id="Id of the user who created it.",
         ),
         text(
-            description="What it holds, in words.",
+            description="Description of the content.",
             deduplicate_id="`<id>:<updated_at>`.",
             type="customers or deliveries.",
             status="pending, done or failed.",
-            user_email="Who made it; personal data.",
+            user_email="E-mail address of the user who created it; personal data.",
         ),
         boolean(failed="Whether it failed."),
         timestamp(created_at="When it was created.", updated_at="When it last changed."),
@@ -264,7 +265,9 @@ class Assets(FolderStream):
     replication_key = "updated"
     schema = record(
         integer(
-            id="File id.", size="Its size.", parent_folder_id="Folder it is in; null at the root."
+            id="File id.",
+            size="Size of the file.",
+            parent_folder_id="Folder it is in; null at the root.",
         ),
         text(name="Name of the file.", path="Storage URL or path."),
         timestamp(created="When it was created.", updated="When it last changed."),
@@ -295,9 +298,9 @@ class DesignStudioEmails(FolderStream):
     schema = record(
         text(id="E-mail id.", name="Name in the app.", parent_folder_id="Null at the root."),
         boolean(
-            is_template="Whether other e-mails are made from it.",
-            has_translations="Whether it has other languages.",
-            is_linked="Linked to a workflow.",
+            is_template="Whether it is a template for other e-mails.",
+            has_translations="Whether it has translations.",
+            is_linked="Whether it is linked to a workflow.",
         ),
         timestamp(created="When it was created.", updated="When it last changed."),
     )
