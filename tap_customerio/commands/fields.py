@@ -212,9 +212,10 @@ def _show(console: Console, found: Found) -> None:
         console.print(f"\n{kind.name}{_off(kind)}", style="bold")
         _show_fields(console, [field for field in found.fields if field.stream is kind])
     if found.fields:
-        whole = f"; all of a stream: {found.streams[0].name}.*" if found.streams else ""
+        whole = f"; for a whole stream: {found.streams[0].name}.*" if found.streams else ""
         console.print(
-            f"\nIn meltano.yml, for these fields alone (--select catalog: a catalog){whole}:"
+            f"\nLines for meltano.yml that select only these fields "
+            f"(for a catalog: --select catalog{whole}):"
         )
         console.print(selection.meltano(found.selection()), style="dim")
 
