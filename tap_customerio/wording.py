@@ -12,6 +12,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def at_least(number: int | None, *, more: bool = False) -> str:
+    """A number, with a plus if it is a lower bound; ? if it is unknown."""
+    return "?" if number is None else f"{number:,}{'+' if more else ''}"
+
+
 def duration(seconds: float) -> str:
     """A duration in its two largest units: 42 s, 2 min 5 s, 3 h 20 min, 4 d 6 h."""
     if not math.isfinite(seconds):

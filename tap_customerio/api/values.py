@@ -105,3 +105,9 @@ def number(value: Any) -> int | None:
         return whole_number(value)
     except MISFITS:
         return None
+
+
+def count_of(value: Any) -> int | None:
+    """A number of things; None if it is not set, cannot be converted or is negative."""
+    found = number(value)
+    return None if found is None or found < 0 else found

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tap_customerio.commands.console import make_console, table
+from tap_customerio.commands.console import make_console, print_marked, table
+from tap_customerio.estimates.estimate import notes_of
 from tap_customerio.windows import rfc3339
-from tap_customerio.wording import counted, duration
+from tap_customerio.wording import at_least, counted, duration
 
 if TYPE_CHECKING:
     from tap_customerio.backfill.plan import Plan
@@ -21,18 +22,18 @@ def show(plan: Plan) -> None:
     made = table(
         "stream", ">parts", ">rows", ">requests", ">time", title=f"{start} to {end}{share}"
     )
-    for estimate in plan.estimates:
-        cells = _number(estimate.slices), _number(estimate.rows)
+    for estimate in sorted(plan.estimates, key=lambda each: -(each.requests or 0)):
+        parts, found = at_least(estimate.slices), at_least(estimate.rows, more=estimate.more)
         cost = _cost(plan, estimate.requests, more=estimate.more)
-        made.add_row(estimate.stream, *cells, *cost)
+        made.add_row(estimate.stream, parts, found, *cost)
     if plan.shared:
         made.add_row("lists that streams share", "", "", *_cost(plan, plan.shared))
     made.add_section()
     made.add_row(
         "all", "", "", *_cost(plan, plan.requests, more=not plan.is_complete), style="bold"
     )
-    out.print(made)
-    for note, streams in _notes(plan).items():
+    print_marked(out, made)
+    for note, streams in notes_of(plan.estimates).items():
         out.print(f"{', '.join(streams)}: {note}")
     probes = counted(plan.probes, "sample request")
     out.print(f"Estimated from {probes}, at {plan.rate:.1f} requests a second.")
@@ -44,22 +45,7 @@ def show(plan: Plan) -> None:
         )
 
 
-def _notes(plan: Plan) -> dict[str, list[str]]:
-    """Notes, each once, with the streams that they concern."""
-    notes: dict[str, list[str]] = {}
-    for estimate in plan.estimates:
-        for note in estimate.notes:
-            notes.setdefault(note, []).append(estimate.stream)
-    return notes
-
-
 def _cost(plan: Plan, requests: int | None, *, more: bool = False) -> tuple[str, str]:
     """Requests and time; a plus marks a lower bound."""
-    if requests is None:
-        return "?", "?"
-    plus = "+" if more else ""
-    return f"{_number(requests)}{plus}", f"{duration(plan.seconds(requests))}{plus}"
-
-
-def _number(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}"
+    time = "?" if requests is None else duration(plan.seconds(requests)) + "+" * more
+    return at_least(requests, more=more), time

@@ -45,7 +45,8 @@ class CommandTap(TapCustomerio):
         Raises:
             TapError: A setting is wrong.
         """
-        logging.getLogger(NAME).setLevel(logging.WARNING)  # lower levels are about syncs
+        logger = logging.getLogger(NAME)
+        logger.setLevel(max(logger.level, logging.WARNING))  # lower levels are about syncs
         try:
             # Stream maps only affect targets, and take long to set up.
             super().__init__(

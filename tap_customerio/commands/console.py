@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDE = 160
 """Width of files and pipes, unless COLUMNS is set."""
 
+_MARKS = {"+": "n+: at least n.", "?": "?: not known before it is read."}
 
 _TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ")
 _BETWEEN = 3
@@ -39,6 +40,14 @@ def table(*headings: str, **options: Any) -> Table:
         name = heading.removeprefix(">")
         made.add_column(name, justify="left" if name == heading else "right")
     return made
+
+
+def print_marked(console: Console, shown: Table) -> None:
+    """Print a table, and what the marks of `at_least` in it mean."""
+    console.print(shown)
+    last = {str(cell)[-1:] for column in shown.columns for cell in column.cells}
+    if marks := [meaning for mark, meaning in _MARKS.items() if mark in last]:
+        console.print(" ".join(marks), style="dim")
 
 
 def one_line(value: Any) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from tap_customerio import errors
 from tap_customerio.api.values import seconds
 from tap_customerio.commands.command_tap import CommandTap
 from tap_customerio.estimates.estimate import Estimate, estimate_stream
 from tap_customerio.estimates.samples import Samples, workspace_size
-from tap_customerio.streams.messages import Messages
 from tap_customerio.streams.senders import SENDER_STREAMS
+from tap_customerio.streams.slices import attempted
 from tap_customerio.windows import BEGINNING, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from tap_customerio.api.client import Client
 
@@ -27,34 +28,34 @@ _SENDERS, _PAGES = 3, 1
 class AccountEstimate:
     """Estimates for one workspace, for any start date from the same samples."""
 
-    def __init__(self, client: Client, config: Mapping[str, Any]) -> None:
+    def __init__(self, tap: CommandTap) -> None:
         """Read what every estimate needs.
 
         Raises:
             TapError: Nothing can be read.
         """
+        self._tap, client = tap, tap.client
         self.present, self.rate = client.present, client.limiter.rate
         self.beginning = _first_sender(client, self.present)
-        self._client, self._config = client, config
         reach = Window(self.beginning, self.present)
-        concurrency = CommandTap(config).settings.concurrency
-        self._samples = Samples(client, reach, concurrency, _SENDERS, _PAGES)
+        self._samples = Samples(client, reach, tap.settings.concurrency, _SENDERS, _PAGES)
         self._found: dict[str | None, dict[str, Estimate]] = {}
 
     @property
     def people(self) -> int | None:
         """The number of people; None if it cannot be read."""
         with suppress(errors.TapError):
-            return workspace_size(self._client, "people").number
+            return workspace_size(self._tap.client, "people").number
         return None
 
-    def deliveries(self, start: str | None) -> int | None:
-        """Number created since a start_date; None if they cannot be counted."""
-        return self.streams(start)[Messages.name].rows
-
-    def requests(self, stream: str, start: str | None) -> int:
-        """Requests of a stream since a start_date, at least one."""
-        return max(1, self.streams(start)[stream].requests or 0)
+    def cost(self, streams: Iterable[str], start: str | None) -> Estimate:
+        """The sum for these streams since a start_date; at least one request each."""
+        every = self.streams(start)
+        found = [every[stream] for stream in streams]
+        known = [max(1, each.requests) for each in found if each.requests is not None]
+        requests = sum(known) if known or not found else None
+        more = not all(each.is_complete for each in found)
+        return Estimate("", requests=requests, more=more)
 
     def streams(self, start: str | None) -> dict[str, Estimate]:
         """The estimates of all streams for a start_date.
@@ -64,20 +65,16 @@ class AccountEstimate:
         """
         if start not in self._found:
             range_ = {"start_date": start} if start else {}
-            tap = CommandTap({**self._config, **range_}, client=self._client)
-            tap.logger.setLevel(logging.ERROR)
+            tap = CommandTap({**self._tap.config, **range_}, client=self._tap.client)
             streams = tap.choose(())
             self._found[start] = {s.name: estimate_stream(s, self._samples) for s in streams}
         return self._found[start]
 
 
 def _first_sender(client: Client, present: int) -> int:
-    """When the oldest sender was created."""
-    created = [present]
-    for sender in SENDER_STREAMS.values():
-        with suppress(errors.ForbiddenError, errors.NotFoundError):
-            rows = sender.listing(client)
-            created += [
-                seconds(row, "created") or seconds(row, "created_at") or BEGINNING for row in rows
-            ]
-    return min(created)
+    """When the oldest sender that can be listed was created."""
+    lists = (attempted(partial(sender.listing, client)) for sender in SENDER_STREAMS.values())
+    found = list(chain.from_iterable(lists))
+    rows = [row for row in found if not isinstance(row, errors.TapError)]
+    created = [seconds(row, "created") or seconds(row, "created_at") or BEGINNING for row in rows]
+    return BEGINNING if found and not rows else max(BEGINNING, min([present, *created]))

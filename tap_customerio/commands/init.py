@@ -17,19 +17,23 @@ from tap_customerio.api.diagnosis import HOSTS
 from tap_customerio.commands import selection
 from tap_customerio.commands.check import check_streams
 from tap_customerio.commands.command_tap import CommandTap, moment
-from tap_customerio.commands.console import make_console, table
+from tap_customerio.commands.console import make_console, print_marked, table
 from tap_customerio.commands.estimate import AccountEstimate
 from tap_customerio.commands.sampling import SamplingClient
+from tap_customerio.estimates.estimate import notes_of
 from tap_customerio.files import explain_writing, write_private
-from tap_customerio.settings import Settings
+from tap_customerio.settings import NAME, Settings
+from tap_customerio.streams.messages import Messages
 from tap_customerio.windows import DAY, rfc3339
-from tap_customerio.wording import counted, duration
+from tap_customerio.wording import at_least, counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
+    from tap_customerio.estimates.estimate import Estimate
     from tap_customerio.streams.base import CustomerioStream
 
 RANGES = (30, 180, 730)
@@ -76,6 +80,7 @@ def init(
     """
     if not sys.stdin.isatty():
         raise errors.commands.no_terminal("tap-customerio init")
+    logging.getLogger(NAME).setLevel(logging.ERROR)  # limits of a stream are part of the tables
     console = make_console()
     summary = _connect(console, api_url)
     if track_api_url or not api_url:
@@ -141,14 +146,13 @@ def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> di
 
 def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
     """Check the key and each stream, and estimate the requests."""
-    settings = Settings.of(CommandTap(config).config)
-    client = SamplingClient(settings, pages=None)
-    tap = CommandTap(config, client=client)
-    tap.logger.setLevel(logging.ERROR)
+    tap = CommandTap(config)
+    client = SamplingClient(tap.settings, pages=None)
+    tap.use(client)
     with console.status("Checking the key …") as status:
-        estimate = AccountEstimate(client, config)
+        estimate = AccountEstimate(tap)
         findings = []
-        for finding in check_streams(client, settings, tap.choose(())):
+        for finding in check_streams(client, tap.settings, tap.choose(())):
             findings.append(finding)
             status.update(f"Checked {len(findings)} of {len(tap.streams)} streams …")
         status.update("Estimating requests …")
@@ -158,7 +162,7 @@ def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
         config["region"] = client.region
     refused = {finding.name: finding.problem for finding in findings if finding.problem}
     readable = [stream for stream in tap.choose(()) if stream.name not in refused]
-    place = f"region {client.region}" if client.region else f"at {settings.api_url}"
+    place = f"region {client.region}" if client.region else f"at {tap.settings.api_url}"
     people = (
         "" if estimate.people is None else f"; about {counted(estimate.people, 'person', 'people')}"
     )
@@ -178,8 +182,19 @@ def _price(
     summary: AccountSummary, streams: Sequence[CustomerioStream], start: str | None
 ) -> tuple[str, str]:
     """Requests and time of a first sync."""
-    requests = sum(summary.estimate.requests(stream.name, start) for stream in streams)
-    return f"{requests:,}", duration(requests / summary.estimate.rate)
+    cost = summary.estimate.cost([stream.name for stream in streams], start)
+    if cost.requests is None:
+        return "?", "?"
+    time = duration(cost.requests / summary.estimate.rate)
+    return at_least(cost.requests, more=cost.more), time + "+" * cost.more
+
+
+def _print_prices(console: Console, shown: Table, estimates: Iterable[Estimate]) -> None:
+    """Print a table, and why these estimates are incomplete."""
+    print_marked(console, shown)
+    unsure = [estimate for estimate in estimates if not estimate.is_complete]
+    for note, streams in notes_of(unsure).items():
+        console.print(f"{', '.join(streams)}: {note}", style="dim")
 
 
 def _starts(estimate: AccountEstimate) -> dict[str, str | None]:
@@ -193,14 +208,15 @@ def _starts(estimate: AccountEstimate) -> dict[str, str | None]:
 def _ask_start(console: Console, summary: AccountSummary) -> str | None:
     """Ask how far back to read; None for everything."""
     estimate = summary.estimate
+    messages = estimate.streams(None)[Messages.name]
     shown = table("start_date", "", ">deliveries", ">requests", ">first sync")
     for name, start in _starts(estimate).items():
-        deliveries = estimate.deliveries(start)
-        number = "?" if deliveries is None else f"{deliveries:,}"
+        found = estimate.streams(start)[Messages.name]
+        number = at_least(found.rows, more=found.more)
         price = _price(summary, _recommended(summary), start)
         shown.add_row(start[:10] if start else _EVERYTHING, name, number, *price)
     console.print("\nFrom which date should messages, metrics and activities be read? About:")
-    console.print(shown)
+    _print_prices(console, shown, [messages])
 
     def asked(text: str) -> str | None:
         start = None if text == _EVERYTHING else moment(text)
@@ -222,13 +238,14 @@ def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -
     choices = {"recommended": _recommended(summary), _EVERYTHING: summary.readable}
     for name, streams in choices.items():
         shown.add_row(name, str(len(streams)), *_price(summary, streams, start))
-    costly = sorted(
-        summary.readable, key=lambda stream: -summary.estimate.requests(stream.name, start)
-    )
-    for stream in costly[:_COSTLIEST]:
+    costs = summary.estimate.streams(start)
+    costly = sorted(summary.readable, key=lambda stream: -(costs[stream.name].requests or 0))
+    unknown = [stream for stream in costly if costs[stream.name].requests is None]
+    listed = [*(stream for stream in costly if stream not in unknown)][:_COSTLIEST] + unknown
+    for stream in listed:
         shown.add_row(f"  {stream.name}", "", *_price(summary, [stream], start))
     console.print("\nWhich streams? The most expensive:")
-    console.print(shown)
+    _print_prices(console, shown, [costs[stream.name] for stream in listed])
 
     def selected(text: str) -> set[str]:
         if text in choices:

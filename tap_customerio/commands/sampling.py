@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from tap_customerio import errors
 from tap_customerio.api.client import Client
 from tap_customerio.api.pagination import PageLimit
-from tap_customerio.api.values import within
+from tap_customerio.api.values import count_of, within
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.slices import checked
 from tap_customerio.windows import LONGEST_PERIOD, Window
@@ -101,4 +101,4 @@ def _look_at_folder(stream: FolderStream, client: SamplingClient) -> RowCount:
     response = client.fetch("GET", stream.path, params={"page": 1, "limit": 10_000})
     rows = len(response.rows(stream.records_key))
     total = within(within({"meta": response.get("meta")}, "meta"), "pagination").get("total")
-    return RowCount(max(rows, total if isinstance(total, int) else 0), more=False)
+    return RowCount(max(rows, count_of(total) or 0), more=False)

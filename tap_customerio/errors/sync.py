@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_customerio.errors.base import FatalError, TapError
+from tap_customerio.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,6 +147,19 @@ def too_old(oldest: str) -> str:
     return (
         "Metrics count deliveries older than six months, but the API no longer lists them: "
         f"those before {oldest} are not available."
+    )
+
+
+def left_out(what: str, problem: str) -> str:
+    """An estimate lacks something that cannot be listed or counted."""
+    return f"At least: {what} are not counted. {problem}"
+
+
+def short_log(entries: int, seconds: float) -> str:
+    """The newest activities say nothing about a month."""
+    return (
+        f"At least: the newest {entries:,} activities arrived within {duration(seconds)}, too "
+        "short a time to estimate the rest."
     )
 
 

@@ -7,13 +7,15 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_customerio import errors
 from tap_customerio.api.client import quoted
-from tap_customerio.api.values import identifier, seconds, within
+from tap_customerio.api.values import count_of, identifier, seconds, within
 from tap_customerio.streams.senders import SENDER_STREAMS, last_send
+from tap_customerio.streams.slices import attempted
 from tap_customerio.windows import (
     DAY,
     EASTERN,
@@ -28,12 +30,15 @@ from tap_customerio.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
 
     from tap_customerio.api.client import Client
     from tap_customerio.windows import Resolution
 
 _MOST_DAYS = 3_600
+_MOST_DELIVERIES = 10**12
+"""Maximum of one count; larger ones are errors of the API."""
 
 
 class Count(NamedTuple):
@@ -82,22 +87,54 @@ class Curve:
         return start + int((end - start) * (wanted - low) / (high - low))
 
 
-def counts(client: Client, window: Window, workers: int, most: int) -> list[Count]:
+class Counted(NamedTuple):
+    """Counts of deliveries, and the reasons why some are missing."""
+
+    counts: list[Count]
+    gaps: list[str]
+
+
+def counts(client: Client, window: Window, workers: int, most: int) -> Counted:
     """Counts of all senders within a window; one or two requests per sender.
 
     If a type has more than `most` senders, so many represent the others.
+
+    Raises:
+        TapError: No sender can be counted.
     """
+    found: list[Count] = []
+    problems: dict[str, errors.TapError] = {}
     with ThreadPoolExecutor(workers) as pool:
-        asked = [
-            (weight, pool.submit(_counts_of, client, kind, row, window))
-            for kind, sender in SENDER_STREAMS.items()
-            for weight, row in _sample(sender.listing(client), kind, window, most)
-        ]
-        return [
-            Count(count.window, count.number * weight)
-            for weight, answer in asked
-            for count in answer.result()
-        ]
+        asked = {
+            kind: list(attempted(partial(_submitted, pool, client, kind, window, most)))
+            for kind in SENDER_STREAMS
+        }
+        for kind, reads in asked.items():
+            for read in reads:
+                for item in [read] if isinstance(read, errors.TapError) else attempted(read):
+                    if isinstance(item, errors.TapError):
+                        problems.setdefault(kind, item)
+                    else:
+                        found.append(item)
+    if problems and not found:
+        raise next(iter(problems.values()))
+    names = {kind: SENDER_STREAMS[kind].name.replace("_", " ") for kind in problems}
+    missing = {kind: f"deliveries of {names[kind]}" for kind in problems}
+    return Counted(found, [errors.sync.left_out(missing[k], str(p)) for k, p in problems.items()])
+
+
+def _submitted(
+    pool: Executor, client: Client, kind: str, window: Window, most: int
+) -> Iterator[Callable[[], Iterator[Count]]]:
+    """Request the counts of senders of a type; yields functions that wait for them."""
+    for weight, row in _sample(SENDER_STREAMS[kind].listing(client), kind, window, most):
+        answer = pool.submit(_counts_of, client, kind, row, window)
+        yield partial(_weighted, answer, weight)
+
+
+def _weighted(answer: Future[list[Count]], weight: float) -> Iterator[Count]:
+    for count in answer.result():
+        yield Count(count.window, count.number * weight)
 
 
 def listed(client: Client, counted: list[Count], window: Window) -> tuple[list[Count], list[str]]:
@@ -188,5 +225,6 @@ def _finest(present: int, start: int) -> Resolution:
 
 
 def _created(answer: Any) -> list[int]:
-    counts = within(within({"metric": answer.get("metric")}, "metric"), "series").get("created")
-    return [count if type(count) is int else 0 for count in counts or []]
+    numbers = within(within({"metric": answer.get("metric")}, "metric"), "series").get("created")
+    counted = map(count_of, numbers if isinstance(numbers, list) else ())
+    return [min(number or 0, _MOST_DELIVERIES) for number in counted]

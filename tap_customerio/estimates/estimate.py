@@ -11,6 +11,7 @@ from tap_customerio import errors
 from tap_customerio.estimates.deliveries import Curve, listed
 from tap_customerio.estimates.samples import Samples, workspace_size
 from tap_customerio.estimates.simulation import simulated
+from tap_customerio.streams.activities import PAGE_SIZE
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ChildStream, ListStream, Paged
 from tap_customerio.streams.messages import Messages
@@ -23,10 +24,11 @@ from tap_customerio.streams.objects import (
 from tap_customerio.streams.people import HYDRATED, SEARCHED, Customers
 from tap_customerio.streams.segments_and_consents import Activities, SubscriptionPreferences
 from tap_customerio.streams.series import TimeSeries
-from tap_customerio.streams.slices import checked
 from tap_customerio.windows import BEGINNING, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_customerio.streams.base import CustomerioStream
 
 _LOG_REQUESTS = 2
@@ -41,7 +43,7 @@ _FILTERED = "Not estimated: the number of people who match customers_filter is u
 class Estimate:
     """The estimate for one stream, without the lists that streams share.
 
-    A figure that has no cheap source is None; `more` marks requests as a lower bound.
+    A figure that has no cheap source is None; `more` marks requests and rows as lower bounds.
     """
 
     stream: str
@@ -69,6 +71,15 @@ def _sum(one: int | None, two: int | None) -> int | None:
     return None if one is None or two is None else one + two
 
 
+def notes_of(estimates: Iterable[Estimate]) -> dict[str, list[str]]:
+    """Notes, each once, with the streams that they concern."""
+    notes: dict[str, list[str]] = {}
+    for estimate in estimates:
+        for note in estimate.notes:
+            notes.setdefault(note, []).append(estimate.stream)
+    return notes
+
+
 def estimate_stream(stream: CustomerioStream, samples: Samples) -> Estimate:
     """The estimate, or the reason why there is none.
 
@@ -93,8 +104,22 @@ def _estimate(stream: CustomerioStream, samples: Samples) -> Estimate:  # noqa: 
 
 
 def _per_slice(stream: CustomerioStream, *, more: bool) -> Estimate:
-    slices = sum(1 for _ in map(checked, stream.slices()))
-    return Estimate(stream.name, slices, slices, more=more, notes=[_AT_LEAST] if more else [])
+    """One request per slice; without those that cannot be listed.
+
+    Raises:
+        TapError: No slice can be listed.
+    """
+    slices, problems = 0, dict[str, errors.TapError]()
+    for slice_ in stream.slices():
+        if isinstance(slice_, errors.TapError):
+            problems[str(slice_)] = slice_
+        else:
+            slices += 1
+    if problems and not slices:
+        raise next(iter(problems.values()))
+    gaps = [errors.sync.left_out("some of its requests", problem) for problem in problems]
+    notes = gaps + ([_AT_LEAST] if more else [])
+    return Estimate(stream.name, slices, slices, more=bool(notes), notes=notes)
 
 
 @_estimate.register(ListStream)
@@ -152,7 +177,10 @@ def _(stream: Activities, samples: Samples) -> Estimate:
     if not list(stream.slices()):
         return Estimate(stream.name, 0, 0, 0)
     since = max(stream.settings.start or BEGINNING, stream.client.present - stream.kept)
-    return Estimate(stream.name, 1, samples.activities.pages_since(since))
+    log = samples.activities
+    pages, is_short = log.pages_since(since), log.is_short(since)
+    notes = [errors.sync.short_log(PAGE_SIZE * pages, log.span)] if is_short else []
+    return Estimate(stream.name, 1, pages, more=is_short, notes=notes)
 
 
 @_estimate.register
@@ -163,9 +191,11 @@ def _(stream: Messages, samples: Samples) -> Estimate:
         return Estimate(stream.name, 0, 0, 0)
     client, settings = stream.client, stream.settings
     window = Window(first.start, min(settings.end or client.present, client.present))
-    counted, notes = listed(client, samples.deliveries, window)
+    sampled, gaps = samples.deliveries
+    counted, notes = listed(client, sampled, window)
     curve = Curve(counted)
     ahead = 1 if settings.concurrency == 1 else settings.concurrency + 2
     slices, requests = simulated(curve, window, ahead)
     requests += slices if settings.include_drafts else 0
-    return Estimate(stream.name, slices, requests, round(curve.within(window)), notes=notes)
+    rows = round(curve.within(window))
+    return Estimate(stream.name, slices, requests, rows, more=bool(gaps), notes=[*gaps, *notes])

@@ -8,16 +8,19 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_customerio.api.diagnosis import PROBE
-from tap_customerio.api.values import number
-from tap_customerio.estimates.deliveries import Count, counts
+from tap_customerio.api.values import count_of
+from tap_customerio.estimates.deliveries import Counted, counts
 from tap_customerio.streams.activities import arrival, log_pages
 from tap_customerio.streams.segments_and_consents import Activities
-from tap_customerio.windows import DAY, Window
+from tap_customerio.windows import DAY, HOUR, Window
 
 if TYPE_CHECKING:
     from tap_customerio.api.client import Client
 
 _TYPICAL_PAGES = 20
+
+SHORTEST_SPAN = HOUR // 4
+"""Seconds of activities from which a month can be estimated; less may be a burst."""
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Samples:
     pages: int = 100
 
     @property
-    def deliveries(self) -> list[Count]:
+    def deliveries(self) -> Counted:
         """The deliveries created over time."""
         whole = Window(self.reach.start, min(self.reach.end, self.client.present))
         count = partial(counts, self.client, whole, self.workers, self.senders)
@@ -56,13 +59,18 @@ class Samples:
         newest: list[int] = []
         middle = present
         for page in log_pages(self.client):
-            arrived = [arrival(row, present, since) for row in page]
+            arrived = [min(arrival(row, present, since), present) for row in page]
             newest.append(max(arrived, default=newest[-1] if newest else present))
             middle = round(median(arrived)) if arrived else middle
-            typical = len(newest) >= _TYPICAL_PAGES and present - middle >= DAY
-            if newest[-1] < since or typical or len(newest) >= self.pages:
+            if newest[-1] < since or self._is_enough(len(newest), present - middle):
                 break
         return ActivityLog(newest, middle, present, whole=not page.more)
+
+    def _is_enough(self, pages: int, span: int) -> bool:
+        """Whether these pages, or a day of many, are typical; a moment is not."""
+        if span < SHORTEST_SPAN:
+            return pages >= max(self.pages, _TYPICAL_PAGES)
+        return pages >= self.pages or (pages >= _TYPICAL_PAGES and span >= DAY)
 
 
 class ActivityLog(NamedTuple):
@@ -77,16 +85,26 @@ class ActivityLog(NamedTuple):
     whole: bool
 
     def pages_since(self, since: int) -> int:
-        """The number of pages that a reader of the time since then requests."""
+        """The number of pages that a reader of the time since then requests.
+
+        A lower bound if `is_short`.
+        """
         for page, moment in enumerate(self.newest, start=1):
             if moment < since:
                 return page
-        if self.whole:
+        if self.whole or self.is_short(since):
             return len(self.newest)
-        span = max(self.present - self.middle, 1)
-        return max(
-            len(self.newest), round((len(self.newest) - 0.5) * (self.present - since) / span)
-        )
+        pages = (len(self.newest) - 0.5) * (self.present - since) / self.span
+        return max(len(self.newest), round(pages))
+
+    @property
+    def span(self) -> int:
+        """Seconds that the pages cover."""
+        return self.present - self.middle
+
+    def is_short(self, since: int) -> bool:
+        """Whether more pages follow, but these cover too little time to estimate their number."""
+        return not self.whole and min(self.newest) >= since and self.span < SHORTEST_SPAN
 
 
 class Size(NamedTuple):
@@ -105,5 +123,5 @@ def workspace_size(client: Client, what: str) -> Size:
         TapError: The workspaces cannot be read.
     """
     rows = client.listing(PROBE, "workspaces", params={"limit": None})
-    largest = max((number(row.get(what)) or 0 for row in rows), default=0)
+    largest = max((count_of(row.get(what)) or 0 for row in rows), default=0)
     return Size(largest, is_upper_bound=len(rows) > 1)

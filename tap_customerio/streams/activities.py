@@ -20,13 +20,15 @@ LOGGED = 29 * DAY
 _DIGITS = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _ULID, _ULID_TIME = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}"), 10
 
+PAGE_SIZE = 100
+
 LOG_LAG = DAY
 """Maximum delay of an entry in the log, or of backdating."""
 
 
 def log_pages(client: Client, **only: str) -> Iterator[Page]:
     """Pages of the log, including deleted people; `only` filters by type or person."""
-    params = {"limit": 100, "deleted": "true", **only}
+    params = {"limit": PAGE_SIZE, "deleted": "true", **only}
     return client.pages("/v1/activities", "activities", params=params)
 
 

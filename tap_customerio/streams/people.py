@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.api.steady import steady
-from tap_customerio.api.values import identifier, number, seconds, within
+from tap_customerio.api.values import count_of, identifier, seconds, within
 from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.schema import (
@@ -204,7 +204,7 @@ def known_people(client: Client, cio_ids: list[str]) -> set[str]:
 def workspace_count(client: Client, what: str) -> int | None:
     """How many people or objects the workspace has; None unless it is the account's only one."""
     rows = client.listing("/v1/workspaces", "workspaces", params={"limit": None})
-    return number(rows[0].get(what)) if len(rows) == 1 else None
+    return count_of(rows[0].get(what)) if len(rows) == 1 else None
 
 
 def _anyone_left(client: Client, since: int) -> bool:

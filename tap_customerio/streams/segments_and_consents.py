@@ -9,7 +9,7 @@ from tap_customerio import errors
 from tap_customerio.api.client import quoted
 from tap_customerio.api.pagination import by_offset
 from tap_customerio.api.person_paths import person_paths
-from tap_customerio.api.values import number, seconds, within
+from tap_customerio.api.values import count_of, seconds, within
 from tap_customerio.streams.activities import arrival, log_pages
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.lists import USED_BY, ChildStream, ListStream, Paged, Single, Whole
@@ -142,7 +142,7 @@ class SegmentMemberships(ChildStream):
             return None
         paths = (f"{Segments.path}/{quoted(slice_)}/customer_count" for slice_ in listed)
         fetched = (self.client.fetch("GET", path, expect="count") for path in paths)
-        counts = [number(response.get("count")) for response in fetched]
+        counts = [count_of(response.get("count")) for response in fetched]
         return None if None in counts else sum(filter(None, counts))
 
     def finish_all(self) -> None:

@@ -192,12 +192,41 @@ def test_a_wrong_key_is_an_error(backfill: Backfill) -> None:
     assert str(ran.problem).startswith("app_api_key was refused")
 
 
-def test_streams_that_the_key_may_not_count_have_no_estimate(
+@pytest.mark.parametrize(
+    ("refused", "of", "is_known"),
+    [
+        ("/v1/newsletters/*/metrics", "newsletters", True),
+        ("/v1/broadcasts", "broadcasts", True),
+        ("/v1/*/*/metrics", "campaigns", False),
+    ],
+)
+def test_senders_that_the_key_may_not_count_are_missing_from_the_estimate(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, refused: str, of: str, *, is_known: bool
+) -> None:
+    box = make_sandbox(behaviours=Behaviours(without=frozenset({refused})))
+    options = ["--from", rfc3339(SINCE), "--to", "2026-03-20"]
+    options += ["--stream", "messages", "--stream", "metrics"]
+    plan = json.loads(Backfill(box, tmp_path).run(*options, "--json").printed)
+    messages, metrics = plan["streams"]
+    assert f"app_api_key may not read GET /v1/{of}" in " ".join(messages["notes"])
+    assert (messages["requests"] is not None) is is_known
+    assert messages["more"] is is_known
+    assert metrics["more"] is (refused == "/v1/broadcasts")
+    assert metrics["requests"] > 0
+    assert not plan["complete"]
+
+
+def test_the_table_begins_with_the_most_expensive_and_explains_its_marks(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
-    behaviours = Behaviours(without=frozenset({"/v1/newsletters/*/metrics"}))
-    backfill = Backfill(make_sandbox(behaviours=behaviours), tmp_path)
-    options = ["--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages", "--json"]
-    [messages] = json.loads(backfill.run(*options).printed)["streams"]
-    assert messages["requests"] is None
-    assert "app_api_key may not read GET /v1/newsletters" in " ".join(messages["notes"])
+    backfill = Backfill(make_sandbox(workspace=few_senders()), tmp_path)
+    names = ("opt_outs", "customers", "messages", "metrics")
+    options = [*RANGE, *(word for name in names for word in ("--stream", name))]
+    printed = backfill.run(*options, "--plan").printed
+    listed = [line.split() for line in printed.splitlines() if line.startswith(" ")]
+    costs = [int(cells[3].rstrip("+")) for cells in listed if cells and cells[0] in names]
+    assert len(costs) == len(names)
+    assert costs == sorted(costs, reverse=True)
+    assert "n+: at least n. ?: not known before it is read." in printed
+    options = [*RANGE, "--stream", "messages"]
+    assert "?:" not in backfill.run(*options, "--plan").printed

@@ -75,6 +75,13 @@ def selected(catalog: dict[str, Any]) -> set[str]:
     }
 
 
+def command_tap(box: Sandbox) -> CommandTap:
+    """A tap as init has it."""
+    tap = CommandTap({"app_api_key": box.app_api_key, "api_url": box.url})
+    tap.use(SamplingClient(tap.settings, pages=None))
+    return tap
+
+
 def spawn(box: Sandbox, **environment: str) -> pexpect.spawn[str]:
     """Run init in its own terminal."""
     keep = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "CI"}}
@@ -221,17 +228,15 @@ def test_the_estimate_is_close_to_the_actual_cost(make_sandbox: Callable[..., Sa
     truth = len(list(sandbox.workspace.deliveries(SINCE, NOW, now=NOW)))
     assert deliveries == pytest.approx(truth, rel=0.2)
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", str(COUNT)]]
-    requests = int(line.split()[2].replace(",", ""))
-    assert line.split()[3:] == duration(requests / 10 / RateLimiter.headroom).split()
+    requests = int(line.split()[2].removesuffix("+").replace(",", ""))
+    assert line.split()[3:] == f"{duration(requests / 10 / RateLimiter.headroom)}+".split()
     sandbox.forget()
     run_tap(config_for(sandbox))
     assert requests == pytest.approx(len(sandbox.calls), rel=0.05)
 
 
 def test_an_estimate_sends_about_ten_requests_for_any_number_of_dates(sandbox: Sandbox) -> None:
-    config = {"app_api_key": sandbox.app_api_key, "api_url": sandbox.url}
-    client = SamplingClient(CommandTap(config).settings, pages=None)
-    estimate = AccountEstimate(client, config)
+    estimate = AccountEstimate(command_tap(sandbox))
     everything = estimate.streams(None)
     lists = {each.path for each in all_streams() if issubclass(each, ListStream | FolderStream)}
     samples = [call for call in sandbox.calls if call.path not in lists]
@@ -241,17 +246,36 @@ def test_an_estimate_sends_about_ten_requests_for_any_number_of_dates(sandbox: S
     month = estimate.streams(start)
     assert len(sandbox.calls) == before
     for stream in ("messages", "metrics"):
-        assert 0 < estimate.requests(stream, start) < estimate.requests(stream, None)
+        assert 0 < (month[stream].requests or 0) < (everything[stream].requests or 0)
     assert 0 < (month["messages"].rows or 0) < (everything["messages"].rows or 0)
 
 
-def test_counts_that_the_key_may_not_read_are_unknown(make_sandbox: Callable[..., Sandbox]) -> None:
-    refused = frozenset({"/v1/workspaces", "/v1/newsletters/*/metrics"})
+def test_what_cannot_be_counted_is_marked_and_explained(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    refused = frozenset({"/v1/workspaces", "/v1/*/*/metrics"})
     screen = reply(make_sandbox(behaviours=Behaviours(without=refused)), "", "")
     assert screen.code == 0
-    assert "people" not in screen.words()
+    assert "people." not in screen.words()
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "since"]]
     assert line.split()[3] == "?"
+    [line] = [line for line in screen.lines if line.startswith("   messages ")]
+    assert line.split() == ["messages", "?", "?"]
+    assert "n+: at least n. ?: not known before it is read." in screen.words()
+    assert "messages: app_api_key may not read GET /v1/campaigns" in screen.words()
+    [line] = [line for line in screen.lines if line.split()[:1] == ["recommended"]]
+    assert line.split()[2].endswith("+")
+
+
+def test_senders_that_cannot_be_listed_leave_a_lower_bound(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    refused = frozenset({"/v1/broadcasts"})
+    screen = reply(make_sandbox(behaviours=Behaviours(without=refused)), "", "")
+    [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "since"]]
+    assert line.split()[3].endswith("+")
+    assert "messages: At least: deliveries of broadcasts are not counted." in screen.words()
+    assert "WARNING" not in screen.out + screen.err
 
 
 def test_a_path_of_any_system_can_be_pasted_into_a_shell(sandbox: Sandbox) -> None:
