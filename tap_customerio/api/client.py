@@ -42,7 +42,7 @@ def quoted(identifier: object) -> str:
     """Quote an identifier as one path segment.
 
     Raises:
-        TapError: The identifier is dots, which lead to another path even when encoded.
+        TapError: The identifier is `.` or `..`, which change the path even when encoded.
     """
     if not isinstance(identifier, str | int) or str(identifier) in {"", ".", ".."}:
         raise errors.api.bad_identifier()
@@ -97,7 +97,7 @@ class Client(Diagnosis):
 
     @contextmanager
     def acting(self, stream: str, rank: tuple[int, ...]) -> Iterator[None]:
-        """Count this thread's requests for a stream, and let lower ranks go first."""
+        """Count this thread's requests for a stream; requests with lower ranks go first."""
         self._mine.stream = stream
         with self.limiter.rank(*rank):
             yield
@@ -240,7 +240,7 @@ class Client(Diagnosis):
         return self._cache.once(spec, read)
 
     def afresh(self) -> Self:
-        """The same client without cached lists."""
+        """Return the same client without cached lists."""
         again = copy.copy(self)
         again._cache = RunCache()  # noqa: SLF001 - its own
         return again

@@ -16,7 +16,7 @@ class Clock:
         self.present: int | None = None
         """Unix seconds of the first response: the exclusive end of everything the run reads."""
         self.latest = 0
-        """Unix seconds of the latest response, or a second or so before."""
+        """Unix seconds of the latest response; may be about a second older."""
 
     def note(self, date: float | None) -> None:
         """Store the Date of a response of the API itself, not of a proxy."""

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 LARGE = 1 << 16
-"""Bytes from which a response counts as large."""
+"""A response with at least this many bytes is large."""
 
 MULTIPLE = 5
-"""Factor of the timeout for large responses."""
+"""A large response may take this many times the timeout."""
 
 
 class _Bounded(io.RawIOBase):
-    """Reads from a socket until the deadline of the response."""
+    """Reads from a socket, at most until the deadline of the response."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw

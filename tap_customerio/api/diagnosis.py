@@ -1,4 +1,4 @@
-"""Explains failed requests, by comparison with other requests."""
+"""Explains failed requests by comparing them with other requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBE = "/v1/workspaces"
 """A small response that every key may read."""
 
 PROBES = (RequestSpec("GET", PROBE), RequestSpec("GET", "/v1/newsletters", {"limit": 1}))
-"""Small responses that show whether the API responds; the second if the first is in doubt."""
+"""Small responses that show whether the API responds; the second if the first path fails."""
 
 
 class Diagnosis:

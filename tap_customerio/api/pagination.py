@@ -1,4 +1,4 @@
-"""The App API's three ways of pagination."""
+"""The three kinds of pagination in the App API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.responses import Page, ParsedResponse
 
 EMPTY_PAGES = 1000
-"""Consecutive pages without rows until a list gives up."""
+"""Maximum number of consecutive pages without rows."""
 
 
 class PageLimit:
@@ -91,7 +91,7 @@ def by_token(source: PageSource, path: str, key: str, **request: Any) -> Iterato
 
 
 def by_number(source: PageSource, path: str, key: str, params: dict[str, Any]) -> Iterator[Page]:
-    """Count `page` up from 1; a partial page is the last."""
+    """Request `page` 1, 2, 3 …; a partial page is the last."""
     seen: set[object] = set()
     for number in count(1):
         page, response = source.page(path, key, seen, params={"page": number, **params})

@@ -1,4 +1,4 @@
-"""Spelling of a person's permanent id in paths, which is undocumented."""
+"""How paths spell a person's permanent id: this is undocumented, so both spellings are tried."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PersonPaths:
         """Read below the person's path; `what` names the kind of path.
 
         Raises:
-            NotFoundError: No spelling is found, or the one that worked before is not.
+            NotFoundError: No spelling is found, or the one that worked before is not found now.
         """
         known = self._working.get(what)
         gone: errors.NotFoundError | None = None

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 def find_region(bases: Iterable[str], probe: Callable[[str], RawResponse]) -> str:
     """The first host that responds, or else the only one that does not reject the key.
 
-    The wrong host may reject the key (401) or redirect; a 403 on the probe may still come from the
-    right one.
+    The wrong host may reject the key (401) or redirect. A 403 may still come from the right one.
 
     Raises:
         TransientError: No host responds, and one of them may respond later.

@@ -1,4 +1,4 @@
-"""JSON of responses: checked on arrival, decoded on use."""
+"""JSON responses: checked when they arrive, decoded when they are used."""
 
 from __future__ import annotations
 
@@ -110,14 +110,14 @@ class ParsedResponse(NamedTuple):
         return _rows_of(self.rows(name))
 
     def whole(self) -> Any:
-        """Decode all of it; a response that is a list has one member without a name."""
+        """Decode the whole response; in one that is a list, the list is a member without a name."""
         decoded = {name: _decoded(raw, self.request) for name, raw in self.members.items()}
         rows = decoded[""] if decoded.keys() == {""} else decoded
         return rows or [] if isinstance(rows, list | None) else decoded
 
 
 class Page:
-    """Rows in encoded form, decoded only on iteration, which keeps waiting pages small."""
+    """Rows in encoded form; decoding only on iteration keeps waiting pages small."""
 
     _stamps = msgspec.json.Decoder(list[Stamp])
     _names = msgspec.json.Decoder(list[_Named])

@@ -25,7 +25,7 @@ logger = logging.getLogger("tap-customerio.client")
 
 
 class InvalidResponseError(TransientError):
-    """An invalid response: the next one may be valid, otherwise it is an error."""
+    """An invalid response; the next attempt may return a valid one."""
 
     def __init__(self, problem: TapError) -> None:
         """Store the error to raise when retries end."""
@@ -34,7 +34,7 @@ class InvalidResponseError(TransientError):
 
 
 class Health:
-    """What all threads know of the API: its last success, and the requests given up."""
+    """The state of the API, shared by all threads: its last success, and the requests given up."""
 
     def __init__(self, probe: Callable[[str], bool]) -> None:
         """Take a function that probes another path, and returns whether that succeeded."""
@@ -57,7 +57,7 @@ class Health:
         self._answered = time.monotonic()
 
     def answers_others(self, since: float, path: str) -> bool:
-        """Whether any request has succeeded since then; if none has, send the probe."""
+        """Whether any request has succeeded since a time; if none has, send the probe."""
         with self._probing:
             if max(self._answered, self._unanswered) < since:
                 if self._probe(path):

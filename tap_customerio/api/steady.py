@@ -1,4 +1,4 @@
-"""Lists whose page tokens are positions, and that may change while they are read.
+"""Lists that may change while they are read, and whose page tokens are positions.
 
 When a row leaves, later rows move up, and the first row of the next page is skipped. So each page
 is requested again after the one that follows it, which shows the rows that moved into it. When a

@@ -26,7 +26,7 @@ Action = Literal["delete", "suppress", "unsuppress"]
 
 
 class TrackAccount(NamedTuple):
-    """The account of both APIs' credentials; `stated` is the workspace in the settings."""
+    """The account of both keys; `stated` is the workspace named in the settings."""
 
     region: str
     workspace_id: int

@@ -50,7 +50,6 @@ class TransientError(Exception):
     """A transient failure: the status or cause, and Retry-After if the API sent it.
 
     `throttled` means that the API wants fewer requests; `absent`, that there may be no such API.
-    no such API at all.
     """
 
     def __init__(
@@ -174,7 +173,7 @@ class Transport:
             return RawResponse(response.status_code, response.headers, content)
 
     def _read(self, response: requests.Response, request: str) -> bytes:
-        """The body, read in chunks: a few bytes can decompress to more than the memory holds."""
+        """Read the body in chunks: a few bytes can decompress to more than fits in memory."""
         chunks, size = [], 0
         for chunk in response.iter_content(_CHUNK):
             chunks.append(chunk)
@@ -201,7 +200,7 @@ class Transport:
 
 @contextmanager
 def _faults(base: str) -> Iterator[None]:
-    """Tell transient errors from permanent ones, without quoting the request."""
+    """Distinguish transient from permanent errors, without quoting the request."""
     try:
         yield
     except requests.exceptions.SSLError as error:
@@ -243,6 +242,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _broke_off(error: BaseException | None) -> bool:
-    """Whether TLS ended early, which says nothing about the certificate."""
+    """Whether TLS ended early; this does not mean that the certificate is invalid."""
     ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
     return any(isinstance(cause, ends) for cause in _causes(error))

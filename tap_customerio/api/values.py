@@ -1,4 +1,4 @@
-"""Conversion of values from the API; unambiguous values of other types are accepted."""
+"""Conversion of API values; unambiguous values of another type are accepted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tap_customerio.windows import parse
 T = TypeVar("T")
 
 LARGEST = (1 << 63) - 1
-"""The largest integer that targets take; the smallest is one below its negative."""
+"""The largest 64-bit integer, which is the largest that targets accept."""
 
 YEAR_9999 = parse("9999-01-01")
 MISFITS = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)

@@ -49,7 +49,7 @@ def run_pipe(
 
 
 def make_tables(command: str, tap: TapCustomerio) -> int:
-    """Send only schemas, because parallel targets that create the same table may fail.
+    """Send only schemas first: parallel targets that create the same table may fail.
 
     Returns the exit code.
 

@@ -52,7 +52,7 @@ class Shares:
 
     @property
     def identity(self) -> dict[str, str]:
-        """The identity of the combined state, which no single share accepts."""
+        """The identity of the combined state; a single share does not accept it."""
         identity = self.job.identity
         return identity if self.count == 1 else {**identity, "shard": f"all of {self.count}"}
 

@@ -1,4 +1,4 @@
-"""The command that reports what a key may read, and what to do about the rest."""
+"""The command that reports which streams a key can read, and how to fix the others."""
 
 from __future__ import annotations
 

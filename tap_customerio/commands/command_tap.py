@@ -1,4 +1,4 @@
-"""The tap as commands use it, and its --config."""
+"""The tap for commands, and the option --config."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class CommandTap(TapCustomerio):
             self.use(client)
 
     def caution(self, sentences: Sequence[str]) -> None:
-        """Log nothing: a command creates several taps, and warns once itself."""
+        """Log nothing: a command creates several taps, but warns only once."""
         self.cautions = sentences
 
     def choose(self, names: Sequence[str]) -> list[CustomerioStream]:

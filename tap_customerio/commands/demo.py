@@ -1,4 +1,4 @@
-"""From a generated workspace to a report, in one command."""
+"""The command that loads a generated workspace and writes a report."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ SYNONYMS = (
 """Synonyms; a name contains a word if one of its words starts with it."""
 
 _RATES = {"rate", "rates", "ratio", "percentage", "number", "total", "of", "the", "per", "by"}
-"""Words that occur in no field's name: a rate is computed from counts."""
+"""Words that no field name contains; they are ignored, because rates are computed from counts."""
 _OPENS_AND_CLICKS = ("open", "click")
 
 

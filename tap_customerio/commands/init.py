@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tap_customerio.streams.base import CustomerioStream
 
 RANGES = (30, 180, 730)
-"""Choices of start_date in days back, besides everything."""
+"""Choices of start_date in days before today; the other choice is everything."""
 
 _EVERYTHING = "everything"
 _PREFIX = "TAP_CUSTOMERIO_"
@@ -198,7 +198,7 @@ def _print_prices(console: Console, shown: Table, estimates: Iterable[Estimate])
 
 
 def _starts(estimate: AccountEstimate) -> dict[str, str | None]:
-    """The start dates to choose from, with how far back they are; None for everything."""
+    """The start dates to choose from, with their distance from today; None for everything."""
     today = estimate.present // DAY * DAY
     starts = {f"{days} days": today - days * DAY for days in RANGES}
     since = {name: rfc3339(start) for name, start in starts.items() if start >= estimate.beginning}

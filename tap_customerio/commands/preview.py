@@ -118,7 +118,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
 def _selected(
     name: str, config: dict[str, Any], client: Client, start: str | None, end: str | None
 ) -> CustomerioStream:
-    """The named stream; warnings about a whole sync do not concern its newest records."""
+    """The named stream, without the warnings that apply only to a whole sync."""
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
     tap = CommandTap({**config, **dates}, client=client)
     tap.logger.setLevel(logging.ERROR)
@@ -127,7 +127,7 @@ def _selected(
 
 
 def _print_json(records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
-    """A record a line."""
+    """Print one record per line."""
     for record in records:
         shown = {name: _inside(record, name) for name in fields} if fields else record
         click.echo(json.dumps(shown, ensure_ascii=False))
@@ -136,7 +136,7 @@ def _print_json(records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> 
 def _range(
     stream: CustomerioStream, start: str | None, end: str | None
 ) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a record is within the dates; most lists ignore requested dates."""
+    """A test whether a record is within the dates; most lists ignore requested dates."""
     key = stream.replication_key
     if (start or end) and not key:
         raise errors.commands.dateless(stream.name)
@@ -148,10 +148,10 @@ def _range(
 def _found(
     stream: CustomerioStream, within: Callable[[Mapping[str, Any]], bool], limit: int
 ) -> Records:
-    """So many records, each page's newest first; of counts, as many senders' as possible.
+    """The first records, each page's newest first; for counts, from as many senders as possible.
 
     Raises:
-        TapError: When the list may not be read, or is not on the plan.
+        TapError: The key may not read the list, or the plan does not include it.
     """
     slices = _varied(stream) if isinstance(stream, TimeSeries) else newest_first(stream)
     most = None if isinstance(stream, TimeSeries) else _MOST_SLICES
@@ -166,7 +166,7 @@ def _found(
 
 
 def _newest_of_each(sources: Iterable[Records], limit: int) -> Records:
-    """The newest bucket of each source; where that is too few, the next ones too."""
+    """The newest bucket of each source; more buckets if that is too few."""
     first: Records = []
     rest: Records = []
     for count, rows in enumerate(sources, start=1):
@@ -181,7 +181,7 @@ def _newest_of_each(sources: Iterable[Records], limit: int) -> Records:
 
 
 def _varied(stream: TimeSeries) -> Iterator[Source]:
-    """The sources, all types of senders in turn, and first one of each sender."""
+    """The sources in mixed order: types of senders in turn, and first one source of each sender."""
     parts: Counter[Any] = Counter()
     senders: Counter[Any] = Counter()
     ranked: list[tuple[tuple[int, int], Source | errors.TapError]] = []
@@ -215,7 +215,7 @@ def _check_fields(stream: CustomerioStream, fields: Sequence[str]) -> None:
 
 
 def _inside(record: Mapping[str, Any], field: str) -> Any:
-    """The value of a field, or of a member within; names of members may hold dots themselves."""
+    """The value of a field or of a nested member; names of members may contain dots."""
     value: Any = record
     rest = field
     while rest and isinstance(value, dict):
@@ -256,7 +256,7 @@ def _show(
 def _columns(
     stream: CustomerioStream, records: Records, fields: Sequence[str]
 ) -> list[tuple[str, list[str]]]:
-    """Heading and cells of the fields asked for, or of all that hold anything, keys first."""
+    """Heading and cells of the requested fields, or of all non-empty ones, keys first."""
     kinds = stream.schema["properties"]
     first = [*stream.primary_keys, *([stream.replication_key] if stream.replication_key else [])]
     first = [*SHOWN_FIRST.get(stream.name, first)]
@@ -272,6 +272,6 @@ def _columns(
 
 
 def _says_little(kinds: Mapping[str, Any], name: str, cells: Sequence[str]) -> bool:
-    """Whether a column is better left to --fields: long, masked throughout, or a technicality."""
+    """Whether a column is shown only with --fields: it is long, fully masked, or technical."""
     nested = json_type(kinds[name]) in {"array", "object"}
     return nested or {*cells} <= {"", MASK} or name in _TECHNICAL

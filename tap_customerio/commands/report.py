@@ -62,7 +62,7 @@ def _check_dates(start: str | None, end: str | None) -> None:
 
 
 def _check_replaceable(path: Path) -> None:
-    """Replace only a report: the path may be that of the warehouse."""
+    """Check that an existing file is a report: the path may be that of the warehouse."""
     if path.is_file():
         with explain_writing(path), path.open("rb") as file:
             head = file.read(len(_PAGE))
@@ -71,7 +71,7 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _day(moment: str | None, *, is_end: bool = False) -> date | None:
-    """The day in UTC; a day that has begun counts whole."""
+    """The day in UTC; a day that has begun counts as a whole day."""
     if moment is None:
         return None
     day = date.fromisoformat(moment[:10])

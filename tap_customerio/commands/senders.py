@@ -32,7 +32,7 @@ NOTES = {"messages": "opened and clicked: how long after created."}
 def shown(
     stream: str, record: Mapping[str, Any], client: Client, *, personal: bool
 ) -> dict[str, Any]:
-    """A delivery or a bucket of counts with its sender; a delivery with what became of it."""
+    """A delivery or a bucket of counts with its sender; a delivery also with its outcome."""
     campaign = record.get("campaign_id")  # the sender of journey metrics
     sender = _sender(
         client, record.get("source_type", "campaign"), record.get("source_id", campaign)

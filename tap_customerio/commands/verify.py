@@ -227,7 +227,7 @@ def _tables(warehouse: Warehouse) -> dict[str, str]:
 
 
 def _possible(rows: str, column: str, future: date) -> str:
-    """Rows whose time is possible; others would make all else look too old, or not loaded."""
+    """Rows with a possible time; one impossible time would make all others look old or missing."""
     beginning = datetime.fromtimestamp(BEGINNING, timezone.utc).date()
     condition = f"{column} >= date '{beginning}' and {column} < date '{future}'"
     return f"(select * from {rows} where {condition}) as possible"  # noqa: S608
@@ -297,7 +297,7 @@ def _without_counts(
 
 
 def _missing(buckets: Iterable[Bucket], first: int, newest: int, last: int) -> Iterator[Bucket]:
-    """Buckets that lack deliveries; none if a sender's sums agree in spite of other buckets."""
+    """Buckets that lack deliveries; none if the sums of a sender agree."""
     differing: dict[Sender, list[Bucket]] = defaultdict(list)
     for each in buckets:
         if each.counted != each.loaded and each.is_certain(first, newest, last):

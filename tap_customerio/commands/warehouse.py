@@ -1,4 +1,4 @@
-"""A loaded warehouse, by its URL."""
+"""Read-only access to a loaded warehouse by URL."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _erase(job: Job, eraser: Eraser, matches: Mapping[Line, Match], script: Scri
 
 
 def _add_copies(script: Script, match: Match, result: Outcome) -> None:
-    """Add SQL once no later run will; for everyone, or without those who vanished untouched."""
+    """Add SQL, unless a later run will; leaves out people who disappeared without an erasure."""
     if result.outcome != FAILED:
         script.add(match)
     elif result.is_settled:
@@ -145,7 +145,7 @@ def _add_copies(script: Script, match: Match, result: Outcome) -> None:
 
 
 def _copies(script: Script, *, found: bool, option: str) -> str:
-    """A hint about copies in a warehouse of people who were, or may have been, found."""
+    """A hint about warehouse copies of people who were found, or may have been."""
     begin = "Copies in warehouses remain" if found else "Warehouses may still hold copies"
     if script.is_printed:
         return f"{begin} until the statements above are run there."
@@ -183,7 +183,7 @@ def _rehearse(
     failures: Sequence[tuple[Line, Outcome]],
     script: Script,
 ) -> None:
-    """End without an erasure."""
+    """End a dry run, without an erasure."""
     for line, failure in failures:
         job.say(f"{line.masked}: {failure.reason}" if line.request else failure.reason)
     for match in matches.values():

@@ -149,7 +149,7 @@ def _find(job: Job, opter: Opter, choices: Callable[[Person], list[Choice]]) -> 
 
 
 def _rehearse(job: Job, matches: Mapping[Line, Match]) -> None:
-    """End without changes."""
+    """End a dry run, without changes."""
     job.say("Nothing was changed: this is a dry run.")
     found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]
     failed = [FAILED] if len(matches) < len(job.run.todo) else []
