@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 IDLE = ("Skipping deselected stream", "Skipping parse of env var")
-"""Prefixes of the SDK's log lines that report no work."""
+"""Prefixes of log lines of the SDK that say nothing useful."""
 
 
 def drop_idle_lines(name: str) -> None:
-    """Drop the SDK's log lines that report no work."""
+    """Drop log lines of the SDK that say nothing useful."""
     logging.getLogger(name).addFilter(lambda line: not str(line.msg).startswith(IDLE))
 
 

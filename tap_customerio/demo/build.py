@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TOTALS = {"LogModelResult": "total", "LogTestResult": "num_models"}
-"""Events of dbt, and their member with the number of all models and tests."""
+"""Events of dbt, and the member of each that holds the total number of models and tests."""
 
 
 def main(options: Sequence[str]) -> None:

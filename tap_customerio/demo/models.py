@@ -1,4 +1,4 @@
-"""dbt, which parses the models while the tap is still running."""
+"""Runs dbt, which parses the models while the tap is still running."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _HOLDS = {
     "TIMESTAMP": {"DATE"},
     "TIMESTAMP WITH TIME ZONE": {"TIMESTAMP", "DATE"},
 }
-"""Types that fit every value of others; text fits all values."""
+"""For each type, the types whose values it can hold; text can hold all values."""
 
 
 def column_type(schema: dict[str, Any]) -> str:
@@ -31,7 +31,7 @@ def column_type(schema: dict[str, Any]) -> str:
 
 
 def widened(present: str, wanted: str) -> str:
-    """A type for a column of type `present` that also has to hold values of type `wanted`."""
+    """The type of a column that holds values of types `present` and `wanted`."""
     if present in {wanted, TEXT} or wanted in _HOLDS.get(present, ()):
         return present
     return wanted if present in _HOLDS.get(wanted, ()) else TEXT

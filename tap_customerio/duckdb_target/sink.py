@@ -36,7 +36,7 @@ _WORTHWHILE = 10_000
 """Number of rows to load early if nothing else is loading."""
 
 _OFTEN = 1000
-"""Number of rows between checks, and per write."""
+"""Number of rows per write and between checks."""
 
 
 class DuckDBPlaces(Protocol):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _NAME = "target-duckdb"
 _RECORD = "RECORD"
 _PATIENCE = 5.0
-"""Seconds until the next STATE message is confirmed, even after few records."""
+"""Seconds until a STATE message is confirmed, even after only a few records."""
 
 
 drop_idle_lines(_NAME)

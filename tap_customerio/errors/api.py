@@ -144,7 +144,7 @@ def wrong_clock(request: str) -> RequestError:
 
 
 def too_large(request: str, most: int) -> TapError:
-    """Larger than any valid response."""
+    """A response is larger than any valid one."""
     return TapError(
         f"The response to {request} is larger than {most >> 20} MiB, the most that this tap "
         "reads: please report it; deselecting the stream lets the others run."
@@ -152,7 +152,7 @@ def too_large(request: str, most: int) -> TapError:
 
 
 def unreadable_response(request: str) -> TapError:
-    """JSON that no target could store."""
+    """A response is not JSON that targets could store."""
     return TapError(
         f"The response to {request} nests too deeply, or holds a number of thousands of digits: "
         "please report it; deselecting the stream lets the others run."
@@ -160,7 +160,7 @@ def unreadable_response(request: str) -> TapError:
 
 
 def odd_member(request: str, name: str, expected: str) -> TapError:
-    """A member of the envelope has changed."""
+    """A member of a response has an unexpected type."""
     return TapError(
         f"The response to {request} has a {name!r} that is not a valid {expected}; the API may "
         "have changed: please report it; deselecting the stream lets the others run."
@@ -168,7 +168,7 @@ def odd_member(request: str, name: str, expected: str) -> TapError:
 
 
 def bad_identifier() -> TapError:
-    """An identifier from the API that would change a path."""
+    """An identifier from the API would change the path of a request."""
     return TapError(
         "The API returned an identifier that cannot be part of an address, such as '..': "
         "please report it; deselecting the stream lets the others run."
@@ -176,7 +176,7 @@ def bad_identifier() -> TapError:
 
 
 def missing_rows(request: str, key: str) -> TapError:
-    """The envelope has changed."""
+    """A response lacks the member with the rows."""
     return TapError(
         f"The response to {request} has no {key!r}: either api_url is not the Customer.io App "
         "API, or the API has changed: please report it."
@@ -192,7 +192,7 @@ def cursor_loop(request: str) -> TapError:
 
 
 def not_on_plan(request: str) -> TapError:
-    """404 for a whole list."""
+    """404 for a whole list: the plan does not include it."""
     return TapError(
         f"The API knows nothing at {request} (404): the account's plan probably does not "
         "include it; ask Customer.io, or deselect the streams that need it."

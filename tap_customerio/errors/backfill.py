@@ -30,7 +30,7 @@ GOES_ON = (
     "This backfill is not finished. Run the same command again: it continues from the last "
     "confirmed state."
 )
-"""Ends the error of an interrupted or incomplete backfill."""
+"""The end of the sentence about an interrupted or incomplete backfill."""
 
 
 def one_share(path: str, jobs: int) -> str:

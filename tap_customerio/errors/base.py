@@ -89,7 +89,7 @@ class RetriesExhaustedError(RequestError):
 
 
 def format_error(error: Exception) -> str:
-    """One sentence for any exception that ends a run, without account data."""
+    """Format any exception that ends a run as one sentence, without account data."""
     if isinstance(error, TapError):
         return str(error)
     if isinstance(error, ConfigValidationError):

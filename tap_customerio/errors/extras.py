@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def needs_extra(part: str, extra: str) -> str:
-    """A clause that starts or forms a sentence."""
+    """A clause about a missing extra; a whole sentence, or its beginning."""
     return f"{part} needs an extra: run pip install '.[{extra}]' in a clone of the repository."

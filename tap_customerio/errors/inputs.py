@@ -28,7 +28,7 @@ def future_bookmark(stream: str, bookmark: str) -> FatalError:
 
 
 def misspelt_setting(name: str, meant: str) -> str:
-    """A setting without effect, probably misspelled."""
+    """An unknown setting that is probably misspelled."""
     return f"There is no setting {name!r}: did you mean {meant!r}?"
 
 
@@ -98,7 +98,7 @@ def other_replication_key(what: str, stream: str, wanted: object, own: str | Non
 
 
 def bad_state() -> FatalError:
-    """Not a Singer state, or one that is still wrapped."""
+    """The state is not a Singer state, or is still inside a STATE message."""
     return FatalError(
         "The state has no object 'bookmarks': pass the value of the last STATE message, or "
         "no state to read everything again."

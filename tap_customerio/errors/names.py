@@ -24,7 +24,7 @@ def unknown(what: str, name: str, known: Iterable[str], where: str) -> TapError:
 
 
 def no_such(what: str, name: str, known: Iterable[str]) -> str:
-    """The same as a clause: an unknown name with the nearest one."""
+    """The same as a clause, with only the most similar name."""
     near = alike(name, known)
     guess = f": did you mean {near[0]!r}?" if near else ""
     return f"there is no {what} {name!r}{guess}"

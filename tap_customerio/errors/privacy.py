@@ -10,7 +10,7 @@ class InvalidShapeError(TapError):
 
 
 def odd_shape(what: str) -> InvalidShapeError:
-    """For example, a list that is not a list."""
+    """A part of a response has an unexpected type."""
     return InvalidShapeError(f"The API's response does not have the expected shape: {what}.")
 
 
@@ -35,7 +35,7 @@ def unclear_identifier(kind: str) -> TapError:
 
 
 def wildcard(kind: str) -> TapError:
-    """A star, which looks like a pattern."""
+    """An identifier contains a star, like a search pattern."""
     return TapError(
         f"The {kind} given contains a *, which could mean many people: name one person, by "
         "cio_id if the * is part of the identifier."
@@ -81,7 +81,7 @@ def unstated_phone(cio_id: str) -> TapError:
 
 
 def taken(path: str) -> TapError:
-    """The folder holds something else, or another request."""
+    """The folder contains other files, or another request."""
     return TapError(
         f"{path} contains something else: pass a new or empty folder with --output, or the "
         "folder of the same command to continue it."

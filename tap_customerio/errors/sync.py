@@ -1,4 +1,4 @@
-"""Sentences about data that a sync could not read, or proofs it lacks."""
+"""Sentences about data that a sync could not read, and about deletions it could not prove."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def not_deleted(requests: Sequence[str]) -> TapError:
 
 
 def suspiciously_few(stream: str, found: str, known: int) -> str:
-    """A mirror is empty, or has less than half of its earlier rows."""
+    """A list is empty, or has less than half of its earlier rows."""
     return (
         f"Stream {stream!r}: {found}, where the last complete read had {known:,}, and nothing in "
         "the API confirms that the others were deleted. The target keeps them until the next sync "
@@ -57,7 +57,7 @@ def suspiciously_few(stream: str, found: str, known: int) -> str:
 
 
 def counted_more(stream: str, found: str, counted: int) -> str:
-    """A mirror has less than half of the rows that another API count states."""
+    """A list has less than half of the rows that the API counts elsewhere."""
     return (
         f"Stream {stream!r}: {found}, but another part of the API counts {counted:,}. The target "
         "keeps all rows until both agree."
@@ -65,7 +65,7 @@ def counted_more(stream: str, found: str, counted: int) -> str:
 
 
 def rows_kept(stream: str, reasons: str) -> str:
-    """A mirror was read, but the read proves no deletions."""
+    """A list was read, but rows may have been missed, so none are deleted."""
     return (
         f"Stream {stream!r}: {reasons}. So the target keeps rows that were not returned, "
         "even if they were deleted; the next complete, undisturbed sync removes those."
@@ -143,7 +143,7 @@ def perhaps_too_old() -> str:
 
 
 def too_old(oldest: str) -> str:
-    """Metrics count old deliveries that the list lacks."""
+    """The metrics count old deliveries that the API no longer lists."""
     return (
         "Metrics count deliveries older than six months, but the API no longer lists them: "
         f"those before {oldest} are not available."

@@ -1,1 +1,1 @@
-"""Estimates of requests: one home for `init` and `backfill --plan`."""
+"""Estimates of requests, for `init` and `backfill --plan`."""

@@ -97,7 +97,7 @@ class Counted(NamedTuple):
 def counts(client: Client, window: Window, workers: int, most: int) -> Counted:
     """Counts of all senders within a window; one or two requests per sender.
 
-    If a type has more than `most` senders, so many represent the others.
+    If a type has more than `most` senders, a sample of this size represents all.
 
     Raises:
         TapError: No sender can be counted.

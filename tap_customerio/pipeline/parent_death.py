@@ -1,4 +1,4 @@
-"""Runs the command after a process id; on Linux, the command ends when that process dies.
+"""Runs a command (arguments: process id, command); on Linux, it ends when that process dies.
 
 Started by its path, so that it imports nothing of this package. When the process dies for any
 reason, the kernel sends SIGTERM to the command.
@@ -16,7 +16,7 @@ NOT_FOUND = 127
 
 
 def main(parent: str, *command: str) -> None:
-    """Replace this process."""
+    """Replace this process with the command."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):  # it died before prctl took effect
         sys.exit(128 + signal.SIGTERM)

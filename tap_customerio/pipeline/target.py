@@ -40,7 +40,8 @@ class Target:
     """Runs `tap | target`, with the tap in this process.
 
     A signal ends the tap after its slice, and with it the target's input, so that the target can
-    confirm its data. After `patience` seconds, or at a second signal, the target gets it too.
+    confirm its data. After `patience` seconds, or at a second signal, the signal is passed on to
+    the target.
     """
 
     patience = 10.0

@@ -113,7 +113,7 @@ class PersonalData:
         return found
 
     def _part(self, profile: Mapping[str, Any], name: str, cio_id: str) -> Any:
-        """A part of a profile; notes a part of an unexpected type."""
+        """A part of a profile; a part of an unexpected type is noted as unreadable."""
         value = profile.get(name)
         if name == "devices" and value is None and profile:
             return []
@@ -126,7 +126,7 @@ class PersonalData:
         return value if is_whole else None
 
     def _judge(self, found: Mapping[str, Any]) -> None:
-        """Note that messages may be limited to six months."""
+        """Note that messages older than six months may be missing."""
         messages, oldest = found["messages"], self._client.present - OLD
         if messages is None:
             return

@@ -43,7 +43,7 @@ class Choice(NamedTuple):
         return f"{PREFERENCES}.topics.topic_{self.of}" if self.kind == TOPIC else None
 
     def value(self, *, wanted: bool) -> bool:
-        """The attribute's value if a person is to be contacted, or is not."""
+        """The attribute's value for a person who wants, or does not want, to be contacted."""
         return wanted if self.kind == TOPIC else not wanted
 
 

@@ -1,4 +1,4 @@
-"""One transaction in a database's dialect, even if some tables were never loaded."""
+"""SQL transactions in the dialect of a database; they work even if some tables are missing."""
 
 from __future__ import annotations
 

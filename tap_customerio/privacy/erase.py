@@ -163,7 +163,7 @@ class Eraser:
                 record.note(person, UNVERIFIED, f"Could not check that they are gone: {problem}")
 
     def _look(self, record: ErasureRecord, person: Person) -> None:
-        """Settle a person who is gone."""
+        """Check whether a person is gone; if so, record it."""
         if profiles(self._client, [person.cio_id]):
             return
         found = {

@@ -1,4 +1,4 @@
-"""Private files, which are written atomically."""
+"""A folder of private files, which are written atomically."""
 
 from __future__ import annotations
 

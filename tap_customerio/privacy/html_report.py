@@ -63,7 +63,7 @@ _NUMBERS = ("id", "phone", "number", "amount", "price", "total")
 _TECHNICAL = {"deduplicate_id"}
 _CHANNELS = {"twilio": "text message", "in_app": "in-app message"}
 _LONG = 32
-"""Length from which a word may break anywhere."""
+"""Words of at least this length may break anywhere."""
 _SECONDS = re.compile(r"1\d{9}")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d:\d\d) UTC")
 
@@ -90,7 +90,7 @@ def html_report(report: Mapping[str, Any]) -> str:
 
 
 def _nothing(report: Mapping[str, Any], what: str) -> str:
-    """A sentence that there is no data, if that is certain."""
+    """A sentence that says that there is no data, if this is certain."""
     if report["people"]:
         return ""
     sentences = [f"No profile in this workspace has this {what}."]

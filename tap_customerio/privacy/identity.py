@@ -53,7 +53,7 @@ class Request(NamedTuple):
 
 
 def _spelled(kind: str, text: str) -> str:
-    """An identifier other than a custom id, in the API's spelling."""
+    """An identifier other than a custom id, as the API spells it."""
     if kind == "cio_id":
         text = text.removeprefix("cio_")
     elif kind == "phone":

@@ -32,7 +32,7 @@ _LINK = re.compile(r"(link):\d+$")
 _SEARCHED = 100  # pages of the people search, of 1,000 each
 
 Place = tuple[str, str]
-"""Where a field is found (person, event …), and its name."""
+"""The kind of item that has a field (person, event …), and the field's name."""
 
 
 class Field(NamedTuple):

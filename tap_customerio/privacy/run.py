@@ -196,7 +196,7 @@ class Run:
             pool.shutdown(cancel_futures=True)
 
     def _is_done(self, line: Line, outcome: str) -> bool:
-        """Whether another run could not improve an outcome."""
+        """Whether an outcome is final, so that another run would not improve it."""
         if outcome in {UNPROVEN, OPT_UNPROVEN}:
             return self.place(line).read_json(JOURNAL) is None
         return outcome not in AGAIN

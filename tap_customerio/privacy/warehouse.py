@@ -71,7 +71,7 @@ def _tables() -> Iterator[Table]:
 
 
 def statements(match: Match, schema: str = "", dialect: str = OTHER) -> str:
-    """SQL for the copies of all matching people, or of anyone with the identifier."""
+    """SQL that deletes the copies of all matching people, or of anyone with the identifier."""
     named: dict[str, list[str]] = {}
     shared = {other.identifiers.get("email", "").lower() for other in match.others}
     for kind, value in dict.fromkeys(_identifiers(match)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 BURST_WINDOW = 1.0
-"""Seconds in which another 429 belongs to the same wave."""
+"""A 429 within this many seconds of the last wave of 429s belongs to that wave."""
 
 KEPT = 50
 """Maximum number of stored slots."""
@@ -30,12 +30,12 @@ class Slot(NamedTuple):
 
 
 class LimiterState(NamedTuple):
-    """The state shared by all users of a budget, in seconds of one clock.
+    """The state shared by all users of a budget; `redis_budget.py` repeats its steps in Lua.
 
-    `seen` is the clock at the last change. Slots are an interval apart; the last one is at `last`,
-    and there is none before `resume`. The last wave of 429s came at `slowed`, at a rate of
-    `ceiling` requests a second. `slots` holds the times of the latest requests, in order.
-    """
+    All times are in seconds of one clock; `seen` is that clock at the last change. Slots are an
+    interval apart; the last one is at `last`, and there is none before `resume`. The last wave of
+    429s came at `slowed`, at a rate of `ceiling` requests a second. `slots` holds the times of the
+    latest requests, in order.    """
 
     seen: float = 0.0
     last: float = float("-inf")

@@ -156,7 +156,7 @@ class RateLimiter:
 
     @contextmanager
     def _lasting(self) -> Iterator[None]:
-        """Raise the first error of a shared budget again for all threads, without a new attempt."""
+        """Raise the first error of a shared budget in all threads, without another attempt."""
         if self._failure is not None:
             raise self._failure
         try:

@@ -41,7 +41,7 @@ _OPTIONS = frozenset(
 """Connection options that a URL may contain."""
 
 _UNUSED = frozenset({"decode_responses", "encoding", "encoding_errors"})
-"""URL options for other programs, about the format of replies."""
+"""URL options that only concern other programs; they are ignored."""
 
 # The steps of LimiterState, atomic on the server, so that no two processes get the same slot.
 _LOAD = """
@@ -162,7 +162,7 @@ class RedisBudget(Budget):
         self._call(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
 
     def _call(self, script: Script, *words: str) -> float:
-        """The slot that a script returns; server time is that of half the round trip."""
+        """The slot that a script returns; assumes that the server's time is half-way of the round trip."""
         retrying = backoff.on_exception(
             backoff.expo,
             redis.RedisError,
@@ -228,11 +228,11 @@ def _connect_later(parts: SplitResult, options: Mapping[str, str], timeout: floa
 
 
 def _reason(error: BaseException) -> str:
-    """The type of the error; its text may hold what a log must not."""
+    """The type of the error; its text may contain secrets."""
     return type(error).__name__
 
 
 def _lasts(error: Exception) -> bool:
-    """Whether a retry would not help."""
+    """Whether the error is permanent, so that a retry would not help."""
     causes = (error, error.__cause__, error.__context__)
     return any(isinstance(cause, _LASTING) for cause in causes)

@@ -248,7 +248,7 @@ def _layered(rows: Sequence[Bar], encoding: Spec, layers: list[Spec], width: int
 
 
 def _ticks(buckets: Sequence[date], most: int) -> list[str]:
-    """A limited number of ticks, evenly spread."""
+    """Some evenly spread labels."""
     step = -(-len(buckets) // max(most, 1))
     return [str(bucket) for bucket in buckets[::step]]
 

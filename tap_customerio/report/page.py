@@ -124,7 +124,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _style() -> str:
-    """Dark colours only on screens, not on paper."""
+    """The style sheet; dark colours apply only to screens, not to paper."""
     colors = "".join(
         f'[fill="{light}"] {{ fill: {dark}; }} [stroke="{light}"] {{ stroke: {dark}; }}\n'
         for light, dark in DARK.items()
