@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SECRETS = {name for name, kind in SETTINGS["properties"].items() if kind.get("secret")}
 _TOLERANCE = windows.DAY
 _MISSPELT = 0.8
-"""Similarity from which an unknown setting counts as misspelled."""
+"""An unknown setting at least this similar to a known one counts as misspelled."""
 
 _API_LIMIT = 10
 DATES = "write 2024-01-31, or 2024-01-31T12:00:00Z (UTC)"

@@ -1,4 +1,4 @@
-"""The tap: configuration and streams."""
+"""The tap: its configuration, discovery, and the start of a sync."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class TapCustomerio(Tap):
     capabilities: ClassVar[list[CapabilitiesEnum]] = [*Tap.capabilities, TapCapabilities.TEST]
 
     watched: ClassVar[bool] = False
-    """Whether to show progress to a user at a terminal."""
+    """Whether to show progress bars."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """Like any tap, but writes check for pending signals."""
+        """Initialize like any tap, with a writer that checks for pending signals."""
         if isinstance(catalog := options.get("catalog"), dict):
             options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)

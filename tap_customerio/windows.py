@@ -1,4 +1,4 @@
-"""Pure time arithmetic: instants, time windows, and calendar buckets in a time zone.
+"""Time arithmetic: instants, time windows, and calendar buckets in a time zone.
 
 Instants are whole unix seconds, like the API's; ranges are half-open.
 """
@@ -23,7 +23,7 @@ DAY = 24 * HOUR
 MONTHS_PER_YEAR = 12
 
 BEGINNING = 1_325_376_000
-"""2012-01-01: no workspace is older than Customer.io itself."""
+"""2012-01-01; Customer.io, and so every workspace, is younger."""
 
 LONGEST_PERIOD = 180 * DAY
 """Longest period of a request; the API silently limits longer ones to six months."""

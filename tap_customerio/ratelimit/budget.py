@@ -35,7 +35,8 @@ class LimiterState(NamedTuple):
     All times are in seconds of one clock; `seen` is that clock at the last change. Slots are an
     interval apart; the last one is at `last`, and there is none before `resume`. The last wave of
     429s came at `slowed`, at a rate of `ceiling` requests a second. `slots` holds the times of the
-    latest requests, in order.    """
+    latest requests, in order.
+    """
 
     seen: float = 0.0
     last: float = float("-inf")

@@ -162,7 +162,7 @@ class RedisBudget(Budget):
         self._call(self._slow, repr(rate), repr(seconds), repr(BURST_WINDOW))
 
     def _call(self, script: Script, *words: str) -> float:
-        """The slot that a script returns; assumes that the server's time is half-way of the round trip."""
+        """The slot that a script returns; its server time counts as the middle of the call."""
         retrying = backoff.on_exception(
             backoff.expo,
             redis.RedisError,

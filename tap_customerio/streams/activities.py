@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.responses import Page
 
 LOGGED = 29 * DAY
-"""Seconds that the log covers, with a day of margin."""
+"""Seconds that the log reliably covers: 30 days, less one day of margin."""
 
 _DIGITS = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _ULID, _ULID_TIME = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}"), 10
@@ -23,7 +23,7 @@ _ULID, _ULID_TIME = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}"), 10
 PAGE_SIZE = 100
 
 LOG_LAG = DAY
-"""Maximum delay of an entry in the log, or of backdating."""
+"""Maximum seconds by which an entry appears late in the log, or is backdated."""
 
 
 def log_pages(client: Client, **only: str) -> Iterator[Page]:
@@ -56,7 +56,7 @@ def arrival(entry: dict[str, Any], present: int, unknown: int) -> int:
 
 
 def named(entry: Any) -> Iterator[str]:
-    """Every cio_id in an entry; which of two merged people an entry names is undocumented."""
+    """Every cio_id in an entry; it is undocumented which of two merged people an entry names."""
     if isinstance(entry, dict):
         if isinstance(found := entry.get("cio_id"), str) and found:
             yield found.removeprefix("cio_")

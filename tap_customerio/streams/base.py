@@ -139,7 +139,7 @@ class CustomerioStream(SdkStream):
         raise NotImplementedError
 
     def shortfall(self) -> str | None:
-        """A sentence about the part of the range that the API does not return, if any."""
+        """A sentence about the part of the range that the API does not return, if there is one."""
 
     def record(self, raw: dict[str, Any], slice_: Any) -> Record | None:  # noqa: ARG002
         """Make one output record from a row; None for a row that has not changed."""
@@ -286,7 +286,7 @@ class CustomerioStream(SdkStream):
         return cast("T", found)
 
     def existing(self, slices: list[Any]) -> Callable[[Any], bool]:  # noqa: ARG002
-        """Return a test of whether a slice belongs to something that still exists."""
+        """Return a test of whether the object that a slice belongs to still exists."""
         return {checked(slice_) for slice_ in self.slices()}.__contains__
 
     def count_otherwise(self) -> int | None:
@@ -335,7 +335,7 @@ class CustomerioStream(SdkStream):
             self.outcome.miss(error)
 
     def within(self, raw: dict[str, Any], name: str) -> dict[str, Any]:
-        """An object inside a row; empty if it is missing or, which is counted, unreadable."""
+        """An object inside a row; empty if it is missing or unreadable (which is counted)."""
         if not isinstance(raw.get(name), dict) and raw.get(name) not in (None, "", []):
             self.outcome.unreadable.add(name, self.read.id_of(raw))
         return within(raw, name)
@@ -351,7 +351,7 @@ class CustomerioStream(SdkStream):
                 yield found, row
 
     def _present(self, slice_: Any) -> Iterator[Rows | Split[Any]]:
-        """The pages of a slice; none if it is not found, which the end of the run confirms."""
+        """The pages of a slice; none after a 404, which is confirmed at the end of the run."""
         try:
             yield from self.pages(checked(slice_))
         except errors.NotFoundError as gone:

@@ -1,4 +1,4 @@
-"""Streams of things in folders."""
+"""Streams whose rows are in folders: assets and Design Studio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FolderStream(CustomerioStream):
-    """Things in folders, listed on numbered pages.
+    """Rows in folders, listed on numbered pages.
 
     The API does not document whether such a list includes subfolders. If no row is in a folder,
     the tap also requests each folder.

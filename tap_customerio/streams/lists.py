@@ -1,4 +1,4 @@
-"""Lists that are read whole, and lists per row of another list."""
+"""Base classes: a list that is read in full, and a list for each row of a parent list."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ListStream(CustomerioStream):
 
     @classmethod
     def changed_at(cls, row: dict[str, Any]) -> int:
-        """When a row last changed, by its timestamps; the present if it has none."""
+        """When a row last changed, by its timestamps; unknown counts as just now."""
         number, _, stamp = str(row.get("deduplicate_id") or "").partition(":")
         stamps = [seconds({"id": stamp}, "id")] if number else []
         stamps.append(seconds(row, vars(cls).get("replication_key") or ""))

@@ -61,7 +61,7 @@ class Merges:
         self._forget(present - self._kept)
 
     def as_state(self) -> dict[str, Any]:
-        """What a later run needs."""
+        """The state for a later run."""
         people = {who: rfc3339(at) for who, at in sorted(self._people.items())}
         return {
             "until": rfc3339(self.until or 0),

@@ -1,4 +1,4 @@
-"""Deliveries: every message to every person."""
+"""Deliveries: every message to every person, rescanned at fixed ages."""
 
 from __future__ import annotations
 
@@ -324,6 +324,6 @@ def _place_metrics(raw: dict[str, Any] | Row) -> None:
 
 @lru_cache(maxsize=1000)
 def _link(name: str) -> dict[str, str] | None:
-    """The link and what happened to it; None if the metric is about something else."""
+    """The link and its state; None if the metric is not about a link."""
     link = _LINK.fullmatch(name)
     return {"link_id": link[2], "state": f"{link[1]}clicked"} if link else None

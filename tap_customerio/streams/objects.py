@@ -57,7 +57,7 @@ _OBJECT = (
 
 
 _RELATIONS = ("_o:{}:add_relationship", "_o:{}:delete_relationship")
-"""Types of log entries about relationships, to be completed by the type of the object."""
+"""Types of log entries about relationships; the braces stand for the object type."""
 
 _PEOPLE_RELATIONS = ("add_relationship", "delete_relationship", "relationship_attribute_change")
 

@@ -202,13 +202,13 @@ def known_people(client: Client, cio_ids: list[str]) -> set[str]:
 
 
 def workspace_count(client: Client, what: str) -> int | None:
-    """How many people or objects the workspace has; None unless it is the account's only one."""
+    """How many people or objects the workspace has; None if the account has several workspaces."""
     rows = client.listing("/v1/workspaces", "workspaces", params={"limit": None})
     return count_of(rows[0].get(what)) if len(rows) == 1 else None
 
 
 def _anyone_left(client: Client, since: int) -> bool:
-    """Whether the log shows that a person left since then; also true if it is unreadable."""
+    """Whether the log shows that a person left since a time; also true if it is unreadable."""
     try:
         return any(True for kind in _DEPARTURES for _ in entries(client, kind, since))
     except errors.RequestError:
@@ -237,7 +237,7 @@ def changed_people(stream: CustomerioStream, kinds: Iterable[str], since: int) -
 
 
 def _named_since(client: Client, kinds: Iterable[str], since: int) -> list[str] | None:
-    """Each person in entries since then, once; None if an entry names its person unusually."""
+    """Each person in entries since a time, once; None if an entry has unexpected identifiers."""
     changed: dict[str, None] = {}
     for entry in (entry for kind in kinds for entry in entries(client, kind, since)):
         changed |= dict.fromkeys(named(entry))

@@ -22,7 +22,7 @@ _OTHER_FILTER = "a setting that restricts the read changed since the last sync"
 _FIRST_EMPTY = "nothing came, and no earlier read says what to expect"
 END, TEST = "end_date restricts the read", "a test reads only the first records"
 _EXPECTED = frozenset({_OTHER_FILTER, _FIRST_EMPTY, END, TEST})
-"""Doubts that follow from the settings; all others cause a warning."""
+"""Doubts that follow from the settings; other doubts cause a warning."""
 
 
 class ProvableStream(Protocol):
@@ -89,7 +89,7 @@ class Proof:
             raise errors.sync.not_deleted(wrong)
 
     def is_suspicious(self) -> bool:
-        """Whether far fewer rows came than in the last complete read, and the last sync saw more.
+        """Whether less than half of the earlier rows arrived, and the last sync saw more than that.
 
         A first read has no expected count, but an empty list proves nothing yet.
         """

@@ -1,4 +1,4 @@
-"""Which syncs read a whole stream, and which only what may have changed since the last sync."""
+"""Decides whether a sync reads a whole stream, or only what may have changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHAPING = (
 """SDK settings that shape records; rows that are not read again keep their former shape."""
 
 _EARLY = 48
-"""A full read may be early by this share of its interval, because schedules are not exact."""
+"""A full read may start early by 1/48 of its interval, because schedules are not exact."""
 
 
 class RefreshedStream(ProvableStream, Protocol):

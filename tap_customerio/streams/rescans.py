@@ -61,7 +61,7 @@ class Cursors:
 
 
 class Rescans:
-    """The parts of `[start, read)`, already read once, that are due again at `present`.
+    """The parts of `[start, read)` that were read before and are due again at `present`.
 
     `began` is the time of the first read: deliveries older than an age then have passed that age.
     """
@@ -118,14 +118,14 @@ class Rescans:
         return any(_seconds(age) > MARGIN for age in passed)
 
     def reach(self, end: int) -> dict[float, int]:
-        """The cursors once everything due is read up to `end`."""
+        """The cursors when everything due up to `end` has been read."""
         return {
             age: max(cursor, min(end, self._due[age])) if age in self._due else cursor
             for age, cursor in self.cursors.items()
         }
 
     def complete(self) -> dict[float, int]:
-        """The cursors once everything due, and everything up to the present, is read."""
+        """The cursors when everything due, and everything up to the present, has been read."""
         return {
             age: self._present - _seconds(age) if age in self._due else cursor
             for age, cursor in self.cursors.items()

@@ -1,4 +1,4 @@
-"""A small vocabulary for declaring record schemas.
+"""Functions that declare record schemas.
 
 Fields are named by position, or by keyword where the name needs explaining:
 `text("name", type="Channel: email, push …")`. Every field may be null except those in `key`.
@@ -80,7 +80,7 @@ def json_type(schema: Schema) -> str:
 
 
 def canonical(schema: Schema) -> Schema:
-    """The same schema in this module's style, which every target reads.
+    """The same schema in this module's style, which every target understands.
 
     Types begin with "null", a single type is not a list, and an open object has no `properties`.
     """

@@ -1,4 +1,4 @@
-"""Counts in time buckets: which ranges to request, and the bucket of each count."""
+"""Base class for counts in time buckets: what to request, and the bucket of each count."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Counted = tuple[str, dict[str, Any], Version]
 
 
 class Source(NamedTuple):
-    """Something that has counts: its path, its range, and its names in records."""
+    """A source of counts: its path, its range, and the members that identify it in records."""
 
     path: str
     window: Window

@@ -1,4 +1,4 @@
-"""Slices that cannot be listed, because their parent list cannot be read."""
+"""Slices that cannot be listed because their parent list cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sender of each delivery."""
+"""Finds the sender of each delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch files of mapped records; the SDK's batch files hold all fields, unmapped."""
+"""Batch files of mapped records; the SDK's own batch files ignore stream maps and selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalog: the emitted part of each schema, and gaps in entries."""
+"""The catalog: which part of each schema is emitted, and completion of incomplete entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a read of a stream missed; decides exit code, bookmarks and ACTIVATE_VERSION."""
+"""What a read missed; this decides the exit code, bookmarks and ACTIVATE_VERSION."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import logging
 
 _HANDFUL = 5
-"""Number of failed slices, without any success, until a stream gives up."""
+"""A stream gives up after this many failed slices without a success."""
 
 _REFUSED = 50
 """The same for slices that may be rejected for different reasons."""

@@ -178,7 +178,7 @@ class Speed:
 
 
 class LogProgress(Progress):
-    """Logs streams that have progressed, now and then, and each stream that ends."""
+    """Regularly logs the streams that have progressed, and each stream that ends."""
 
     every = 10.0
 

@@ -48,7 +48,7 @@ class Bars(Progress):
         ]
 
     def __enter__(self) -> Self:
-        """Start to draw; warnings appear above the bars, other log lines are hidden."""
+        """Start drawing; warnings appear above the bars, other log lines are hidden."""
         self._bars.start()
         for handler in self._handlers:
             handler.setStream(sys.stderr)  # now rich's, which draws above the bars
@@ -56,7 +56,7 @@ class Bars(Progress):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop to draw; the bars stay on the screen."""
+        """Stop drawing; the bars stay on the screen."""
         self._bars.stop()
         for handler in self._handlers:
             handler.setStream(sys.stderr)

@@ -61,7 +61,7 @@ class RunStream(Protocol):
 
 
 class SyncRun:
-    """Settings, client, engine and progress of one run; streams hold this, not the tap."""
+    """Settings, client, engine and progress of one run; streams receive this, not the tap."""
 
     def __init__(self, config: Mapping[str, Any], *, draws_progress: bool = False) -> None:
         """Store the configuration; sends no request."""
@@ -188,7 +188,7 @@ def terminal_bars() -> type[Bars] | None:
 
 
 def _tune_memory() -> None:
-    """Collect garbage rarely, and make glibc return free pages at once; it would keep many."""
+    """Collect garbage rarely, and make glibc return free memory immediately."""
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS)
     with suppress(AttributeError, OSError, TypeError):  # another C library

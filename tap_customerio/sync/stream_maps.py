@@ -1,4 +1,4 @@
-"""Stream maps: checked before any request, explained on failure, kept within their schema."""
+"""Stream maps: checks before any request, reasons for failures, and records within the schema."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def _reason(error: Exception) -> str:
 def _within_schema(
     stream: str, stream_map: StreamMap
 ) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Drop null objects, which the SDK leaves in the record next to their members' columns."""
+    """Drop null objects, which the SDK leaves in flattened records."""
     flatten = stream_map.flatten_record
     known = stream_map.transformed_schema["properties"]
 

@@ -1,1 +1,1 @@
-"""Faults on demand."""
+"""Faults, injected on request."""

@@ -1,4 +1,4 @@
-"""Unknown behaviours of the live API."""
+"""Options for the behaviour of the live API where it is unknown."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Exchange:
     """The correct responses for earlier pages of the same list."""
     clock: Clock
     patience: float
-    """Seconds for which no client waits for a response."""
+    """A response after this many seconds is too late for any client."""
 
     async def give(self, response: Response) -> None:
         """Send a response."""
@@ -75,7 +75,7 @@ def token(scope: Scope) -> str:
 
 
 Fault = Callable[[Exchange], Awaitable[bool]]
-"""Returns false, without a response, if it does not apply."""
+"""A function that sends a response; returns false, without sending one, if it does not apply."""
 
 Change = Callable[[Exchange, "Row"], "Row | bytes | None"]
 

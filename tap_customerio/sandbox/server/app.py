@@ -100,7 +100,7 @@ class Sandbox:
         return PortRouter(self.middleware, self.track_middleware, stray)
 
     def __enter__(self) -> Self:
-        """Start to answer."""
+        """Start the server."""
         listeners = self._router.listen(*self._ports)
         self._ports = [port_of(listener) for listener in listeners]
         self.url, self.track_url, self.wrong_track_url = map(url_of, listeners)
@@ -136,7 +136,7 @@ class Sandbox:
         body: Any = None,
         path: str | None = None,
     ) -> None:
-        """Answer the next requests of a path (any path, or a pattern with `*`) with a failure.
+        """Respond to the next requests of a path (any path, or a pattern with `*`) with a failure.
 
         Paths of the Track API begin with /api, those of the App API with /v1.
 
@@ -147,11 +147,11 @@ class Sandbox:
         middleware.failures.append(Failure(status, times, path, headers or {}, body))
 
     def shift(self, shift: Shift) -> None:
-        """Let rows leave a list, or change places, while it is read."""
+        """Remove rows from a list, or change their order, while it is read."""
         self._shifting.shifts.append(shift)
 
     def busiest(self, seconds: float = 1.0) -> int:
-        """The most requests that arrived within such a period, including rejected ones."""
+        """The most requests that arrived within any such period, including rejected ones."""
         arrived = sorted(call.arrived for call in self.calls)
         ends = enumerate(arrived)
         return max(
@@ -177,7 +177,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that ends at once when asked, without polling."""
+    """A server that stops immediately when asked, without polling."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -226,7 +226,7 @@ def serve(  # noqa: PLR0913 - each has a default, and none depends on another
     started: Callable[[str, str], None] | None = None,
     answered: Callable[[Call], None] | None = None,
 ) -> None:
-    """Answer in the foreground until Ctrl+C.
+    """Serve in the foreground until Ctrl+C.
 
     `started` receives the URLs of both APIs once the server listens, `answered` every request.
     """

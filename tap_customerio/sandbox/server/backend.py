@@ -114,5 +114,5 @@ def _answer(make: Answer, api_request: ApiRequest) -> Response:
 
 
 def _no_such_route(_request: Request, _error: Exception) -> Response:
-    """Answer unknown paths in plain text, like an older part of the API."""
+    """Respond to unknown paths in plain text, like an older part of the API."""
     return PlainTextResponse("404 page not found", NOT_FOUND)

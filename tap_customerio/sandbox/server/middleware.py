@@ -40,7 +40,7 @@ _references = count(1)
 
 @dataclass
 class Call:
-    """A request that arrived; the status is 0 until it is answered."""
+    """A request that arrived; the status is 0 until the response is sent."""
 
     method: str
     path: str
@@ -91,7 +91,7 @@ class RateLimit:
         return True
 
     def answer(self) -> Response:
-        """The response beyond the limit."""
+        """The response to a request over the limit."""
         detail = f"rate limited to {self._per_second} requests per 1s (reference {reference()})"
         answer = json({"errors": [{"detail": detail, "status": "429"}]}, TOO_MANY)
         answer.headers["retry-after"] = "1"

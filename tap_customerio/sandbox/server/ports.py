@@ -19,7 +19,7 @@ ELSEWHERE = 307
 
 
 class PortError(Exception):
-    """A port cannot be listened on."""
+    """The server cannot listen on a port."""
 
     def __init__(self, port: int, reason: str) -> None:
         super().__init__(f"port {port}: {reason}")
@@ -46,10 +46,10 @@ class PortRouter:
 
 
 class WrongRegion:
-    """The Track API of the other region, which only returns the right region."""
+    """The Track API of the other region, which only returns which region is right."""
 
     def __init__(self, track: ASGIApp, pair: TrackCredentials) -> None:
-        """`track` answers the requests that any region can answer."""
+        """`track` handles the requests that any region can handle."""
         self._track = track
         self._pair = pair
 

@@ -93,7 +93,7 @@ class Actions:
         }
 
     def triggers(self, broadcast: int, now: float) -> list[Row]:
-        """The times a broadcast was triggered, from half a year before the workspace began."""
+        """The triggers of a broadcast, from half a year before the workspace began."""
         fired = (at for at in self._firings(broadcast, int(now)) if at <= now)
         return [
             {

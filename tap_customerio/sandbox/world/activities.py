@@ -1,4 +1,4 @@
-"""The log of activities, generated day by day on request."""
+"""The activity log, generated day by day on request."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ class Activities:
         return self._who(number, arrived, with_id=with_id)
 
     def _who(self, number: int | None, at: int, *, with_id: bool = False) -> Row:
-        """A person or none; identifiers omit the custom id, unless something changed it."""
+        """A person or none; the identifiers omit the custom id, unless it was changed."""
         if number is None:
             return NO_PERSON
         name = self._people.name(number, at)

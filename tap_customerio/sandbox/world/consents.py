@@ -135,7 +135,7 @@ class Consents:
         return sorted(filter(None, rows), key=lambda row: str(row["email"]))
 
     def _suppression(self, kind: str, place: int, now: float) -> Row | None:
-        """The address at a position of a list; after a pause, another address takes its place."""
+        """The address at a position of a list; after some time, another address replaces it."""
         phase = self._rng.draw("suppression", kind, place)[2]
         round_ = self._resampling.count(now, phase)
         if not round_:

@@ -26,7 +26,7 @@ def happens(word: int, percent: float) -> bool:
 
 
 def late(word: int) -> int:
-    """A delay: mostly minutes, often days, and sometimes almost six months."""
+    """A random delay: mostly minutes, often days, and sometimes almost six months."""
     return int(60 * 2.0 ** (18 * (word / 65_536) ** 4))
 
 

@@ -1,4 +1,4 @@
-"""The JSON of senders, with the gaps of the live API."""
+"""The JSON of senders, with the same missing members as in the live API."""
 
 from __future__ import annotations
 

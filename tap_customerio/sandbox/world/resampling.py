@@ -1,4 +1,4 @@
-"""Rounds of random decisions."""
+"""Random facts that are decided again from time to time."""
 
 from __future__ import annotations
 

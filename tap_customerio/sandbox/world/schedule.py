@@ -42,7 +42,7 @@ class Traffic(Protocol):
 
 
 class Sending:
-    """The steady flow of campaigns and other senders, newsletters, and requested bursts."""
+    """Deliveries of newsletters, of all other senders evenly over time, and in requested bursts."""
 
     def __init__(self, rng: Rng, senders: Senders, per_day: int, bursts: Mapping[int, int]) -> None:
         """Divide the deliveries of an average day into flow and newsletters."""
@@ -61,7 +61,7 @@ class Sending:
         return self._flow_size(day) + (send.size if send else 0) + bursts
 
     def codes(self, day: int) -> list[int]:
-        """Flow, newsletter and bursts."""
+        """Codes of the even flow, of the newsletter, and of bursts."""
         codes = spread(self._rng, self._flow_size(day), FLOW, day)
         if send := self._senders.send_on(day):
             codes += self._newsletter(send)
@@ -187,5 +187,5 @@ def spread(rng: Rng, count: int, source: int, day: int) -> list[int]:
 
 
 def is_listed(day: int, code: int, now: float, lag: int) -> bool:
-    """Whether a delivery is in lists by now: mostly at once, sometimes only after the `lag`."""
+    """Whether a delivery is in lists by now: mostly immediately, sometimes only after the `lag`."""
     return day * DAY + (code >> SECOND_BITS) + lateness(code ^ day, lag) <= now

@@ -1,4 +1,4 @@
-"""Other data of a workspace, mostly manually maintained lists."""
+"""Other lists of a workspace, mostly maintained by hand."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class WorkspaceLists:
         ]
 
     def snippets(self, now: float) -> list[Row]:
-        """Pieces of text with names."""
+        """Named pieces of text."""
         return [self._snippet(place, now) for place in range(SNIPPET_COUNT)]
 
     def reporting_webhooks(self, _now: float) -> list[Row]:

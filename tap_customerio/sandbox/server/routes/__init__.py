@@ -1,4 +1,4 @@
-"""The endpoints, as functions of a workspace and a moment."""
+"""The endpoints, as functions of a workspace and a time."""
 
 from __future__ import annotations
 

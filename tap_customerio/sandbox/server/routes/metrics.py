@@ -31,7 +31,7 @@ ALWAYS_SENT = frozenset({
 
 
 def campaign_metrics(request: ApiRequest) -> Row:
-    """Version 2 counts between two moments in any time zone; version 1 counts back from now."""
+    """Version 2 counts between two times in any time zone; version 1 counts back from now."""
     subject = _subject(request, "campaigns")
     if request.query.get("version") != "2":
         return {"metric": {"series": _series(request, subject, _recent(request))}}
@@ -134,7 +134,7 @@ def _parts(request: ApiRequest, collection: str, sender: int, part: int) -> froz
 
 
 def _by_language(request: ApiRequest, collection: str, subject: Subject, edges: list[int]) -> Row:
-    """Counts of an action and, if it has several languages, of each."""
+    """Counts of an action and, if it has several languages, of each language."""
     answer: Row = {"metric": {"series": _series(request, subject, edges)}}
     variants = request.workspace.variants(collection, subject.sender, request.path["part"])
     if variants:

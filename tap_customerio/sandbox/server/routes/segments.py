@@ -27,7 +27,7 @@ def segments(request: ApiRequest) -> Row:
 
 
 def membership(request: ApiRequest) -> Row:
-    """Members of a segment; a position of another segment returns none, without an error."""
+    """Members of a segment; a page token of another segment returns none, without an error."""
     segment, limit = _segment(request), request.limit(30_000, 1000)
     names, following = request.workspace.search(
         {"segment": {"id": segment}}, now=request.now, start=_start(request, segment), limit=limit

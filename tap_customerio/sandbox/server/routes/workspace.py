@@ -26,7 +26,7 @@ NULL_IF_EMPTY = frozenset({"collections", "exports", "reporting_webhooks"})
 
 
 def workspaces(request: ApiRequest) -> Row:
-    """The workspace, with counters that change constantly."""
+    """The workspace, with counts that change constantly."""
     month = month_start(int(request.now))
     sent = request.workspace.count_deliveries(month, int(request.now) + 1, now=request.now)
     types = request.workspace.object_types()
