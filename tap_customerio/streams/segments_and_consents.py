@@ -56,10 +56,7 @@ class Segments(ListStream):
     records_key = "segments"
     replication_key = "updated_at"
     schema = record(
-        integer(
-            id="Segment id.",
-            progress="How much of the segment is built, in percent; null when finished.",
-        ),
+        integer(id="Segment id.", progress="Percentage built so far; null when finished."),
         text(
             name="Name in the app.",
             description="What it is for, as its creator wrote it.",
@@ -87,10 +84,7 @@ class SegmentCounts(ChildStream):
     parent_key = "segment_id"
     primary_keys = ("segment_id", "observed_at")
     schema = record(
-        integer(
-            segment_id="Segment that is counted.",
-            count="Number of people in it: the size of the segment.",
-        ),
+        integer(segment_id="Segment that is counted.", count="Number of people: its size."),
         timestamp(observed_at="When the sync that counted them began."),
         key=primary_keys,
     )
@@ -241,9 +235,7 @@ class OptOuts(CustomerioStream):
             customer_id="The workspace's own id of the person, if any.",
         ),
         array_of(
-            nested(
-                text(channel="sms or whatsapp.", **{"from": "Sender that the person opted out of."})
-            ),
+            nested(text(channel="sms or whatsapp.", **{"from": "Sender of the messages."})),
             optouts="Senders that the person opted out of (unsubscribed from).",
         ),
         key=primary_keys,
@@ -298,9 +290,7 @@ class SubscriptionPreferences(CustomerioStream):
     primary_keys = ("cio_id",)
     schema = record(
         IDENTIFIERS,
-        boolean(
-            unsubscribed="Whether the person opted out of everything; this overrides the topics."
-        ),
+        boolean(unsubscribed="Whether the person opted out of everything, including topics."),
         object_of(
             nested(text(title="Its heading.", subtitle="Its second line.")),
             header="Texts of the preference page.",
