@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.lists import ChildStream
+from tap_customerio.streams.schema import json_type
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, parse
 
@@ -31,7 +32,17 @@ STAMPED: dict[str, Any] = {
 }
 CHILDREN = {name for name, kind in STAMPED.items() if issubclass(kind, ChildStream)}
 LISTS = sorted(STAMPED.keys() - CHILDREN)
-TEXTS = {"exports": "description", "snippets": "value"}
+TEXTS = {
+    name: next(
+        column
+        for column, schema in kind.schema["properties"].items()
+        if json_type(schema) == "string"
+        and "format" not in schema
+        and column not in kind.primary_keys
+    )
+    for name, kind in STAMPED.items()
+}
+"""A text column of each list, which tests change."""
 OPERATIONS = ("edit", "edit quietly", "delete", "restore", "sync")
 
 Key = tuple[str, ...]
@@ -104,7 +115,7 @@ class Lists:
         text, stamp = self.texts[stream][number], self.stamps[stream][number]
         key = kind.primary_keys[-1]
         row = {key: self._name(stream, number), str(kind.replication_key): stamp}
-        return row | {TEXTS.get(stream, "name"): text}
+        return row | {TEXTS[stream]: text}
 
     def _name(self, stream: str, number: int) -> Any:
         is_text = STAMPED[stream].schema["properties"][STAMPED[stream].primary_keys[-1]]["type"]
@@ -125,7 +136,7 @@ class Target:
             if message["type"] == "RECORD":
                 row = message["record"]
                 key = tuple(row[name] for name in output.keys[stream])
-                value = row[TEXTS.get(stream, "name")]
+                value = row[TEXTS[stream]]
                 self.rows[stream][key] = value, message.get("version")
             elif message["type"] == "ACTIVATE_VERSION":
                 kept = self.rows[stream].items()
