@@ -124,6 +124,7 @@ def project(
         "MELTANO_PROJECT_ROOT": str(folder),
         "MELTANO_HUB_URL": external_servers.url,
         "MELTANO_SNOWPLOW_COLLECTOR_ENDPOINTS": json.dumps([external_servers.url]),
+        "MELTANO_STATE_BACKEND_URI": (folder / "state").as_uri(),
         "UV_CACHE_DIR": str(cache / "uv"),
     }
     project = Project(folder, str(make_venv(requirement) / "meltano"), variables, external_servers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from e2e.processes import ProgramOutput, environment, run
+from e2e.processes import ProgramOutput, State, environment, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,10 +59,15 @@ class Project:
         """Run Meltano; returns its output."""
         return self.run(*arguments, **variables).printed
 
+    def state(self, state_id: str) -> State:
+        """The Singer state that Meltano stored, in its backend for files."""
+        stored = json.loads((self.folder / "state" / state_id / "state.json").read_text())
+        state: State = stored["completed"]["singer_state"]
+        return state
+
     def bookmark(self, state_id: str) -> str:
         """The bookmark of messages in Meltano's state."""
-        state = json.loads(self.meltano("state", "get", state_id))
-        return str(state["singer_state"]["bookmarks"]["messages"]["replication_key_value"])
+        return str(self.state(state_id)["bookmarks"]["messages"]["replication_key_value"])
 
 
 def selection(streams: Iterable[str]) -> str:
