@@ -21,10 +21,8 @@ def longest_first(items: list[pytest.Item]) -> None:
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]
-    """A module stays on one worker, as do all tests of the models on one type of warehouse."""
+    """A module stays on one worker, as do all tests of the models: dbt starts slowly."""
 
     def _split_scope(self, nodeid: str) -> str:
-        module, _, name = nodeid.partition("::")
-        if module.startswith("tests/transform/"):
-            return "models on PostgreSQL" if "[postgres" in name else "models on DuckDB"
-        return module
+        module = nodeid.partition("::")[0]
+        return "models" if module.startswith("tests/transform/") else module

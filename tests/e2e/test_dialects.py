@@ -20,14 +20,21 @@ pytestmark = pytest.mark.e2e
 REQUIREMENTS = "dbt-core>=1.10,<1.12 dbt-snowflake dbt-bigquery"
 
 
-@pytest.mark.parametrize("kind", ["snowflake", "bigquery"])
-def test_models_compile_to_the_sql_of_the_warehouse(
-    kind: str, make_venv: MakeVenv, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def compiled_models(make_venv: MakeVenv, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each warehouse; one process compiles for all, because dbt starts slowly."""
+    folder = tmp_path_factory.mktemp("compiled")
     python = make_venv(REQUIREMENTS) / "python"
     script = ROOT / "tests" / "transform" / "compile_offline.py"
-    run([str(python), str(script), kind, str(tmp_path)], env=environment())
-    compiled = {path.stem: path for path in tmp_path.glob("target/compiled/**/*.sql")}
+    run([str(python), str(script), str(folder)], env=environment())
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["snowflake", "bigquery"])
+def test_models_compile_to_the_sql_of_the_warehouse(kind: str, compiled_models: Path) -> None:
+    compiled = {
+        path.stem: path for path in (compiled_models / kind).glob("target/compiled/**/*.sql")
+    }
     assert compiled.keys() >= {path.stem for path in TRANSFORM.glob("models/**/*.sql")}
     for name, path in compiled.items():
         [query] = sqlglot.parse(path.read_text(), dialect=kind)

@@ -1,11 +1,13 @@
-"""Compile the models for an unreachable warehouse: run with the adapters' own Python.
+"""Compile the models for unreachable warehouses: run with the adapters' own Python.
 
-`compile_offline.py snowflake|bigquery FOLDER` writes FOLDER/target/compiled. Tables of the loader
-have the columns that staging reads. Models exist already, so that incremental parts are compiled.
+`compile_offline.py FOLDER` writes FOLDER/snowflake/target/compiled and the same for bigquery. Tables
+of the loader have the columns that staging reads. Models exist already, so that incremental parts
+are compiled.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
@@ -75,6 +77,7 @@ def compile_models(kind: str, folder: Path) -> bool:
     options = ["--project-dir", str(TRANSFORM), "--profiles-dir", str(folder)]
     options += ["--target-path", str(folder / "target"), "--log-path", str(folder)]
     options += ["--no-populate-cache", "--no-send-anonymous-usage-stats", "--quiet"]
+    options += ["--log-level-file", "none", "--no-write-json"]
     with (
         mock.patch.object(adapter, "get_relation", get_relation),
         mock.patch.object(adapter, "get_columns_in_relation", get_columns),
@@ -87,6 +90,10 @@ def compile_models(kind: str, folder: Path) -> bool:
 
 
 if __name__ == "__main__":
+    gc.disable()  # collections take a fifth of the time
     sys.path.pop(0)  # dbt loads every module there whose name starts with dbt_ as a plugin
-    wanted, place = sys.argv[1:]
-    sys.exit(not compile_models(wanted, Path(place)))
+    for wanted in PROFILES:
+        place = Path(sys.argv[1]) / wanted
+        place.mkdir()
+        if not compile_models(wanted, place):
+            sys.exit(f"dbt failed for {wanted}")

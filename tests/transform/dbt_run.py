@@ -28,7 +28,7 @@ TRANSFORM = ROOT / "transform"
 Row = dict[str, Any]
 PARSED: dict[tuple[str, str], Manifest] = {}
 """Parsed projects by database and workspaces; parsing takes half of the time of a build."""
-QUIET = ("--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats")
+QUIET = ("--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-write-json")
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Built:
         profile = {"target": "it", "outputs": {"it": self._output()}}
         profiles.write_text(json.dumps({"customerio": profile}))
         options = ["--project-dir", str(TRANSFORM), "--profiles-dir", str(self.folder)]
-        options += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder)]
+        options += ["--target-path", str(self.folder / "target"), "--log-level-file", "none"]
         options += ["--vars", json.dumps(self.variables)]
         said: list[str] = []
 
