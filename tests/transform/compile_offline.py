@@ -1,8 +1,8 @@
 """Compile the models for unreachable warehouses: run with the adapters' own Python.
 
-`compile_offline.py FOLDER` writes FOLDER/snowflake/target/compiled and the same for bigquery. Tables
-of the loader have the columns that staging reads. Models exist already, so that incremental parts
-are compiled.
+`compile_offline.py FOLDER` writes FOLDER/snowflake/target/compiled and the same for bigquery.
+Tables of the loader have the columns that staging reads. Models exist already, so that incremental
+parts are compiled.
 """
 
 from __future__ import annotations
