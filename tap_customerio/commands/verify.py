@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta, timezone
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,7 +15,14 @@ import click
 from tap_customerio import errors
 from tap_customerio.commands.console import make_console
 from tap_customerio.commands.warehouse import Warehouse, warehouse_options
-from tap_customerio.windows import BEGINNING, DAY, LONGEST_PERIOD, bucket_after, bucket_start
+from tap_customerio.windows import (
+    BEGINNING,
+    DAY,
+    LONGEST_PERIOD,
+    V1_REACH,
+    bucket_after,
+    bucket_start,
+)
 from tap_customerio.wording import counted as numbered
 
 if TYPE_CHECKING:
@@ -22,17 +31,19 @@ if TYPE_CHECKING:
     from tap_customerio.windows import Resolution
 
     Sender = tuple[str, int]
+    Key = tuple[Sender, "Bucketing", int]
 
 _SLOT = 900  # offsets of time zones are multiples of a quarter of an hour
 _SETTLING = 2 * DAY
 _SLACK = timedelta(days=2)
 
+_FINEST: list[Resolution] = [*V1_REACH]
 _UNKNOWN = "unknown"
 _COUNTED = """
     select source_type, source_id, resolution, timezone, period_start, sent, is_partial
     from {metrics}
-    where source_type is not null and source_id is not null and resolution is not null
-        and timezone is not null
+    where source_type is not null and source_id is not null and timezone is not null
+        and resolution in ('hours', 'days', 'weeks', 'months')
 """
 _OF_TYPE = "select source_id from {metrics} where source_type = '{kind}'"
 _LOADED = """
@@ -41,6 +52,7 @@ _LOADED = """
             when nullif(newsletter_id, 0) is not null then 'newsletter'
             when nullif(transactional_message_id, 0) is not null then 'transactional'
             when nullif(broadcast_id, 0) is not null then 'broadcast'
+            when campaign_id in ({broadcasts}) and campaign_id in ({campaigns}) then '{unknown}'
             when campaign_id in ({broadcasts}) then 'broadcast'
             when campaign_id in ({campaigns}) then 'campaign'
             when nullif(source_id, 0) is not null then '{unknown}'
@@ -56,6 +68,7 @@ _LOADED = """
     group by 1, 2, 3
 """
 """Senders are derived as in int_customerio__messages of the dbt package."""
+_AMBIGUOUS = "({broadcasts}) intersect ({campaigns})"
 _CREATED = "select min(created), max(created) from {messages}"
 _NEWEST = """
     select max(case when updated > created and updated < {future} then updated else created end)
@@ -97,6 +110,21 @@ class Bucketing(NamedTuple):
         return datetime.fromtimestamp(moment, self.zone).date().isoformat()
 
 
+_UTC_DAYS = Bucketing("days", ZoneInfo("UTC"))
+
+
+class Stretch(NamedTuple):
+    """A stretch of time in which one resolution and zone of a sender's counts is used."""
+
+    bucketing: Bucketing
+    start: int
+    end: float
+
+    def includes(self, start: int) -> bool:
+        """Whether the bucket with this start is within it."""
+        return start >= self.start and self.bucketing.end(start) <= self.end
+
+
 class Bucket(NamedTuple):
     """Counts of a sender's bucket on both sides."""
 
@@ -105,7 +133,7 @@ class Bucket(NamedTuple):
     start: int
     counted: int
     loaded: int
-    is_partial: bool
+    is_uncertain: bool
 
     @property
     def end(self) -> int:
@@ -117,7 +145,7 @@ class Bucket(NamedTuple):
 
         Loading may begin and end within a bucket; `last` is the time of the last change.
         """
-        if self.is_partial or self.end > last - _SETTLING or self.start < last - LONGEST_PERIOD:
+        if self.is_uncertain or self.end > last - _SETTLING or self.start < last - LONGEST_PERIOD:
             return False
         edges = self.bucketing.start(first), self.bucketing.start(newest)
         return self.start > edges[0] and self.start != edges[1]
@@ -138,7 +166,7 @@ class Month(NamedTuple):
         if self.missing:
             text += f", {sum(each.counted - each.loaded for each in self.missing):,} missing"
         if self.uncounted:
-            text += f"; {self.uncounted:,} more loaded, for which it has no counts"
+            text += f"; {self.uncounted:,} more loaded, which Customer.io's counts do not cover"
         if self.unknown_sender:
             text += f"; {self.unknown_sender:,} more loaded, sent by a campaign or a broadcast"
         return f"{text}."
@@ -186,21 +214,22 @@ def compare(warehouse: Warehouse, tables: dict[str, str]) -> dict[str, Month]:
         raise errors.commands.nothing_to_verify()
     known = warehouse.ask(_NEWEST, **tables)
     last = max(_seconds(moment) for (moment,) in known if moment)
-    bucketings = _bucketings(rows, last)
-    counted, partial = _counts(rows, bucketings)
-    loaded = _loaded(warehouse.ask(_LOADED, **tables), bucketings)
-    uncounted = _without_counts(loaded, counted)
+    counted, running = _counts(rows)
+    stretches = _stretches(counted, running)
+    loaded, uncounted = _loaded(warehouse.ask(_LOADED, **tables), stretches)
+    ambiguous = {number for (number,) in warehouse.ask(_AMBIGUOUS, **tables)}
     buckets = [
-        Bucket(key[0], bucketings[key[0]], key[1], sent, loaded[key], key in partial)
-        for key, sent in counted.items()
+        Bucket(*key, counted[key], loaded[key], key in running or _is_among(ambiguous, key[0]))
+        for key in {**counted, **loaded}
+        if any(key[1] == each.bucketing and each.includes(key[2]) for each in stretches[key[0]])
     ]
     missing = list(_missing(buckets, _seconds(first), _seconds(newest), last))
     sums: dict[str, Counter[str]] = defaultdict(Counter)
     for each in buckets:
         sums[each.bucketing.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
-    for (sender, start), number in uncounted.items():
+    for (sender, bucketing, start), number in uncounted.items():
         what = "unknown_sender" if sender[0] == _UNKNOWN else "uncounted"
-        sums[bucketings[sender].day(start)[:7]][what] += number
+        sums[bucketing.day(start)[:7]][what] += number
     return {
         name: Month(
             month["counted"],
@@ -233,67 +262,79 @@ def _possible(rows: str, column: str, future: date) -> str:
     return f"(select * from {rows} where {condition}) as possible"  # noqa: S608
 
 
-def _bucketings(rows: Iterable[tuple[Any, ...]], last: int) -> dict[Sender, Bucketing]:
-    """The buckets of each sender; the longest history, if the settings were changed.
-
-    Of those that reach the last days, the one with the oldest counts, then the finest: days of
-    newsletters reach back for 45 days only, and what months count before that must not be hidden.
-    """
-    starts: dict[tuple[Sender, Bucketing], list[Any]] = defaultdict(list)
-    for kind, number, resolution, zone, start, *_ in rows:
-        starts[(kind, number), Bucketing(resolution, ZoneInfo(zone))].append(start)
-    newest: dict[Sender, tuple[int, int, int, str, Bucketing]] = {}
-    for (sender, bucketing), found in starts.items():
-        oldest, second = (bucketing.start(_seconds(pick(found))) for pick in (min, max))
-        end = bucketing.end(second)
-        zone = str(bucketing.zone)
-        reach = (min(end, last - _SETTLING), -oldest, second - end, zone, bucketing)
-        newest[sender] = max(newest.get(sender, reach), reach)
-    return {sender: bucketing for sender, (*_, bucketing) in newest.items()}
-
-
-def _counts(
-    rows: Iterable[tuple[Any, ...]], bucketings: dict[Sender, Bucketing]
-) -> tuple[Counter[tuple[Sender, int]], set[tuple[Sender, int]]]:
+def _counts(rows: Iterable[tuple[Any, ...]]) -> tuple[Counter[Key], set[Key]]:
     """Sent deliveries by bucket, and the buckets that had not ended."""
-    counted: Counter[tuple[Sender, int]] = Counter()
-    partial = set()
+    counted: Counter[Key] = Counter()
+    running = set()
     for kind, number, resolution, zone, start, sent, is_partial in rows:
-        sender = (kind, number)
-        if bucketings[sender] == Bucketing(resolution, ZoneInfo(zone)):
-            key = (sender, bucketings[sender].start(_seconds(start)))
-            counted[key] += sent or 0
-            if is_partial:
-                partial.add(key)
-    return counted, partial
+        bucketing = Bucketing(resolution, ZoneInfo(zone))
+        key = ((kind, number), bucketing, bucketing.start(_seconds(start)))
+        counted[key] += sent or 0
+        if is_partial:
+            running.add(key)
+    return counted, running
+
+
+def _stretches(counted: Iterable[Key], running: set[Key]) -> dict[Sender, list[Stretch]]:
+    """The stretches of each sender, as in the macro `stretches` of the dbt package.
+
+    From its first bucket on, the resolution with the newest bucket counts (the finest, if several
+    have it). Before that, the next one counts. A coarser bucket that reaches into finer ones counts
+    if it was over when it was read: then the finer ones count from its end.
+    """
+    starts: dict[Sender, dict[Bucketing, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for sender, bucketing, start in counted:
+        starts[sender][bucketing].append(start)
+    found: dict[Sender, list[Stretch]] = defaultdict(list)
+    for sender, buckets in starts.items():
+        end = math.inf
+        for bucketing, start in _beginnings(sender, buckets, running):
+            found[sender].append(Stretch(bucketing, start, end))
+            end = min(end, start)
+    return found
+
+
+def _beginnings(
+    sender: Sender, buckets: dict[Bucketing, list[int]], running: set[Key]
+) -> list[tuple[Bucketing, int]]:
+    """Where each resolution begins to count, the one with the newest bucket first."""
+    ordered = sorted(
+        buckets,
+        key=lambda each: (-max(buckets[each]), _FINEST.index(each.resolution), str(each.zone)),
+    )
+    limits = accumulate((min(buckets[each]) for each in ordered), min, initial=math.inf)
+    found: list[tuple[Bucketing, int]] = []
+    former_end = 0
+    for bucketing, limit in reversed([*zip(ordered, limits, strict=False)]):
+        found.append((bucketing, max(former_end, min(buckets[bucketing]))))
+        for start in buckets[bucketing]:
+            end = bucketing.end(start)
+            if start < limit and (end <= limit or (sender, bucketing, start) not in running):
+                former_end = max(former_end, end)
+    return found[::-1]
 
 
 def _loaded(
-    rows: Iterable[tuple[Any, ...]], bucketings: dict[Sender, Bucketing]
-) -> Counter[tuple[Sender, int]]:
-    """Sent deliveries in the same buckets."""
-    loaded: Counter[tuple[Sender, int]] = Counter()
-    utc = Bucketing("days", ZoneInfo("UTC"))
+    rows: Iterable[tuple[Any, ...]], stretches: dict[Sender, list[Stretch]]
+) -> tuple[Counter[Key], Counter[Key]]:
+    """Sent deliveries in buckets that Customer.io counts, and the others by day."""
+    loaded: Counter[Key] = Counter()
+    uncounted: Counter[Key] = Counter()
     for kind, number, slot, sent in rows:
-        sender = (kind, number)
-        loaded[sender, bucketings.setdefault(sender, utc).start(slot * _SLOT)] += sent
-    return loaded
-
-
-def _without_counts(
-    loaded: Counter[tuple[Sender, int]], counted: Counter[tuple[Sender, int]]
-) -> Counter[tuple[Sender, int]]:
-    """Loaded deliveries from before a sender's first counts; later, a missing count is zero."""
-    first: dict[Sender, int] = {}
-    for sender, start in counted:
-        first[sender] = min(start, first.get(sender, start))
-    uncounted: Counter[tuple[Sender, int]] = Counter()
-    for (sender, start), number in loaded.items():
-        if start < first.get(sender, start + 1):
-            uncounted[sender, start] = number
+        sender, moment = (kind, number), slot * _SLOT
+        for each in stretches[sender]:
+            start = each.bucketing.start(moment)
+            if each.start <= moment < each.end and each.includes(start):
+                loaded[sender, each.bucketing, start] += sent
+                break
         else:
-            counted[sender, start] += 0
-    return uncounted
+            uncounted[sender, _UTC_DAYS, _UTC_DAYS.start(moment)] += sent
+    return loaded, uncounted
+
+
+def _is_among(ambiguous: set[int], sender: Sender) -> bool:
+    """Whether a campaign or a broadcast has the id of one of the other kind."""
+    return sender[0] in {"campaign", "broadcast"} and sender[1] in ambiguous
 
 
 def _missing(buckets: Iterable[Bucket], first: int, newest: int, last: int) -> Iterator[Bucket]:

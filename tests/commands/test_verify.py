@@ -23,7 +23,9 @@ def test_matching_months_are_listed_with_their_numbers(verify: Verify) -> None:
     screen = verify(messages, [counted("2026-03-01", 1), counted("2026-03-02", 2)])
     assert screen.code == 0
     assert "2026-03: 3 sent by Customer.io, 3 loaded.\n" in screen.out
-    assert "2026-02: 0 sent by Customer.io, 0 loaded; 1 more loaded, for which" in screen.out
+    assert (
+        "2026-02: 0 sent by Customer.io, 0 loaded; 1 more loaded, which Customer.io's" in screen.out
+    )
 
 
 def test_missing_deliveries_are_reported_and_fail(verify: Verify) -> None:
@@ -158,15 +160,16 @@ def test_rows_of_nulls_are_no_error(verify: Verify) -> None:
 
 
 @pytest.mark.parametrize("then", [("days", "months"), ("months", "days"), ("weeks", "months")])
-def test_the_buckets_with_the_longest_range_count(verify: Verify, then: tuple[str, str]) -> None:
+def test_a_new_resolution_replaces_the_former_from_its_first_bucket(
+    verify: Verify, then: tuple[str, str]
+) -> None:
     former, new = then
     starts = {"days": ("02-11", "03-10"), "weeks": ("02-01", "03-08"), "months": ("02-01", "03-01")}
-    later = {"days": "2026-04-01", "months": "2026-03-01"}[new]
     metrics = [
         counted(f"2026-{starts[former][0]}", 7, resolution=former),
         counted(f"2026-{starts[former][1]}", 7, resolution=former, is_partial=True),
         counted("2026-02-01", 5, resolution=new),
-        counted(later, 5, resolution=new, is_partial=True),
+        counted("2026-04-01", 5, resolution=new, is_partial=True),
     ]
     screen = verify(EDGES, metrics)
     assert "2026-02: 5 sent by Customer.io, " in screen.out
@@ -190,11 +193,49 @@ def test_days_count_before_the_former_week_is_over(verify: Verify) -> None:
     assert "  2026-03-12 campaign 1: 1 sent, 0 loaded" in screen.out
 
 
-def test_only_the_newest_buckets_of_a_sender_count(verify: Verify) -> None:
-    messages = [*EDGES, sent("2026-03-02 10:00")]
-    former = counted("2026-03-01", 1, resolution="months")
-    screen = verify(messages, [former, counted("2026-03-02", 1)])
-    assert "2026-03: 1 sent by Customer.io, 1 loaded." in screen.out
+def test_days_count_once_the_former_month_is_over(verify: Verify) -> None:
+    messages = [
+        *EDGES,
+        sent("2026-02-02 10:00"),
+        sent("2026-03-10 10:00"),
+        sent("2026-04-02 10:00"),
+    ]
+    metrics = [counted(f"2026-{month}-01", 2, resolution="months") for month in ("02", "03")]
+    metrics += [counted("2026-03-20", 9), counted("2026-04-02", 3), counted("2026-05-01", 1)]
+    found = json.loads(verify(messages, metrics, "--json").out)
+    months = {name: (each["counted"], each["loaded"]) for name, each in found.items()}
+    assert months["2026-02"] == (2, 1), "by month, which days must not hide"
+    assert months["2026-03"] == (2, 1), "the whole month, and no day of it twice"
+    assert months["2026-04"] == (3, 1), "by day"
+    assert found["2026-04"]["missing"][0]["day"] == "2026-04-02"
+
+
+def test_a_running_month_does_not_count_beside_its_days(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-10 10:00"), sent("2026-03-20 10:00")]
+    former = counted("2026-03-01", 7, resolution="months", is_partial=True)
+    screen = verify(messages, [former, counted("2026-03-20", 1), counted("2026-05-01", 1)])
+    assert "2026-03: 1 sent by Customer.io, 1 loaded; 1 more loaded" in screen.out
+
+
+@pytest.mark.parametrize("kinds", [("campaign", "broadcast"), ("campaign",)])
+def test_an_id_of_a_campaign_and_a_broadcast_is_no_loss(
+    verify: Verify, kinds: tuple[str, ...]
+) -> None:
+    messages = [*EDGES, *[sent("2026-03-02 10:00")] * 3]
+    metrics = [counted("2026-03-02", 3, kind) for kind in kinds]
+    lists = ["create table customerio.broadcasts as select 1 as id"]
+    screen = verify(messages, metrics, then=lists)
+    assert screen.code == 0
+    number = 3 * len(kinds)
+    assert (
+        f"2026-03: {number} sent by Customer.io, 0 loaded; 3 more loaded, sent by a campaign"
+        in (screen.words())
+    )
+
+
+def test_a_campaign_without_a_broadcast_of_its_id_is_checked(verify: Verify) -> None:
+    metrics = [counted("2026-03-02", 3), counted("2026-03-02", 0, "broadcast", source=2)]
+    assert verify(EDGES, metrics).code == 1
 
 
 @pytest.mark.parametrize("zone", [NEW_YORK, "Pacific/Auckland"])

@@ -10,6 +10,8 @@ from e2e.processes import ROOT, environment, run
 from sqlglot import exp
 from transform.dbt_run import TRANSFORM
 
+from transform import time_types
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,5 +43,6 @@ def test_models_compile_to_the_sql_of_the_warehouse(kind: str, compiled_models: 
         assert isinstance(query, exp.Query), name
         unknown = {function.name for function in query.find_all(exp.Anonymous)}
         assert not unknown, f"{name} calls {unknown}"
+    assert time_types.mixed(compiled, kind) == []
     deliveries = compiled["customerio__deliveries"].read_text()
     assert "kept.row_hash = hashed.row_hash" in deliveries  # includes the incremental part

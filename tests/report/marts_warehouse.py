@@ -35,9 +35,8 @@ _TABLES = {
     "people bigint",
     "consents": "workspace text, cio_id text, scope text, subject text, subject_name text, "
     "is_allowed boolean, is_choice boolean",
-    "reconciliation": "workspace text, source_type text, source_id bigint, resolution text, "
-    "timezone text, day date, counted_sent bigint, loaded_sent bigint, missing_sent bigint, "
-    "status text, period_start timestamp",
+    "reconciliation": "day date, period_start timestamp, period_end timestamp, "
+    "counted_sent bigint, loaded_sent bigint, missing_sent bigint, is_covered boolean, status text",
 }
 
 
@@ -130,6 +129,6 @@ def _audience(days: list[date]) -> dict[str, list[tuple[Any, ...]]]:
         ("acme", "person-1", "sender", "sms:+15550100001", "+15550100001", False, True),
     ]
     found["reconciliation"] = [
-        ("acme", "newsletter", 1, "days", "UTC", day, 1000, 990, 10, "missing", day) for day in days
+        (day, day, day + timedelta(days=1), 1000, 990, 10, True, "missing") for day in days
     ]
     return found

@@ -145,8 +145,10 @@ def is_above(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def test_streams_that_are_not_loaded_do_no_harm(partial: Built) -> None:
-    for model in ("journey_funnel", "reconciliation", "attribution"):
+    for model in ("journey_funnel", "attribution"):
         assert partial.ask(f"select * from customerio__{model}") == []
+    covered = "select distinct is_covered from customerio__reconciliation"
+    assert partial.ask(covered) == [{"is_covered": False}]
     links = "select distinct href, counted_clicks from customerio__links where workspace = 'acme'"
     assert partial.ask(links) == [{"href": None, "counted_clicks": None}]
     people = """

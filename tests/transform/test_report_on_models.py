@@ -40,6 +40,10 @@ def test_a_report_of_built_models_matches_the_sandbox(
     share = opened / sum("sent" in mail for mail in mails)
     assert f"<dt>Deliveries sent</dt><dd>{sent:,}</dd>" in page
     assert f"<dt>E-mails opened by people</dt><dd>{share:.1%}</dd>" in page
+    months = re.findall(r"<tr><td[^>]*>20\d\d-\d\d</td>(.*?)</tr>", page)
+    columns = [re.findall(r"<td[^>]*>([\d,]+)</td>", row) for row in months]
+    loaded = [int(row[place].replace(",", "")) for row in columns for place in (1, 3)]
+    assert sum(loaded) == sent
     assert page.count("<figure>") == 8
     assert "Nothing" not in page
     people = {value for row in rows for value in (facts.cio_id(row), row["recipient"]) if value}

@@ -7,9 +7,24 @@
             'weeks': dbt.dateadd('day', -1, dbt.date_trunc(monday, dbt.dateadd('day', 1, local))),
             'months': dbt.date_trunc('month', local),
         } -%}
+        {{ customerio.by_resolution(resolution, starts) }}
+{%- endmacro %}
+
+{#- The bucket after a bucket, both as local times. -#}
+{%- macro next_bucket(resolution, bucket) -%}
+        {{ customerio.by_resolution(resolution, {
+            'hours': dbt.dateadd('hour', 1, bucket),
+            'days': dbt.dateadd('day', 1, bucket),
+            'weeks': dbt.dateadd('day', 7, bucket),
+            'months': dbt.dateadd('month', 1, bucket),
+        }) }}
+{%- endmacro %}
+
+{#- The local time for a resolution. -#}
+{%- macro by_resolution(resolution, times) -%}
         case {{ resolution }}
-            {%- for name, start in starts.items() %}
-            when '{{ name }}' then cast({{ start }} as {{ customerio.type_local() }})
+            {%- for name, time in times.items() %}
+            when '{{ name }}' then cast({{ time }} as {{ customerio.type_local() }})
             {%- endfor %}
         end
 {%- endmacro %}
@@ -19,7 +34,76 @@
   {{ return('datetime' if target.type == 'bigquery' else dbt.type_timestamp()) }}
 {%- endmacro %}
 
-{#- Days from the start of a bucket until it has ended and its deliveries are sent. -#}
-{%- macro recent_days(resolution) -%}
-case {{ resolution }} when 'months' then 33 when 'weeks' then 9 else 3 end
+{#- First and last instant of a bucket, in UTC; the last is exclusive. -#}
+{%- macro bucket_edges() -%}
+        {{ customerio.utc_time('bucket', 'timezone') }} as begins_at,
+        {{ customerio.utc_time(customerio.next_bucket('resolution', 'bucket'), 'timezone') }}
+            as ends_at
+{%- endmacro %}
+
+{#- The resolution and time zone that count in each stretch of time, by owner of the buckets.
+
+From its first bucket on, the resolution with the newest bucket counts (the finest, if several have
+it). Before that, the next one counts. A coarser bucket that reaches into finer ones counts if it
+was over when it was read (running is 0): then the finer ones count from its end. -#}
+{%- macro stretches(buckets, owner) -%}
+    {%- set cut = (owner + ['resolution', 'timezone']) | join(', ') -%}
+    {%- set owner = owner | join(', ') -%}
+    {%- set before = 'rows between unbounded preceding and 1 preceding' -%}
+    with cuts as (
+        select
+            {{ cut }},
+            min(begins_at) as first_at,
+            row_number() over (
+                partition by {{ owner }}
+                order by
+                    max(begins_at) desc,
+                    case resolution when 'hours' then 1 when 'days' then 2 when 'weeks' then 3 else 4 end,
+                    timezone
+            ) as place
+        from {{ buckets }}
+        group by {{ cut }}
+    ),
+
+    limited as (
+        select
+            *,
+            min(first_at) over (partition by {{ owner }} order by place {{ before }}) as limit_at
+        from cuts
+    ),
+
+    ended as (
+        select
+            {{ cut }}, place, first_at,
+            max(case
+                when begins_at < limit_at and (running = 0 or ends_at <= limit_at) then ends_at
+            end) as end_at
+        from limited
+        inner join {{ buckets }} using ({{ cut }})
+        group by {{ cut }}, place, first_at
+    ),
+
+    begun as (
+        select
+            {{ cut }}, place, first_at,
+            max(end_at) over (partition by {{ owner }} order by place desc {{ before }}) as former_end
+        from ended
+    ),
+
+    beginnings as (
+        select
+            {{ cut }}, place,
+            case when former_end > first_at then former_end else first_at end as counts_from
+        from begun
+    )
+
+    select
+        {{ cut }}, counts_from,
+        min(counts_from) over (partition by {{ owner }} order by place {{ before }}) as counts_until
+    from beginnings
+{%- endmacro %}
+
+{#- Whether a bucket is within its stretch. -#}
+{%- macro is_counted() -%}
+begins_at >= counts_from and (counts_until is null or ends_at <= counts_until)
 {%- endmacro %}

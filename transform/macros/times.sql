@@ -26,7 +26,9 @@
 {#- Whether a time is possible: Customer.io began in 2012, and nothing happens in the future. -#}
 {%- macro is_possible(expression) -%}
   {{ expression }} >= cast('2012-01-01' as {{ dbt.type_timestamp() }})
-        and {{ expression }} <= {{ dbt.dateadd('day', 1, dbt.current_timestamp()) }}
+        and {{ expression }} <= cast(
+            {{ dbt.dateadd('day', 1, dbt.current_timestamp()) }} as {{ dbt.type_timestamp() }}
+        )
 {%- endmacro %}
 
 {#- The latest time, without invalid ones in the future. -#}
@@ -57,4 +59,21 @@
 
 {%- macro bigquery__local_time(expression, zone) -%}
   datetime({{ expression }}, {{ zone }})
+{%- endmacro %}
+
+{#- A local time as UTC time; the zone is an expression. -#}
+{%- macro utc_time(local, zone) -%}
+  {{ return(adapter.dispatch('utc_time', 'customerio')(local, zone)) }}
+{%- endmacro %}
+
+{%- macro default__utc_time(local, zone) -%}
+  {{ local }} at time zone {{ zone }} at time zone 'UTC'
+{%- endmacro %}
+
+{%- macro snowflake__utc_time(local, zone) -%}
+  convert_timezone({{ zone }}, 'UTC', {{ local }})
+{%- endmacro %}
+
+{%- macro bigquery__utc_time(local, zone) -%}
+  timestamp({{ local }}, {{ zone }})
 {%- endmacro %}

@@ -1,6 +1,6 @@
 -- Deliveries with their senders, and a hash that changes with their events. An older tap wrote
 -- neither source_type nor source_id. A tap that cannot read the broadcasts writes source_id alone:
--- campaign_id then holds the id of a campaign or of a broadcast, which share one number space.
+-- campaign_id then holds the id of a campaign or of a broadcast.
 {%- set senders = {
     'newsletter_id': "'newsletter'",
     'transactional_message_id': "'transactional'",
@@ -13,23 +13,7 @@
     'content_id', 'metrics', 'links', 'other_metrics', 'failure_message', 'forgotten',
 ] %}
 
-with known as (
-    select workspace, source_id, min(source_type) as source_type  -- a broadcast, if in doubt
-    from (
-        select workspace, id as source_id, 'broadcast' as source_type
-        from {{ ref('stg_customerio__broadcasts') }}
-        union all
-        select workspace, id, 'campaign'
-        from {{ ref('stg_customerio__campaigns') }}
-        union all
-        select workspace, source_id, source_type
-        from {{ ref('stg_customerio__metrics') }}
-        where source_type in ('broadcast', 'campaign')
-    ) as listed_or_counted
-    group by 1, 2
-),
-
-sent as (
+with sent as (
     select
         messages.workspace,
         coalesce(
@@ -49,7 +33,7 @@ sent as (
         messages.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('stg_customerio__messages') }} as messages
-    left join known
+    left join {{ ref('int_customerio__campaign_ids') }} as known
         on messages.workspace = known.workspace
         and messages.campaign_id = known.source_id
 )

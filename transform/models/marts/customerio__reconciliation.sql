@@ -1,4 +1,8 @@
--- Loaded deliveries and the API's counts, by sender and bucket of the metrics stream.
+{%- set sender = ['workspace', 'source_type', 'source_id'] %}
+{%- set keys = (sender + ['resolution', 'timezone', 'bucket']) | join(', ') %}
+
+-- Loaded deliveries and the API's counts, by sender and bucket of the metrics stream. Resolutions
+-- may overlap: for each stretch of time, one of them counts.
 with metrics as (
     select
         *,
@@ -7,51 +11,99 @@ with metrics as (
     where {{ customerio.is_possible('period_start') }}
 ),
 
-counted as (
+bucketed as (
     select
-        workspace, source_type, source_id, resolution, timezone,
-        {{ customerio.local_bucket('resolution', 'local_start') }} as bucket,
-        min(period_start) as period_start,
+        *,
+        {{ customerio.local_bucket('resolution', 'local_start') }} as bucket
+    from metrics
+),
+
+every_count as (
+    select
+        {{ keys }},
+        {{ customerio.bucket_edges() }},
         sum(coalesce(sent, 0)) as sent,
         sum(coalesce(delivered, 0)) as delivered,
         sum(coalesce(drafted, 0)) as drafted,
         sum(case when is_partial then 1 else 0 end) as running
-    from metrics
-    group by 1, 2, 3, 4, 5, 6
+    from bucketed
+    where bucket is not null
+    group by {{ keys }}
 ),
 
-cuts as (
-    select
-        workspace, source_type, source_id, resolution, timezone, min(bucket) as first_counted
-    from counted
-    group by 1, 2, 3, 4, 5
+stretches as (
+    {{ customerio.stretches('every_count', sender) }}
+),
+
+counted as (
+    select every_count.*
+    from every_count
+    inner join stretches
+        on every_count.workspace = stretches.workspace
+        and every_count.source_type = stretches.source_type
+        and every_count.source_id = stretches.source_id
+        and every_count.resolution = stretches.resolution
+        and every_count.timezone = stretches.timezone
+    where {{ customerio.is_counted() }}
 ),
 
 deliveries as (
     select
-        cuts.*,
-        deliveries.delivery_id,
+        deliveries.workspace,
+        deliveries.source_type,
+        deliveries.source_id,
         deliveries.created_at,
         deliveries.sent_at,
         deliveries.delivered_at,
-        {{ customerio.local_time('deliveries.created_at', 'cuts.timezone') }} as local_created
+        stretches.resolution,
+        stretches.timezone,
+        stretches.counts_from,
+        stretches.counts_until,
+        {{ customerio.local_time('deliveries.created_at', 'stretches.timezone') }} as local_created
     from {{ ref('customerio__deliveries') }} as deliveries
-    inner join cuts
-        on deliveries.workspace = cuts.workspace
-        and deliveries.source_type = cuts.source_type
-        and deliveries.source_id = cuts.source_id
+    left join stretches
+        on deliveries.workspace = stretches.workspace
+        and deliveries.source_type = stretches.source_type
+        and deliveries.source_id = stretches.source_id
+        and deliveries.created_at >= stretches.counts_from
+        and (stretches.counts_until is null or deliveries.created_at < stretches.counts_until)
     where not deliveries.is_draft and {{ customerio.is_possible('deliveries.created_at') }}
+        and deliveries.source_id is not null
 ),
 
+placed as (
+    select
+        *,
+        {{ customerio.local_bucket('resolution', 'local_created') }} as bucket
+    from deliveries
+),
+
+matched as (
+    select
+        *,
+        {{ customerio.is_counted() }} as is_counted
+    from (
+        select
+            *,
+            {{ customerio.bucket_edges() }}
+        from placed
+    ) as edged
+),
+
+-- Deliveries without counts are added up by day.
 loaded as (
     select
-        workspace, source_type, source_id, resolution, timezone,
-        {{ customerio.local_bucket('resolution', 'local_created') }} as bucket,
+        {{ sender | join(', ') }},
+        case when is_counted then resolution else 'days' end as resolution,
+        case when is_counted then timezone else 'UTC' end as timezone,
+        case
+            when is_counted then bucket
+            else cast({{ dbt.date_trunc('day', 'created_at') }} as {{ customerio.type_local() }})
+        end as bucket,
         count(sent_at) as sent,
         count(delivered_at) as delivered,
-        min(created_at) as first_created,
-        min(first_counted) as first_counted
-    from deliveries
+        min(case when is_counted then 1 else 0 end) as is_covered
+    from matched
     group by 1, 2, 3, 4, 5, 6
 ),
 
@@ -73,68 +125,64 @@ ranges as (
     group by workspace
 ),
 
--- metrics has no zero buckets; before the first bucket, counts may not exist.
+-- metrics has no zero buckets.
 buckets as (
-    select distinct workspace, source_type, source_id, resolution, timezone, bucket
+    select
+        {{ keys }},
+        max(sent) as sent,
+        max(delivered) as delivered,
+        max(drafted) as drafted,
+        max(running) as running,
+        max(loaded_sent) as loaded_sent,
+        max(loaded_delivered) as loaded_delivered,
+        max(is_covered) as is_covered
     from (
-        select workspace, source_type, source_id, resolution, timezone, bucket
+        select {{ keys }}, sent, delivered, drafted, running,
+            0 as loaded_sent, 0 as loaded_delivered, 1 as is_covered
         from counted
         union all
-        select workspace, source_type, source_id, resolution, timezone, bucket
+        select {{ keys }}, 0, 0, 0, 0, sent, delivered, is_covered
         from loaded
-        where bucket >= first_counted
     ) as counted_or_loaded
+    group by {{ keys }}
+),
+
+edged as (
+    select
+        *,
+        {{ customerio.bucket_edges() }}
+    from buckets
 ),
 
 compared as (
     select
-        buckets.*,
-        counted.period_start,
-        coalesce(counted.sent, 0) as sent,
-        coalesce(counted.delivered, 0) as delivered,
-        coalesce(counted.drafted, 0) as drafted,
-        coalesce(counted.running, 0) as running,
-        coalesce(loaded.sent, 0) as loaded_sent,
-        coalesce(loaded.delivered, 0) as loaded_delivered,
-        coalesce(counted.sent, 0) - coalesce(loaded.sent, 0) as missing_sent,
-        coalesce(counted.delivered, 0) - coalesce(loaded.delivered, 0) as missing_delivered,
-        {{ customerio.local_bucket(
-            'buckets.resolution', customerio.local_time('ranges.earliest', 'buckets.timezone')
-        ) }} as first_bucket,
-        {{ customerio.local_bucket(
-            'buckets.resolution', customerio.local_time('ranges.newest', 'buckets.timezone')
-        ) }} as last_bucket,
-        {{ dbt.datediff(
-            'coalesce(counted.period_start, loaded.first_created)', 'ranges.latest', 'day'
-        ) }} as age_days,
-        ranges.earliest
-    from buckets
-    left join counted
-        on buckets.workspace = counted.workspace
-        and buckets.source_type = counted.source_type
-        and buckets.source_id = counted.source_id
-        and buckets.resolution = counted.resolution
-        and buckets.timezone = counted.timezone
-        and buckets.bucket = counted.bucket
-    left join loaded
-        on buckets.workspace = loaded.workspace
-        and buckets.source_type = loaded.source_type
-        and buckets.source_id = loaded.source_id
-        and buckets.resolution = loaded.resolution
-        and buckets.timezone = loaded.timezone
-        and buckets.bucket = loaded.bucket
-    left join ranges on buckets.workspace = ranges.workspace
+        edged.*,
+        sent - loaded_sent as missing_sent,
+        delivered - loaded_delivered as missing_delivered,
+        {{ dbt.datediff('edged.ends_at', 'ranges.latest', 'second') }} as settled_seconds,
+        {{ dbt.datediff('edged.begins_at', 'ranges.latest', 'second') }} as age_seconds,
+        ranges.earliest,
+        ranges.newest,
+        edged.source_type = 'unknown' or ids.source_type = 'unknown' as is_unknown
+    from edged
+    left join ranges on edged.workspace = ranges.workspace
+    left join {{ ref('int_customerio__campaign_ids') }} as ids
+        on edged.workspace = ids.workspace
+        and edged.source_id = ids.source_id
+        and edged.source_type in ('campaign', 'broadcast')
 ),
 
 judged as (
     select
         *,
         case
-            when missing_sent = 0 and missing_delivered = 0 then 'equal'
-            when earliest is null or bucket <= first_bucket then 'before loading'
-            when age_days > 180 then 'too old'
-            when running > 0 or age_days <= {{ customerio.recent_days('resolution') }} then 'recent'
-            when bucket = last_bucket then 'end of loading'
+            when is_covered = 1 and missing_sent = 0 and missing_delivered = 0 then 'equal'
+            when is_unknown then 'unknown sender'
+            when is_covered = 0 then 'not covered'
+            when earliest is null or begins_at <= earliest then 'before loading'
+            when age_seconds > 180 * 86400 then 'too old'
+            when running > 0 or settled_seconds < 2 * 86400 then 'recent'
+            when begins_at <= newest and newest < ends_at then 'end of loading'
             when missing_sent > 0 then 'missing'
             when missing_sent < 0 then 'more loaded'
             else 'states differ'
@@ -146,7 +194,7 @@ summed as (
     select
         *,
         sum(case when status in ('missing', 'more loaded') then missing_sent else 0 end)
-            over (partition by workspace, source_type, source_id, resolution, timezone)
+            over (partition by workspace, source_type, source_id)
             as missing_of_sender
     from judged
 ),
@@ -170,7 +218,8 @@ select
     source_id,
     resolution,
     timezone,
-    period_start,
+    begins_at as period_start,
+    ends_at as period_end,
     cast(bucket as date) as day,
     sent as counted_sent,
     loaded_sent,
@@ -179,8 +228,11 @@ select
     loaded_delivered,
     missing_delivered,
     drafted as counted_drafts,
+    is_covered = 1 as is_covered,
     final_status as status,
     case final_status
+        when 'unknown sender' then 'A campaign or a broadcast sent these: it is not known which.'
+        when 'not covered' then 'Customer.io does not count these deliveries, or no longer.'
         when 'before loading' then 'Loading begins later (start_date).'
         when 'too old' then 'The API may no longer list deliveries older than six months.'
         when 'end of loading' then 'The newest loaded delivery is in this bucket, which may be incomplete.'
