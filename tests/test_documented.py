@@ -27,7 +27,8 @@ ADA = "tap-customerio privacy {} --email ada@example.com --output ada-{}"
 BEFORE = {"opt-in": ADA.format("opt-out", "out"), "unsuppress": ADA.format("erase", "erased")}
 """Commands to run before another command makes sense."""
 
-JSONL = "test_the_readme_saves_the_state_of_a_first_run"
+STATES = "test_the_readme_saves_the_state_of_a_first_run"
+REPORT = "test_the_readme_leads_from_an_account_to_a_report"
 MELTANO = "test_a_backfill_does_not_use_meltanos_hourly_state"
 CLUSTER = "test_every_partition_succeeds_though_runs_fail_and_die"
 CI = "CI runs it in a clean checkout: .ci/run "
@@ -43,10 +44,13 @@ ELSEWHERE = {
     # README
     "python3 -m venv .venv && .venv/bin/pip install -q --no-compile '.[demo]'": CI + "demo",
     "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'": CI + "tests",
+    "uv tool install '.[demo]'": CI + "install",
     "uv tool install . ": CI + "install",
-    "tap-customerio --config config.json | target-jsonl": JSONL,
-    "grep '^{.*}$' states.jsonl": JSONL,
-    "tap-customerio --config config.json --state state.json | target-jsonl": JSONL,
+    'echo \'{"path"': REPORT,
+    "tap-customerio --config config.json | tap-customerio-duckdb": REPORT,
+    "tap-customerio report --build": REPORT,
+    "grep '^{.*}$' states.jsonl": STATES,
+    "tap-customerio --config config.json --state state.json | tap-customerio-duckdb": STATES,
     "pip install '.[sandbox]' meltano && meltano install": CI + "meltano",
     "tap-customerio sandbox --port 8765 &": CI + "meltano",
     "meltano --environment sandbox run": CI + "meltano",

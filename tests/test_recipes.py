@@ -40,15 +40,37 @@ if states:
 """
 
 
+def recipe() -> list[str]:
+    """The lines of the README that lead from an account to a report, and on."""
+    [block] = re.findall(r"   ```sh\n(   echo .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return textwrap.dedent(block).splitlines()
+
+
+@pytest.mark.e2e
+def test_the_readme_leads_from_an_account_to_a_report(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    box = make_sandbox(workspace=few_senders(per_day=2, people=9))
+    (tmp_path / "config.json").write_text(json.dumps(config_for(box, start_date="2026-03-31")))
+    env = {**os.environ, "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"}
+    printed = [
+        subprocess.run(["sh", "-ec", line], cwd=tmp_path, env=env, capture_output=True, check=True)
+        for line in recipe()[:4]
+    ]
+    assert "<figure>" in (tmp_path / "report.html").read_text()
+    assert printed[2].stdout == b"Wrote report.html.\n"
+    assert printed[3].stdout.startswith(b"2026-03: ")
+    assert b"target-duckdb" in printed[1].stderr
+    assert not re.search(rb"WARNING +\| target-duckdb", printed[1].stderr)
+
+
 @pytest.mark.e2e
 def test_the_readme_saves_the_state_of_a_first_run(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox(workspace=few_senders(per_day=2, people=9))
-    readme = (ROOT / "README.md").read_text()
-    [recipe] = re.findall(r"   ```sh\n(   tap-customerio --config .*?)```", readme, re.DOTALL)
-    first, keep, again = textwrap.dedent(recipe).splitlines()
-    target = tmp_path / "target-jsonl"
+    _, first, _, _, keep, again = recipe()
+    target = tmp_path / "tap-customerio-duckdb"
     target.write_text(f"#!{sys.executable}\n{TARGET}")
     target.chmod(0o755)
     path = f"{tmp_path}:{sysconfig.get_path('scripts')}:{os.environ['PATH']}"

@@ -47,7 +47,11 @@ _NEXT = """
 Next:
   tap-customerio check{config}
   tap-customerio preview messages{config}
-  tap-customerio --config {file}{catalog} > singer.jsonl
+
+Load into DuckDB, and write a report (extra demo); other targets: docs/targets.md.
+  echo '{{"path": "warehouse.duckdb", "default_target_schema": "customerio"}}' > target.json
+  {sync} | tap-customerio-duckdb --config target.json > states.jsonl
+  tap-customerio report --build --warehouse duckdb:///warehouse.duckdb
 """
 _MELTANO = """
 Next: make sure that .env is in .gitignore, and
@@ -105,7 +109,8 @@ def init(
         catalog = f" --catalog {_quoted(place)}"
     usually = path == Path("config.json")
     option = "" if usually else f" --config {_quoted(path)}"
-    console.print(_NEXT.format(config=option, file=_quoted(path), catalog=catalog))
+    sync = f"tap-customerio --config {_quoted(path)}{catalog}"
+    console.print(_NEXT.format(config=option, sync=sync), soft_wrap=True)
 
 
 def _connect(console: Console, api_url: str | None) -> AccountSummary:

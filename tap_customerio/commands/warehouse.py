@@ -58,7 +58,7 @@ class Warehouse:
         self._connection = self._open_file(url_option) if is_duckdb else self._reach(url_option)
 
     def _open_file(self, url_option: str) -> Any:
-        path = Path(_path(url_option))
+        path = Path(duckdb_file(url_option))
         if not os.path.isfile(path):  # noqa: PTH113 - a Path raises for invalid names
             raise errors.commands.no_duckdb_file(str(path.absolute()))
         try:
@@ -125,7 +125,7 @@ class Warehouse:
         self._connection.close()
 
 
-def _path(url_option: str) -> str:
+def duckdb_file(url_option: str) -> str:
     """The file in a DuckDB URL."""
     try:
         url = urlsplit(url_option)

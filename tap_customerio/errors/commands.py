@@ -180,6 +180,32 @@ def demo_would_replace(path: str, usual: str) -> TapError:
     )
 
 
+def dbt_failed(code: int, last: str) -> TapError:
+    """The dbt process failed."""
+    return TapError(f"dbt could not build the models (exit code {code}): {last}")
+
+
+def build_needs_dbt() -> TapError:
+    """--build without dbt."""
+    return TapError(needs_extra("'tap-customerio report --build'", "demo"))
+
+
+def build_needs_duckdb(url_kind: str) -> TapError:
+    """--build with another database."""
+    return TapError(
+        f"--build works with duckdb:///…, not with {url_kind!r}: build the models with 'dbt build' "
+        "(docs/models.md), and leave out --build."
+    )
+
+
+def not_loaded(schema: str) -> TapError:
+    """There is nothing to build models from."""
+    return TapError(
+        f"Schema {schema!r} has no table messages: load it first, or pass the schema that the "
+        "loader writes to (its default_target_schema) with --loaded-schema."
+    )
+
+
 def demo_failed(name: str, code: int, last: str) -> TapError:
     """A process of the demo failed."""
     return TapError(f"The demo's {name} ended with {code}: {last}")

@@ -180,7 +180,8 @@ def test_selected_streams_become_a_catalog(sandbox: Sandbox) -> None:
     assert "did you mean messages" in screen.words() + screen.err
     assert "start_date" not in read("config.json")
     assert selected(read("catalog.json")) == {"messages", "campaigns"}
-    assert "--config config.json --catalog catalog.json" in screen.out
+    sync = "tap-customerio --config config.json --catalog catalog.json | tap-customerio-duckdb"
+    assert f"  {sync} --config target.json > states.jsonl\n" in screen.out
 
 
 def test_track_api_credentials_are_checked_and_saved(sandbox: Sandbox) -> None:

@@ -16,7 +16,8 @@ import duckdb
 import pytest
 from terminal import Screen, typed
 
-from tap_customerio.demo import load, models
+from tap_customerio.demo import load
+from tap_customerio.report import models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,6 +197,6 @@ def test_failing_models_are_reported_with_the_error_of_dbt(
     monkeypatch.setattr(models, "project", lambda: tmp_path)
     screen = typed("demo", "--output", str(tmp_path / "demo.duckdb"))
     assert screen.code == 1
-    assert "The demo's dbt ended with 1: " in screen.err
+    assert "dbt could not build the models (exit code 1): " in screen.err
     assert "dbt_project.yml" in screen.err
     assert list(tmp_path.iterdir()) == []

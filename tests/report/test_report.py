@@ -351,6 +351,32 @@ def test_a_disabled_model_is_left_out(tmp_path: Path) -> None:
     assert "people who agree" not in page
 
 
+def test_models_are_only_built_from_loaded_tables(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "warehouse.duckdb")
+    for schema in ("analytics", "none"):
+        screen = typed("report", "--warehouse", url, "--build", "--loaded-schema", schema)
+        assert screen.code == 1
+        assert f"Schema '{schema}' has no table messages: load it first" in screen.err
+    screen = typed("report", "--warehouse", "postgresql://host/name", "--build")
+    assert screen.code == 1
+    assert "--build works with duckdb:///…, not with 'postgresql'" in screen.err
+
+
+@pytest.mark.parametrize("missing", ["dbt", "dbt.adapters.duckdb"])
+def test_building_models_needs_dbt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    def find(name: str) -> None:
+        if missing == "dbt":
+            raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("tap_customerio.commands.report.find_spec", find)
+    url = make_warehouse(tmp_path / "warehouse.duckdb")
+    screen = typed("report", "--warehouse", url, "--build")
+    assert screen.code == 1
+    assert "'tap-customerio report --build' needs an extra: run pip install '.[demo]'" in screen.err
+
+
 def test_an_unwritable_file_is_an_error(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb", None)
     target = tmp_path / "none" / "report.html"

@@ -26,36 +26,42 @@ class Models:
         self._process = process
         self._log = log
 
-    def build(self, watch: Callable[[int, int], None]) -> None:
-        """Build and test all models, and report the progress.
+    def build(self, watch: Callable[[int, int], None], *, tested: bool = True) -> None:
+        """Build all models, test them if `tested`, and report the progress.
 
         Raises:
             TapError: dbt failed.
         """
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # dbt has failed; its log says why
-                self._process.stdin.write(b"\n")
+                self._process.stdin.write(b"build\n" if tested else b"run\n")
                 self._process.stdin.close()
         for line in self._process.stdout or ():
             watch(*json.loads(line))
         if code := self._process.wait():
             lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
             last = next((line for line in reversed(lines) if line.strip()), "no reason given")
-            raise errors.commands.demo_failed("dbt", code, last)
+            raise errors.commands.dbt_failed(code, last)
 
 
 @contextlib.contextmanager
-def waiting(database: Path, folder: Path) -> Iterator[Models]:
-    """Start dbt, and let it parse the models of this package."""
+def waiting(
+    database: Path, folder: Path, schema: str = SCHEMA, loaded: str | None = None
+) -> Iterator[Models]:
+    """Start dbt, and let it parse the models of this package.
+
+    The models go into `schema`; the tables are in schema `loaded`.
+    """
     place, log = str(project()), folder / "dbt.log"
     options = ["--project-dir", place, "--profiles-dir", place, "--log-level", "none"]
     options += ["--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt")]
-    variables = {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": SCHEMA, "DBT_TARGET": "duckdb"}
+    options += ["--vars", json.dumps({"customerio_schema": loaded} if loaded else {})]
+    variables = {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": schema, "DBT_TARGET": "duckdb"}
     pipe = subprocess.PIPE
     with (
         log.open("wb") as said,
         subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "tap_customerio.demo.build", *options],
+            [sys.executable, "-m", "tap_customerio.report.dbt_process", *options],
             stdin=pipe,
             stdout=pipe,
             stderr=said,

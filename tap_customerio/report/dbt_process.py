@@ -1,4 +1,4 @@
-"""The process that runs dbt: it parses the models, waits for a line, and builds them."""
+"""The process that runs dbt: it parses the models, waits for `build` or `run`, and does that."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def main(options: Sequence[str]) -> None:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - dbt starts processes that import this
 
     manifest = _result(dbtRunner().invoke(["parse", *options]))
-    if not sys.stdin.readline():
+    if not (verb := sys.stdin.readline().strip()):
         return  # the demo ended before the tables existed
-    _result(dbtRunner(manifest, [_tell]).invoke(["build", *options]))
+    _result(dbtRunner(manifest, [_tell]).invoke([verb, *options]))
 
 
 def _tell(event: Any) -> None:
