@@ -93,7 +93,7 @@ def test_numbers_match_the_models(page: str) -> None:
     assert cells(page, "all messages") == ["all messages", "10", "0", "2", "8"]
     assert cells(page, "Offers") == ["Offers", "10", "3", "2", "5"]
     assert "No choice: the topic&#x27;s default applies" in page
-    assert cells(page, "2026-03") == ["2026-03", "10,000", "9,900", "100"]
+    assert cells(page, "2026-03") == ["2026-03", "10,000", "9,900", "100", "0"]
     assert ">Segment 8</text>" in page
     assert ">Segment 2</text>" not in page, "only the six largest"
 
