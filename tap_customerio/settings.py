@@ -223,7 +223,7 @@ SETTINGS = th.PropertiesList(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A configuration without `validation_errors`, with its defaults filled in."""
+    """The values of a valid configuration, with defaults filled in."""
 
     app_api_key: str
     region: str

@@ -144,7 +144,7 @@ class Broadcasts(ListStream):
     records_key = "broadcasts"
     replication_key = "updated"
     schema = record(
-        integer(id="Broadcast id; broadcasts and campaigns share one sequence of ids."),
+        integer(id="Broadcast id; campaigns seem to share its numbering (undocumented)."),
         text(
             name="Name in the app.",
             description="What it is for, as its creator wrote it.",
