@@ -141,12 +141,14 @@ HEAD = """\
 
 <!-- Generated from the schemas: python tests/column_reference.py -->
 
-Names are those of the raw tables. Times are UTC. A *delivery* is one message to one person. A *sender* is a
-campaign, newsletter, broadcast or transactional message. A *bucket* is an hour, day, week or month.
+Names are those of the raw tables. Times are UTC. A *delivery* is one message to one person.
+A *sender* is a campaign, newsletter, broadcast or transactional message. A *bucket* is an hour,
+day, week or month.
 
-An id without a matching row belongs to something that was deleted, or that its stream does not list. Join
-`source_id` together with `source_type`. Ids are unique only within a workspace. Loaders store lists and
-objects as JSON or as text. The [models](models.md) already contain these joins.
+An id without a matching row belongs to something that was deleted, or that its stream does not
+list. Join `source_id` together with `source_type`. Ids are unique only within a workspace.
+Loaders store lists and objects as JSON or as text. The [models](models.md) already contain
+these joins.
 """
 
 
