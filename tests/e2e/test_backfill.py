@@ -244,7 +244,7 @@ def test_a_backfill_does_not_use_meltanos_hourly_state(
     project.meltano(
         *pipeline, "--full-refresh", **variables, TAP_CUSTOMERIO_START_DATE=rfc3339(NOW - DAY)
     )
-    state = project.meltano("state", "get", hourly)
+    state = project.state(hourly)
 
     edges = {
         "TAP_CUSTOMERIO_START_DATE": rfc3339(SINCE),
@@ -265,6 +265,6 @@ def test_a_backfill_does_not_use_meltanos_hourly_state(
     project.meltano(
         *invoke, "--state", str(tmp_path / "state.json"), "--stream", "messages", **variables
     )
-    assert project.meltano("state", "get", hourly) == state
+    assert project.state(hourly) == state
     assert json.loads((tmp_path / "state.json").read_text())["backfill"]["done"] == ["messages"]
     assert warehouse.keys(["messages"]) == truth.keys(box, ["messages"])
