@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +61,7 @@ class CustomerioCommand(SingerCommand, click.Group):
         except ModuleNotFoundError as error:
             if extra is None or (error.name or "").startswith("tap_customerio"):
                 raise
-            return _missing(cmd_name, extra)
+            return _missing(cmd_name, module, extra)
         return command
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
@@ -83,7 +86,16 @@ class CustomerioCommand(SingerCommand, click.Group):
             raise click.ClickException(errors.format_error(problem)) from None
 
 
-def _missing(name: str, extra: str) -> click.Command:
+def _missing(name: str, module: str, extra: str) -> click.Command:
+    """A command with the description of the one that cannot be imported."""
+    spec = find_spec(module)
+    functions = ast.parse(Path(spec.origin or "").read_text(encoding="utf-8")).body if spec else ()
+    [text] = (
+        ast.get_docstring(each)
+        for each in functions
+        if isinstance(each, ast.FunctionDef) and each.name == name
+    )
+    described = (text or "").partition("\n")[0]
     problem = str(errors.commands.missing_extra(name, extra))
 
     def tell(**_: Any) -> None:
@@ -95,7 +107,8 @@ def _missing(name: str, extra: str) -> click.Command:
         params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
         context_settings={"ignore_unknown_options": True},
         add_help_option=False,
-        help=problem.partition(": ")[0],
+        help=described,
+        short_help=f"{described} (needs the extra {extra})",
     )
 
 

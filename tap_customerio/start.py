@@ -22,7 +22,7 @@ def backfill_job() -> None:
 
 def duckdb_target() -> None:
     """Run `tap-customerio-duckdb`."""
-    _run("tap_customerio.duckdb_target")
+    _run("tap_customerio.duckdb_target.target")
 
 
 def _run(module: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from tap_customerio.duckdb_target import TargetDuckDB
+from tap_customerio.duckdb_target.target import TargetDuckDB
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -106,10 +106,11 @@ def test_without_extras_all_commands_work_except_three() -> None:
     assert {"duckdb", "redis", "starlette"} <= extras
     answer = without(extras, "--help")
     assert answer.returncode == 0
-    lines = {line.split()[0]: line for line in answer.stdout.splitlines() if line.strip()}
-    assert {*COMMANDS} <= lines.keys()
-    lacking = {name for name, line in lines.items() if "needs an extra" in line}
-    assert lacking == {"demo", "report", "sandbox"}
+    lines = answer.stdout.partition("Commands:")[2].splitlines()
+    assert {*COMMANDS} <= {line.split()[0] for line in lines if line.strip()}
+    shown = " ".join(answer.stdout.split())
+    assert re.findall(r"needs the extra (\w+)", shown) == ["demo", "report", "sandbox"]
+    assert "sandbox Serve a generated workspace on this machine until Ctrl+C. (needs" in shown
     assert without(extras, "--discover").returncode == 0
     assert "unsubscribed" in without(extras, "fields", "unsub").stdout
 
@@ -146,7 +147,7 @@ def _requires(name: str) -> list[str]:
     ("program", "module"),
     [
         (start.tap, "tap_customerio.cli"),
-        (start.duckdb_target, "tap_customerio.duckdb_target"),
+        (start.duckdb_target, "tap_customerio.duckdb_target.target"),
         (start.backfill_job, "tap_customerio.backfill.worker"),
     ],
 )
@@ -163,6 +164,30 @@ def test_programs_are_imported_without_garbage_collection_and_run_with_it(
     monkeypatch.setattr(start, "import_module", load)
     program()
     assert enabled == [False, True]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--latency-ms", "--jitter-ms", "--requests-per-second", "--deliveries-per-day", "--people"],
+)
+def test_sizes_of_the_sandbox_are_not_negative(option: str) -> None:
+    screen = typed("sandbox", option, "-1")
+    assert screen.code == 2
+    assert f"Invalid value for '{option}': -1" in screen.err
+
+
+@pytest.mark.parametrize("days", [-1, 0, 10**9])
+def test_the_age_of_the_sandbox_is_limited(days: int) -> None:
+    screen = typed("sandbox", "--days", str(days))
+    assert screen.code == 2
+    assert f"Invalid value for '--days': {days}" in screen.err
+
+
+def test_packages_import_nothing_before_their_program_starts() -> None:
+    packages = "tap_customerio.backfill, tap_customerio.duckdb_target, tap_customerio.start"
+    script = f"import sys, {packages}; print({{'duckdb', 'singer_sdk'}} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.strip() == b"set()"
 
 
 def without(missing: str | set[str], *words: str) -> subprocess.CompletedProcess[str]:

@@ -47,7 +47,7 @@ logging.getLogger("urllib3.connectionpool").addFilter(_Masked())
 
 
 class TransientError(Exception):
-    """A transient failure: the status or cause, and Retry-After if the API sent it.
+    """A failure that may pass, so that a later attempt succeeds.
 
     `throttled` means that the API wants fewer requests; `absent`, that there may be no such API.
     """
@@ -60,7 +60,7 @@ class TransientError(Exception):
         throttled: bool = False,
         absent: bool = False,
     ) -> None:
-        """Store the cause; `wait` is in seconds."""
+        """Store the status or cause, and the seconds of Retry-After if the API sent it."""
         super().__init__(reason)
         self.wait = wait
         self.throttled = throttled

@@ -13,6 +13,9 @@ from tap_customerio.sandbox.server.ports import PortError
 
 _DAY = 86_400
 _PORT = click.IntRange(0, 65_535)
+_NUMBER = click.IntRange(min=0)
+_DAYS = click.IntRange(1, 3_650)
+_TIME = click.FloatRange(min=0)
 
 
 @click.command()
@@ -20,18 +23,33 @@ _PORT = click.IntRange(0, 65_535)
     "--port", type=_PORT, default=8765, show_default=True, help="Port on 127.0.0.1; 0 for any."
 )
 @click.option("--track-port", type=_PORT, help="Port of the Track API; by default the next one.")
-@click.option("--latency-ms", default=0.0, show_default=True, help="Time that each response takes.")
-@click.option("--jitter-ms", default=0.0, show_default=True, help="Random variation of that time.")
+@click.option(
+    "--latency-ms",
+    type=_TIME,
+    default=0.0,
+    show_default=True,
+    help="Time that each response takes.",
+)
+@click.option(
+    "--jitter-ms", type=_TIME, default=0.0, show_default=True, help="Random variation of that time."
+)
 @click.option(
     "--requests-per-second",
+    type=_NUMBER,
     default=10,
     show_default=True,
     help="Respond with 429 to more than this; 0 for no limit.",
 )
-@click.option("--days", default=180, show_default=True, help="Age of the workspace.")
-@click.option("--deliveries-per-day", default=280, show_default=True, help="Average number.")
+@click.option("--days", type=_DAYS, default=180, show_default=True, help="Age of the workspace.")
 @click.option(
-    "--people", default=2000, show_default=True, help="People at the start; some join every day."
+    "--deliveries-per-day", type=_NUMBER, default=280, show_default=True, help="Average number."
+)
+@click.option(
+    "--people",
+    type=_NUMBER,
+    default=2000,
+    show_default=True,
+    help="People at the start; some join every day.",
 )
 @click.option("--seed", default=1, show_default=True, help="Each seed makes another workspace.")
 def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option

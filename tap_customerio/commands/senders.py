@@ -54,7 +54,7 @@ def _sender(client: Client, source_type: str | None, source_id: int | None) -> s
     if source_type in SENDER_STREAMS:
         names = sender_names(client, source_type)
         if not isinstance(names, errors.TapError) and (name := names.get(source_id)):
-            return f"{source_id} {name}"
+            return f"{source_id}: {name}"
     return f"{source_type or 'unknown'} {source_id}"
 
 

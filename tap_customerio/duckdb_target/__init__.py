@@ -2,9 +2,3 @@
 
 It is independent of the tap: any Singer tap can pipe into it.
 """
-
-from __future__ import annotations
-
-from tap_customerio.duckdb_target.target import TargetDuckDB, main
-
-__all__ = ["TargetDuckDB", "main"]

@@ -40,7 +40,7 @@ def test_deliveries_show_person_sender_time_and_outcome(
     assert screen.lines[1].split() == ["created", "recipient", "sender", "opened", "clicked"]
     assert len(table(screen)) == 12
     assert any("***@***" in line for line in table(screen))
-    names = {f"{row['id']} {row['name']}"[:20] for row in sandbox.workspace.campaigns(NOW)}
+    names = {f"{row['id']}: {row['name']}"[:20] for row in sandbox.workspace.campaigns(NOW)}
     assert any(name in line for name in names for line in table(screen))
     assert any(" s " in line or " min " in line for line in table(screen))
     lists = {kind.path for kind in SENDER_STREAMS.values() if not kind.page_size}
@@ -91,7 +91,7 @@ def test_counts_show_their_sender_on_80_columns(
     headings = screen.lines[1].split()
     assert headings[: len(COUNTS[stream].split())] == COUNTS[stream].split()
     assert not {"resolution", "timezone", "is_partial"} & {*headings}
-    names = {f"{row['id']} {row['name']}"[:14] for row in sandbox.workspace.campaigns(NOW)}
+    names = {f"{row['id']}: {row['name']}"[:14] for row in sandbox.workspace.campaigns(NOW)}
     assert any(name in line for name in names for line in table(screen))
     assert "https://" not in screen.out
     assert "WARNING" not in screen.err

@@ -82,7 +82,7 @@ def test_a_log_that_ends_has_no_further_pages() -> None:
 
 @pytest.fixture(scope="module")
 def active() -> Iterator[Sandbox]:
-    """A sandbox with a page of activities a day."""
+    """A sandbox with a little more than a page of activities a day."""
     with new_sandbox(workspace=Workspace(since=SINCE, per_day=5, activities_per_day=120)) as box:
         yield box
 

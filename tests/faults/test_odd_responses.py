@@ -57,7 +57,7 @@ def fault_free(box: Sandbox) -> Output:
 
 
 def by_id(output: Output, stream: str) -> dict[str, dict[str, Any]]:
-    """Records by their ids as in the log; ids that look the same are numbered."""
+    """Records by their ids as the log shows them, each with a number, because masked ids repeat."""
     seen: Counter[str] = Counter()
     found = {}
     for record in output.records[stream]:

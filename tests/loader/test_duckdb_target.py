@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.testing import get_target_test_class
 
-from tap_customerio.duckdb_target import TargetDuckDB
 from tap_customerio.duckdb_target.columns import column_type, widened
 from tap_customerio.duckdb_target.loading import Loading
+from tap_customerio.duckdb_target.target import TargetDuckDB
 
 if TYPE_CHECKING:
     from pathlib import Path
