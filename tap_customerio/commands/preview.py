@@ -69,7 +69,12 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 )
 @click.option("--to", "end", callback=_moment, metavar="TIME", help="End of the range, exclusive.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--fields", callback=_names, metavar="A,B.C", help="Only these; A.B is B inside A.")
+@click.option(
+    "--fields",
+    callback=_names,
+    metavar="A,B.C",
+    help="Show only these fields; B.C is member C of B.",
+)
 @click.option(
     "--chart", "counts", callback=_names, metavar="A,B", help="Draw counts of metrics over time."
 )

@@ -295,7 +295,7 @@ def test_the_file_of_several_requests_is_used_again(case: PrivacyCase) -> None:
     path.write_text(f"id,{case.known()['id']}\nid,nobody\n")
     text = case.erase("--input", str(path)).words()
     assert "Copies in warehouses remain. 'tap-customerio privacy erase --dry-run" in text
-    assert "use the same --input, another --output, and for other identifiers ask person" in text
+    assert "use the same --input, another --output, and one command per person" in text
     again = case.erase("--input", str(path)).words()
     assert "arehouses" not in again, "this run finds no one, and erases no one"
 

@@ -153,7 +153,7 @@ def _copies(script: Script, *, found: bool, option: str) -> str:
         return f"{begin} until {script.path} is run there."
     others = "--also-id and --also-email for the person's other identifiers"
     if option == "--input":
-        others = f"for other identifiers ask person by person, with {others.partition(' for')[0]}"
+        others = f"one command per person to add identifiers, with {others.partition(' for')[0]}"
     return (
         f"{begin}. 'tap-customerio privacy erase --dry-run --warehouse-sql FILE' writes the SQL "
         f"that removes them: use the same {option}, another --output, and {others}."
