@@ -173,6 +173,7 @@ def test_meltano_lines_are_added_to_existing_ones(sandbox: Sandbox) -> None:
     assert Path(".env").stat().st_mode & 0o777 == 0o600
     assert 'select:\n- "campaigns.*"\n- "messages.*"' in screen.out
     assert files() == [".env"]
+    assert "\n  meltano run tap-customerio target-duckdb\n" in screen.out
 
 
 def test_selected_streams_become_a_catalog(sandbox: Sandbox) -> None:
