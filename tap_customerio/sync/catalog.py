@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import Metadata, MetadataMapping
 
@@ -21,13 +20,29 @@ Kind = dict[str, Any]
 Breadcrumb = tuple[str, ...]
 
 
-def emitted_schema(name: str, schema: Kind, metadata: MetadataMapping) -> Kind:
+def emitted_schema(schema: Kind, metadata: MetadataMapping) -> Kind:
     """The selected part of a schema, even if the stream is not selected.
 
     The SDK's tests select streams only after the SDK has read the selection of fields.
     """
     wanted = MetadataMapping({**metadata, (): replace(metadata.root, selected=True)})
-    return get_selected_schema(name, canonical(schema), wanted.resolve_selection())
+    return _selected(canonical(schema), wanted.resolve_selection())
+
+
+def _selected(kind: Kind, mask: SelectionMask, path: Breadcrumb = ()) -> Kind:
+    """The SDK's `get_selected_schema`, without its deep copy: that took a quarter of the start."""
+    if "properties" not in kind:
+        return kind
+    places = {name: (*path, "properties", name) for name in kind["properties"]}
+    members = {
+        name: _selected(kind["properties"][name], mask, place)
+        for name, place in places.items()
+        if mask[place]
+    }
+    chosen = {**kind, "properties": members}
+    if "required" in kind:
+        chosen["required"] = [name for name in kind["required"] if name in members]
+    return chosen
 
 
 def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,9 +71,11 @@ def complete(entry: CatalogEntry, schema: Kind, keys: Iterable[str]) -> list[str
         entry.schema = Schema.from_dict(schema)
         return []
     for key in keys:
-        known["properties"].setdefault(key, schema["properties"][key])
         entry.metadata["properties", key] = Metadata(inclusion=Metadata.InclusionType.AUTOMATIC)
-    entry.schema = Schema.from_dict(known)
+    members = known["properties"]
+    if lacking := {key: schema["properties"][key] for key in keys if key not in members}:
+        members |= lacking
+        entry.schema = Schema.from_dict(known)
     missing = list(_missing(schema, known))
     for path in missing:
         entry.metadata[path] = Metadata(
