@@ -43,6 +43,7 @@ class PrivacyCase:
     ) -> None:
         """Prepare a workspace of some 20 people."""
         size = {"since": (NOW // DAY - 250) * DAY, "per_day": 6, "activities_per_day": 12}
+        size["objects_per_type"] = 6
         space = Workspace(**{**size, "people": 20, **(workspace or {})})
         self.clock = Clock(NOW)
         self.box = Sandbox(space, clock=self.clock, requests_per_second=None, **options)

@@ -24,7 +24,7 @@ def scenario_of(*streams: str, **options: Any) -> SyncScenario:
     """Syncs of some streams of a small workspace."""
     size = {"campaigns": 3, "newsletters": 3, "broadcasts": 2, "transactional": 1}
     settings = options.pop("settings", None)
-    options = {"per_day": 20, "people": 40, "objects_per_type": 6, **size, **options}
+    options = {"per_day": 10, "people": 20, "objects_per_type": 6, **size, **options}
     return SyncScenario(streams=streams, settings=settings, **options)
 
 

@@ -38,6 +38,7 @@ def test_an_incremental_list_is_read_again_from_an_hour_before_its_bookmark(
     assert (campaign["id"] in output.ids("campaigns")) is is_sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["messages", "activities", "metrics", "campaigns"])
 def test_a_start_date_ahead_of_the_api_leaves_no_bookmark_in_the_future(
     sandbox: Sandbox, stream: str

@@ -136,6 +136,7 @@ class Senders:
 late = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.1), st.floats(0, 3)), max_size=80)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(delays=late, busy=st.booleans(), processes=st.sampled_from([1, 3]))
 def test_no_second_has_an_eleventh_request_with_late_threads(
@@ -262,6 +263,7 @@ def test_a_restarted_machine_does_not_wait_for_the_old_clock(
     assert slots == pytest.approx([3.1, 3.2])
 
 
+@pytest.mark.slow
 def test_a_killed_process_does_not_lock_the_budget(tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"

@@ -51,6 +51,7 @@ def test_a_run_uses_the_budget_and_its_name_contains_no_key(
     assert file.stat().st_size <= 40 + KEPT * 8
 
 
+@pytest.mark.slow
 def test_without_redis_the_run_ends_with_state_and_without_a_request(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +119,7 @@ def test_permanent_redis_errors_are_not_retried(
     assert not sandbox.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "rest", "said"),
     [

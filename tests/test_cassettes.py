@@ -14,6 +14,7 @@ from tap_customerio.streams import all_streams
 STREAMS = sorted(kind.name for kind in all_streams())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", STREAMS)
 def test_a_recorded_response_gives_the_known_records(stream: str) -> None:
     known = (CASSETTES / f"{stream}.jsonl").read_text().splitlines(keepends=True)
@@ -21,6 +22,7 @@ def test_a_recorded_response_gives_the_known_records(stream: str) -> None:
     assert known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(CASSETTES.iterdir()), ids=lambda path: path.name)
 def test_cassettes_contain_no_key_and_no_person(path: Any) -> None:
     text = path.read_text().lower()

@@ -42,6 +42,7 @@ def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_help_shows_singers_flags_and_the_commands() -> None:
     text = run("--help").stdout
     for word in ("--config", "--catalog", "--state", "--discover", "--test", "--debug", *COMMANDS):
@@ -82,6 +83,7 @@ def test_an_unknown_command_is_an_error_without_traceback() -> None:
     assert "No such command" in screen.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "words", "extra"),
     [
@@ -101,6 +103,7 @@ def test_a_command_without_its_extra_names_the_extra(
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_without_extras_all_commands_work_except_three() -> None:
     extras = beyond_the_requirements()
     assert {"duckdb", "redis", "starlette"} <= extras
@@ -269,6 +272,7 @@ def test_a_busy_port_is_named() -> None:
     assert f"Cannot listen on port {port} (Address already in use): stop what uses it" in screen.err
 
 
+@pytest.mark.slow
 def test_a_failing_connection_test_ends_with_a_sentence_and_an_exit_code(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -281,6 +285,7 @@ def test_a_failing_connection_test_ends_with_a_sentence_and_an_exit_code(
     assert "Setting region is 'mars'" in screen.err.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("check",), ("preview", "messages")])
 def test_a_command_takes_its_configuration_from_anywhere_a_user_may_put_it(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
@@ -373,6 +378,7 @@ def test_an_ascii_pipe_is_no_problem(sandbox: Sandbox, tmp_path: Path) -> None:
         assert "\x1b" not in screen.out
 
 
+@pytest.mark.slow
 def test_the_sandbox_command_runs_until_it_is_stopped() -> None:
     command = [sys.executable, "-m", "tap_customerio", "sandbox", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

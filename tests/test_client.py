@@ -168,6 +168,7 @@ def test_auto_with_an_unknown_key_is_an_error(regions: dict[str, Sandbox]) -> No
 WRONG = {"errors": [{"detail": "wrong datacenter", "status": "301"}]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [WRONG, "<html>moved</html>"], ids=["words", "HTML"])
 @pytest.mark.parametrize("status", [301, 302, 307, 403])
 def test_a_region_that_redirects_the_key_does_not_decide(
@@ -233,6 +234,7 @@ def test_a_password_in_netrc_does_not_replace_the_key(
     assert make_client(sandbox).fetch("GET", "/v1/campaigns").get("campaigns")
 
 
+@pytest.mark.slow
 def test_pages_follow_tokens_to_the_end(sandbox: Sandbox) -> None:
     params = {"limit": 7, "start_ts": 0, "end_ts": int(NOW)}
     pages = list(make_client(sandbox).pages("/v1/messages", "messages", params=params))

@@ -114,6 +114,7 @@ def test_every_exception_is_needed(name: str) -> None:
                 assert complaints(name, schema) != plain, f"{part}: {each}"
 
 
+@pytest.mark.slow
 @EVERY_STREAM
 def test_a_mistake_would_be_noticed(name: str) -> None:
     schema = STREAMS[name].schema
@@ -140,6 +141,7 @@ def test_a_mistake_would_be_noticed(name: str) -> None:
     assert complaints(name, {**schema, "properties": more}) != plain
 
 
+@pytest.mark.slow
 @EVERY_STREAM
 def test_the_schema_accepts_values_of_every_type_in_the_contract(name: str) -> None:
     contract, schema = CONTRACTS[name], STREAMS[name].schema
@@ -196,6 +198,7 @@ def read(run: Run, name: str) -> tuple[Output, set[str]]:
     return _read_all(run) or run.read(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERED)
 def test_the_contracts_examples_become_complete_valid_records(name: str) -> None:
     contract, schema = CONTRACTS[name], STREAMS[name].schema

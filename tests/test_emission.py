@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from harness import NOW, Output, config_for, new_sandbox, run_tap, small
+from harness import NOW, Output, config_for, few_senders, new_sandbox, run_tap
 
 from tap_customerio.streams import all_streams
 
@@ -26,12 +26,11 @@ Outputs = dict[int, Output]
 @pytest.fixture(scope="module")
 def outputs() -> Iterator[Outputs]:
     """All streams, read at every depth."""
-    with new_sandbox(workspace=small()) as box:
+    with new_sandbox(workspace=few_senders(per_day=3, people=12, objects_per_type=3)) as box:
+        config = config_for(box, start_date="2026-03-10", metrics_resolution="weeks")
         flat = {"flattening_enabled": True}
         yield {
-            depth: run_tap(
-                config_for(box, **({**flat, "flattening_max_depth": depth} if depth else {}))
-            )
+            depth: run_tap({**config, **({**flat, "flattening_max_depth": depth} if depth else {})})
             for depth in DEPTHS
         }
 
@@ -73,6 +72,7 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
         yield from parts(schema.get("additionalProperties"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("stream", STREAMS)
 def test_no_part_of_a_record_is_outside_its_schema(
@@ -90,6 +90,7 @@ def test_no_part_of_a_record_is_outside_its_schema(
             assert not any(isinstance(value, dict | list) for value in row.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS[1:])
 @pytest.mark.parametrize("stream", STREAMS)
 def test_flattening_loses_nothing(outputs: Outputs, stream: str, depth: int) -> None:
@@ -106,6 +107,7 @@ def test_flattening_loses_nothing(outputs: Outputs, stream: str, depth: int) -> 
             assert (json.loads(row[name]) if is_text else row[name]) == value, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("stream", STREAMS)
 def test_schemas_use_the_form_that_all_targets_read(
@@ -122,6 +124,7 @@ def test_schemas_use_the_form_that_all_targets_read(
     assert nullable == schema["properties"].keys() - {*keys}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("maps", "depth"),
     [
@@ -155,6 +158,7 @@ def test_text_in_place_of_a_flattened_object_is_named_and_not_dropped(
     assert "field 'identifiers': its value is not the object that its schema says" in caplog.text
 
 
+@pytest.mark.slow
 def test_links_and_unknown_states_of_deliveries_have_separate_columns(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:

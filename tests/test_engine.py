@@ -192,6 +192,7 @@ def test_the_rest_of_a_split_slice_follows_in_place_and_the_slice_never_finishes
     assert finished == list(range(2 * size))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(st.integers(0, 30), max_size=6), st.booleans()), max_size=5),

@@ -89,6 +89,7 @@ def test_ids_without_a_time_are_ignored(name: Any) -> None:
     assert arrival({"id": name}, PRESENT, 9) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "is_read"), [(6 * HOUR, True), (DAY, True), (DAY + 1, False)])
 def test_a_change_logged_up_to_a_day_late_is_read(before: int, *, is_read: bool) -> None:
     with SyncScenario(streams=["customers"], people=60) as scenario:
@@ -106,6 +107,7 @@ def _read(scenario: SyncScenario) -> set[tuple[str]]:
 KINDS = ["topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_unsubscribed_people_are_read(kind: str) -> None:
     with SyncScenario(streams=["customers"], people=60) as scenario:

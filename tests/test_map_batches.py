@@ -7,10 +7,12 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
-from harness import config_for, run_tap
+import pytest
+from harness import config_for, few_senders, run_tap
 from map_runs import deselected, sync
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tap_customerio.sandbox import Sandbox
@@ -22,9 +24,11 @@ def batches(folder: Path) -> dict[str, Any]:
     return {"encoding": encoding, "storage": {"root": folder.as_uri()}, "batch_size": 3}
 
 
+@pytest.mark.slow
 def test_batch_files_contain_selected_and_mapped_fields_of_each_stream(
-    sandbox: Sandbox, tmp_path: Path
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
+    sandbox = make_sandbox(workspace=few_senders(people=12))
     folder = tmp_path / "files"
     folder.mkdir()
     catalog = deselected("customers", "attributes", "identifiers.email")
@@ -58,6 +62,7 @@ def test_batch_files_contain_selected_and_mapped_fields_of_each_stream(
         assert all(row.keys() <= schemas[stream]["properties"].keys() for row in mapped)
 
 
+@pytest.mark.slow
 def test_batch_files_are_not_announced_for_streams_that_a_map_drops(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

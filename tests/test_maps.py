@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("maps", "said"),
     [
@@ -109,6 +110,7 @@ def test_a_valid_map_has_no_errors(maps: Any) -> None:
     assert stream_maps.faults(maps, SCHEMAS) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [0, 1])
 @pytest.mark.parametrize(
     ("rules", "keys", "required"),
@@ -133,6 +135,7 @@ def test_mapped_keys_stay_keys(
     assert output.records["customers"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("length", "said"),
     [
@@ -157,6 +160,7 @@ RULES = st.none() | st.integers() | st.text(max_size=9) | st.lists(st.text(max_s
 FIELDS = st.sampled_from(["email", "emial", "cio_id", "__else__", "__filter__", "__alias__"])
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["customers", "cust*", "x", "__else__"]),
@@ -169,6 +173,7 @@ def test_any_map_is_valid_or_has_error_sentences(maps: dict[str, Any]) -> None:
         assert sentence[-1] in ".?"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "said"),
     [

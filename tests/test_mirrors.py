@@ -5,13 +5,21 @@ from __future__ import annotations
 import copy
 import io
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from harness import NOW, SINCE, Output, config_for, new_sandbox, restored_signals, run_tap, select
+from harness import (
+    NOW,
+    Output,
+    config_for,
+    few_senders,
+    new_sandbox,
+    restored_signals,
+    run_tap,
+    select,
+)
 
 from tap_customerio.backfill.job import Job
-from tap_customerio.sandbox import Workspace
 from tap_customerio.sandbox.server.shifting import Shift
 from tap_customerio.streams import all_streams
 from tap_customerio.sync.progress import Progress
@@ -19,12 +27,12 @@ from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import DAY, Window, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from tap_customerio.sandbox import Sandbox
 
-SMALL = Workspace(since=SINCE, per_day=6, people=20, campaigns=4, newsletters=2, objects_per_type=5)
+SMALL = few_senders(per_day=2, people=8, campaigns=2, newsletters=1, objects_per_type=2)
 MIRRORS = sorted(kind.name for kind in all_streams() if kind.is_mirror)
 ALWAYS: dict[str, Any] = {"customers_sync": "full", "refresh_hours": 0}
 """Settings for full syncs."""
@@ -40,10 +48,15 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def _sync(box: Sandbox, state: dict[str, Any] | None, **settings: Any) -> Output:
+def _sync(
+    box: Sandbox,
+    state: dict[str, Any] | None,
+    streams: Collection[str] = MIRRORS,
+    **settings: Any,
+) -> Output:
     config = config_for(box, **{**ALWAYS, **settings})
     kept = copy.deepcopy(state)
-    return run_tap(config, streams=MIRRORS, state=kept, full_table=MIRRORS, fails=None)
+    return run_tap(config, streams=streams, state=kept, full_table=streams, fails=None)
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +65,37 @@ def state(box: Sandbox) -> dict[str, Any]:
     return _sync(box, None).states[-1]
 
 
-def test_complete_reads_activate_every_mirror(box: Sandbox, state: dict[str, Any]) -> None:
-    assert _sync(box, state).activated == set(MIRRORS)
+class Complete(NamedTuple):
+    """A second full sync, and the paths that it requested."""
+
+    output: Output
+    paths: set[str]
 
 
-def _with_an_end(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
+@pytest.fixture(scope="module")
+def complete(box: Sandbox, state: dict[str, Any]) -> Complete:
+    """A full sync with the state of an earlier one."""
+    box.forget()
+    return Complete(_sync(box, state), {call.path for call in box.calls})
+
+
+@pytest.mark.slow
+def test_complete_reads_activate_every_mirror(complete: Complete) -> None:
+    assert complete.output.activated == set(MIRRORS)
+
+
+def _with_an_end(box: Sandbox, state: dict[str, Any], *_: Any) -> Output:
     return _sync(box, state, end_date=rfc3339(NOW))
 
 
-def _in_batches(box: Sandbox, state: dict[str, Any], folder: Path) -> Output:
+def _in_batches(box: Sandbox, state: dict[str, Any], _: Complete, folder: Path) -> Output:
     storage = {"root": folder.as_uri()}
     encoding = {"format": "jsonl", "compression": "gzip"}
     return _sync(box, state, batch_config={"encoding": encoding, "storage": storage})
 
 
-def _with_failures(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
-    box.forget()
-    _sync(box, state)
-    for path in {call.path for call in box.calls}:
+def _with_failures(box: Sandbox, state: dict[str, Any], complete: Complete, _: Path) -> Output:
+    for path in complete.paths:
         box.fail(status=403, path=path)
     output = _sync(box, state)
     box.middleware.failures.clear()
@@ -87,30 +113,32 @@ def _run(tap: TapCustomerio, how: Callable[[], Any]) -> Output:
     return Output.of(stdout.getvalue().splitlines())
 
 
-def _in_a_test(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
+def _in_a_test(box: Sandbox, state: dict[str, Any], *_: Any) -> Output:
     tap = TapCustomerio(config=config_for(box), catalog=select(MIRRORS), state=state)
     output = _run(tap, lambda: tap.run_sync_dry_run(1, [tap.streams[name] for name in MIRRORS]))
     assert "RECORD" in output.types
     return output
 
 
-def _in_a_shard(box: Sandbox, state: dict[str, Any], _: Path) -> Output:
+def _in_a_shard(box: Sandbox, state: dict[str, Any], *_: Any) -> Output:
     job = Job(config_for(box), select(MIRRORS), Window(NOW - DAY, NOW), MIRRORS, 1, 2)
     tap = job.tap()
     assert state
     return _run(tap, tap.sync_all)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "read", [_with_an_end, _in_batches, _with_failures, _in_a_test, _in_a_shard]
 )
 def test_only_a_complete_read_activates_a_mirror(
     box: Sandbox,
     state: dict[str, Any],
+    complete: Complete,
     tmp_path: Path,
-    read: Callable[[Sandbox, dict[str, Any], Path], Output],
+    read: Callable[[Sandbox, dict[str, Any], Complete, Path], Output],
 ) -> None:
-    output = read(box, copy.deepcopy(state), tmp_path)
+    output = read(box, copy.deepcopy(state), complete, tmp_path)
     assert {m["stream"] for m in output.messages if m["type"] == "SCHEMA"} == set(MIRRORS)
     assert not output.activated
 
@@ -118,6 +146,7 @@ def test_only_a_complete_read_activates_a_mirror(
 FILTERED = {"customers", "customer_relationships", "esp_suppressions", "subscription_preferences"}
 
 
+@pytest.mark.slow
 def test_a_changed_filter_activates_only_at_the_next_sync(
     box: Sandbox, state: dict[str, Any]
 ) -> None:
@@ -127,11 +156,13 @@ def test_a_changed_filter_activates_only_at_the_next_sync(
     }
     output = _sync(box, state, **settings)
     assert output.activated == set(MIRRORS) - FILTERED
-    again = _sync(box, output.states[-1], **settings)
-    assert again.activated == set(MIRRORS)
-    assert _sync(box, again.states[-1]).activated == set(MIRRORS) - FILTERED
+    some = FILTERED | {"segments", "snippets"}
+    again = _sync(box, output.states[-1], some, **settings)
+    assert again.activated == some
+    assert _sync(box, again.states[-1], some).activated == some - FILTERED
 
 
+@pytest.mark.slow
 def test_a_stop_activates_no_mirror(
     box: Sandbox, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,11 +184,11 @@ def test_a_stop_activates_no_mirror(
         assert not output.activated, name
 
 
+@pytest.mark.slow
 def test_less_than_half_is_accepted_after_a_confirmation(
-    box: Sandbox, state: dict[str, Any], caplog: pytest.LogCaptureFixture
+    box: Sandbox, state: dict[str, Any], complete: Complete, caplog: pytest.LogCaptureFixture
 ) -> None:
-    state = copy.deepcopy(state)
-    once = _sync(box, state)
+    state, once = copy.deepcopy(state), complete.output
     for facts in state["bookmarks"].values():
         facts["rows"] = 3 * facts["rows"] + 1
     output = _sync(box, state)
@@ -187,6 +218,7 @@ def test_an_empty_list_must_be_confirmed(
     assert asked == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 99])
 @pytest.mark.parametrize("people", [None, []])
 def test_a_search_without_results_drops_no_one(
@@ -205,6 +237,7 @@ def test_a_search_without_results_drops_no_one(
     )
 
 
+@pytest.mark.slow
 def test_the_counts_of_the_workspace_outweigh_repeated_empty_searches(
     make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,7 +255,7 @@ def test_the_counts_of_the_workspace_outweigh_repeated_empty_searches(
         caplog.clear()
 
 
-@pytest.mark.parametrize("left_out", [range(6), range(100)])
+@pytest.mark.parametrize("left_out", [range(6), pytest.param(range(100), marks=pytest.mark.slow)])
 def test_missing_segments_do_not_remove_their_members(
     make_sandbox: Callable[..., Sandbox], left_out: range
 ) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REGION = {"attribute": {"field": "region", "operator": "exists"}}
 DOMAIN = "mail.example.org"
+WORKSPACE = few_senders(per_day=2, people=60, newsletters=7, objects_per_type=11)
 
 
 class Paged(NamedTuple):
@@ -31,7 +32,7 @@ class Paged(NamedTuple):
 
 LISTS = [
     Paged("segment_memberships", "/v1/segments/1/membership", "identifiers"),
-    Paged("opt_outs", "/v1/optouts", "optouts", 3),
+    Paged("opt_outs", "/v1/optouts", "optouts", 2),
     Paged("objects", "/v1/objects", "identifiers", 4),
     Paged("object_relationships", "/v1/objects", "identifiers", 4),
     Paged("object_relationships", "/v1/objects/1/*/relationships", "cio_relationships", 2),
@@ -41,10 +42,10 @@ LISTS = [
     Paged("campaign_actions", "/v1/campaigns/*/actions", "actions", 2),
     Paged("assets", "/v1/assets", "assets", 10),
     Paged("design_studio_emails", "/v1/design_studio/emails", "emails", 5),
-    Paged("customers", "/v1/customers", "identifiers", 20, {"customers_filter": REGION}),
+    Paged("customers", "/v1/customers", "identifiers", 8, {"customers_filter": REGION}),
     Paged(
         "subscription_preferences",
-        *("/v1/customers", "identifiers", 20, {"customers_filter": REGION}),
+        *("/v1/customers", "identifiers", 8, {"customers_filter": REGION}),
     ),
     Paged("esp_suppressions", "/v1/esp/suppression/bounces", "suppressions"),
     Paged(
@@ -55,8 +56,11 @@ LISTS = [
 ]
 
 EACH_KIND = [
-    next(case for case in LISTS if case.stream == name)
-    for name in ("segment_memberships", "objects", "assets", "customers", "esp_suppressions")
+    next(pytest.param(case, marks=marks) for case in LISTS if case.stream == name)
+    for name, marks in (
+        *(("segment_memberships", pytest.mark.slow), ("objects", pytest.mark.slow), ("assets", ())),
+        *(("customers", pytest.mark.slow), ("esp_suppressions", pytest.mark.slow)),
+    )
 ]
 """Lists with own pages, a shared list, numbered pages, a search, and an offset."""
 
@@ -64,7 +68,7 @@ EACH_KIND = [
 def _read(
     make: Callable[..., Sandbox], case: Paged, kind: type[Shift] = Shift, **shift: Any
 ) -> tuple[set[tuple[Any, ...]], Output, Sandbox]:
-    box = make(workspace=few_senders(people=120, newsletters=7, objects_per_type=11))
+    box = make(workspace=WORKSPACE)
     box.shift(kind(case.path, case.key, page=case.page, **shift))
     config = config_for(box, concurrency=1, customers_sync="full", **case.settings)
     output = run_tap(config, streams=[case.stream], full_table=[case.stream])
@@ -79,6 +83,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments_and_consents, "_OVERLAP", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LISTS, ids=lambda case: f"{case.stream} {case.path}")
 def test_no_row_is_skipped_when_an_earlier_one_disappears(
     make_sandbox: Callable[..., Sandbox], case: Paged
@@ -114,6 +119,7 @@ def test_a_row_that_moves_to_pages_already_read_does_not_count_as_gone(
     assert all(f"Stream '{case.stream}'" in line for line in matching)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")
 def test_a_list_that_always_moves_proves_nothing(
     make_sandbox: Callable[..., Sandbox], case: Paged

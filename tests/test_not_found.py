@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import config_for, few_senders, run_tap, small
+from harness import config_for, few_senders, run_tap
 
 from tap_customerio.sandbox import Behaviours
 from tap_customerio.sandbox.server.shifting import Shift
@@ -39,7 +39,8 @@ BELOW = {**CHILDREN, **OTHERS}
 
 
 def test_404s_of_existing_parents_fail_the_stream(make_sandbox: Callable[..., Sandbox]) -> None:
-    box = make_sandbox(workspace=small(), behaviours=Behaviours(lacking=frozenset(BELOW.values())))
+    few = few_senders(per_day=2, people=4, campaigns=2, newsletters=1, objects_per_type=1)
+    box = make_sandbox(workspace=few, behaviours=Behaviours(lacking=frozenset(BELOW.values())))
     output = run_tap(config_for(box), streams=BELOW, fails=True)
     assert all(name in output.problem for name in BELOW), output.problem
     assert not output.activated
@@ -50,17 +51,17 @@ def test_404s_of_existing_parents_fail_the_stream(make_sandbox: Callable[..., Sa
 @pytest.mark.parametrize(
     ("stream", "parents", "key"),
     [
-        ("segment_memberships", "/v1/segments", "segments"),
+        pytest.param("segment_memberships", "/v1/segments", "segments", marks=pytest.mark.slow),
         ("campaign_actions", "/v1/campaigns", "campaigns"),
-        ("object_relationships", "/v1/objects", "identifiers"),
-        ("metrics", "/v1/campaigns", "campaigns"),
-        ("action_metrics", "/v1/campaigns", "campaigns"),
+        pytest.param("object_relationships", "/v1/objects", "identifiers", marks=pytest.mark.slow),
+        pytest.param("metrics", "/v1/campaigns", "campaigns", marks=pytest.mark.slow),
+        pytest.param("action_metrics", "/v1/campaigns", "campaigns", marks=pytest.mark.slow),
     ],
 )
 def test_rows_deleted_since_they_were_listed_are_left_out(
     make_sandbox: Callable[..., Sandbox], stream: str, parents: str, key: str
 ) -> None:
-    box = make_sandbox(workspace=few_senders(objects_per_type=4))
+    box = make_sandbox(workspace=few_senders(per_day=2, people=12, objects_per_type=3))
     before = run_tap(config_for(box), streams=[stream])
     box.shift(Shift(parents, key, {1: [0]}))
     box.fail(status=404, path=BELOW[stream], times=1)
@@ -69,23 +70,26 @@ def test_rows_deleted_since_they_were_listed_are_left_out(
     assert after.activated == before.activated
 
 
+@pytest.mark.slow
 def test_people_deleted_since_they_were_found_are_left_out(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
-    box = make_sandbox(workspace=small())
+    box = make_sandbox(workspace=few_senders(per_day=2, people=30))
     box.shift(Shift("/v1/customers/attributes", "customers", {0: range(1000)}))
     for stream, path in PEOPLE.items():
         box.fail(status=404, path=path, times=2)
         assert len(run_tap(config_for(box), streams=[stream]).records[stream]) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", PEOPLE)
 def test_both_forms_of_a_persons_id_are_tried_and_the_right_one_is_remembered(
     make_sandbox: Callable[..., Sandbox], stream: str
 ) -> None:
     rows, asked = [], []
     for is_prefixed in (False, True):
-        box = make_sandbox(workspace=small(), behaviours=Behaviours(prefixed_paths=is_prefixed))
+        few = few_senders(per_day=2, people=8)
+        box = make_sandbox(workspace=few, behaviours=Behaviours(prefixed_paths=is_prefixed))
         rows.append(run_tap(config_for(box, concurrency=1), streams=[stream]).records[stream])
         asked.append(len(box.calls))
     assert rows[0] == rows[1]

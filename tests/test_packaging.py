@@ -40,6 +40,7 @@ def steps(workflow: str) -> list[dict[str, Any]]:
     return [step for job in WORKFLOWS[workflow]["jobs"].values() for step in job.get("steps", ())]
 
 
+@pytest.mark.slow
 def test_the_hub_definition_is_generated_from_about() -> None:
     assert hub_definition.FILE.read_text() == hub_definition.definition(), (
         "run: python tests/hub_definition.py"

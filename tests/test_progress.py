@@ -127,6 +127,7 @@ def test_bars_show_the_position_in_a_range_and_reasons_for_waiting(sandbox: Sand
     assert " ".join(words).endswith("the API asks to wait 1 min")
 
 
+@pytest.mark.slow
 def test_slices_are_counted_up_to_their_number(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -169,6 +170,7 @@ def stopped_clock() -> Iterator[list[float]]:
         yield now
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 400)), min_size=1, max_size=30))
 def test_a_speed_never_exceeds_the_limit(steps: list[tuple[float, int]]) -> None:
     meter = Meter()

@@ -30,10 +30,11 @@ def several() -> Workspace:
 
 def synced(box: Sandbox, state: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
     """The last state of a sync."""
-    config = {**config_for(box), **settings}
+    config = config_for(box, start_date="2026-03-25", **settings)
     return run_tap(config, streams=["messages"], state=state).states[-1]
 
 
+@pytest.mark.slow
 def test_the_state_contains_the_workspace_and_requests_it_once(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
@@ -47,6 +48,7 @@ def test_the_state_contains_the_workspace_and_requests_it_once(
     assert [call.path for call in box.calls] == ["/v1/segments"]
 
 
+@pytest.mark.slow
 def test_the_state_of_another_workspace_is_rejected_before_anything_is_read(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
@@ -60,6 +62,7 @@ def test_the_state_of_another_workspace_is_rejected_before_anything_is_read(
     assert {call.path for call in box.calls} == {"/v1/workspaces"}
 
 
+@pytest.mark.slow
 def test_a_new_key_of_the_only_workspace_continues(make_sandbox: Callable[..., Sandbox]) -> None:
     before = synced(make_sandbox(workspace=small()))
     state = synced(make_sandbox(workspace=small(), app_api_key=KEY), before)
@@ -67,6 +70,7 @@ def test_a_new_key_of_the_only_workspace_continues(make_sandbox: Callable[..., S
     assert state["workspace"]["key"] != before["workspace"]["key"]
 
 
+@pytest.mark.slow
 def test_a_new_key_with_several_workspaces_needs_workspace_id(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
@@ -88,6 +92,7 @@ def test_a_new_key_with_several_workspaces_needs_workspace_id(
         synced(box, state, workspace_id=5)
 
 
+@pytest.mark.slow
 def test_a_key_that_may_not_list_workspaces_is_identified_by_itself(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
@@ -102,6 +107,7 @@ def test_a_key_that_may_not_list_workspaces_is_identified_by_itself(
         synced(box, state)
 
 
+@pytest.mark.slow
 def test_a_state_without_a_workspace_continues_and_gets_one(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
@@ -120,6 +126,7 @@ def test_a_checked_state_keeps_its_workspace() -> None:
     assert json.loads(checked.read()) == json.loads(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", [None, "Europe"])
 def test_everyone_is_read_after_a_change_of_customers_filter(new: str | None) -> None:
     with SyncScenario(streams=["customers"], people=60) as scenario:

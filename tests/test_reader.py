@@ -228,6 +228,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(list(SCHEMA["properties"])), JSON))
 def test_any_response_fits_the_schema(raw: dict[str, Any]) -> None:
     outcome = ReadOutcome()
@@ -313,6 +314,7 @@ UNIFORM = record(
 )
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.sampled_from([*UNIFORM["properties"], "new"]), ODD),
     st.sets(

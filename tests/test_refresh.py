@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 def test_an_hourly_sync_takes_few_of_the_requests_of_the_first() -> None:
-    with SyncScenario(
-        streams=STREAMS, per_day=5, people=30, newsletters=20, objects_per_type=30
-    ) as scenario:
+    with SyncScenario(streams=STREAMS, per_day=15, people=80, newsletters=20) as scenario:
         first = scenario.sync()
         kept = {name: set(scenario.rows(name)) for name in PER_PARENT & {*STREAMS}}
         for _ in range(2):
@@ -95,11 +93,13 @@ def test_rows_between_full_reads_have_the_version_of_the_last_one(synced: SyncSc
     ("after", "settings"),
     [
         (DAY, {}),
-        (DAY - 60, {}),  # schedules are not exact
-        (PARTIAL, {"refresh_hours": 1}),
-        (PARTIAL, {"refresh_hours": 0}),
-        (PARTIAL, {"stream_maps": {"segments": {"name": None}}}),
-        (PARTIAL, {"end_date": rfc3339(SINCE + 40 * DAY)}),
+        pytest.param(DAY - 60, {}, marks=pytest.mark.slow),  # schedules are not exact
+        pytest.param(PARTIAL, {"refresh_hours": 1}, marks=pytest.mark.slow),
+        pytest.param(PARTIAL, {"refresh_hours": 0}, marks=pytest.mark.slow),
+        pytest.param(
+            *(PARTIAL, {"stream_maps": {"segments": {"name": None}}}), marks=pytest.mark.slow
+        ),
+        pytest.param(*(PARTIAL, {"end_date": rfc3339(SINCE + 40 * DAY)}), marks=pytest.mark.slow),
     ],
 )
 def test_everything_is_read_when_due_or_configured(
@@ -110,6 +110,7 @@ def test_everything_is_read_when_due_or_configured(
     assert ("segment_usage" in activated(output)) == ("end_date" not in settings)
 
 
+@pytest.mark.slow
 def test_a_state_without_stamps_is_read_whole(synced: SyncScenario) -> None:
     state = copy.deepcopy(synced.state)
     assert state
@@ -187,6 +188,7 @@ def test_parents_without_a_stamp_count_as_changed() -> None:
         assert scenario.output.ids("sender_usage") == [one]
 
 
+@pytest.mark.slow
 def test_an_interrupted_full_read_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
@@ -205,6 +207,7 @@ def test_an_interrupted_full_read_does_not_count(monkeypatch: pytest.MonkeyPatch
         assert len(scenario.output.records["objects"]) == 12
 
 
+@pytest.mark.slow
 def test_a_failed_full_read_is_repeated() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()

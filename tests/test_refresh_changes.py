@@ -25,6 +25,7 @@ def log_of(box: Sandbox, kind: str, **entry: Any) -> None:
     box.fail(status=200, body=body, path="/v1/activities")
 
 
+@pytest.mark.slow
 def test_objects_in_the_log_are_read() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
@@ -39,6 +40,7 @@ def test_objects_in_the_log_are_read() -> None:
         assert not scenario.output.records["objects"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["customer_relationships", "subscription_preferences"])
 def test_people_in_the_log_are_read(stream: str) -> None:
     with scenario_of(stream) as scenario:
@@ -62,6 +64,7 @@ def sent_since(scenario: SyncScenario, since: int) -> set[tuple[str, int]]:
     return {sender_of(row, scenario.workspace) for row in rows}
 
 
+@pytest.mark.slow
 def test_only_counts_of_active_senders_are_read() -> None:
     streams = ["action_metrics", "broadcast_triggers", "journey_metrics", "metrics"]
     with scenario_of(*streams, per_day=60, start=SINCE + 30 * DAY + 12 * HOUR) as scenario:
@@ -90,6 +93,7 @@ def test_only_counts_of_active_senders_are_read() -> None:
                 assert row == now[key]
 
 
+@pytest.mark.slow
 def test_bookmarks_of_counts_contain_the_last_full_read() -> None:
     with scenario_of("metrics", settings={"metrics_lookback_days": 0}) as scenario:
         scenario.sync()
@@ -103,6 +107,7 @@ def test_bookmarks_of_counts_contain_the_last_full_read() -> None:
         assert min(int(query["start"]) for query in asked if "start" in query) <= parse(first)
 
 
+@pytest.mark.slow
 def test_without_a_bookmark_counts_are_read_in_full() -> None:
     with scenario_of("metrics") as scenario:
         scenario.sync()
@@ -112,6 +117,7 @@ def test_without_a_bookmark_counts_are_read_in_full() -> None:
         assert len(scenario.output.records["metrics"]) >= whole
 
 
+@pytest.mark.slow
 def test_hours_counted_back_are_always_read() -> None:
     with scenario_of("metrics", settings={"metrics_resolution": "hours"}) as scenario:
         scenario.sync()
@@ -120,6 +126,7 @@ def test_hours_counted_back_are_always_read() -> None:
         assert read == ["/v1/transactional/1/metrics"] or len(read) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [True, False])
 def test_all_counts_are_read_when_the_active_senders_are_unknown(
     failing: bool,  # noqa: FBT001

@@ -64,6 +64,7 @@ class Reader:
 gaps = st.lists(st.integers(60, 40 * DAY), min_size=1, max_size=40)
 
 
+@pytest.mark.slow
 @given(gaps)
 def test_every_delivery_is_read_once_at_every_age(gaps: list[int]) -> None:
     reader, present = Reader(), START + 50 * DAY
@@ -88,6 +89,7 @@ def test_a_killed_sync_leaves_no_gap(gaps: list[int], after: int, which: int) ->
     reader.check(present)
 
 
+@pytest.mark.slow
 @given(gaps, gaps, st.sets(st.sampled_from([1, 2, 3, 7, 30, 90])), st.integers(0, 60 * DAY))
 def test_ages_may_change_between_runs(
     before: list[int], after: list[int], ages: set[int], age: int

@@ -121,6 +121,7 @@ def test_schemas_of_a_tap_test_are_complete_for_every_stream(
     }
 
 
+@pytest.mark.slow
 def test_a_passing_tap_test_logs_no_error_and_uses_its_schemas(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -71,9 +71,10 @@ def without(catalog: dict[str, Any], stream: str, *names: str) -> dict[str, Any]
 
 def test_fields_deselected_in_a_list_are_still_available_to_its_children(sandbox: Sandbox) -> None:
     streams = ["campaigns", "action_metrics"]
-    whole = run_tap(config_for(sandbox), streams=streams)
+    config = config_for(sandbox, start_date="2026-03-10", metrics_resolution="weeks")
+    whole = run_tap(config, streams=streams)
     names = ("actions", "created", "state", "name")
-    part = run_tap(config_for(sandbox), catalog=without(select(streams), "campaigns", *names))
+    part = run_tap(config, catalog=without(select(streams), "campaigns", *names))
     assert part.records["action_metrics"] == whole.records["action_metrics"] != []
     expected = [
         {name: value for name, value in row.items() if name not in names}

@@ -177,6 +177,7 @@ def test_a_trailing_slash_of_a_url_does_not_matter() -> None:
     assert Settings.of(config).api_url == "https://example.org"
 
 
+@pytest.mark.slow
 def test_the_command_reports_it_in_one_line_and_requests_nothing(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

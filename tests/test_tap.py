@@ -13,19 +13,17 @@ import pytest
 from harness import (
     CORE,
     NOW,
-    SINCE,
     Output,
     Process,
     config_for,
+    few_senders,
     new_sandbox,
     restored_signals,
     run_tap,
     select,
-    small,
 )
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from tap_customerio.sandbox import Workspace
 from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse, rfc3339
 
@@ -47,10 +45,12 @@ PORT = _free_port()
 
 @pytest.fixture(scope="class")
 def standing_sandbox() -> Iterator[None]:
-    with new_sandbox(port=PORT, workspace=small()):
+    few = few_senders(per_day=3, people=12, objects_per_type=3, campaigns=8)
+    with new_sandbox(port=PORT, workspace=few):
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standing_sandbox")
 class TestSingerSdk(
     get_tap_test_class(  # type: ignore[misc]  # built at run time
@@ -59,6 +59,8 @@ class TestSingerSdk(
             "app_api_key": "sandbox-app-api-key",
             "api_url": f"http://127.0.0.1:{PORT}",
             "requests_per_second": 1000,
+            "start_date": "2026-03-10",
+            "metrics_resolution": "weeks",
         },
         suite_config=SuiteConfig(max_records_limit=500),
         catalog=select(),
@@ -81,6 +83,7 @@ def test_the_server_never_sees_more_than_ten_in_a_rolling_second(
     assert {call.status for call in box.calls} == {200}
 
 
+@pytest.mark.slow
 def test_the_last_message_is_a_state_with_every_stream(sandbox: Sandbox) -> None:
     first = run_tap(config_for(sandbox), streams=CORE)
     second = run_tap(config_for(sandbox), streams=CORE, state=first.states[-1])
@@ -98,6 +101,7 @@ def test_schemas_contain_all_fields_of_the_stream(sandbox: Sandbox) -> None:
     }
 
 
+@pytest.mark.slow
 def test_states_contain_only_bookmarks_and_counts(sandbox: Sandbox) -> None:
     output = run_tap(config_for(sandbox), streams=CORE)
     kept = {
@@ -113,6 +117,7 @@ def test_states_contain_only_bookmarks_and_counts(sandbox: Sandbox) -> None:
     }
 
 
+@pytest.mark.slow
 def test_an_error_ends_the_run_with_a_sentence_and_the_state_so_far(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
@@ -126,6 +131,7 @@ def test_an_error_ends_the_run_with_a_sentence_and_the_state_so_far(
     assert "campaigns" in Output.of(lines).states[-1]["bookmarks"]
 
 
+@pytest.mark.slow
 def test_messages_in_batches_are_the_same_as_in_records(sandbox: Sandbox, tmp_path: Path) -> None:
     batch = {
         "encoding": {"format": "jsonl", "compression": "gzip"},
@@ -144,6 +150,7 @@ def test_messages_in_batches_are_the_same_as_in_records(sandbox: Sandbox, tmp_pa
     assert batched.bookmark("messages") == plain.bookmark("messages")
 
 
+@pytest.mark.slow
 def test_deselected_fields_are_left_out(sandbox: Sandbox, tmp_path: Path) -> None:
     config = config_for(sandbox)
     catalog = select(["messages"])
@@ -159,6 +166,7 @@ def test_deselected_fields_are_left_out(sandbox: Sandbox, tmp_path: Path) -> Non
     assert all("recipient" not in record for record in output.records["messages"])
 
 
+@pytest.mark.slow
 def test_unbuffered_python_writes_complete_lines(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,15 +229,13 @@ def test_a_tap_that_runs_again_reads_again(sandbox: Sandbox) -> None:
     assert len(sandbox.calls) == 2 * first == 4
 
 
+@pytest.mark.slow
 def test_nothing_is_requested_twice_in_a_run_and_no_field_is_left_out(
     make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
-    few = Workspace(
-        since=SINCE, per_day=3, people=15, campaigns=5, newsletters=5, objects_per_type=4
-    )
-    box = make_sandbox(workspace=few)
+    box = make_sandbox(workspace=few_senders(per_day=3, people=8, objects_per_type=3))
     with caplog.at_level("INFO"):
-        run_tap(config_for(box))
+        run_tap(config_for(box, start_date="2026-03-01", metrics_resolution="weeks"))
     assert "left out" not in caplog.text
     asked = Counter(
         (call.method, call.path, tuple(sorted(call.query.items())))

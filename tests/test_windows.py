@@ -288,6 +288,7 @@ def test_instants_outside_the_years_1_to_9999_are_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 4_102_444_800))
 def test_instants_survive_a_round_trip(seconds: int) -> None:
     assert parse(rfc3339(seconds)) == seconds

@@ -72,6 +72,7 @@ def test_a_small_pipe_does_not_delay_a_stopped_run_beyond_the_grace(
         under_test.write_message(LONG)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 30).map(lambda size: b"x" * (size - 1) + b"\n")))
 def test_slices_of_a_started_line_give_its_missing_part(lines: list[bytes]) -> None:
     pieces = list(writer._pieces(b"".join(lines), 8))  # noqa: SLF001 - arithmetic that no front door shows

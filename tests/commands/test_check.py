@@ -39,6 +39,7 @@ def as_json(out: str) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in (*report["account"], *report["streams"])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 200])
 def test_everything_is_readable_and_fits_the_terminal(
     sandbox: Sandbox, tmp_path: Path, columns: int
@@ -55,6 +56,7 @@ def test_everything_is_readable_and_fits_the_terminal(
     assert status(screen.out, "campaign_actions").startswith("ok, off by default ")
 
 
+@pytest.mark.slow
 def test_it_costs_about_one_request_a_stream_and_requests_few_rows(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -73,6 +75,7 @@ def test_streams_can_be_selected_by_name(sandbox: Sandbox, tmp_path: Path) -> No
     assert paths == {"/v1/workspaces", "/v1/snippets", "/v1/segments"}
 
 
+@pytest.mark.slow
 def test_what_the_key_or_the_plan_excludes_is_listed_with_a_fix(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
@@ -94,6 +97,7 @@ def test_what_the_key_or_the_plan_excludes_is_listed_with_a_fix(
     assert "deselect the streams that need it" in words
 
 
+@pytest.mark.slow
 def test_only_selected_streams_make_it_fail(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
@@ -184,6 +188,7 @@ def test_a_wrong_local_clock_is_reported_and_harmless(
     assert said in screen.words()
 
 
+@pytest.mark.slow
 def test_json_says_the_same(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
     box = make_sandbox(behaviours=Behaviours(without=frozenset({"/v1/exports"})))
     screen = typed("check", "--json", "--config", config_file(box, tmp_path))

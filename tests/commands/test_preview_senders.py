@@ -83,6 +83,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", COUNTS)
 def test_counts_show_their_sender_on_80_columns(
     preview: Callable[..., Screen], sandbox: Sandbox, stream: str
@@ -103,6 +104,7 @@ def test_an_unavailable_range_is_an_error(preview: Callable[..., Screen]) -> Non
     assert screen.err.startswith("Warning: The API counts only the last 45 days of newsletters")
 
 
+@pytest.mark.slow
 def test_a_wide_table_is_masked_too(preview: Callable[..., Screen], sandbox: Sandbox) -> None:
     people = sandbox.workspace.everyone(NOW)
     ids = {person["identifiers"].get("id") for person in people} - {None, ""}

@@ -74,6 +74,7 @@ def test_the_json_output(verify: Verify) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metric",
     [
@@ -94,6 +95,7 @@ def test_deliveries_that_the_api_may_no_longer_list_are_no_failure(verify: Verif
     assert verify(messages, [counted("2025-03-10", 5)]).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK, "Asia/Kolkata", "Pacific/Auckland"])
 @pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
 def test_deliveries_count_in_the_bucket_of_the_time_zone(
@@ -159,6 +161,7 @@ def test_rows_of_nulls_are_no_error(verify: Verify) -> None:
     assert "2026-03: 1 sent by Customer.io, 1 loaded.\n" in screen.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", [("days", "months"), ("months", "days"), ("weeks", "months")])
 def test_a_new_resolution_replaces_the_former_from_its_first_bucket(
     verify: Verify, then: tuple[str, str]
@@ -238,6 +241,7 @@ def test_a_campaign_without_a_broadcast_of_its_id_is_checked(verify: Verify) -> 
     assert verify(EDGES, metrics).code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", [NEW_YORK, "Pacific/Auckland"])
 @pytest.mark.parametrize("resolution", ["days", "months"])
 def test_impossible_times_are_left_out(verify: Verify, zone: str, resolution: str) -> None:

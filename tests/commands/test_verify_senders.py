@@ -64,6 +64,7 @@ def test_a_sender_that_may_be_a_broadcast_is_not_counted_as_a_campaign(verify: V
     ) in screen.words()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "known",
     [

@@ -87,6 +87,7 @@ def active() -> Iterator[Sandbox]:
         yield box
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pages", "days", "sent", "off_by"), [(1, 20, 1, 1), (3, 20, 3, 0.25), (100, 3, 5, 0.01)]
 )

@@ -40,6 +40,11 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "give_up_alone_after", 0.05)
 
 
+def config(box: Sandbox) -> dict[str, Any]:
+    """Reads only the time with deliveries."""
+    return config_for(box, start_date=rfc3339(SINCE), metrics_resolution="weeks")
+
+
 @contextmanager
 def failing(kind: str, path: str, **how: Any) -> Iterator[Sandbox]:
     faults = Faults(kind, path=path, **{"rate": 1, "in_a_row": FOREVER, **how})
@@ -50,9 +55,10 @@ def failing(kind: str, path: str, **how: Any) -> Iterator[Sandbox]:
 def whole(streams: list[str], state: dict[str, Any] | None = None) -> Output:
     """The output of a run without faults."""
     with new_sandbox(workspace=WORKSPACE) as box:
-        return run_tap(config_for(box), streams=streams, state=state)
+        return run_tap(config(box), streams=streams, state=state)
 
 
+@pytest.mark.slow
 def test_a_path_that_always_fails_loses_its_slice_and_the_next_run_reads_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -61,7 +67,7 @@ def test_a_path_that_always_fails_loses_its_slice_and_the_next_run_reads_it(
     dead = fault_free.records["journey_metrics"][0]["campaign_id"]
     path = f"/v1/campaigns/{dead}/journey_metrics"
     with failing("server_error", path) as box:
-        first = run_tap(config_for(box), streams=streams, fails=True)
+        first = run_tap(config(box), streams=streams, fails=True)
     assert first.problem.startswith("Incomplete: journey_metrics could not be read")
     [error] = logged_errors(caplog)
     assert error == (
@@ -90,6 +96,7 @@ def test_when_all_requests_fail_the_run_waits_longer_and_ends(
     assert output.records["collections"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "status"), [("bad_request", 400), ("forbidden", 403), ("unprocessable", 422)]
 )
@@ -97,7 +104,7 @@ def test_rejected_children_are_left_out_and_named_once(
     caplog: pytest.LogCaptureFixture, kind: str, status: int
 ) -> None:
     with failing(kind, "/v1/segments/[2-5]/used_by") as box:
-        output = run_tap(config_for(box), streams=["segment_usage", "segments"], fails=True)
+        output = run_tap(config(box), streams=["segment_usage", "segments"], fails=True)
         refused = sorted(call.path for call in box.calls if call.status == status)
     [error] = logged_errors(caplog)
     assert error.startswith(
@@ -129,6 +136,7 @@ def test_a_stream_with_only_rejected_children_stops_after_five_requests(
     assert output.records["snippets"]
 
 
+@pytest.mark.slow
 def test_a_rejected_window_holds_the_bookmark_and_the_others_are_read() -> None:
     with failing("bad_request", "/v1/messages", after=1, most=1) as box:
         config = config_for(box, concurrency=1, start_date=rfc3339(SINCE))
@@ -143,13 +151,14 @@ def test_a_rejected_window_holds_the_bookmark_and_the_others_are_read() -> None:
     assert second.bookmark("messages") == rfc3339(NOW)
 
 
+@pytest.mark.slow
 def test_a_failing_list_loses_only_its_children(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     streams = ["campaigns", "campaign_actions", "journey_metrics", "metrics", "snippets"]
     fault_free = whole(streams)
     with failing("server_error", "/v1/campaigns") as box:
-        output = run_tap(config_for(box), streams=streams, fails=True)
+        output = run_tap(config(box), streams=streams, fails=True)
     others = [row for row in fault_free.records["metrics"] if row["source_type"] != "campaign"]
     assert others
     assert output.rows("metrics") == sorted(map(repr, others))
@@ -168,7 +177,7 @@ def test_a_people_search_that_fails_half_way_fails_all_streams_that_need_it(
     monkeypatch.setattr(people, "SEARCHED", 20)
     streams = ["customer_relationships", "customers", "snippets", "subscription_preferences"]
     with failing("server_error", "/v1/customers", after=1) as box:
-        output = run_tap(config_for(box), streams=streams, fails=True)
+        output = run_tap(config(box), streams=streams, fails=True)
     error = logged_errors(caplog)
     assert len(error) == 3
     assert all("failed: Gave up on POST /v1/customers after" in line for line in error)
@@ -178,9 +187,10 @@ def test_a_people_search_that_fails_half_way_fails_all_streams_that_need_it(
     assert not output.activated & {*streams} - {"snippets"}
 
 
+@pytest.mark.slow
 def test_the_path_of_the_probe_may_fail() -> None:
     with failing("server_error", "/v1/workspaces") as box:
-        output = run_tap(config_for(box), streams=["messages", "workspaces"], fails=True)
+        output = run_tap(config(box), streams=["messages", "workspaces"], fails=True)
     assert output.problem.startswith("Incomplete: workspaces could not be read")
     assert output.bookmark("messages") == rfc3339(NOW)
 

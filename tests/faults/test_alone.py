@@ -55,6 +55,7 @@ def breaking(app: ASGIApp, status: int, word: bytes) -> ASGIApp:
     return response
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 500])
 def test_an_unreadable_profile_costs_no_other_person(
     box: Sandbox, caplog: pytest.LogCaptureFixture, status: int
@@ -84,6 +85,7 @@ def _with(change: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
     return {**response, **change}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [None, "many", {}, [1], ""])
 def test_unreadable_counts_confirm_no_deletion(box: Sandbox, count: Any) -> None:
     stream = "segment_memberships"
@@ -104,6 +106,7 @@ def test_unreadable_counts_confirm_no_deletion(box: Sandbox, count: Any) -> None
     assert "ACTIVATE_VERSION" not in output.types
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("date", ["yesterday", "Wed, 01 Apr 2020 12:00:00 GMT"])
 def test_a_path_with_an_odd_clock_fails_its_stream_only(
     box: Sandbox, caplog: pytest.LogCaptureFixture, date: str
@@ -117,6 +120,7 @@ def test_a_path_with_an_odd_clock_fails_its_stream_only(
     assert output.records["collections"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("created", [NOW + DAY, "2999-01-01", 32_503_680_000])
 def test_a_sender_created_in_the_future_is_counted(box: Sandbox, created: Any) -> None:
     def edit(response: Any) -> None:

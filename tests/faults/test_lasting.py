@@ -40,6 +40,7 @@ def faulty(*kinds: str, **how: Any) -> Iterator[tuple[Sandbox, Faults]]:
         yield box, faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
@@ -88,7 +89,13 @@ def test_faults_of_all_streams_end_the_run(kind: str, sentence: str) -> None:
     assert not output.records["workspaces"]
 
 
-@pytest.mark.parametrize("kind", ["unauthorized", "bad_request", "html"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "unauthorized",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("bad_request", "html")),
+    ],
+)
 def test_a_failure_half_way_keeps_the_state_of_the_finished_windows(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -107,6 +114,7 @@ def test_a_failure_half_way_keeps_the_state_of_the_finished_windows(
     assert max(Counter(second.ids("messages")).values()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["clock_ahead", "clock_back"])
 def test_a_first_response_with_a_wrong_clock_moves_no_bookmark_too_far(kind: str) -> None:
     with faulty(kind, path="/v1/workspaces", most=1) as (box, _):
@@ -221,6 +229,7 @@ def test_the_key_does_not_follow_a_redirect(
     assert elsewhere.calls == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", ["..", ".", "../campaigns", "a/b", "1?x=1#y", "%2e%2e", " "])
 def test_hostile_identifiers_stay_within_their_path(sandbox: Sandbox, hostile: str) -> None:
     rows = {"segments": [{"id": hostile, "name": "hostile"}]}

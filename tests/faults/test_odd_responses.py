@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 SEED = 20261126
 SENDERS = {"campaign_id", "newsletter_id", "broadcast_id", "transactional_message_id"}
 DERIVED = {

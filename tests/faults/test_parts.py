@@ -22,7 +22,7 @@ FOLDER = {"name": "odd", "created": 1, "updated": 1}
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with new_sandbox(workspace=few_senders(per_day=12, people=40, objects_per_type=4)) as sandbox:
+    with new_sandbox(workspace=few_senders(per_day=12, people=20, objects_per_type=4)) as sandbox:
         yield sandbox
 
 
@@ -53,6 +53,7 @@ def records_and_expected(
     return output.records[stream], wanted
 
 
+@pytest.mark.slow
 def test_an_action_with_a_null_id_loses_its_metrics_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,6 +75,7 @@ def test_an_action_with_a_null_id_loses_its_metrics_only(
     assert f"campaigns.actions[].id: 1 ({lost[0]})" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["segment_usage", "segment_counts", "segment_memberships"])
 def test_a_parent_without_an_id_loses_its_children_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture, stream: str
@@ -91,6 +93,7 @@ def test_a_parent_without_an_id_loses_its_children_only(
     assert "segments.id: 1" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["metrics", "link_metrics", "journey_metrics"])
 def test_a_sender_without_an_id_loses_its_counts_only(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture, stream: str
@@ -116,6 +119,7 @@ def test_a_sender_without_an_id_loses_its_counts_only(
 PEOPLE = ("customers", "customer_relationships", "subscription_preferences")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [True, False])
 def test_people_that_the_search_names_only_by_id_are_looked_up(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture, *, missing: bool
@@ -139,6 +143,7 @@ def test_people_that_the_search_names_only_by_id_are_looked_up(
         assert caplog.text.count(f"cio_id: {len(nameless)}") == len(PEOPLE)
 
 
+@pytest.mark.slow
 def test_a_person_without_cio_id_is_looked_up_by_another_identifier_or_lost(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -158,6 +163,7 @@ def test_a_person_without_cio_id_is_looked_up_by_another_identifier_or_lost(
     assert "cio_id: 1. The book" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_object_without_its_permanent_id_is_lost(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -206,6 +212,7 @@ def test_rows_of_a_collection_may_have_any_type(read: Callable[..., Output]) -> 
     assert all(row in output.records["collection_contents"] for row in others)
 
 
+@pytest.mark.slow
 def test_a_delivery_without_a_time_holds_the_bookmark_until_it_can_be_read(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -274,6 +281,7 @@ def test_unreadable_counts_lose_their_sender_or_column_only(
     assert output.records["metrics"] == wanted
 
 
+@pytest.mark.slow
 def test_a_link_without_an_id_is_lost(
     read: Callable[..., Output], caplog: pytest.LogCaptureFixture
 ) -> None:

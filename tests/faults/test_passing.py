@@ -40,6 +40,7 @@ def fault_free() -> Output:
         return run_tap(config_for(box), streams=STREAMS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "path"),
     [
@@ -118,6 +119,7 @@ def test_temporary_dns_failures_are_retried(
     assert asked["127.0.0.1"] >= 4
 
 
+@pytest.mark.slow
 def test_deliveries_created_while_a_window_is_read_come_once_now_or_next_time() -> None:
     faults = Faults("time_passes", path="/v1/messages", rate=1, in_a_row=10**9)
     size = Workspace(since=SINCE, per_day=4000, people=20)

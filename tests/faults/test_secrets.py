@@ -6,27 +6,31 @@ import logging
 import re
 
 import pytest
-from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+from harness import NOW, config_for, few_senders, new_sandbox, run_tap
 
-from tap_customerio.sandbox import Faults, Workspace
+from tap_customerio.sandbox import Faults
 from tap_customerio.sandbox.faults.fault_kinds import PASSING
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 KEY = "canary-key-5e1f"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fast_retries")
 @pytest.mark.parametrize("lasting", [None, "unauthorized", "forbidden", "huge_integers"])
 def test_no_log_line_contains_a_secret_an_address_or_a_response(
     caplog: pytest.LogCaptureFixture, lasting: str | None
 ) -> None:
-    workspace = Workspace(
-        since=SINCE, per_day=3, people=6, objects_per_type=2, campaigns=4, newsletters=4
-    )
+    workspace = few_senders(per_day=3, people=4, objects_per_type=1, campaigns=2, newsletters=1)
     faults = Faults(*PASSING, rate=0.5) if lasting is None else Faults(lasting, rate=1, after=20)
     caplog.set_level(logging.DEBUG)
     with new_sandbox(now=NOW, workspace=workspace, faults=faults, app_api_key=KEY) as box:
-        config = config_for(box, requests_per_second=100_000, metrics_resolution="weeks")
+        config = config_for(
+            box,
+            requests_per_second=100_000,
+            metrics_resolution="weeks",
+            start_date="2026-03-20",
+        )
         output = run_tap(config, fails=lasting is not None)
         names = {row["name"] for row in workspace.campaigns(NOW)}
     assert faults.injected

@@ -34,6 +34,7 @@ def run(kind: str, *streams: str, fails: bool = False, **options: Any) -> Output
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "ending"),
     [("half_a_pair", "\ufffd"), ("nul", ""), ("invalid_utf8", "\ufffd"), ("long_text", "x" * 99)],
@@ -64,6 +65,7 @@ def test_numbers_that_no_target_accepts_become_null_and_are_named(
     assert f"rows: {len(output.records['collections'])} (" in named
 
 
+@pytest.mark.slow
 def test_rows_with_a_bookmark_value_that_no_target_accepts_are_lost() -> None:
     output = run("huge_integers", "messages", "ip_addresses", fails=True)
     assert output.problem.startswith("Incomplete: messages could not be read")
@@ -78,6 +80,7 @@ def test_identifiers_of_64_bits_keep_every_digit() -> None:
     assert sorted(run("large_ids", "collections").ids("collections")) == sorted(ids)
 
 
+@pytest.mark.slow
 def test_lists_that_are_null_are_empty() -> None:
     output = run("null_lists", *STREAMS, "segment_memberships", "metrics", "objects")
     assert not any(output.records.values())
@@ -123,6 +126,7 @@ def test_a_value_that_no_target_accepts_is_the_only_one_lost(
     assert "value: 1 (a)" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "odd", [b"5", b"null", b"[]", b"{}", b'"b"', b"[" * 5000 + b"]" * 5000, b'{"name": ""}']
 )

@@ -65,6 +65,7 @@ def test_the_manifest_counts_and_seals_the_files_and_names_no_one(case: PrivacyC
     assert case.modes() == {"d700", "f600"}
 
 
+@pytest.mark.slow
 def test_files_are_as_documented(case: PrivacyCase) -> None:
     case.ask("access", "--email", case.known()["email"])
     case.erase("--email", case.known()["email"], to="out/erased")
@@ -77,6 +78,7 @@ def test_files_are_as_documented(case: PrivacyCase) -> None:
         assert found.keys() == set(documented["required"])
 
 
+@pytest.mark.slow
 def test_the_terminal_names_no_one(case: PrivacyCase) -> None:
     names = case.known()
     screen = case.ask("access", "--email", names["email"])
@@ -85,6 +87,7 @@ def test_the_terminal_names_no_one(case: PrivacyCase) -> None:
     assert f"cio_id {names['cio_id']}, id u***, email {names['email'][0]}***@***.org" in screen.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["email", "EMAIL", "id", "cio_id", "cio_", "phone"])
 def test_people_are_found_by_every_identifier(
     open_case: Callable[..., PrivacyCase], form: str
@@ -115,6 +118,7 @@ def test_an_identifier_type_not_in_use_is_reported(case: PrivacyCase) -> None:
     assert case.results()[0]["outcome"] == "failed"
 
 
+@pytest.mark.slow
 def test_all_people_with_an_address_are_listed(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"identified_by": ["id"]})
     made = [case.add(id=name, email="family@example.com") for name in ("mother", "father")]
@@ -126,6 +130,7 @@ def test_all_people_with_an_address_are_listed(open_case: Callable[..., PrivacyC
     assert [held["cio_id"] for held in case.read("report.json")["people"]] == made
 
 
+@pytest.mark.slow
 def test_an_id_that_looks_like_an_address_is_not_taken_for_one(case: PrivacyCase) -> None:
     by_id = case.add(id="ada@example.com", email="other@example.com")
     by_email = case.add(id="u-ada", email="ada@example.com")
@@ -145,6 +150,7 @@ def test_merged_people_are_found_as_the_remaining_one(case: PrivacyCase) -> None
     assert held["activities"][0]["type"] == "profile_merge"
 
 
+@pytest.mark.slow
 def test_messages_of_all_time_are_read(open_case: Callable[..., PrivacyCase]) -> None:
     case = open_case({"since": (NOW - 700 * DAY) // DAY * DAY, "per_day": 2, "people": 3})
     names = next(p["identifiers"] for p in case.box.workspace.everyone(NOW))
@@ -157,6 +163,7 @@ def test_messages_of_all_time_are_read(open_case: Callable[..., PrivacyCase]) ->
     assert dates[-1] < NOW - 600 * DAY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_prefixed", [False, True])
 def test_paths_are_encoded_as_the_api_requires(
     open_case: Callable[..., PrivacyCase], *, is_prefixed: bool

@@ -68,6 +68,7 @@ def test_a_rejected_key_leaves_no_files(case: PrivacyCase) -> None:
     assert not (case.folder / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("email", ["stated", None, ""])
 @pytest.mark.parametrize("kind", ["email", "id"])
 def test_a_response_about_another_person_is_not_used(
@@ -110,6 +111,7 @@ def test_an_address_only_in_the_profile_is_enough(
     assert case.read("report.json")["people"][0]["cio_id"] == ada
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", ["42 ", " 42", "___", "\U0001f984", "*", "u-%", "a\u200db", "ÄÖ"])
 def test_own_ids_are_used_unchanged(case: PrivacyCase, own: str) -> None:
     exact, other = case.add(id=own), case.add(id="42")

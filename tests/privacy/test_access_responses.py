@@ -40,6 +40,7 @@ def test_unreadable_parts_are_listed_and_the_rest_is_included(
     assert page.count("Could not be read.") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "value"),
     [
@@ -69,6 +70,7 @@ def test_a_part_of_a_profile_of_another_shape_is_not_read(
     assert report["people"][0][part] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topics", ["all", ["all"]])
 def test_preferences_of_another_shape_are_not_read(case: PrivacyCase, topics: Any) -> None:
     cio_id = case.add(id="ada")
@@ -90,6 +92,7 @@ def test_a_profile_of_another_person_is_not_read(case: PrivacyCase) -> None:
     assert "bob@example.com" not in case.all_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metrics", ["sent", ["sent"]])
 def test_messages_of_another_shape_are_shown_as_they_are(case: PrivacyCase, metrics: Any) -> None:
     cio_id = case.add(id="ada")
@@ -112,6 +115,7 @@ def test_a_late_change_of_attributes_is_no_creation_time(
     assert [each["what"] for each in case.read("report.json")["not_read"]] == ["messages"]
 
 
+@pytest.mark.slow
 def test_messages_possibly_limited_to_six_months_are_reported(
     open_case: Callable[..., PrivacyCase],
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_person_may_occur_twice(case: PrivacyCase) -> None:
     assert [row["outcome"] for row in case.results()] == ["erased_verified"] * 3
 
 
+@pytest.mark.slow
 def test_access_of_several_people_writes_a_package_each(case: PrivacyCase) -> None:
     people = [case.known(index) for index in range(3)]
     screen = case.ask("access", *requests(case, "\n".join(f"id,{p['id']}" for p in people)))
@@ -95,6 +96,7 @@ def test_access_of_several_people_writes_a_package_each(case: PrivacyCase) -> No
     assert found == {person["cio_id"] for person in people}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form", ["\ufefftype;value\r\nid;{}\r\n", '"id","{}"', "type,value\nid,{}\n"]
 )
@@ -154,6 +156,7 @@ def test_every_outcome_has_a_meaning_and_is_documented() -> None:
     assert [outcome for outcome in EXIT_CODES if f"| `{outcome}`" not in DOCS] == []
 
 
+@pytest.mark.slow
 def test_a_partial_line_is_no_result(case: PrivacyCase) -> None:
     names = case.known()
     words = requests(case, f"id,{names['id']}\n")
@@ -174,6 +177,7 @@ def test_another_mode_is_another_run(case: PrivacyCase) -> None:
     assert "contains something else" in screen.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_interrupted_request_is_resumed(
     case: PrivacyCase, monkeypatch: pytest.MonkeyPatch, when: str
@@ -228,9 +232,10 @@ def wait_for_lines(path: Path, count: int, process: subprocess.Popen[bytes]) -> 
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_the_next_run_finishes_a_killed_one(open_case: Callable[..., PrivacyCase]) -> None:
-    case = open_case({"people": 6}, latency_ms=15)
-    people, others = all_people(case)[:40], all_people(case)[40:]
+    case = open_case({"people": 6}, latency_ms=40)
+    people, others = all_people(case)[:20], all_people(case)[20:]
     words = requests(case, HEAD + "".join(f"cio_id,{p['cio_id']}\n" for p in people))
     place = ("--output", str(case.folder / "out"), "--config", case.config(concurrency=3))
     command = [sys.executable, "-m", "tap_customerio", "privacy", "erase", "--yes", *words, *place]

@@ -102,6 +102,7 @@ def test_an_id_that_looks_like_an_address_does_not_lead_to_another_person(
     assert len(case.read("evidence.json")["not_included"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("email", ["a+b@example.com", "zoë+ß@exämple.org", "o'neil%2B/?#@x.org"])
 def test_any_address_can_be_erased(case: PrivacyCase, email: str) -> None:
     cio_id = case.add(email=email)
@@ -184,6 +185,7 @@ def test_people_merged_during_the_confirmation_do_not_count_as_erased(
     assert acts(case) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outage", [2, 1000])
 def test_an_outage_is_retried_and_then_reported(case: PrivacyCase, outage: int) -> None:
     names = case.known()

@@ -41,6 +41,7 @@ def fields(case: PrivacyCase, folder: str = "out") -> dict[tuple[str, str], dict
     return {(each["source"], each["name"]): each for each in found["fields"]}
 
 
+@pytest.mark.slow
 def test_every_field_has_a_share_a_category_an_origin_and_a_place(case: PrivacyCase) -> None:
     case.people_admin.identify(
         {"id": "ada"}, at=NOW, attributes={"allergies": "nuts", "homeAddress": "Main St 1"}
@@ -71,6 +72,7 @@ def test_every_field_has_a_share_a_category_an_origin_and_a_place(case: PrivacyC
     assert "people: spread evenly over" in screen.out
 
 
+@pytest.mark.slow
 def test_columns_that_no_sampled_field_covers_are_listed(case: PrivacyCase) -> None:
     take(case)
     found = fields(case)
@@ -82,6 +84,7 @@ def test_columns_that_no_sampled_field_covers_are_listed(case: PrivacyCase) -> N
     assert ("stream: messages", "recipient") not in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part", [{"attributes": ["eve"]}, {"devices": "eve"}, {"devices": ["eve"]}, {"metrics": "eve"}]
 )
@@ -104,12 +107,14 @@ def test_a_part_of_another_shape_affects_only_itself(
     assert "eve" not in {word for place in fields(case) for word in place}
 
 
+@pytest.mark.slow
 def test_an_object_deleted_meanwhile_affects_no_other(case: PrivacyCase) -> None:
     case.box.fail(status=404, path="/v1/objects/*/*/attributes")
     assert take(case).code == 0
     assert any(source.startswith("object: ") for source, _ in fields(case))
 
 
+@pytest.mark.slow
 def test_names_that_contain_values_are_masked(case: PrivacyCase) -> None:
     names = ("+358401234567", "10.1.2.3", "0b7a2f0e-6f0a-4a43-9a51-1f5a6f0c7d11")
     case.people_admin.identify({"id": "ada"}, at=NOW, attributes=dict.fromkeys(names, "1"))
@@ -118,6 +123,7 @@ def test_names_that_contain_values_are_masked(case: PrivacyCase) -> None:
     assert ("person", "***") in fields(case)
 
 
+@pytest.mark.slow
 def test_no_file_contains_a_value(case: PrivacyCase) -> None:
     secret = {"note": "met her at the clinic on Main Street", "score_eve@example.com": "47114711"}
     case.people_admin.identify({"id": "xyzzy-1"}, at=NOW, attributes=secret)
@@ -133,6 +139,7 @@ def test_no_file_contains_a_value(case: PrivacyCase) -> None:
     assert case.modes() == {"d700", "f600"}
 
 
+@pytest.mark.slow
 def test_a_person_can_correct_categories(case: PrivacyCase) -> None:
     case.people_admin.identify({"id": "ada"}, at=NOW, attributes={"=plan": "pro", "lunch": "vegan"})
     take(case)
@@ -186,6 +193,7 @@ def test_sample_sizes_are_stated_and_used(case: PrivacyCase) -> None:
     assert max(each["of"] for each in found["fields"]) <= 7
 
 
+@pytest.mark.slow
 def test_unreadable_parts_are_listed_and_the_rest_is_included(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
@@ -235,6 +243,7 @@ def test_categories_depend_on_name_and_shape(
     assert guess(name, shapes) == expected
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_names_of_any_kind_have_a_category_or_none(name: str) -> None:
     assert by_name(name) in {None, *CATEGORIES}

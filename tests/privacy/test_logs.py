@@ -31,6 +31,7 @@ def _debug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "give_up_after", 2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["passing", *sorted(LASTING)])
 def test_no_log_line_names_anyone(open_case: Callable[..., PrivacyCase], fault: str) -> None:
     size = {"people": 6, "since": (NOW // DAY - 3) * DAY}

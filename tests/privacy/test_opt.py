@@ -87,6 +87,7 @@ def test_everything_is_stopped_and_checked(case: PrivacyCase) -> None:
     assert case.modes() == {"d700", "f600"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "expected"),
     [

@@ -80,6 +80,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Outline(path.read_text())
 
 
+@pytest.mark.slow
 def test_it_has_a_language_a_title_and_a_main_part(page: Outline) -> None:
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("title")) == len(page.all("main")) == 1

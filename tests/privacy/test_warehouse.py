@@ -57,6 +57,7 @@ def test_every_table_with_people_is_known() -> None:
     }
 
 
+@pytest.mark.slow
 def test_copies_of_a_person_are_removed_and_others_stay(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
@@ -140,6 +141,7 @@ def ada(**more: Any) -> Match:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", ["raw", "Raw", "", "lake.raw"])
 @pytest.mark.parametrize("loaded", [["customers"], ["activities", "messages"], NAMES[-1:]])
 def test_it_runs_on_any_subset_of_tables(schema: str, loaded: list[str]) -> None:

@@ -128,6 +128,7 @@ def test_some_happened_up_to_twenty_hours_before_they_arrived() -> None:
     assert {"event", "page", "screen"} < late
 
 
+@pytest.mark.slow
 def test_some_activities_are_dated_in_the_future() -> None:
     busy = Workspace(per_day=150, activities_per_day=800)
     rows = list(busy.activities(SINCE, SINCE + 12 * DAY, now=NOW))
@@ -190,6 +191,7 @@ def test_some_are_about_deleted_people_and_some_about_no_one() -> None:
     assert {"page", "_o:1:attribute_change"} <= nobody
 
 
+@pytest.mark.slow
 def test_the_log_can_be_filtered_by_type_and_name(api: Caller) -> None:
     for kind in ("event", "profile_delete", "opened_email", "no_such_type"):
         assert read(api, type=kind) == [row for row in KEPT[::-1] if row["type"] == kind]

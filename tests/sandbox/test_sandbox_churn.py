@@ -73,6 +73,7 @@ def test_no_one_changes_by_default() -> None:
     assert not kinds & {"profile_create", "profile_merge", "device_change"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_changes() -> None:
     step, leap = changing(), changing()
     for day in range(0, 60, 7):
@@ -102,6 +103,7 @@ def test_the_population_stays_about_the_same_size() -> None:
     assert 100 < len(stayed) < 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", range(0, 40, 4))
 def test_the_log_names_everyone_who_changed(day: int) -> None:
     start, end = SINCE + day * DAY, SINCE + (day + 4) * DAY
@@ -168,6 +170,7 @@ def test_new_people_are_logged() -> None:
     assert came <= created
 
 
+@pytest.mark.slow
 def test_merged_people_are_gone_and_the_other_one_has_their_attributes() -> None:
     gains = 0
     for row in happened(SINCE, SINCE + 20 * DAY, "profile_merge"):
@@ -324,6 +327,7 @@ def test_preferences_follow_the_profile() -> None:
         assert chosen["unsubscribed"] == profile["unsubscribed"]
 
 
+@pytest.mark.slow
 def test_the_log_may_report_changes_hours_later() -> None:
     lag = 6 * 3600
     late = changing(log_lag=lag)

@@ -230,6 +230,7 @@ def test_bursts_add_deliveries_to_one_second() -> None:
     assert workspace.count_deliveries(SINCE, NOW, now=NOW) == len(everything) == len(ROWS) + 2510
 
 
+@pytest.mark.slow
 @given(st.integers(SINCE - DAY, NOW + DAY), st.integers(0, 9 * DAY), st.integers(0, 90))
 def test_any_window_can_be_counted_and_read(start: int, length: int, age: int) -> None:
     end, now = start + length, NOW - age * DAY // 2

@@ -120,6 +120,7 @@ def test_an_empty_page_leads_to_the_first_one() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "inside"),
     [
@@ -181,6 +182,7 @@ def run(seed: int) -> Counter[str]:
     return faults.injected
 
 
+@pytest.mark.slow
 def test_faults_depend_on_the_seed() -> None:
     first = run(1)
     assert first == run(1)

@@ -15,6 +15,7 @@ HELD_UP_AND_OPENED_LAST = [65_535 if place not in {6, 8} else 0 for place in ran
 words = st.lists(st.sampled_from([0, 300, 9_000, 30_000, 45_900, 65_535]), min_size=16, max_size=16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channel", list(JOURNEYS))
 @given(words)
 @example(HELD_UP_AND_OPENED_LAST)

@@ -53,6 +53,7 @@ def test_with_only_a_start_the_last_six_months_are_read(api: Caller) -> None:
     assert read(api, start_ts=NOW - DAY) == within(NOW - DAY, NOW)
 
 
+@pytest.mark.slow
 def test_with_only_an_end_the_six_months_before_it_are_read(api: Caller) -> None:
     end = SINCE + 190 * DAY
     assert read(api, end_ts=end) == within(end - SIX_MONTHS, end)
@@ -122,6 +123,7 @@ def test_malformed_parameters_are_rejected(api: Caller, query: dict[str, str]) -
     assert api.get(MESSAGES, **query).status_code == 400
 
 
+@pytest.mark.slow
 def test_rows_can_be_filtered_by_channel_sender_and_action(api: Caller) -> None:
     rows = within(NOW - SIX_MONTHS, NOW)
     newsletter = next(row["newsletter_id"] for row in rows if row["newsletter_id"])
@@ -184,6 +186,7 @@ def test_any_window_returns_its_rows_once(api: Caller, start: int, length: int, 
     assert read(api, start_ts=start, end_ts=end, limit=limit) == within(start, min(end, NOW))
 
 
+@pytest.mark.slow
 def test_deliveries_may_be_listed_hours_after_they_were_created() -> None:
     workspace, lag = Workspace(per_day=2000, people=50), 6 * 3600
     clock, behaviours = Clock(NOW), Behaviours(listing_lag=lag)

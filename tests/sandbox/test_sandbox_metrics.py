@@ -53,6 +53,7 @@ def unix(text: str, zone: str = "UTC") -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_counts_match_the_deliveries(kind: str) -> None:
     senders = {number for found, number in SENDERS if found == kind}
@@ -69,6 +70,7 @@ moments = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(moments, moments, moments)
 def test_counts_of_any_range_at_any_time_are_right(start: int, end: int, now: int) -> None:

@@ -173,6 +173,7 @@ def test_attributes_of_objects_are_of_any_type() -> None:
         assert max(row["timestamps"].values()) < SINCE
 
 
+@pytest.mark.slow
 def test_relationships_are_the_same_in_both_directions(api: Caller) -> None:
     pairs, sizes = set(), set()
     for kind, rows in ALL.items():

@@ -69,6 +69,7 @@ def test_actions_of_other_senders_are_not_found(api: Caller, path: str) -> None:
     assert response.json()["errors"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("campaign", [1, 2, 4])
 def test_actions_of_campaigns_add_up_to_the_campaign(
@@ -145,6 +146,7 @@ def test_counts_of_an_action_can_be_filtered_by_channel(api: Caller) -> None:
     assert api.get(path, type="fax").status_code == 400
 
 
+@pytest.mark.slow
 def test_contents_of_newsletters_add_up_to_the_newsletter(api: Caller) -> None:
     seen = 0
     for newsletter in WORKSPACE.newsletters(NOW):
@@ -160,6 +162,7 @@ def test_contents_of_newsletters_add_up_to_the_newsletter(api: Caller) -> None:
     assert seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collection", list(LINKED))
 def test_clicks_on_links_match_the_deliveries(api: Caller, collection: str) -> None:
     kind = LINKED[collection]

@@ -41,6 +41,7 @@ def test_the_profile_of_one_person_has_an_envelope(api: Caller) -> None:
     assert api.get("/v1/customers/nobody/attributes").status_code == 404
 
 
+@pytest.mark.slow
 def test_messages_of_a_person_match_the_list(api: Caller) -> None:
     path = f"/v1/customers/{NAMES['id']}/messages"
     start = NOW - 183 * DAY

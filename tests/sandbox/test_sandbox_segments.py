@@ -58,6 +58,7 @@ def test_an_edit_updates_the_last_change_of_a_segment() -> None:
     assert all(row["created_at"] <= row["updated_at"] < SINCE for row in SEGMENTS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", SEGMENTS)
 def test_members_match_the_search(api: Caller, segment: int) -> None:
     found = [
@@ -96,6 +97,7 @@ def test_pages_of_members_have_1000_rows_by_default_or_for_0(api: Caller) -> Non
     assert whole["next"] == ""
 
 
+@pytest.mark.slow
 def test_pages_of_members_have_30000_rows_at_most() -> None:
     sandbox = Sandbox(Workspace(per_day=5, people=30_005), clock=Clock(SINCE))
     with sandbox, calling(sandbox) as api:

@@ -317,6 +317,7 @@ def test_the_default_workspace_is_half_a_year_old() -> None:
         assert time.time() - 181 * DAY < sandbox.workspace.since <= time.time() - 180 * DAY
 
 
+@pytest.mark.slow
 def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
     script = (
         "from tap_customerio.sandbox import *\n"
@@ -336,6 +337,7 @@ def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_connections_during_shutdown_are_closed_too() -> None:
     for _ in range(10):
         with ExitStack() as stack, small() as sandbox:

@@ -79,6 +79,7 @@ def track(start: Callable[..., Track]) -> Track:
     return start()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "auth",
     [None, ("sandbox-site-id", "wrong"), ("wrong", "sandbox-track-api-key"), ("", ""), "Bearer"],

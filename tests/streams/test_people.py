@@ -97,6 +97,7 @@ def test_profiles_without_identifiers_get_them_from_the_attributes(sandbox: Sand
 SEARCHING = ("customers", "customer_relationships", "subscription_preferences")
 
 
+@pytest.mark.slow
 def test_streams_of_all_people_share_one_search(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_rejected_filter_is_named(sandbox: Sandbox, caplog: pytest.LogCaptureF
     assert "refused customers_filter with status 400" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attribute", "cio_id_set", "expected"),
     [

@@ -37,6 +37,7 @@ def test_the_first_sync_reads_the_full_list(sandbox: Sandbox, stream: str) -> No
     assert output.bookmark(stream) == rfc3339(newest)
 
 
+@pytest.mark.slow
 @each_list
 def test_an_incremental_sync_sends_changes_with_an_hour_of_overlap(
     make_sandbox: Callable[..., Sandbox], stream: str

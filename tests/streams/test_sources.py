@@ -46,6 +46,7 @@ def deselecting(*fields: str) -> dict[str, Any]:
     return catalog
 
 
+@pytest.mark.slow
 def test_deliveries_name_their_sender_like_metrics(sandbox: Sandbox) -> None:
     start = NOW - 40 * DAY  # metrics reach no further back
     config = config_for(sandbox, start_date=rfc3339(start))
@@ -108,6 +109,7 @@ def test_backfills_drafts_and_rescans_have_it_too(
     assert again.items() <= expected.items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("named", "expected"),
     [

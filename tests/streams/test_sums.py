@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from harness import NOW, Output, config_for, few_senders, run_tap
+from harness import NOW, Output, config_for, few_senders, new_sandbox, run_tap
 
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.windows import EASTERN, HOUR, bucket_start, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -25,9 +25,17 @@ SERIES = [kind for kind in all_streams() if issubclass(kind, TimeSeries)]
 METRICS = "/v1/campaigns/1/metrics"
 
 
+@pytest.fixture(scope="module")
+def one() -> Iterator[Sandbox]:
+    with new_sandbox(workspace=few_senders(per_day=10, newsletters=1)) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
-def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    return make_sandbox(workspace=few_senders())
+def box(one: Sandbox) -> Sandbox:
+    """One sandbox for all tests, without the planned failures of others."""
+    one.middleware.failures.clear()
+    return one
 
 
 def table(*outputs: Output) -> dict[tuple[Any, ...], dict[str, Any]]:
@@ -46,6 +54,7 @@ def test_rows_of_two_zones_have_different_keys(kind: type[TimeSeries]) -> None:
     assert {"resolution", "timezone", "period_start"} < set(kind.primary_keys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -77,6 +86,7 @@ def test_the_warning_of_changed_settings_contains_the_right_query(
         assert database.execute("select sum(sent) from metrics").fetchone() == (total(fresh),)
 
 
+@pytest.mark.slow
 def test_a_partial_read_with_other_settings_does_not_count_as_full(box: Sandbox) -> None:
     config = config_for(box)
     first = run_tap(config, streams=["metrics"])
@@ -87,6 +97,7 @@ def test_a_partial_read_with_other_settings_does_not_count_as_full(box: Sandbox)
     assert whole.records["metrics"] == run_tap(rome, streams=["metrics"]).records["metrics"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["link_metrics", "journey_metrics"])
 def test_another_zone_changes_nothing_for_streams_without_zones(
     box: Sandbox, caplog: pytest.LogCaptureFixture, stream: str
@@ -144,6 +155,7 @@ def stated(box: Sandbox, start: object, **settings: Any) -> list[str]:
     return [row["period_start"][:16] for row in campaign]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start",
     [
@@ -155,6 +167,7 @@ def test_the_start_in_a_response_is_used(box: Sandbox, start: object) -> None:
     assert stated(box, start) == ["2026-03-20T00:00", "2026-03-21T00:00"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [None, "", "soon", "in a little while"])
 def test_the_default_start_is_the_requested_one(box: Sandbox, start: object) -> None:
     assert stated(box, start) == ["2026-02-10T00:00", "2026-02-11T00:00"]
@@ -168,6 +181,7 @@ def test_stated_starts_are_truncated_to_months_and_weeks_keep_their_day(box: San
     assert monday == ["2026-03-16T00:00", "2026-03-23T00:00"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start", ["2025-12-01 00:00:00 +0000 UTC", "2026-06-01 00:00:00 +0000 UTC"]
 )
@@ -201,6 +215,7 @@ def busy(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
     return make_sandbox(workspace=few_senders(since=since, per_day=700), now=NOW - 600)
 
 
+@pytest.mark.slow
 def test_a_run_that_continues_into_the_next_hour_misses_none(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
@@ -220,6 +235,7 @@ def test_a_run_that_continues_into_the_next_hour_misses_none(
     check_hours(box, first, second, third)
 
 
+@pytest.mark.slow
 def test_an_hour_that_ends_during_the_response_shifts_no_count(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
