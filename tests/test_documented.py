@@ -49,7 +49,8 @@ ELSEWHERE = {
     'echo \'{"path"': REPORT,
     "tap-customerio --config config.json | tap-customerio-duckdb": REPORT,
     "tap-customerio report --build": REPORT,
-    "grep '^{.*}$' states.jsonl": STATES,
+    "grep '^{\"' states.jsonl": STATES,
+    "test -s state.new && mv": STATES,
     "tap-customerio --config config.json --state state.json | tap-customerio-duckdb": STATES,
     "pip install '.[sandbox]' meltano && meltano install": CI + "meltano",
     "tap-customerio sandbox --port 8765 &": CI + "meltano",
@@ -64,8 +65,13 @@ ELSEWHERE = {
     "pip install -e '.[lint]' && ruff check && mypy": CI + "lint",
     "python tests/": TAKES,
     # docs
-    "echo '{}' > state.json": "test_cron_keeps_the_last_confirmed_state",
-    "17 * * * * ": "test_cron_keeps_the_last_confirmed_state",
+    **dict.fromkeys(
+        (
+            *("set -o pipefail", "test -f state.json", "code=$?", "exit $code", "17 * * * * "),
+            "tap-customerio --config config.json --state state.json | target-jsonl",
+        ),
+        "test_cron_keeps_the_last_confirmed_state",
+    ),
     f"{BACKFILL} --target": "test_a_backfill_through_several_pipes",
     "tap-customerio backfill --shard 1/2": PART,
     "tap-customerio backfill … | target …": SHAPE,
@@ -189,29 +195,51 @@ def test_the_evidence_can_be_checked_as_documented(folder: Path) -> None:
         ("exit 1", "echo '{\"new\": 1}'", False, {"new": 1}, 1),
         ("exit 0", "echo '{\"new\": 1}'; exit 3", False, {"new": 1}, 3),
         ("exit 0", "echo '{\"new\": 1}'; printf '{\"newer\":'; kill -9 $$", False, {"new": 1}, 137),
+        ("exit 0", "echo '{\"new\": 1}'; printf '{\"a\": {}'; kill -9 $$", False, {"new": 1}, 137),
         ("exit 0", "printf '{\"new\":'; kill -9 $$", False, {}, 137),
         ("exit 0", "printf '{\"a\": {}'", False, {}, 1),
         ("exit 0", "echo '{\"new\": 1}'; echo; echo null; echo 1", False, {"new": 1}, 0),
+        ("exit 0", 'printf \'{"old": 1}\\n{"new": 1}\\r\\n\'', False, {"new": 1}, 0),
+        ("exit 0", 'printf \'{"old": 1}\\n{"new": 1} \\n\'', False, {"new": 1}, 0),
+        ("exit 0", "echo '{\"new\": 1}'; echo '{}'", False, {"new": 1}, 0),
+        ("exit 0", "echo '{}'", False, {}, 1),
         ("exit 0", "echo null", False, {}, 1),
         ("exit 0", "true", False, {}, 1),
         ("exit 3", "true", False, {}, 3),
-        ("exit 0", "echo '{\"new\": 1}'", True, {}, 1),
+        ("exit 0", "echo '{\"new\": 1}'", True, None, 1),
     ],
 )
+@pytest.mark.parametrize("former", [None, {"former": 1}])
 def test_cron_keeps_the_last_confirmed_state(  # noqa: PLR0913 - one case
-    tmp_path: Path, *, tap: str, target: str, is_locked: bool, kept: dict[str, int], code: int
+    tmp_path: Path,
+    *,
+    tap: str,
+    target: str,
+    is_locked: bool,
+    kept: dict[str, int] | None,
+    code: int,
+    former: dict[str, int] | None,
 ) -> None:
+    tap = f"echo said >&2; {tap}"
     for name, script in {"tap-customerio": tap, "target-jsonl": f"cat > rows; {target}"}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    first, cron = (line(text, "docs/targets.md") for text in ("echo '{}'", "17 * * * * "))
+    if former:
+        (tmp_path / "state.json").write_text(json.dumps(former))
+    page = (ROOT / "docs" / "targets.md").read_text()
+    [script] = re.findall(r"```sh\n(set -o pipefail\n.*?)```", page, re.DOTALL)
+    (tmp_path / "sync.sh").write_text(script)
+    cron = line("17 * * * * ", "docs/targets.md")
     command = cron.replace("17 * * * * cd /srv/customerio && ", "")
     assert command.startswith("flock ")
     lock = "exec 9>lock; flock 9; " if is_locked else ""
-    whole = f'export PATH="$PWD:$PATH"; {first}; {lock}{command}'
+    whole = f'export PATH="$PWD:$PATH"; {lock}{command}'
     done = subprocess.run(["bash", "-c", whole], cwd=tmp_path, capture_output=True, check=False)
-    assert done.returncode == code, done.stderr
-    assert json.loads((tmp_path / "state.json").read_text()) == kept
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert ("said" in (tmp_path / "tap.log").read_text()) != is_locked
+    state = tmp_path / "state.json"
+    found = json.loads(state.read_text()) if state.exists() else None
+    assert found == (kept or former or kept)
 
 
 def test_every_other_command_is_run_elsewhere_or_has_a_reason() -> None:

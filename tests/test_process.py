@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
-LONG_AGO = parse("2023-06-01")
+LONG_AGO = parse("2024-10-01")
 pytestmark = pytest.mark.e2e
 
 

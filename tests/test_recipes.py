@@ -69,7 +69,8 @@ def test_the_readme_saves_the_state_of_a_first_run(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox(workspace=few_senders(per_day=2, people=9))
-    _, first, _, _, keep, again = recipe()
+    _, first, _, _, *keeping, again = recipe()
+    keep = "\n".join(keeping)
     target = tmp_path / "tap-customerio-duckdb"
     target.write_text(f"#!{sys.executable}\n{TARGET}")
     target.chmod(0o755)
@@ -94,7 +95,12 @@ def test_the_readme_saves_the_state_of_a_first_run(
     assert not states.read_text()
     sh(keep, "")
     assert kept.read_text() == state
-    for last in ('{"bookmarks": {"messages": {}', "null\n", "\n"):  # of a target that was killed
+    for last in (
+        '{"bookmarks": {"messages": {}',
+        "null\n",
+        "{}\n",
+        "\n",
+    ):  # of a target that was killed
         states.write_text(last)
         sh(keep, "")
         assert kept.read_text() == state

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 def test_an_hourly_sync_takes_few_of_the_requests_of_the_first() -> None:
-    with SyncScenario(streams=STREAMS, per_day=15, people=80, newsletters=20) as scenario:
+    with SyncScenario(
+        streams=STREAMS, per_day=5, people=30, newsletters=20, objects_per_type=30
+    ) as scenario:
         first = scenario.sync()
         kept = {name: set(scenario.rows(name)) for name in PER_PARENT & {*STREAMS}}
         for _ in range(2):

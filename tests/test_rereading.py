@@ -55,7 +55,7 @@ def bookmark(scenario: SyncScenario) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("ages", "lag"), [([], 15 * 60), ([30], 6 * HOUR)])
 def test_late_deliveries_arrive_within_hours_whatever_the_ages(ages: list[int], lag: int) -> None:
-    start, per_day = SINCE + 2 * DAY, 1000
+    start, per_day = SINCE + 2 * DAY, 300
     with scenario_of(
         start, ages, per_day=per_day, behaviours=Behaviours(listing_lag=lag)
     ) as scenario:

@@ -55,7 +55,7 @@ Load into DuckDB, and write a report (extra demo); other targets: docs/targets.m
 """
 _MELTANO = """
 Next: make sure that .env is in .gitignore, and
-  meltano run tap-customerio target-jsonl
+  meltano run tap-customerio target-duckdb
 """
 
 

@@ -79,7 +79,7 @@ class Backfill:
         """Options that run a fake target and save its states."""
         path = self.folder / "target.py"
         path.write_text(script)
-        command = shlex.join([sys.executable, str(path), str(self.kept)])
+        command = shlex.join([sys.executable, "-S", "-E", str(path), str(self.kept)])
         return ["--target", command, "--state", str(self.state)]
 
     def received(self) -> Output:

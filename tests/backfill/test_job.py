@@ -80,7 +80,7 @@ def test_the_range_ends_now_at_the_latest(backfill: Backfill) -> None:
     assert output.bookmark("messages") == rfc3339(int(NOW))
 
 
-@pytest.mark.parametrize(("count", "resolution"), [(2, "hours"), (5, "months")])
+@pytest.mark.parametrize(("count", "resolution"), [(2, "hours"), (3, "months")])
 def test_shards_are_disjoint_and_together_complete(
     backfill: Backfill, count: int, resolution: str
 ) -> None:
@@ -220,26 +220,21 @@ def test_a_stream_with_a_failed_slice_is_not_done(
     assert json.loads(backfill.state.read_text())["backfill"]["done"] == ["metrics"]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        ("--from", START, "--to", "2026-03-21", "--stream", "messages"),
-        (*RANGE, "--stream", "metrics"),
-        (*RANGE, "--stream", "messages", "--shard", "1/2"),
-        RANGE,
-    ],
-)
-def test_a_state_works_only_for_its_own_backfill(
-    backfill: Backfill, other: tuple[str, ...]
-) -> None:
+def test_a_state_works_only_for_its_own_backfill(backfill: Backfill) -> None:
     state = ("--state", str(backfill.state))
     own = (*RANGE, "--stream", "messages")
     backfill.state.write_text(json.dumps(backfill.run(*own, *state).output.states[-1]))
-    refused = backfill.run(*other, *state)
-    assert refused.code == 1
-    assert refused.printed == ""
-    assert "belongs to the backfill from 2026-02-10T07:30:00Z" in str(refused.problem)
-    assert "--restart" in str(refused.problem)
+    for other in (
+        ("--from", START, "--to", "2026-03-21", "--stream", "messages"),
+        (*RANGE, "--stream", "metrics"),
+        RANGE,
+        (*own, "--shard", "1/2"),
+    ):
+        refused = backfill.run(*other, *state)
+        assert refused.code == 1, other
+        assert refused.printed == ""
+        assert "belongs to the backfill from 2026-02-10T07:30:00Z" in str(refused.problem)
+        assert "--restart" in str(refused.problem)
     assert backfill.run(*other, *state, "--restart").code == 0
     assert backfill.state.read_text() == ""
 
@@ -287,13 +282,13 @@ def test_empty_years_cost_few_requests(
     assert 30 < len(box.calls) <= 80
 
 
-def test_a_million_deliveries_have_a_checkpoint_every_fifty_pages(
+def test_hundreds_of_pages_have_a_checkpoint_every_fifty(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     box = make_sandbox()
-    box.middleware.app = Million(box.middleware.app)
+    box.middleware.app = Crowded(box.middleware.app)
     start = SINCE + 10 * DAY
-    options = ["--from", rfc3339(start), "--to", rfc3339(start + Million.seconds)]
+    options = ["--from", rfc3339(start), "--to", rfc3339(start + Crowded.seconds)]
     lines = Backfill(box, tmp_path).run(*options, "--stream", "messages").printed.splitlines()
     pages = [json.loads(line) for line in lines]
     between, longest, ids = 0, 0, []
@@ -303,18 +298,18 @@ def test_a_million_deliveries_have_a_checkpoint_every_fifty_pages(
             between += 1
         elif message["type"] == "STATE":
             longest, between = max(longest, between), 0
-    assert len(set(ids)) == Million.seconds
-    assert len(ids) == Million.seconds
+    assert len(set(ids)) == Crowded.seconds
+    assert len(ids) == Crowded.seconds
     assert longest <= 55
 
 
-class Million:
-    """A thousand deliveries a second for a thousand seconds; each page of 1000 shows one of them.
+class Crowded:
+    """A thousand deliveries a second for five minutes; each page of 1000 shows one of them.
 
     Windows are split only by the number of pages and the time of their rows.
     """
 
-    seconds = 1000
+    seconds = 300
 
     def __init__(self, app: Any) -> None:
         """Respond for deliveries only."""

@@ -156,17 +156,18 @@ def test_a_signal_ends_all_jobs_and_the_same_command_resumes(
     backfill: Backfill, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = keys(backfill.run(*OPTIONS).output)
-    thirds: set[int] = set()
+    two = (*OPTIONS, "--jobs", "2")
+    halves: set[int] = set()
 
     def answered(call: Call) -> None:
-        if call.path == "/v1/messages" and len(thirds) < 3:
-            thirds.add((int(call.query["start_ts"]) - SINCE) * 3 // (END - SINCE))
-            if len(thirds) == 3:
+        if call.path == "/v1/messages" and len(halves) < 2:
+            halves.add((int(call.query["start_ts"]) - SINCE) * 2 // (END - SINCE))
+            if len(halves) == 2:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     backfill.box.middleware.answered = answered
     with caplog.at_level(logging.WARNING):
-        assert backfill.run(*THREE, *backfill.target(EACH), requests_per_second=5).code == 143
+        assert backfill.run(*two, *backfill.target(EACH), requests_per_second=5).code == 143
     assert "exited with" not in caplog.text
     assert all_keys(backfill).keys() < whole.keys()
     unfinished = [
@@ -174,7 +175,7 @@ def test_a_signal_ends_all_jobs_and_the_same_command_resumes(
     ]
     assert unfinished
     backfill.box.forget()
-    assert backfill.run(*THREE, *backfill.target(EACH)).code == 0
+    assert backfill.run(*two, *backfill.target(EACH)).code == 0
     assert all_keys(backfill).keys() == whole.keys()
     starts = {query["start_ts"] for query in backfill.asked()}
     assert {
@@ -198,7 +199,7 @@ def test_an_unwritable_state_file_ends_all_jobs(backfill: Backfill) -> None:
             folder.rename(f"{folder}-away")
 
     backfill.box.middleware.answered = answered
-    ran = backfill.run(*THREE, *backfill.target(EACH))
+    ran = backfill.run(*OPTIONS, "--jobs", "2", *backfill.target(EACH))
     assert ran.code == 1
     assert str(ran.problem).startswith(f"--state is '{backfill.state}': it cannot be used")
 
@@ -259,16 +260,16 @@ def test_the_state_of_jobs_works_neither_for_a_shard_nor_without_a_target(
     assert backfill.state.read_text() == state
 
 
-def unread_state(backfill: Backfill) -> str:
-    """Write the state of three jobs that have not read anything."""
+def unread_state(backfill: Backfill, count: int = 3) -> str:
+    """Write the state of some jobs that have not read anything."""
     job = Job(config_for(backfill.box), select(), Window(SINCE, END), ["messages", "segments"])
-    backfill.state.write_text(json.dumps(Shares.of(job, None, 3).state))
+    backfill.state.write_text(json.dumps(Shares.of(job, None, count).state))
     return backfill.state.read_text()
 
 
 def test_no_more_jobs_run_at_a_time_than_requested(backfill: Backfill) -> None:
     whole = keys(backfill.run(*OPTIONS).output)
-    unread_state(backfill)
+    unread_state(backfill, 2)
     assert backfill.run(*OPTIONS, "--jobs", "1", *backfill.target(ALONE)).code == 0
     assert all_keys(backfill) == whole
 

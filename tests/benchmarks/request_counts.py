@@ -19,8 +19,8 @@ NOW = parse("2026-06-01T12:00:00Z")
 _HEAD = """\
 # Requests of a first sync
 
-All streams, 90 days of 200 deliveries a day, 300 people, 40 newsletters, 12 campaigns, 4
-broadcasts, 6 transactional messages, 120 objects. `python tests/benchmarks/request_counts.py`
+All streams, 60 days of 60 deliveries a day, 60 people, 10 newsletters, 12 campaigns, 4
+broadcasts, 6 transactional messages, 30 objects. `python tests/benchmarks/request_counts.py`
 writes this.
 
 | stream | requests |
@@ -30,8 +30,8 @@ writes this.
 
 def table() -> str:
     """Sync the reference workspace with one request at a time, which is reproducible."""
-    since = NOW // DAY * DAY - 90 * DAY
-    workspace = Workspace(since=since, per_day=200, people=300, newsletters=40)
+    since = NOW // DAY * DAY - 60 * DAY
+    workspace = Workspace(since=since, per_day=60, people=60, newsletters=10, objects_per_type=15)
     with Sandbox(workspace, clock=Clock(NOW), requests_per_second=None) as sandbox:
         config = {
             "app_api_key": sandbox.app_api_key,

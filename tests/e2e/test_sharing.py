@@ -72,7 +72,7 @@ def test_three_processes_of_four_workers_share_one_limit_and_lose_nothing(
 ) -> None:
     url = f"file:{tmp_path}/budget" if keeper == "file" else request.getfixturevalue("redis_url")
     # A machine busy with other tests may send requests late, together with others, but no more.
-    with sharing.sandbox_of(campaigns, requests_per_second=13) as box:
+    with sharing.sandbox_of(campaigns, per_day=60, requests_per_second=13) as box:
         shared = sharing.backfill(box, url, processes=3, folder=tmp_path)
         request.node.add_report_section("call", "pace", shared.summary())
         assert shared.refused() == 0

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+from harness import NOW, config_for, few_senders, new_sandbox, run_tap
 
-from tap_customerio.sandbox import Faults, Workspace
+from tap_customerio.sandbox import Faults
 from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, PASSING
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def bookmarks(output: Output) -> dict[str, Any]:
 def test_a_thousand_faults_lose_no_record(
     record_property: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workspace = Workspace(since=SINCE, per_day=15, people=60, objects_per_type=12)
+    workspace = few_senders(per_day=15, people=24, objects_per_type=4)
     faults = Faults(*PASSING, *HARMLESS, rate=1, in_a_row=3)
     with new_sandbox(now=NOW, workspace=workspace) as box:
         fault_free = run_tap(config_for(box))

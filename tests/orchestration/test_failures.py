@@ -149,7 +149,7 @@ def test_the_key_is_nowhere_in_dagsters_storage(
     dagster_harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_CUSTOMERIO_LOGLEVEL", "DEBUG")
-    dagster_harness.options["streams"] = ["campaigns", "messages"]
+    dagster_harness.options |= {"streams": ["campaigns", "messages"], "retry_policy": None}
     home = dagster_harness.folder / "home"
     home.mkdir()
     fails = dagster_harness.workspace(target=dagster_harness.target(f"{TARGET}sys.exit(3)\n"))

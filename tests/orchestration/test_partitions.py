@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import socket
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import dagster as dg
+import pytest
 from e2e import truth
 from e2e.warehouse import SCHEMA
 from orchestration.dagster_harness import KEY, DagsterHarness, materialized
 
 from tap_customerio.dagster import Workspace
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.slow
 
 FEBRUARY, MARCH = "2026-02-01|acme", "2026-03-01|acme"
 PARTITIONS = [("history", FEBRUARY), ("history", MARCH), ("lists", "acme")]

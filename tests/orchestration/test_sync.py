@@ -15,7 +15,6 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
-from e2e import truth
 from harness import new_sandbox
 from orchestration.dagster_harness import KEY, QUIET, DagsterHarness, materialized
 
@@ -61,8 +60,7 @@ def bookmark(dagster_harness: DagsterHarness) -> str:
 def test_syncs_resume_from_each_other_and_with_the_months_are_complete(
     dagster_harness: DagsterHarness,
 ) -> None:
-    target, warehouse = dagster_harness.duckdb()
-    acme = dagster_harness.workspace(target=target)
+    acme = dagster_harness.workspace()
     rows = []
     for hours in (0, 8):
         dagster_harness.box.clock.advance(hours * HOUR)
@@ -81,12 +79,15 @@ def test_syncs_resume_from_each_other_and_with_the_months_are_complete(
         rows.append(observed["messages"])
     assert 0 < rows[1] < rows[0]
     assert dagster_harness.run("history", "2026-03-01|acme", acme, streams=["messages"]).success
-    assert warehouse.keys(["messages"]) == truth.keys(dagster_harness.box, ["messages"])
+    now = NOW + 8 * HOUR
+    made = dagster_harness.box.workspace.deliveries(SINCE, now, now=now)
+    assert set(dagster_harness.received().ids("messages")) == {row["id"] for row in made}
 
 
 def test_the_first_sync_starts_where_the_months_end_and_looks_back(
     dagster_harness: DagsterHarness,
 ) -> None:
+    dagster_harness.options["streams"] = ["messages"]
     acme = dagster_harness.workspace(rescan_ages=[5])
     assert dagster_harness.run("sync", "acme", acme).success
     created = sorted(row["created"] for row in dagster_harness.received().records["messages"])
@@ -98,6 +99,7 @@ def test_the_first_sync_starts_where_the_months_end_and_looks_back(
 def test_a_custom_start_date_is_used_and_restart_starts_over(
     dagster_harness: DagsterHarness,
 ) -> None:
+    dagster_harness.options["streams"] = ["messages"]
     acme = dagster_harness.workspace(start_date="2026-03-30")
     days = {"2026-03-30", "2026-03-31", "2026-04-01"}
     assert dagster_harness.run("sync", "acme", acme).success
@@ -205,6 +207,18 @@ def guide() -> dg.Definitions:
     return defs
 
 
+@pytest.fixture(scope="module")
+def guided(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[dg.DagsterInstance, dg.Definitions]]:
+    """An instance with the settings of the guide, and its definitions."""
+    folder = tmp_path_factory.mktemp("guided")
+    [settings] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    (folder / "dagster.yaml").write_text(settings)
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        yield instance, guide()
+
+
 BOTH = {"workspace": "acme", "sync": "acme"}
 MONTH = {"dagster/partition": "2026-02-01|acme", "dagster/partition/workspace": "acme"}
 WHOLE = {"dagster/partition": "acme"}
@@ -223,23 +237,23 @@ WHOLE = {"dagster/partition": "acme"}
     ],
 )
 def test_with_the_guides_settings_runs_are_tagged_with_their_workspace_and_queued(
-    tmp_path: Path, job: str, asset: str | None, tags: dict[str, str], expected: dict[str, str]
+    guided: tuple[dg.DagsterInstance, dg.Definitions],
+    job: str,
+    asset: str | None,
+    tags: dict[str, str],
+    expected: dict[str, str],
 ) -> None:
-    [settings] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
-    (tmp_path / "dagster.yaml").write_text(settings)
+    instance, definitions = guided
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all")
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        run = instance.create_run_for_job(
-            guide().resolve_job_def(job),
-            tags=tags,
-            remote_job_origin=RemoteJobOrigin(repository, job),
-            asset_selection={dg.AssetKey.from_user_string(asset)} if asset else None,
-        )
-        context = dg.SubmitRunContext(run, None)  # type: ignore[arg-type]
-        assert instance.run_coordinator.submit_run(context).status == dg.DagsterRunStatus.QUEUED
-        stored = instance.get_run_by_id(run.run_id)
-        assert stored is not None
-        reported = {
-            tag.partition("/")[2]: value for tag, value in stored.tags.items() if OURS in tag
-        }
-        assert reported == expected
+    run = instance.create_run_for_job(
+        definitions.resolve_job_def(job),
+        tags=tags,
+        remote_job_origin=RemoteJobOrigin(repository, job),
+        asset_selection={dg.AssetKey.from_user_string(asset)} if asset else None,
+    )
+    context = dg.SubmitRunContext(run, None)  # type: ignore[arg-type]
+    assert instance.run_coordinator.submit_run(context).status == dg.DagsterRunStatus.QUEUED
+    stored = instance.get_run_by_id(run.run_id)
+    assert stored is not None
+    reported = {tag.partition("/")[2]: value for tag, value in stored.tags.items() if OURS in tag}
+    assert reported == expected

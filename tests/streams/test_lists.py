@@ -32,6 +32,9 @@ STAMPED: dict[str, Any] = {
 }
 CHILDREN = {name for name, kind in STAMPED.items() if issubclass(kind, ChildStream)}
 LISTS = sorted(STAMPED.keys() - CHILDREN)
+SOME = {"asset_folders", "campaign_actions", "campaigns", "design_studio_emails", "snippets"}
+"""One of each kind: folders of both APIs, a list and its children, and a list with text keys."""
+
 TEXTS = {
     name: next(
         column
@@ -164,10 +167,10 @@ def test_tables_match_after_any_changes_of_the_lists(
     box: Sandbox, happenings: list[tuple[str, int]]
 ) -> None:
     lists, target = Lists(box), Target()
-    sync(lists, target)
+    sync(lists, target, streams=SOME)
     for what, number in happenings:
         if what == "sync":
-            sync(lists, target)
+            sync(lists, target, streams=SOME)
         elif what == "delete":
             lists.gone.add(number)
         elif what == "restore":
@@ -175,8 +178,8 @@ def test_tables_match_after_any_changes_of_the_lists(
         else:
             lists.edit(number, quietly=what == "edit quietly")
     for _ in range(3):  # the next sync confirms a table that suddenly halves
-        sync(lists, target)
-    for stream in STAMPED:
+        sync(lists, target, streams=SOME)
+    for stream in SOME:
         assert target.table(stream) == lists.truth(stream), stream
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from harness import CORE, NOW, SINCE, config_for, few_senders, run_tap, sender_of
+from harness import CORE, NOW, SINCE, config_for, few_senders, new_sandbox, run_tap, sender_of
 
 from tap_customerio.sandbox import Behaviours, Workspace
 from tap_customerio.windows import DAY, EASTERN, bucket_after, bucket_start, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from harness import Output
 
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 REACH: dict[str, int] = {"hours": 24, "days": 45, "weeks": 12, "months": 120}
+MARCH = parse("2026-03-01")
 V1_TYPES = ("newsletter", "broadcast", "transactional")
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox() -> Iterator[Sandbox]:
+    """Few senders of each type."""
+    with new_sandbox(workspace=few_senders(per_day=12, newsletters=6)) as box:
+        yield box
 
 
 def check(
@@ -74,13 +82,14 @@ def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
 def test_campaign_counts_are_right_with_any_bucket_edges(
     make_sandbox: Callable[..., Sandbox], behaviours: Behaviours, resolution: Resolution
 ) -> None:
-    workspace = few_senders(per_day=12, campaigns=6, newsletters=1)
+    since = MARCH if resolution == "hours" else SINCE
+    workspace = few_senders(since=since, per_day=6, campaigns=6, newsletters=1)
     box = make_sandbox(behaviours=behaviours, workspace=workspace)
     zone = "Europe/Rome"
     settings = {"metrics_resolution": resolution, "metrics_timezone": zone}
     output = run_tap(config_for(box, **settings), streams=["metrics"])
     assert check(output, box, resolution, zone, ("campaign",)) > 10
-    assert total(output, ("campaign",)) == deliveries(box, SINCE, ("campaign",))
+    assert total(output, ("campaign",)) == deliveries(box, since, ("campaign",))
 
 
 @pytest.mark.parametrize("resolution", ["hours", "days", "weeks", "months"])
