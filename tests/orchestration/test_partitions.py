@@ -62,15 +62,6 @@ def test_each_workspace_has_its_own_key_target_and_partitions(
     assert dagster_harness.received().types == []
 
 
-def test_a_subset_of_the_assets_reads_only_those_streams(dagster_harness: DagsterHarness) -> None:
-    result = dagster_harness.run("history", MARCH, streams=["metrics", "messages"])
-    assert materialized(result).keys() == {"metrics", "messages"}
-    output = dagster_harness.received()
-    assert output.schemas.keys() == {"metrics", "messages"}
-    months = {row["created"][:7] for row in output.records["messages"]}
-    assert months == {"2026-03"}
-
-
 def test_the_default_selection_can_be_replaced(dagster_harness: DagsterHarness) -> None:
     dagster_harness.options["streams"] = ["collection_contents", "messages"]
     repository = dagster_harness.definitions().resolve_asset_graph()
@@ -80,12 +71,15 @@ def test_the_default_selection_can_be_replaced(dagster_harness: DagsterHarness) 
     }
 
 
-def test_metadata_contains_rows_workspace_and_duration(
+def test_a_subset_of_the_assets_reads_those_streams_and_has_metadata(
     dagster_harness: DagsterHarness,
 ) -> None:
     result = dagster_harness.run("history", MARCH, streams=["metrics", "messages"])
-    about = materialized(result)["messages"]
+    assert materialized(result).keys() == {"metrics", "messages"}
     output = dagster_harness.received()
+    assert output.schemas.keys() == {"metrics", "messages"}
+    assert {row["created"][:7] for row in output.records["messages"]} == {"2026-03"}
+    about = materialized(result)["messages"]
     assert about["rows"] == about["dagster/row_count"] == len(output.records["messages"])
     assert about["run_requests"] == len(dagster_harness.box.calls)
     assert 0 < about["requests"] < about["run_requests"]
