@@ -40,11 +40,8 @@ def installed(program: str) -> str:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This environment without settings of other taps, targets and Meltano projects.
-
-    Programs keep their compiled bytecode, because they run many times.
-    """
-    foreign = ("MELTANO_", "PYTHONDONTWRITEBYTECODE", "TAP_", "TARGET_")
+    """This environment without settings of other taps, targets and Meltano projects."""
+    foreign = ("MELTANO_", "TAP_", "TARGET_")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return own | variables
 
