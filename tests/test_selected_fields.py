@@ -86,13 +86,16 @@ def test_fields_missing_in_a_catalog_are_left_out_of_records_too(
     for name in ("cio_id", "email"):
         del members[name]
     del members["identifiers"]["properties"]["email"]
-    entry["metadata"] = [{"breadcrumb": [], "metadata": {"selected": True}}]
+    entry["schema"]["required"] = ["cio_id", "id"]
+    deselected = {"breadcrumb": ["properties", "id"], "metadata": {"selected": False}}
+    entry["metadata"] = [{"breadcrumb": [], "metadata": {"selected": True}}, deselected]
     screen = sync(sandbox, tmp_path, catalog)
     assert screen.code == 0
     assert "lacks these fields of stream customers, so they are left out: " in screen.err
     [schema] = [json.loads(line) for line in screen.lines if '"SCHEMA"' in line]
     known = schema["schema"]["properties"]
     assert "cio_id" in known
+    assert schema["schema"]["required"] == ["cio_id"]
     for row in records(screen)["customers"]:
         assert row["cio_id"]
         assert row.keys() <= known.keys()

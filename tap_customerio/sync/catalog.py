@@ -39,10 +39,7 @@ def _selected(kind: Kind, mask: SelectionMask, path: Breadcrumb = ()) -> Kind:
         for name, place in places.items()
         if mask[place]
     }
-    chosen = {**kind, "properties": members}
-    if "required" in kind:
-        chosen["required"] = [name for name in kind["required"] if name in members]
-    return chosen
+    return {**kind, "properties": members}
 
 
 def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 TITLES = {
     "Deliveries sent, opened and clicked by day": "customerio__sender_daily",
     "Senders by deliveries sent": "customerio__sender_daily",
@@ -69,7 +71,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_page(folder, make_warehouse(folder / "a.duckdb"))
 
 
-@pytest.mark.slow
 def test_each_figure_has_a_title_and_names_its_model(page: str) -> None:
     figures = re.findall(r"<h2>(.*?)</h2>\n<p>.*? From <code>(\w+)</code>", page, re.DOTALL)
     assert dict(figures) == TITLES
@@ -127,7 +128,6 @@ def test_there_is_no_personal_data(page: str) -> None:
     assert cells(page, "many.example")[1] == "39"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["many.example, b", "many.example>", "b@many.example", "many", ""])
 def test_an_invalid_domain_is_added_to_the_others(tmp_path: Path, name: str) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
@@ -142,7 +142,6 @@ def test_an_invalid_domain_is_added_to_the_others(tmp_path: Path, name: str) -> 
     assert "many" not in page
 
 
-@pytest.mark.slow
 def test_impossible_days_do_not_stretch_the_page(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
@@ -155,7 +154,6 @@ def test_impossible_days_do_not_stretch_the_page(tmp_path: Path) -> None:
     assert f"<p>2012-01-01 to {today}, days in UTC." in make_page(tmp_path, url)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--from", "--to"])
 @pytest.mark.parametrize("value", ["0001-01-01", "1900-01-01", "99999d"])
 def test_dates_before_the_data_are_rejected(tmp_path: Path, option: str, value: str) -> None:
@@ -190,7 +188,6 @@ def test_models_of_another_version_are_an_error(tmp_path: Path) -> None:
     assert "flattening" not in words
 
 
-@pytest.mark.slow
 def test_dates_limit_the_page_and_the_end_is_exclusive(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     page = make_page(tmp_path, url, "--from", "2026-03-03", "--to", "2026-03-05")
@@ -209,7 +206,6 @@ def test_empty_models_make_a_page_that_says_so(tmp_path: Path) -> None:
     assert svgs(page) == []
 
 
-@pytest.mark.slow
 def test_one_day_is_drawn_as_points(tmp_path: Path) -> None:
     page = make_page(tmp_path, make_warehouse(tmp_path / "a.duckdb", Size(days=1)))
     [first, *_] = svgs(page)
@@ -230,7 +226,6 @@ def test_a_legend_matches_the_lines(page: str) -> None:
     assert re.findall(r'stroke-dasharray="([\d,]+)"', legend) == ["1,0", "6,3", "2,2"]
 
 
-@pytest.mark.slow
 def test_many_senders_and_years_stay_readable(tmp_path: Path) -> None:
     url = make_warehouse(
         tmp_path / "a.duckdb", Size(days=3653, senders=2000, first=date(2015, 1, 1))
@@ -250,7 +245,6 @@ def test_months_weeks_and_days_contain_all_days() -> None:
         assert all(period.bucket(day) == day for day in period.buckets())
 
 
-@pytest.mark.slow
 def test_deliveries_that_are_not_counted_are_in_the_months(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
@@ -268,7 +262,6 @@ def test_deliveries_that_are_not_counted_are_in_the_months(tmp_path: Path) -> No
     assert cells(page, "2026-02") == ["2026-02", "0", "0", "0", "70"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["newsletter", "unknown"])
 def test_senders_that_may_be_broadcasts_are_explained(tmp_path: Path, kind: str) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
@@ -278,7 +271,6 @@ def test_senders_that_may_be_broadcasts_are_explained(tmp_path: Path, kind: str)
     assert ("Of unknown type are campaigns or broadcasts" in page) == (kind == "unknown")
 
 
-@pytest.mark.slow
 def test_several_workspaces_are_distinguished(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
@@ -292,7 +284,6 @@ def test_several_workspaces_are_distinguished(tmp_path: Path) -> None:
     assert cells(page, "bora: Letter 1 of *** &lt;b&gt;")[2] == "400"
 
 
-@pytest.mark.slow
 def test_series_with_the_same_name_are_distinguished(tmp_path: Path) -> None:
     url = make_warehouse(tmp_path / "a.duckdb")
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
@@ -311,7 +302,6 @@ def test_series_with_the_same_name_are_distinguished(tmp_path: Path) -> None:
     assert "Same (topic_1)</td>" in page
 
 
-@pytest.mark.slow
 def test_variant_names_are_complete_at_every_width(tmp_path: Path) -> None:
     name = "Black Friday newsletter for loyal customers, with a very long name 2026"
     url = make_warehouse(tmp_path / "a.duckdb")
@@ -325,7 +315,6 @@ def test_variant_names_are_complete_at_every_width(tmp_path: Path) -> None:
         assert f"Short subject of {name}" in words
 
 
-@pytest.mark.slow
 def test_odd_names_neither_end_nor_hide_anything(tmp_path: Path) -> None:
     names = {
         " \n\t": "newsletter 1",
