@@ -9,20 +9,27 @@ from xdist.scheduler import LoadScopeScheduling
 if TYPE_CHECKING:
     import pytest
 
+MODELS = "models"
+
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Start with the modules that take minutes, so that both workers end together."""
+    """Start with what takes minutes, so that all workers end together."""
     ranks: dict[str, int] = {}
     for item in items:
-        rank = 0 if item.get_closest_marker("e2e") else 1 if item.get_closest_marker("slow") else 2
-        module = item.nodeid.partition("::")[0]
-        ranks[module] = min(rank, ranks.get(module, rank))
-    items.sort(key=lambda item: ranks[item.nodeid.partition("::")[0]])
+        rank = 1 if item.get_closest_marker("e2e") else 2 if item.get_closest_marker("slow") else 3
+        scope = scope_of(item.nodeid)
+        ranks[scope] = min(0 if scope == MODELS else rank, ranks.get(scope, rank))
+    items.sort(key=lambda item: ranks[scope_of(item.nodeid)])
+
+
+def scope_of(nodeid: str) -> str:
+    """The tests that one worker runs: a module, or all tests of the models: dbt starts slowly."""
+    module = nodeid.partition("::")[0]
+    return MODELS if module.startswith("tests/transform/") else module
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]
-    """A module stays on one worker, as do all tests of the models: dbt starts slowly."""
+    """A scope stays on one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        return "models" if module.startswith("tests/transform/") else module
+        return scope_of(nodeid)

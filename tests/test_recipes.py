@@ -64,6 +64,10 @@ def test_the_readme_leads_from_an_account_to_a_report(
     assert not re.search(rb"WARNING +\| target-duckdb", printed[1].stderr)
 
 
+TORN = ('{"bookmarks": {"messages": {}', "null\n", "{}\n", "\n")
+"""Last lines of a target that was killed."""
+
+
 @pytest.mark.e2e
 def test_the_readme_saves_the_state_of_a_first_run(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
@@ -95,12 +99,7 @@ def test_the_readme_saves_the_state_of_a_first_run(
     assert not states.read_text()
     sh(keep, "")
     assert kept.read_text() == state
-    for last in (
-        '{"bookmarks": {"messages": {}',
-        "null\n",
-        "{}\n",
-        "\n",
-    ):  # of a target that was killed
+    for last in TORN:
         states.write_text(last)
         sh(keep, "")
         assert kept.read_text() == state

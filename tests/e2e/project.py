@@ -62,7 +62,8 @@ class Project:
     def state(self, state_id: str) -> State:
         """The Singer state that Meltano stored, in its backend for files."""
         stored = json.loads((self.folder / "state" / state_id / "state.json").read_text())
-        state: State = stored["completed"]["singer_state"]
+        # A full refresh leaves a partial state, which completes the one before.
+        state: State = (stored.get("partial") or stored["completed"])["singer_state"]
         return state
 
     def bookmark(self, state_id: str) -> str:

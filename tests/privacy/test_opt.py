@@ -244,7 +244,8 @@ def test_several_people_are_opted_out_in_one_run_and_in_again(case: PrivacyCase)
     assert [state(case, cio_id)[0] for cio_id in people] == [True, False, False]
 
 
-def test_a_rejected_request_fails_alone(case: PrivacyCase) -> None:
+def test_a_rejected_request_fails_alone(case: PrivacyCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Track, "give_up_after", 0.5)
     case.add(id="ada")
     case.box.fail(status=503, times=1000, path="/api/v1/customers/*")
     words = ("--id", "ada", "--from", "email")
