@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ _TOTALS = {"LogModelResult": "total", "LogTestResult": "num_models"}
 
 def main(options: Sequence[str]) -> None:
     """Write the number of finished models and tests, and the total, as lines of JSON."""
+    gc.disable()  # collections take a quarter of dbt's time, and free nothing worth it
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - dbt starts processes that import this
 
     manifest = _result(dbtRunner().invoke(["parse", *options]))
