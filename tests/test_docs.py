@@ -43,7 +43,7 @@ def test_the_readme_stays_short_and_begins_with_the_two_commands() -> None:
     assert README.count("\n") <= 200
     demo, tests = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)[:2]
     assert demo.endswith("tap-customerio demo")
-    assert tests.endswith("-m pytest -n 2")
+    assert tests.endswith("-m pytest -n 3")
     assert "\n" not in demo + tests
 
 
