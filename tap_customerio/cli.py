@@ -86,16 +86,20 @@ class CustomerioCommand(SingerCommand, click.Group):
             raise click.ClickException(errors.format_error(problem)) from None
 
 
+def _described(name: str, module: str) -> str:
+    """The first line of a command's docstring; empty where the package has no source files."""
+    spec = find_spec(module)
+    try:
+        body = ast.parse(Path((spec and spec.origin) or "").read_text(encoding="utf-8")).body
+    except (OSError, ValueError, SyntaxError):
+        return ""
+    named = (each for each in body if isinstance(each, ast.FunctionDef) and each.name == name)
+    return next(((ast.get_docstring(each) or "").partition("\n")[0] for each in named), "")
+
+
 def _missing(name: str, module: str, extra: str) -> click.Command:
     """A command with the description of the one that cannot be imported."""
-    spec = find_spec(module)
-    functions = ast.parse(Path(spec.origin or "").read_text(encoding="utf-8")).body if spec else ()
-    [text] = (
-        ast.get_docstring(each)
-        for each in functions
-        if isinstance(each, ast.FunctionDef) and each.name == name
-    )
-    described = (text or "").partition("\n")[0]
+    described = _described(name, module)
     problem = str(errors.commands.missing_extra(name, extra))
 
     def tell(**_: Any) -> None:
@@ -108,7 +112,7 @@ def _missing(name: str, module: str, extra: str) -> click.Command:
         context_settings={"ignore_unknown_options": True},
         add_help_option=False,
         help=described,
-        short_help=f"{described} (needs the extra {extra})",
+        short_help=f"{described} (needs the extra {extra})".lstrip(),
     )
 
 

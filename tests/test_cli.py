@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import re
 import socket
 import subprocess
 import sys
 from importlib import metadata
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from terminal import config_file, typed
 
-from tap_customerio import start
+from tap_customerio import cli, start
 from tap_customerio.cli import main
 from tap_customerio.errors import TapError
 from tap_customerio.streams import all_streams
@@ -26,6 +28,7 @@ from tap_customerio.tap import TapCustomerio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from tap_customerio.sandbox import Sandbox
 
@@ -170,13 +173,56 @@ def test_programs_are_imported_without_garbage_collection_and_run_with_it(
 
 
 @pytest.mark.parametrize(
-    "option",
-    ["--latency-ms", "--jitter-ms", "--requests-per-second", "--deliveries-per-day", "--people"],
+    ("option", "most"),
+    [
+        ("--latency-ms", "600001"),
+        ("--jitter-ms", "inf"),
+        ("--jitter-ms", "nan"),
+        ("--latency-ms", "nan"),
+        ("--requests-per-second", "1000001"),
+        ("--deliveries-per-day", "1000001"),
+        ("--people", "10000001"),
+    ],
 )
-def test_sizes_of_the_sandbox_are_not_negative(option: str) -> None:
-    screen = typed("sandbox", option, "-1")
-    assert screen.code == 2
-    assert f"Invalid value for '{option}': -1" in screen.err
+def test_sizes_of_the_sandbox_are_limited(option: str, most: str) -> None:
+    for value in ("-1", most):
+        screen = typed("sandbox", option, value)
+        assert screen.code == 2
+        assert f"Invalid value for '{option}': {value}" in screen.err
+
+
+@pytest.mark.parametrize(("port", "track_port"), [(0, 0), (8000, 8001), (65_535, 0)])
+def test_the_track_api_has_the_next_port_of_the_sandbox_or_any(
+    port: int, track_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "tap_customerio.commands.sandbox.serve", lambda _, **given: served.update(given)
+    )
+    assert typed("sandbox", "--port", str(port)).code == 0
+    assert (served["port"], served["track_port"]) == (port, track_port)
+
+
+@pytest.mark.parametrize("source", [None, b"\xcb\r\r\n\xff", b"x = ("])
+def test_commands_without_sources_and_extra_have_no_description(
+    source: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in packages of compiled files only, or in an archive."""
+
+    def load(name: str) -> ModuleType:
+        if name == spec.name:
+            raise ModuleNotFoundError(name="starlette")
+        return importlib.import_module(name)
+
+    path = tmp_path / "sandbox.pyc"
+    if source is not None:
+        path.write_bytes(source)
+    spec = ModuleSpec("tap_customerio.commands.sandbox", None, origin=str(path))
+    monkeypatch.setattr(cli, "find_spec", lambda _: spec)
+    monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=load))
+    screen = typed("--help")
+    assert screen.code == 0, screen.err
+    assert "(needs the extra sandbox)" in screen.out
 
 
 @pytest.mark.parametrize("days", [-1, 0, 10**9])

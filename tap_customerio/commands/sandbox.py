@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from typing import Any
 
 import click
 
@@ -12,10 +14,29 @@ from tap_customerio.sandbox.server.app import serve
 from tap_customerio.sandbox.server.ports import PortError
 
 _DAY = 86_400
-_PORT = click.IntRange(0, 65_535)
-_NUMBER = click.IntRange(min=0)
+_PORTS = 65_536
+_PORT = click.IntRange(0, _PORTS - 1)
+_NUMBER = click.IntRange(0, 1_000_000)
+_PEOPLE = click.IntRange(0, 10_000_000)
 _DAYS = click.IntRange(1, 3_650)
-_TIME = click.FloatRange(min=0)
+
+
+class _Milliseconds(click.FloatRange):
+    """Up to ten minutes; nan would pass any comparison."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 600_000)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+_TIME = _Milliseconds()
 
 
 @click.command()
@@ -46,7 +67,7 @@ _TIME = click.FloatRange(min=0)
 )
 @click.option(
     "--people",
-    type=_NUMBER,
+    type=_PEOPLE,
     default=2000,
     show_default=True,
     help="People at the start; some join every day.",
@@ -75,7 +96,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
         serve(
             workspace,
             port=port,
-            track_port=(port and port + 1) if track_port is None else track_port,
+            track_port=(port and (port + 1) % _PORTS) if track_port is None else track_port,
             latency_ms=latency_ms,
             jitter_ms=jitter_ms,
             requests_per_second=requests_per_second or None,
