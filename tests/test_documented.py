@@ -67,7 +67,8 @@ ELSEWHERE = {
     # docs
     **dict.fromkeys(
         (
-            *("set -o pipefail", "test -f state.json", "code=$?", "exit $code", "17 * * * * "),
+            *("set -o pipefail", "set +o pipefail", "test -f state.json", "code=$?", "exit $code"),
+            "17 * * * * ",
             "tap-customerio --config config.json --state state.json | target-jsonl",
         ),
         "test_cron_keeps_the_last_confirmed_state",
@@ -220,26 +221,43 @@ def test_cron_keeps_the_last_confirmed_state(  # noqa: PLR0913 - one case
     code: int,
     former: dict[str, int] | None,
 ) -> None:
-    tap = f"echo said >&2; {tap}"
-    for name, script in {"tap-customerio": tap, "target-jsonl": f"cat > rows; {target}"}.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / name).chmod(0o755)
+    programs(tmp_path, **{"tap-customerio": f"echo said >&2; {tap}"})
+    programs(tmp_path, **{"target-jsonl": f"cat > rows; {target}"})
     if former:
         (tmp_path / "state.json").write_text(json.dumps(former))
-    page = (ROOT / "docs" / "targets.md").read_text()
-    [script] = re.findall(r"```sh\n(set -o pipefail\n.*?)```", page, re.DOTALL)
-    (tmp_path / "sync.sh").write_text(script)
-    cron = line("17 * * * * ", "docs/targets.md")
-    command = cron.replace("17 * * * * cd /srv/customerio && ", "")
-    assert command.startswith("flock ")
-    lock = "exec 9>lock; flock 9; " if is_locked else ""
-    whole = f'export PATH="$PWD:$PATH"; {lock}{command}'
-    done = subprocess.run(["bash", "-c", whole], cwd=tmp_path, capture_output=True, check=False)
+    done = run_cron(tmp_path, "exec 9>lock; flock 9; " if is_locked else "")
     assert (done.returncode, done.stderr) == (code, b"")
     assert ("said" in (tmp_path / "tap.log").read_text()) != is_locked
     state = tmp_path / "state.json"
     found = json.loads(state.read_text()) if state.exists() else None
     assert found == (kept or former or kept)
+
+
+def test_cron_keeps_the_former_state_if_the_new_one_cannot_be_written(tmp_path: Path) -> None:
+    programs(tmp_path, **{"tap-customerio": "true", "target-jsonl": "cat; echo '{\"new\": 1}'"})
+    programs(tmp_path, tail="printf '{\"ne'; exit 1")  # as on a full disk
+    (tmp_path / "state.json").write_text("{}")
+    assert run_cron(tmp_path).returncode == 1
+    assert (tmp_path / "state.json").read_text() == "{}"
+
+
+def programs(folder: Path, **scripts: str) -> None:
+    """Write shell scripts as programs."""
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+
+def run_cron(folder: Path, lock: str = "") -> subprocess.CompletedProcess[bytes]:
+    """Run the documented crontab line and script in a folder with its programs."""
+    page = (ROOT / "docs" / "targets.md").read_text()
+    [script] = re.findall(r"```sh\n(set -o pipefail\n.*?)```", page, re.DOTALL)
+    (folder / "sync.sh").write_text(script)
+    cron = line("17 * * * * ", "docs/targets.md")
+    command = cron.replace("17 * * * * cd /srv/customerio && ", "")
+    assert command.startswith("flock ")
+    whole = f'export PATH="$PWD:$PATH"; {lock}{command}'
+    return subprocess.run(["bash", "-c", whole], cwd=folder, capture_output=True, check=False)
 
 
 def test_every_other_command_is_run_elsewhere_or_has_a_reason() -> None:

@@ -228,7 +228,8 @@ def compare(warehouse: Warehouse, tables: dict[str, str]) -> dict[str, Month]:
     for each in buckets:
         sums[each.bucketing.day(each.start)[:7]].update(counted=each.counted, loaded=each.loaded)
     for (sender, bucketing, start), number in uncounted.items():
-        what = "unknown_sender" if sender[0] == _UNKNOWN else "uncounted"
+        is_known = sender[0] != _UNKNOWN and not _is_among(ambiguous, sender)
+        what = "uncounted" if is_known else "unknown_sender"
         sums[bucketing.day(start)[:7]][what] += number
     return {
         name: Month(
@@ -278,9 +279,10 @@ def _counts(rows: Iterable[tuple[Any, ...]]) -> tuple[Counter[Key], set[Key]]:
 def _stretches(counted: Iterable[Key], running: set[Key]) -> dict[Sender, list[Stretch]]:
     """The stretches of each sender, as in the macro `stretches` of the dbt package.
 
-    From its first bucket on, the resolution with the newest bucket counts (the finest, if several
-    have it). Before that, the next one counts. A coarser bucket that reaches into finer ones counts
-    if it was over when it was read: then the finer ones count from its end.
+    From its first bucket on, the resolution that reaches furthest counts (the finest, if several
+    do): to the end of its last bucket that was over, or the start of a running one. Before that,
+    the next one counts. A coarser bucket that reaches into finer ones counts if it was over when it
+    was read: then the finer ones count from its end.
     """
     starts: dict[Sender, dict[Bucketing, list[int]]] = defaultdict(lambda: defaultdict(list))
     for sender, bucketing, start in counted:
@@ -297,11 +299,13 @@ def _stretches(counted: Iterable[Key], running: set[Key]) -> dict[Sender, list[S
 def _beginnings(
     sender: Sender, buckets: dict[Bucketing, list[int]], running: set[Key]
 ) -> list[tuple[Bucketing, int]]:
-    """Where each resolution begins to count, the one with the newest bucket first."""
-    ordered = sorted(
-        buckets,
-        key=lambda each: (-max(buckets[each]), _FINEST.index(each.resolution), str(each.zone)),
-    )
+    """Where each resolution begins to count, the one that reaches furthest first."""
+
+    def rank(each: Bucketing) -> tuple[int, int, str]:
+        ends = (s if (sender, each, s) in running else each.end(s) for s in buckets[each])
+        return -max(ends), _FINEST.index(each.resolution), str(each.zone)
+
+    ordered = sorted(buckets, key=rank)
     limits = accumulate((min(buckets[each]) for each in ordered), min, initial=math.inf)
     found: list[tuple[Bucketing, int]] = []
     former_end = 0

@@ -147,6 +147,15 @@ class Refresh:
         stream = self._stream
         names = (*stream.restricted_by, *_SHAPING)
         settings: dict[str, Any] = {name: stream.config.get(name) for name in names}
-        schema = emitted_schema(stream.effective_schema, stream.metadata)
+        schema = _undescribed(emitted_schema(stream.effective_schema, stream.metadata))
         facts = [settings, schema, stream.replication_method]
         return fingerprint(json.dumps(facts, sort_keys=True, default=str))
+
+
+def _undescribed(kind: dict[str, Any]) -> dict[str, Any]:
+    """A schema without descriptions, which may be reworded without reading everything again."""
+    plain = {name: value for name, value in kind.items() if name != "description"}
+    if "properties" in plain:
+        members = plain["properties"].items()
+        plain["properties"] = {name: _undescribed(member) for name, member in members}
+    return plain

@@ -213,6 +213,15 @@ def test_days_count_once_the_former_month_is_over(verify: Verify) -> None:
     assert found["2026-04"]["missing"][0]["day"] == "2026-04-02"
 
 
+def test_a_month_that_is_over_counts_beyond_the_last_of_the_former_days(verify: Verify) -> None:
+    messages = [*EDGES, *[sent("2026-02-10 10:00")] * 5, *[sent("2026-03-10 10:00")] * 5]
+    days = [counted("2026-02-10", 5), counted("2026-03-10", 5)]
+    months = [counted("2026-02-01", 5, resolution="months")]
+    months += [counted("2026-03-01", 505, resolution="months")]
+    screen = verify(messages, [*days, *months])
+    assert "2026-03: 505 sent by Customer.io, 5 loaded, 500 missing" in screen.words()
+
+
 def test_a_running_month_does_not_count_beside_its_days(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-10 10:00"), sent("2026-03-20 10:00")]
     former = counted("2026-03-01", 7, resolution="months", is_partial=True)

@@ -50,6 +50,20 @@ def test_an_id_of_a_listed_broadcast_and_a_counted_campaign_is_of_either(verify:
     assert screen.code == 0
 
 
+def test_an_id_of_both_is_of_either_also_where_the_tap_wrote_broadcast(verify: Verify) -> None:
+    messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
+    named = [
+        "alter table customerio.messages add column source_type varchar",
+        "alter table customerio.messages add column source_id bigint",
+        "update customerio.messages set source_id = 9 where campaign_id = 9",
+        "update customerio.messages set source_type = 'broadcast' where campaign_id = 9",
+    ]
+    lists = [f"create table customerio.{each} as select 9 as id" for each in LISTS]
+    screen = verify(messages, [counted("2026-03-02", 4, source=9)], then=[*named, *lists])
+    assert "1 more loaded, sent by a campaign or a broadcast" in screen.words()
+
+
+LISTS = ("broadcasts", "campaigns")
 WITHOUT_BROADCASTS = [
     "alter table customerio.messages add column source_type varchar",
     "alter table customerio.messages add column source_id bigint",

@@ -43,9 +43,10 @@
 
 {#- The resolution and time zone that count in each stretch of time, by owner of the buckets.
 
-From its first bucket on, the resolution with the newest bucket counts (the finest, if several have
-it). Before that, the next one counts. A coarser bucket that reaches into finer ones counts if it
-was over when it was read (running is 0): then the finer ones count from its end. -#}
+From its first bucket on, the resolution that reaches furthest counts (the finest, if several do): to
+the end of its last bucket that was over (running is 0), or the start of a running one. Before that,
+the next one counts. A coarser bucket that reaches into finer ones counts if it was over when it was
+read: then the finer ones count from its end. -#}
 {%- macro stretches(buckets, owner) -%}
     {%- set cut = (owner + ['resolution', 'timezone']) | join(', ') -%}
     {%- set owner = owner | join(', ') -%}
@@ -57,7 +58,7 @@ was over when it was read (running is 0): then the finer ones count from its end
             row_number() over (
                 partition by {{ owner }}
                 order by
-                    max(begins_at) desc,
+                    max(case when running = 0 then ends_at else begins_at end) desc,
                     case resolution when 'hours' then 1 when 'days' then 2 when 'weeks' then 3 else 4 end,
                     timezone
             ) as place
