@@ -196,6 +196,12 @@ def few_senders(**options: Any) -> Workspace:
     return Workspace(**{"since": SINCE, "per_day": 30, "people": 60, **senders, **options})
 
 
+def few_rows() -> Workspace:
+    """A workspace with few rows in which most fields have a value."""
+    counts = {"campaigns": 8, "broadcasts": 2, "transactional": 2, "objects_per_type": 3}
+    return few_senders(per_day=8, people=12, **counts)
+
+
 def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:
     """A small sandbox at the fixed time NOW, by default without a rate limit."""
     size = Workspace(since=SINCE, per_day=15, people=230, activities_per_day=12)

@@ -75,7 +75,6 @@ def _functions(sources: Mapping[str, str]) -> dict[str, int]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sources", [SOURCES, SOURCES_OF_TESTS], ids=["product", "tests"])
 def test_functions_are_short(sources: Mapping[str, str]) -> None:
     lengths = _functions(sources)

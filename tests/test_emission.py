@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from harness import NOW, Output, config_for, few_senders, new_sandbox, run_tap
+from harness import NOW, Output, config_for, few_rows, new_sandbox, run_tap
 
 from tap_customerio.streams import all_streams
 
@@ -26,8 +26,8 @@ Outputs = dict[int, Output]
 @pytest.fixture(scope="module")
 def outputs() -> Iterator[Outputs]:
     """All streams, read at every depth."""
-    with new_sandbox(workspace=few_senders(per_day=3, people=12, objects_per_type=3)) as box:
-        config = config_for(box, start_date="2026-03-10", metrics_resolution="weeks")
+    with new_sandbox(workspace=few_rows()) as box:
+        config = config_for(box, start_date="2026-03-01", metrics_resolution="weeks")
         flat = {"flattening_enabled": True}
         yield {
             depth: run_tap({**config, **({**flat, "flattening_max_depth": depth} if depth else {})})

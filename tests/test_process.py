@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 
 def busy_sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """Responds slowly, with a dozen windows of several pages."""
+    """Responds slowly, with two dozen windows, some of several pages."""
     return make_sandbox(workspace=Workspace(since=LONG_AGO, per_day=20, people=50), latency_ms=60)
 
 

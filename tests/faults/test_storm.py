@@ -1,4 +1,4 @@
-"""Thousands of faults in one run over all streams lose and change no record.
+"""A thousand faults in one run over all streams lose and change no record.
 
 A page that is requested again in doubt may repeat a row, which a target upserts.
 """
@@ -35,7 +35,7 @@ def bookmarks(output: Output) -> dict[str, Any]:
 def test_a_thousand_faults_lose_no_record(
     record_property: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workspace = few_senders(per_day=15, people=24, objects_per_type=4)
+    workspace = few_senders(per_day=15, people=40, objects_per_type=4)
     faults = Faults(*PASSING, *HARMLESS, rate=1, in_a_row=3)
     with new_sandbox(now=NOW, workspace=workspace) as box:
         fault_free = run_tap(config_for(box))

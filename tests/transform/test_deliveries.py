@@ -170,9 +170,19 @@ def test_a_build_without_new_rows_writes_no_row(modelled: Built) -> None:
     assert [modelled.ask(query.format(name)) for name in INCREMENTAL] == before
 
 
+BEYOND_REACH = "2026-02-15"
+"""The last day before the 45 days of which the API still counts these senders."""
+
+
 def test_a_missing_window_is_found(modelled: Built, make_built: Callable[[str], Built]) -> None:
     covered = "select distinct status from customerio__reconciliation where is_covered"
     assert modelled.ask(covered) == [{"status": "equal"}]
+    gaps = modelled.ask(
+        "select distinct source_type, max(day) over () as latest "
+        "from customerio__reconciliation where not is_covered"
+    )
+    assert {row["source_type"] for row in gaps} == {"broadcast", "newsletter", "transactional"}
+    assert {str(row["latest"]) for row in gaps} == {BEYOND_REACH}
     if modelled.postgres:
         return
     built = make_built("duckdb")
