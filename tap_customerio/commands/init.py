@@ -195,10 +195,9 @@ def _price(
 
 
 def _print_prices(console: Console, shown: Table, estimates: Iterable[Estimate]) -> None:
-    """Print a table, and why these estimates are incomplete."""
+    """Print a table, and the notes on these estimates."""
     print_marked(console, shown)
-    unsure = [estimate for estimate in estimates if not estimate.is_complete]
-    for note, streams in notes_of(unsure).items():
+    for note, streams in notes_of(estimates).items():
         console.print(f"{', '.join(streams)}: {note}", style="dim")
 
 

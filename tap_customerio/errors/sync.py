@@ -158,8 +158,16 @@ def left_out(what: str, problem: str) -> str:
 def short_log(entries: int, seconds: float) -> str:
     """The newest activities say nothing about a month."""
     return (
-        f"At least: the newest {entries:,} activities arrived within {duration(seconds)}, too "
+        f"Not estimated: the newest {entries:,} activities arrived within {duration(seconds)}, too "
         "short a time to estimate the rest."
+    )
+
+
+def rough_log(entries: int, seconds: float) -> str:
+    """The newest activities may be a burst."""
+    return (
+        f"Roughly: the newest {entries:,} activities arrived within {duration(seconds)}; at other "
+        "times there may be fewer or more."
     )
 
 

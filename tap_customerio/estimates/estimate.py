@@ -178,9 +178,11 @@ def _(stream: Activities, samples: Samples) -> Estimate:
         return Estimate(stream.name, 0, 0, 0)
     since = max(stream.settings.start or BEGINNING, stream.client.present - stream.kept)
     log = samples.activities
-    pages, is_short = log.pages_since(since), log.is_short(since)
-    notes = [errors.sync.short_log(PAGE_SIZE * pages, log.span)] if is_short else []
-    return Estimate(stream.name, 1, pages, more=is_short, notes=notes)
+    entries = PAGE_SIZE * len(log.newest)
+    if log.is_short(since):
+        return Estimate(stream.name, 1, notes=[errors.sync.short_log(entries, log.span)])
+    notes = [errors.sync.rough_log(entries, log.span)] if log.is_rough(since) else []
+    return Estimate(stream.name, 1, log.pages_since(since), notes=notes)
 
 
 @_estimate.register

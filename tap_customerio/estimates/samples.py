@@ -12,15 +12,18 @@ from tap_customerio.api.values import count_of
 from tap_customerio.estimates.deliveries import Counted, counts
 from tap_customerio.streams.activities import arrival, log_pages
 from tap_customerio.streams.segments_and_consents import Activities
-from tap_customerio.windows import DAY, HOUR, Window
+from tap_customerio.windows import DAY, HOUR, MINUTE, Window
 
 if TYPE_CHECKING:
     from tap_customerio.api.client import Client
 
 _TYPICAL_PAGES = 20
 
-SHORTEST_SPAN = HOUR // 4
-"""Seconds of activities from which a month can be estimated; less may be a burst."""
+_BURST = HOUR // 4
+"""Seconds of activities that may be a burst: more pages are read."""
+
+SHORTEST_SPAN = MINUTE
+"""Seconds of activities from which a month can be estimated, though only roughly."""
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Samples:
 
     def _is_enough(self, pages: int, span: int) -> bool:
         """Whether these pages, or a day of many, are typical; a moment is not."""
-        if span < SHORTEST_SPAN:
+        if span < _BURST:
             return pages >= max(self.pages, _TYPICAL_PAGES)
         return pages >= self.pages or (pages >= _TYPICAL_PAGES and span >= DAY)
 
@@ -104,7 +107,14 @@ class ActivityLog(NamedTuple):
 
     def is_short(self, since: int) -> bool:
         """Whether more pages follow, but these cover too little time to estimate their number."""
-        return not self.whole and min(self.newest) >= since and self.span < SHORTEST_SPAN
+        return self._goes_on(since) and self.span < SHORTEST_SPAN
+
+    def is_rough(self, since: int) -> bool:
+        """Whether the number of pages is estimated from what may be a burst."""
+        return self._goes_on(since) and SHORTEST_SPAN <= self.span < _BURST
+
+    def _goes_on(self, since: int) -> bool:
+        return not self.whole and min(self.newest) >= since
 
 
 class Size(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 from harness import NOW, SINCE, config_for, few_senders, run_tap
+from hostile import Edited
 from terminal import Screen, typed
 
 from tap_customerio.commands.command_tap import CommandTap
@@ -268,6 +270,32 @@ def test_what_cannot_be_counted_is_marked_and_explained(
     assert "messages: app_api_key may not read GET /v1/campaigns" in screen.words()
     [line] = [line for line in screen.lines if line.split()[:1] == ["recommended"]]
     assert line.split()[2].endswith("+")
+
+
+@pytest.mark.parametrize(
+    ("per_page", "requests", "note"),
+    [
+        (30, range(70_000, 90_000), "Roughly: the newest 2,000 activities arrived within"),
+        (2, None, "Not estimated: the newest 2,000 activities arrived within"),
+    ],
+)
+def test_many_activities_are_expensive(
+    per_page: int, requests: range | None, note: str, make_sandbox: Callable[..., Sandbox]
+) -> None:
+    box = make_sandbox(workspace=few_senders(activities_per_day=120))
+    pages = itertools.count()
+
+    def crowd(answer: dict[str, Any]) -> None:
+        page = next(pages)
+        for row in answer["activities"]:
+            row.update(id=f"x{row['id']}", timestamp=int(NOW) - per_page * page)
+
+    box.middleware.app = Edited("GET /v1/activities", crowd).around(box.middleware.app)
+    screen = reply(box, "", "")
+    [line] = [line for line in screen.lines if line.startswith("   activities ")]
+    number = line.split()[1].replace(",", "")
+    assert number == "?" if requests is None else int(number) in requests
+    assert f"activities: {note}" in screen.words()
 
 
 def test_senders_that_cannot_be_listed_leave_a_lower_bound(
