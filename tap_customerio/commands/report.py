@@ -13,7 +13,12 @@ import click
 from tap_customerio import errors
 from tap_customerio.commands.command_tap import TIMES, check_range, moment
 from tap_customerio.commands.console import make_console
-from tap_customerio.commands.warehouse import Warehouse, duckdb_file, warehouse_options
+from tap_customerio.commands.warehouse import (
+    Warehouse,
+    duckdb_file,
+    named_schema,
+    warehouse_options,
+)
 from tap_customerio.files import explain_writing
 from tap_customerio.report import models
 from tap_customerio.report.figures import report as report_page
@@ -44,6 +49,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     "--loaded-schema",
     default="customerio",
     show_default=True,
+    callback=named_schema,
     help="With --build: schema of the loaded tables.",
 )
 def report(  # noqa: PLR0913, PLR0917 - one parameter an option

@@ -148,11 +148,22 @@ def _driver(name: str) -> ModuleType:
         raise errors.commands.missing_driver(EXTRAS[name]) from None
 
 
+def named_schema(_ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Check that a schema has a name."""
+    if not value.strip():
+        raise errors.commands.bad_option(
+            param.opts[0], value, f"name a schema, or leave the option out for {param.default}"
+        )
+    return value
+
+
 def warehouse_options(
     schema: str = "customerio", what: str = "Schema of the loaded tables."
 ) -> Callable[[Command], Command]:
     """Add --warehouse and --schema."""
-    schema_option = click.option("--schema", default=schema, show_default=True, help=what)
+    schema_option = click.option(
+        "--schema", default=schema, show_default=True, callback=named_schema, help=what
+    )
     url_option = click.option(
         "--warehouse",
         "url",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 _TOTALS = {"LogModelResult": "total", "LogTestResult": "num_models"}
 """Events of dbt, and the member of each that holds the total number of models and tests."""
+
+_ERROR = re.compile(r"^\s*([A-Z][\w ]* Error): (.*)", re.MULTILINE)
+_WITHOUT_VALUES = {"Binder Error", "Catalog Error", "Parser Error"}
+"""Errors of DuckDB that name tables and columns, but never quote values."""
+_VALUE = re.compile(r"[\"'`(\d]")
 
 
 def main(options: Sequence[str]) -> None:
@@ -39,7 +45,18 @@ def _result(done: Any) -> Any:
     if done.exception is not None:
         sys.exit(str(done.exception))
     failed = [result for result in done.result if result.status in {"error", "fail"}]
-    sys.exit(f"{failed[0].node.name}: {failed[0].message}")
+    sys.exit(f"{failed[0].node.name}: {_reason(str(failed[0].message))}")
+
+
+def _reason(message: str) -> str:
+    """The database's error up to the first value, or else dbt's own error."""
+    found = _ERROR.search(message)
+    if found is None:
+        return message.strip().partition("\n")[0]
+    kind, text = found.groups()
+    known = text if kind in _WITHOUT_VALUES else _VALUE.split(text)[0]
+    cut = " …" if known != text else ""
+    return f"{kind}: {known.strip()}{cut}"
 
 
 if __name__ == "__main__":

@@ -54,9 +54,10 @@ def waiting(
     """
     place, log = str(project()), folder / "dbt.log"
     options = ["--project-dir", place, "--profiles-dir", place, "--log-level", "none"]
+    options += ["--profile", "customerio", "--target", "duckdb"]
     options += ["--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt")]
     options += ["--vars", json.dumps({"customerio_schema": loaded} if loaded else {})]
-    variables = {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": schema, "DBT_TARGET": "duckdb"}
+    variables = {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": schema}
     pipe = subprocess.PIPE
     with (
         log.open("wb") as said,
