@@ -178,7 +178,7 @@ class TapCustomerio(Tap):
             PluginBase.setup_mapper(self)  # the SDK's Tap adds only fields of selected streams
             self._config = config
             for name, stream in self.streams.items():
-                schema = emitted_schema(stream.effective_schema, stream.metadata)
+                schema = emitted_schema(name, stream.effective_schema, stream.metadata)
                 self._map(name, {**schema, "description": stream.title()}, stream.primary_keys)
         except (LookupError, MappingError, NotImplementedError, TypeError, ValueError) as error:
             raise errors.stream_maps.unusable_map(error) from error

@@ -61,6 +61,7 @@ IMPORTED = {
     "singer_sdk.configuration._dict_config.parse_environment_config",
     "singer_sdk.helpers._batch.BatchConfig",
     "singer_sdk.helpers._batch.SDKBatchMessage",
+    "singer_sdk.helpers._catalog.get_selected_schema",
     "singer_sdk.plugin_base._ConfigInput",
 }
 """Modules in which a release without them fails at once."""

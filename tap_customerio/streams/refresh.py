@@ -147,7 +147,7 @@ class Refresh:
         stream = self._stream
         names = (*stream.restricted_by, *_SHAPING)
         settings: dict[str, Any] = {name: stream.config.get(name) for name in names}
-        schema = _undescribed(emitted_schema(stream.effective_schema, stream.metadata))
+        schema = _undescribed(emitted_schema(stream.name, stream.effective_schema, stream.metadata))
         facts = [settings, schema, stream.replication_method]
         return fingerprint(json.dumps(facts, sort_keys=True, default=str))
 

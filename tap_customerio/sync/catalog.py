@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import Metadata, MetadataMapping
 
@@ -20,26 +21,13 @@ Kind = dict[str, Any]
 Breadcrumb = tuple[str, ...]
 
 
-def emitted_schema(schema: Kind, metadata: MetadataMapping) -> Kind:
+def emitted_schema(name: str, schema: Kind, metadata: MetadataMapping) -> Kind:
     """The selected part of a schema, even if the stream is not selected.
 
     The SDK's tests select streams only after the SDK has read the selection of fields.
     """
     wanted = MetadataMapping({**metadata, (): replace(metadata.root, selected=True)})
-    return _selected(canonical(schema), wanted.resolve_selection())
-
-
-def _selected(kind: Kind, mask: SelectionMask, path: Breadcrumb = ()) -> Kind:
-    """The SDK's `get_selected_schema`, without its deep copy: that took a quarter of the start."""
-    if "properties" not in kind:
-        return kind
-    places = {name: (*path, "properties", name) for name in kind["properties"]}
-    members = {
-        name: _selected(kind["properties"][name], mask, place)
-        for name, place in places.items()
-        if mask[place]
-    }
-    return {**kind, "properties": members}
+    return get_selected_schema(name, canonical(schema), wanted.resolve_selection())
 
 
 def with_chosen_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
