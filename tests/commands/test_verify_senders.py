@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from commands.verifying import Verify
 
 
+SOURCE_COLUMNS = (
+    "alter table customerio.messages add column source_type varchar",
+    "alter table customerio.messages add column source_id bigint",
+)
+"""Columns of newer taps."""
+
+
 def test_a_broadcast_may_be_called_a_campaign(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
     screen = verify(messages, [counted("2026-03-02", 1, "broadcast", source=9)])
@@ -24,8 +31,7 @@ def test_the_tap_decides_the_sender_type(verify: Verify) -> None:
         messages,
         metrics,
         then=[
-            "alter table customerio.messages add column source_type varchar",
-            "alter table customerio.messages add column source_id bigint",
+            *SOURCE_COLUMNS,
             "update customerio.messages set source_type = 'broadcast' where campaign_id = 9",
             "update customerio.messages set source_id = 9, campaign_id = 0 where campaign_id = 9",
             "alter table customerio.messages drop column newsletter_id",  # not selected
@@ -53,8 +59,7 @@ def test_an_id_of_a_listed_broadcast_and_a_counted_campaign_is_of_either(verify:
 def test_an_id_of_both_is_of_either_also_where_the_tap_wrote_broadcast(verify: Verify) -> None:
     messages = [*EDGES, sent("2026-03-02 10:00", "campaign", 9)]
     named = [
-        "alter table customerio.messages add column source_type varchar",
-        "alter table customerio.messages add column source_id bigint",
+        *SOURCE_COLUMNS,
         "update customerio.messages set source_id = 9 where campaign_id = 9",
         "update customerio.messages set source_type = 'broadcast' where campaign_id = 9",
     ]
@@ -65,8 +70,7 @@ def test_an_id_of_both_is_of_either_also_where_the_tap_wrote_broadcast(verify: V
 
 LISTS = ("broadcasts", "campaigns")
 WITHOUT_BROADCASTS = [
-    "alter table customerio.messages add column source_type varchar",
-    "alter table customerio.messages add column source_id bigint",
+    *SOURCE_COLUMNS,
     "update customerio.messages set source_id = campaign_id",
 ]
 """Rows of a tap that could not read the list of broadcasts."""

@@ -52,7 +52,7 @@ class Project:
 
     def run(self, *arguments: str, **variables: str) -> ProgramOutput:
         """Run Meltano."""
-        env = environment(**self.variables, **variables)
+        env = environment(**{**self.variables, **variables})
         return run([self.program, *arguments], cwd=self.folder, env=env)
 
     def meltano(self, *arguments: str, **variables: str) -> str:

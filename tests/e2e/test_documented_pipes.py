@@ -108,11 +108,7 @@ def test_a_job_of_the_meltano_project(
     url = {"TARGET_POSTGRES_SQLALCHEMY_URL": warehouse.place["sqlalchemy_url"]}
     in_database = {"MELTANO_STATE_BACKEND_URI": "systemdb"}  # as users have it
     variables = {**settings(place.box, ["messages"]), **url, **in_database}
-    run(
-        [project.program, *command.split()[1:]],
-        cwd=project.folder,
-        env=environment(**{**project.variables, **variables}),
-    )
+    project.meltano(*command.split()[1:], **variables)
     expected = place.box.workspace.count_deliveries(SINCE, NOW, now=NOW)
     assert warehouse.counts()["messages"] == expected
 
