@@ -1,4 +1,4 @@
-"""Load into PostgreSQL from a faulty API: no table loses a row that the API still has."""
+"""Load into DuckDB from a faulty API: no table loses a row that the API still has."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_tables_keep_rows_that_the_api_still_has(
     target_command: Callable[..., list[str]],
     tmp_path: Path,
 ) -> None:
-    warehouse = make_warehouse("postgres", tmp_path)
+    warehouse = make_warehouse("duckdb", tmp_path)
     target = target_command(warehouse, tmp_path)
     with new_sandbox(workspace=few_senders(people=120)) as box:
 

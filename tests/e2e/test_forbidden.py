@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from e2e import truth
 from e2e.processes import Pipe, State, sync, tap_command
+from harness import few_senders
 
-from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def test_a_forbidden_stream_fails_alone(
     target_command: Callable[..., list[str]],
     tmp_path: Path,
 ) -> None:
-    workspace = Workspace(
-        since=SINCE, per_day=12, people=45, campaigns=8, newsletters=3, objects_per_type=9
-    )
+    workspace = few_senders(since=SINCE, per_day=8, people=30, objects_per_type=3)
     box = make_sandbox(now=NOW, workspace=workspace)
     warehouse = make_warehouse("duckdb", tmp_path)
     target = target_command(warehouse, tmp_path)

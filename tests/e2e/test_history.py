@@ -16,7 +16,7 @@ from tap_customerio.windows import parse
 pytestmark = pytest.mark.e2e
 
 DAYS = 120
-SYNCS = 6
+SYNCS = 4
 AGES = [1, 3, 7, 30, 90]
 GROWING = {"action_metrics", "activities", "exports", "link_metrics", "metrics", "segment_counts"}
 """The API returns these rows only for a while; the tables keep them."""
@@ -35,7 +35,9 @@ def scenario() -> SyncScenario:
         per_day=12,
         people=60,
         campaigns=3,
-        newsletters=4,
+        newsletters=3,
+        broadcasts=1,
+        transactional=1,
         objects_per_type=4,
     )
     dice = random.Random(7)

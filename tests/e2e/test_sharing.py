@@ -53,7 +53,7 @@ def another_client(sandbox: Sandbox) -> Iterator[list[int]]:
 
 
 def test_the_tap_throttles_for_another_client_and_loses_nothing() -> None:
-    workspace = Workspace(since=SINCE, people=7000, per_day=10)
+    workspace = Workspace(since=SINCE, people=4000, per_day=10)
     with new_sandbox(workspace=workspace, latency_ms=50, requests_per_second=LIMIT) as box:
         # test_pace.py, with a fake clock, checks how much of the limit it then uses.
         box.fail(status=429, times=5, headers={"retry-after": "1"}, path="/v1/customers*")
@@ -66,7 +66,7 @@ def test_the_tap_throttles_for_another_client_and_loses_nothing() -> None:
     assert theirs.count(OK) > 0.8 * len(theirs)
 
 
-@pytest.mark.parametrize(("keeper", "campaigns"), [("redis", 12), ("file", 6)])
+@pytest.mark.parametrize(("keeper", "campaigns"), [("redis", 12), ("file", 4)])
 def test_three_processes_of_four_workers_share_one_limit_and_lose_nothing(
     keeper: str, campaigns: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-ROWS = 40_000
+ROWS = 25_000
 STEP = 100
-KILLS = 8
+KILLS = 6
 SCHEMA = {"properties": {"id": {"type": "integer"}, "seen": {"type": "integer"}}}
 
 

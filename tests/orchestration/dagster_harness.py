@@ -72,7 +72,8 @@ class DagsterHarness:
         """A fake target that writes its input to a file."""
         path = self.folder / "target.py"
         path.write_text(script)
-        return shlex.join([sys.executable, str(path), str(self.folder / "kept.jsonl")])
+        command = [sys.executable, "-S", "-E", str(path), str(self.folder / "kept.jsonl")]
+        return shlex.join(command)
 
     def received(self) -> Output:
         """What the target received since the last call."""

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,10 @@ import dagster as dg
 import pytest
 from backfill.backfilling import TARGET, keys
 from e2e.processes import PATIENCE, end, wait_until
-from harness import Output, config_for, new_sandbox, run_tap
+from harness import Output, config_for, few_senders, new_sandbox, run_tap
 from orchestration import deployed
 from orchestration.dagster_harness import KEY, QUIET
 
-from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ UNHEARD = f"import contextlib\n{TARGET}".replace(
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
     """Responds so slowly that there is time to end the run."""
-    workspace = Workspace(since=parse("2026-02-01"), per_day=30, people=60, campaigns=3)
-    with new_sandbox(now=NOW, workspace=workspace, latency_ms=200) as box:
+    with new_sandbox(now=NOW, workspace=few_senders(), latency_ms=200) as box:
         yield box
 
 
@@ -53,7 +52,7 @@ def instance(
     """An instance in a folder, shared by processes; its runs load a file."""
     script = tmp_path / "target.py"
     script.write_text(UNHEARD)
-    target = shlex.join([sys.executable, str(script), str(tmp_path / "kept.jsonl")])
+    target = shlex.join([sys.executable, "-S", "-E", str(script), str(tmp_path / "kept.jsonl")])
     variables = {"DAGSTER_HOME": str(tmp_path), "ACME_URL": box.url, "ACME_TARGET": target}
     for name, value in {**variables, KEY: box.app_api_key}.items():
         monkeypatch.setenv(name, value)
@@ -76,14 +75,14 @@ def running(instance: dg.DagsterInstance, folder: Path) -> Iterator[subprocess.P
             start_new_session=True,
         )
     storage = instance.daemon_cursor_storage
+
+    def has_state() -> bool:
+        time.sleep(0.1)  # a query takes long
+        held = storage.get_cursor_values({KEPT}).get(KEPT, "")
+        return '"replication_key_value"' in held or process.poll() is not None
+
     try:
-        wait_until(
-            lambda: (
-                '"replication_key_value"' in storage.get_cursor_values({KEPT}).get(KEPT, "")
-                or process.poll() is not None
-            ),
-            "a state",
-        )
+        wait_until(has_state, "a state")
         assert process.poll() is None, (folder / "log").read_text()
         yield process
     finally:

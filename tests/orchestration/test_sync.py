@@ -15,10 +15,9 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
-from harness import new_sandbox
+from harness import few_senders, new_sandbox
 from orchestration.dagster_harness import KEY, QUIET, DagsterHarness, materialized
 
-from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
 
 pytestmark = pytest.mark.slow
@@ -37,11 +36,8 @@ STREAMS = ["campaigns", "messages", "metrics"]
 @pytest.fixture
 def dagster_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterHarness]:
     """A workspace with a moving clock, whose history ended a day ago."""
-    workspace = Workspace(
-        since=SINCE, per_day=30, people=60, campaigns=3, newsletters=3, broadcasts=1
-    )
     with (
-        new_sandbox(now=NOW, workspace=workspace) as box,
+        new_sandbox(now=NOW, workspace=few_senders(since=SINCE)) as box,
         dg.DagsterInstance.ephemeral() as instance,
     ):
         monkeypatch.setenv(KEY, box.app_api_key)
