@@ -53,7 +53,8 @@ def waiting(
     The models go into `schema`; the tables are in schema `loaded`.
     """
     place, log = str(project()), folder / "dbt.log"
-    options = ["--project-dir", place, "--profiles-dir", place, "--log-level", "none"]
+    options = ["--project-dir", place, "--profiles-dir", place, "--no-write-json"]
+    options += ["--log-level", "none", "--log-level-file", "none"]
     options += ["--profile", "customerio", "--target", "duckdb"]
     options += ["--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt")]
     options += ["--vars", json.dumps({"customerio_schema": loaded} if loaded else {})]

@@ -50,7 +50,7 @@ where 1 = 0
         ~ (", which has no " ~ column if column else "") ~ "."
     ) }}
   {%- endif -%}
-  {{ customerio.typed(present.get(column | lower) if column else none, type) | trim }}
+  {{ customerio.typed(present.get(column | lower) if column else none, type, customerio.types()) | trim }}
 {%- endmacro %}
 
 {#- The form in which people are compared: addresses are case-insensitive. -#}

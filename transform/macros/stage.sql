@@ -6,13 +6,15 @@ deselected. Rows that a loader marks as deleted are left out.
 columns: name in the stream -> [type, name in the model]. -#}
 {%- macro stage(stream, columns) -%}
   {%- set declared = source('customerio', stream) -%}
+  {%- if not execute %}{{ return('') }}{% endif -%}
+  {%- set types = customerio.types() -%}
   {%- for workspace, schema in customerio.workspaces().items() %}
     {%- set relation = customerio.loaded_relation(declared, schema) %}
     {%- set present = customerio.loaded_columns(relation) %}
 select
     {{ dbt.string_literal(workspace) }} as workspace
     {%- for name, (type, alias) in columns.items() %},
-    {{ customerio.typed(present.get(name), type) }} as {{ alias }}
+    {{ customerio.typed(present.get(name), type, types) }} as {{ alias }}
     {%- endfor %}
     {%- if relation is none %}
 from (select 1 as nothing) as not_loaded
@@ -37,10 +39,9 @@ union all
 
 {#- The stream's table in a schema, or none. -#}
 {%- macro loaded_relation(declared, schema) -%}
-  {%- set found = adapter.get_relation(
+  {{ return(adapter.get_relation(
       database=declared.database, schema=schema, identifier=declared.identifier
-  ) if execute else none -%}
-  {{ return(found) }}
+  )) }}
 {%- endmacro %}
 
 {#- Columns of a relation by their lower-case name. -#}
@@ -55,23 +56,22 @@ union all
 {%- endmacro %}
 
 {#- A column as one of the package's types; null if it is missing. -#}
-{%- macro typed(column, type) -%}
+{%- macro typed(column, type, types) -%}
   {%- if column is none -%}
-    cast(null as {{ customerio.type_of(type) }})
+    cast(null as {{ types[type] }})
   {%- elif type == 'json' -%}
     {{ customerio.as_json(adapter.quote(column.name), column.dtype | lower) }}
   {%- elif type == 'timestamp' -%}
     {{ customerio.as_utc(adapter.quote(column.name), column.dtype | lower) }}
   {%- else -%}
-    cast({{ adapter.quote(column.name) }} as {{ customerio.type_of(type) }})
+    cast({{ adapter.quote(column.name) }} as {{ types[type] }})
   {%- endif -%}
 {%- endmacro %}
 
-{%- macro type_of(type) -%}
-  {%- if type == 'json' -%}{{ customerio.type_json() }}
-  {%- elif type == 'integer' -%}{{ dbt.type_bigint() }}
-  {%- elif type == 'boolean' -%}{{ dbt.type_boolean() }}
-  {%- elif type == 'timestamp' -%}{{ dbt.type_timestamp() }}
-  {%- else -%}{{ dbt.type_string() }}
-  {%- endif -%}
+{#- The package's types in the warehouse's SQL, found once for all columns. -#}
+{%- macro types() -%}
+  {{ return({
+      'text': dbt.type_string(), 'integer': dbt.type_bigint(), 'boolean': dbt.type_boolean(),
+      'timestamp': dbt.type_timestamp(), 'json': customerio.type_json() | trim,
+  }) }}
 {%- endmacro %}
