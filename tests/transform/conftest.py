@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -20,17 +21,20 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def make_built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Built]:
-    """Creates an empty warehouse, duckdb or postgres."""
+) -> Callable[..., Built]:
+    """Creates a warehouse, duckdb or postgres: empty, or a copy."""
 
-    def make(kind: str) -> Built:
+    def make(kind: str, original: Built | None = None) -> Built:
         folder = tmp_path_factory.mktemp(kind)
         if kind == "duckdb":
+            if original:
+                shutil.copy(original.folder / "warehouse.duckdb", folder)
             return Built(folder)
         server: str = request.getfixturevalue("postgres")
         name = folder.name
+        template = original.folder.name if original else "template1"
         with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"create database {name}".encode())
+            connection.execute(f"create database {name} template {template}".encode())
         return Built(folder, server.replace("/postgres?", f"/{name}?"))
 
     return make
@@ -53,7 +57,7 @@ def modelled_output(modelled_sandbox: Sandbox) -> Output:
 def modelled(
     request: pytest.FixtureRequest,
     modelled_output: Output,
-    make_built: Callable[[str], Built],
+    make_built: Callable[..., Built],
 ) -> Built:
     """All streams of the workspace, loaded and built once for all tests that only read.
 

@@ -106,7 +106,7 @@ def truth() -> list[Sender]:
 
 
 @pytest.fixture(scope="module")
-def compared(make_built: Callable[[str], Built], truth: list[Sender]) -> Built:
+def compared(make_built: Callable[..., Built], truth: list[Sender]) -> Built:
     """Their deliveries and counts, compared; the first two are of a campaign and a broadcast."""
     built = make_built("duckdb")
     with duckdb.connect(str(built.folder / "warehouse.duckdb")) as database:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -75,10 +74,9 @@ class Odd:
 
 
 @pytest.fixture(scope="module")
-def odd(modelled: Built, make_built: Callable[[str], Built]) -> Odd:
+def odd(modelled: Built, make_built: Callable[..., Built]) -> Odd:
     """A copy with many changes, built again."""
-    built = make_built("duckdb")
-    shutil.copy(modelled.folder / "warehouse.duckdb", built.folder)
+    built = make_built("duckdb", modelled)
     changed = Odd(built)
     built.ask("update customerio.messages set source_type = null where campaign_id is not null")
     changed.decided = built.ask(SENDERS)

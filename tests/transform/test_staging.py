@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import jinja2
 import pytest
+import yaml
 from e2e import truth
 
 from tap_customerio.streams import all_streams
@@ -25,6 +27,22 @@ STREAMS = sorted(stream.name for stream in all_streams())
 def test_sources_and_views_are_generated_from_the_schemas() -> None:
     kept = {path.name: path.read_text() for path in staging.FOLDER.iterdir()}
     assert kept == staging.files(), RENEW
+
+
+@pytest.mark.parametrize(
+    ("variables", "schema"),
+    [
+        ({}, "customerio"),
+        ({"customerio_schema": "raw"}, "raw"),
+        ({"customerio_workspaces": {"acme": "cio_a", "bora": "cio_b"}}, "cio_a"),
+    ],
+)
+def test_the_source_is_the_schema_of_the_first_workspace(
+    variables: dict[str, Any], schema: str
+) -> None:
+    [source] = yaml.safe_load((staging.FOLDER / "_sources.yml").read_text())["sources"]
+    environment = jinja2.Environment(autoescape=False)
+    assert environment.from_string(source["schema"]).render(var=variables.get) == schema
 
 
 @pytest.mark.slow
@@ -50,7 +68,7 @@ def test_views_keep_the_values(modelled: Built) -> None:
 
 @pytest.mark.slow
 def test_workspaces_are_united_and_missing_tables_are_empty(
-    make_built: Callable[[str], Built], modelled_output: Output
+    make_built: Callable[..., Built], modelled_output: Output
 ) -> None:
     built = make_built("duckdb")
     built.variables["customerio_workspaces"] = {"acme": "cio_a", "bora": "cio_b"}

@@ -16,7 +16,6 @@ from transform import sandbox_facts as facts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness import Output
     from terminal import Screen
     from transform.dbt_run import Built
 
@@ -27,18 +26,10 @@ pytestmark = pytest.mark.slow
 GONE = "2026-03-10"
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def loaded(
-    request: pytest.FixtureRequest, make_built: Callable[[str], Built], modelled_output: Output
-) -> Built:
-    """Deliveries and counts, without models."""
-    built = make_built(request.param)
-    built.load(
-        message
-        for message in modelled_output.messages
-        if message.get("stream") in {"messages", "metrics"}
-    )
-    return built
+@pytest.fixture
+def loaded(modelled: Built, make_built: Callable[..., Built]) -> Built:
+    """A copy that the test may change."""
+    return make_built("postgres" if modelled.postgres else "duckdb", modelled)
 
 
 def verified(built: Built) -> Screen:

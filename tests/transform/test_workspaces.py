@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import NOW, config_for, few_senders, new_sandbox, run_tap, sender_of
-from transform.dbt_run import TRANSFORM
+from transform.dbt_run import FOR_MARTS, READ_BY_MARTS, TRANSFORM
 
 from tap_customerio.windows import DAY
 from transform import sandbox_facts as facts
@@ -39,18 +39,21 @@ def other_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def united(
-    make_built: Callable[[str], Built], modelled_output: Output, other_sandbox: Sandbox
+    make_built: Callable[..., Built], modelled_output: Output, other_sandbox: Sandbox
 ) -> Built:
     """The modelled workspace and the other one, in which everything has another name."""
     built = make_built("duckdb")
     built.variables["customerio_workspaces"] = {"acme": "cio_a", "bora": "cio_b"}
-    other = run_tap(config_for(other_sandbox, customers_sync="full"))
+    other = run_tap(config_for(other_sandbox, customers_sync="full"), streams=READ_BY_MARTS)
     for rows in other.records.values():
         for row in rows:
             row.update({"name": f"Bora {row['name']}"} if row.get("name") else {})
-    built.load(modelled_output.messages, "cio_a")
+    built.load(
+        (each for each in modelled_output.messages if each.get("stream") in READ_BY_MARTS),
+        "cio_a",
+    )
     built.load(other.messages, "cio_b")
-    built.dbt("build")
+    built.dbt("build", "--select", FOR_MARTS)
     return built
 
 
