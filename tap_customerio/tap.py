@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap, metrics
-from singer_sdk.exceptions import ConfigValidationError, MappingError
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.metrics import Metric, Point, Tag
 from singer_sdk.plugin_base import PluginBase
@@ -20,7 +20,7 @@ from tap_customerio.settings import NAME, SETTINGS
 from tap_customerio.settings_checks import cautions, misspelt, validation_errors
 from tap_customerio.streams import all_streams
 from tap_customerio.sync import stream_maps
-from tap_customerio.sync.catalog import emitted_schema, with_chosen_methods
+from tap_customerio.sync.catalog import with_chosen_methods
 from tap_customerio.sync.provenance import STATE_KEY
 from tap_customerio.sync.run import SyncRun
 from tap_customerio.sync.validation import environment, normalized
@@ -167,28 +167,19 @@ class TapCustomerio(Tap):
         return [stream(self, self.sync_run) for stream in all_streams()]
 
     def setup_mapper(self) -> None:
-        """Create the stream maps with the selected fields.
+        """Create the maps of the selected streams, with the selected fields.
 
         Raises:
             TapError: The stream maps are invalid.
         """
         config = self._config
         self._config = copy.deepcopy(config)  # the SDK removes `__else__` from its argument
-        try:
+        with stream_maps.errors_of_maps():
             PluginBase.setup_mapper(self)  # the SDK's Tap adds only fields of selected streams
-            self._config = config
-            for name, stream in self.streams.items():
-                schema = emitted_schema(name, stream.effective_schema, stream.metadata)
-                self._map(name, {**schema, "description": stream.title()}, stream.primary_keys)
-        except (LookupError, MappingError, NotImplementedError, TypeError, ValueError) as error:
-            raise errors.stream_maps.unusable_map(error) from error
-        stream_maps.finish(self.mapper)
-
-    def _map(self, name: str, schema: dict[str, Any], keys: Sequence[str]) -> None:
-        try:
-            self.mapper.register_raw_stream_schema(name, schema, keys)
-        except ValueError:  # from the SDK, without stream maps, for flattening
-            raise errors.stream_maps.same_column(name) from None
+        self._config = config
+        for stream in self.streams.values():
+            if stream.selected:
+                stream.add_maps()
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # Only a flag: the SDK's handler writes state from inside the signal, and may break a line.

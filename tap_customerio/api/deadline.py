@@ -94,7 +94,7 @@ class PacedAdapter(HTTPAdapter):
     """Sends each request in a slot, and limits the time of whole responses with headers."""
 
     def __init__(self, slot: Callable[[], AbstractContextManager[None]]) -> None:
-        """`turn` is the context in which each request is sent."""
+        """`slot` is the context in which each request is sent."""
         super().__init__()
         self._slot = slot
 

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -148,6 +149,7 @@ class Transport:
         self._limiter = limiter
         self._auth = auth
         self._idle: deque[requests.Session] = deque()
+        self._environment = cache(_environment)
 
     def send(self, base: str, spec: RequestSpec) -> RawResponse:
         """Send one request, and read the whole response.
@@ -164,6 +166,7 @@ class Transport:
                 params=spec.params,
                 data=None if spec.body is None else msgspec.json.encode(spec.body),
                 auth=self._auth,
+                **self._environment(base),
                 timeout=(min(timeout, self.connects_within), timeout),
                 allow_redirects=False,
                 stream=True,
@@ -188,6 +191,7 @@ class Transport:
             session = self._idle.pop()
         except IndexError:
             session = requests.Session()
+            session.trust_env = False  # `_environment` has read it
             for scheme in ("https://", "http://"):
                 session.mount(scheme, PacedAdapter(self._limiter.slot))
             session.headers["User-Agent"] = self._settings.user_agent
@@ -196,6 +200,12 @@ class Transport:
             yield session
         finally:
             self._idle.append(session)
+
+
+def _environment(base: str) -> dict[str, Any]:
+    """Proxies and certificates from the environment; requests would read it for every request."""
+    found = requests.Session().merge_environment_settings(base, {}, None, None, None)
+    return {"proxies": found["proxies"], "verify": found["verify"]}
 
 
 @contextmanager

@@ -93,16 +93,6 @@ class CustomerioStream(SdkStream):
             computed=self.computed,
         )
 
-    @classmethod
-    def title(cls) -> str:
-        """Name and content of the stream: the first sentence of its docstring."""
-        return (cls.__doc__ or "").split("\n\n")[0]
-
-    @classmethod
-    def about(cls) -> str:
-        """What the stream holds: the title without the name."""
-        return cls.title().partition(": ")[2]
-
     @property
     def client(self) -> Client:
         """The App API client that all streams share, or a fresh one for repeated requests."""

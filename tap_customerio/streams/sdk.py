@@ -15,8 +15,9 @@ from singer_sdk.singerlib import StateMessage
 
 from tap_customerio import errors
 from tap_customerio.api.responses import Page
+from tap_customerio.sync import stream_maps
 from tap_customerio.sync.batches import batch_messages
-from tap_customerio.sync.catalog import complete
+from tap_customerio.sync.catalog import complete, emitted_schema
 from tap_customerio.sync.outcome import ReadOutcome
 from tap_customerio.wording import counted
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import RecordMessage
     from singer_sdk.singerlib.catalog import Catalog
 
@@ -56,6 +58,16 @@ class SdkStream(Stream):
         self.is_written_as_read = False  # then records must hold plain Python types
         self._unmapped: Counter[str] = Counter()
 
+    @classmethod
+    def title(cls) -> str:
+        """Name and content of the stream: the first sentence of its docstring."""
+        return (cls.__doc__ or "").split("\n\n")[0]
+
+    @classmethod
+    def about(cls) -> str:
+        """What the stream holds: the title without the name."""
+        return cls.title().partition(": ")[2]
+
     def typed_rows(self, page: Iterable[Any], read: Reader) -> Iterable[Any]:
         """The rows of a page in the form that `record` takes: typed where possible."""
         if self.computed and self.is_written_as_read and isinstance(page, Page):
@@ -76,6 +88,23 @@ class SdkStream(Stream):
                 "Make a new one with --discover.",
                 *(self.name, ", ".join(missing)),
             )
+
+    @property
+    def stream_maps(self) -> list[StreamMap]:
+        """The maps, created when first needed: streams that are not selected need none."""
+        if self.name not in self.tap.mapper.stream_maps:
+            self.add_maps()
+        return super().stream_maps
+
+    def add_maps(self) -> None:
+        """Create the maps of this stream, with its selected fields.
+
+        Raises:
+            TapError: The maps are invalid.
+        """
+        schema = emitted_schema(self.name, self.effective_schema, self.metadata)
+        schema["description"] = self.title()
+        stream_maps.add(self.tap.mapper, self.name, schema, self.primary_keys)
 
     def write_state(self) -> None:
         """Always write the state: some targets store it only if it is the last message."""

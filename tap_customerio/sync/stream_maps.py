@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import simpleeval
+from singer_sdk.exceptions import MappingError
 from singer_sdk.mapper import (
     MAPPER_ALIAS_OPTION,
     MAPPER_ELSE_OPTION,
@@ -25,7 +27,7 @@ from tap_customerio import errors
 from tap_customerio.streams.schema import canonical, json_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.mapper import PluginMapper, StreamMap
 
@@ -233,17 +235,34 @@ def _functions() -> Mapping[str, Any]:
     return CustomStreamMap("", {}, {}, {"properties": {}}, None, {}, None).functions
 
 
-def finish(mapper: PluginMapper) -> None:
-    """Make every map explain its failures and emit only fields of its schema."""
-    for stream, stream_maps in mapper.stream_maps.items():
-        for each in stream_maps:
-            each.transformed_schema = canonical(each.transformed_schema)
-            if not isinstance(each, RemoveRecordTransform):
-                _finish_keys(stream, each)
-            if isinstance(each, CustomStreamMap):
-                each._eval = _explained(stream, each._eval)  # type: ignore[method-assign]  # noqa: SLF001
-            if each.flattening_enabled:
-                each.flatten_record = _within_schema(stream, each)  # type: ignore[assignment,method-assign]
+@contextmanager
+def errors_of_maps() -> Iterator[None]:
+    """Turn errors of the SDK into one about the settings."""
+    try:
+        yield
+    except (LookupError, MappingError, NotImplementedError, TypeError, ValueError) as error:
+        raise errors.stream_maps.unusable_map(error) from error
+
+
+def add(mapper: PluginMapper, stream: str, schema: Schema, keys: Sequence[str]) -> None:
+    """Create the maps of a stream, which explain their failures and emit only known fields.
+
+    Raises:
+        TapError: The maps are invalid.
+    """
+    with errors_of_maps():
+        try:
+            mapper.register_raw_stream_schema(stream, schema, keys)
+        except ValueError:  # from the SDK, without stream maps, for flattening
+            raise errors.stream_maps.same_column(stream) from None
+    for each in mapper.stream_maps[stream]:
+        each.transformed_schema = canonical(each.transformed_schema)
+        if not isinstance(each, RemoveRecordTransform):
+            _finish_keys(stream, each)
+        if isinstance(each, CustomStreamMap):
+            each._eval = _explained(stream, each._eval)  # type: ignore[method-assign]  # noqa: SLF001
+        if each.flattening_enabled:
+            each.flatten_record = _within_schema(stream, each)  # type: ignore[assignment,method-assign]
 
 
 def _finish_keys(stream: str, stream_map: StreamMap) -> None:

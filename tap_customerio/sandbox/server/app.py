@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tap_customerio.sandbox.faults.behaviours import Behaviours
 from tap_customerio.sandbox.server.backend import Backend
@@ -168,7 +168,7 @@ class Sandbox:
             calls.clear()
 
 
-class _Protocol(H11Protocol):
+class _Protocol(HttpToolsProtocol):
     """Lets the application access its connection, to break it off."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
