@@ -12,6 +12,7 @@ import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -205,6 +206,8 @@ class Transport:
 def _environment(base: str) -> dict[str, Any]:
     """Proxies and certificates from the environment; requests would read it for every request."""
     found = requests.Session().merge_environment_settings(base, {}, None, None, None)
+    if isinstance(found["verify"], str) and not Path(found["verify"]).exists():
+        raise errors.api.no_certificates(found["verify"])
     return {"proxies": found["proxies"], "verify": found["verify"]}
 
 

@@ -117,6 +117,14 @@ def untrusted(place: str) -> FatalError:
     )
 
 
+def no_certificates(path: str) -> FatalError:
+    """The environment names certificates that do not exist."""
+    return FatalError(
+        f"The environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {path}, which does "
+        "not exist: correct or unset it."
+    )
+
+
 def no_date(place: str) -> FatalError:
     """No Date header, so that the present is unknown."""
     return FatalError(
