@@ -199,7 +199,7 @@ def few_senders(**options: Any) -> Workspace:
 def few_rows() -> Workspace:
     """A workspace with few rows in which most fields have a value."""
     counts = {"campaigns": 8, "broadcasts": 2, "transactional": 2, "objects_per_type": 3}
-    return few_senders(per_day=8, people=12, **counts)
+    return few_senders(since=parse("2026-03-16"), per_day=8, people=12, **counts)
 
 
 def new_sandbox(*, now: float = NOW, **options: Any) -> Sandbox:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from freshness import DAY, HOUR, SINCE, SyncScenario
 from harness import SINCE as BEGUN
-from harness import config_for, metrics_of, run_tap
+from harness import config_for, few_senders, metrics_of, new_sandbox, run_tap
 
 from tap_customerio.errors import TapError
 from tap_customerio.sandbox import Behaviours
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tap_customerio.sandbox import Sandbox
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 MIRRORS = ("esp_suppressions", "object_relationships", "opt_outs", "segment_memberships")
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox() -> Iterator[Sandbox]:
+    """Few rows of each mirror."""
+    with new_sandbox(workspace=few_senders(objects_per_type=4)) as box:
+        yield box
 
 
 def check_deliveries(scenario: SyncScenario, ages: list[int], lag: int = 0) -> int:
@@ -51,7 +59,10 @@ def test_deliveries_show_their_states_up_to_each_age() -> None:
     ages = [1, 3, 7]
     behaviours = Behaviours(listing_lag=6 * HOUR)
     with SyncScenario(
-        streams=["messages"], settings={"rescan_ages": ages}, behaviours=behaviours
+        start=SINCE + 10 * DAY,
+        streams=["messages"],
+        settings={"rescan_ages": ages},
+        behaviours=behaviours,
     ) as scenario:
         for after in (0, HOUR, 5 * HOUR, DAY, DAY, 3 * DAY, 9 * DAY, HOUR, DAY, DAY, 2 * DAY):
             scenario.sync(after)
@@ -79,8 +90,8 @@ def test_without_rescans_deliveries_stay_as_first_read() -> None:
 
 def test_ages_of_an_extended_list_are_read_to_the_end() -> None:
     with SyncScenario(streams=["messages"], settings={"rescan_ages": [1]}) as scenario:
-        for _ in range(12):
-            scenario.sync(DAY)
+        for _ in range(4):
+            scenario.sync(3 * DAY)
         scenario.settings = {"rescan_ages": [1, 7]}
         scenario.sync(DAY)
         scenario.times = scenario.times[-1:]
@@ -106,7 +117,8 @@ def test_an_invalid_rescan_state_is_reported_and_nothing_is_read_again(sandbox: 
 
 
 def test_only_changed_people_are_read() -> None:
-    with SyncScenario(streams=["customers"], people=100, churn=0.03, log_lag=6 * HOUR) as scenario:
+    options: dict[str, Any] = {"people": 100, "churn": 0.03, "log_lag": 6 * HOUR}
+    with SyncScenario(start=SINCE + 8 * DAY, streams=["customers"], **options) as scenario:
         everyone = scenario.sync()
         for _ in range(4):
             assert scenario.sync(9 * HOUR) < everyone + 5
@@ -123,8 +135,9 @@ def test_only_changed_people_are_read() -> None:
 
 
 def test_everyone_is_read_every_few_days_and_deleted_people_leave_the_table() -> None:
-    settings = {"customers_full_every_days": 3}
-    with SyncScenario(streams=["customers"], people=60, churn=0.05, settings=settings) as scenario:
+    options: dict[str, Any] = {"people": 60, "churn": 0.05}
+    options["settings"] = {"customers_full_every_days": 3}
+    with SyncScenario(start=SINCE + 8 * DAY, streams=["customers"], **options) as scenario:
         scenario.sync()
         scenario.sync(DAY)
         scenario.sync(DAY)

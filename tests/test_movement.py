@@ -9,6 +9,7 @@ from harness import Output, config_for, few_senders, run_tap
 
 from tap_customerio.sandbox.server.shifting import Shift
 from tap_customerio.streams import segments_and_consents
+from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 REGION = {"attribute": {"field": "region", "operator": "exists"}}
 DOMAIN = "mail.example.org"
-WORKSPACE = few_senders(per_day=2, people=60, newsletters=7, objects_per_type=11)
+WORKSPACE = few_senders(
+    since=parse("2026-03-28"), per_day=2, people=55, newsletters=7, objects_per_type=11
+)
 
 
 class Paged(NamedTuple):
@@ -32,7 +35,7 @@ class Paged(NamedTuple):
 
 LISTS = [
     Paged("segment_memberships", "/v1/segments/1/membership", "identifiers"),
-    Paged("opt_outs", "/v1/optouts", "optouts", 2),
+    Paged("opt_outs", "/v1/optouts", "optouts", 1),
     Paged("objects", "/v1/objects", "identifiers", 4),
     Paged("object_relationships", "/v1/objects", "identifiers", 4),
     Paged("object_relationships", "/v1/objects/1/*/relationships", "cio_relationships", 2),
@@ -51,7 +54,7 @@ LISTS = [
     Paged(
         "esp_suppressions",
         f"/v1/esp/domains/{DOMAIN}/suppression/bounces",
-        *("suppressions", 2, {"esp_suppression_domains": [DOMAIN]}),
+        *("suppressions", 5, {"esp_suppression_domains": [DOMAIN]}),
     ),
 ]
 

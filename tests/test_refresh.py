@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 def test_an_hourly_sync_takes_few_of_the_requests_of_the_first() -> None:
     with SyncScenario(
-        streams=STREAMS, per_day=5, people=30, newsletters=20, objects_per_type=30
+        since=SINCE + 20 * DAY,
+        per_day=5,
+        people=30,
+        newsletters=20,
+        streams=STREAMS,
+        objects_per_type=24,
     ) as scenario:
         first = scenario.sync()
         kept = {name: set(scenario.rows(name)) for name in PER_PARENT & {*STREAMS}}

@@ -43,7 +43,7 @@ def merges_of(*entries: dict[str, Any], most: int = 9) -> Merges:
 
 def scenario_of(start: int = SINCE + 10 * DAY, ages: Any = AGES, **options: Any) -> SyncScenario:
     """Syncs of deliveries only."""
-    options = {"per_day": 40, "people": 60, **options}
+    options = {"per_day": 25, "people": 30, "activities_per_day": 10, **options}
     settings = {"rescan_ages": ages}
     return SyncScenario(start=start, streams=["messages"], settings=settings, **options)
 
@@ -60,7 +60,7 @@ def test_late_deliveries_arrive_within_hours_whatever_the_ages(ages: list[int], 
         start, ages, per_day=per_day, behaviours=Behaviours(listing_lag=lag)
     ) as scenario:
         scenario.sync()
-        for _ in range(14):
+        for _ in range(lag // HOUR + 4):
             scenario.sync(HOUR)
         known = scenario.now - (HOUR if lag < HOUR else lag + 2 * HOUR)
         truth = {
@@ -84,8 +84,8 @@ def test_deliveries_of_merged_people_change_their_person() -> None:
         people_admin, merged = scenario.workspace.people_admin, scenario.now + HOUR
         winner, loser = _two_people(scenario)
         people_admin.merge(winner, loser, at=merged)
-        for _ in range(9):
-            scenario.sync(DAY)
+        for _ in range(3):
+            scenario.sync(3 * DAY)
         # Older ones had reached their last age before the merge.
         for row in scenario.workspace.deliveries(merged - 6 * DAY, merged, now=scenario.now):
             held = scenario.rows("messages")[row["id"],]
@@ -109,8 +109,8 @@ def test_deliveries_of_erased_people_lose_their_identifiers() -> None:
         erased = scenario.now + HOUR
         cio_id = _two_people(scenario)[0]
         scenario.workspace.people_admin.suppress("cio_id", cio_id, at=erased)
-        for _ in range(9):
-            scenario.sync(DAY)
+        for _ in range(3):
+            scenario.sync(3 * DAY)
         held = scenario.rows("messages")
         deliveries = scenario.workspace.deliveries(erased - 6 * DAY, erased, now=erased - 1)
         of_them = [row for row in deliveries if row["customer_identifiers"]["cio_id"] == cio_id]

@@ -45,9 +45,18 @@ PORT = _free_port()
 
 @pytest.fixture(scope="class")
 def standing_sandbox() -> Iterator[None]:
-    few = few_senders(per_day=3, people=12, objects_per_type=3, campaigns=8)
+    few = few_senders(
+        since=parse("2026-03-10"), per_day=3, people=12, objects_per_type=3, campaigns=8
+    )
     with new_sandbox(port=PORT, workspace=few):
         yield
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox() -> Iterator[Sandbox]:
+    """Few senders of each type."""
+    with new_sandbox(workspace=few_senders()) as sandbox:
+        yield sandbox
 
 
 @pytest.mark.slow
@@ -233,7 +242,8 @@ def test_a_tap_that_runs_again_reads_again(sandbox: Sandbox) -> None:
 def test_nothing_is_requested_twice_in_a_run_and_no_field_is_left_out(
     make_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture
 ) -> None:
-    box = make_sandbox(workspace=few_senders(per_day=3, people=8, objects_per_type=3))
+    since = parse("2026-03-10")
+    box = make_sandbox(workspace=few_senders(since=since, per_day=3, people=8, objects_per_type=3))
     with caplog.at_level("INFO"):
         run_tap(config_for(box, start_date="2026-03-01", metrics_resolution="weeks"))
     assert "left out" not in caplog.text

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def small_sandbox() -> Iterator[Sandbox]:
     """A sandbox for tests that only read."""
-    with new_sandbox(workspace=few_senders()) as box:
+    with new_sandbox(workspace=few_senders(people=20, per_day=20)) as box:
         yield box
 
 

@@ -80,12 +80,12 @@ def test_the_range_ends_now_at_the_latest(backfill: Backfill) -> None:
     assert output.bookmark("messages") == rfc3339(int(NOW))
 
 
-@pytest.mark.parametrize(("count", "resolution"), [(2, "hours"), (3, "months")])
+@pytest.mark.parametrize(("count", "resolution", "days"), [(2, "hours", 20), (3, "months", 54)])
 def test_shards_are_disjoint_and_together_complete(
-    backfill: Backfill, count: int, resolution: str
+    backfill: Backfill, count: int, resolution: str, days: int
 ) -> None:
     settings = {"metrics_resolution": resolution, "metrics_timezone": "Asia/Kolkata"}
-    start = rfc3339(int(NOW) - 54 * DAY - 1234)
+    start = rfc3339(int(NOW) - days * DAY - 1234)
     options = ["--from", start, "--to", rfc3339(int(NOW) - 1)]
     options += [word for name in (*sorted(RANGED), "segments") for word in ("--stream", name)]
     whole = keys(backfill.run(*options, **settings).output)

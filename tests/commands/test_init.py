@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
-from harness import NOW, SINCE, config_for, few_senders, run_tap
+from harness import NOW, config_for, few_senders, new_sandbox, run_tap
 from hostile import Edited
 from terminal import Screen, typed
 
@@ -24,11 +24,11 @@ from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.folders import FolderStream
 from tap_customerio.streams.lists import ListStream
-from tap_customerio.windows import DAY, rfc3339
+from tap_customerio.windows import DAY, parse, rfc3339
 from tap_customerio.wording import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tap_customerio.sandbox import Sandbox
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 COUNT = sum(1 for _ in all_streams())
 USUAL = {kind.name for kind in all_streams() if kind.selected_by_default}
 FAST = (
-    "from tap_customerio.ratelimit.limiter import RateLimiter; RateLimiter.share = 100; "
+    "from tap_customerio.ratelimit.limiter import RateLimiter; RateLimiter.headroom = 100; "
     "from tap_customerio.cli import main; main()"
 )
 
@@ -48,6 +48,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(RateLimiter, "headroom", 100)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox() -> Iterator[Sandbox]:
+    """Few lists to estimate."""
+    with new_sandbox(workspace=few_senders(people=20, objects_per_type=4)) as box:
+        yield box
 
 
 def reply(box: Sandbox, *answers: str, words: tuple[str, ...] = ()) -> Screen:
@@ -106,7 +113,7 @@ def test_a_session_at_a_terminal(sandbox: Sandbox) -> None:
     assert "\x1b[31m" in child.before
     child.expect("App API key")
     child.sendline(sandbox.app_api_key)
-    child.expect(rf"It can read {COUNT} of {COUNT} streams; about\s+[\d,]+ people")
+    child.expect(rf"It can read {COUNT} of {COUNT} streams; about\s+[\d,]+\s+people")
     child.expect(r"start_date \(a date, or everything\) \[2025-10-03\]: ")
     output = child.before
     child.sendline("2026-03-01")
@@ -226,11 +233,12 @@ def test_dates_are_validated_and_each_shows_its_cost(sandbox: Sandbox) -> None:
 
 
 def test_the_estimate_is_close_to_the_actual_cost(make_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = make_sandbox(workspace=few_senders(people=25, objects_per_type=3))
+    since = parse("2026-03-16")
+    sandbox = make_sandbox(workspace=few_senders(since=since, people=25, objects_per_type=3))
     screen = reply(sandbox, "everything", "everything", "")
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", "since"]]
     deliveries = int(line.split()[3].replace(",", ""))
-    truth = len(list(sandbox.workspace.deliveries(SINCE, NOW, now=NOW)))
+    truth = len(list(sandbox.workspace.deliveries(since, NOW, now=NOW)))
     assert deliveries == pytest.approx(truth, rel=0.2)
     [line] = [line for line in screen.lines if line.split()[:2] == ["everything", str(COUNT)]]
     requests = int(line.split()[2].removesuffix("+").replace(",", ""))

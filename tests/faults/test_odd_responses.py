@@ -13,6 +13,7 @@ from hostile import SECRET, NullLists, Rows, Values, equivalents, odd
 
 from tap_customerio.streams.pii import MASK, is_personal
 from tap_customerio.sync import outcome
+from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,8 @@ FOLDERS = {name for name in IN_LISTS if name.startswith(("asset", "design_studio
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with new_sandbox(workspace=few_senders(per_day=12, people=40, objects_per_type=4)) as sandbox:
+    size = {"per_day": 15, "people": 24, "objects_per_type": 4}
+    with new_sandbox(workspace=few_senders(since=parse("2026-03-16"), **size)) as sandbox:
         yield sandbox
 
 

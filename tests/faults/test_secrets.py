@@ -10,6 +10,7 @@ from harness import NOW, config_for, few_senders, new_sandbox, run_tap
 
 from tap_customerio.sandbox import Faults
 from tap_customerio.sandbox.faults.fault_kinds import PASSING
+from tap_customerio.windows import parse
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 KEY = "canary-key-5e1f"
@@ -21,7 +22,8 @@ KEY = "canary-key-5e1f"
 def test_no_log_line_contains_a_secret_an_address_or_a_response(
     caplog: pytest.LogCaptureFixture, lasting: str | None
 ) -> None:
-    workspace = few_senders(per_day=3, people=4, objects_per_type=1, campaigns=2, newsletters=1)
+    size = {"per_day": 3, "people": 4, "objects_per_type": 1, "campaigns": 2, "newsletters": 1}
+    workspace = few_senders(since=parse("2026-03-27"), **size)
     faults = Faults(*PASSING, rate=0.5) if lasting is None else Faults(lasting, rate=1, after=20)
     caplog.set_level(logging.DEBUG)
     with new_sandbox(now=NOW, workspace=workspace, faults=faults, app_api_key=KEY) as box:

@@ -22,12 +22,19 @@ from tap_customerio.privacy.categories import (
     unguarded,
 )
 from tap_customerio.sandbox import Behaviours
+from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from privacy_case import PrivacyCase
     from terminal import Screen
+
+
+@pytest.fixture
+def case(open_case: Callable[..., PrivacyCase]) -> PrivacyCase:
+    """Two months of a workspace."""
+    return open_case({"since": (NOW // DAY - 60) * DAY})
 
 
 def take(case: PrivacyCase, *words: str, to: str = "out") -> Screen:
@@ -197,9 +204,8 @@ def test_sample_sizes_are_stated_and_used(case: PrivacyCase) -> None:
 def test_unreadable_parts_are_listed_and_the_rest_is_included(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
-    case = open_case(
-        behaviours=Behaviours(without=frozenset({"/v1/activities", "/v1/object_types"}))
-    )
+    unreadable = Behaviours(without=frozenset({"/v1/activities", "/v1/object_types"}))
+    case = open_case({"since": (NOW // DAY - 60) * DAY}, behaviours=unreadable)
     screen = take(case)
     assert screen.code == 3
     found = json.loads((case.folder / "out" / "inventory.json").read_bytes())

@@ -161,12 +161,12 @@ def sync(lists: Lists, target: Target, **options: Any) -> Output:
 
 
 @pytest.mark.slow
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(1, 6)), max_size=10))
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(1, 4)), max_size=10))
 def test_tables_match_after_any_changes_of_the_lists(
     box: Sandbox, happenings: list[tuple[str, int]]
 ) -> None:
-    lists, target = Lists(box), Target()
+    lists, target = Lists(box, range(1, 5)), Target()
     sync(lists, target, streams=SOME)
     for what, number in happenings:
         if what == "sync":
