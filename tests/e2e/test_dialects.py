@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,20 +18,33 @@ from transform import time_types
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from e2e.conftest import MakeVenv
-
 pytestmark = pytest.mark.e2e
 
-REQUIREMENTS = "dbt-core>=1.10,<1.12 dbt-snowflake dbt-bigquery"
+REQUIREMENTS = ("dbt-core>=1.10,<1.12", "dbt-snowflake", "dbt-bigquery")
 
 
 @pytest.fixture(scope="module")
-def compiled_models(make_venv: MakeVenv, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def adapters(cache: Path) -> Path:
+    """A folder with the packages that the adapters need and this Python lacks."""
+    env = environment(UV_CACHE_DIR=str(cache / "uv"))
+    install = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
+    planned = run([*install, "--dry-run", *REQUIREMENTS], env=env)
+    lacking = re.findall(r"^ \+ (\S+)$", planned.log, re.MULTILINE)
+    key = hashlib.sha256(" ".join([sys.version, *lacking]).encode()).hexdigest()[:12]
+    folder, partial = cache / f"adapters-{key}", cache / f"adapters-{key}-partial"
+    if lacking and not folder.exists():
+        run([*install, "-q", "--no-deps", "--target", str(partial), *lacking], env=env)
+        partial.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compiled_models(adapters: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each warehouse; one process compiles for all, because dbt starts slowly."""
     folder = tmp_path_factory.mktemp("compiled")
-    python = make_venv(REQUIREMENTS) / "python"
     script = ROOT / "tests" / "transform" / "compile_offline.py"
-    run([str(python), str(script), str(folder)], env=environment())
+    command = [sys.executable, str(script), str(folder)]
+    run(command, env=environment(PYTHONPATH=str(adapters)))
     return folder
 
 

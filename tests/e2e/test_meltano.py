@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,9 +14,10 @@ import duckdb
 import pytest
 import yaml
 from e2e import truth
-from e2e.processes import end, environment, installed, run, wait_until
+from e2e.processes import ROOT, end, environment, installed, run, wait_until
 from e2e.project import selection, settings
 from harness import CORE, Output
+from transform.dbt_run import READ_BY_MARTS
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.settings import SETTINGS
@@ -90,7 +92,20 @@ def test_the_sandbox_environment_only_needs_a_running_sandbox(
     assert expected > 0
 
 
+def keep_few_models(transform: Path) -> None:
+    """Reduce the project's models to two marts; other tests build all."""
+    transform.unlink()
+    shutil.copytree(ROOT / "transform", transform)
+    (transform / "tests" / "customerio_nothing_is_missing.sql").unlink()  # of another mart
+    kept = READ_BY_MARTS | {"deliveries", "senders"}
+    for layer in ("staging", "marts"):
+        for path in (transform / "models" / layer).glob("*customerio__*"):
+            if path.stem.partition("__")[2] not in kept:
+                path.unlink()
+
+
 def test_models_are_built_on_what_was_loaded(project: Project, box: Sandbox) -> None:
+    keep_few_models(project.folder / "transform")
     quick = {"DBT_EXCLUDE_RESOURCE_TYPES": "test"}  # the demo runs the data tests
     project.meltano("run", "nightly-models", **settings(box, CORE), **quick)
     with duckdb.connect(str(project.folder / "warehouse.duckdb"), read_only=True) as database:
