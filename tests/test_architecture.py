@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,23 +23,24 @@ def _name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {_name(path): path for path in PACKAGE.rglob("*.py")}
-SOURCES = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
-TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
-
 TESTS = Path(__file__).parent
-SOURCES_OF_TESTS = {
-    str(path.relative_to(TESTS)): path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py")
-}
+MODULES = {_name(path): path for path in PACKAGE.rglob("*.py")}
+MODULES_OF_TESTS = {str(path.relative_to(TESTS)): path for path in TESTS.rglob("*.py")}
 
 LONGEST_FUNCTION = 40
 LONGEST_MODULE = 400
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def _imports(module: str) -> set[str]:
     """Modules of the package that a module imports anywhere, also for types only."""
     found: set[str] = set()
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(_tree(MODULES[module])):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             found.update(name if name in MODULES else node.module for name in names)
@@ -47,42 +49,40 @@ def _imports(module: str) -> set[str]:
     return found & MODULES.keys() - {module}
 
 
-IMPORTS = {module: _imports(module) for module in MODULES}
-
-
 def test_modules_form_no_import_cycle() -> None:
-    TopologicalSorter(IMPORTS).prepare()  # a CycleError names the modules
+    graph = {module: _imports(module) for module in MODULES}
+    TopologicalSorter(graph).prepare()  # a CycleError names the modules
 
 
 def test_the_sandbox_imports_nothing_from_the_tap() -> None:
     sandbox = {name for name in MODULES if name.startswith("tap_customerio.sandbox")}
-    assert set().union(*(IMPORTS[name] for name in sandbox)) <= sandbox
+    assert set().union(*(_imports(name) for name in sandbox)) <= sandbox
 
 
 def test_the_api_imports_no_stream() -> None:
     api = {name for name in MODULES if name.startswith("tap_customerio.api.")}
-    found = set().union(*(IMPORTS[name] for name in api))
+    found = set().union(*(_imports(name) for name in api))
     assert not {name for name in found if name.split(".")[1] in {"streams", "sync", "commands"}}
 
 
-def _functions(sources: Mapping[str, str]) -> dict[str, int]:
+def _functions(modules: Mapping[str, Path]) -> dict[str, int]:
     """Lines of each function."""
     return {
         f"{name}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for name, source in sources.items()
-        for node in ast.walk(ast.parse(source))
+        for name, path in modules.items()
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 
 
-@pytest.mark.parametrize("sources", [SOURCES, SOURCES_OF_TESTS], ids=["product", "tests"])
-def test_functions_are_short(sources: Mapping[str, str]) -> None:
-    lengths = _functions(sources)
-    assert len(lengths) > len(sources)
+@pytest.mark.parametrize("modules", [MODULES, MODULES_OF_TESTS], ids=["product", "tests"])
+def test_functions_are_short(modules: Mapping[str, Path]) -> None:
+    lengths = _functions(modules)
+    assert len(lengths) > len(modules)
     assert not {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION}
 
 
-@pytest.mark.parametrize("sources", [SOURCES, SOURCES_OF_TESTS], ids=["product", "tests"])
-def test_modules_are_short(sources: Mapping[str, str]) -> None:
-    lengths = {name: source.count("\n") for name, source in sources.items()}
+@pytest.mark.parametrize("modules", [MODULES, MODULES_OF_TESTS], ids=["product", "tests"])
+def test_modules_are_short(modules: Mapping[str, Path]) -> None:
+    lengths = {name: path.read_text(encoding="utf-8").count("\n") for name, path in modules.items()}
     assert not {name: length for name, length in lengths.items() if length > LONGEST_MODULE}
