@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.world.people import PLANS, numbered
@@ -31,6 +32,9 @@ LATEST = 20 * HOUR
 """Maximum delay between an event and its arrival."""
 
 SOON = HOUR // 2
+KEPT_ROWS = 4096
+"""How many entries stay in memory: a filter searches the same log for every page."""
+
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _GONE = 4_000  # of 65,536: about 6 % concern a deleted person
 _PAGES = ("https://www.example.org/", "https://www.example.org/pricing?ref=a%26b")
@@ -61,6 +65,7 @@ class Activities:
         self._per_day = per_day
         self._find = find
         self._schedule = Schedule(self, first_day)
+        self._made = lru_cache(KEPT_ROWS)(self._make)
         self._makers: tuple[Callable[[int, Words], Row], ...] = (
             self._message,
             self._event,
@@ -101,18 +106,23 @@ class Activities:
     def forget(self, day: int) -> None:
         """Discard the caches from a day on."""
         self._schedule.forget(day)
+        self._made.cache_clear()
 
     def _made_up(self, day: int) -> int:
         return self._per_day * (80 + self._rng.draw("activities", day)[0] % 41) // 100
 
     def _row(self, day: int, code: int, now: float) -> Row:
+        row = self._made(day, code)
+        return {**row, **self._forgotten(row, now)}
+
+    def _make(self, day: int, code: int) -> Row:
         words = self._rng.draw("activity", day, code)
         arrived = day * DAY + (code >> SECOND_BITS)
         if code >> SOURCE_BITS & SOURCES - 1 == HISTORY:
             row = self._true(self._history.on(day)[code & (1 << SOURCE_BITS) - 1][1])
         else:
             row = self._makers[bisect(_SHARES, words[0])](arrived, words)
-        return {"id": _ulid(arrived, words), **row, **self._forgotten(row, now)}
+        return {"id": _ulid(arrived, words), **row}
 
     def _forgotten(self, row: Row, now: float) -> Row:
         """The remaining identifiers of a person who has been deleted since."""
