@@ -11,12 +11,14 @@ from tap_customerio.sandbox import Behaviours
 from tap_customerio.sandbox.server.shifting import Shift
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.lists import ChildStream
+from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_customerio.sandbox import Sandbox
 
+SINCE = parse("2026-03-16")
 CHILDREN = {
     kind.name: f"{kind.parent.path}/*/{kind.path}"
     for kind in all_streams()
@@ -74,7 +76,7 @@ def test_rows_deleted_since_they_were_listed_are_left_out(
 def test_people_deleted_since_they_were_found_are_left_out(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
-    box = make_sandbox(workspace=few_senders(per_day=2, people=30))
+    box = make_sandbox(workspace=few_senders(since=SINCE, per_day=2, people=20))
     box.shift(Shift("/v1/customers/attributes", "customers", {0: range(1000)}))
     for stream, path in PEOPLE.items():
         box.fail(status=404, path=path, times=2)
@@ -88,7 +90,7 @@ def test_both_forms_of_a_persons_id_are_tried_and_the_right_one_is_remembered(
 ) -> None:
     rows, asked = [], []
     for is_prefixed in (False, True):
-        few = few_senders(per_day=2, people=8)
+        few = few_senders(since=SINCE, per_day=2, people=8)
         box = make_sandbox(workspace=few, behaviours=Behaviours(prefixed_paths=is_prefixed))
         rows.append(run_tap(config_for(box, concurrency=1), streams=[stream]).records[stream])
         asked.append(len(box.calls))

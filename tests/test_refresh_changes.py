@@ -67,7 +67,7 @@ def sent_since(scenario: SyncScenario, since: int) -> set[tuple[str, int]]:
 @pytest.mark.slow
 def test_only_counts_of_active_senders_are_read() -> None:
     streams = ["action_metrics", "broadcast_triggers", "journey_metrics", "metrics"]
-    with scenario_of(*streams, per_day=60, start=SINCE + 30 * DAY + 12 * HOUR) as scenario:
+    with scenario_of(*streams, per_day=60, start=SINCE + 10 * DAY + 12 * HOUR) as scenario:
         scenario.sync()
         before = scenario.now
         scenario.sync(2 * HOUR)

@@ -35,9 +35,9 @@ def bursts(sizes: dict[int, int]) -> dict[int, int]:
 
 
 SHAPES: dict[str, dict[str, Any]] = {
-    "even": {"per_day": 200},
-    "growing": {"per_day": 40, "bursts": bursts({day: 6 * day for day in range(4, 58)})},
-    "bursty": {"per_day": 40, "bursts": bursts(dict.fromkeys((5, 31, 49), 4_500))},
+    "even": {"per_day": 120},
+    "growing": {"per_day": 40, "bursts": bursts({day: 4 * day for day in range(4, 58)})},
+    "bursty": {"per_day": 40, "bursts": bursts(dict.fromkeys((5, 31, 49), 2_700))},
     "empty": {"per_day": 0, "campaigns": 0, "newsletters": 0, "broadcasts": 0},
 }
 
@@ -144,7 +144,7 @@ def test_a_plan_notices_that_old_deliveries_are_gone(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     since = (int(NOW) - 400 * DAY) // DAY * DAY
-    workspace = Workspace(since=since, per_day=25, people=50, campaigns=3, newsletters=3)
+    workspace = Workspace(since=since, per_day=25, people=20, campaigns=3, newsletters=3)
     box = make_sandbox(workspace=workspace, behaviours=Behaviours(forgets_old=True))
     options = ["--from", rfc3339(since), "--to", rfc3339(int(NOW) - 1), "--stream", "messages"]
     backfill = Backfill(box, tmp_path)
@@ -168,7 +168,7 @@ def test_a_plan_of_a_resumed_backfill_covers_the_rest(backfill: Backfill) -> Non
 
 
 def test_many_senders_are_sampled(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
-    workspace = Workspace(since=SINCE, per_day=600, people=50, newsletters=2, campaigns=230)
+    workspace = Workspace(since=SINCE, per_day=400, people=50, newsletters=2, campaigns=230)
     backfill = Backfill(make_sandbox(workspace=workspace), tmp_path)
     options = ["--from", rfc3339(SINCE), "--to", "2026-03-20", "--stream", "messages", "--json"]
     plan = json.loads(backfill.run(*options).printed)

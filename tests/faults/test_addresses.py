@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("fast_retries", "_short_patience")
 
-WORKSPACE = Workspace(since=SINCE, per_day=15, people=60, campaigns=30)
+WORKSPACE = Workspace(
+    since=SINCE, per_day=15, people=40, campaigns=30, newsletters=6, activities_per_day=10
+)
 FOREVER = 10**9
 DEFAULTS = {name: kind.get("default") for name, kind in SETTINGS["properties"].items()}
 

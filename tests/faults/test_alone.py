@@ -17,7 +17,7 @@ from tap_customerio.api.transport import RequestSpec, TransientError
 from tap_customerio.sandbox import Faults
 from tap_customerio.sandbox.faults.injection import answer_of, read_body
 from tap_customerio.settings import SETTINGS, Settings
-from tap_customerio.windows import DAY, rfc3339
+from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,8 @@ pytestmark = pytest.mark.usefixtures("fast_retries")
 
 @pytest.fixture(scope="module")
 def one() -> Iterator[Sandbox]:
-    with new_sandbox(workspace=few_senders(per_day=12, people=120)) as sandbox:
+    few = few_senders(since=parse("2026-03-16"), per_day=12, people=105)
+    with new_sandbox(workspace=few) as sandbox:
         yield sandbox
 
 

@@ -22,7 +22,9 @@ FOLDER = {"name": "odd", "created": 1, "updated": 1}
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with new_sandbox(workspace=few_senders(per_day=12, people=20, objects_per_type=4)) as sandbox:
+    since = parse("2026-03-09")
+    few = few_senders(since=since, per_day=12, people=10, objects_per_type=4)
+    with new_sandbox(workspace=few) as sandbox:
         yield sandbox
 
 

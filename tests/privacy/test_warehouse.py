@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from harness import NOW, SINCE, config_for, run_tap
+from harness import NOW, config_for, run_tap
 
 from tap_customerio.api.track import Track
 from tap_customerio.privacy.identity import Match, Person, Request
 from tap_customerio.privacy.warehouse import statements, tables
 from tap_customerio.sandbox import Behaviours
 from tap_customerio.streams import all_streams
+from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +62,13 @@ def test_every_table_with_people_is_known() -> None:
 def test_copies_of_a_person_are_removed_and_others_stay(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
-    size = {"since": SINCE, "people": 12, "objects_per_type": 4, "activities_per_day": 6}
-    case = open_case(size)
+    size = {
+        "since": parse("2026-03-16"),
+        "people": 12,
+        "objects_per_type": 4,
+        "activities_per_day": 6,
+    }
+    case = open_case({"since": parse("2026-03-16"), **size})
     names = case.known()
     warehouse = load(case)
     before = {name: content(warehouse, name) for name in NAMES}
