@@ -11,6 +11,8 @@ import pytest
 from harness import config_for, few_senders, run_tap
 from map_runs import deselected, sync
 
+from tap_customerio.windows import parse
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -28,7 +30,7 @@ def batches(folder: Path) -> dict[str, Any]:
 def test_batch_files_contain_selected_and_mapped_fields_of_each_stream(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
-    sandbox = make_sandbox(workspace=few_senders(people=12))
+    sandbox = make_sandbox(workspace=few_senders(since=parse("2026-03-16"), people=12))
     folder = tmp_path / "files"
     folder.mkdir()
     catalog = deselected("customers", "attributes", "identifiers.email")

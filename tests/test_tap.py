@@ -130,7 +130,7 @@ def test_states_contain_only_bookmarks_and_counts(sandbox: Sandbox) -> None:
 def test_an_error_ends_the_run_with_a_sentence_and_the_state_so_far(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
-    box = make_sandbox()
+    box = make_sandbox(workspace=few_senders(per_day=5, people=20))
     box.fail(status=403, times=1000, path="/v1/customers")
     code, lines, log = Process(tmp_path, config_for(box), catalog=select(CORE)).end()
     assert code == 1

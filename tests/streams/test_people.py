@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import NOW, config_for, run_tap, small
+from harness import NOW, config_for, few_senders, run_tap
 
 from tap_customerio.errors import TapError
-from tap_customerio.windows import rfc3339
+from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,8 @@ SEARCHING = ("customers", "customer_relationships", "subscription_preferences")
 def test_streams_of_all_people_share_one_search(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
-    box = make_sandbox(workspace=small())
+    few = few_senders(since=parse("2026-03-16"), per_day=2, people=30)
+    box = make_sandbox(workspace=few)
     output = run_tap(config_for(box), streams=SEARCHING)
     paths = [call.path for call in box.calls]
     assert paths.count("/v1/customers") == 1
