@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -21,19 +22,17 @@ from e2e.processes import (
     holding_back,
     installed,
     run,
-    sync,
-    tap_command,
     wait_until,
     write,
 )
 from e2e.project import settings
 from e2e.warehouse import SCHEMA
-from harness import few_senders
+from harness import few_senders, new_sandbox
 
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from e2e.project import Project
@@ -46,17 +45,33 @@ pytestmark = pytest.mark.e2e
 SINCE = parse("2026-01-01")
 NOW = SINCE + 60 * DAY
 STREAMS = ("messages", "metrics")
-KILLS = 8
+KILLS = 5
 CALLS = 26
 """About the number of requests of a whole run."""
 CODES = {"none": {0}, "tap": {-signal.SIGKILL}, "both": {-signal.SIGKILL}, "target": {0, 1}}
 """The exit code of a tap that is done before its target is killed."""
 
 
-@pytest.fixture
-def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
     workspace = few_senders(since=SINCE, per_day=60, people=100)
-    return make_sandbox(now=NOW, workspace=workspace)
+    with new_sandbox(now=NOW, workspace=workspace) as box:
+        yield box
+
+
+@pytest.fixture(scope="module")
+def one_job(
+    box: Sandbox,
+    make_warehouse: Callable[..., Warehouse],
+    target_command: Callable[..., list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Warehouse:
+    """The tables after an undisturbed backfill."""
+    folder = tmp_path_factory.mktemp("one")
+    warehouse = make_warehouse("duckdb", folder)
+    run(command(box, folder, target_command(warehouse, folder), STREAMS), env=environment())
+    assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
+    return warehouse
 
 
 def command(box: Sandbox, folder: Path, target: Sequence[str], streams: Sequence[str]) -> list[str]:
@@ -74,6 +89,7 @@ def command(box: Sandbox, folder: Path, target: Sequence[str], streams: Sequence
 
 def test_a_backfill_killed_at_any_moment_continues_and_misses_nothing(
     box: Sandbox,
+    one_job: Warehouse,
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
     tmp_path: Path,
@@ -90,6 +106,7 @@ def test_a_backfill_killed_at_any_moment_continues_and_misses_nothing(
             check_confirmed_rows(box, warehouse, folder)
         run(backfill, env=environment())
         assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
+        check_tables(warehouse, one_job)
         if kills == KILLS:
             return
 
@@ -136,27 +153,28 @@ def check_confirmed_rows(box: Sandbox, warehouse: Warehouse, folder: Path) -> No
 
 def test_three_jobs_killed_and_run_again_load_what_one_job_loads(
     box: Sandbox,
+    one_job: Warehouse,
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
     tmp_path: Path,
 ) -> None:
-    tables = []
-    for name in ("one", "three"):
-        folder = tmp_path / name
-        folder.mkdir()
-        warehouse = make_warehouse("postgres", folder)
-        backfill = command(box, folder, target_command(warehouse, folder), STREAMS)
-        if name == "three":
-            backfill += ["--jobs", "3"]
-            kill_jobs(box, backfill, Random(18).randint(CALLS // 3, CALLS // 2))
-            marks = bookmarks_of_shares(folder, warehouse, box)
-            box.forget()
-        run(backfill, env=environment())
-        tables.append([counted(warehouse.table(stream)) for stream in STREAMS])
-        assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
-    assert tables[0] == tables[1]
+    warehouse = make_warehouse("postgres", tmp_path)
+    target = target_command(warehouse, tmp_path)
+    backfill = [*command(box, tmp_path, target, STREAMS), "--jobs", "3"]
+    kill_jobs(box, backfill, Random(18).randint(CALLS // 3, CALLS // 2))
+    marks = bookmarks_of_shares(tmp_path, warehouse, box)
+    box.forget()
+    run(backfill, env=environment())
+    assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
+    check_tables(warehouse, one_job)
     starts = {call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"}
     assert {str(mark) for mark in marks} <= starts
+
+
+def check_tables(found: Warehouse, expected: Warehouse) -> None:
+    """The rows of both are the same."""
+    for stream in STREAMS:
+        assert counted(found.table(stream)) == counted(expected.table(stream))
 
 
 def counted(table: dict[truth.Key, rows.Row]) -> dict[truth.Key, rows.Row]:
@@ -206,24 +224,26 @@ def bookmarks_of_shares(folder: Path, warehouse: Warehouse, box: Sandbox) -> lis
 
 def test_restating_replaces_rows_and_brings_late_opens(
     box: Sandbox,
+    one_job: Warehouse,
     make_warehouse: Callable[..., Warehouse],
     target_command: Callable[..., list[str]],
     tmp_path: Path,
 ) -> None:
-    warehouse = make_warehouse("postgres", tmp_path)
+    warehouse = make_warehouse("duckdb", tmp_path)
+    shutil.copy(one_job.place["path"], warehouse.place["path"])
     target = target_command(warehouse, tmp_path)
-    tap = tap_command(box, tmp_path, streams=["messages"], rescan_ages=[], requests_per_second=1000)
-    sync(tap, target, tmp_path)
     before = warehouse.table("messages")
     box.clock.advance(20 * DAY)
-
-    run(command(box, tmp_path, target, ["messages"]), env=environment())
+    try:
+        run(command(box, tmp_path, target, ["messages"]), env=environment())
+        expected = {
+            key: row
+            for key, row in truth.table(box, "messages").items()
+            if row["created"] < rows.instant(NOW)
+        }
+    finally:
+        box.clock.advance(-20 * DAY)
     after = warehouse.table("messages")
-    expected = {
-        key: row
-        for key, row in truth.table(box, "messages").items()
-        if row["created"] < rows.instant(NOW)
-    }
     assert after == expected
     assert sum(warehouse.keys(["messages"])["messages"].values()) == len(expected)
     opened = [key for key, row in before.items() if "opened" not in row["metrics"]]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-MONTHS = [f"2025-0{month}-01" for month in range(1, 7)]
+MONTHS = [f"2025-0{month}-01" for month in range(4, 7)]
 SINCE, END = MONTHS[0], "2025-07-01"
 STREAMS = ("messages", "metrics")
 RATE = 5
@@ -350,8 +350,8 @@ def test_all_runs_of_a_workspace_share_its_budget(outcome: ClusterOutcome, name:
     box = outcome.boxes[name]
     all_text = f"{name}: {len(box.calls)} requests, {box.busiest()} in the busiest second\n"
     sys.stderr.write(all_text)
-    assert len(box.calls) > 20 * RATE
-    assert box.busiest(20) <= 20 * RATE
+    assert len(box.calls) > 10 * RATE + BUNCH
+    assert box.busiest(10) <= 10 * RATE + BUNCH
     assert TOO_MANY not in {call.status for call in box.calls}
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
+import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from backfill.backfilling import TARGET
 from documented import inline, line
 from e2e.processes import ROOT, environment, run, write
 from e2e.project import settings
-from harness import config_for, few_senders
+from harness import Output, config_for, few_senders
 
 from tap_customerio.windows import parse
 
@@ -50,6 +54,25 @@ class Place:
         schema = {"default_target_schema": warehouse.schema}
         write(self.folder / "target.json", {**warehouse.place, **schema})
 
+    def replace_target(self, program: str) -> str:
+        """Write a fake target of this name, which starts faster; returns its folder."""
+        (self.folder / "target.py").write_text(TARGET)
+        path = self.folder / "bin" / program
+        path.parent.mkdir()
+        python = shlex.join([sys.executable, "-S", "-E", "target.py"])
+        path.write_text(f"#!/bin/sh\nexec {python} kept.$$.jsonl\n")
+        path.chmod(0o755)
+        return str(path.parent)
+
+    def kept(self, stream: str) -> list[str]:
+        """The ids that all fake targets received."""
+        lines = [
+            line
+            for file in self.folder.glob("kept.*.jsonl")
+            for line in file.read_bytes().splitlines()
+        ]
+        return Output.of(lines).ids(stream)
+
     def sent(self) -> int:
         """Deliveries in the range of the commands."""
         return self.box.workspace.count_deliveries(SINCE, END, now=NOW)
@@ -73,19 +96,16 @@ def test_a_backfill_into_duckdb(
     assert warehouse.counts()["messages"] == place.sent()
 
 
-def test_a_backfill_through_several_pipes(
-    place: Place, make_warehouse: Callable[[str, Path], Warehouse]
-) -> None:
-    warehouse = make_warehouse("postgres", place.folder)
-    place.load_into(warehouse)
-    place.run_line(line("tap-customerio backfill --config", "docs/backfills.md"))
-    assert warehouse.counts()["messages"] == place.sent()
+def test_a_backfill_through_several_pipes(place: Place) -> None:
+    targets = place.replace_target("target-postgres")
+    place.run_line(line("tap-customerio backfill --config", "docs/backfills.md"), targets)
+    all_text = "".join(path.read_text() for path in place.folder.glob("kept.*.jsonl"))
+    assert set(re.findall(r'"shard":"([^"]+)"', all_text)) == {"1/3", "2/3", "3/3"}
+    assert len(place.kept("messages")) == len(set(place.kept("messages"))) == place.sent()
 
 
-def test_a_share_of_a_backfill(
-    place: Place, make_warehouse: Callable[[str, Path], Warehouse], redis_url: str
-) -> None:
-    place.load_into(make_warehouse("postgres", place.folder))
+def test_a_share_of_a_backfill(place: Place, redis_url: str) -> None:
+    targets = place.replace_target("target-postgres")
     shared = line("export TAP_CUSTOMERIO_RATE_LIMIT_URL=").replace(
         "redis://10.0.0.5:6379/0", f"{redis_url}/7"
     )
@@ -94,10 +114,11 @@ def test_a_share_of_a_backfill(
         "TAP_CUSTOMERIO_APP_API_KEY": place.box.app_api_key,
         "TAP_CUSTOMERIO_API_URL": place.box.url,
     }
-    place.run_line(f"{shared}\n{share}", **account)
+    place.run_line(f"{shared}\n{share}", targets, **account)
     [state] = place.folder.glob("backfill_*.json")
     assert "3" in state.name
     assert "messages" in state.read_text()
+    assert place.kept("messages") == []  # the third eighth of the year has no deliveries
 
 
 def test_a_job_of_the_meltano_project(

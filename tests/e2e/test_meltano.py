@@ -16,7 +16,7 @@ import yaml
 from e2e import truth
 from e2e.processes import ROOT, end, environment, installed, run, wait_until
 from e2e.project import selection, settings
-from harness import CORE, Output
+from harness import CORE, Output, few_senders
 from transform.dbt_run import READ_BY_MARTS
 
 from tap_customerio.sandbox import Workspace
@@ -40,7 +40,7 @@ NOW = parse("2026-04-01T12:00:00Z")
 
 @pytest.fixture
 def box(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    workspace = Workspace(since=SINCE, per_day=40, people=230, newsletters=6)
+    workspace = few_senders(since=SINCE, per_day=20, people=40)
     return make_sandbox(now=NOW, workspace=workspace)
 
 
@@ -77,8 +77,8 @@ def test_the_sandbox_environment_only_needs_a_running_sandbox(
     project: Project, shipped: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:
     midnight = int(time.time()) // DAY * DAY
-    workspace = Workspace(since=midnight - 30 * DAY, per_day=20, people=100)
-    size = ["--days", "30", "--deliveries-per-day", "20", "--people", "100"]
+    workspace = Workspace(since=midnight - 10 * DAY, per_day=20, people=100)
+    size = ["--days", "10", "--deliveries-per-day", "20", "--people", "100"]
     command = ["--environment", "sandbox", "run", "tap-customerio", "target-duckdb"]
     variables = {"TAP_CUSTOMERIO__SELECT": selection(["messages"])}
     with serving(tmp_path, *size) as url:
@@ -132,10 +132,14 @@ def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(project: P
         "TAP_CUSTOMERIO_FLATTENING_MAX_KEY_LENGTH": "30",
         "TAP_CUSTOMERIO_FAKER_CONFIG": '{"seed": 7}',
     }
-    listed = project.meltano("config", "list", "--all", "tap-customerio", **variables)
+    printed = project.meltano("config", "print", "tap-customerio", **variables)
+    assert project.external_servers.calls == []
+    statistics = {"MELTANO_SEND_ANONYMOUS_USAGE_STATS": "true"}
+    listed = project.meltano("config", "list", "--all", "tap-customerio", **variables, **statistics)
+    assert project.external_servers.calls, "the servers record no requests"
+    project.external_servers.calls.clear()
     for name in SETTINGS["properties"]:
         assert f"TAP_CUSTOMERIO_{name.upper()}" in listed
-    printed = project.meltano("config", "print", "tap-customerio", **variables)
     assert key not in listed + printed
     values = json.loads(printed)
     assert values["start_date"] == "2026-03-10T05:00:00Z"
@@ -151,11 +155,6 @@ def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(project: P
     tap = TapCustomerio(config=values | {"app_api_key": key})
     assert tap.settings.request_timeout == 5
     assert tap.settings.requests_per_second == 2.5
-
-    assert project.external_servers.calls == []
-    project.meltano("config", "list", "tap-customerio", MELTANO_SEND_ANONYMOUS_USAGE_STATS="true")
-    assert project.external_servers.calls, "the servers record no requests"
-    project.external_servers.calls.clear()
 
 
 def test_meltano_selects_every_field_of_the_default_streams(
