@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SERIES = [kind for kind in all_streams() if issubclass(kind, TimeSeries)]
 METRICS = "/v1/campaigns/1/metrics"
+FROM = {"start_date": "2026-02-01"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def box(one: Sandbox) -> Sandbox:
 @pytest.fixture(scope="module")
 def first(one: Sandbox) -> Output:
     """Counts with the default settings."""
-    return run_tap(config_for(one), streams=["metrics"])
+    return run_tap(config_for(one, **FROM), streams=["metrics"])
 
 
 def table(*outputs: Output) -> dict[tuple[Any, ...], dict[str, Any]]:
@@ -72,7 +73,7 @@ def test_rows_of_two_zones_have_different_keys(kind: type[TimeSeries]) -> None:
 def test_the_warning_of_changed_settings_contains_the_right_query(
     box: Sandbox, first: Output, caplog: pytest.LogCaptureFixture, change: dict[str, str]
 ) -> None:
-    config = {**config_for(box), "metrics_lookback_days": 1}
+    config = {**config_for(box, **FROM), "metrics_lookback_days": 1}
     second = run_tap({**config, **change}, streams=["metrics"], state=first.states[-1])
     third = run_tap({**config, **change}, streams=["metrics"], state=second.states[-1])
     [statement] = re.findall(r"remove them with: (DELETE FROM metrics .*?;)", caplog.text)
@@ -95,7 +96,11 @@ def test_the_warning_of_changed_settings_contains_the_right_query(
 def test_a_partial_read_with_other_settings_does_not_count_as_full(
     box: Sandbox, first: Output
 ) -> None:
-    rome = {**config_for(box), "metrics_timezone": "Europe/Rome", "metrics_lookback_days": 1}
+    rome = {
+        **config_for(box, **FROM),
+        "metrics_timezone": "Europe/Rome",
+        "metrics_lookback_days": 1,
+    }
     part = run_tap({**rome, "end_date": "2026-03-01"}, streams=["metrics"], state=first.states[-1])
     whole = run_tap(rome, streams=["metrics"], state=part.states[-1])
     assert part.bookmark("metrics") == rfc3339(NOW)
@@ -217,7 +222,7 @@ def check_hours(box: Sandbox, *outputs: Output) -> None:
 def busy(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """A sandbox with deliveries in every hour; the next hour starts in ten minutes."""
     since = parse("2026-03-30")
-    return make_sandbox(workspace=few_senders(since=since, per_day=300), now=NOW - 600)
+    return make_sandbox(workspace=few_senders(since=since, per_day=700), now=NOW - 600)
 
 
 @pytest.mark.slow
@@ -225,7 +230,9 @@ def test_a_run_that_continues_into_the_next_hour_misses_none(
     make_sandbox: Callable[..., Sandbox],
 ) -> None:
     box = busy(make_sandbox)
-    config = config_for(box, metrics_resolution="hours", metrics_lookback_days=0)
+    config = config_for(
+        box, start_date="2026-03-30", metrics_resolution="hours", metrics_lookback_days=0
+    )
     first = run_tap(config, streams=["metrics"])
     box.clock.advance(2 * HOUR)
 
@@ -260,7 +267,7 @@ def test_an_hour_that_ends_during_the_response_shifts_no_count(
         await app(scope, receive, dated)
 
     box.middleware.app = late
-    config = config_for(box, metrics_resolution="hours", concurrency=1)
+    config = config_for(box, start_date="2026-03-30", metrics_resolution="hours", concurrency=1)
     output = run_tap(config, streams=["metrics"])
     assert crossed
     check_hours(box, output)
