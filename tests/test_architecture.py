@@ -49,6 +49,7 @@ def _imports(module: str) -> set[str]:
     return found & MODULES.keys() - {module}
 
 
+@pytest.mark.slow
 def test_modules_form_no_import_cycle() -> None:
     graph = {module: _imports(module) for module in MODULES}
     TopologicalSorter(graph).prepare()  # a CycleError names the modules

@@ -237,6 +237,7 @@ def test_one_429_slows_all(make: Callable[[], Budget]) -> None:
     assert (mine.waited, other.waited) == (0.2, 0.0)
 
 
+@pytest.mark.slow
 def test_threads_and_processes_share_one_rate(make: Callable[[], Budget]) -> None:
     paces = [RateLimiter(20, make()) for _ in range(3)]
     dues: list[float] = []

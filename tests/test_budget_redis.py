@@ -31,6 +31,7 @@ def redis_config(sandbox: Sandbox, redis_url: str) -> dict[str, object]:
     return config_for(sandbox, rate_limit_url=f"{redis_url}/0", concurrency=4)
 
 
+@pytest.mark.slow
 def test_a_run_uses_the_budget_and_its_name_contains_no_key(
     sandbox: Sandbox, redis_config: dict[str, object], redis_url: str, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def _session(turn: Callable[[], AbstractContextManager[None]]) -> requests.Sessi
     return session
 
 
+@pytest.mark.slow
 def test_a_request_is_reserved_after_the_connection_is_open(server: Server) -> None:
     reached: list[bool] = []
 
@@ -90,6 +91,7 @@ def test_a_request_is_reserved_after_the_connection_is_open(server: Server) -> N
     assert reached == [True]
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_closed_during_the_wait_is_reopened(server: Server) -> None:
     turns = 0
 
@@ -108,6 +110,7 @@ def test_a_connection_that_is_closed_during_the_wait_is_reopened(server: Server)
     assert turns == 2
 
 
+@pytest.mark.slow
 def test_many_requests_use_one_type_of_connection(server: Server) -> None:
     turns = threading.Semaphore(0)
 

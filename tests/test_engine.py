@@ -33,6 +33,7 @@ def _run(
     return Engine([queue], workers=workers, buffer_bytes=buffer_bytes, watch=watch).jobs(queue)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 8), st.integers(1, 4))
 def test_pages_come_in_slice_order(sizes: list[int], workers: int, buffer_bytes: int) -> None:
@@ -133,6 +134,7 @@ def test_watch_is_called_while_waiting_for_a_slow_response() -> None:
     released.set()
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(st.integers(0, 20), st.integers(1, 4))
 def test_leaving_early_never_hangs_and_ends_the_threads(after: int, workers: int) -> None:

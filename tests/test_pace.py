@@ -63,6 +63,7 @@ def _dues(pace: RateLimiter, count: int, threads: int = 8) -> list[float]:
     return sorted(dues)
 
 
+@pytest.mark.slow
 def test_any_number_of_threads_reserve_at_an_interval() -> None:
     dues = _dues(RateLimiter(100), 160)
     assert len(set(dues)) == 160
@@ -195,6 +196,7 @@ def test_a_thread_that_is_always_late_still_sends(
     RateLimiter(1000).wait()
 
 
+@pytest.mark.slow
 def test_waiting_requests_of_lower_rank_go_first() -> None:
     pace = RateLimiter(20)
     pace.throttle(0.2)

@@ -90,6 +90,7 @@ def whole_reads(scenario: SyncScenario) -> set[str]:
 WHOLE = {"objects", "newsletters", "segments"}
 
 
+@pytest.mark.slow
 def test_reworded_descriptions_read_nothing_again(synced: SyncScenario) -> None:
     catalog = select(FEW)
     for stream in catalog["streams"]:

@@ -86,6 +86,7 @@ def test_a_path_that_always_fails_loses_its_slice_and_the_next_run_reads_it(
     assert second.bookmark("journey_metrics") == rfc3339(NOW)
 
 
+@pytest.mark.slow
 def test_when_all_requests_fail_the_run_waits_longer_and_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -302,6 +303,7 @@ HEAD = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["head", "body"])
 def test_a_response_that_arrives_byte_by_byte_times_out(where: str) -> None:
     head = HEAD % len(BODY)
@@ -313,12 +315,14 @@ def test_a_response_that_arrives_byte_by_byte_times_out(where: str) -> None:
             client.fetch("GET", "/v1/snippets")
 
 
+@pytest.mark.slow
 def test_a_large_response_may_take_five_times_as_long() -> None:
     body = BODY.rjust(1 << 17)
     with dripping(HEAD % len(body), body[:-10], body[-10:], every=0.4) as client:
         assert client.fetch("GET", "/v1/snippets").get("snippets") == []
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_reported_with_the_cause(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

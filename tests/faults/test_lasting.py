@@ -189,6 +189,7 @@ def test_a_response_larger_than_memory_is_rejected_while_it_is_decompressed(
     assert "The response to GET /v1/snippets is larger than 1 MiB" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_proxy_that_requires_a_login_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), LoginProxy) as proxy:
         thread = threading.Thread(target=proxy.serve_forever)

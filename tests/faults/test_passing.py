@@ -60,6 +60,7 @@ def test_a_transient_fault_loses_and_repeats_no_record(
     assert output.rows(STREAMS[path]) == fault_free.rows(STREAMS[path])
 
 
+@pytest.mark.slow
 def test_responses_slower_than_the_timeout_are_retried() -> None:
     faults = Faults("slow", path="/v1/snippets", rate=1, most=2, patience=30)
     with new_sandbox(faults=faults) as box:

@@ -185,6 +185,7 @@ def test_a_table_of_target_duckdb_0_8_0_continues(path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_activate_version_deletes_rows_that_a_complete_read_did_not_find(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -228,6 +229,7 @@ def test_the_last_state_is_confirmed_at_the_end(path: Path) -> None:
     assert len(ask(path, "from people")) == 2
 
 
+@pytest.mark.slow
 def test_rows_without_a_key_are_rejected_with_their_batch(path: Path) -> None:
     messages = [schema(PEOPLE, "id"), row(id="a"), row(name="Bob"), state(n=1)]
     with pytest.raises(MissingKeyPropertiesError, match="1 record of people has no id"):
@@ -236,6 +238,7 @@ def test_rows_without_a_key_are_rejected_with_their_batch(path: Path) -> None:
     assert ask(path, "from people") == []
 
 
+@pytest.mark.slow
 def test_a_value_that_does_not_fit_is_named_by_column_and_not_quoted(path: Path) -> None:
     messages = [schema(PEOPLE, "id"), row(id="a", age="ada@example.com")]
     code, said = run(path, *messages)
@@ -244,6 +247,7 @@ def test_a_value_that_does_not_fit_is_named_by_column_and_not_quoted(path: Path)
     assert "example.com" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
@@ -258,6 +262,7 @@ def test_a_database_that_cannot_be_opened_is_named(path: str, sentence: str) -> 
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_an_invalid_line_is_not_quoted(path: Path) -> None:
     code, said = run(path, "ada@example.com")
     assert code == 1
@@ -265,6 +270,7 @@ def test_an_invalid_line_is_not_quoted(path: Path) -> None:
     assert "ada@" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("message", "sentence"),
     [
@@ -354,6 +360,7 @@ def test_comments_follow_changed_descriptions(path: Path) -> None:
     assert ask(path, comments) == [("Everyone.",), ("It's text.",), (None,)]
 
 
+@pytest.mark.slow
 def test_temporary_rows_are_in_a_private_folder_that_is_removed(path: Path) -> None:
     left = path.with_name(f"{path.name}.staging-killed")
     left.mkdir()

@@ -28,6 +28,7 @@ print("confirmed")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "reads", "codes"),
     [

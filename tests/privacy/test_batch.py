@@ -116,6 +116,7 @@ def test_an_unreadable_file_is_an_error(case: PrivacyCase, content: bytes | None
     assert str(path) in screen.err
 
 
+@pytest.mark.slow
 def test_finished_requests_are_skipped_and_failed_ones_retried(case: PrivacyCase) -> None:
     one, two = case.known(0), case.known(1)
     words = requests(case, f"id,{one['id']}\nid,{two['id']}\nid,nobody\n")

@@ -244,6 +244,7 @@ def test_several_people_are_opted_out_in_one_run_and_in_again(case: PrivacyCase)
     assert [state(case, cio_id)[0] for cio_id in people] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_rejected_request_fails_alone(case: PrivacyCase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Track, "give_up_after", 0.5)
     case.add(id="ada")

@@ -88,6 +88,7 @@ def test_it_has_a_language_a_title_and_a_main_part(page: Outline) -> None:
     assert {"name": "viewport", "content": scale} in page.all("meta")
 
 
+@pytest.mark.slow
 def test_headings_skip_no_level(page: Outline) -> None:
     assert page.headings[0] == 1
     assert page.headings.count(1) == 1

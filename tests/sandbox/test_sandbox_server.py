@@ -92,6 +92,7 @@ def test_the_content_type_is_json(api: Caller) -> None:
     assert "content-encoding" not in headers
 
 
+@pytest.mark.slow
 def test_the_eleventh_request_within_a_second_is_one_too_many() -> None:
     with small(requests_per_second=10) as sandbox, calling(sandbox) as api:
         answers = [api.get("/v1/workspaces") for _ in range(12)]
