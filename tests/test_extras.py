@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("missing", "words", "extra"),
     [
-        ("starlette", ("demo",), "demo"),
+        ("httptools", ("demo",), "demo"),
         ("duckdb", ("demo", "--help"), "demo"),
         ("dbt", ("demo",), "demo"),
         ("starlette", ("sandbox", "--port", "1"), "sandbox"),

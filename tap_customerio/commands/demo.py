@@ -12,7 +12,7 @@ from tap_customerio import errors
 from tap_customerio.commands.console import make_console
 from tap_customerio.files import explain_writing
 
-_PACKAGES = ("duckdb", "starlette", "uvicorn", "vl_convert", "dbt.adapters.duckdb")
+_PACKAGES = ("duckdb", "httptools", "starlette", "uvicorn", "vl_convert", "dbt.adapters.duckdb")
 for _package in _PACKAGES:
     if find_spec(_package) is None:  # importing them takes seconds
         raise ModuleNotFoundError(name=_package)
