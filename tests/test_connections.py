@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from servers import Quiet, serving
 
 from tap_customerio.api.deadline import PacedAdapter
 
@@ -43,7 +44,7 @@ class Server(ThreadingHTTPServer):
         self.ended.set()
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     """Responds with an empty body."""
 
     protocol_version = "HTTP/1.1"
@@ -57,18 +58,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.end.wait(PATIENCE)
             self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(Server()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def _session(turn: Callable[[], AbstractContextManager[None]]) -> requests.Session:
@@ -77,7 +71,6 @@ def _session(turn: Callable[[], AbstractContextManager[None]]) -> requests.Sessi
     return session
 
 
-@pytest.mark.slow
 def test_a_request_is_reserved_after_the_connection_is_open(server: Server) -> None:
     reached: list[bool] = []
 
@@ -91,7 +84,6 @@ def test_a_request_is_reserved_after_the_connection_is_open(server: Server) -> N
     assert reached == [True]
 
 
-@pytest.mark.slow
 def test_a_connection_that_is_closed_during_the_wait_is_reopened(server: Server) -> None:
     turns = 0
 
@@ -110,7 +102,6 @@ def test_a_connection_that_is_closed_during_the_wait_is_reopened(server: Server)
     assert turns == 2
 
 
-@pytest.mark.slow
 def test_many_requests_use_one_type_of_connection(server: Server) -> None:
     turns = threading.Semaphore(0)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
 from harness import NOW
+from servers import Quiet, serving
 from terminal import config_file, typed
 
 from tap_customerio.api.diagnosis import HOSTS
@@ -207,7 +207,7 @@ def test_json_says_the_same(make_sandbox: Callable[..., Sandbox], tmp_path: Path
     }
 
 
-class Track(BaseHTTPRequestHandler):
+class Track(Quiet, BaseHTTPRequestHandler):
     """A Track API that knows one pair of credentials."""
 
     answer: dict[str, Any]
@@ -222,19 +222,12 @@ class Track(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
-        """Log nothing."""
-
 
 @pytest.fixture
 def track() -> Iterator[HTTPServer]:
     """A Track API at its own address."""
-    with HTTPServer(("127.0.0.1", 0), Track) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(HTTPServer(("127.0.0.1", 0), Track)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ import yaml
 from e2e.processes import ROOT, environment, installed, run, write
 from e2e.project import ExternalServers, Project
 from e2e.warehouse import Warehouse
+from servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,12 +94,8 @@ def shipped(plugins: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, Any
 @pytest.fixture(scope="session")
 def external_servers() -> Iterator[ExternalServers]:
     """Servers that nothing may call."""
-    with ExternalServers() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(ExternalServers()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="session")

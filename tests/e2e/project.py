@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from e2e.processes import ProgramOutput, State, environment, run
+from servers import Quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ class ExternalServers(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
-class ExternalHandler(BaseHTTPRequestHandler):
+class ExternalHandler(Quiet, BaseHTTPRequestHandler):
     """Responds with 404."""
 
     server: ExternalServers
@@ -36,9 +37,6 @@ class ExternalHandler(BaseHTTPRequestHandler):
         self.send_error(404)
 
     do_POST = do_GET  # noqa: N815 - the name that http.server looks for
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Log nothing."""
 
 
 @dataclass

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 from harness import config_for, run_tap
+from servers import Quiet, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,15 +21,12 @@ if TYPE_CHECKING:
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class Unauthorized(BaseHTTPRequestHandler):
+class Unauthorized(Quiet, BaseHTTPRequestHandler):
     """Rejects every key."""
 
     def do_GET(self) -> None:
         """Reject the key."""
         self.send_error(401)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Log nothing."""
 
 
 @contextmanager
@@ -37,15 +34,10 @@ def private_server(authority: trustme.CA) -> Iterator[str]:
     """The URL of a server whose certificate only this authority has signed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    with HTTPServer(("localhost", 0), Unauthorized) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"https://localhost:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = HTTPServer(("localhost", 0), Unauthorized)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with serving(server):
+        yield f"https://localhost:{server.server_port}"
 
 
 def problem_at(url: str) -> str:

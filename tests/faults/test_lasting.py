@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import logging
 import re
-import threading
 from collections import Counter
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import NOW, SINCE, config_for, logged_errors, new_sandbox, run_tap
+from servers import Quiet, serving
 
 from tap_customerio.api import pagination
 from tap_customerio.api.client import Client
@@ -189,30 +189,20 @@ def test_a_response_larger_than_memory_is_rejected_while_it_is_decompressed(
     assert "The response to GET /v1/snippets is larger than 1 MiB" in caplog.text
 
 
-@pytest.mark.slow
 def test_a_proxy_that_requires_a_login_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), LoginProxy) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever)
-        thread.start()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), LoginProxy)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
         config = {"app_api_key": "none", "api_url": "https://api.test"}
-        try:
-            output = run_tap(config, streams=["snippets"], fails=True)
-        finally:
-            proxy.shutdown()
-            thread.join()
+        output = run_tap(config, streams=["snippets"], fails=True)
     assert output.problem.startswith("A proxy in front of https://api.test requires a login (407)")
 
 
-class LoginProxy(BaseHTTPRequestHandler):
+class LoginProxy(Quiet, BaseHTTPRequestHandler):
     """Rejects all connections."""
 
     def do_CONNECT(self) -> None:
         """Reject the connection."""
         self.send_error(407)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Log nothing."""
 
 
 def test_the_key_does_not_follow_a_redirect(

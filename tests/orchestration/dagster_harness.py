@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import duckdb
-from backfill.backfilling import TARGET
+from backfill.backfilling import TARGET, fake_target
 from e2e.processes import installed, write
 from e2e.warehouse import SCHEMA, Warehouse
 from harness import Output
@@ -70,10 +69,7 @@ class DagsterHarness:
 
     def target(self, script: str = TARGET) -> str:
         """A fake target that writes its input to a file."""
-        path = self.folder / "target.py"
-        path.write_text(script)
-        command = [sys.executable, "-S", "-E", str(path), str(self.folder / "kept.jsonl")]
-        return shlex.join(command)
+        return fake_target(self.folder, script)
 
     def received(self) -> Output:
         """What the target received since the last call."""

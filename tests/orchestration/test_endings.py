@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
-from backfill.backfilling import TARGET, keys
+from backfill.backfilling import TARGET, fake_target, keys
 from e2e.processes import PATIENCE, end, wait_until
 from harness import Output, config_for, few_senders, new_sandbox, run_tap
 from orchestration import deployed
@@ -50,9 +49,7 @@ def instance(
     box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
     """An instance in a folder, shared by processes; its runs load a file."""
-    script = tmp_path / "target.py"
-    script.write_text(UNHEARD)
-    target = shlex.join([sys.executable, "-S", "-E", str(script), str(tmp_path / "kept.jsonl")])
+    target = fake_target(tmp_path, UNHEARD)
     variables = {"DAGSTER_HOME": str(tmp_path), "ACME_URL": box.url, "ACME_TARGET": target}
     for name, value in {**variables, KEY: box.app_api_key}.items():
         monkeypatch.setenv(name, value)

@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from terminal import Screen
 
 
+TWO_MONTHS = {"since": (NOW // DAY - 60) * DAY}
+
+
 @pytest.fixture
 def case(open_case: Callable[..., PrivacyCase]) -> PrivacyCase:
     """Two months of a workspace."""
-    return open_case({"since": (NOW // DAY - 60) * DAY})
+    return open_case(TWO_MONTHS)
 
 
 def take(case: PrivacyCase, *words: str, to: str = "out") -> Screen:
@@ -205,7 +208,7 @@ def test_unreadable_parts_are_listed_and_the_rest_is_included(
     open_case: Callable[..., PrivacyCase],
 ) -> None:
     unreadable = Behaviours(without=frozenset({"/v1/activities", "/v1/object_types"}))
-    case = open_case({"since": (NOW // DAY - 60) * DAY}, behaviours=unreadable)
+    case = open_case(TWO_MONTHS, behaviours=unreadable)
     screen = take(case)
     assert screen.code == 3
     found = json.loads((case.folder / "out" / "inventory.json").read_bytes())

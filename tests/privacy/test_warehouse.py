@@ -68,7 +68,7 @@ def test_copies_of_a_person_are_removed_and_others_stay(
         "objects_per_type": 4,
         "activities_per_day": 6,
     }
-    case = open_case({"since": parse("2026-03-16"), **size})
+    case = open_case(size)
     names = case.known()
     warehouse = load(case)
     before = {name: content(warehouse, name) for name in NAMES}
