@@ -206,9 +206,10 @@ class Transport:
 def _environment(base: str) -> dict[str, Any]:
     """Proxies and certificates from the environment; requests would read it for every request."""
     found = requests.Session().merge_environment_settings(base, {}, None, None, None)
-    if isinstance(found["verify"], str) and not Path(found["verify"]).exists():
-        raise errors.api.no_certificates(found["verify"])
-    return {"proxies": found["proxies"], "verify": found["verify"]}
+    verify = found["verify"]
+    if base.startswith("https:") and isinstance(verify, str) and not Path(verify).exists():
+        raise errors.api.no_certificates(verify)
+    return {"proxies": found["proxies"], "verify": verify}
 
 
 @contextmanager

@@ -67,6 +67,13 @@ def test_certificates_that_do_not_exist_are_named(monkeypatch: pytest.MonkeyPatc
     )
 
 
+def test_a_server_on_this_machine_needs_no_certificates(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "no-such.pem")
+    assert run_tap(config_for(sandbox), streams=["snippets"]).records["snippets"]
+
+
 def test_a_server_without_tls_is_rejected(sandbox: Sandbox) -> None:
     config = config_for(sandbox, api_url=sandbox.url.replace("http:", "https:"))
     output = run_tap(config, streams=["snippets"], fails=True)
