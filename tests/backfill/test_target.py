@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from backfill.backfilling import TARGET, Backfill, keys
+from e2e.processes import wait_until
 from harness import SINCE
 
 from tap_customerio.pipeline.target import Target
@@ -40,6 +41,7 @@ def note(number, frame):
     pathlib.Path(sys.argv[1]).write_text(str(number))
     sys.exit(7)
 signal.signal(signal.SIGTERM, note)
+pathlib.Path(sys.argv[1]).touch()
 print("ready", flush=True)
 for line in sys.stdin: pass
 time.sleep(60)
@@ -165,12 +167,13 @@ def test_a_tap_that_fails_sends_the_target_no_partial_line(
 
 
 def stop_at(backfill: Backfill, calls: int) -> None:
-    """Send this process a signal after a number of requests."""
+    """Send this process a signal after a number of requests, once the target has started."""
     left = [calls]
 
     def answered(call: Call) -> None:  # noqa: ARG001
         left[0] -= 1
         if left[0] == 0:
+            wait_until(backfill.kept.exists, "the target")
             os.kill(os.getpid(), signal.SIGTERM)
 
     backfill.box.middleware.answered = answered
