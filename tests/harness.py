@@ -79,6 +79,10 @@ class Output:
         """The records of a stream, sorted."""
         return sorted(map(repr, self.records[stream]))
 
+    def all_rows(self) -> dict[str, list[str]]:
+        """The records of all streams, sorted: windows, and so the order, depend on speed."""
+        return {stream: self.rows(stream) for stream in self.records}
+
     def ids(self, stream: str) -> list[Any]:
         """Values of the first primary key, in order of arrival."""
         return [record[self.keys[stream][0]] for record in self.records[stream]]
