@@ -46,6 +46,13 @@ TABLES = (
         period_start timestamp, sent bigint, is_partial boolean
     )""",
 )
+LIKE_METRICS = {
+    "link_metrics": "* exclude sent, 1 as link_id, 'https://example.com' as href, sent as clicked, "
+    "sent as human_clicked",
+    "journey_metrics": "* exclude (source_type, source_id, sent), source_id as campaign_id, "
+    "sent as started",
+}
+"""Other streams with the same counts."""
 
 
 class Sender(NamedTuple):
@@ -129,7 +136,11 @@ def compared(make_built: Callable[..., Built], truth: list[Sender]) -> Built:
                 for number, resolution, zone, at, sent, partial in each.counts
             ]
             database.execute(f"insert into customerio.metrics values {', '.join(rows)}")
-    built.dbt("run", "--select", "+customerio__reconciliation")
+        for table, columns in LIKE_METRICS.items():
+            query = f"select {columns} from customerio.metrics"
+            database.execute(f"create table customerio.{table} as {query}")
+    models = ("reconciliation", "links", "journey_funnel")
+    built.dbt("run", "--select", *(f"+customerio__{model}" for model in models))
     return built
 
 
@@ -190,3 +201,20 @@ def test_each_time_is_compared_once(compared: Built, truth: list[Sender]) -> Non
     for one, other in pairwise(counted):
         if one["source_id"] == other["source_id"]:
             assert one["period_end"] <= other["period_start"]
+
+
+def test_links_and_journeys_use_the_same_counts(compared: Built) -> None:
+    counts = "source_id, resolution, timezone, period_start, counted_sent as count"
+    counted = compared.ask(f"select {counts} from customerio__reconciliation where counted_sent > 0")
+    journeys = compared.ask(
+        "select campaign_id as source_id, resolution, timezone, period_start, started as count "
+        "from customerio__journey_funnel"
+    )
+    assert sorted(map(str, journeys)) == sorted(map(str, counted))
+    assert len({row["resolution"] for row in journeys}) == len(RESOLUTIONS)
+    clicks = Counter[int]()
+    for row in counted:
+        clicks[row["source_id"]] += row["count"]
+    links = compared.ask("select source_id, counted_clicks, href from customerio__links")
+    assert {row["source_id"]: row["counted_clicks"] for row in links} == clicks
+    assert all(row["href"] for row in links)

@@ -41,6 +41,27 @@
             as ends_at
 {%- endmacro %}
 
+{#- The rows of a stream of counts with their buckets: edges, and whether one was running (1) when read. -#}
+{%- macro with_buckets(relation) -%}
+    select
+        *,
+        {{ customerio.bucket_edges() }},
+        case when is_partial then 1 else 0 end as running
+    from (
+        select
+            *,
+            {{ customerio.local_bucket('resolution', 'local_start') }} as bucket
+        from (
+            select
+                *,
+                {{ customerio.local_time('period_start', 'timezone') }} as local_start
+            from {{ relation }}
+            where {{ customerio.is_possible('period_start') }}
+        ) as timed
+    ) as bucketed
+    where bucket is not null
+{%- endmacro %}
+
 {#- The resolution and time zone that count in each stretch of time, by owner of the buckets.
 
 From its first bucket on, the resolution that reaches furthest counts (the finest, if several do): to
@@ -107,4 +128,25 @@ read: then the finer ones count from its end. -#}
 {#- Whether a bucket is within its stretch. -#}
 {%- macro is_counted() -%}
 begins_at >= counts_from and (counts_until is null or ends_at <= counts_until)
+{%- endmacro %}
+
+{#- The rows of a stream of counts that count: for each time, those of one resolution and time zone. -#}
+{%- macro counted_rows(relation, owner) -%}
+    with edged as (
+        {{ customerio.with_buckets(relation) }}
+    ),
+
+    stretches as (
+        {{ customerio.stretches('edged', owner) }}
+    )
+
+    select edged.*
+    from edged
+    inner join stretches
+        on edged.resolution = stretches.resolution
+        and edged.timezone = stretches.timezone
+        {%- for column in owner %}
+        and edged.{{ column }} = stretches.{{ column }}
+        {%- endfor %}
+    where {{ customerio.is_counted() }}
 {%- endmacro %}

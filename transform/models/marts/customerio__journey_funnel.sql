@@ -3,41 +3,26 @@
     'finished': 'finish', 'exited_early': 'exit', 'never_activated': 'drop',
 } %}
 
--- Resolutions overlap: the one with the longest range of each campaign is used.
-with totals as (
-    select workspace, campaign_id, resolution, timezone, sum(coalesce(started, 0)) as started
-    from {{ ref('stg_customerio__journey_metrics') }}
-    group by 1, 2, 3, 4
-),
-
-ranked as (
-    select
-        *,
-        row_number() over (
-            partition by workspace, campaign_id order by started desc, resolution, timezone
-        ) as place
-    from totals
+-- Resolutions may overlap: for each time, one of them counts.
+with counted_rows as (
+    {{ customerio.counted_rows(
+        ref('stg_customerio__journey_metrics'), ['workspace', 'campaign_id']
+    ) }}
 ),
 
 journeys as (
     select
-        metrics.workspace,
-        metrics.campaign_id,
-        metrics.resolution,
-        metrics.timezone,
-        metrics.period_start,
-        metrics.is_partial,
-        coalesce(metrics.started, 0) as started,
+        workspace,
+        campaign_id,
+        resolution,
+        timezone,
+        period_start,
+        is_partial,
+        coalesce(started, 0) as started,
         {%- for step in steps %}
-        coalesce(metrics.{{ step }}, 0) as {{ step }}{{ ',' if not loop.last }}
+        coalesce({{ step }}, 0) as {{ step }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ ref('stg_customerio__journey_metrics') }} as metrics
-    inner join ranked
-        on metrics.workspace = ranked.workspace
-        and metrics.campaign_id = ranked.campaign_id
-        and metrics.resolution = ranked.resolution
-        and metrics.timezone = ranked.timezone
-        and ranked.place = 1
+    from counted_rows
 )
 
 select

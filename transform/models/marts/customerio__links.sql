@@ -1,19 +1,24 @@
 {%- set human = 'human_' if var('customerio_human_only') else '' %}
 
--- Counts of the API. Resolutions overlap: the one with the longest range is used.
-with counted as (
+-- Counts of the API. Resolutions may overlap: for each time, one of them counts.
+with counted_rows as (
+    {{ customerio.counted_rows(
+        ref('stg_customerio__link_metrics'), ['workspace', 'source_type', 'source_id']
+    ) }}
+),
+
+counted as (
     select
         workspace, source_type, source_id, link_id,
         max(href) as href,
-        max(clicks) as counted_clicks
+        sum(clicks) as counted_clicks
     from (
-        select
-            workspace, source_type, source_id, link_id, resolution, timezone,
-            max(href) as href,
-            sum(coalesce({{ human }}clicked, 0)) as clicks
+        select workspace, source_type, source_id, link_id, href, null as clicks
         from {{ ref('stg_customerio__link_metrics') }}
-        group by 1, 2, 3, 4, 5, 6
-    ) as by_resolution
+        union all
+        select workspace, source_type, source_id, link_id, href, coalesce({{ human }}clicked, 0)
+        from counted_rows
+    ) as every_link
     group by 1, 2, 3, 4
 ),
 

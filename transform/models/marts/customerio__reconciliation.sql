@@ -4,31 +4,18 @@
 -- Loaded deliveries and the API's counts, by sender and bucket of the metrics stream. Resolutions
 -- may overlap: for each stretch of time, one of them counts.
 with metrics as (
-    select
-        *,
-        {{ customerio.local_time('period_start', 'timezone') }} as local_start
-    from {{ ref('stg_customerio__metrics') }}
-    where {{ customerio.is_possible('period_start') }}
-),
-
-bucketed as (
-    select
-        *,
-        {{ customerio.local_bucket('resolution', 'local_start') }} as bucket
-    from metrics
+    {{ customerio.with_buckets(ref('stg_customerio__metrics')) }}
 ),
 
 every_count as (
     select
-        {{ keys }},
-        {{ customerio.bucket_edges() }},
+        {{ keys }}, begins_at, ends_at,
         sum(coalesce(sent, 0)) as sent,
         sum(coalesce(delivered, 0)) as delivered,
         sum(coalesce(drafted, 0)) as drafted,
-        sum(case when is_partial then 1 else 0 end) as running
-    from bucketed
-    where bucket is not null
-    group by {{ keys }}
+        sum(running) as running
+    from metrics
+    group by {{ keys }}, begins_at, ends_at
 ),
 
 stretches as (
