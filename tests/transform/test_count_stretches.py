@@ -204,8 +204,10 @@ def test_each_time_is_compared_once(compared: Built, truth: list[Sender]) -> Non
 
 
 def test_links_and_journeys_use_the_same_counts(compared: Built) -> None:
-    counts = "source_id, resolution, timezone, period_start, counted_sent as count"
-    counted = compared.ask(f"select {counts} from customerio__reconciliation where counted_sent > 0")
+    counted = compared.ask(
+        "select source_id, resolution, timezone, period_start, counted_sent as count "
+        "from customerio__reconciliation where counted_sent > 0"
+    )
     journeys = compared.ask(
         "select campaign_id as source_id, resolution, timezone, period_start, started as count "
         "from customerio__journey_funnel"
