@@ -50,15 +50,16 @@ def waiting(
 ) -> Iterator[Models]:
     """Start dbt, and let it parse the models of this package.
 
-    The models go into `schema`; the tables are in schema `loaded`.
+    The models go into `schema`; the tables are in schema `loaded`. Variables that configure dbt for
+    other projects are ignored.
     """
     place, log = str(project()), folder / "dbt.log"
     options = ["--project-dir", place, "--profiles-dir", place, "--no-write-json"]
     options += ["--log-level", "none", "--log-level-file", "none"]
-    options += ["--profile", "customerio", "--target", "duckdb"]
     options += ["--target-path", str(folder / "dbt"), "--log-path", str(folder / "dbt")]
     options += ["--vars", json.dumps({"customerio_schema": loaded} if loaded else {})]
-    variables = {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": schema}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
+    variables |= {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": schema}
     pipe = subprocess.PIPE
     with (
         log.open("wb") as said,
@@ -67,7 +68,7 @@ def waiting(
             stdin=pipe,
             stdout=pipe,
             stderr=said,
-            env={**os.environ, **variables},
+            env=variables,
         ) as process,
     ):
         try:

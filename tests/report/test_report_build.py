@@ -51,7 +51,7 @@ def test_a_failing_model_is_named_with_its_error_but_without_values(
     query = "select unnest(metrics::json::json[]) as one from customerio.messages"
     (tmp_path / "models" / "opens.sql").write_text("{{ config(materialized='table') }} " + query)
     monkeypatch.setattr(models, "project", lambda: tmp_path)
-    elsewhere = {"DBT_PROFILE": "another", "DBT_TARGET": "prod"}
+    elsewhere = {"DBT_PROFILE": "another", "DBT_TARGET": "prod", "DBT_DEFER": "1"}
     url = f"duckdb:///{tmp_path / 'a.duckdb'}"
     screen = typed("report", "--build", "--warehouse", url, environment=elsewhere)
     assert screen.code == 1
