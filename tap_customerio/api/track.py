@@ -78,7 +78,7 @@ class Track(Client):
             ValueError: The identifier is empty; sends no request.
         """
         if not value:
-            raise ValueError("an empty identifier could mean anybody")
+            raise ValueError("an empty identifier could mean anyone")
         if kind == "cio_id":  # its prefix is documented for paths of version 1 only
             path = f"/api/v1/customers/cio_{quoted(value)}"
             method, path = ("DELETE", path) if action == "delete" else ("POST", f"{path}/{action}")
@@ -94,7 +94,7 @@ class Track(Client):
             ValueError: The identifier is empty; sends no request.
         """
         if not cio_id:
-            raise ValueError("an empty identifier could mean anybody")
+            raise ValueError("an empty identifier could mean anyone")
         body = {"_update": True, **attributes}  # does not create a person
         self.fetch("PUT", f"/api/v1/customers/cio_{quoted(cio_id)}", body=body)
 

@@ -88,7 +88,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--shard",
     default="1/1",
     metavar="K/N",
-    help="Read only the K-th of N equal parts of the range.",
+    help="Read only shard K of N; shards divide the range equally.",
 )
 @click.option(
     "--plan", "planning", is_flag=True, help="Estimate the requests and the time; read nothing."
@@ -230,6 +230,6 @@ def _share(shard: str) -> tuple[int, int]:
     number, count = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= number <= count:
         raise errors.commands.bad_option(
-            "--shard", shard, "write 3/8 for the third of eight shares"
+            "--shard", shard, "write 3/8 for the third of eight shards"
         )
     return number, count

@@ -63,7 +63,7 @@ def check(
 ) -> None:
     """Check the key, the region, the clock, and which streams the key can read.
 
-    Sends about one request per stream, for all streams or those named. Exit codes: 0 all is well;
+    Sends about one request per stream, for all streams or those named. Exit codes: 0 no problem;
     1 key, region or Track API are wrong; 3 a named or default stream cannot be read.
 
     Example: tap-customerio check --config config.json

@@ -35,8 +35,8 @@ _INTERRUPTED = 130
 def demo(ctx: click.Context, output: Path) -> None:
     """Load a generated workspace, build models and a report: no account needed.
 
-    The sandbox, the tap, the DuckDB loader and dbt, as with a real account; it takes about a
-    minute. The files of an earlier demo are replaced.
+    Runs the sandbox, the tap, the DuckDB loader and dbt, as with a real account; takes about a
+    minute. Replaces the files of an earlier demo.
 
     Example: tap-customerio demo --output demo.duckdb
     """

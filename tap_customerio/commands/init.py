@@ -72,7 +72,7 @@ class AccountSummary(NamedTuple):
 @click.option("--meltano", is_flag=True, help="Write .env for Meltano instead of config.json.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
 @click.option("--api-url", help="Address of the API, if not Customer.io's own (sandbox).")
-@click.option("--track-api-url", help="Address of the Track API, likewise.")
+@click.option("--track-api-url", help="Address of the Track API, if not Customer.io's own.")
 def init(
     output: Path | None, api_url: str | None, track_api_url: str | None, *, meltano: bool
 ) -> None:

@@ -63,7 +63,7 @@ _TIME = _Milliseconds()
 )
 @click.option("--days", type=_DAYS, default=180, show_default=True, help="Age of the workspace.")
 @click.option(
-    "--deliveries-per-day", type=_NUMBER, default=280, show_default=True, help="Average number."
+    "--deliveries-per-day", type=_NUMBER, default=280, show_default=True, help="On average."
 )
 @click.option(
     "--people",

@@ -179,9 +179,9 @@ class Month(NamedTuple):
 def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
     """Compare the loaded deliveries with Customer.io's own counts, month by month.
 
-    Reads the tables messages and metrics. Exit code 1: deliveries are missing. Differences in the
-    last two days before the newest change or count, on the first and the last day of loaded
-    deliveries, before it, or more than 180 days ago do not count as missing.
+    Reads the tables messages and metrics. Exit code 1: deliveries are missing. These differences do
+    not count as missing: in the two days before the newest change or count, up to the first day of
+    loaded deliveries, on their last day, and more than 180 days ago.
 
     Example: tap-customerio verify --warehouse duckdb:///warehouse.duckdb
     """
@@ -194,7 +194,9 @@ def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
         warehouse.close()
     if impossible:
         what = numbered(impossible, "loaded delivery", "loaded deliveries")
-        click.echo(f"Left out: {what} created before 2012, in the future or at no time.", err=True)
+        click.echo(
+            f"Left out: {what} created before 2012, in the future or without a time.", err=True
+        )
     if as_json:
         click.echo(json.dumps({name: _as_json(month) for name, month in months.items()}))
     else:

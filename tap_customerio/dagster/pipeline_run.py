@@ -43,7 +43,6 @@ class PipelineRun:
         rows: Records sent per stream.
         requests: Requests per stream; those of the whole run under "".
         waited: Seconds of waiting after 429s; None until the tap reports it.
-        whole: Streams that were read to their end.
         errors: The tap's error messages.
         codes: Exit codes of tap and target.
     """

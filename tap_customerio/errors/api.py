@@ -202,7 +202,7 @@ def cursor_loop(request: str) -> TapError:
 def not_on_plan(request: str) -> TapError:
     """404 for a whole list: the plan does not include it."""
     return TapError(
-        f"The API knows nothing at {request} (404): the account's plan probably does not "
+        f"The API has nothing at {request} (404): the account's plan probably does not "
         "include it; ask Customer.io, or deselect the streams that need it."
     )
 

@@ -37,7 +37,7 @@ def one_share(path: str, jobs: int) -> str:
     """A backfill that began as one share cannot be divided."""
     return (
         f"State file {path!r} was started with one job and continues with one: add --restart "
-        f"to start over with {jobs}."
+        f"to start over with {jobs} jobs."
     )
 
 
@@ -50,7 +50,7 @@ def jobs_failed(codes: Mapping[str, int]) -> TapError:
     """Jobs failed; raised once all have ended."""
     jobs = ", ".join(f"{job} (exit code {code})" for job, code in codes.items())
     return TapError(
-        f"Not all jobs finished their share: {jobs}. The log says why. Run the same command "
+        f"Not all jobs finished: {jobs}. The log says why. Run the same command "
         "again to continue from the states that their targets confirmed."
     )
 

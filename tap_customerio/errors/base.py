@@ -50,7 +50,7 @@ class NotFoundError(RequestError):
 
     def __init__(self, request: str) -> None:
         super().__init__(
-            f"The API knows nothing at {request} (404): it was deleted in the meantime, or "
+            f"The API has nothing at {request} (404): it was deleted in the meantime, or "
             "api_url is wrong.",
             request,
             "status 404",

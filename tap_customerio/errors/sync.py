@@ -40,7 +40,7 @@ def not_deleted(requests: Sequence[str]) -> TapError:
     """404s for something whose parent still exists."""
     more = f", nor at {len(requests) - 1:,} more" if len(requests) > 1 else ""
     return TapError(
-        f"The API knows nothing at {requests[0]} (404){more}, although the parent still "
+        f"The API has nothing at {requests[0]} (404){more}, although the parent still "
         "exists: the target deletes nothing, and the bookmark stays. Run again; if it "
         "happens again, the account's plan may not include it: ask Customer.io, or deselect "
         "the stream."

@@ -46,10 +46,10 @@ PARTS: dict[str, type] = {
 KINDS = ("attributes", "devices", *LISTS, "messages")
 
 CAVEATS = (
-    "Activities reach back 30 days for sure; older ones may be missing.",
+    "Activities of the last 30 days are included; older ones may be missing.",
     "Messages are those that the API still lists.",
-    "Bodies of messages are not included; each shows what was sent, when, and what became of it.",
-    "Identifiers a person had before, or who was merged into them: known of 30 days only.",
+    "Bodies of messages are not included; each message shows its subject, time and outcome.",
+    "Former identifiers and merged people are known only for the last 30 days.",
     "Not included: downloaded exports, collections, other workspaces of the account.",
     "Not included: copies that webhooks, integrations and warehouses hold.",
 )
@@ -211,9 +211,9 @@ def _why(problem: errors.TapError) -> str:
     if isinstance(problem, errors.ForbiddenError):
         return "The App API key may not read it (403)."
     if isinstance(problem, errors.NotFoundError):
-        return "The API knows nothing of it (404): not part of the plan, or just deleted."
+        return "The API does not have it (404): it is not part of the plan, or was just deleted."
     if isinstance(problem, errors.BadRequestError):
-        return f"The API refused the question (status {problem.status})."
+        return f"The API rejected the request (status {problem.status})."
     if isinstance(problem, errors.RetriesExhaustedError):
         return f"The API kept failing: {problem.brief}."
     if isinstance(problem, errors.privacy.InvalidShapeError):

@@ -21,7 +21,7 @@ _PERSON = {
     "outcome": "outcome",
     "sent": "sent",
     "accepted": "accepted",
-    "verified": "seen to be gone",
+    "verified": "verified gone",
     "blocked": "identifiers blocked",
 }
 _SIGN = "<p>For the controller (name, date, signature):</p><p>______________________________</p>"
@@ -40,7 +40,7 @@ def certificate(evidence: Mapping[str, Any], sha256: str) -> str:
             "What was asked and done", list(_request(evidence)), {"name": "field", "value": "value"}
         ),
         "<h2>People</h2>",
-        table("What became of each profile", people, _PERSON),
+        table("Outcome of each profile", people, _PERSON),
         items("What this does not cover", evidence["residue"]),
         items("How to check", _checks(sha256)),
         _SIGN,
@@ -57,10 +57,10 @@ def _request(evidence: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "Hash of the identifier": asked["hash"],
         "Workspace": f"{evidence['workspace_id']}, region {evidence['region']}",
         "Proven that all keys belong to it": is_proven,
-        "Begun": minute(evidence["started_at"]),
+        "Started": minute(evidence["started_at"]),
         "Finished": minute(evidence["finished_at"]),
         "Profiles found": len(evidence["people"]),
-        "Similar profiles, left alone": len(evidence["not_included"]),
+        "Similar profiles, not changed": len(evidence["not_included"]),
         "Outcome": evidence["outcome"],
         "Made by": f"tap-customerio {evidence['tap_version']}",
     }

@@ -19,7 +19,7 @@ ALL, EMAIL, TOPIC = "everything", "email", "topic"
 CHANNELS = ("sms", "whatsapp")
 PREFERENCES = "cio_subscription_preferences"
 UNLISTED = (
-    "The API lists no senders of text messages that nobody has opted out of: name each "
+    "The API lists no senders of text messages that no one has opted out of: name each "
     "with --from sms:SENDER or --from whatsapp:SENDER."
 )
 

@@ -43,7 +43,7 @@ MEANINGS = {
     INCOMPLETE: "Something could not be read; the report lists it.",
     UNPROVEN: "Gone, but not proven to result from this request.",
     OPT_UNPROVEN: "True now, but not proven to result from this request.",
-    UNVERIFIED: "Accepted, but not seen to be done yet.",
+    UNVERIFIED: "Accepted, but not verified yet.",
     FAILED: "Not done, or not known to be done.",
 }
 """The meaning of each outcome, in a sentence."""

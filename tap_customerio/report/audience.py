@@ -188,7 +188,7 @@ def consents(marts: Marts) -> Figure:
     heads = ("topic", "people", *CHOICES)
     note = (
         "Of everyone with a profile. No choice: the topic's default applies, or for all messages, "
-        "the person never unsubscribed. As of the last load, whatever the dates."
+        "the person never unsubscribed. As of the last load, regardless of the dates."
     )
     nothing = '<p class="none">Nothing was loaded.</p>'
     body = shares(shown, CHOICES) + table(heads, cells) if rows else nothing

@@ -133,7 +133,7 @@ class Search:
         for kind, names in unknown.items():
             found = list(self._looked_up(kind, names))
             if len(found) < len(names):
-                self._doubt = "profiles of people whom the search found did not come"
+                self._doubt = "profiles of people whom the search found did not arrive"
             ids += found
         return "".join(f"{cio_id}\n" for cio_id in ids)
 
@@ -342,7 +342,7 @@ class Customers(CustomerioStream):
                 self._wanted - self._found,
                 self._wanted,
             )
-            self.outcome.doubts.append("profiles of people whom the search found did not come")
+            self.outcome.doubts.append("profiles of people whom the search found did not arrive")
 
     def count_otherwise(self) -> int | None:
         """The workspace's own count."""

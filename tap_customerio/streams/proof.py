@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _OTHER_FILTER = "a setting that restricts the read changed since the last sync"
 
-_FIRST_EMPTY = "nothing came, and no earlier read says what to expect"
+_FIRST_EMPTY = "no row arrived, and there is no earlier read to compare with"
 END, TEST = "end_date restricts the read", "a test reads only the first records"
 _EXPECTED = frozenset({_OTHER_FILTER, _FIRST_EMPTY, END, TEST})
 """Doubts that follow from the settings; other doubts cause a warning."""

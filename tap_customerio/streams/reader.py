@@ -38,8 +38,8 @@ class _LostRow(Exception):  # noqa: N818 - never leaves this module
 class Reader:
     """Converts one API object to one record with exactly the declared fields.
 
-    `dropped` collects the names of undeclared members; `outcome` counts unreadable values.
-    to `outcome`.
+    `dropped` collects the names of undeclared members; `outcome` counts unreadable values and lost
+    rows.
     """
 
     def __init__(  # noqa: PLR0913 - what a stream knows of itself

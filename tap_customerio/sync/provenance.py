@@ -23,7 +23,7 @@ def fingerprint(text: str) -> str:
 
 
 def claim(saved: Any, client: Client, settings: Settings) -> dict[str, Any]:
-    """Return the state's new entry about its workspace; `held` is the old entry.
+    """Return the state's new entry about its workspace; `saved` is the old entry.
 
     A key lists all workspaces of its account, but not which of them it belongs to. So the state
     holds their ids and a fingerprint of the key. An unchanged key needs no request.

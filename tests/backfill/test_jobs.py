@@ -136,7 +136,7 @@ def test_one_failing_pipe_fails_the_command_and_the_others_finish(
     done = ["messages" in (state or {})["backfill"]["done"] for state in states(backfill)]
     assert done.count(True) == 2
     failed = f"{done.index(False) + 1}/3"
-    assert f"Not all jobs finished their share: {failed} (exit code 1)." in str(ran.problem)
+    assert f"Not all jobs finished: {failed} (exit code 1)." in str(ran.problem)
     assert f"Job {failed} exited with code 1." in caplog.text
     assert f"{failed}: The target stopped reading" in caplog.text
     assert len(list((backfill.folder / "budget").iterdir())) == 1

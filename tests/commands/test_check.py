@@ -93,7 +93,7 @@ def test_what_the_key_or_the_plan_excludes_is_listed_with_a_fix(
         assert status(screen.out, stream) == "not on your plan"
     words = screen.words()
     assert "exports: app_api_key may not read GET /v1/exports (403): give the key a role" in words
-    assert "object_relationships, object_types, objects: The API knows nothing at" in words
+    assert "object_relationships, object_types, objects: The API has nothing at" in words
     assert "deselect the streams that need it" in words
 
 

@@ -48,7 +48,7 @@ def faulty(*kinds: str, **how: Any) -> Iterator[tuple[Sandbox, Faults]]:
         ("bad_request", "The API refused GET /v1/snippets with status 400"),
         ("unauthorized", "app_api_key may not read GET /v1/snippets (401)"),
         ("redirect", "GET /v1/snippets was redirected (status 302), while other requests were not"),
-        ("gone", "The API knows nothing at GET /v1/snippets (404)"),
+        ("gone", "The API has nothing at GET /v1/snippets (404)"),
         ("missing_envelope", "The response to GET /v1/snippets has no 'snippets'"),
         ("looping_cursor", "The pages of GET /v1/activities repeat"),
     ],
