@@ -189,8 +189,8 @@ _RETRY = (
         "api/transport.py",
         (
             "a 429 is not tried again",
-            "_PASSING = {408, 425, 429}",
-            "_PASSING = {408, 425}",
+            "_TRANSIENT = {408, 425, 429}",
+            "_TRANSIENT = {408, 425}",
             "test_client.py::test_transient_faults_are_retried",
         ),
         (

@@ -250,7 +250,7 @@ def test_a_repeated_token_is_an_error(sandbox: Sandbox) -> None:
     with pytest.raises(TapError, match="page token twice"):
         list(make_client(sandbox).pages("/v1/messages", "messages"))
     sandbox.middleware.failures.clear()
-    assert len(sandbox.calls) == 1 + Client.odd_responses
+    assert len(sandbox.calls) == 1 + Client.max_invalid_responses
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(None, [[]]), ([], [[]])])

@@ -11,7 +11,7 @@ import pytest
 import requests
 from servers import Quiet, serving
 
-from tap_customerio.api.deadline import PacedAdapter
+from tap_customerio.api.deadline import RateLimitedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def server() -> Iterator[Server]:
 
 def _session(turn: Callable[[], AbstractContextManager[None]]) -> requests.Session:
     session = requests.Session()
-    session.mount("http://", PacedAdapter(turn))
+    session.mount("http://", RateLimitedAdapter(turn))
     return session
 
 

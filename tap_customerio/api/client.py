@@ -64,7 +64,7 @@ class Client(Diagnosis):
     longest_delay = 60.0
     """Maximum seconds between two attempts."""
 
-    odd_responses = 4
+    max_invalid_responses = 4
     """Invalid responses until a request gives up."""
 
     budget_patience = 120.0
@@ -88,7 +88,7 @@ class Client(Diagnosis):
         self._lock = threading.RLock()
         self._mine = threading.local()
         self._closed = threading.Event()
-        self.health = Health(self._answers)
+        self.health = Health(self._responds)
         self.requests: Counter[str] = Counter()
 
     def _shared_limiter(self, settings: Settings) -> RateLimiter:
@@ -114,12 +114,14 @@ class Client(Diagnosis):
     @property
     def present(self) -> int:
         """The API's clock at its first response: the exclusive end of everything this run reads."""
-        asked = partial(self.listing, PROBE, "workspaces", params={"limit": None})  # as its stream
+        listing = partial(
+            self.listing, PROBE, "workspaces", params={"limit": None}
+        )  # as its stream
         failures: list[errors.TapError] = []
-        for ask in (asked, partial(self._request, PROBES[1], lambda response: response)):
+        for probe in (listing, partial(self._request, PROBES[1], lambda response: response)):
             if self._clock.present is None:
                 try:
-                    ask()
+                    probe()
                 except errors.FatalError:
                     raise
                 except errors.TapError as problem:
@@ -184,7 +186,7 @@ class Client(Diagnosis):
                 raise InvalidResponseError(errors.api.missing_rows(response.request, key))
             if not isinstance(token, str | None):
                 raise InvalidResponseError(
-                    errors.api.odd_member(response.request, "next", "page token")
+                    errors.api.invalid_member(response.request, "next", "page token")
                 )
             page = Page(response, place, spec, more=bool(token))
             fresh = ([] if page.empty else [page.mark()]) + ([token] if token else [])
@@ -235,11 +237,11 @@ class Client(Diagnosis):
             self._page_limit.note(path)  # even if another thread has read it
         return self.once(repr((path, params, body)), read)
 
-    def once(self, spec: str, read: Callable[[], T]) -> T:
+    def once(self, key: str, read: Callable[[], T]) -> T:
         """Call `read` once per key and run, on the first caller's thread."""
-        return self._cache.once(spec, read)
+        return self._cache.once(key, read)
 
-    def afresh(self) -> Self:
+    def uncached(self) -> Self:
         """Return the same client without cached lists."""
         again = copy.copy(self)
         again._cache = RunCache()  # noqa: SLF001 - its own
@@ -275,8 +277,8 @@ class Client(Diagnosis):
         if self._closed.is_set():
             raise errors.api.closed(request)
         response = self._send(self._find_base(), spec)
-        self.health.is_there |= not response.ok
-        if response.passes:
+        self.health.has_responded |= not response.ok
+        if response.is_transient:
             self._slow_down(response, spec)
         if not requests.codes.ok <= response.status < requests.codes.multiple_choices:
             raise self._explain(response, spec)
@@ -289,7 +291,7 @@ class Client(Diagnosis):
         except (TypeError, ValueError):
             raise TransientError("a response that is not a JSON object", absent=True) from None
         found = read(ParsedResponse(members, self._time_of(response, spec), request))
-        self.health.answer()
+        self.health.record_success()
         return found
 
     def _send(self, base: str, spec: RequestSpec) -> RawResponse:
@@ -305,9 +307,9 @@ class Client(Diagnosis):
         wait, reason = response.retry_after(), f"status {response.status}"
         throttled = response.status == requests.codes.too_many_requests
         if wait is not None and wait > self.give_up_after:
-            if self._base and not throttled and self._answers_others(spec):
+            if self._base and not throttled and self._others_succeed(spec):
                 raise errors.RetriesExhaustedError(spec.safe_label, reason, 0)
-            raise errors.api.told_to_wait(spec.safe_label, wait)
+            raise errors.api.retry_after_too_long(spec.safe_label, wait)
         if throttled:
             self.limiter.throttle(wait or 0.0)
             # The limiter pauses all requests; without Retry-After this request also backs off.
@@ -323,7 +325,7 @@ class Client(Diagnosis):
 
     def _probe_region(self, base: str) -> RawResponse:
         response = self._send(base, PROBES[0])
-        if response.passes:
+        if response.is_transient:
             self._slow_down(response, PROBES[0])
         return response
 

@@ -90,7 +90,7 @@ class _Connection:
         self._is_used = True
 
 
-class PacedAdapter(HTTPAdapter):
+class RateLimitedAdapter(HTTPAdapter):
     """Sends each request in a slot, and limits the time of whole responses with headers."""
 
     def __init__(self, slot: Callable[[], AbstractContextManager[None]]) -> None:

@@ -68,24 +68,24 @@ class Diagnosis:
         )
 
     def _explain_redirect(self, spec: RequestSpec, status: int) -> errors.TapError:
-        if self._answers_others(spec):
+        if self._others_succeed(spec):
             return errors.api.redirected_alone(spec.safe_label, status)
         return self._other_region or errors.api.redirected(spec.safe_label, status)
 
     def _explain_unauthorized(self, spec: RequestSpec) -> errors.TapError:
         """Explain a 401; the key may be valid for other requests."""
-        if self._answers_others(spec):
+        if self._others_succeed(spec):
             return errors.api.forbidden(spec.safe_label, requests.codes.unauthorized)
         return self._other_region or errors.api.unauthorized(self._where())
 
     def _explain_clock(self, spec: RequestSpec, date: float | None) -> errors.TapError:
-        if self._answers_others(spec):
+        if self._others_succeed(spec):
             return errors.api.wrong_clock(spec.safe_label)
         where = self._where()
         return errors.api.no_date(where) if date is None else errors.api.clock_went_back(where)
 
-    def _answers_others(self, spec: RequestSpec) -> bool:
-        return self.health.answers_others(time.monotonic(), spec.path)
+    def _others_succeed(self, spec: RequestSpec) -> bool:
+        return self.health.others_succeed(time.monotonic(), spec.path)
 
     def explain_absent(self, reason: str, seconds: float) -> errors.TapError:
         """The error if no server responds like this API."""
@@ -94,13 +94,13 @@ class Diagnosis:
     @cached_property
     def _other_region(self) -> errors.TapError | None:
         """The error if the key belongs to another region; checked once."""
-        others = {} if self._settings.api_url or self.health.has_answered else HOSTS
+        others = {} if self._settings.api_url or self.health.has_succeeded else HOSTS
         for region, base in others.items():
             if base != self._base and self._takes_key(base, PROBES[0]):
                 return errors.api.other_region(self._settings.region, region)
         return None
 
-    def _answers(self, path: str) -> bool:
+    def _responds(self, path: str) -> bool:
         """Whether the API responds to other paths; a key may lack permission for the probe."""
         probe = next((probe for probe in self.probes if probe.path != path), None)
         if probe is None or self._base is None:

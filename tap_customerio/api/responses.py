@@ -74,7 +74,7 @@ class ParsedResponse(NamedTuple):
         """
         found = self.get(name)
         if not isinstance(found, dict):
-            raise errors.api.odd_member(self.request, name, "object")
+            raise errors.api.invalid_member(self.request, name, "object")
         return found
 
     def rows(self, name: str) -> list[Any]:
@@ -87,7 +87,7 @@ class ParsedResponse(NamedTuple):
             raise errors.api.missing_rows(self.request, name)
         found = self.get(name)
         if not isinstance(found, list | None) and found != "":
-            raise errors.api.odd_member(self.request, name, "list")
+            raise errors.api.invalid_member(self.request, name, "list")
         return found or []
 
     def place_of(self, key: str) -> str | None:
@@ -123,10 +123,10 @@ class Page:
     _names = msgspec.json.Decoder(list[_Named])
 
     def __init__(
-        self, response: ParsedResponse, key: str, asked: RequestSpec, *, more: bool
+        self, response: ParsedResponse, key: str, spec: RequestSpec, *, more: bool
     ) -> None:
         """Hold the JSON of a list, or null, and whether another page follows."""
-        self.asked = asked
+        self.spec = spec
         self._rows: msgspec.Raw | bytes = response.members[key]
         self._name, self._request = key, response.request
         self._packed = False

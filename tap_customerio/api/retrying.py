@@ -40,31 +40,31 @@ class Health:
         """Take a function that probes another path, and returns whether that succeeded."""
         self._probe = probe
         self._probing = threading.Lock()
-        self._answered = self._unanswered = -math.inf
+        self._succeeded_at = self._probe_failed_at = -math.inf
         self.given_up: Counter[str] = Counter()
         """Requests given up while others succeeded, by stream."""
-        self.is_there = False
+        self.has_responded = False
         """Whether the server has sent anything, even an error."""
 
     @property
-    def has_answered(self) -> bool:
+    def has_succeeded(self) -> bool:
         """Whether any request has succeeded."""
-        return self._answered > -math.inf
+        return self._succeeded_at > -math.inf
 
-    def answer(self) -> None:
+    def record_success(self) -> None:
         """Record a success."""
-        self.is_there = True
-        self._answered = time.monotonic()
+        self.has_responded = True
+        self._succeeded_at = time.monotonic()
 
-    def answers_others(self, since: float, path: str) -> bool:
+    def others_succeed(self, since: float, path: str) -> bool:
         """Whether any request has succeeded since a time; if none has, send the probe."""
         with self._probing:
-            if max(self._answered, self._unanswered) < since:
+            if max(self._succeeded_at, self._probe_failed_at) < since:
                 if self._probe(path):
-                    self.answer()
+                    self.record_success()
                 else:
-                    self._unanswered = time.monotonic()
-            return self._answered >= since
+                    self._probe_failed_at = time.monotonic()
+            return self._succeeded_at >= since
 
 
 class RetryingClient(Protocol):
@@ -73,7 +73,7 @@ class RetryingClient(Protocol):
     give_up_alone_after: float
     give_up_absent_after: float
     longest_delay: float
-    odd_responses: int
+    max_invalid_responses: int
     health: Health
 
     def explain_absent(self, reason: str, seconds: float) -> TapError:
@@ -92,15 +92,15 @@ class Retrying:
         self._client, self._spec, self._stream = client, spec, stream
         self._since: float | None = None
         self._began = self._latest = self._before = time.monotonic()
-        self._odd = 0
+        self._invalid_responses = 0
 
     def is_over(self, fault: TransientError) -> bool:
         """Whether to give up after this failure."""
         now = time.monotonic()
         self._before, self._latest = self._latest, now
         if isinstance(fault, InvalidResponseError):
-            self._odd += 1
-            return self._odd >= self._client.odd_responses
+            self._invalid_responses += 1
+            return self._invalid_responses >= self._client.max_invalid_responses
         if fault.throttled:
             self._since = None
             return False
@@ -137,11 +137,11 @@ class Retrying:
 
     def _is_absent(self, fault: TransientError) -> bool:
         """Whether no server has ever responded."""
-        return fault.absent and not self._client.health.is_there
+        return fault.absent and not self._client.health.has_responded
 
     def _is_alone(self, since: float) -> bool:
         """Whether the API has responded to others since the first failure."""
-        return self._client.health.answers_others(since, self._spec.path)
+        return self._client.health.others_succeed(since, self._spec.path)
 
     def _bound(self, fault: TransientError) -> float:
         """Limit in seconds; shorter for a stream that has given up more requests."""

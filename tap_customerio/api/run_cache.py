@@ -17,25 +17,25 @@ class RunCache:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._answers: dict[str, Future[Any]] = {}
+        self._results: dict[str, Future[Any]] = {}
         self._objects: dict[type, object] = {}
 
-    def once(self, question: str, read: Callable[[], T]) -> T:
+    def once(self, key: str, read: Callable[[], T]) -> T:
         """Return the result for a key, read by the first thread; the others wait.
 
         Raises:
             BaseException: The error of the first reading, for every caller.
         """
         with self._lock:
-            first = question not in self._answers
-            answer = self._answers.setdefault(question, Future())
+            first = key not in self._results
+            future = self._results.setdefault(key, Future())
         if first:
             try:
-                answer.set_result(read())
+                future.set_result(read())
             except BaseException as error:
-                answer.set_exception(error)
+                future.set_exception(error)
                 raise
-        return cast("T", answer.result())
+        return cast("T", future.result())
 
     def shared(self, shared_class: type[T], make: Callable[[], T]) -> T:
         """The run's one object of a class, created on first use."""

@@ -44,7 +44,7 @@ class _Place:
     """A page at the time of its read: its position, and the ids and contents of its rows."""
 
     def __init__(self, page: Page) -> None:
-        self.asked, self.more = page.asked, page.more
+        self.spec, self.more = page.spec, page.more
         self.names = page.names()
         self.rows = page.contents()
 
@@ -110,13 +110,13 @@ class _Walk:
         return place
 
     def _read_again(self, place: _Place) -> Page:
-        question = place.asked
+        spec = place.spec
         page, _ = self._source.page(
-            question.path,
+            spec.path,
             self._key,
             set(),
-            method=question.method,
-            params=question.params,
-            body=question.body,
+            method=spec.method,
+            params=spec.params,
+            body=spec.body,
         )
         return page

@@ -21,7 +21,7 @@ import requests
 import urllib3
 
 from tap_customerio import errors
-from tap_customerio.api.deadline import PacedAdapter
+from tap_customerio.api.deadline import RateLimitedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tap_customerio.ratelimit.limiter import RateLimiter
     from tap_customerio.settings import Settings
 
-_PASSING = {408, 425, 429}
+_TRANSIENT = {408, 425, 429}
 _CHUNK = 1 << 16
 _ADDRESS = re.compile(r"[^/\s]*%40[^/\s]*")
 _QUERY = re.compile(r"\?[^\s'\"]*")
@@ -96,9 +96,9 @@ class RawResponse(NamedTuple):
         return bool(self.status == requests.codes.ok)
 
     @property
-    def passes(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether a retry may succeed."""
-        return self.status in _PASSING or self.status >= requests.codes.internal_server_error
+        return self.status in _TRANSIENT or self.status >= requests.codes.internal_server_error
 
     @property
     def redirects(self) -> bool:
@@ -160,7 +160,7 @@ class Transport:
             TapError: A retry would not help.
         """
         timeout = self._settings.request_timeout
-        with self._session() as session, _faults(base):
+        with self._session() as session, _explained(base):
             response = session.request(
                 spec.method,
                 base + spec.path,
@@ -194,7 +194,7 @@ class Transport:
             session = requests.Session()
             session.trust_env = False  # `_environment` has read it
             for scheme in ("https://", "http://"):
-                session.mount(scheme, PacedAdapter(self._limiter.slot))
+                session.mount(scheme, RateLimitedAdapter(self._limiter.slot))
             session.headers["User-Agent"] = self._settings.user_agent
             session.headers["Content-Type"] = "application/json"
         try:
@@ -213,7 +213,7 @@ def _environment(base: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _faults(base: str) -> Iterator[None]:
+def _explained(base: str) -> Iterator[None]:
     """Distinguish transient from permanent errors, without quoting the request."""
     try:
         yield

@@ -71,7 +71,8 @@ class Plan:
         client = ProbingClient(settings)
         samples = Samples(client, reach, settings.concurrency)
         plans = [
-            cls.of(tap, job, client.afresh(), samples) for tap, job in zip(taps, jobs, strict=True)
+            cls.of(tap, job, client.uncached(), samples)
+            for tap, job in zip(taps, jobs, strict=True)
         ]
         found: dict[str, Estimate] = {}
         for estimate in (estimate for plan in plans for estimate in plan.estimates):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ProbingClient(Client):
     """Sends each request once; `requests` counts what the shares would send themselves.
 
-    Each share uses a client from `afresh`, which shares the cache.
+    Each share uses a client from `uncached`, which shares the cache.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -26,20 +26,20 @@ class ProbingClient(Client):
         self.sent: Counter[str] = Counter()
         self._responses: dict[str, RawResponse] = {}
 
-    def afresh(self) -> Self:
+    def uncached(self) -> Self:
         """A client for one share, which requests the present itself."""
-        again = super().afresh()
+        again = super().uncached()
         again._clock = Clock()  # noqa: SLF001 - its own
         return again
 
     def _send(self, base: str, spec: RequestSpec) -> RawResponse:
-        question = repr((base, spec))
-        if (response := self._responses.get(question)) is not None:
+        key = repr((base, spec))
+        if (response := self._responses.get(key)) is not None:
             self._count_request()
             return response
         response = super()._send(base, spec)
         with self._lock:
             self.sent[spec.path] += 1
             if response.ok:
-                self._responses[question] = response
+                self._responses[key] = response
         return response

@@ -87,7 +87,7 @@ def bad_address(place: str) -> FatalError:
     return FatalError(f"Setting api_url is {place!r}, which is not a valid address: check it.")
 
 
-def told_to_wait(request: str, seconds: float) -> FatalError:
+def retry_after_too_long(request: str, seconds: float) -> FatalError:
     """Retry-After is longer than a run should wait."""
     return FatalError(
         f"The API asks to wait {duration(seconds)} before {request} is tried again. Run "
@@ -167,7 +167,7 @@ def unreadable_response(request: str) -> TapError:
     )
 
 
-def odd_member(request: str, name: str, expected: str) -> TapError:
+def invalid_member(request: str, name: str, expected: str) -> TapError:
     """A member of a response has an unexpected type."""
     return TapError(
         f"The response to {request} has a {name!r} that is not a valid {expected}; the API may "

@@ -179,7 +179,7 @@ class PersonalData:
         pages = self._client.pages(f"{base}/{path}", key, params=query)
         rows = [row for page in pages for row in page]
         if not all(rows):
-            raise errors.api.odd_member(f"GET {base}/{path}", key, "list of objects")
+            raise errors.api.invalid_member(f"GET {base}/{path}", key, "list of objects")
         return rows
 
     def _read_suppressions(self, email: str) -> None:

@@ -190,7 +190,7 @@ def profiles(client: Client, ids: Sequence[str], kind: str = "cio_id") -> list[d
             )
             found += [row.get("customer", row) for page in pages for row in page]
             if not all(isinstance(row, dict) and row for row in found):
-                raise errors.api.odd_member(f"POST {PROFILES}", "customers", "list of objects")
+                raise errors.api.invalid_member(f"POST {PROFILES}", "customers", "list of objects")
         except errors.BadRequestError:
             raise errors.privacy.no_such_identifier(kind) from None
     return found

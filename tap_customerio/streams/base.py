@@ -239,7 +239,7 @@ class CustomerioStream(SdkStream):
 
     def _read_again(self) -> Iterator[Record]:
         """Read all slices again without anything cached from the first read."""
-        first, self._fresh = self.proof.rows, self.sync_run.client.afresh()
+        first, self._fresh = self.proof.rows, self.sync_run.client.uncached()
         try:
             queue = self._queue(self.slices, self._present)
             yield from self._read_through(self.sync_run.engine_for(queue), queue)
@@ -266,7 +266,7 @@ class CustomerioStream(SdkStream):
 
     def aside(self, work: Callable[[], T]) -> T:
         """Make an extra request on a worker thread, without cached lists."""
-        self._fresh = self.sync_run.client.afresh()
+        self._fresh = self.sync_run.client.uncached()
         try:
             queue = self._queue(lambda: (None,), lambda _: ([work()],))
             jobs = self.sync_run.engine_for(queue).jobs(queue)
@@ -292,9 +292,9 @@ class CustomerioStream(SdkStream):
             self.moved()
         return rows
 
-    def steady(self, path: str, key: str, **question: Any) -> Iterator[Page]:
+    def steady(self, path: str, key: str, **request: Any) -> Iterator[Page]:
         """The pages of a list; checks for movement if missing rows may be deleted."""
-        pages = self.client.pages(path, key, **question)
+        pages = self.client.pages(path, key, **request)
         return steady(self.client, key, pages, self.moved) if self.activates else pages
 
     def _is_range_done(self) -> bool:

@@ -243,7 +243,7 @@ def _time_spent(
     fault, began = TransientError("status 500"), clock.now
     while not tries.is_over(fault) and clock.now - began <= 900:
         if others:
-            client.health.answer()
+            client.health.record_success()
         clock.now += delays.send(fault)
     return clock.now - began, probed.total()
 
@@ -256,7 +256,7 @@ def test_a_throttled_request_is_retried_however_many_others_succeed(
     client = Client(Settings.of({**DEFAULTS, "app_api_key": "none", "api_url": "https://api.test"}))
     tries = Retrying(client, RequestSpec("GET", "/v1/messages"), "messages")
     for _ in range(100):
-        client.health.answer()
+        client.health.record_success()
         clock.now += 8
         assert not tries.is_over(TransientError("status 429", throttled=True))
 

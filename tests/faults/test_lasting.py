@@ -62,7 +62,7 @@ def test_a_list_that_always_fails_fails_its_stream_only(
     assert output.problem.startswith(f"Incomplete: {stream} could not be read")
     [error] = logged_errors(caplog)
     assert error.startswith(f"Stream {stream} failed: {sentence}")
-    assert faults.injected[kind] == (Client.odd_responses if kind in ODD else 1)
+    assert faults.injected[kind] == (Client.max_invalid_responses if kind in ODD else 1)
     assert output.records["collections"]
     assert output.records["workspaces"]
     assert output.states[-1]["bookmarks"].keys() >= {"collections", "workspaces"}
