@@ -16,7 +16,7 @@ from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_customerio import errors
-from tap_customerio.commands.command_tap import given_or_usual, read_config
+from tap_customerio.commands.command_tap import given_or_default, read_config
 from tap_customerio.streams import all_streams
 from tap_customerio.sync import validation
 from tap_customerio.tap import TapCustomerio
@@ -102,12 +102,12 @@ def _missing(name: str, module: str, extra: str) -> click.Command:
     described = _described(name, module)
     problem = str(errors.commands.missing_extra(name, extra))
 
-    def tell(**_: Any) -> None:
+    def fail(**_: Any) -> None:
         raise click.ClickException(problem)
 
     return click.Command(
         name,
-        callback=tell,
+        callback=fail,
         params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
         context_settings={"ignore_unknown_options": True},
         add_help_option=False,
@@ -120,7 +120,7 @@ def _test(ctx: click.Context, param: click.Parameter, value: str) -> None:
     """Run the mode of --test instead of a sync."""
     if value == CliTestOptionValue.Disabled.value:
         return
-    given = given_or_usual(ctx, param, ctx.params.get("config"))
+    given = given_or_default(ctx, param, ctx.params.get("config"))
     tap = TapCustomerio(config=given.config, parse_env_config=given.parse_env)
     is_schema = value == CliTestOptionValue.Schema.value
     (tap.write_schemas if is_schema else tap.test_connection)()
@@ -138,7 +138,7 @@ def command() -> CustomerioCommand:
             validation.check_selection(os.environ, stream_classes)
             options["catalog"] = validation.checked_catalog(options["catalog"], stream_classes)
             options["state"] = validation.checked_state(options["state"], stream_classes)
-            options["config"] = given_or_usual(ctx, config, options["config"])
+            options["config"] = given_or_default(ctx, config, options["config"])
             TapCustomerio.watched = True
             try:
                 tap.callback(**options)

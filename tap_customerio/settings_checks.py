@@ -31,7 +31,7 @@ def misspelt(names: Iterable[str], known: Iterable[str]) -> list[str]:
     return [errors.inputs.misspelt_setting(name, found[0]) for name, found in near if found]
 
 
-def cautions(config: Mapping[str, Any], known: Iterable[str]) -> list[str]:
+def warnings(config: Mapping[str, Any], known: Iterable[str]) -> list[str]:
     """Warnings about a configuration that works, one sentence each."""
     found = [
         errors.inputs.unknown_setting(name, errors.names.alike(name, known))

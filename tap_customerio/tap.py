@@ -17,7 +17,7 @@ from singer_sdk.plugin_base import PluginBase
 from tap_customerio import errors
 from tap_customerio.log import drop_idle_lines, hide_metrics
 from tap_customerio.settings import NAME, SETTINGS
-from tap_customerio.settings_checks import cautions, misspelt, validation_errors
+from tap_customerio.settings_checks import misspelt, validation_errors, warnings
 from tap_customerio.streams import all_streams
 from tap_customerio.sync import stream_maps
 from tap_customerio.sync.catalog import with_chosen_methods
@@ -65,7 +65,7 @@ class TapCustomerio(Tap):
         if isinstance(catalog := options.get("catalog"), dict):
             options["catalog"] = with_chosen_methods(catalog)
         super().__init__(*arguments, **options)
-        self.caution(cautions(self.config, self.config_jsonschema["properties"]))
+        self.warn(warnings(self.config, self.config_jsonschema["properties"]))
         hide_metrics(self.metrics_logger)
         self.sync_run.check_output = self.message_writer.check
         self.sync_run.blocked = self.message_writer.blocked
@@ -76,7 +76,7 @@ class TapCustomerio(Tap):
         """The state that the streams of a run share."""
         return SyncRun(self.config, draws_progress=self.watched)
 
-    def caution(self, sentences: Sequence[str]) -> None:
+    def warn(self, sentences: Sequence[str]) -> None:
         """Log warnings about the settings."""
         for sentence in sentences:
             self.logger.warning("%s", sentence)
@@ -196,7 +196,7 @@ class TapCustomerio(Tap):
         self._config = normalized(self._config, self.config_jsonschema)
         found = misspelt(self._config.keys() - known.keys(), known)
         found = found or validation_errors(self._config)
-        found = found or stream_maps.faults(
+        found = found or stream_maps.map_errors(
             self._config.get("stream_maps"),
             {each.name: each.schema for each in all_streams()},
         )

@@ -251,8 +251,8 @@ _LIMITER = _of(
     ),
     (
         "the limiter never recovers",
-        "self.decrease * regained**3",
-        "self.decrease * min(0, regained**3)",
+        "self.decrease * recovered**3",
+        "self.decrease * min(0, recovered**3)",
         "test_pace.py::test_the_rate_recovers_to_the_rejected_one_waits_and_then_continues",
     ),
     (

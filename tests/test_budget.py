@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tap_customerio import errors
 from tap_customerio.ratelimit import budget, sharing
-from tap_customerio.ratelimit.budget import KEPT, Budget, FileBudget, LimiterState, Slot
+from tap_customerio.ratelimit.budget import MAX_SLOTS, Budget, FileBudget, LimiterState, Slot
 from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.ratelimit.redis_budget import RedisBudget
 from tap_customerio.ratelimit.sharing import budget_of
@@ -59,7 +59,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Budget]
 @given(
     st.lists(st.tuples(st.floats(-20, 20), st.booleans()), max_size=80),
     st.sampled_from([0.01, 0.1, 2.0]),
-    st.integers(1, KEPT),
+    st.integers(1, MAX_SLOTS),
 )
 def test_requests_keep_their_interval_whatever_the_clock_does(
     steps: list[tuple[float, bool]], interval: float, count: int
@@ -166,7 +166,7 @@ def test_no_request_starts_in_a_pause_and_a_shorter_pause_does_not_end_it(
 @given(
     st.lists(
         st.one_of(
-            st.tuples(st.just("turn"), st.floats(0.01, 2), st.integers(1, KEPT)),
+            st.tuples(st.just("turn"), st.floats(0.01, 2), st.integers(1, MAX_SLOTS)),
             st.tuples(st.just("miss"), st.floats(0.01, 2), st.integers(1, 3)),
             st.tuples(st.just("correct"), st.just(0.0), st.floats(0, 3)),
             st.tuples(st.just("slow"), st.floats(0.5, 10), st.floats(0, 3)),

@@ -17,7 +17,7 @@ from harness import config_for, run_tap
 from tap_customerio import errors
 from tap_customerio.api.client import Client
 from tap_customerio.ratelimit import redis_budget
-from tap_customerio.ratelimit.budget import KEPT
+from tap_customerio.ratelimit.budget import MAX_SLOTS
 from tap_customerio.ratelimit.redis_budget import RedisBudget
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_a_run_uses_the_budget_and_its_name_contains_no_key(
     run_tap({**redis_config, "rate_limit_url": f"file:{tmp_path}"}, streams=["segments"])
     [file] = tmp_path.iterdir()
     assert sandbox.app_api_key not in file.name
-    assert file.stat().st_size <= 40 + KEPT * 8
+    assert file.stat().st_size <= 40 + MAX_SLOTS * 8
 
 
 @pytest.mark.slow

@@ -107,7 +107,7 @@ def test_an_impossible_map_is_named_before_any_request(
     ],
 )
 def test_a_valid_map_has_no_errors(maps: Any) -> None:
-    assert stream_maps.faults(maps, SCHEMAS) == []
+    assert stream_maps.map_errors(maps, SCHEMAS) == []
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ FIELDS = st.sampled_from(["email", "emial", "cio_id", "__else__", "__filter__", 
     )
 )
 def test_any_map_is_valid_or_has_error_sentences(maps: dict[str, Any]) -> None:
-    for sentence in stream_maps.faults(maps, SCHEMAS):
+    for sentence in stream_maps.map_errors(maps, SCHEMAS):
         assert sentence.startswith("Setting stream_maps, stream ")
         assert sentence[-1] in ".?"
 

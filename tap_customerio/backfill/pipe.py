@@ -39,7 +39,7 @@ def run_pipe(
 
     code, _ = _run(command, tap, confirm, write)
     if code:
-        logger.warning("%s", errors.backfill.GOES_ON)
+        logger.warning("%s", errors.backfill.NOT_FINISHED)
         return code
     done = confirmed.get(STATE_KEY, {}).get("done", ())
     # Streams whose range ends after the present are unfinished, which is already logged.

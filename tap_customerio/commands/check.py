@@ -71,7 +71,7 @@ def check(
     client = SamplingClient(Settings.of(config))
     tap = CommandTap(config, client=client)
     tap.logger.setLevel(logging.ERROR)  # limits of a stream are not errors of the account
-    selected = tap.choose(streams)
+    selected = tap.select_streams(streams)
     console = make_console()
     checked: list[Finding] = []
     with console.status("Checking the key, the region and the clock …") as status:
@@ -82,7 +82,7 @@ def check(
                 checked.append(finding._replace(matters=matters))
                 status.update(f"Checked {len(checked)} of {len(selected)} streams …")
     checked.sort(key=lambda finding: finding.name)
-    _tell(console, found, checked, as_json=as_json)
+    _print_findings(console, found, checked, as_json=as_json)
     if any(finding.problem and finding.matters for finding in found):
         ctx.exit(1)
     if any(finding.problem and finding.matters for finding in checked):
@@ -131,9 +131,9 @@ def check_streams(
 ) -> Iterator[Finding]:
     """Check streams in parallel; yield results as they come."""
     with ThreadPoolExecutor(settings.concurrency) as pool:
-        looks = [pool.submit(_check_stream, stream, client) for stream in streams]
+        checks = [pool.submit(_check_stream, stream, client) for stream in streams]
         try:
-            for done in as_completed(looks):
+            for done in as_completed(checks):
                 yield done.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -155,7 +155,7 @@ def _check_stream(stream: CustomerioStream, client: SamplingClient) -> Finding:
     return Finding(stream.name, "ok" if found.rows or found.more else "empty", row_count=found)
 
 
-def _tell(
+def _print_findings(
     console: Console, found: Sequence[Finding], checked: Sequence[Finding], *, as_json: bool
 ) -> None:
     if as_json:
@@ -168,7 +168,7 @@ def _tell(
         problem = f": {finding.problem}" if finding.problem else ""
         console.print(f"{finding.name}: {finding.status}{problem}", style=style)
     if checked:
-        _tell_streams(console, checked)
+        _print_streams(console, checked)
     reasons: dict[str, list[str]] = {}
     for finding in checked:
         if finding.problem:
@@ -177,7 +177,7 @@ def _tell(
         console.print(f"{', '.join(names)}: {problem}\n")
 
 
-def _tell_streams(console: Console, checked: Sequence[Finding]) -> None:
+def _print_streams(console: Console, checked: Sequence[Finding]) -> None:
     shown = table("stream", "status", ">rows")
     for finding in checked:
         off = "" if finding.matters else ", off by default"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _CURLY = set("\u201c\u201d\u201e\u2018\u2019")
 ENVIRONMENT = "ENV"
-USUAL = "config.json"
+DEFAULT_CONFIG = "config.json"
 TIMES = "2026-01-31, 2026-01-31T12:00:00Z, yesterday, 7d or 12h; times are UTC"
 
 
@@ -57,11 +57,11 @@ class CommandTap(TapCustomerio):
         if client is not None:
             self.use(client)
 
-    def caution(self, sentences: Sequence[str]) -> None:
+    def warn(self, sentences: Sequence[str]) -> None:
         """Log nothing: a command creates several taps, but warns only once."""
-        self.cautions = sentences
+        self.warnings = sentences
 
-    def choose(self, names: Sequence[str]) -> list[CustomerioStream]:
+    def select_streams(self, names: Sequence[str]) -> list[CustomerioStream]:
         """The named streams, or all.
 
         Raises:
@@ -89,6 +89,11 @@ def moment(text: str) -> str:
         raise click.BadParameter(f"{text!r} is not a time: write {TIMES}.") from None
 
 
+def moment_option(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The value of --from or --to, in UTC."""
+    return None if value is None else moment(value)
+
+
 def check_range(start: str | None, end: str | None, config: Mapping[str, Any]) -> None:
     """Check --from and --to against each other and the clock; both come from `moment`.
 
@@ -114,8 +119,8 @@ def config_option(command: Callable[..., None]) -> Callable[..., None]:
         metavar="FILE",
         callback=_settings,
         help=(
-            f"Configuration file, or ENV for environment variables. Default: {USUAL} in the "
-            "current folder if it exists, otherwise the environment."
+            "Configuration file, or ENV for environment variables. Default: "
+            f"{DEFAULT_CONFIG} in the current folder if it exists, otherwise the environment."
         ),
     )(command)
 
@@ -140,12 +145,12 @@ def read_config(ctx: click.Context, _param: click.Parameter, value: tuple[str, .
     return _ConfigInput(config=config, parse_env=ENVIRONMENT in value)
 
 
-def given_or_usual(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
+def given_or_default(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
     """The value of --config; by default config.json in this folder, or else the environment."""
     if given is not None and (given.config or given.parse_env):
         return given
-    usual = USUAL if Path(USUAL).is_file() else ENVIRONMENT
-    return read_config(ctx, param, (usual,))
+    default = DEFAULT_CONFIG if Path(DEFAULT_CONFIG).is_file() else ENVIRONMENT
+    return read_config(ctx, param, (default,))
 
 
 def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
@@ -153,12 +158,12 @@ def _settings(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     if ctx.resilient_parsing:
         return {}
     given = read_config(ctx, param, value) if value else ctx.find_root().params.get("config")
-    given = given_or_usual(ctx, param, given)
-    account = CommandTap(given.config, parse_env_config=given.parse_env)
-    for sentence in account.cautions:
+    given = given_or_default(ctx, param, given)
+    tap = CommandTap(given.config, parse_env_config=given.parse_env)
+    for sentence in tap.warnings:
         click.echo(f"Warning: {sentence}", err=True)
-    known = account.config_jsonschema["properties"]
-    return {name: value for name, value in account.config.items() if name in known}
+    known = tap.config_jsonschema["properties"]
+    return {name: value for name, value in tap.config.items() if name in known}
 
 
 def _read(path: str) -> dict[str, Any]:

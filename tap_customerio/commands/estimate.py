@@ -66,7 +66,7 @@ class AccountEstimate:
         if start not in self._found:
             range_ = {"start_date": start} if start else {}
             tap = CommandTap({**self._tap.config, **range_}, client=self._tap.client)
-            streams = tap.choose(())
+            streams = tap.select_streams(())
             self._found[start] = {s.name: estimate_stream(s, self._samples) for s in streams}
         return self._found[start]
 

@@ -87,7 +87,7 @@ class Field(NamedTuple):
         }
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """Search results: streams by name or meaning, and fields by theirs."""
 
     streams: list[type[CustomerioStream]]
@@ -130,35 +130,36 @@ def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
     elif form == "meltano":
         click.echo(selection.meltano(found.selection()))
     elif as_json:
-        streams = [kind.name for kind in found.streams]
+        streams = [stream_class.name for stream_class in found.streams]
         result = {"streams": streams, "fields": [field.as_json() for field in found.fields]}
         click.echo(json.dumps(result, indent=2))
     else:
         _show(make_console(), found)
 
 
-def search(words: Sequence[str]) -> Found:
+def search(words: Sequence[str]) -> SearchResult:
     """All matches; without words, every stream. Names of streams restrict the search."""
-    kinds = {kind.name: kind for kind in sorted(all_streams(), key=lambda kind: kind.name)}
-    named = [kinds[word] for word in words if word in kinds]
-    asked = [word.lower() for word in " ".join(words).split() if word not in kinds]
-    said = [word for word in asked if word not in _RATES] or asked
-    rest = _groups(said)
+    ordered = sorted(all_streams(), key=lambda stream_class: stream_class.name)
+    by_name = {stream_class.name: stream_class for stream_class in ordered}
+    named = [by_name[word] for word in words if word in by_name]
+    others = [word.lower() for word in " ".join(words).split() if word not in by_name]
+    rest = _groups([word for word in others if word not in _RATES] or others)
     if not words:
-        return Found(list(kinds.values()), [])
-    streams = [kind for kind in kinds.values() if _fits(rest, _about(kind))]
-    within = [field for kind in named or kinds.values() for field in _fields(kind, kind.schema)]
+        return SearchResult(ordered, [])
+    streams = [stream_class for stream_class in ordered if _fits(rest, _about(stream_class))]
+    classes = named or ordered
+    within = [f for stream_class in classes for f in _fields(stream_class, stream_class.schema)]
     found = [field for field in within if _fits(rest, f"{field.path} {field.about}")]
     if not found and not streams:  # words that only match stream and field together
         found = [f for f in within if _fits(rest, f"{f.name} {f.about} {f.stream.about()}")]
-    return Found(named or streams, found)
+    return SearchResult(named or streams, found)
 
 
-def _about(kind: type[CustomerioStream]) -> str:
+def _about(stream_class: type[CustomerioStream]) -> str:
     """Name and content of a stream, and the subject of its rows."""
-    kinds = kind.schema["properties"]
-    keys = (kinds.get(key, {}).get("description", "") for key in kind.primary_keys)
-    return " ".join([kind.name, kind.about(), *keys])
+    properties = stream_class.schema["properties"]
+    keys = (properties.get(key, {}).get("description", "") for key in stream_class.primary_keys)
+    return " ".join([stream_class.name, stream_class.about(), *keys])
 
 
 def _groups(words: Sequence[str]) -> list[set[str]]:
@@ -170,17 +171,17 @@ def _groups(words: Sequence[str]) -> list[set[str]]:
 
 
 def _fields(
-    kind: type[CustomerioStream], schema: dict[str, Any], within: str = ""
+    stream_class: type[CustomerioStream], schema: dict[str, Any], within: str = ""
 ) -> Iterator[Field]:
     for name, about in schema.get("properties", {}).items():
         path = f"{within}{name}"
-        yield Field(kind, path, _type(about), about.get("description", ""))
-        yield from _fields(kind, about, f"{path}.")
-        yield from _fields(kind, about.get("items", {}), f"{path}[].")
+        yield Field(stream_class, path, _type(about), about.get("description", ""))
+        yield from _fields(stream_class, about, f"{path}.")
+        yield from _fields(stream_class, about.get("items", {}), f"{path}[].")
 
 
-def _type(kind: dict[str, Any]) -> str:
-    return "time" if kind.get("format") else json_type(kind)
+def _type(schema: dict[str, Any]) -> str:
+    return "time" if schema.get("format") else json_type(schema)
 
 
 def _alike(word: str) -> set[str]:
@@ -199,18 +200,18 @@ def _plain(text: str) -> str:
     return " " + "".join(letter if letter.isalnum() else " " for letter in text.lower())
 
 
-def _show(console: Console, found: Found) -> None:
+def _show(console: Console, found: SearchResult) -> None:
     if found.streams:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
-        for kind in found.streams:
-            grid.add_row(kind.name, f"{kind.about()}{_off(kind)}")
+        for stream_class in found.streams:
+            grid.add_row(stream_class.name, f"{stream_class.about()}{_off(stream_class)}")
         console.print(grid)
     if not found.fields:
         console.print("\nFields of a stream: tap-customerio fields messages", style="dim")
-    for kind in dict.fromkeys(field.stream for field in found.fields):
-        console.print(f"\n{kind.name}{_off(kind)}", style="bold")
-        _show_fields(console, [field for field in found.fields if field.stream is kind])
+    for stream_class in dict.fromkeys(field.stream for field in found.fields):
+        console.print(f"\n{stream_class.name}{_off(stream_class)}", style="bold")
+        _show_fields(console, [f for f in found.fields if f.stream is stream_class])
     if found.fields:
         whole = f"; for a whole stream: {found.streams[0].name}.*" if found.streams else ""
         console.print(
@@ -231,5 +232,5 @@ def _show_fields(console: Console, found: Sequence[Field]) -> None:
     console.print(grid)
 
 
-def _off(kind: type[CustomerioStream]) -> str:
-    return "" if kind.selected_by_default else " (off by default)"
+def _off(stream_class: type[CustomerioStream]) -> str:
+    return "" if stream_class.selected_by_default else " (off by default)"

@@ -94,21 +94,21 @@ def init(
     config = {**summary.config, **({"start_date": start} if start else {})}
     path = _ask_file(output or Path(".env" if meltano else "config.json"))
     names = {name: ["*"] for name in sorted(selected)}
-    usual = {stream.name for stream in summary.tap.streams.values() if stream.selected_by_default}
+    default = {stream.name for stream in summary.tap.streams.values() if stream.selected_by_default}
     if meltano:
         _write(path, _with_lines(path, config))
-        if names.keys() != usual:
+        if names.keys() != default:
             console.print(f"\nIn meltano.yml, for tap-customerio:\n{selection.meltano(names)}")
         console.print(_MELTANO)
         return
     _write(path, json.dumps(config, indent=2) + "\n")
     catalog = ""
-    if names.keys() != usual:
+    if names.keys() != default:
         place = _ask_file(path.with_name("catalog.json"))
         _write(place, json.dumps(selection.catalog(names), indent=2) + "\n")
         catalog = f" --catalog {_quoted(place)}"
-    usually = path == Path("config.json")
-    option = "" if usually else f" --config {_quoted(path)}"
+    is_default = path == Path("config.json")
+    option = "" if is_default else f" --config {_quoted(path)}"
     sync = f"tap-customerio --config {_quoted(path)}{catalog}"
     console.print(_NEXT.format(config=option, sync=sync), soft_wrap=True)
 
@@ -123,7 +123,7 @@ def _connect(console: Console, api_url: str | None) -> AccountSummary:
             regions = click.Choice([*HOSTS, "auto"])
             place = {"region": click.prompt("Region", type=regions, default="auto")}
         try:
-            return _look_around(console, {"app_api_key": key, **place})
+            return _check_account(console, {"app_api_key": key, **place})
         except errors.TapError as problem:
             console.print(f"\n{problem}\n", style="red")
 
@@ -149,7 +149,7 @@ def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> di
     return {}
 
 
-def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
+def _check_account(console: Console, config: dict[str, Any]) -> AccountSummary:
     """Check the key and each stream, and estimate the requests."""
     tap = CommandTap(config)
     client = SamplingClient(tap.settings, pages=None)
@@ -157,7 +157,7 @@ def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
     with console.status("Checking the key …") as status:
         estimate = AccountEstimate(tap)
         findings = []
-        for finding in check_streams(client, tap.settings, tap.choose(())):
+        for finding in check_streams(client, tap.settings, tap.select_streams(())):
             findings.append(finding)
             status.update(f"Checked {len(findings)} of {len(tap.streams)} streams …")
         status.update("Estimating requests …")
@@ -166,7 +166,7 @@ def _look_around(console: Console, config: dict[str, Any]) -> AccountSummary:
     if client.region:
         config["region"] = client.region
     refused = {finding.name: finding.problem for finding in findings if finding.problem}
-    readable = [stream for stream in tap.choose(()) if stream.name not in refused]
+    readable = [stream for stream in tap.select_streams(()) if stream.name not in refused]
     place = f"region {client.region}" if client.region else f"at {tap.settings.api_url}"
     people = (
         "" if estimate.people is None else f"; about {counted(estimate.people, 'person', 'people')}"
@@ -222,7 +222,7 @@ def _ask_start(console: Console, summary: AccountSummary) -> str | None:
     console.print("\nFrom which date should messages, metrics and activities be read? About:")
     _print_prices(console, shown, [messages])
 
-    def asked(text: str) -> str | None:
+    def parsed(text: str) -> str | None:
         start = None if text == _EVERYTHING else moment(text)
         try:
             estimate.streams(start)
@@ -230,9 +230,9 @@ def _ask_start(console: Console, summary: AccountSummary) -> str | None:
             raise click.BadParameter(str(problem)) from None
         return start
 
-    usual = max(estimate.beginning // DAY * DAY, estimate.present // DAY * DAY - 180 * DAY)
-    ask = f"start_date (a date, or {_EVERYTHING})"
-    answer: str | None = click.prompt(ask, default=rfc3339(usual)[:10], value_proc=asked)
+    default = max(estimate.beginning // DAY * DAY, estimate.present // DAY * DAY - 180 * DAY)
+    prompt = f"start_date (a date, or {_EVERYTHING})"
+    answer: str | None = click.prompt(prompt, default=rfc3339(default)[:10], value_proc=parsed)
     return answer
 
 
@@ -256,12 +256,12 @@ def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -
             return {stream.name for stream in choices[text]}
         try:
             names = [name.strip() for name in text.split(",")]
-            return {stream.name for stream in summary.tap.choose(names)}
+            return {stream.name for stream in summary.tap.select_streams(names)}
         except errors.TapError as problem:
             raise click.BadParameter(str(problem)) from None
 
-    ask = f"Streams (recommended, {_EVERYTHING}, or names separated by commas)"
-    answer: set[str] = click.prompt(ask, default="recommended", value_proc=selected)
+    prompt = f"Streams (recommended, {_EVERYTHING}, or names separated by commas)"
+    answer: set[str] = click.prompt(prompt, default="recommended", value_proc=selected)
     return answer
 
 

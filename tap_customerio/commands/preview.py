@@ -19,7 +19,7 @@ from tap_customerio.commands.command_tap import (
     CommandTap,
     check_range,
     config_option,
-    moment,
+    moment_option,
     stream_names,
 )
 from tap_customerio.commands.console import fitting, make_console, one_line, table
@@ -49,10 +49,6 @@ _SMALLEST_PAGE = 100
 _TECHNICAL = {"deduplicate_id", "resolution", "timezone", "is_partial"}
 
 
-def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    return None if value is None else moment(value)
-
-
 def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str]:
     return [name.strip() for name in (value or "").split(",") if name.strip()]
 
@@ -63,11 +59,13 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 @click.option(
     "--from",
     "start",
-    callback=_moment,
+    callback=moment_option,
     metavar="TIME",
     help=f"Start of the range: {TIMES}.",
 )
-@click.option("--to", "end", callback=_moment, metavar="TIME", help="End of the range, exclusive.")
+@click.option(
+    "--to", "end", callback=moment_option, metavar="TIME", help="End of the range, exclusive."
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option(
     "--fields",
@@ -127,7 +125,7 @@ def _selected(
     dates = {"start_date": start or config.get("start_date"), "end_date": end}
     tap = CommandTap({**config, **dates}, client=client)
     tap.logger.setLevel(logging.ERROR)
-    [selected] = tap.choose([name])
+    [selected] = tap.select_streams([name])
     return selected
 
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from tap_customerio import errors
-from tap_customerio.commands.command_tap import TIMES, check_range, moment
+from tap_customerio.commands.command_tap import TIMES, check_range, moment_option
 from tap_customerio.commands.console import make_console
 from tap_customerio.commands.warehouse import (
     Warehouse,
@@ -29,10 +29,6 @@ from tap_customerio.windows import BEGINNING, parse, rfc3339
 _PAGE = b"<!doctype html"
 
 
-def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    return None if value is None else moment(value)
-
-
 @click.command()
 @warehouse_options("analytics", "Schema that dbt writes the models to.")
 @click.option(
@@ -42,8 +38,10 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     show_default=True,
     help="File to write; an existing page is replaced.",
 )
-@click.option("--from", "start", callback=_moment, metavar="TIME", help=f"First day: {TIMES}.")
-@click.option("--to", "end", callback=_moment, metavar="TIME", help="Day after the last one.")
+@click.option(
+    "--from", "start", callback=moment_option, metavar="TIME", help=f"First day: {TIMES}."
+)
+@click.option("--to", "end", callback=moment_option, metavar="TIME", help="Day after the last one.")
 @click.option("--build", is_flag=True, help="Build the models first; DuckDB only (extra demo).")
 @click.option(
     "--loaded-schema",

@@ -48,7 +48,7 @@ def count_rows(stream: CustomerioStream, client: SamplingClient) -> RowCount:
         TapError: The stream cannot be read; `NotFoundError` if the API does not know it.
     """
     if isinstance(stream, FolderStream):
-        return _look_at_folder(stream, client)
+        return _count_folder_rows(stream, client)
     client.limit.begin()
     slices = newest_first(stream)
     for _, page in pages_of(stream, islice(slices, _TRIES)):
@@ -97,7 +97,7 @@ def newest_first(stream: CustomerioStream) -> Iterator[Any]:
         end = window.start
 
 
-def _look_at_folder(stream: FolderStream, client: SamplingClient) -> RowCount:
+def _count_folder_rows(stream: FolderStream, client: SamplingClient) -> RowCount:
     response = client.fetch("GET", stream.path, params={"page": 1, "limit": 10_000})
     rows = len(response.rows(stream.records_key))
     total = within(within({"meta": response.get("meta")}, "meta"), "pagination").get("total")

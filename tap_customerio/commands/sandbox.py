@@ -100,13 +100,13 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one parameter an option
             latency_ms=latency_ms,
             jitter_ms=jitter_ms,
             requests_per_second=requests_per_second or None,
-            started=_tell,
+            started=_print_addresses,
         )
     except PortError as error:
         raise errors.commands.bad_port(error.port, error.reason) from None
 
 
-def _tell(url: str, track_url: str) -> None:
+def _print_addresses(url: str, track_url: str) -> None:
     click.echo(f"Sandbox at {url}, App API key sandbox-app-api-key. Stop with Ctrl+C.", err=True)
     keys = "site id sandbox-site-id, Track API key sandbox-track-api-key"
     click.echo(f"Its Track API at {track_url}, {keys}.", err=True)

@@ -189,7 +189,7 @@ def verify(ctx: click.Context, url: str, schema: str, *, as_json: bool) -> None:
     try:
         tables = _tables(warehouse)
         months = compare(warehouse, tables)
-        [(impossible,)] = warehouse.ask(_IMPOSSIBLE, **tables)
+        [(impossible,)] = warehouse.query(_IMPOSSIBLE, **tables)
     finally:
         warehouse.close()
     if impossible:
@@ -210,16 +210,16 @@ def compare(warehouse: Warehouse, tables: dict[str, str]) -> dict[str, Month]:
     Raises:
         TapError: There is nothing to compare.
     """
-    [(first, newest)] = warehouse.ask(_CREATED, **tables)
-    rows = warehouse.ask(_COUNTED, **tables)
+    [(first, newest)] = warehouse.query(_CREATED, **tables)
+    rows = warehouse.query(_COUNTED, **tables)
     if first is None or not rows:
         raise errors.commands.nothing_to_verify()
-    known = warehouse.ask(_NEWEST, **tables)
+    known = warehouse.query(_NEWEST, **tables)
     last = max(_seconds(moment) for (moment,) in known if moment)
     counted, running = _counts(rows)
     stretches = _stretches(counted, running)
-    loaded, uncounted = _loaded(warehouse.ask(_LOADED, **tables), stretches)
-    ambiguous = {number for (number,) in warehouse.ask(_AMBIGUOUS, **tables)}
+    loaded, uncounted = _loaded(warehouse.query(_LOADED, **tables), stretches)
+    ambiguous = {number for (number,) in warehouse.query(_AMBIGUOUS, **tables)}
     buckets = [
         Bucket(*key, counted[key], loaded[key], key in running or _is_among(ambiguous, key[0]))
         for key in {**counted, **loaded}

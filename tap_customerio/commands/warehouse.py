@@ -74,7 +74,7 @@ class Warehouse:
         connection.read_only = True
         return connection
 
-    def ask(self, query: str, **parts: date | str) -> list[tuple[Any, ...]]:
+    def query(self, sql: str, **parts: date | str) -> list[tuple[Any, ...]]:
         """Rows of a query; {schema} and other names in it are replaced by dates or SQL.
 
         Raises:
@@ -86,7 +86,7 @@ class Warehouse:
         }
         try:
             rows: list[tuple[Any, ...]] = self._connection.execute(
-                query.format(schema=_quoted(self.schema), **literals)
+                sql.format(schema=_quoted(self.schema), **literals)
             ).fetchall()
         except self._driver.Error as error:
             name = type(error).__name__
@@ -96,12 +96,12 @@ class Warehouse:
 
     def tables(self) -> set[str]:
         """Names of the schema's tables and views."""
-        rows = self.ask("select table_schema, table_name from information_schema.tables")
+        rows = self.query("select table_schema, table_name from information_schema.tables")
         return {table for schema, table in rows if schema == self.schema}
 
     def columns(self, table: str) -> set[str]:
         """Names of a table's columns; empty if it does not exist."""
-        rows = self.ask(
+        rows = self.query(
             "select table_schema, column_name from information_schema.columns "  # noqa: S608
             f"where table_name = '{table}'"
         )

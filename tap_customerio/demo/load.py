@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = "customerio"
-PACE = 10
+REQUESTS_PER_SECOND = 10
 """Requests per second, the limit of the live API."""
 
 REQUESTS = 285
@@ -40,7 +40,7 @@ def new_sandbox() -> Sandbox:
         transactional=3,
         objects_per_type=4,  # two requests each
     )
-    return Sandbox(workspace, requests_per_second=PACE)
+    return Sandbox(workspace, requests_per_second=REQUESTS_PER_SECOND)
 
 
 def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], None]) -> None:
@@ -52,14 +52,14 @@ def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], 
     tap_config = {
         "app_api_key": sandbox.app_api_key,
         "api_url": sandbox.url,
-        "requests_per_second": PACE,
+        "requests_per_second": REQUESTS_PER_SECOND,
         "start_date": rfc3339(int(sandbox.clock.now()) // DAY * DAY - _DAYS * DAY),
     }
     target_config = {"path": str(database), "default_target_schema": SCHEMA}
     sandbox.middleware.answered = lambda _: watch(len(sandbox.calls))
     last = {"tap": "", "target": ""}
 
-    def hear(source: str, line: str) -> None:
+    def on_line(source: str, line: str) -> None:
         if line and source in last:
             last[source] = line
 
@@ -70,7 +70,7 @@ def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], 
         target_env=os.environ,
     )
     pipe.patience = 0
-    tap_code, target_code = pipe.run(hear)
+    tap_code, target_code = pipe.run(on_line)
     for name, code in (("target", target_code), ("tap", tap_code)):
         if code:
             raise errors.commands.demo_failed(name, code, last[name])

@@ -42,14 +42,14 @@ def run(console: Console, output: Path, report: Path) -> None:
     summary.show(console, found, output, report)
 
 
-def _report(database: Path, page: Path) -> summary.Found:
+def _report(database: Path, page: Path) -> summary.Summary:
     """Write the page; return the figures for the terminal."""
     url = summary.url_of(database)
     loaded = Warehouse(url, load.SCHEMA)
     modelled = Warehouse(url, models.SCHEMA, errors.commands.unreadable_models)
     try:
         page.write_text(report_page(Marts(modelled)), encoding="utf-8")
-        return summary.look(loaded, modelled)
+        return summary.summarize(loaded, modelled)
     finally:
         loaded.close()
         modelled.close()

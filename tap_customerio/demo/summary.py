@@ -34,7 +34,7 @@ _FIGURES = """
 """
 
 
-class Found(NamedTuple):
+class Summary(NamedTuple):
     """The contents of the database."""
 
     rows: dict[str, int]
@@ -46,22 +46,22 @@ def url_of(database: Path) -> str:
     return f"duckdb:///{quote(str(database))}"
 
 
-def look(loaded: Warehouse, modelled: Warehouse) -> Found:
+def summarize(loaded: Warehouse, modelled: Warehouse) -> Summary:
     """Count the rows of every stream, and query the models for three figures."""
     rows = {
-        name: loaded.ask(f"select count(*) from {{schema}}.{name}")[0][0]  # noqa: S608 - of ours
+        name: loaded.query(f"select count(*) from {{schema}}.{name}")[0][0]  # noqa: S608 - of ours
         for name in loaded.tables()
     }
-    [(people, sent, mails, opened)] = modelled.ask(_FIGURES)
+    [(people, sent, mails, opened)] = modelled.query(_FIGURES)
     figures = {
         "People": count(people),
         "Deliveries sent in the last 30 days": count(sent),
         "E-mails opened by people, of those sent": rate(opened, mails),
     }
-    return Found(rows, figures)
+    return Summary(rows, figures)
 
 
-def show(console: Console, found: Found, output: Path, report: Path) -> None:
+def show(console: Console, found: Summary, output: Path, report: Path) -> None:
     """Show the largest streams, the figures, the files, and the next commands."""
     console.print(_streams(found.rows))
     figures = Table.grid(padding=(0, 3))

@@ -26,7 +26,7 @@ def target_failed(code: int) -> TapError:
     )
 
 
-GOES_ON = (
+NOT_FINISHED = (
     "This backfill is not finished. Run the same command again: it continues from the last "
     "confirmed state."
 )

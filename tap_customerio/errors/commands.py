@@ -38,7 +38,7 @@ def not_utf8(path: str) -> TapError:
 
 def no_json(path: str, place: str, *, curly: bool = False) -> TapError:
     """A configuration that is not JSON; its content may be secret."""
-    mend = (
+    fix = (
         "write straight quotes in place of curly ones"
         if curly
         else (
@@ -46,7 +46,7 @@ def no_json(path: str, place: str, *, curly: bool = False) -> TapError:
             "write one with 'tap-customerio init'"
         )
     )
-    return TapError(f"{path} is not valid JSON ({place}): {mend}.")
+    return TapError(f"{path} is not valid JSON ({place}): {fix}.")
 
 
 def bad_port(port: int, reason: str) -> TapError:
@@ -172,10 +172,10 @@ def not_a_page(path: str) -> TapError:
     )
 
 
-def demo_would_replace(path: str, usual: str) -> TapError:
+def demo_would_replace(path: str, default: str) -> TapError:
     """--output of the demo names another file."""
     return TapError(
-        f"{path} exists, and a demo replaces only {usual} and its page: name another file with "
+        f"{path} exists, and a demo replaces only {default} and its page: name another file with "
         "--output."
     )
 

@@ -51,9 +51,9 @@ def bad_log_level(name: str, value: str, levels: Iterable[str]) -> FatalError:
     return FatalError(f"{name} is {value!r}, which is not a log level: set {', '.join(levels)}.")
 
 
-def no_object(what: str, mend: str) -> FatalError:
+def no_object(what: str, fix: str) -> FatalError:
     """A file is not a JSON object; its content may be secret."""
-    return FatalError(f"The {what} is not a JSON object: {mend}.")
+    return FatalError(f"The {what} is not a JSON object: {fix}.")
 
 
 def bad_catalog(place: str, expected: str) -> FatalError:
@@ -124,15 +124,15 @@ def bad_state_workspace() -> FatalError:
 def other_workspace(known: Sequence[object], ids: Sequence[int]) -> FatalError:
     """The state belongs, or may belong, to another workspace."""
     its, ours = (", ".join(map(str, found)) or "unknown" for found in (known, ids))
-    mend = "pass this workspace's own state, or none to read everything"
+    fix = "pass this workspace's own state, or none to read everything"
     if known and ids and set(known).isdisjoint(ids):
         return FatalError(
-            f"The state belongs to workspace {its}, but the key to workspace {ours}: {mend}."
+            f"The state belongs to workspace {its}, but the key to workspace {ours}: {fix}."
         )
     return FatalError(
         f"The state was written with another app_api_key (its workspaces: {its}; of this "
         f"key: {ours}), so it may belong to another workspace: if it is the same one, set "
-        f"workspace_id to the id of the key's workspace; otherwise {mend}."
+        f"workspace_id to the id of the key's workspace; otherwise {fix}."
     )
 
 

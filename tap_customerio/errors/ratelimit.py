@@ -21,7 +21,7 @@ def missing_redis() -> FatalError:
     return FatalError(needs_extra("rate_limit_url", "redis"))
 
 
-def odd_redis(place: str, option: str | None = None) -> FatalError:
+def invalid_redis_url(place: str, option: str | None = None) -> FatalError:
     """Invalid options in the URL."""
     if option:
         return FatalError(

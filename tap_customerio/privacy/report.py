@@ -35,11 +35,11 @@ def write_access(  # noqa: PLR0913 - the request, its data, and the folder
     folder: Folder,
     key: bytes,
     *,
-    tell: Callable[[Match], None],
+    on_match: Callable[[Match], None],
     also: Sequence[tuple[str, str]] = (),
     controller: str | None = None,
 ) -> Outcome:
-    """Read all data, and write the package; calls `tell` with the matching people.
+    """Read all data, and write the package; calls `on_match` with the matching people.
 
     `also` holds former identifiers of the people, by kind.
 
@@ -48,7 +48,7 @@ def write_access(  # noqa: PLR0913 - the request, its data, and the folder
     """
     started = utc_now()
     match = resolve(client, request)
-    tell(match)
+    on_match(match)
     personal_data = PersonalData(client)
     personal_data.read(request, match.people, also)
     outcome = INCOMPLETE if personal_data.not_read else COMPLETE if match.people else NOT_FOUND

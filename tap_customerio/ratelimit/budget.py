@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BURST_WINDOW = 1.0
 """A 429 within this many seconds of the last wave of 429s belongs to that wave."""
 
-KEPT = 50
+MAX_SLOTS = 50
 """Maximum number of stored slots."""
 
 
@@ -95,7 +95,7 @@ class LimiterState(NamedTuple):
 
     def book(self, slot: float) -> LimiterState:
         """Add a slot to the latest ones."""
-        return self._replace(slots=tuple(sorted((*self.slots, slot)))[-KEPT:])
+        return self._replace(slots=tuple(sorted((*self.slots, slot)))[-MAX_SLOTS:])
 
     def slow(self, rate: float, seconds: float) -> LimiterState:
         """Pause for this long; `rate` is the rate at the first 429 of a wave."""
@@ -173,7 +173,9 @@ class FileBudget(Budget):
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                self.state = LimiterState.unpack(os.pread(file, HEADER.size + KEPT * SLOT.size, 0))
+                self.state = LimiterState.unpack(
+                    os.pread(file, HEADER.size + MAX_SLOTS * SLOT.size, 0)
+                )
                 yield
                 os.pwrite(file, self.state.pack(), 0)
             finally:

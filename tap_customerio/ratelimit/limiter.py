@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tap_customerio.errors import TapError
-from tap_customerio.ratelimit.budget import KEPT, Budget
+from tap_customerio.ratelimit.budget import MAX_SLOTS, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class RateLimiter:
 
     def __init__(self, requests_per_second: float, budget: Budget | None = None) -> None:
         self._limit = requests_per_second * self.headroom
-        self._count = min(max(1, int(requests_per_second)), KEPT)
+        self._count = min(max(1, int(requests_per_second)), MAX_SLOTS)
         self._slack = max(self.late * self._count / self._limit, self.instant)
         self._budget = budget or Budget()
         self._lock = threading.Lock()
@@ -64,8 +64,8 @@ class RateLimiter:
         """Current requests per second, of all users of the budget together."""
         state = self._budget.state
         since = max(0.0, self._budget.now() - max(state.resume, state.slowed))
-        regained = min(since / self.recovery_seconds, 1e6) - 1
-        return min(self._limit, state.ceiling * (1 + self.decrease * regained**3))
+        recovered = min(since / self.recovery_seconds, 1e6) - 1
+        return min(self._limit, state.ceiling * (1 + self.decrease * recovered**3))
 
     @property
     def pause(self) -> float:
@@ -97,7 +97,11 @@ class RateLimiter:
         finally:
             left = time.monotonic()
             if left > slot.due + self._slack:
-                with self._lock, suppress(TapError), self._lasting():  # the next call raises it
+                with (
+                    self._lock,
+                    suppress(TapError),
+                    self._failing_once(),
+                ):  # the next call raises it
                     self._budget.correct(slot, left - self._slack)
 
     def wait(self) -> Slot:
@@ -129,7 +133,7 @@ class RateLimiter:
         """
         with self._lock:
             before = self.pause
-            with self._lasting():
+            with self._failing_once():
                 self._budget.slow(max(self.rate, self._limit * self.slowest), seconds)
             self._slot = None
             self.waited += max(0.0, seconds - before)
@@ -151,11 +155,11 @@ class RateLimiter:
         return self._slot.due - time.monotonic()
 
     def _next_slot(self, missed: Slot | None = None) -> Slot:
-        with self._lasting():
+        with self._failing_once():
             return self._budget.slot(1 / self.rate, self._count, missed)
 
     @contextmanager
-    def _lasting(self) -> Iterator[None]:
+    def _failing_once(self) -> Iterator[None]:
         """Raise the first error of a shared budget in all threads, without another attempt."""
         if self._failure is not None:
             raise self._failure

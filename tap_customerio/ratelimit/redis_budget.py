@@ -14,7 +14,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tap_customerio import errors
-from tap_customerio.ratelimit.budget import BURST_WINDOW, KEPT, SLOT, Budget, LimiterState, Slot
+from tap_customerio.ratelimit.budget import (
+    BURST_WINDOW,
+    MAX_SLOTS,
+    SLOT,
+    Budget,
+    LimiterState,
+    Slot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 
     from redis.commands.core import Script
 
-_LASTING = (
+_PERMANENT = (
     redis.AuthenticationError,
     redis.exceptions.AuthorizationError,
     redis.exceptions.NoPermissionError,
@@ -48,15 +55,15 @@ _LOAD = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local seen, last, resume, slowed, ceiling = now, -math.huge, -math.huge, -math.huge, math.huge
-local kept = redis.call('GET', KEYS[1]) or ''
-if kept ~= '' then
-  seen, last, resume, slowed, ceiling = struct.unpack('<ddddd', kept)
+local stored = redis.call('GET', KEYS[1]) or ''
+if stored ~= '' then
+  seen, last, resume, slowed, ceiling = struct.unpack('<ddddd', stored)
 end
 local back = math.max(0, seen - now)
 last, resume, slowed = last - back, resume - back, slowed - back
 local slots = {}
-for place = 41, #kept, 8 do
-  table.insert(slots, (struct.unpack('<d', kept, place)) - back)
+for place = 41, #stored, 8 do
+  table.insert(slots, (struct.unpack('<d', stored, place)) - back)
 end
 local slot = now
 local following = math.huge
@@ -74,7 +81,7 @@ local function book()
 end
 """
 _STORE = f"""
-while #slots > {KEPT} do
+while #slots > {MAX_SLOTS} do
   table.remove(slots, 1)
 end
 local state = struct.pack('<ddddd', now, last, resume, slowed, ceiling)
@@ -108,8 +115,8 @@ slot = tonumber(ARGV[2])
 book()
 {_STORE}"""
 _SLOW = f"""{_LOAD}
-local rate, seconds, calm = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if now > resume and now - slowed > calm then
+local rate, seconds, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if now > resume and now - slowed > burst then
   slowed, ceiling = now, rate
 end
 resume = math.max(resume, now + seconds)
@@ -170,23 +177,23 @@ class RedisBudget(Budget):
             factor=0.25,
             max_value=10,
             max_time=self._patience,
-            giveup=_lasts,
+            giveup=_is_permanent,
             logger=None,
             on_backoff=self._log,
         )
         try:
-            asked, (slot, packed), answered = retrying(self._run)(script, words)
+            sent, (slot, packed), received = retrying(self._run)(script, words)
         except redis.RedisError as error:
             raise errors.ratelimit.no_redis(self._place, _reason(error), self._patience) from None
         self.state = LimiterState.unpack(packed)
-        self._ahead = self.state.seen - (asked + answered) / 2
-        self.lead = (self.lead + (answered - asked) / 2) / 2
+        self._ahead = self.state.seen - (sent + received) / 2
+        self.lead = (self.lead + (received - sent) / 2) / 2
         return float(SLOT.unpack(slot)[0])
 
     def _run(self, script: Script, words: tuple[str, ...]) -> tuple[float, list[bytes], float]:
-        asked = time.monotonic()
+        sent = time.monotonic()
         found: list[bytes] = script(keys=self._keys, args=words)
-        return asked, found, time.monotonic()
+        return sent, found, time.monotonic()
 
     def _log(self, details: Mapping[str, Any]) -> None:
         reason, wait = _reason(details["exception"]), details["wait"]
@@ -197,7 +204,7 @@ def _client(url: str, place: str, timeout: float) -> redis.Redis:
     """A client with the options of the URL, each checked before the first connection."""
     parts = urlsplit(url)
     if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise errors.ratelimit.odd_redis(place)
+        raise errors.ratelimit.invalid_redis_url(place)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if "ssl_cert_reqs" in options:  # may be spelled as for Celery
         options["ssl_cert_reqs"] = options["ssl_cert_reqs"].lower().removeprefix("cert_")
@@ -206,7 +213,7 @@ def _client(url: str, place: str, timeout: float) -> redis.Redis:
     options = {name: value for name, value in options.items() if name not in _UNUSED}
     for name, value in options.items():
         if name not in _OPTIONS or not _fits(parts, name, value, timeout):
-            raise errors.ratelimit.odd_redis(place, name if name.isidentifier() else None)
+            raise errors.ratelimit.invalid_redis_url(place, name if name.isidentifier() else None)
     return _connect_later(parts, options, timeout)
 
 
@@ -232,7 +239,7 @@ def _reason(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _lasts(error: Exception) -> bool:
+def _is_permanent(error: Exception) -> bool:
     """Whether the error is permanent, so that a retry would not help."""
     causes = (error, error.__cause__, error.__context__)
-    return any(isinstance(cause, _LASTING) for cause in causes)
+    return any(isinstance(cause, _PERMANENT) for cause in causes)

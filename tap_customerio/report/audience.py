@@ -101,7 +101,7 @@ _LOADED = """
 
 def journeys(marts: Marts) -> Figure:
     """Outcomes of journeys through campaigns."""
-    rows = [(*row[:3], *(int(number or 0) for number in row[3:])) for row in marts.ask(_JOURNEYS)]
+    rows = [(*row[:3], *(int(number or 0) for number in row[3:])) for row in marts.query(_JOURNEYS)]
     sums = [sum(row[place] for row in rows) for place in range(3, 3 + len(STEPS))]
     shown = [
         Bar(text, number, f"{count(number)} ({rate(number, sums[0])})")
@@ -126,7 +126,7 @@ def journeys(marts: Marts) -> Figure:
 
 def tests(marts: Marts) -> Figure:
     """Results of newsletter variants."""
-    rows = marts.ask(_TESTS)
+    rows = marts.query(_TESTS)
     decided = rows[0][5] if rows else "clicked"
     heads = ("variant", "sent", decided, "95 % interval", "winner")
     shown: list[Bar] = []
@@ -153,7 +153,7 @@ def segments(marts: Marts) -> Figure:
     """Growth of the largest segments."""
     last: dict[tuple[object, ...], Point] = {}
     names: dict[tuple[str, int], str] = {}
-    for workspace, number, name, day, people in marts.ask(_SEGMENTS):
+    for workspace, number, name, day, people in marts.query(_SEGMENTS):
         text = label(name, f"segment {number}", marts.shown_workspace(workspace))
         key = (workspace, number)
         text = names.setdefault(key, distinct(text, names.values(), number))
@@ -175,7 +175,7 @@ def segments(marts: Marts) -> Figure:
 
 def consents(marts: Marts) -> Figure:
     """Current consents."""
-    rows = marts.ask(_CONSENTS)[:_TOPICS]
+    rows = marts.query(_CONSENTS)[:_TOPICS]
     shown: list[tuple[str, tuple[float, ...]]] = []
     cells: list[tuple[str, ...]] = []
     for workspace, scope, subject, name, people, *chosen in rows:
@@ -202,7 +202,7 @@ def consents(marts: Marts) -> Figure:
 
 def loaded(marts: Marts) -> Figure:
     """Completeness of the loaded data."""
-    rows = marts.ask(_LOADED)
+    rows = marts.query(_LOADED)
     cells = [
         (f"{int(year)}-{int(month):02}", *(count(int(number or 0)) for number in numbers))
         for year, month, *numbers in rows[:_MONTHS]

@@ -28,10 +28,10 @@ def main(options: Sequence[str]) -> None:
     manifest = _result(dbtRunner().invoke(["parse", *options]))
     if not (verb := sys.stdin.readline().strip()):
         return  # the demo ended before the tables existed
-    _result(dbtRunner(manifest, [_tell]).invoke([verb, *options]))
+    _result(dbtRunner(manifest, [_write_counts]).invoke([verb, *options]))
 
 
-def _tell(event: Any) -> None:
+def _write_counts(event: Any) -> None:
     if total := _TOTALS.get(event.info.name):
         counts = event.data.index, getattr(event.data, total)
         sys.stdout.write(f"{json.dumps(counts)}\n")  # one write, because dbt threads call this

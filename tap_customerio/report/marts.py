@@ -65,8 +65,8 @@ class Marts:
         missing = [model for model in NEEDED if model not in self._models]
         if missing:
             raise errors.commands.no_models(warehouse.schema, missing)
-        [(first, last)] = warehouse.ask(_DAYS)
-        [(workspaces,)] = warehouse.ask(_WORKSPACES)
+        [(first, last)] = warehouse.query(_DAYS)
+        [(workspaces,)] = warehouse.query(_WORKSPACES)
         self._several = workspaces > 1
         today = datetime.now(timezone.utc).date()
         begin = start or max(_EARLIEST, min(first or today, (end or today) - _DAY))
@@ -80,10 +80,10 @@ class Marts:
         """Whether a model exists."""
         return model in self._models
 
-    def ask(self, query: str) -> list[Row]:
+    def query(self, sql: str) -> list[Row]:
         """Rows of a query; {start} and {end} in it stand for the dates."""
         start, end = self.period
-        rows = self._warehouse.ask(query, start=start, end=end)
+        rows = self._warehouse.query(sql, start=start, end=end)
         return [tuple(map(_plain, row)) for row in rows]
 
 

@@ -62,12 +62,12 @@ def waiting(
     variables |= {"DBT_DUCKDB_PATH": str(database), "DBT_SCHEMA": schema}
     pipe = subprocess.PIPE
     with (
-        log.open("wb") as said,
+        log.open("wb") as errors_file,
         subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "tap_customerio.report.dbt_process", *options],
             stdin=pipe,
             stdout=pipe,
-            stderr=said,
+            stderr=errors_file,
             env=variables,
         ) as process,
     ):

@@ -86,7 +86,7 @@ _TOTALS = """
 
 def totals(marts: Marts) -> tuple[list[tuple[str, str]], list[str]]:
     """The totals at the top, and notes about them."""
-    [(sent, mails, opened, clicked, unsettled, since)] = marts.ask(_TOTALS)
+    [(sent, mails, opened, clicked, unsettled, since)] = marts.query(_TOTALS)
     cells = [
         ("Deliveries sent", count(sent)),
         ("E-mails opened by people", rate(opened, mails)),
@@ -106,7 +106,7 @@ def over_time(marts: Marts) -> Figure:
     """Deliveries, opens and clicks by day of the event."""
     period = marts.period
     sums: dict[tuple[str, object], int] = defaultdict(int)
-    rows = marts.ask(_BY_DAY)
+    rows = marts.query(_BY_DAY)
     for day, *counts in rows:
         for state, number in zip(STATES, counts, strict=True):
             sums[state, period.bucket(day)] += int(number or 0)
@@ -121,7 +121,7 @@ def over_time(marts: Marts) -> Figure:
 
 def senders(marts: Marts) -> Figure:
     """The largest senders, with their outcomes."""
-    rows = [(*row[:4], *(int(number or 0) for number in row[4:])) for row in marts.ask(_RANKING)]
+    rows = [(*row[:4], *(int(number or 0) for number in row[4:])) for row in marts.query(_RANKING)]
     heads = (
         "sender",
         "type",
@@ -160,7 +160,7 @@ def name_of(marts: Marts, row: Row) -> str:
 
 def domains(marts: Marts) -> Figure:
     """Deliverability by domain; a domain with few people could identify them."""
-    rows = marts.ask(_BY_DOMAIN)
+    rows = marts.query(_BY_DOMAIN)
     named = [row for row in rows if row[1] >= _FEW_PEOPLE and _DOMAIN.fullmatch(row[0])][:_DOMAINS]
     rest = [row for row in rows if row not in named]
     texts = [(name, *numbers) for name, _, *numbers in named]
@@ -183,7 +183,7 @@ def _multiples(marts: Marts, rows: Sequence[Row], names: Sequence[str]) -> str:
     """One small chart per sender, each with its own scale."""
     period = marts.period
     sums: dict[Row, int] = defaultdict(int)
-    for *sender, day, sent, opened, clicked in marts.ask(_SMALL):
+    for *sender, day, sent, opened, clicked in marts.query(_SMALL):
         for state, number in zip(STATES, (sent, opened, clicked), strict=True):
             sums[(*sender, state, period.bucket(day))] += int(number or 0)
     parts = []

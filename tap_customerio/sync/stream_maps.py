@@ -42,7 +42,7 @@ _GIVEN = {"_", "record", "config", "__stream_name__", "__original_stream_name__"
 _ALIKE = 0.8
 
 
-def faults(maps: Any, schemas: Mapping[str, Schema]) -> list[str]:
+def map_errors(maps: Any, schemas: Mapping[str, Schema]) -> list[str]:
     """Errors in the setting `stream_maps`, one sentence per stream."""
     if not isinstance(maps, dict):
         return (
@@ -50,11 +50,11 @@ def faults(maps: Any, schemas: Mapping[str, Schema]) -> list[str]:
             if maps is None
             else [str(errors.stream_maps.bad_map("*", None, "it is not a JSON object"))]
         )
-    sentences = (_fault(name, rules, schemas) for name, rules in maps.items())
+    sentences = (_map_error(name, rules, schemas) for name, rules in maps.items())
     return [sentence for sentence in sentences if sentence]
 
 
-def _fault(name: str, rules: Any, schemas: Mapping[str, Schema]) -> str | None:
+def _map_error(name: str, rules: Any, schemas: Mapping[str, Schema]) -> str | None:
     try:
         _check(name, rules, schemas)
     except errors.TapError as problem:

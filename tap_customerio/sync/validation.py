@@ -176,8 +176,8 @@ def checked_state(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str
 
 def _object(text: str, what: str) -> dict[str, Any]:
     if not text.strip():
-        mend = f"the file is empty; leave out --{what} to start without one"
-        raise errors.inputs.no_object(what, mend)
+        fix = f"the file is empty; leave out --{what} to start without one"
+        raise errors.inputs.no_object(what, fix)
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:

@@ -44,7 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedDemo]
     for name in FILES:
         (folder / name).write_text("of an earlier demo")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "PACE", 1000)
+        patch.setattr(load, "REQUESTS_PER_SECOND", 1000)
         patch.chdir(folder)
         yield FinishedDemo(typed("demo"), folder)
 

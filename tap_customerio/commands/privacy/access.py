@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_customerio.commands.privacy.job import Job, also_options, asked_for
+from tap_customerio.commands.privacy.job import Job, also_options, request_options
 from tap_customerio.privacy.report import write_access
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@asked_for
+@request_options
 @also_options
 @click.option(
     "--controller",
     metavar="NAME",
     help="Who is responsible for the data (controller); shown on the page.",
 )
-def access(controller: str | None, **asked: Any) -> None:
+def access(controller: str | None, **options: Any) -> None:
     """Collect all data about a person.
 
     Writes report.html to read, report.json for machines, and manifest.json with counts, times,
@@ -32,13 +32,19 @@ def access(controller: str | None, **asked: Any) -> None:
 
     Example: tap-customerio privacy access --email ada@example.com --output ada
     """
-    job = Job({"command": "access"}, **asked)
+    job = Job({"command": "access"}, **options)
 
     def work(line: Line, request: Request) -> Outcome:
         place = job.run.place(line)
-        found = partial(job.name, line)
+        on_match = partial(job.name, line)
         return write_access(
-            job.client, request, place, job.key, tell=found, also=job.also, controller=controller
+            job.client,
+            request,
+            place,
+            job.key,
+            on_match=on_match,
+            also=job.also,
+            controller=controller,
         )
 
     for line, result in job.run.each(job.run.todo, work, workers=job.settings.concurrency):

@@ -13,7 +13,7 @@ from tap_customerio.api.track import connect
 from tap_customerio.commands.privacy.job import (
     Job,
     also_options,
-    asked_for,
+    request_options,
     wait_option,
     workspace_option,
 )
@@ -44,7 +44,7 @@ NO_SQL = (
 
 
 @click.command()
-@asked_for
+@request_options
 @also_options
 @click.option(
     "--mode",
@@ -90,7 +90,7 @@ def erase(  # noqa: PLR0913 - each is an option
     warehouse_sql: Path | None,
     warehouse_schema: str,
     warehouse_dialect: str,
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Erase a person, and check that they are gone.
 
@@ -101,13 +101,13 @@ def erase(  # noqa: PLR0913 - each is an option
     if not (yes or dry_run or sys.stdin.isatty()):
         raise errors.privacy.unconfirmed()
     script = Script(warehouse_sql, warehouse_schema, warehouse_dialect)
-    job = Job({"command": "erase", "mode": mode}, **asked)
+    job = Job({"command": "erase", "mode": mode}, **options)
     job.to_stderr = script.is_printed
     track, account = connect(job.settings, job.client, workspace)
     eraser = Eraser(job.client, track, account, action=mode, key=job.key, wait=wait)
     matches, failures = _find(job, eraser)
     if dry_run:
-        _rehearse(job, matches, failures, script)
+        _end_dry_run(job, matches, failures, script)
     for line, failure in failures:
         job.record(line, failure)
     if not yes:
@@ -177,7 +177,7 @@ def _find(job: Job, eraser: Eraser) -> tuple[dict[Line, Match], list[tuple[Line,
     return matches, failures
 
 
-def _rehearse(
+def _end_dry_run(
     job: Job,
     matches: Mapping[Line, Match],
     failures: Sequence[tuple[Line, Outcome]],

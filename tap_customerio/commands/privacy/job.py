@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-def asked_for(command: Callable[..., None]) -> Callable[..., None]:
+def request_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add --config, and the options for people and output."""
     file = click.Path(path_type=Path, dir_okay=False)
     options: list[Callable[[Callable[..., None]], Callable[..., None]]] = [
@@ -104,7 +104,7 @@ class Job:
         also_id: Sequence[str] = (),
         **named: str | None,
     ) -> None:
-        """Read the options of `asked_for` and `also_options`, and prepare the folder."""
+        """Read the options of `request_options` and `also_options`, and prepare the folder."""
         if input_file and (also_email or also_id):
             raise click.UsageError("--also-email and --also-id need a single person, not --input.")
         also = [*(("email", value) for value in also_email), *(("id", value) for value in also_id)]
@@ -117,8 +117,8 @@ class Job:
         self.key = secret(key_file or output / "evidence.key")
         request = lines[0].request if lines and not input_file else None
         self.option = f"--{request.kind.replace('_', '-')}" if request else "--input"
-        asked = digest(self.key, *request) if request else "input"
-        self.folder.claim({**purpose, "requests": asked})
+        request_hash = digest(self.key, *request) if request else "input"
+        self.folder.claim({**purpose, "requests": request_hash})
         self.run = Run(self.folder, self.key, lines, is_batch=input_file is not None)
         self.to_stderr = False
         for line in self.run.finished:

@@ -10,7 +10,7 @@ import click
 
 from tap_customerio import errors
 from tap_customerio.api.track import connect
-from tap_customerio.commands.privacy.job import Job, asked_for, wait_option, workspace_option
+from tap_customerio.commands.privacy.job import Job, request_options, wait_option, workspace_option
 from tap_customerio.privacy.choices import parse_choices
 from tap_customerio.privacy.evidence import COMPLETE, EXIT_CODES, FAILED, NOT_FOUND, Outcome, worst
 from tap_customerio.privacy.identity import Match
@@ -39,7 +39,7 @@ def _opting(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("opt-out")
-@asked_for
+@request_options
 @click.option(
     "--from",
     "words",
@@ -64,7 +64,7 @@ def opt_out(*, words: Sequence[str], **rest: Any) -> None:
 
 
 @click.command("opt-in")
-@asked_for
+@request_options
 @click.option(
     "--evidence",
     required=True,
@@ -112,7 +112,7 @@ def _run(
 
     matches = _find(job, opter, choices)
     if dry_run:
-        _rehearse(job, matches)
+        _end_dry_run(job, matches)
     elif not yes and any(match.people for match in matches.values()):
         click.echo(f"Workspace {account.workspace_id} ({account.workspace}).", err=True)
         doing = "Opt these people in again" if wanted else "Opt these people out"
@@ -148,7 +148,7 @@ def _find(job: Job, opter: Opter, choices: Callable[[Person], list[Choice]]) -> 
     return matches
 
 
-def _rehearse(job: Job, matches: Mapping[Line, Match]) -> None:
+def _end_dry_run(job: Job, matches: Mapping[Line, Match]) -> None:
     """End a dry run, without changes."""
     job.say("Nothing was changed: this is a dry run.")
     found = [COMPLETE if match.people else NOT_FOUND for match in matches.values()]

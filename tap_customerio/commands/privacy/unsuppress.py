@@ -8,7 +8,7 @@ import click
 
 from tap_customerio import errors
 from tap_customerio.api.track import connect
-from tap_customerio.commands.privacy.job import Job, asked_for, workspace_option
+from tap_customerio.commands.privacy.job import Job, request_options, workspace_option
 from tap_customerio.privacy.evidence import UNSUPPRESSED, Outcome
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@asked_for
+@request_options
 @workspace_option
-def unsuppress(*, workspace: int | None, **asked: Any) -> None:
+def unsuppress(*, workspace: int | None, **options: Any) -> None:
     """Unblock identifiers that were blocked by mistake.
 
     Neither the profile nor its history comes back. Each id or e-mail address is unblocked by
@@ -27,7 +27,7 @@ def unsuppress(*, workspace: int | None, **asked: Any) -> None:
 
     Example: tap-customerio privacy unsuppress --email ada@example.com --output ada-again
     """
-    job = Job({"command": "unsuppress"}, **asked)
+    job = Job({"command": "unsuppress"}, **options)
     track, account = connect(job.settings, job.client, workspace)
     if not account.is_proven:
         raise errors.privacy.unproven_workspace(account.workspace_id)
