@@ -101,10 +101,10 @@ class Window(NamedTuple):
     def cut(self, count: int) -> list[Window]:
         """`count` consecutive windows of about equal width; fewer if seconds run out."""
         count = min(count, self.width)
-        return [self.share(number, count) for number in range(1, count + 1)]
+        return [self.shard(number, count) for number in range(1, count + 1)]
 
-    def share(self, number: int, count: int) -> Window:
-        """The `number`-th (from 1) of `count` consecutive shares; empty if seconds run out."""
+    def shard(self, number: int, count: int) -> Window:
+        """The `number`-th (from 1) of `count` consecutive shards; empty if seconds run out."""
         edges = (self.start + self.width * place // count for place in (number - 1, number))
         return Window(*edges)
 

@@ -79,7 +79,7 @@ _WINDOWS = _of(
         "test_windows.py::test_buckets_start_with_the_local_day",
     ),
     (
-        "shares of a backfill overlap",
+        "shards of a backfill overlap",
         "for place in (number - 1, number))",
         "for place in (max(0, number - 2), number))",
         "test_windows.py::test_any_number_of_shares_are_consecutive_and_about_equal",
@@ -347,22 +347,22 @@ _RESCANS = _of(
 _BACKFILL = _of(
     "backfill/job.py",
     (
-        "every share reads what has no range",
+        "every shard reads what has no range",
         "else self.shard == 1)",
         "else self.shard)",
-        "backfill/test_shares.py",
+        "backfill/test_shards.py",
     ),
     (
-        "a share goes on from the state of another",
+        "a shard continues from the state of another",
         "if any(found.get(name) != value",
         "if any(name == value",
-        "backfill/test_shares.py",
+        "backfill/test_shards.py",
     ),
     (
-        "a share does not know its edges",
+        "a shard does not know its edges",
         "frozenset(self.shard_range) - frozenset(self.range)",
         "frozenset()",
-        "backfill/test_shares.py",
+        "backfill/test_shards.py",
     ),
 )
 

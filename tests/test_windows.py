@@ -165,10 +165,10 @@ def test_any_number_of_shares_are_consecutive_and_about_equal(
     start: int, width: int, count: int
 ) -> None:
     whole = Window(start, start + width)
-    shares = [whole.share(number, count) for number in range(1, count + 1)]
-    assert (shares[0].start, shares[-1].end) == whole
-    assert all(one.end == two.start for one, two in pairwise(shares))
-    widths = [share.width for share in shares]
+    shards = [whole.shard(number, count) for number in range(1, count + 1)]
+    assert (shards[0].start, shards[-1].end) == whole
+    assert all(one.end == two.start for one, two in pairwise(shards))
+    widths = [shard.width for shard in shards]
     assert 0 <= max(widths) - min(widths) <= 1
 
 
@@ -187,9 +187,9 @@ def test_every_bucket_belongs_to_one_share(
         first = bucket_start(window.start, resolution, zone)
         return list(buckets(first, window.end, resolution, zone))
 
-    shares = [whole.share(number, count) for number in range(1, count + 1)]
-    cut = [Window(border(share.start), border(share.end)) for share in shares if share.width]
-    assert [bucket for share in cut for bucket in within(share)] == within(whole)
+    shards = [whole.shard(number, count) for number in range(1, count + 1)]
+    cut = [Window(border(shard.start), border(shard.end)) for shard in shards if shard.width]
+    assert [bucket for shard in cut for bucket in within(shard)] == within(whole)
 
 
 @given(MOMENTS, RESOLUTIONS, ZONES)

@@ -1,4 +1,4 @@
-"""A backfill of one workspace: its streams, and its range or a share of it."""
+"""A backfill of one workspace: its streams, and its range or a shard of it."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Job:
 
     @cached_property
     def shard_range(self) -> Window:
-        """The share of the range that this job reads."""
-        return self.range.share(self.shard, self.shards)
+        """The shard of the range that this job reads."""
+        return self.range.shard(self.shard, self.shards)
 
     @cached_property
     def streams(self) -> list[str]:
-        """The streams to read; streams without a time range only in the first share.
+        """The streams to read; streams without a time range only in the first shard.
 
         Raises:
             TapError: A named stream does not exist.
@@ -100,7 +100,7 @@ class Job:
                 "start_date": rfc3339(self.shard_range.start),
                 "end_date": rfc3339(max(self.shard_range.end, self.shard_range.start + 1)),
             },
-            catalog=selecting(self.catalog, set(self.streams) - set(done)),
+            catalog=with_selected(self.catalog, set(self.streams) - set(done)),
             state=state,
         )
         tap.sync_run.shard_edges = frozenset(self.shard_range) - frozenset(self.range)
@@ -138,11 +138,11 @@ def _words(identity: Mapping[str, Any]) -> str:
     return f"the backfill {', '.join(said)}" if said else "an ordinary sync"
 
 
-def selecting(catalog: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+def with_selected(catalog: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
     """A copy of a catalog that selects only these streams."""
-    selecting: dict[str, Any] = copy.deepcopy(dict(catalog))
-    for stream in selecting["streams"]:
+    result: dict[str, Any] = copy.deepcopy(dict(catalog))
+    for stream in result["streams"]:
         for item in stream["metadata"]:
             if not item["breadcrumb"]:
                 item["metadata"]["selected"] = stream["tap_stream_id"] in wanted
-    return selecting
+    return result

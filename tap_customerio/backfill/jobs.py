@@ -1,4 +1,4 @@
-"""Shares of a backfill in parallel, each as `tap | target` in a separate process."""
+"""Shards of a backfill in parallel, each as `tap | target` in a separate process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tap_customerio.backfill.job import Job, State
-    from tap_customerio.backfill.shares import Shares
+    from tap_customerio.backfill.shards import Shards
     from tap_customerio.sync.progress import Meter, Progress
 
 _WORKER = [sys.executable, "-c", "from tap_customerio import start; start.backfill_job()"]
@@ -83,19 +83,19 @@ class JobsMeter:
 
 
 class Jobs:
-    """Runs the unfinished shares, at most `most` at a time.
+    """Runs the unfinished shards, at most `most` at a time.
 
     A signal goes to all jobs, which handle it like a single pipe. A job ends when its parent
     process ends for any reason, because its stdin closes.
     """
 
     def __init__(
-        self, shares: Shares, target: str, keep: Callable[[State], None], most: int, budget: str
+        self, shards: Shards, target: str, save: Callable[[State], None], most: int, budget: str
     ) -> None:
-        """Prepare; `keep` receives the state of all jobs after every change."""
-        self._shares = shares
+        """Prepare; `save` receives the state of all jobs after every change."""
+        self._shards = shards
         self._target = target
-        self._keep = keep
+        self._save = save
         self._most = most
         self._budget = budget
         self._meter = JobsMeter()
@@ -116,7 +116,7 @@ class Jobs:
             signal.signal(number, self._pass_signal)
         with display(self._meter) as progress:
             try:
-                self._keep(self._shares.state)
+                self._save(self._shards.state)
                 self._run_all(progress)
             finally:
                 self._end_all()
@@ -129,7 +129,7 @@ class Jobs:
         return 0
 
     def _run_all(self, progress: Progress) -> None:
-        waiting = deque(self._shares.left)
+        waiting = deque(self._shards.left)
         while self._running or (waiting and self._signal is None):
             if waiting and len(self._running) < self._most and self._signal is None:
                 self._start(waiting.popleft(), draws=progress.draws)
@@ -163,10 +163,10 @@ class Jobs:
 
     def _converse(self, place: int, process: subprocess.Popen[bytes]) -> None:
         """Send the job's order, and queue its reports; queue None at the end."""
-        job = self._shares.jobs[place]
+        job = self._shards.jobs[place]
         order = {
             "job": {**asdict(job), "config": {**job.config, "rate_limit_url": self._budget}},
-            "state": self._shares.states[place],
+            "state": self._shards.states[place],
             "target": self._target,
             "level": logging.getLogger(NAME).getEffectiveLevel(),
         }
@@ -181,8 +181,8 @@ class Jobs:
 
     def _handle(self, place: int, report: dict[str, Any], progress: Progress) -> None:
         if "state" in report:
-            self._shares.states[place] = report["state"]
-            self._keep(self._shares.state)
+            self._shards.states[place] = report["state"]
+            self._save(self._shards.state)
         elif "log" in report:
             self._log(place, *report["log"])
         elif "event" in report:
@@ -198,7 +198,7 @@ class Jobs:
     def _show(self, progress: Progress, place: int, event: str, stream: str, value: Any) -> None:
         name = f"{stream} {self._label(place)}"
         if event == "begin":
-            self._meter.ends[name] = self._shares.jobs[place].shard_range.end
+            self._meter.ends[name] = self._shards.jobs[place].shard_range.end
             progress.begin(name)
         elif event == "page":
             progress.page(name, value)
@@ -209,7 +209,7 @@ class Jobs:
             progress.end(name, done=value)
 
     def _label(self, place: int) -> str:
-        return f"{place + 1}/{self._shares.count}"
+        return f"{place + 1}/{self._shards.count}"
 
     def _conclude(self, place: int) -> None:
         code = exit_code(self._running[place])

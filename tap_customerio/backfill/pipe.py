@@ -19,7 +19,7 @@ logger = logging.getLogger("tap-customerio.backfill")
 
 
 def run_pipe(
-    command: str, tap: TapCustomerio, left: Sequence[str], keep: Callable[[State], None]
+    command: str, tap: TapCustomerio, left: Sequence[str], save: Callable[[State], None]
 ) -> int:
     """Run to the end, storing each state that the target confirms; return the tap's exit code.
 
@@ -30,11 +30,11 @@ def run_pipe(
 
     def confirm(state: State) -> None:
         nonlocal confirmed
-        keep(state)
+        save(state)
         confirmed = state
 
     def write() -> None:
-        keep(dict(tap.state))
+        save(dict(tap.state))
         tap.sync_all()
 
     code, _ = _run(command, tap, confirm, write)
@@ -69,7 +69,7 @@ def make_tables(command: str, tap: TapCustomerio) -> int:
 def _run(
     command: str,
     tap: TapCustomerio,
-    keep: Callable[[State], None],
+    save: Callable[[State], None],
     write: Callable[[], None],
 ) -> tuple[int, int | None]:
     """The tap's exit code, and the number of a received signal.
@@ -78,7 +78,7 @@ def _run(
         TapError: The target failed.
     """
     code = 0
-    with Target(command, keep, relay=tap.sync_run.progress.draws) as target, tap.sync_run.progress:
+    with Target(command, save, relay=tap.sync_run.progress.draws) as target, tap.sync_run.progress:
         try:
             target.feed(tap, write)
         except errors.TapError as problem:

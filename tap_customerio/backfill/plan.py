@@ -57,9 +57,9 @@ class Plan:
 
     @classmethod
     def of_all(cls, job: Job, taps: Sequence[TapCustomerio], jobs: Sequence[Job]) -> Plan:
-        """The plan of a backfill in shares; probes are sent once.
+        """The plan of a backfill in shards; probes are sent once.
 
-        Each share requests the shared lists again when it runs.
+        Each shard requests the shared lists again when it runs.
 
         Raises:
             TapError: Nothing can be estimated, for example with a wrong key.

@@ -1,4 +1,4 @@
-"""The client for plans, which caches responses for all shares."""
+"""The client for plans, which caches responses for all shards."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class ProbingClient(Client):
-    """Sends each request once; `requests` counts what the shares would send themselves.
+    """Sends each request once; `requests` counts what the shards would send themselves.
 
-    Each share uses a client from `uncached`, which shares the cache.
+    Each shard uses a client from `uncached`, which shares the cache.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -27,7 +27,7 @@ class ProbingClient(Client):
         self._responses: dict[str, RawResponse] = {}
 
     def uncached(self) -> Self:
-        """A client for one share, which requests the present itself."""
+        """A client for one shard, which requests the present itself."""
         again = super().uncached()
         again._clock = Clock()  # noqa: SLF001 - its own
         return again

@@ -5,24 +5,16 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_customerio import errors
 from tap_customerio.files import write_private
+from tap_customerio.pipeline.target import parse_state
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_customerio.backfill.job import State
-
-
-def parsed(line: str | bytes) -> State | None:
-    """A state that a target printed; None if the line is anything else."""
-    with suppress(ValueError):
-        value: Any = json.loads(line)
-        if isinstance(value, dict) and "bookmarks" in value:
-            return value
-    return None
 
 
 class StateFile:
@@ -43,9 +35,9 @@ class StateFile:
             return None
         except OSError as error:
             raise self._unusable(error) from None
-        if (whole := parsed(text)) is not None:
-            return whole
-        states = map(parsed, reversed(text.splitlines()))
+        if (state := parse_state(text)) is not None:
+            return state
+        states = map(parse_state, reversed(text.splitlines()))
         return next((state for state in states if state is not None), None)
 
     def write(self, state: State) -> None:

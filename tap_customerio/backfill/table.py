@@ -18,9 +18,9 @@ def show(plan: Plan) -> None:
     """Print a table, and below it the limits of the API."""
     out, job = make_console(), plan.job
     start, end = map(rfc3339, job.shard_range)
-    share = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
+    shard = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
     made = table(
-        "stream", ">parts", ">rows", ">requests", ">time", title=f"{start} to {end}{share}"
+        "stream", ">parts", ">rows", ">requests", ">time", title=f"{start} to {end}{shard}"
     )
     for estimate in sorted(plan.estimates, key=lambda each: -(each.requests or 0)):
         parts, found = at_least(estimate.slices), at_least(estimate.rows, more=estimate.more)

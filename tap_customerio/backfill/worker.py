@@ -1,4 +1,4 @@
-"""One job of `backfill --jobs`: a share in a separate process, started by `jobs.py`.
+"""One job of `backfill --jobs`: a shard in a separate process, started by `jobs.py`.
 
 It reads an order, one line of JSON, from stdin, and writes states, log records and progress to
 stdout as lines. It ends when stdin closes, at the latest when its parent process dies.

@@ -19,7 +19,7 @@ from tap_customerio.backfill.job import Job
 from tap_customerio.backfill.jobs import Jobs, one_budget
 from tap_customerio.backfill.pipe import make_tables, run_pipe
 from tap_customerio.backfill.plan import Plan
-from tap_customerio.backfill.shares import Shares
+from tap_customerio.backfill.shards import Shards
 from tap_customerio.backfill.states import StateFile
 from tap_customerio.commands.command_tap import (
     TIMES,
@@ -116,36 +116,36 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     is_plan = planning or as_json  # a plan has its notes below the table
     logging.getLogger(NAME).setLevel(logging.ERROR if is_plan else logging.NOTSET)
     wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
-    job = Job(config, wanted, _range(start, end), streams, *_share(shard))
+    job = Job(config, wanted, _range(start, end), streams, *_shard(shard))
     _check_jobs(jobs, job, target, planning=is_plan)
     file = StateFile(state or Path(job.file_name)) if state or target else None
     saved = None if file is None or restart else file.read()
-    can_share = job.shards == 1 and (target or is_plan)
-    shares = Shares.of(job, saved, jobs) if can_share else Shares(job, [saved])
+    can_divide = job.shards == 1 and (target or is_plan)
+    shards = Shards.of(job, saved, jobs) if can_divide else Shards(job, [saved])
     if file is not None and saved is not None:
-        shares.check(saved, str(file.path))
+        shards.check(saved, str(file.path))
     if is_plan:
-        _show_plan(shares, as_json=as_json)
+        _show_plan(shards, as_json=as_json)
         return
     if file is not None and restart:
         file.forget()
-    if file is not None and target is not None and shares.count > 1:
-        sys.exit(_run_jobs(shares, file, target, jobs))
+    if file is not None and target is not None and shards.count > 1:
+        sys.exit(_run_jobs(shards, file, target, jobs))
     if jobs > 1 and file is not None:
-        logger.warning("%s", errors.backfill.one_share(str(file.path), jobs))
+        logger.warning("%s", errors.backfill.one_shard(str(file.path), jobs))
     sys.exit(_run(job, saved, file, target))
 
 
-def _run_jobs(shares: Shares, file: StateFile, target: str, most: int) -> int:
-    if not shares.left:
+def _run_jobs(shards: Shards, file: StateFile, target: str, most: int) -> int:
+    if not shards.left:
         logger.info(_NOTHING_LEFT)
         return 0
-    logger.info("Reading %s, in %s.", ", ".join(shares.job.streams), counted(shares.count, "share"))
+    logger.info("Reading %s, in %s.", ", ".join(shards.job.streams), counted(shards.count, "shard"))
     logger.info("State file: %s", file.path)
-    if code := make_tables(target, shares.job.tap()):
+    if code := make_tables(target, shards.job.tap()):
         return code
-    with one_budget(shares.job) as budget:
-        return Jobs(shares, target, file.write, most, budget).run(_display())
+    with one_budget(shards.job) as budget:
+        return Jobs(shards, target, file.write, most, budget).run(_display())
 
 
 def _run(job: Job, saved: State | None, file: StateFile | None, target: str | None) -> int:
@@ -154,8 +154,8 @@ def _run(job: Job, saved: State | None, file: StateFile | None, target: str | No
     if not left:
         logger.info(_NOTHING_LEFT)
         return 0
-    share = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
-    logger.info("Reading %s%s.", ", ".join(left), share)
+    shard = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
+    logger.info("Reading %s%s.", ", ".join(left), shard)
     if file is not None and target is not None:
         logger.info("State file: %s", file.path)
         return run_pipe(target, tap, left, file.write)
@@ -166,12 +166,12 @@ def _run(job: Job, saved: State | None, file: StateFile | None, target: str | No
     return 0
 
 
-def _show_plan(shares: Shares, *, as_json: bool) -> None:
-    places = shares.left or [0]
-    taps = [shares.jobs[place].tap(shares.states[place]) for place in places]
+def _show_plan(shards: Shards, *, as_json: bool) -> None:
+    places = shards.left or [0]
+    taps = [shards.jobs[place].tap(shards.states[place]) for place in places]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    plan = Plan.of_all(shares.job, taps, [shares.jobs[place] for place in places])
+    plan = Plan.of_all(shards.job, taps, [shards.jobs[place] for place in places])
     if as_json:
         click.echo(json.dumps(plan.as_json(), indent=2))
         return
@@ -225,7 +225,7 @@ def _moment(option: str, text: str) -> int:
         raise errors.commands.bad_option(option, text, f"write {TIMES}") from None
 
 
-def _share(shard: str) -> tuple[int, int]:
+def _shard(shard: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
     number, count = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= number <= count:

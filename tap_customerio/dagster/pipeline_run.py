@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from tap_customerio import errors
-from tap_customerio.backfill.states import parsed
 from tap_customerio.log import IDLE
 from tap_customerio.pipeline.processes import Pipe
+from tap_customerio.pipeline.target import parse_state
 from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class PipelineRun:
             self.seconds = time.monotonic() - begun
             for stream, rows in self.rows.items():
                 self._store.rows[stream] = self._store.rows.get(stream, 0) + rows
-            self._store.keep()
+            self._store.save()
 
     def metadata(self, stream: str | None = None) -> dict[str, Any]:
         """Metadata for Dagster, of the run or one stream; requests only once they are reported."""
@@ -147,9 +147,9 @@ class PipelineRun:
         elif source == "target":
             level = _LEVEL.search(line)
             self._context.log.log(logging.getLevelName(level[1]) if level else logging.INFO, line)
-        elif (state := parsed(line)) is not None:
+        elif (state := parse_state(line)) is not None:
             self._store.state = state
-            self._store.keep()
+            self._store.save()
 
     def _on_tap_line(self, line: str) -> None:
         try:

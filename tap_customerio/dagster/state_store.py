@@ -38,7 +38,7 @@ class StateStore:
             saved = {}
         return cls(instance, key, run, saved.get("state"), saved.get("rows", {}))
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Store the state."""
         value = {"run": self.run, "state": self.state, "rows": self.rows}
         self.instance.daemon_cursor_storage.set_cursor_values({self.key: json.dumps(value)})

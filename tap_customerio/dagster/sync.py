@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from tap_customerio.backfill.job import State, selecting
+from tap_customerio.backfill.job import State, with_selected
 from tap_customerio.dagster.coordinator import SYNC_JOB, SYNC_TAG, WORKSPACE_TAG
 from tap_customerio.dagster.history import MONTH, WORKSPACE
 from tap_customerio.dagster.pipeline_run import PipelineRun
@@ -87,7 +87,7 @@ def _sync(
     store.state, store.rows = begun, {}
     pipeline_run = PipelineRun(context, workspace, store)
     pipeline_run.run(
-        "--config", "ENV", state=begun, catalog=selecting(tap.catalog_dict, stream_classes)
+        "--config", "ENV", state=begun, catalog=with_selected(tap.catalog_dict, stream_classes)
     )
     # Yielded, not logged by the context, which loses its events when the op fails.
     yield from _events(pipeline_run, workspace, stream_classes)

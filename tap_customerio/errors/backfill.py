@@ -33,8 +33,8 @@ NOT_FINISHED = (
 """The end of the sentence about an interrupted or incomplete backfill."""
 
 
-def one_share(path: str, jobs: int) -> str:
-    """A backfill that began as one share cannot be divided."""
+def one_shard(path: str, jobs: int) -> str:
+    """A backfill that began as one shard cannot be divided."""
     return (
         f"State file {path!r} was started with one job and continues with one: add --restart "
         f"to start over with {jobs} jobs."

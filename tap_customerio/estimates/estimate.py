@@ -54,7 +54,7 @@ class Estimate:
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Estimate) -> None:
-        """Add the estimate for another share."""
+        """Add the estimate for another shard."""
         self.slices = _sum(self.slices, other.slices)
         self.requests = _sum(self.requests, other.requests)
         self.rows = _sum(self.rows, other.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import shlex
 import signal
@@ -11,10 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from tap_customerio import errors
-from tap_customerio.backfill.states import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,10 +48,10 @@ class Target:
     linger = 5.0
     """Seconds to wait for child processes that an ended target has left behind."""
 
-    def __init__(self, command: str, keep: Callable[[State], None], *, relay: bool = False) -> None:
-        """Prepare; `keep` receives each state, `relay` copies the target's log to our stderr."""
+    def __init__(self, command: str, save: Callable[[State], None], *, relay: bool = False) -> None:
+        """Prepare; `save` receives each state, `relay` copies the target's log to our stderr."""
         self._command = command
-        self._keep = keep
+        self._save = save
         self._relay = relay
         self._failure: Exception | None = None
         self.signal: int | None = None
@@ -146,12 +146,21 @@ class Target:
         """Store states; read on after an error, so that the target does not block."""
         with printed:
             for line in printed:
-                state = parsed(line)
+                state = parse_state(line)
                 if state is not None and self._failure is None:
                     try:
-                        self._keep(state)
+                        self._save(state)
                     except Exception as error:  # noqa: BLE001 - raised again on the main thread
                         self._failure = error
+
+
+def parse_state(line: str | bytes) -> State | None:
+    """A state that a target printed; None if the line is anything else."""
+    with contextlib.suppress(ValueError):
+        value: Any = json.loads(line)
+        if isinstance(value, dict) and "bookmarks" in value:
+            return value
+    return None
 
 
 def piped(stream: IO[bytes] | None) -> IO[bytes]:

@@ -18,7 +18,7 @@ from harness import SINCE, Output, config_for, select
 from rich.console import Console
 
 from tap_customerio.backfill.job import Job
-from tap_customerio.backfill.shares import Shares
+from tap_customerio.backfill.shards import Shards
 from tap_customerio.commands import backfill as command
 from tap_customerio.sync.progress_bars import Bars
 from tap_customerio.windows import Window, parse, rfc3339
@@ -269,7 +269,7 @@ def test_the_state_of_jobs_works_neither_for_a_shard_nor_without_a_target(
 def unread_state(backfill: Backfill, count: int = 3) -> str:
     """Write the state of some jobs that have not read anything."""
     job = Job(config_for(backfill.box), select(), Window(SINCE, END), ["messages", "segments"])
-    backfill.state.write_text(json.dumps(Shares.of(job, None, count).state))
+    backfill.state.write_text(json.dumps(Shards.of(job, None, count).state))
     return backfill.state.read_text()
 
 

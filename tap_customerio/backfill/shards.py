@@ -1,4 +1,4 @@
-"""The shares of one backfill, with their states in one file."""
+"""The shards of one backfill, with their states in one file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from tap_customerio.backfill.job import Job, State
 
 _STATES = "shares"
-"""Member of STATE_KEY with the state of each share."""
+"""Member of STATE_KEY with the state of each shard."""
 
 
 @dataclass
-class Shares:
-    """A backfill in shares; a single share is the whole backfill.
+class Shards:
+    """A backfill in shards; a single shard is the whole backfill.
 
     Attributes:
         job: The whole backfill.
-        states: The state of each share; None before it begins.
+        states: The state of each shard; None before it begins.
     """
 
     job: Job
@@ -31,7 +31,7 @@ class Shares:
 
     @classmethod
     def of(cls, job: Job, saved: State | None, count: int) -> Self:
-        """The number of shares comes from the state, if there is one, or else from `count`."""
+        """The number of shards comes from the state, if there is one, or else from `count`."""
         if saved is None:
             return cls(job, [None] * count)
         states = (saved.get(STATE_KEY) or {}).get(_STATES)
@@ -39,12 +39,12 @@ class Shares:
 
     @property
     def count(self) -> int:
-        """The number of shares."""
+        """The number of shards."""
         return len(self.states)
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """The job of each share."""
+        """The job of each shard."""
         if self.count == 1:
             return [self.job]
         numbers = range(1, self.count + 1)
@@ -52,7 +52,7 @@ class Shares:
 
     @property
     def identity(self) -> dict[str, str]:
-        """The identity of the combined state; a single share does not accept it."""
+        """The identity of the combined state; a single shard does not accept it."""
         identity = self.job.identity
         return identity if self.count == 1 else {**identity, "shard": f"all of {self.count}"}
 
@@ -74,7 +74,7 @@ class Shares:
 
     @cached_property
     def left(self) -> list[int]:
-        """Indexes, from 0, of the unfinished shares."""
+        """Indexes, from 0, of the unfinished shards."""
         return [
             place
             for place, (job, state) in enumerate(zip(self.jobs, self.states, strict=True))

@@ -1,4 +1,4 @@
-"""Shares of a backfill, without reading: what each requests, and which state it resumes from."""
+"""Shards of a backfill, without reading: what each requests, and which state it resumes from."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WHOLE = Window(1_770_000_000, 1_772_000_000)
 STREAMS = ("messages", "metrics", "segments")
 
 
-def share(number: int, count: int = 3) -> Job:
-    """One share of the backfill."""
+def shard(number: int, count: int = 3) -> Job:
+    """One shard of the backfill."""
     catalog: dict[str, Any] = select(STREAMS)
     return Job({"app_api_key": "unused"}, catalog, WHOLE, STREAMS, number, count)
 
 
 def test_only_the_first_share_reads_streams_without_a_range() -> None:
-    assert [set(share(number).streams) for number in (1, 2, 3)] == [
+    assert [set(shard(number).streams) for number in (1, 2, 3)] == [
         {*STREAMS},
         {"messages", "metrics"},
         {"messages", "metrics"},
@@ -30,16 +30,16 @@ def test_only_the_first_share_reads_streams_without_a_range() -> None:
 
 
 def test_a_share_resumes_from_its_own_state_only() -> None:
-    own = {"bookmarks": {}, STATE_KEY: {**share(2).identity, "done": []}}
-    share(2).check(own, "state.json")
-    for other in (share(1), share(2, 4)):
+    own = {"bookmarks": {}, STATE_KEY: {**shard(2).identity, "done": []}}
+    shard(2).check(own, "state.json")
+    for other in (shard(1), shard(2, 4)):
         with pytest.raises(TapError, match=r"state\.json"):
             other.check(own, "state.json")
 
 
 def test_a_share_knows_where_other_shares_resume() -> None:
-    first, second, third = (share(number).tap() for number in (1, 2, 3))
-    inner = {share(1).shard_range.end, share(2).shard_range.end}
+    first, second, third = (shard(number).tap() for number in (1, 2, 3))
+    inner = {shard(1).shard_range.end, shard(2).shard_range.end}
     assert second.sync_run.shard_edges == inner
     assert first.sync_run.shard_edges | third.sync_run.shard_edges == inner
-    assert not share(1, 1).tap().sync_run.shard_edges
+    assert not shard(1, 1).tap().sync_run.shard_edges
