@@ -75,12 +75,12 @@ def test_a_small_pipe_does_not_delay_a_stopped_run_beyond_the_grace(
 @pytest.mark.slow
 @given(st.lists(st.integers(1, 30).map(lambda size: b"x" * (size - 1) + b"\n")))
 def test_slices_of_a_started_line_give_its_missing_part(lines: list[bytes]) -> None:
-    pieces = list(writer._pieces(b"".join(lines), 8))  # noqa: SLF001 - arithmetic that no front door shows
-    assert b"".join(piece for piece, _ in pieces) == b"".join(lines)
-    assert all(len(piece) <= 8 for piece, _ in pieces)
+    chunks = list(writer._chunks(b"".join(lines), 8))  # noqa: SLF001 - arithmetic that no front door shows
+    assert b"".join(chunk for chunk, _ in chunks) == b"".join(lines)
+    assert all(len(chunk) <= 8 for chunk, _ in chunks)
     written = b""
-    for piece, missing in pieces:
+    for chunk, missing in chunks:
         begun = written.rpartition(b"\n")[2]
         rest = b"".join(lines)[len(written) :]
         assert missing == (len(rest.partition(b"\n")[0]) + 1 if begun else 0)
-        written += piece
+        written += chunk

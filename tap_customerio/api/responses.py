@@ -41,7 +41,7 @@ class Stamp(msgspec.Struct):
     id: str = ""
 
 
-class _Named(msgspec.Struct):
+class _Identifiers(msgspec.Struct):
     """The identifying members of a row; the others may change at any time."""
 
     id: msgspec.Raw = msgspec.Raw()
@@ -120,7 +120,7 @@ class Page:
     """Rows in encoded form; decoding only on iteration keeps waiting pages small."""
 
     _stamps = msgspec.json.Decoder(list[Stamp])
-    _names = msgspec.json.Decoder(list[_Named])
+    _names = msgspec.json.Decoder(list[_Identifiers])
 
     def __init__(
         self, response: ParsedResponse, key: str, spec: RequestSpec, *, more: bool

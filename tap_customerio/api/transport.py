@@ -228,10 +228,10 @@ def _explained(base: str) -> Iterator[None]:
     except requests.exceptions.InvalidURL:
         raise errors.api.bad_address(base) from None
     except requests.exceptions.RequestException as error:
-        raise _named(error, urlsplit(base).netloc) from None
+        raise _described(error, urlsplit(base).netloc) from None
 
 
-def _named(error: requests.exceptions.RequestException, host: str) -> TransientError:
+def _described(error: requests.exceptions.RequestException, host: str) -> TransientError:
     """The error in words; messages of the libraries quote the request."""
     causes = list(_causes(error))
     if any(isinstance(cause, socket.gaierror) for cause in causes):

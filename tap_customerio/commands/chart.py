@@ -95,28 +95,28 @@ def _empty(settings: Settings, present: int) -> Sums:
     resolution, zone = settings.metrics_resolution, settings.zone
     end = min(settings.end or present, present)
     first = bucket_start(settings.start or end, resolution, zone)
-    cut = {"resolution": resolution, "timezone": settings.metrics_timezone}
+    bucketing = {"resolution": resolution, "timezone": settings.metrics_timezone}
     return {
-        _label(rfc3339(bucket.start), cut): Counter()
+        _label(rfc3339(bucket.start), bucketing): Counter()
         for bucket in buckets(first, end, resolution, zone)
     }
 
 
-def _label(start: str, cut: dict[str, Any]) -> str:
+def _label(start: str, bucketing: dict[str, Any]) -> str:
     """The bucket's first day in its own time zone; for hours, the UTC hour."""
-    if cut["resolution"] == "hours":
+    if bucketing["resolution"] == "hours":
         return start[:13].replace("T", " ") + ":00"
-    local = dt.datetime.fromtimestamp(parse(start), ZoneInfo(cut["timezone"]))
+    local = dt.datetime.fromtimestamp(parse(start), ZoneInfo(bucketing["timezone"]))
     return local.date().isoformat()
 
 
 def _draw(console: Console, counts: Sequence[str], sums: Sums) -> None:
-    """Draw one line per bucket, with bars if there is room."""
+    """Draw one line per bucket, with bars if they fit."""
     total = sum(sums.values(), Counter[str]())
     most = {name: max(1, *(each[name] for each in sums.values())) for name in counts}
     numbers = sum(max(len(name), len(f"{total[name]:,}")) for name in counts)
-    room = console.width - max(map(len, sums)) - numbers - _BETWEEN * (2 * len(counts) + 1)
-    width = min(_WIDEST_BAR, room // len(counts))
+    free = console.width - max(map(len, sums)) - numbers - _BETWEEN * (2 * len(counts) + 1)
+    width = min(_WIDEST_BAR, free // len(counts))
     shown = table("from")
     for name in counts:
         shown.add_column(name, justify="right")

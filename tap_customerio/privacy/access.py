@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tap_customerio import errors
 from tap_customerio.api.client import quoted
 from tap_customerio.api.person_paths import person_paths
-from tap_customerio.privacy.former import named_before
+from tap_customerio.privacy.former import former_identifiers
 from tap_customerio.privacy.history import (
     MAYBE_CUT,
     OLD,
@@ -107,7 +107,7 @@ class PersonalData:
         }
         for name, how in LISTS.items():
             found[name] = part(name, partial(self._rows, *how))
-        found["former_identifiers"] = named_before(found["activities"], found["identifiers"])
+        found["former_identifiers"] = former_identifiers(found["activities"], found["identifiers"])
         found["messages"] = part("messages", self._messages)
         self._judge(found)
         return found

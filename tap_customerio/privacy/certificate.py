@@ -49,12 +49,12 @@ def certificate(evidence: Mapping[str, Any], sha256: str) -> str:
 
 
 def _request(evidence: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    asked = evidence["request"]
+    request = evidence["request"]
     is_proven = evidence["same_workspace_proven"]
     rows = {
         "Asked for": _ACTIONS[evidence["action"]],
-        "Person named by": KINDS[asked["type"]],
-        "Hash of the identifier": asked["hash"],
+        "Person named by": KINDS[request["type"]],
+        "Hash of the identifier": request["hash"],
         "Workspace": f"{evidence['workspace_id']}, region {evidence['region']}",
         "Proven that all keys belong to it": is_proven,
         "Started": minute(evidence["started_at"]),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_customerio import errors
 from tap_customerio.privacy.erasure_record import JOURNAL, ErasureRecord
@@ -15,12 +14,11 @@ from tap_customerio.privacy.evidence import (
     UNPROVEN,
     UNVERIFIED,
     VERIFIED,
-    described,
+    heading,
     utc_now,
 )
 from tap_customerio.privacy.former import with_also, with_former
 from tap_customerio.privacy.identity import Match, Person, look_up, profiles, resolve
-from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.track import Action, Track, TrackAccount
     from tap_customerio.privacy.evidence import Outcome
     from tap_customerio.privacy.folder import Folder
-    from tap_customerio.privacy.former import Named
+    from tap_customerio.privacy.former import Identifier
     from tap_customerio.privacy.identity import Request
 
 BACK = (
@@ -89,7 +87,7 @@ class Eraser:
         self._client.close()
         self._track.close()
 
-    def find(self, request: Request, folder: Folder, also: Sequence[Named] = ()) -> Match:
+    def find(self, request: Request, folder: Folder, also: Sequence[Identifier] = ()) -> Match:
         """The people of an interrupted run, or else those that the App API finds.
 
         `also` holds former identifiers of the people, by kind.
@@ -110,26 +108,12 @@ class Eraser:
         Raises:
             TapError: Evidence cannot be written; then no other person is erased.
         """
-        record = ErasureRecord(folder, match, self._key, self._heading(match.request))
+        about = heading(self._action, match.request, self._key, self._track, self._account)
+        record = ErasureRecord(folder, match, self._key, about)
         for person in match.people:
             self._send(record, person)
         self._verify(record)
         return record.close()
-
-    def _heading(self, request: Request) -> dict[str, Any]:
-        account = self._account
-        return {
-            "format": f"{NAME} privacy evidence 1",
-            "tap_version": version(NAME),
-            "action": self._action,
-            "request": described(self._key, *request),
-            "track_host": self._track.place,
-            "region": account.region,
-            "workspace_id": account.workspace_id,
-            "workspace_stated": account.stated,
-            "same_workspace_proven": account.is_proven,
-            "started_at": utc_now(),
-        }
 
     def _send(self, record: ErasureRecord, person: Person) -> None:
         cio_id = person.cio_id
@@ -154,7 +138,7 @@ class Eraser:
         try:
             while record.waiting():
                 for person in record.waiting():
-                    self._look(record, person)
+                    self._check_gone(record, person)
                 rest = max(0.0, deadline - time.monotonic())
                 if record.waiting() and (not rest or self._stopped.wait(min(self.interval, rest))):
                     return
@@ -162,7 +146,7 @@ class Eraser:
             for person in record.waiting():
                 record.note(person, UNVERIFIED, f"Could not check that they are gone: {problem}")
 
-    def _look(self, record: ErasureRecord, person: Person) -> None:
+    def _check_gone(self, record: ErasureRecord, person: Person) -> None:
         """Check whether a person is gone; if so, record it."""
         if profiles(self._client, [person.cio_id]):
             return

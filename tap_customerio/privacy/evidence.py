@@ -5,12 +5,17 @@ from __future__ import annotations
 import hmac
 import time
 import unicodedata
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tap_customerio.settings import NAME
 from tap_customerio.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tap_customerio.api.track import Track, TrackAccount
+    from tap_customerio.privacy.identity import Request
 
 COMPLETE, INCOMPLETE = "complete", "incomplete"
 VERIFIED, UNPROVEN, UNVERIFIED = "erased_verified", "gone_unproven", "accepted_unverified"
@@ -95,3 +100,21 @@ def utc_now() -> str:
 def described(key: bytes, kind: str, value: str) -> dict[str, Any]:
     """An identifier in the form that evidence may hold."""
     return {"type": kind, "hash": digest(key, kind, value)}
+
+
+def heading(
+    action: str, request: Request, key: bytes, track: Track, account: TrackAccount
+) -> dict[str, Any]:
+    """The beginning of a file of evidence: the request, and the workspace that it went to."""
+    return {
+        "format": f"{NAME} privacy evidence 1",
+        "tap_version": version(NAME),
+        "action": action,
+        "request": described(key, *request),
+        "track_host": track.place,
+        "region": account.region,
+        "workspace_id": account.workspace_id,
+        "workspace_stated": account.stated,
+        "same_workspace_proven": account.is_proven,
+        "started_at": utc_now(),
+    }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_customerio.api.client import Client
     from tap_customerio.privacy.identity import Match
 
-Named = tuple[str, str]
+Identifier = tuple[str, str]
 """A kind of identifier, and its value."""
 
 KINDS = ("cio_id", "id", "email")
@@ -30,14 +30,14 @@ UNREAD = "The activity log could not be read: earlier identifiers are unknown."
 TAKEN = "An earlier identifier is left out: another person has it now."
 
 
-def named_before(
+def former_identifiers(
     activities: Iterable[Mapping[str, Any]] | None, now: Mapping[str, Any]
 ) -> list[dict[str, str]] | None:
     """Identifiers in a person's activities other than today's; None if unreadable."""
     if activities is None:
         return None
     known = {(kind, _same(kind, str(now[kind]))) for kind in KINDS if now.get(kind)}
-    found = dict.fromkeys(named for row in activities for named in _named(row))
+    found = dict.fromkeys(named for row in activities for named in _identifiers_in(row))
     return [
         {"type": kind, "value": value}
         for kind, value in found
@@ -45,7 +45,7 @@ def named_before(
     ]
 
 
-def with_former(client: Client, match: Match, also: Sequence[Named]) -> Match:
+def with_former(client: Client, match: Match, also: Sequence[Identifier]) -> Match:
     """A match with former identifiers of its people, unless another person has them today.
 
     Raises:
@@ -61,19 +61,19 @@ def with_former(client: Client, match: Match, also: Sequence[Named]) -> Match:
             notes.append(UNREAD)
             continue
         today = {"cio_id": person.cio_id, **person.identifiers}
-        found += [(each["type"], each["value"]) for each in named_before(rows, today) or ()]
+        found += [(each["type"], each["value"]) for each in former_identifiers(rows, today) or ()]
         merges = [row for row in rows if row.get("type") == "profile_merge"]
-        if any(not list(_within(row.get("data"))) for row in merges):
+        if any(not list(_nested_identifiers(row.get("data"))) for row in merges):
             notes.append(MERGED)
     return _with(client, match, found, notes)
 
 
-def with_also(client: Client, match: Match, also: Sequence[Named]) -> Match:
+def with_also(client: Client, match: Match, also: Sequence[Identifier]) -> Match:
     """A match with additional former identifiers."""
     return _with(client, match, [*match.former, *also], match.notes)
 
 
-def _with(client: Client, match: Match, found: Sequence[Named], notes: Sequence[str]) -> Match:
+def _with(client: Client, match: Match, found: Sequence[Identifier], notes: Sequence[str]) -> Match:
     meant = {person.cio_id for person in match.people}
     unique = list(dict.fromkeys(found))
     free = [named for named in unique if not _has_another(client, named, meant)]
@@ -86,7 +86,7 @@ def _activities(client: Client, cio_id: str) -> list[dict[str, Any]]:
     return [row for page in pages for row in page if isinstance(row, dict)]
 
 
-def _has_another(client: Client, named: Named, meant: set[str]) -> bool:
+def _has_another(client: Client, named: Identifier, meant: set[str]) -> bool:
     """Whether another person has an identifier; False if this kind identifies no one."""
     kind, value = named
     try:
@@ -100,29 +100,31 @@ def _has_another(client: Client, named: Named, meant: set[str]) -> bool:
     return bool({person.cio_id for person in found} - meant)
 
 
-def _named(row: Mapping[str, Any]) -> Iterator[Named]:
+def _identifiers_in(row: Mapping[str, Any]) -> Iterator[Identifier]:
     """Identifiers in an activity: its person's, former values, and those of merged people."""
-    yield from _within(row.get("customer_identifiers"))
+    yield from _nested_identifiers(row.get("customer_identifiers"))
     data = row.get("data")
     if row.get("type") == "attribute_change" and isinstance(data, dict):
         changed = {kind: data[kind] for kind in KINDS if isinstance(data.get(kind), dict)}
-        yield from _within({kind: change.get("from") for kind, change in changed.items()})
+        yield from _nested_identifiers(
+            {kind: change.get("from") for kind, change in changed.items()}
+        )
     if row.get("type") == "profile_merge":
-        yield from _within(data)
+        yield from _nested_identifiers(data)
 
 
-def _within(data: Any) -> Iterator[Named]:
+def _nested_identifiers(data: Any) -> Iterator[Identifier]:
     """Identifiers at any depth, because the format of merges is undocumented."""
     if isinstance(data, list):
         for item in data:
-            yield from _within(item)
+            yield from _nested_identifiers(item)
     elif isinstance(data, dict):
         for name, value in data.items():
             if name in KINDS and isinstance(value, str | int) and str(value):
                 text = str(value)
                 yield name, text.removeprefix("cio_") if name == "cio_id" else text
             else:
-                yield from _within(value)
+                yield from _nested_identifiers(value)
 
 
 def _same(kind: str, value: str) -> str:

@@ -70,15 +70,15 @@ _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d:\d\d) UTC")
 
 def html_report(report: Mapping[str, Any]) -> str:
     """The page of a report."""
-    asked = report["request"]
+    request = report["request"]
     people = report["people"]
-    what = KINDS.get(asked["type"], asked["type"])
+    what = KINDS.get(request["type"], request["type"])
     who = report.get("controller")
     found = f"Searched on: {_text(minute(report['created_at']))}. Profiles found: {len(people)}."
     parts = [
-        f"<h1>Personal data in Customer.io about {_text(asked['value'])}</h1>",
+        f"<h1>Personal data in Customer.io about {_text(request['value'])}</h1>",
         f"<p>Responsible for this data (controller): {_text(who)}.</p>" if who else "",
-        f"<p>Searched for: {what} {_text(asked['value'])}. {found}</p>",
+        f"<p>Searched for: {what} {_text(request['value'])}. {found}</p>",
         _nothing(report, what),
         *(_person(number, person) for number, person in enumerate(people, 1)),
         "<h2>E-mail provider</h2>",

@@ -91,10 +91,10 @@ class Inventory:
         self._try("activities", self._activities)
         self._try("messages", self._messages)
 
-    def _try(self, what: str, look: Callable[[], tuple[int, str]]) -> None:
+    def _try(self, what: str, sample: Callable[[], tuple[int, str]]) -> None:
         """Sample one kind of item, or note the error."""
         try:
-            count, how = look()
+            count, how = sample()
         except errors.FatalError:
             raise
         except errors.TapError as problem:
@@ -105,9 +105,9 @@ class Inventory:
     def fields(self, corrections: Mapping[Place, str]) -> list[Field]:
         """All fields, the most sensitive first."""
         order = list(CATEGORIES)
-        looked_at = list(self._found(corrections))
-        covered = {(field.stream, field.column.partition(".")[0]) for field in looked_at}
-        found = [*looked_at, *_by_definition(corrections, covered)]
+        sampled = list(self._found(corrections))
+        covered = {(field.stream, field.column.partition(".")[0]) for field in sampled}
+        found = [*sampled, *_by_definition(corrections, covered)]
         return sorted(found, key=lambda f: (order.index(f.guess.category), f.source, f.name))
 
     def _found(self, corrections: Mapping[Place, str]) -> Iterator[Field]:

@@ -77,7 +77,7 @@ def _page(report: dict[str, Any], fields: Sequence[Field]) -> str:
         f"<p>Created on {minute(report['created_at'])}. Fields found: {len(fields)}.</p>",
         "<p>This page contains no values.</p>",
         "<h2>What was sampled</h2>",
-        table("Samples", report["sampled"], {"what": "what", "count": "looked at", "how": "how"}),
+        table("Samples", report["sampled"], {"what": "what", "count": "sampled", "how": "how"}),
     ]
     for category, meaning in CATEGORIES.items():
         rows = [_row(field) for field in fields if field.guess.category == category]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_customerio import errors
 from tap_customerio.privacy.choices import Choice, Consents
 from tap_customerio.privacy.consent_record import ConsentRecord, Entry
 from tap_customerio.privacy.erasure_record import JOURNAL
-from tap_customerio.privacy.evidence import described, utc_now
+from tap_customerio.privacy.evidence import heading
 from tap_customerio.privacy.identity import Match, Person, resolve
-from tap_customerio.settings import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,26 +73,12 @@ class Opter:
         Raises:
             TapError: Evidence cannot be written.
         """
-        heading = self._heading(match.request)
-        record = ConsentRecord(folder, match, self._key, heading, wanted=self._wanted)
+        action = "opt-in" if self._wanted else "opt-out"
+        about = heading(action, match.request, self._key, self._track, self._account)
+        record = ConsentRecord(folder, match, self._key, about, wanted=self._wanted)
         waiting = {p.cio_id: self._send(record, p, choices(p)) for p in match.people}
         self._verify(record, waiting)
         return record.close()
-
-    def _heading(self, request: Request) -> dict[str, Any]:
-        account = self._account
-        return {
-            "format": f"{NAME} privacy evidence 1",
-            "tap_version": version(NAME),
-            "action": "opt-in" if self._wanted else "opt-out",
-            "request": described(self._key, *request),
-            "track_host": self._track.place,
-            "region": account.region,
-            "workspace_id": account.workspace_id,
-            "workspace_stated": account.stated,
-            "same_workspace_proven": account.is_proven,
-            "started_at": utc_now(),
-        }
 
     def _send(
         self, record: ConsentRecord, person: Person, choices: Sequence[Choice]
@@ -138,14 +122,16 @@ class Opter:
         deadline = time.monotonic() + self._wait
         while True:
             for cio_id, entries in waiting.items():
-                self._look(record, cio_id, entries)
+                self._check_visible(record, cio_id, entries)
             rest = max(0.0, deadline - time.monotonic())
             if not any(waiting.values()) or not rest:
                 return
             if self._stopped.wait(min(self.interval, rest)):
                 return
 
-    def _look(self, record: ConsentRecord, cio_id: str, entries: dict[Choice, Entry]) -> None:
+    def _check_visible(
+        self, record: ConsentRecord, cio_id: str, entries: dict[Choice, Entry]
+    ) -> None:
         """Settle the choices that are visible by now."""
         if not entries:
             return

@@ -55,10 +55,10 @@ def arrival(entry: dict[str, Any], present: int, unknown: int) -> int:
     return max(at, made) if made <= present + DAY else at
 
 
-def named(entry: Any) -> Iterator[str]:
+def cio_ids_in(entry: Any) -> Iterator[str]:
     """Every cio_id in an entry; it is undocumented which of two merged people an entry names."""
     if isinstance(entry, dict):
         if isinstance(found := entry.get("cio_id"), str) and found:
             yield found.removeprefix("cio_")
         for value in entry.values():
-            yield from named(value)
+            yield from cio_ids_in(value)

@@ -264,7 +264,7 @@ class CustomerioStream(SdkStream):
         self.outcome.check()
         self.proof.confirm_not_found()
 
-    def aside(self, work: Callable[[], T]) -> T:
+    def extra_request(self, work: Callable[[], T]) -> T:
         """Make an extra request on a worker thread, without cached lists."""
         self._fresh = self.sync_run.client.uncached()
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_customerio import errors
 from tap_customerio.api.values import seconds
-from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
+from tap_customerio.streams.activities import LOG_LAG, LOGGED, cio_ids_in, entries
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Merges:
 
     def _note(self, entry: dict[str, Any], present: int) -> None:
         at = seconds(entry, "timestamp") or present
-        people = set(named(entry))
+        people = set(cio_ids_in(entry))
         if not people:
             self._before = max(self._before, at)
         for who in people:

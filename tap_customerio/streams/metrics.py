@@ -10,7 +10,7 @@ from tap_customerio import errors
 from tap_customerio.api.client import quoted
 from tap_customerio.api.values import identifier, whole_number, within
 from tap_customerio.streams.schema import boolean, integer, record, text, timestamp
-from tap_customerio.streams.senders import SENDER_STREAMS, Campaigns, parts
+from tap_customerio.streams.senders import SENDER_STREAMS, Campaigns, sender_parts
 from tap_customerio.streams.series import HTTP_CLASSES, TimeSeries
 from tap_customerio.streams.states import STATES, counts_of
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tap_customerio.streams.schema import Schema
     from tap_customerio.streams.series import Counted, Series
 
-_CUT = ("resolution", "timezone", "period_start")
-_KEY = ("source_type", "source_id", *_CUT)
+_BUCKET = ("resolution", "timezone", "period_start")
+_KEY = ("source_type", "source_id", *_BUCKET)
 _SOURCE = (
     text(source_type="campaign, newsletter, broadcast or transactional."),
     integer(source_id="Id of the sender; unique only together with source_type."),
@@ -93,7 +93,7 @@ class ActionMetrics(_Deliveries):
 
     name = "action_metrics"
     counted_back = "newsletters and broadcasts"
-    primary_keys = ("source_type", "source_id", "part_id", *_CUT)
+    primary_keys = ("source_type", "source_id", "part_id", *_BUCKET)
     schema: ClassVar[Schema] = record(
         *_SOURCE,
         integer(
@@ -113,8 +113,8 @@ class ActionMetrics(_Deliveries):
     def counted_of(self, kind: str, number: Any, row: dict[str, Any]) -> Iterator[Counted]:
         """The parts listed in the sender's own row."""
         sender = SENDER_STREAMS[kind]
-        for place, named in parts(row):
-            part = identifier(named)
+        for place, part_row in sender_parts(row):
+            part = identifier(part_row)
             if part is None:
                 self.outcome.lose_row(f"{sender.name}.{place}[].id", str(number))
                 continue
@@ -129,7 +129,7 @@ class LinkMetrics(TimeSeries):
     name = "link_metrics"
     counted_back = "links"
     counted = "links"
-    primary_keys = ("source_type", "source_id", "link_id", *_CUT)
+    primary_keys = ("source_type", "source_id", "link_id", *_BUCKET)
     schema: ClassVar[Schema] = record(
         *_SOURCE,
         text(
@@ -176,7 +176,7 @@ class JourneyMetrics(TimeSeries):
 
     name = "journey_metrics"
     counted = "journey_metric"
-    primary_keys = ("campaign_id", *_CUT)
+    primary_keys = ("campaign_id", *_BUCKET)
     schema: ClassVar[Schema] = record(
         integer(campaign_id="Campaign that the journeys go through."),
         *_PERIOD,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio import errors
 from tap_customerio.api.steady import steady
 from tap_customerio.api.values import count_of, identifier, seconds, within
-from tap_customerio.streams.activities import LOG_LAG, LOGGED, entries, named
+from tap_customerio.streams.activities import LOG_LAG, LOGGED, cio_ids_in, entries
 from tap_customerio.streams.base import CustomerioStream
 from tap_customerio.streams.schema import (
     array_of,
@@ -142,7 +142,7 @@ class Search:
         for first in range(0, len(names), HYDRATED):
             for page in profiles(self._client, kind, names[first : first + HYDRATED]):
                 for profile in page:
-                    yield str(identifier(_named(profile), "cio_id") or "")
+                    yield str(identifier(_with_identifiers(profile), "cio_id") or "")
 
 
 def profiles(client: Client, kind: str, names: list[str]) -> Iterable[Page]:
@@ -156,7 +156,7 @@ def profiles(client: Client, kind: str, names: list[str]) -> Iterable[Page]:
     )
 
 
-def _named(profile: dict[str, Any]) -> dict[str, Any]:
+def _with_identifiers(profile: dict[str, Any]) -> dict[str, Any]:
     """A profile without its documented wrapper, with its identifiers at the top level."""
     profile = within(profile, "customer") or profile
     attributes, identifiers = within(profile, "attributes"), within(profile, "identifiers")
@@ -198,7 +198,7 @@ def known_people(client: Client, cio_ids: list[str]) -> set[str]:
     """The subset of these people who still have a profile."""
     parts = (cio_ids[first : first + HYDRATED] for first in range(0, len(cio_ids), HYDRATED))
     pages = (page for part in parts for page in profiles(client, "cio_id", part))
-    return {str(_named(profile)["cio_id"]) for page in pages for profile in page}
+    return {str(_with_identifiers(profile)["cio_id"]) for page in pages for profile in page}
 
 
 def workspace_count(client: Client, what: str) -> int | None:
@@ -240,7 +240,7 @@ def _named_since(client: Client, kinds: Iterable[str], since: int) -> list[str] 
     """Each person in entries since a time, once; None if an entry has unexpected identifiers."""
     changed: dict[str, None] = {}
     for entry in (entry for kind in kinds for entry in entries(client, kind, since)):
-        changed |= dict.fromkeys(named(entry))
+        changed |= dict.fromkeys(cio_ids_in(entry))
         who = entry.get("customer_identifiers")
         found = identifier(within(entry, "customer_identifiers"), "cio_id")
         if found is not None:
@@ -330,7 +330,7 @@ class Customers(CustomerioStream):
     def record(self, raw: dict[str, Any], slice_: list[str]) -> Record | None:  # noqa: ARG002
         """The profile, with its identifiers and its creation time at the top level."""
         self._found += 1
-        profile = _named(raw)
+        profile = _with_identifiers(raw)
         profile.update(created_at=_created(profile))
         return self.read(profile)
 

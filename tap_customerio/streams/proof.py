@@ -45,7 +45,7 @@ class ProvableStream(Protocol):
     def stream_state(self) -> dict[str, Any]:
         """The stream's part of the state."""
 
-    def aside(self, work: Callable[[], T]) -> T:
+    def extra_request(self, work: Callable[[], T]) -> T:
         """Make an extra request, outside the slices."""
 
     def existing(self, slices: list[Any]) -> Callable[[Any], bool]:
@@ -80,7 +80,7 @@ class Proof:
         self.not_found = []
         if not asked:
             return
-        exists = stream.aside(lambda: stream.existing([slice_ for slice_, _ in asked]))
+        exists = stream.extra_request(lambda: stream.existing([slice_ for slice_, _ in asked]))
         wrong = [request for slice_, request in asked if exists(slice_)]
         if len(wrong) < len(asked):
             parents = counted(len(asked) - len(wrong), "parent")
@@ -116,7 +116,7 @@ class Proof:
             self._keep_rows(f"two reads differ: {first:,} and {counted(self.rows, 'row')}")
             return
         try:
-            known = stream.aside(stream.count_otherwise)
+            known = stream.extra_request(stream.count_otherwise)
         except errors.FatalError:
             raise
         except errors.TapError:

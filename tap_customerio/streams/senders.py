@@ -240,7 +240,7 @@ def last_send(sender: dict[str, Any]) -> int:
     return sys.maxsize
 
 
-def parts(sender: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def sender_parts(sender: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Path segment and row of each part that the sender's own row lists."""
     for content in _listed(sender, "content_ids"):
         yield "contents", {"id": content}

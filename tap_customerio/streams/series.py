@@ -142,7 +142,7 @@ class TimeSeries(CustomerioStream):
     def finish_all(self) -> None:
         """Move the bookmark to the end of the range; look-back is subtracted at the next start."""
         bookmark = self.bookmark(self.last)
-        if self._former_cut() and bookmark is not None and self._end < bookmark:
+        if self._former_bucketing() and bookmark is not None and self._end < bookmark:
             self.write_state()  # a partial read: the next run continues from the same bookmark
             return
         self.advance(
@@ -161,18 +161,18 @@ class TimeSeries(CustomerioStream):
         bookmark = self.bookmark(self.last)
         if bookmark is None:
             return start
-        if former := self._former_cut():
+        if former := self._former_bucketing():
             self._warn_of_former(former)
             return start
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
 
-    def _former_cut(self) -> dict[str, Any]:
+    def _former_bucketing(self) -> dict[str, Any]:
         """Resolution and zone of the buckets in the state, if they differ from the settings."""
         settings = self.settings
         zone = {"timezone": settings.metrics_timezone} if self.zoned else {}
-        cut = {"resolution": settings.metrics_resolution, **zone}
-        former = {name: self.last.get(name) for name, value in cut.items()}
-        return {name: value for name, value in former.items() if value != cut[name]}
+        wanted = {"resolution": settings.metrics_resolution, **zone}
+        former = {name: self.last.get(name) for name in wanted}
+        return {name: value for name, value in former.items() if value != wanted[name]}
 
     def _warn_of_former(self, former: dict[str, Any]) -> None:
         """Quote only words that are valid settings in SQL: a state may hold anything."""
@@ -180,7 +180,7 @@ class TimeSeries(CustomerioStream):
             warning = errors.sync.former_buckets(self.name, former, self.counted_back)
             self.logger.warning("%s", warning)
         else:
-            text = "Stream %s: the state does not say how buckets were cut: reading all again."
+            text = "Stream %s: the state does not say which buckets were read: reading all again."
             self.logger.info(text, self.name)
 
     def _listed(self, senders: type[ListStream]) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -250,8 +250,8 @@ class TimeSeries(CustomerioStream):
             params |= {"resolution": resolution}
         response = self.client.fetch("GET", source.path, params=params, expect=self.counted)
         first = self._stated_start(response, start, end, zone)
-        cut = list(buckets(first, end, resolution, zone))
-        return list(self._rows(source, response, self.series(response, source.place), cut))
+        windows = list(buckets(first, end, resolution, zone))
+        return list(self._rows(source, response, self.series(response, source.place), windows))
 
     def _version_1(self, source: Source) -> Rows:
         """Count back from the bucket at the response's time; the response has no dates."""
@@ -260,13 +260,13 @@ class TimeSeries(CustomerioStream):
         found = list(self.series(response, source.place))
         length = max((len(counts) for _, each in found for counts in each.values()), default=0)
         if length > _MOST_BUCKETS:
-            raise errors.sync.bad_value(self.name, "series", "list of what was asked for")
+            raise errors.sync.bad_value(self.name, "series", "list of the requested length")
         running = bucket_start(response.at, resolution, EASTERN)
         first = bucket_after(running, resolution, EASTERN, 1 - length)
-        cut = list(buckets(first, response.at + 1, resolution, EASTERN))
+        windows = list(buckets(first, response.at + 1, resolution, EASTERN))
         for _, series in found:
             series.update({name: _filled(counts, length) for name, counts in series.items()})
-        return list(self._rows(source, response, found, cut))
+        return list(self._rows(source, response, found, windows))
 
     def _count_back(self, source: Source) -> ParsedResponse:
         """Request the number of buckets; repeat if a bucket ended during the request.
@@ -299,7 +299,7 @@ class TimeSeries(CustomerioStream):
         if first is None:
             return asked
         if not asked - _OFF_BY <= first < end:
-            raise errors.sync.bad_value(self.name, "start", "time near the one asked for")
+            raise errors.sync.bad_value(self.name, "start", "time near the requested one")
         # The docs do not say which day weeks begin with, so the response decides.
         resolution = self.settings.metrics_resolution
         return bucket_start(first, "days" if resolution == "weeks" else resolution, zone)
@@ -314,11 +314,11 @@ class TimeSeries(CustomerioStream):
         source: Source,
         response: ParsedResponse,
         found: Iterable[tuple[dict[str, Any], Series]],
-        cut: list[Window],
+        windows: list[Window],
     ) -> Iterator[dict[str, Any]]:
         """One row per bucket within the window that has a count."""
         for names, series in found:
-            for index, bucket in enumerate(cut):
+            for index, bucket in enumerate(windows):
                 counts = {
                     name: values[index] for name, values in series.items() if index < len(values)
                 }

@@ -39,7 +39,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
     buffer_bytes = 1 << 18
     encoded_together = 50
     """Records per encoding, which saves a third of the time."""
-    piece_bytes = 4096
+    chunk_bytes = 4096
     """PIPE_BUF of Linux: a write of this size to a pipe is atomic."""
     grace = 3.0
     """Seconds that a stopped run waits for the target to read the final state and the rest of a
@@ -138,15 +138,17 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             if self._poll is None:
                 self._write(data)
                 return
-            for piece, begun in _pieces(data, self.piece_bytes):
-                self._wait_for_room(self._poll, begun, is_urgent=is_urgent)
-                self._write(piece)
+            for chunk, begun in _chunks(data, self.chunk_bytes):
+                self._wait_for_space(self._poll, begun, is_urgent=is_urgent)
+                self._write(chunk)
         except BrokenPipeError:
             raise errors.sync.target_gone() from None
         except OSError as error:
             raise errors.sync.cannot_write(error.strerror) from None
 
-    def _wait_for_room(self, poll: Callable[[int], object], begun: int, *, is_urgent: bool) -> None:
+    def _wait_for_space(
+        self, poll: Callable[[int], object], begun: int, *, is_urgent: bool
+    ) -> None:
         """Wait until a chunk fits; `begun` is the number of bytes missing from a partial line."""
         if poll(0):
             return
@@ -189,7 +191,7 @@ class BufferedWriter(GenericSingerWriter[bytes, Message]):
             self._poll = pipe.poll
 
 
-def _pieces(lines: bytes, size: int) -> Iterator[tuple[bytes, int]]:
+def _chunks(lines: bytes, size: int) -> Iterator[tuple[bytes, int]]:
     """Group whole lines up to a size; split longer lines.
 
     Each chunk comes with the number of bytes, in it and later chunks, that end a partial line.
@@ -207,8 +209,8 @@ def _pieces(lines: bytes, size: int) -> Iterator[tuple[bytes, int]]:
 def _grow(number: int, missing: int) -> bool:
     """Try to enlarge a full pipe by this many bytes; Linux only, up to the user's limit."""
     try:
-        room = fcntl.fcntl(number, fcntl.F_GETPIPE_SZ) + missing
-        fcntl.fcntl(number, fcntl.F_SETPIPE_SZ, room)
+        size = fcntl.fcntl(number, fcntl.F_GETPIPE_SZ) + missing
+        fcntl.fcntl(number, fcntl.F_SETPIPE_SZ, size)
     except (NameError, AttributeError, OSError):
         return False
     return True

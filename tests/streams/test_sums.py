@@ -202,7 +202,7 @@ def test_a_start_far_from_the_range_fails_the_stream(
     box.fail(status=200, body=body, path=METRICS)
     config = config_for(box, start_date="2026-02-10")
     assert "metrics" in run_tap(config, streams=["metrics"], fails=True).problem
-    assert "time near the one asked for" in caplog.text
+    assert "time near the requested one" in caplog.text
 
 
 def truth(box: Sandbox, row: dict[str, Any], now: float) -> int:
