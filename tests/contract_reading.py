@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KINDS = {"array", "boolean", "integer", "number", "object", "string"}
 
-STREAMS = {kind.name: kind for kind in all_streams()}
+STREAMS = {stream_class.name: stream_class for stream_class in all_streams()}
 ANSWERED = [name for name, contract in CONTRACTS.items() if contract.answers]
 
 

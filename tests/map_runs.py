@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 
-SCHEMAS = {kind.name: kind.schema for kind in all_streams()}
+SCHEMAS = {stream_class.name: stream_class.schema for stream_class in all_streams()}
 STREAMS = sorted(SCHEMAS)
 
 

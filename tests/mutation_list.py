@@ -247,19 +247,19 @@ _LIMITER = _of(
         "the limiter uses the whole limit",
         "headroom = 0.97",
         "headroom = 1.0",
-        "test_pace.py::test_the_rate_is_97_per_cent_of_the_limit",
+        "test_limiter.py::test_the_rate_is_97_per_cent_of_the_limit",
     ),
     (
         "the limiter never recovers",
         "self.decrease * recovered**3",
         "self.decrease * min(0, recovered**3)",
-        "test_pace.py::test_the_rate_recovers_to_the_rejected_one_waits_and_then_continues",
+        "test_limiter.py::test_the_rate_recovers_to_the_rejected_one_waits_and_then_continues",
     ),
     (
         "a late request does not count from when it left",
         "if left > slot.due + self._slack:",
         "if left < slot.due:",
-        "test_pace.py::test_no_second_has_an_eleventh_request_however_late_threads_are",
+        "test_limiter.py::test_no_second_has_an_eleventh_request_however_late_threads_are",
     ),
 ) + _of(
     "ratelimit/budget.py",
@@ -267,7 +267,7 @@ _LIMITER = _of(
         "each 429 of a wave slows down",
         "self.seen > self.resume and self.seen - self.slowed > BURST_WINDOW",
         "self.seen > self.slowed",
-        "test_pace.py::test_several_429s_at_once_slow_down_once_and_the_next_one_again",
+        "test_limiter.py::test_several_429s_at_once_slow_down_once_and_the_next_one_again",
     ),
 )
 
@@ -277,7 +277,7 @@ _PRIVACY = _of(
         "personal fields are shown",
         "    if is_personal(field):\n        return MASK\n",
         "",
-        "test_personal.py::test_values_are_masked_by_field_and_addresses_anywhere",
+        "test_pii.py::test_values_are_masked_by_field_and_addresses_anywhere",
     ),
 ) + _of(
     "privacy/erase.py",

@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--api-url", help="Base address of a real account's App API.")
     arguments = parser.parse_args()
     CASSETTES.mkdir(exist_ok=True)
-    record(sorted(kind.name for kind in all_streams()), arguments.api_url)
+    record(sorted(stream_class.name for stream_class in all_streams()), arguments.api_url)
 
 
 def record(streams: list[str], api_url: str | None) -> None:

@@ -23,13 +23,13 @@ def table() -> str:
     """The text between the markers, from the catalog and the classes' docstrings."""
     rows = ["| stream | key | replication | what it holds |", "|---|---|---|---|"]
     catalog = {entry["tap_stream_id"]: entry for entry in json.loads(discovered())["streams"]}
-    for kind in sorted(all_streams(), key=lambda kind: kind.name):
-        entry = catalog[kind.name]
+    for stream_class in sorted(all_streams(), key=lambda stream_class: stream_class.name):
+        entry = catalog[stream_class.name]
         keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
         words = ["full" if entry["replication_method"] == "FULL_TABLE" else ""]
         words.append(f"by `{entry['replication_key']}`" if entry.get("replication_key") else "")
         replication = " or ".join(word for word in words if word)
-        rows.append(f"| `{kind.name}` | {keys} | {replication} | {kind.about()} |")
+        rows.append(f"| `{stream_class.name}` | {keys} | {replication} | {stream_class.about()} |")
     return "\n".join(rows)
 
 

@@ -29,11 +29,13 @@ def _without_keys(streams: list[str]) -> dict[str, Any]:
 
 
 def test_the_class_decides_whether_a_stream_is_a_mirror() -> None:
-    assert {kind.name for kind in all_streams() if not kind.is_mirror} == {
+    assert {stream_class.name for stream_class in all_streams() if not stream_class.is_mirror} == {
         *ADDING,
         "segment_counts",
     }
-    assert not any(kind.is_mirror for kind in all_streams() if kind.has_time_range)
+    assert not any(
+        stream_class.is_mirror for stream_class in all_streams() if stream_class.has_time_range
+    )
 
 
 def test_keys_missing_in_the_catalog_come_from_the_stream(sandbox: Sandbox) -> None:

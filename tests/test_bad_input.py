@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
-KINDS = {kind.name: kind for kind in all_streams()}
+KINDS = {stream_class.name: stream_class for stream_class in all_streams()}
 SECRET = "canary-7f3a"
 
 

@@ -11,7 +11,7 @@ from record_cassettes import CASSETTES, lines, scrub, scrub_response
 
 from tap_customerio.streams import all_streams
 
-STREAMS = sorted(kind.name for kind in all_streams())
+STREAMS = sorted(stream_class.name for stream_class in all_streams())
 
 
 @pytest.mark.slow

@@ -205,7 +205,7 @@ def test_the_catalog_is_the_saved_one() -> None:
 
 
 def test_the_catalog_contains_all_streams() -> None:
-    assert CATALOG.keys() == {kind.name for kind in all_streams()}
+    assert CATALOG.keys() == {stream_class.name for stream_class in all_streams()}
 
 
 def test_changes_are_reported_by_stream_and_field() -> None:

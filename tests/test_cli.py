@@ -57,7 +57,7 @@ def test_version_names_the_tap() -> None:
 
 def test_discovery_needs_no_account_and_lists_every_stream() -> None:
     catalog = json.loads(typed("--discover").out)
-    kinds = {kind.name: kind for kind in all_streams()}
+    kinds = {stream_class.name: stream_class for stream_class in all_streams()}
     assert {stream["tap_stream_id"] for stream in catalog["streams"]} == kinds.keys()
     for stream in catalog["streams"]:
         root = next(item["metadata"] for item in stream["metadata"] if not item["breadcrumb"])
@@ -68,8 +68,8 @@ def test_discovery_needs_no_account_and_lists_every_stream() -> None:
 @pytest.mark.parametrize("style", ["json", "markdown"])
 def test_about_lists_the_settings_and_all_streams(style: str) -> None:
     text = typed("--about", f"--format={style}").out
-    for kind in all_streams():
-        assert f"`{kind.name}`: {kind.about()[:20]}" in text
+    for stream_class in all_streams():
+        assert f"`{stream_class.name}`: {stream_class.about()[:20]}" in text
     for word in ("app_api_key", "metrics_timezone", "requests_per_second"):
         assert word in text
 

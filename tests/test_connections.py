@@ -65,9 +65,9 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def _session(turn: Callable[[], AbstractContextManager[None]]) -> requests.Session:
+def _session(slot: Callable[[], AbstractContextManager[None]]) -> requests.Session:
     session = requests.Session()
-    session.mount("http://", RateLimitedAdapter(turn))
+    session.mount("http://", RateLimitedAdapter(slot))
     return session
 
 
@@ -75,42 +75,42 @@ def test_a_request_is_reserved_after_the_connection_is_open(server: Server) -> N
     reached: list[bool] = []
 
     @contextmanager
-    def turn() -> Iterator[None]:
+    def slot() -> Iterator[None]:
         reached.append(server.accepted.acquire(timeout=PATIENCE))
         yield
 
-    with _session(turn) as session:
+    with _session(slot) as session:
         session.get(server.url)
     assert reached == [True]
 
 
 def test_a_connection_that_is_closed_during_the_wait_is_reopened(server: Server) -> None:
-    turns = 0
+    slots = 0
 
     @contextmanager
-    def turn() -> Iterator[None]:
-        nonlocal turns
-        turns += 1
-        if turns > 1:
+    def slot() -> Iterator[None]:
+        nonlocal slots
+        slots += 1
+        if slots > 1:
             server.end.set()
             assert server.ended.wait(PATIENCE)
         yield
 
-    with _session(turn) as session:
+    with _session(slot) as session:
         session.get(server.url + "end")
         assert session.get(server.url).status_code == 204
-    assert turns == 2
+    assert slots == 2
 
 
 def test_many_requests_use_one_type_of_connection(server: Server) -> None:
-    turns = threading.Semaphore(0)
+    slots = threading.Semaphore(0)
 
     @contextmanager
-    def turn() -> Iterator[None]:
-        turns.release()
+    def slot() -> Iterator[None]:
+        slots.release()
         yield
 
-    with _session(turn) as session:
+    with _session(slot) as session:
         kinds = set()
         for _ in range(5):
             session.get(server.url)
@@ -118,4 +118,4 @@ def test_many_requests_use_one_type_of_connection(server: Server) -> None:
             request = requests.Request("GET", server.url).prepare()
             kinds.add(adapter.get_connection_with_tls_context(request, verify=True).ConnectionCls)
     assert len(kinds) == 1
-    assert sum(turns.acquire(blocking=False) for _ in range(9)) == 5
+    assert sum(slots.acquire(blocking=False) for _ in range(9)) == 5

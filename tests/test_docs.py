@@ -80,7 +80,9 @@ def test_git_ignores_files_that_runs_create_in_the_project() -> None:
 
 
 def test_meltano_excludes_streams_that_are_off_by_default() -> None:
-    off = sorted(kind.name for kind in all_streams() if not kind.selected_by_default)
+    off = sorted(
+        stream_class.name for stream_class in all_streams() if not stream_class.selected_by_default
+    )
     assert TAP["select"] == ["*.*", *(f"!{name}.*" for name in off)]
 
 
@@ -92,11 +94,13 @@ def test_meltano_needs_no_hub_and_reports_nothing() -> None:
 
 
 def test_every_stream_says_what_it_is_and_describes_unclear_fields() -> None:
-    for kind in all_streams():
-        first = (kind.__doc__ or "").split("\n")[0]
-        assert re.match(r"[A-Z][\w -]+: ", first), kind.name
-        for name, field in kind.schema["properties"].items():
-            assert field.get("description", "x.").endswith((".", "…")), f"{kind.name}.{name}"
+    for stream_class in all_streams():
+        first = (stream_class.__doc__ or "").split("\n")[0]
+        assert re.match(r"[A-Z][\w -]+: ", first), stream_class.name
+        for name, field in stream_class.schema["properties"].items():
+            assert field.get("description", "x.").endswith((".", "…")), (
+                f"{stream_class.name}.{name}"
+            )
 
 
 def test_the_changelog_has_a_section_for_unreleased_changes() -> None:

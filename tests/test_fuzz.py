@@ -84,7 +84,7 @@ def _impatient() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("stream", sorted(kind.name for kind in all_streams()))
+@pytest.mark.parametrize("stream", sorted(stream_class.name for stream_class in all_streams()))
 @hypothesis.settings(max_examples=EXAMPLES, derandomize=True, database=None)
 @hypothesis.given(seed=st.integers(0, 2**32))
 def test_any_response_becomes_valid_records_or_a_clear_error(stream: str, seed: int) -> None:

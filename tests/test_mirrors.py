@@ -41,14 +41,16 @@ SMALL = few_senders(
     newsletters=1,
     objects_per_type=2,
 )
-MIRRORS = sorted(kind.name for kind in all_streams() if kind.is_mirror)
+MIRRORS = sorted(stream_class.name for stream_class in all_streams() if stream_class.is_mirror)
 ALWAYS: dict[str, Any] = {"customers_sync": "full", "refresh_hours": 0}
 """Settings for full syncs."""
 
 ONE_OF_EACH_CLASS = {
-    base if (base := kind.__mro__[1]) is not CustomerioStream else kind: kind.name
-    for kind in all_streams()
-    if kind.is_mirror
+    base
+    if (base := stream_class.__mro__[1]) is not CustomerioStream
+    else stream_class: stream_class.name
+    for stream_class in all_streams()
+    if stream_class.is_mirror
 }.values()
 
 COUNTED = {"customers", "objects", "segment_memberships"}

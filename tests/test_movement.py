@@ -127,5 +127,5 @@ def test_a_row_that_moves_to_pages_already_read_does_not_count_as_gone(
 def test_a_list_that_always_moves_proves_nothing(
     make_sandbox: Callable[..., Sandbox], case: Paged
 ) -> None:
-    _, output, _ = _read(make_sandbox, case, turning=case.page + 1)
+    _, output, _ = _read(make_sandbox, case, rotation=case.page + 1)
     assert "ACTIVATE_VERSION" not in output.types

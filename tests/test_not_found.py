@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SINCE = parse("2026-03-16")
 CHILDREN = {
-    kind.name: f"{kind.parent.path}/*/{kind.path}"
-    for kind in all_streams()
-    if issubclass(kind, ChildStream)
+    stream_class.name: f"{stream_class.parent.path}/*/{stream_class.path}"
+    for stream_class in all_streams()
+    if issubclass(stream_class, ChildStream)
 }
 PEOPLE = {
     "customer_relationships": "/v1/customers/*/relationships",

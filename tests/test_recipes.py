@@ -125,7 +125,7 @@ def test_inherited_plugins_and_their_settings_exist() -> None:
 
 def test_selected_streams_exist_and_contain_no_persons() -> None:
     names = {rule.removesuffix(".*") for rule in NUMBERS["select"]}
-    kinds = {kind.name: kind for kind in all_streams()}
+    kinds = {stream_class.name: stream_class for stream_class in all_streams()}
     assert names <= kinds.keys()
     assert not any("cio_id" in kinds[name].schema["properties"] for name in names)
 

@@ -252,7 +252,7 @@ def test_an_unverified_full_read_is_repeated_once() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
         for after in (DAY, HOUR):
-            moving = Shift("/v1/objects", "identifiers", turning=1, page=2)
+            moving = Shift("/v1/objects", "identifiers", rotation=1, page=2)
             output = sync_shifted(scenario, after, moving)
             assert len(output.records["objects"]) > 1
             assert not activated(output)

@@ -54,8 +54,8 @@ class Track(Client):
         """
         if not settings.track_api_url and settings.api_url and is_loopback(settings.api_url):
             raise errors.api.track_not_local(settings.api_url, HOSTS[region])
-        pair = HTTPBasicAuth(settings.site_id or "", settings.track_api_key or "")
-        super().__init__(settings, pair, RateLimiter(settings.requests_per_second))
+        auth = HTTPBasicAuth(settings.site_id or "", settings.track_api_key or "")
+        super().__init__(settings, auth, RateLimiter(settings.requests_per_second))
         self.place = self._base = settings.track_api_url or HOSTS[region]
 
     def owner(self) -> tuple[str, object]:

@@ -56,7 +56,7 @@ def load(sandbox: Sandbox, database: Path, folder: Path, watch: Callable[[int], 
         "start_date": rfc3339(int(sandbox.clock.now()) // DAY * DAY - _DAYS * DAY),
     }
     target_config = {"path": str(database), "default_target_schema": SCHEMA}
-    sandbox.middleware.answered = lambda _: watch(len(sandbox.calls))
+    sandbox.middleware.on_response = lambda _: watch(len(sandbox.calls))
     last = {"tap": "", "target": ""}
 
     def on_line(source: str, line: str) -> None:

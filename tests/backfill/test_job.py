@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 START, END = "2026-02-10T07:30:00Z", "2026-03-20T09:45:00Z"
 RANGE = ("--from", START, "--to", END)
-RANGED = {kind.name for kind in all_streams() if kind.has_time_range}
+RANGED = {stream_class.name for stream_class in all_streams() if stream_class.has_time_range}
 DAY = 86_400
 
 

@@ -65,7 +65,7 @@ def no_process_remains(backfill: Backfill) -> Iterator[None]:
     """All jobs and targets end, and the sandbox stops calling the test."""
     before = {*psutil.Process().children(recursive=True)}  # servers of other tests
     yield
-    backfill.box.middleware.answered = None
+    backfill.box.middleware.on_response = None
     assert {*psutil.Process().children(recursive=True)} <= before
 
 
@@ -99,7 +99,9 @@ def test_three_jobs_read_what_one_reads_and_nothing_twice_within_one_budget(
     private.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(private))
     budgets: set[Path] = set()
-    backfill.box.middleware.answered = lambda _: budgets.update(private.glob("tap-customerio*/*"))
+    backfill.box.middleware.on_response = lambda _: budgets.update(
+        private.glob("tap-customerio*/*")
+    )
     caplog.clear()
     with caplog.at_level(logging.INFO):
         assert backfill.run(*THREE, *backfill.target(EACH)) == (0, "", None)
@@ -166,7 +168,7 @@ def test_a_signal_ends_all_jobs_and_the_same_command_resumes(
             if min(map(len, windows.values())) == 4:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    backfill.box.middleware.answered = answered
+    backfill.box.middleware.on_response = answered
     with caplog.at_level(logging.WARNING):
         assert backfill.run(*two, *backfill.target(EACH), requests_per_second=5).code == 143
     assert "exited with" not in caplog.text
@@ -204,7 +206,7 @@ def test_an_unwritable_state_file_ends_all_jobs(backfill: Backfill) -> None:
         if folder.exists():
             folder.rename(f"{folder}-away")
 
-    backfill.box.middleware.answered = answered
+    backfill.box.middleware.on_response = answered
     ran = backfill.run(*OPTIONS, "--jobs", "2", *backfill.target(EACH))
     assert ran.code == 1
     assert str(ran.problem).startswith(f"--state is '{backfill.state}': it cannot be used")

@@ -155,7 +155,7 @@ def test_a_tap_that_fails_sends_the_target_no_partial_line(
         if pages.count("/v1/messages") == 2:
             box.fail(status=401, path="/v1/messages")
 
-    box.middleware.answered = answered
+    box.middleware.on_response = answered
     backfill = Backfill(box, tmp_path)
     options = (*OPTIONS, "--to", rfc3339(SINCE + 2 * 86_400), *backfill.target())
     with caplog.at_level(logging.INFO):
@@ -176,7 +176,7 @@ def stop_at(backfill: Backfill, calls: int) -> None:
             wait_until(backfill.kept.exists, "the target")
             os.kill(os.getpid(), signal.SIGTERM)
 
-    backfill.box.middleware.answered = answered
+    backfill.box.middleware.on_response = answered
 
 
 @contextlib.contextmanager
@@ -198,7 +198,7 @@ def stopping_again() -> Iterator[None]:
 def reset_middleware(backfill: Backfill) -> Iterator[None]:
     """Reset the shared sandbox."""
     yield
-    backfill.box.middleware.answered = None
+    backfill.box.middleware.on_response = None
 
 
 def test_a_signal_ends_the_tap_and_lets_the_target_finish(
@@ -212,7 +212,7 @@ def test_a_signal_ends_the_tap_and_lets_the_target_finish(
     assert CODES.format(143, 0) in caplog.text
     assert saved_state(backfill) == backfill.received().states[-1]
     assert keys(backfill.received()).keys() < whole.keys()
-    backfill.box.middleware.answered = None
+    backfill.box.middleware.on_response = None
     assert backfill.run(*options).code == 0
     assert keys(backfill.received()).keys() == whole.keys()
 

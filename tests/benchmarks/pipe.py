@@ -27,7 +27,7 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.pace import NOW, command
+from benchmarks.full_read import NOW, command
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
 from tap_customerio.windows import DAY, rfc3339

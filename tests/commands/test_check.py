@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
-STREAMS = sorted(kind.name for kind in all_streams())
+STREAMS = sorted(stream_class.name for stream_class in all_streams())
 
 
 def status(out: str, stream: str) -> str:

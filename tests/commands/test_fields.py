@@ -77,7 +77,7 @@ def test_lines_for_fields_do_not_select_whole_streams() -> None:
 
 def test_without_words_json_lists_the_streams() -> None:
     output = json.loads(typed("fields", "--json").out)
-    assert output["streams"] == sorted(kind.name for kind in all_streams())
+    assert output["streams"] == sorted(stream_class.name for stream_class in all_streams())
 
 
 def test_every_word_must_match_and_a_stream_name_restricts() -> None:
@@ -90,8 +90,8 @@ def test_every_word_must_match_and_a_stream_name_restricts() -> None:
 
 def test_without_words_every_stream_is_listed() -> None:
     screen = typed("fields")
-    for kind in all_streams():
-        assert kind.name in screen.out
+    for stream_class in all_streams():
+        assert stream_class.name in screen.out
     assert "(off by default)" in screen.words()
 
 

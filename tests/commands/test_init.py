@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 COUNT = sum(1 for _ in all_streams())
-USUAL = {kind.name for kind in all_streams() if kind.selected_by_default}
+USUAL = {stream_class.name for stream_class in all_streams() if stream_class.selected_by_default}
 FAST = (
     "from tap_customerio.ratelimit.limiter import RateLimiter; RateLimiter.headroom = 100; "
     "from tap_customerio.cli import main; main()"

@@ -96,7 +96,7 @@ def test_times_may_be_relative(preview: Callable[..., Screen]) -> None:
 @pytest.mark.parametrize(
     ("stream", "columns"),
     [
-        *((name, 60) for name in sorted(kind.name for kind in all_streams())),
+        *((name, 60) for name in sorted(stream_class.name for stream_class in all_streams())),
         *((name, 200) for name in ("activities", "customers", "messages", "metrics", "workspaces")),
     ],
 )
@@ -107,8 +107,8 @@ def test_every_stream_can_be_previewed_in_any_terminal(
     assert screen.code == 0, screen.err
     assert max(map(len, screen.lines)) <= columns
     assert "@example" not in screen.out
-    [kind] = [kind for kind in all_streams() if kind.name == stream]
-    assert kind.primary_keys[0][:5] in screen.out
+    [stream_class] = [stream_class for stream_class in all_streams() if stream_class.name == stream]
+    assert stream_class.primary_keys[0][:5] in screen.out
 
 
 def test_personal_data_is_shown_only_on_request(

@@ -43,7 +43,9 @@ def test_deliveries_show_person_sender_time_and_outcome(
     names = {f"{row['id']}: {row['name']}"[:20] for row in sandbox.workspace.campaigns(NOW)}
     assert any(name in line for name in names for line in table(screen))
     assert any(" s " in line or " min " in line for line in table(screen))
-    lists = {kind.path for kind in SENDER_STREAMS.values() if not kind.page_size}
+    lists = {
+        stream_class.path for stream_class in SENDER_STREAMS.values() if not stream_class.page_size
+    }
     asked = [call.path for call in sandbox.calls if call.path in lists]
     assert 2 <= len(asked) == len({*asked})
 

@@ -21,7 +21,9 @@ AGES = [1, 3, 7, 30, 90]
 GROWING = {"action_metrics", "activities", "exports", "link_metrics", "metrics", "segment_counts"}
 """The API returns these rows only for a while; the tables keep them."""
 
-STREAMS = sorted(kind.name for kind in all_streams() if kind.selected_by_default)
+STREAMS = sorted(
+    stream_class.name for stream_class in all_streams() if stream_class.selected_by_default
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +42,10 @@ def scenario() -> SyncScenario:
         transactional=1,
         objects_per_type=4,
     )
-    dice = random.Random(7)
+    rng = random.Random(7)
     with scenario:
         scenario.sync()
-        gaps = [dice.choice([HOUR, 6 * HOUR, DAY, 4 * DAY, 7 * DAY]) for _ in range(SYNCS)]
+        gaps = [rng.choice([HOUR, 6 * HOUR, DAY, 4 * DAY, 7 * DAY]) for _ in range(SYNCS)]
         scale = DAYS * DAY / sum(gaps)
         for gap in gaps:
             scenario.sync(int(gap * scale))

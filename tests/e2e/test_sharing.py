@@ -55,7 +55,7 @@ def another_client(sandbox: Sandbox) -> Iterator[list[int]]:
 def test_the_tap_throttles_for_another_client_and_loses_nothing() -> None:
     workspace = Workspace(since=SINCE, people=4000, per_day=10)
     with new_sandbox(workspace=workspace, latency_ms=50, requests_per_second=LIMIT) as box:
-        # test_pace.py, with a fake clock, checks how much of the limit it then uses.
+        # test_limiter.py, with a fake clock, checks how much of the limit it then uses.
         box.fail(status=429, times=5, headers={"retry-after": "1"}, path="/v1/customers*")
         with another_client(box) as theirs:
             config = config_for(box, requests_per_second=LIMIT)

@@ -15,7 +15,7 @@ from tap_customerio.api.client import Client
 from tap_customerio.api.retrying import Health, Retrying
 from tap_customerio.api.transport import RequestSpec, TransientError
 from tap_customerio.sandbox import Faults
-from tap_customerio.sandbox.faults.injection import answer_of, read_body
+from tap_customerio.sandbox.faults.injection import read_body, response_of
 from tap_customerio.settings import SETTINGS, Settings
 from tap_customerio.windows import DAY, parse, rfc3339
 
@@ -50,7 +50,7 @@ def breaking(app: ASGIApp, status: int, word: bytes) -> ASGIApp:
 
     async def response(scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
-        right = await answer_of(app, scope, body)
+        right = await response_of(app, scope, body)
         await (Response(b"{}", status) if word in body else right)(scope, receive, send)
 
     return response

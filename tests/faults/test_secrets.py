@@ -9,7 +9,7 @@ import pytest
 from harness import NOW, config_for, few_senders, new_sandbox, run_tap
 
 from tap_customerio.sandbox import Faults
-from tap_customerio.sandbox.faults.fault_kinds import PASSING
+from tap_customerio.sandbox.faults.fault_kinds import TRANSIENT
 from tap_customerio.windows import parse
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
@@ -24,7 +24,7 @@ def test_no_log_line_contains_a_secret_an_address_or_a_response(
 ) -> None:
     size = {"per_day": 3, "people": 4, "objects_per_type": 1, "campaigns": 2, "newsletters": 1}
     workspace = few_senders(since=parse("2026-03-27"), **size)
-    faults = Faults(*PASSING, rate=0.5) if lasting is None else Faults(lasting, rate=1, after=20)
+    faults = Faults(*TRANSIENT, rate=0.5) if lasting is None else Faults(lasting, rate=1, after=20)
     caplog.set_level(logging.DEBUG)
     with new_sandbox(now=NOW, workspace=workspace, faults=faults, app_api_key=KEY) as box:
         config = config_for(

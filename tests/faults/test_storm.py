@@ -11,7 +11,7 @@ import pytest
 from harness import NOW, config_for, few_senders, new_sandbox, run_tap
 
 from tap_customerio.sandbox import Faults
-from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, PASSING
+from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, TRANSIENT
 
 if TYPE_CHECKING:
     from harness import Output
@@ -36,7 +36,7 @@ def test_a_thousand_faults_lose_no_record(
     record_property: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = few_senders(per_day=15, people=40, objects_per_type=4)
-    faults = Faults(*PASSING, *HARMLESS, rate=1, in_a_row=3)
+    faults = Faults(*TRANSIENT, *HARMLESS, rate=1, in_a_row=3)
     with new_sandbox(now=NOW, workspace=workspace) as box:
         fault_free = run_tap(config_for(box))
     with new_sandbox(now=NOW, workspace=workspace, faults=faults) as box:

@@ -11,7 +11,7 @@ from harness import NOW
 
 from tap_customerio.api.client import Client
 from tap_customerio.sandbox import Faults
-from tap_customerio.sandbox.faults.fault_kinds import FAULTS, HARMLESS, PASSING
+from tap_customerio.sandbox.faults.fault_kinds import FAULTS, HARMLESS, TRANSIENT
 from tap_customerio.windows import DAY
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ADDRESS = re.compile(r"[\w.+-]+(@|%40)[\w-]+\.\w+")
 
-LASTING = {*FAULTS} - {*PASSING, *HARMLESS, "slow", "long_text"}
+LASTING = {*FAULTS} - {*TRANSIENT, *HARMLESS, "slow", "long_text"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +32,11 @@ def _debug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["passing", *sorted(LASTING)])
+@pytest.mark.parametrize("fault", ["transient", *sorted(LASTING)])
 def test_no_log_line_names_anyone(open_case: Callable[..., PrivacyCase], fault: str) -> None:
     size = {"people": 6, "since": (NOW // DAY - 3) * DAY}
-    rate = 0.2 if fault in {"passing", "longer_text"} else 1
-    faults = Faults(*(PASSING if fault == "passing" else [fault]), rate=rate, after=4)
+    rate = 0.2 if fault in {"transient", "longer_text"} else 1
+    faults = Faults(*(TRANSIENT if fault == "transient" else [fault]), rate=rate, after=4)
     case = open_case(size, faults=faults, app_api_key="canary-key-5e1f")
     names = case.known()
     log = ""

@@ -30,14 +30,19 @@ def load(case: PrivacyCase) -> duckdb.DuckDBPyConnection:
     output = run_tap(config_for(case.box), streams=NAMES)
     warehouse = duckdb.connect()
     warehouse.execute("CREATE SCHEMA raw")
-    for kind in all_streams():
-        if kind.name in NAMES:
-            columns = list(kind.schema["properties"])
-            warehouse.execute(f"CREATE TABLE raw.{kind.name} ({' TEXT, '.join(columns)} TEXT)")
-            rows = [[text(r.get(column)) for column in columns] for r in output.records[kind.name]]
+    for stream_class in all_streams():
+        if stream_class.name in NAMES:
+            columns = list(stream_class.schema["properties"])
+            warehouse.execute(
+                f"CREATE TABLE raw.{stream_class.name} ({' TEXT, '.join(columns)} TEXT)"
+            )
+            rows = [
+                [text(r.get(column)) for column in columns]
+                for r in output.records[stream_class.name]
+            ]
             if rows:
                 marks = ", ".join("?" * len(columns))
-                warehouse.executemany(f"INSERT INTO raw.{kind.name} VALUES ({marks})", rows)
+                warehouse.executemany(f"INSERT INTO raw.{stream_class.name} VALUES ({marks})", rows)
     return warehouse
 
 

@@ -73,8 +73,8 @@ def test_members_match_the_search(api: Caller, segment: int) -> None:
 
 
 def test_segment_1_has_all_people_and_segment_9_none(api: Caller) -> None:
-    everybody = api.post("/v1/customers", EVERYONE, limit=1000).json()["identifiers"]
-    assert api.json(path(1), limit=1000)["identifiers"] == everybody
+    everyone = api.post("/v1/customers", EVERYONE, limit=1000).json()["identifiers"]
+    assert api.json(path(1), limit=1000)["identifiers"] == everyone
     assert api.json(path(9)) == EMPTY
     sizes = [len(list(WORKSPACE.members(segment, NOW))) for segment in range(1, 9)]
     assert sizes == sorted(sizes, reverse=True)

@@ -323,7 +323,7 @@ def test_in_the_foreground_it_serves_until_ctrl_c() -> None:
     script = (
         "from tap_customerio.sandbox import *\n"
         "serve(Workspace(per_day=5), app_api_key='k', started=lambda url, _: print(url, flush=1),"
-        " answered=lambda call: print(call.path, call.status, flush=True))\n"
+        " on_response=lambda call: print(call.path, call.status, flush=True))\n"
         "print('bye')"
     )
     command = [sys.executable, "-W", "error", "-c", script]

@@ -126,7 +126,7 @@ TRUTH: dict[str, Callable[[Workspace], Any]] = {
 }
 COUNTED = {"action_metrics", "journey_metrics", "link_metrics", "metrics"}
 ELSEWHERE = {"customer_relationships", "ip_addresses", "workspaces"}
-STREAMS = sorted(kind.name for kind in all_streams())
+STREAMS = sorted(stream_class.name for stream_class in all_streams())
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,9 @@ def test_journeys_are_all_counted(everything: Output, shared_sandbox: Sandbox) -
 
 
 def test_expensive_large_and_secret_streams_are_off_by_default() -> None:
-    off = {kind.name for kind in all_streams() if not kind.selected_by_default}
+    off = {
+        stream_class.name for stream_class in all_streams() if not stream_class.selected_by_default
+    }
     assert off == {
         *("campaign_actions", "broadcast_actions", "newsletter_variants", "transactional_variants"),
         *("collection_contents", "customer_relationships", "subscription_preferences"),

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox import Sandbox
 
 STAMPED: dict[str, Any] = {
-    kind.name: kind
-    for kind in all_streams()
-    if kind.is_mirror and isinstance(kind.replication_key, str)
+    stream_class.name: stream_class
+    for stream_class in all_streams()
+    if stream_class.is_mirror and isinstance(stream_class.replication_key, str)
 }
-CHILDREN = {name for name, kind in STAMPED.items() if issubclass(kind, ChildStream)}
+CHILDREN = {name for name, stream_class in STAMPED.items() if issubclass(stream_class, ChildStream)}
 LISTS = sorted(STAMPED.keys() - CHILDREN)
 SOME = {"asset_folders", "campaign_actions", "campaigns", "design_studio_emails", "snippets"}
 """One of each kind: folders of both APIs, a list and its children, and a list with text keys."""
@@ -38,12 +38,12 @@ SOME = {"asset_folders", "campaign_actions", "campaigns", "design_studio_emails"
 TEXTS = {
     name: next(
         column
-        for column, schema in kind.schema["properties"].items()
+        for column, schema in stream_class.schema["properties"].items()
         if json_type(schema) == "string"
         and "format" not in schema
-        and column not in kind.primary_keys
+        and column not in stream_class.primary_keys
     )
-    for name, kind in STAMPED.items()
+    for name, stream_class in STAMPED.items()
 }
 """A text column of each list, which tests change."""
 OPERATIONS = ("edit", "edit quietly", "delete", "restore", "sync")
@@ -99,25 +99,25 @@ class Lists:
     def _answer(self, path: str, query: dict[str, str]) -> dict[str, Any] | None:
         if path == "/v1/workspaces":
             return {"workspaces": []}
-        for stream, kind in STAMPED.items():
+        for stream, stream_class in STAMPED.items():
             if stream in CHILDREN:
-                parent, _, rest = path.removeprefix(f"{kind.parent.path}/").partition("/")
-                if rest == kind.path and parent.isdecimal():
+                parent, _, rest = path.removeprefix(f"{stream_class.parent.path}/").partition("/")
+                if rest == stream_class.path and parent.isdecimal():
                     number = int(parent)
                     rows = None if number in self.gone else [self._row(stream, number)]
-                    return None if rows is None else {kind.shape.key: rows}
-            elif path == kind.path:
+                    return None if rows is None else {stream_class.shape.key: rows}
+            elif path == stream_class.path:
                 is_whole = "parent_folder_id" not in query and query.get("page", "1") == "1"
                 there = sorted(self.texts[stream]) if is_whole else []
                 rows = [self._row(stream, number) for number in there if number not in self.gone]
-                return {kind.records_key: rows}
+                return {stream_class.records_key: rows}
         return None
 
     def _row(self, stream: str, number: int) -> dict[str, Any]:
-        kind = STAMPED[stream]
+        stream_class = STAMPED[stream]
         text, stamp = self.texts[stream][number], self.stamps[stream][number]
-        key = kind.primary_keys[-1]
-        row = {key: self._name(stream, number), str(kind.replication_key): stamp}
+        key = stream_class.primary_keys[-1]
+        row = {key: self._name(stream, number), str(stream_class.replication_key): stamp}
         return row | {TEXTS[stream]: text}
 
     def _name(self, stream: str, number: int) -> Any:
@@ -164,11 +164,11 @@ def sync(lists: Lists, target: Target, **options: Any) -> Output:
 @settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(1, 4)), max_size=10))
 def test_tables_match_after_any_changes_of_the_lists(
-    box: Sandbox, happenings: list[tuple[str, int]]
+    box: Sandbox, changes: list[tuple[str, int]]
 ) -> None:
     lists, target = Lists(box, range(1, 5)), Target()
     sync(lists, target, streams=SOME)
-    for what, number in happenings:
+    for what, number in changes:
         if what == "sync":
             sync(lists, target, streams=SOME)
         elif what == "delete":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox import Sandbox
 
-SERIES = [kind for kind in all_streams() if issubclass(kind, TimeSeries)]
+SERIES = [stream_class for stream_class in all_streams() if issubclass(stream_class, TimeSeries)]
 METRICS = "/v1/campaigns/1/metrics"
 FROM = {"start_date": "2026-02-01"}
 
@@ -56,9 +56,9 @@ def total(rows: Any, column: str = "sent") -> int:
     return sum(row[column] or 0 for row in rows)
 
 
-@pytest.mark.parametrize("kind", SERIES, ids=lambda kind: kind.name)
-def test_rows_of_two_zones_have_different_keys(kind: type[TimeSeries]) -> None:
-    assert {"resolution", "timezone", "period_start"} < set(kind.primary_keys)
+@pytest.mark.parametrize("stream_class", SERIES, ids=lambda stream_class: stream_class.name)
+def test_rows_of_two_zones_have_different_keys(stream_class: type[TimeSeries]) -> None:
+    assert {"resolution", "timezone", "period_start"} < set(stream_class.primary_keys)
 
 
 @pytest.mark.slow
@@ -240,9 +240,9 @@ def test_a_run_that_continues_into_the_next_hour_misses_none(
         if call.path == "/v1/workspaces":
             box.clock.advance(2 * HOUR)
 
-    box.middleware.answered = answered
+    box.middleware.on_response = answered
     second = run_tap(config, streams=["metrics"], state=first.states[-1])
-    box.middleware.answered = None
+    box.middleware.on_response = None
     third = run_tap(config, streams=["metrics"], state=second.states[-1])
     check_hours(box, first, second, third)
 

@@ -50,12 +50,12 @@ PEOPLE: dict[str, dict[str, str]] = {
 
 def drawn_tests() -> dict[int, list[tuple[int, int]]]:
     """Made-up A/B tests: the number of sent and clicked deliveries of each group."""
-    dice = random.Random(11)
+    rng = random.Random(11)
     tests = {1: [(80, 2), (80, 30)], 2: [(90, 9), (85, 10)], 3: [(60, 5), (60, 40), (60, 38)]}
     tests |= {4: [(60, 3), (60, 40), (60, 10)], 5: [(50, 0), (0, 0)], 6: [(30, 30), (30, 2)]}
     for newsletter in range(7, 16):
-        sizes = [dice.randint(1, 60) for _ in range(dice.randint(2, 3))]
-        tests[newsletter] = [(size, dice.randint(0, size)) for size in sizes]
+        sizes = [rng.randint(1, 60) for _ in range(rng.randint(2, 3))]
+        tests[newsletter] = [(size, rng.randint(0, size)) for size in sizes]
     return tests
 
 

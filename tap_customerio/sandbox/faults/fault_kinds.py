@@ -262,7 +262,7 @@ def _people_gone(_: Exchange, data: Row) -> Row | None:
     return {"customers": people[:-1]} if people else None
 
 
-_PASSING: dict[str, Fault] = {
+_TRANSIENT: dict[str, Fault] = {
     "too_many": _instead(429),
     "too_many_for_seconds": _instead(429, retry_after="0"),
     "too_many_until": _too_many_until,
@@ -289,7 +289,7 @@ _HARMLESS: dict[str, Fault] = {
     "numbers_as_text": _changed(_as_text),
 }
 FAULTS: dict[str, Fault] = {
-    **_PASSING,
+    **_TRANSIENT,
     **_HARMLESS,
     "slow": _slow,
     # Permanent faults.
@@ -319,7 +319,7 @@ FAULTS: dict[str, Fault] = {
 }
 """Every fault by its name."""
 
-PASSING = tuple(_PASSING)
+TRANSIENT = tuple(_TRANSIENT)
 """Transient faults, except slow responses, which take time."""
 
 HARMLESS = tuple(_HARMLESS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from tap_customerio.sandbox.faults.fault_kinds import FAULTS, PASSING, Exchange, token
+from tap_customerio.sandbox.faults.fault_kinds import FAULTS, TRANSIENT, Exchange, token
 from tap_customerio.sandbox.world.rng import Rng
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox.server.clock import Clock
 
-Question = tuple[str, ...]
+RequestKey = tuple[str, ...]
 
 
 class Faults:
@@ -45,64 +45,64 @@ class Faults:
         of seconds that a slow response takes.
         """
         self.injected: Counter[str] = Counter()
-        self._kinds: Sequence[str] = kinds or PASSING
+        self._kinds: Sequence[str] = kinds or TRANSIENT
         self._rng = Rng(seed)
         self._rate, self._path = rate, path
         self._in_a_row, self._most, self._after = in_a_row, most, after
         self._patience = patience
-        self._asked: Counter[Question] = Counter()
-        self._failed: Counter[Question] = Counter()
-        self._pages: dict[Question, dict[str, bytes]] = defaultdict(dict)
+        self._attempts: Counter[RequestKey] = Counter()
+        self._failed: Counter[RequestKey] = Counter()
+        self._pages: dict[RequestKey, dict[str, bytes]] = defaultdict(dict)
         self._calls = 0
 
     def around(self, app: ASGIApp, clock: Clock) -> ASGIApp:
         """The application with faults."""
 
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
             body = await read_body(receive)
             query, place = scope["query_string"].decode(), token(scope)
-            question = (scope["method"], scope["path"], query, body.decode())
+            request = (scope["method"], scope["path"], query, body.decode())
             pages = self._pages[
-                (*question[:2], query.partition("start=")[0].rstrip("&"), question[3])
+                (*request[:2], query.partition("start=")[0].rstrip("&"), request[3])
             ]
 
             async def right() -> Response:
-                response = await answer_of(app, scope, body)
+                response = await response_of(app, scope, body)
                 pages[place] = bytes(response.body)
                 return response
 
-            earlier = [page for asked, page in pages.items() if asked != place]
+            earlier = [page for at, page in pages.items() if at != place]
             exchange = Exchange(scope, receive, send, right, earlier, clock, self._patience)
-            if not await self._goes_wrong(exchange, question):
+            if not await self._goes_wrong(exchange, request):
                 await exchange.give(await right())
 
-        return answer
+        return respond
 
-    async def _goes_wrong(self, exchange: Exchange, question: Question) -> bool:
+    async def _goes_wrong(self, exchange: Exchange, request: RequestKey) -> bool:
         """Inject a fault, or return False; a kind that does not apply is skipped."""
-        for kind in self._kinds_for(question):
+        for kind in self._kinds_for(request):
             # Counted first, because the caller may read the count as soon as it has a response.
             self.injected[kind] += 1
-            self._failed[question] += 1
+            self._failed[request] += 1
             if await FAULTS[kind](exchange):
                 return True
             self.injected[kind] -= 1
-            self._failed[question] -= 1
+            self._failed[request] -= 1
         self.injected += Counter()
-        self._failed[question] = 0
+        self._failed[request] = 0
         return False
 
-    def _kinds_for(self, question: Question) -> Sequence[str]:
+    def _kinds_for(self, request: RequestKey) -> Sequence[str]:
         """The kinds of faults to try, chosen one first; empty for a correct response."""
-        if not fnmatchcase(question[1], self._path):
+        if not fnmatchcase(request[1], self._path):
             return ()
         self._calls += 1
-        self._asked[question] += 1
-        words = self._rng.draw("fault", *question, self._asked[question])
+        self._attempts[request] += 1
+        words = self._rng.draw("fault", *request, self._attempts[request])
         lucky = (
             words[0] >= self._rate * 65536
             or self._calls <= self._after
-            or self._failed[question] >= self._in_a_row
+            or self._failed[request] >= self._in_a_row
             or self.injected.total() >= self._most
         )
         first = words[1] % len(self._kinds)
@@ -119,7 +119,7 @@ async def read_body(receive: Receive) -> bytes:
     return body
 
 
-async def answer_of(app: ASGIApp, scope: Scope, body: bytes) -> Response:
+async def response_of(app: ASGIApp, scope: Scope, body: bytes) -> Response:
     """The correct response."""
     sent: list[Message] = []
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.server.shifting import Shift
 
 HALF_A_YEAR = 180 * DAY
-_TURNS = 5
+_ITERATIONS = 5
 """Iterations of the event loop until a newly accepted connection is visible."""
 
 
@@ -81,8 +81,10 @@ class Sandbox:
         self.calls: list[Call] = []
         self.track_calls: list[Call] = []
         self.stray_calls: list[Call] = []
-        self._pair = TrackCredentials(region, track_workspace, track_workspace == WORKSPACE)
-        self._backend = Backend(self.workspace, self.clock, behaviours or Behaviours(), self._pair)
+        self._credentials = TrackCredentials(region, track_workspace, track_workspace == WORKSPACE)
+        self._backend = Backend(
+            self.workspace, self.clock, behaviours or Behaviours(), self._credentials
+        )
         app = self._shifting = Shifting(self._backend.app)
         inner = app if faults is None else faults.around(app, self.clock)
         limit, bearer = RateLimit(requests_per_second), f"Bearer {app_api_key}"
@@ -95,7 +97,7 @@ class Sandbox:
         """The App API, and the Track API of both regions."""
         track, keys = self._backend.track, (self.site_id, self.track_api_key)
         self.track_middleware = track_middleware(track, self.clock, keys, self.track_calls)
-        wrong = WrongRegion(track, self._pair)
+        wrong = WrongRegion(track, self._credentials)
         stray = track_middleware(wrong, self.clock, keys, self.stray_calls)
         return PortRouter(self.middleware, self.track_middleware, stray)
 
@@ -104,7 +106,7 @@ class Sandbox:
         listeners = self._router.listen(*self._ports)
         self._ports = [port_of(listener) for listener in listeners]
         self.url, self.track_url, self.wrong_track_url = map(url_of, listeners)
-        self._pair.url = self.track_url
+        self._credentials.url = self.track_url
         self._backend.open()
         self._server = _Server(_config(self._router))
         run = self._server.run
@@ -192,7 +194,7 @@ class _Server(uvicorn.Server):
         # asyncio would leave a connection open that is accepted while its server closes.
         for listening in (one for server in self.servers for one in server.sockets):
             self._loop.remove_reader(listening)
-        for _ in range(_TURNS):
+        for _ in range(_ITERATIONS):
             await asyncio.sleep(0)
         for listener in (*self.servers, *(sockets or ())):
             listener.close()
@@ -224,26 +226,27 @@ def serve(  # noqa: PLR0913 - each has a default, and none depends on another
     requests_per_second: int | None = 10,
     behaviours: Behaviours | None = None,
     started: Callable[[str, str], None] | None = None,
-    answered: Callable[[Call], None] | None = None,
+    on_response: Callable[[Call], None] | None = None,
 ) -> None:
     """Serve in the foreground until Ctrl+C.
 
-    `started` receives the URLs of both APIs once the server listens, `answered` every request.
+    `started` receives the URLs of both APIs once the server listens, `on_response` every request.
     """
-    clock, pair = clock or Clock(), TrackCredentials("us", WORKSPACE)
-    backend = Backend(workspace or half_a_year(clock), clock, behaviours or Behaviours(), pair)
+    clock, credentials = clock or Clock(), TrackCredentials("us", WORKSPACE)
+    workspace, behaviours = workspace or half_a_year(clock), behaviours or Behaviours()
+    backend = Backend(workspace, clock, behaviours, credentials)
     limit, key = RateLimit(requests_per_second), f"Bearer {app_api_key}"
     middleware = Middleware(
-        backend.app, clock, key, limit, latency_ms, jitter_ms, answered=answered
+        backend.app, clock, key, limit, latency_ms, jitter_ms, on_response=on_response
     )
     track = track_middleware(backend.track, clock, (site_id, track_api_key))
-    track.answered = answered
+    track.on_response = on_response
     router = PortRouter(middleware, track)
     backend.open()
     listeners = router.listen(port, track_port)
-    pair.url = url_of(listeners[1])
+    credentials.url = url_of(listeners[1])
     if started is not None:
-        started(url_of(listeners[0]), pair.url)
+        started(url_of(listeners[0]), credentials.url)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(_config(router)).run(listeners)
     for listener in listeners:

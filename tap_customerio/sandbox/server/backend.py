@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tap_customerio.sandbox.faults.behaviours import Behaviours
     from tap_customerio.sandbox.server.clock import Clock
-    from tap_customerio.sandbox.server.routes.request import Answer, TrackCredentials
+    from tap_customerio.sandbox.server.routes.request import Handler, TrackCredentials
     from tap_customerio.sandbox.world.workspace import Workspace
 
 MINUTE = 60
@@ -37,12 +37,16 @@ class Backend:
     """
 
     def __init__(
-        self, workspace: Workspace, clock: Clock, behaviours: Behaviours, pair: TrackCredentials
+        self,
+        workspace: Workspace,
+        clock: Clock,
+        behaviours: Behaviours,
+        credentials: TrackCredentials,
     ) -> None:
         self._workspace = workspace
         self._clock = clock
         self._behaviours = behaviours
-        self._pair = pair
+        self._credentials = credentials
         self.app = self._routed(ROUTES)
         """The App API."""
         self.track = self._routed(TRACK_ROUTES)
@@ -56,7 +60,7 @@ class Backend:
         """Wait for the current response."""
         self._worker.shutdown(cancel_futures=True)
 
-    def _routed(self, routes: Mapping[tuple[str, str], Answer]) -> ASGIApp:
+    def _routed(self, routes: Mapping[tuple[str, str], Handler]) -> ASGIApp:
         """Find the route by the raw path: an encoded slash is part of an id."""
         app = Starlette(
             routes=[self._route(*place, make) for place, make in routes.items()],
@@ -68,13 +72,13 @@ class Backend:
 
         return routed
 
-    def _route(self, method: str, path: str, make: Answer) -> Route:
+    def _route(self, method: str, path: str, make: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             if refusal := _refusal(self._behaviours, unquote(request.url.path)):
                 return error(refusal)
             api_request = self._api_request(request, await request.body())
             return await asyncio.get_running_loop().run_in_executor(
-                self._worker, _answer, make, api_request
+                self._worker, _respond, make, api_request
             )
 
         return Route(path, endpoint, methods=[method])
@@ -89,7 +93,7 @@ class Backend:
             {name: _decoded(value) for name, value in request.path_params.items()},
             dict(request.query_params),
             body,
-            self._pair,
+            self._credentials,
         )
 
 
@@ -105,7 +109,7 @@ def _decoded(value: Any) -> Any:
     return unquote_plus(value) if isinstance(value, str) else value
 
 
-def _answer(make: Answer, api_request: ApiRequest) -> Response:
+def _respond(make: Handler, api_request: ApiRequest) -> Response:
     try:
         made = make(api_request)
     except RefusalError as refusal:

@@ -60,16 +60,16 @@ class Failure:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
 
-    def answer(self) -> Response:
+    def response(self) -> Response:
         """The response; the default body is that of an error."""
         if self.body is None:
-            answer = error(self.status)
+            response = error(self.status)
         elif isinstance(self.body, str | bytes):
-            answer = Response(self.body, self.status)
+            response = Response(self.body, self.status)
         else:
-            answer = json(self.body, self.status)
-        answer.headers.update(self.headers)
-        return answer
+            response = json(self.body, self.status)
+        response.headers.update(self.headers)
+        return response
 
 
 class RateLimit:
@@ -90,12 +90,12 @@ class RateLimit:
         insort(self._admitted, arrived)  # requests may be noticed out of order
         return True
 
-    def answer(self) -> Response:
+    def response(self) -> Response:
         """The response to a request over the limit."""
         detail = f"rate limited to {self._per_second} requests per 1s (reference {reference()})"
-        answer = json({"errors": [{"detail": detail, "status": "429"}]}, TOO_MANY)
-        answer.headers["retry-after"] = "1"
-        return answer
+        response = json({"errors": [{"detail": detail, "status": "429"}]}, TOO_MANY)
+        response.headers["retry-after"] = "1"
+        return response
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Middleware:
     latency_ms: float = 0
     jitter_ms: float = 0
     calls: list[Call] | None = None
-    answered: Callable[[Call], None] | None = None
+    on_response: Callable[[Call], None] | None = None
     failures: list[Failure] = field(default_factory=list)
     unauthorized: Mapping[str, Any] = field(default_factory=lambda: UNAUTHORIZED_BODY)
 
@@ -132,10 +132,10 @@ class Middleware:
         for failure in self.failures:
             if failure.times > 0 and fnmatchcase(call.path, failure.path or "*"):
                 failure.times -= 1
-                return failure.answer()
+                return failure.response()
         if dict(scope["headers"]).get(b"authorization") != self.authorization.encode():
             return json(self.unauthorized, UNAUTHORIZED)
-        return None if self.limit.admits(call.arrived) else self.limit.answer()
+        return None if self.limit.admits(call.arrived) else self.limit.response()
 
     def _stamped(self, send: Send, call: Call) -> Send:
         """Add the sandbox's date to responses."""
@@ -145,8 +145,8 @@ class Middleware:
                 call.status = message["status"]
                 if not any(name == b"date" for name, _ in message["headers"]):
                     message["headers"].append((b"date", self.clock.http_date().encode()))
-                if self.answered is not None:
-                    self.answered(call)
+                if self.on_response is not None:
+                    self.on_response(call)
             await send(message)
 
         return stamped

@@ -48,17 +48,17 @@ class PortRouter:
 class WrongRegion:
     """The Track API of the other region, which only returns which region is right."""
 
-    def __init__(self, track: ASGIApp, pair: TrackCredentials) -> None:
+    def __init__(self, track: ASGIApp, credentials: TrackCredentials) -> None:
         """`track` handles the requests that any region can handle."""
         self._track = track
-        self._pair = pair
+        self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Redirect, after the listening host has recorded the request."""
         if scope["path"] == REGION:
             await self._track(scope, receive, send)
             return
-        location = self._pair.url + scope["raw_path"].decode("ascii")
+        location = self._credentials.url + scope["raw_path"].decode("ascii")
         await Response(status_code=ELSEWHERE, headers={"location": location})(scope, receive, send)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
-from tap_customerio.sandbox.faults.injection import answer_of, read_body
+from tap_customerio.sandbox.faults.injection import read_body, response_of
 from tap_customerio.sandbox.server.middleware import json
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ class Shift:
         key: Member with the rows.
         leaving: Positions of the rows that leave, by the number of pages read before.
         page: Maximum rows on a page, if fewer than usual.
-        turning: Positions by which the list rotates per page; first rows move to the end.
+        rotation: Positions by which the list rotates per page; first rows move to the end.
     """
 
     path: str
     key: str
     leaving: Mapping[int, Iterable[int]] = field(default_factory=dict)
     page: int = _ALL
-    turning: int = 0
+    rotation: int = 0
     read: int = 0
 
     def left(self, rows: list[Any]) -> list[Any]:
@@ -49,9 +49,9 @@ class Shift:
             place for after, places in self.leaving.items() if self.read >= after
             for place in places
         }  # fmt: skip
-        turned = self.read * self.turning % max(1, len(rows))
+        offset = self.read * self.rotation % max(1, len(rows))
         left = [row for place, row in enumerate(rows) if place not in gone]
-        return left[turned:] + left[:turned]
+        return left[offset:] + left[:offset]
 
 
 class Shifting:
@@ -62,7 +62,7 @@ class Shifting:
         self.shifts: list[Shift] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a page of the remaining rows."""
+        """Handler with a page of the remaining rows."""
         shift = next((it for it in self.shifts if fnmatchcase(scope["path"], it.path)), None)
         if shift is None:
             await self._app(scope, receive, send)
@@ -73,7 +73,7 @@ class Shifting:
         }
         first, rows = await self._all(shift.key, scope, query, body)
         if first is None:
-            await (await answer_of(self._app, scope, body))(scope, receive, send)
+            await (await response_of(self._app, scope, body))(scope, receive, send)
             return
         await json(_page(shift, first, query, shift.left(rows)))(scope, receive, send)
         shift.read += 1
@@ -82,28 +82,28 @@ class Shifting:
         self, key: str, scope: Scope, query: Mapping[str, str], body: bytes
     ) -> tuple[Row | None, list[Any]]:
         """The correct response for the first page, and all rows; no rows for an error."""
-        asked = {**query, "limit": str(_ALL), "page": "1", "offset": "0"}
-        asked.pop("start", None)
+        query_all = {**query, "limit": str(_ALL), "page": "1", "offset": "0"}
+        query_all.pop("start", None)
         first: Row | None = None
         rows: list[Any] = []
         while True:
-            whole = {**scope, "query_string": urlencode(asked).encode()}
-            answer = await answer_of(self._app, whole, body)
-            if answer.status_code != OK:
+            whole = {**scope, "query_string": urlencode(query_all).encode()}
+            response = await response_of(self._app, whole, body)
+            if response.status_code != OK:
                 return None, []
-            page: Row = msgspec.json.decode(answer.body)
+            page: Row = msgspec.json.decode(response.body)
             first = first or page
             found = page[key] or []
             rows += found
             if page.get("next"):
-                asked["start"] = page["next"]
+                query_all["start"] = page["next"]
             elif "offset" in query and found:
-                asked["offset"] = str(len(rows))
+                query_all["offset"] = str(len(rows))
             else:
                 return first, rows
 
 
-def _page(shift: Shift, answer: Row, query: Mapping[str, str], rows: list[Any]) -> Row:
+def _page(shift: Shift, first: Row, query: Mapping[str, str], rows: list[Any]) -> Row:
     limit = min(int(query.get("limit") or 100), shift.page)
     if "offset" in query:
         start = int(query["offset"])
@@ -112,7 +112,7 @@ def _page(shift: Shift, answer: Row, query: Mapping[str, str], rows: list[Any]) 
     else:
         start = int(b64decode(query.get("start", "")) or 0)
     end = start + limit
-    page = {**answer, shift.key: rows[start:end] or None}
+    page = {**first, shift.key: rows[start:end] or None}
     page.pop("ids", None)
     if "offset" not in query and "page" not in query:
         page["next"] = b64encode(str(end).encode()).decode() if end < len(rows) else ""

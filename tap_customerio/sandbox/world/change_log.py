@@ -17,5 +17,5 @@ class ChangeLog:
 
     def latest(self, collection: str, key: Key, now: float, natural: int) -> int:
         """The latest change by `now`, or else the generated one."""
-        change_log = [at for at in self._at.get((collection, key), ()) if at <= now]
-        return max(change_log) if change_log else natural
+        changes = (at for at in self._at.get((collection, key), ()) if at <= now)
+        return max(changes, default=natural)

@@ -43,8 +43,8 @@ class Churn:
             self._history.note(Event(self._people.joined(number), number, "profile_create"))
         wanted = self._rate * self._people.arrived(day * DAY)
         count = int(wanted + self._rng.draw("churn", day)[0] / 65_536)
-        throws = (self._rng.draw("churn", day, place) for place in range(count))
-        for words in sorted(throws):
+        draws = (self._rng.draw("churn", day, place) for place in range(count))
+        for words in sorted(draws):
             self._happen(day * DAY + (words[0] * DAY >> 16), words)
 
     def _happen(self, at: int, words: Words) -> None:

@@ -14,7 +14,7 @@ Predicate = Callable[[int], bool]
 Leaf = Callable[[Any], Predicate]
 
 
-def everybody(_number: int) -> bool:
+def everyone(_number: int) -> bool:
     """The meaning of `cio_id exists`."""
     return True
 
@@ -57,13 +57,13 @@ def _parts(value: object, leaves: Mapping[str, Leaf]) -> list[Predicate]:
 
 
 def _all_of(value: object, leaves: Mapping[str, Leaf]) -> Predicate:
-    parts = [part for part in _parts(value, leaves) if part is not everybody]
-    return (lambda number: all(part(number) for part in parts)) if parts else everybody
+    parts = [part for part in _parts(value, leaves) if part is not everyone]
+    return (lambda number: all(part(number) for part in parts)) if parts else everyone
 
 
 def _any_of(value: object, leaves: Mapping[str, Leaf]) -> Predicate:
     parts = _parts(value, leaves)
-    return everybody if everybody in parts else lambda number: any(part(number) for part in parts)
+    return everyone if everyone in parts else lambda number: any(part(number) for part in parts)
 
 
 def _none_of(value: object, leaves: Mapping[str, Leaf]) -> Predicate:
@@ -84,13 +84,13 @@ def _in_segment(value: object, people: People, now: float) -> Predicate:
 def _by_attribute(value: object, people: People, now: float) -> Predicate:
     match value:
         case {"field": "cio_id", "operator": "exists", **others} if not others:
-            return everybody
+            return everyone
         case {"field": str(field), "operator": "exists", **others} if not others:
             return lambda number: field in people.attributes(number, now)
         case {"field": str(field), "operator": "eq", "value": sought, **others} if not others:
             wanted = _text(sought)
             return lambda number: people.attributes(number, now).get(field) == wanted
-    raise ValueError("an attribute is asked for with exists, or with eq and a value")
+    raise ValueError("an attribute is matched with exists, or with eq and a value")
 
 
 def _text(value: object) -> str:

@@ -20,7 +20,7 @@ STATES = (
 MOST_A_DAY = 9
 
 
-class Cohorts:
+class JourneyCounts:
     """Up to eight journeys begin in each campaign on each day."""
 
     def __init__(self, rng: Rng, first_day: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tap_customerio.sandbox.world.filters import everybody, grouped
+from tap_customerio.sandbox.world.filters import everyone, grouped
 
 if TYPE_CHECKING:
     from tap_customerio.sandbox.world.filters import Predicate
@@ -151,11 +151,11 @@ class Objects:
             case {"field": str(field), "operator": "eq", "type_id": str(type_id), "value": sought}:
                 if type_id == str(kind) and len(value) == 4:  # noqa: PLR2004 - and no others
                     return lambda place: self.attributes(kind, place).get(field) == sought
-        raise ValueError("an attribute of an object is asked for by field, operator and type_id")
+        raise ValueError("an attribute of an object is matched by field, operator and type_id")
 
     def _exists(self, kind: int, field: str) -> Predicate:
         if field in ALWAYS_THERE:
-            return everybody
+            return everyone
         return lambda place: field in self.attributes(kind, place)
 
 

@@ -8,7 +8,7 @@ from tap_customerio.sandbox.world.actions import Actions
 from tap_customerio.sandbox.world.consents import Consents
 from tap_customerio.sandbox.world.contents import Contents
 from tap_customerio.sandbox.world.design_studio import SIZES, DesignStudio
-from tap_customerio.sandbox.world.journey_counts import Cohorts
+from tap_customerio.sandbox.world.journey_counts import JourneyCounts
 from tap_customerio.sandbox.world.objects import Objects
 from tap_customerio.sandbox.world.rng import DAY
 from tap_customerio.sandbox.world.segments import Segments
@@ -51,7 +51,7 @@ class Records:
         self.since = since
         self.senders = senders
         self.people = people
-        self.cohorts = Cohorts(rng, since // DAY)
+        self.journeys = JourneyCounts(rng, since // DAY)
         self.consents = Consents(rng, people, since, resampling)
         self.catalog = Objects(rng, people, since, resampling, objects_per_type)
         self.workspace_lists = WorkspaceLists(rng, change_log, since)

@@ -10,7 +10,7 @@ from tap_customerio.sandbox.world.change_log import ChangeLog
 from tap_customerio.sandbox.world.churn import Churn
 from tap_customerio.sandbox.world.counts import SERIES, Counts, Subject
 from tap_customerio.sandbox.world.deliveries import Deliveries, Delivery
-from tap_customerio.sandbox.world.filters import everybody, predicate
+from tap_customerio.sandbox.world.filters import everyone, predicate
 from tap_customerio.sandbox.world.identity_index import IdentityIndex
 from tap_customerio.sandbox.world.people import Name, People
 from tap_customerio.sandbox.world.people_admin import PeopleAdmin
@@ -147,7 +147,7 @@ class Workspace(Records):
         people = self.people
         matches = predicate(condition, people, now)
         places = people.places(now, start)
-        if matches is not everybody:
+        if matches is not everyone:
             places = (place for place in places if matches(people.number(place)))
         found = list(islice(places, limit + 1))
         names = [people.name(people.number(place), now) for place in found[:limit]]
@@ -213,7 +213,7 @@ class Workspace(Records):
 
     def journey_counts(self, campaign: int, start: int, end: int, now: float) -> dict[str, int]:
         """Journeys that began in `[start, end)`, counted by state at `now`."""
-        series = self.cohorts.series(campaign, (start, end), now)
+        series = self.journeys.series(campaign, (start, end), now)
         return {name: counts[0] for name, counts in series.items()}
 
     def _forget(self, day: int) -> None:

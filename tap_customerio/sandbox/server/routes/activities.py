@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from tap_customerio.sandbox.server.routes.people import person
 from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
 )
 
@@ -25,7 +25,7 @@ _PLACE = re.compile(r"9(\d{17})")
 def activities(request: ApiRequest) -> Row:
     """Log entries, newest first; page tokens are stable positions in the log."""
     text = request.query.get("customer_id")
-    return _page(request, _cio_id(request, text) if text else None, of_everybody=not text)
+    return _page(request, _cio_id(request, text) if text else None, of_everyone=not text)
 
 
 def activities_of(request: ApiRequest) -> Row:
@@ -33,9 +33,9 @@ def activities_of(request: ApiRequest) -> Row:
     return _page(request, request.workspace.people.name(person(request), request.now).cio_id)
 
 
-def _page(request: ApiRequest, cio_id: str | None, *, of_everybody: bool = False) -> Row:
+def _page(request: ApiRequest, cio_id: str | None, *, of_everyone: bool = False) -> Row:
     keep, limit = (
-        _activity_filter(request, cio_id, of_everybody=of_everybody),
+        _activity_filter(request, cio_id, of_everyone=of_everyone),
         request.limit(100, 10),
     )
     found = request.workspace.log.newest_first(request.now, _place(request))
@@ -46,7 +46,7 @@ def _page(request: ApiRequest, cio_id: str | None, *, of_everybody: bool = False
     }
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/activities"): activities,
     ("GET", "/v1/customers/{person}/activities"): activities_of,
 }
@@ -62,7 +62,7 @@ def _place(request: ApiRequest) -> int | None:
 
 
 def _activity_filter(
-    request: ApiRequest, cio_id: str | None, *, of_everybody: bool
+    request: ApiRequest, cio_id: str | None, *, of_everyone: bool
 ) -> Callable[[Row], bool]:
     """A predicate from the request's filters."""
     hides_deleted = request.behaviours.hides_deleted and not request.is_true("deleted")
@@ -75,7 +75,7 @@ def _activity_filter(
             return False
         if name and name not in _names(row):
             return False
-        return of_everybody or (row["customer_identifiers"] or {}).get("cio_id", "") == cio_id
+        return of_everyone or (row["customer_identifiers"] or {}).get("cio_id", "") == cio_id
 
     return keep
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
     token,
 )
@@ -74,7 +74,7 @@ def suppression_of(request: ApiRequest) -> Row:
     return _suppressed(kinds[0] if kinds else "", [row for kind in kinds for row in found[kind]])
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/optouts"): opt_outs,
     ("GET", "/v1/subscription_topics"): subscription_topics,
     ("GET", "/v1/subscription_channels"): subscription_channels,
@@ -93,5 +93,5 @@ def _suppression_type(request: ApiRequest) -> str:
 
 def _suppressed(kind: str, rows: list[Row]) -> Row:
     """A page of addresses; an empty one is null, without a category."""
-    answer: Row = {"suppressions": rows or None}
-    return answer | {"category": CATEGORIES[kind]} if rows and kind in CATEGORIES else answer
+    page: Row = {"suppressions": rows or None}
+    return page | {"category": CATEGORIES[kind]} if rows and kind in CATEGORIES else page

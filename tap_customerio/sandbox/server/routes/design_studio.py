@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
 )
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tap_customerio.sandbox.world.rng import Row
 
 MOST = 10_000
-USUAL = 1000
+DEFAULT_LIMIT = 1000
 SORTS = ("created", "updated", "name")
 ORDERS = ("asc", "desc")
 TIMES = ("created_before", "created_after", "updated_before", "updated_after")
@@ -37,7 +37,7 @@ class Filters(NamedTuple):
         return {**folder, **self.others}
 
 
-def assets_of(collection: str, key: str) -> Answer:
+def assets_of(collection: str, key: str) -> Handler:
     """Uploaded files or their folders; the root has id 0 or none."""
 
     def assets(request: ApiRequest) -> Row:
@@ -49,7 +49,7 @@ def assets_of(collection: str, key: str) -> Answer:
     return assets
 
 
-def designs_of(key: str, *extra: str) -> Answer:
+def designs_of(key: str, *extra: str) -> Handler:
     """A list of the Design Studio; time bounds are exclusive at both ends."""
 
     def designs(request: ApiRequest) -> Row:
@@ -78,7 +78,7 @@ def designs_of(key: str, *extra: str) -> Answer:
     return designs
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/assets"): assets_of("assets", "assets"),
     ("GET", "/v1/assets/folders"): assets_of("asset_folders", "folders"),
     ("GET", "/v1/design_studio/emails"): designs_of("emails", *FLAGS),
@@ -108,7 +108,9 @@ def _within(request: ApiRequest, collection: str, folders: str, filters: Filters
 
 def _page(request: ApiRequest, key: str, rows: list[Row], filters: Filters) -> Row:
     """A page by number; empty past the end, with the current total."""
-    limit = _whole(request, "limit", USUAL, f"limit must be an integer between 1 and {MOST}", MOST)
+    limit = _whole(
+        request, "limit", DEFAULT_LIMIT, f"limit must be an integer between 1 and {MOST}", MOST
+    )
     number = _whole(request, "page", 1, "page must be an integer >= 1")
     return {
         key: rows[(number - 1) * limit : number * limit],
@@ -143,9 +145,9 @@ def _matches(row: Row, filters: Row) -> bool:
 
 
 def _whole(
-    request: ApiRequest, name: str, usual: int, complaint: str, most: int | None = None
+    request: ApiRequest, name: str, default: int, complaint: str, most: int | None = None
 ) -> int:
-    text = request.query.get(name) or str(usual)
+    text = request.query.get(name) or str(default)
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= (most or int(text)):
         raise RefusalError(BAD_REQUEST, complaint)
     return int(text)

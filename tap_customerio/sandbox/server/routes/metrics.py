@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
 )
 from tap_customerio.sandbox.server.routes.senders import CHANNELS
@@ -73,7 +73,7 @@ def broadcast_action_metrics(request: ApiRequest) -> Row:
     return _by_language(request, "broadcasts", _subject(request, "broadcasts"), _recent(request))
 
 
-def links_of(collection: str) -> Answer:
+def links_of(collection: str) -> Handler:
     """Clicks by link, back from now, of a sender or one part; omits links without clicks."""
 
     def links(request: ApiRequest) -> Row:
@@ -93,10 +93,10 @@ def journey_metrics(request: ApiRequest) -> Row:
     """States of the journeys that began between two moments."""
     campaign = request.sender("campaigns")
     edges = window_edges(*_bounds(request, "resolution"), UTC, request.behaviours)
-    return {"journey_metric": request.workspace.cohorts.series(campaign, edges, request.settled)}
+    return {"journey_metric": request.workspace.journeys.series(campaign, edges, request.settled)}
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/campaigns/{id:int}/metrics"): campaign_metrics,
     ("GET", "/v1/campaigns/{id:int}/journey_metrics"): journey_metrics,
     ("GET", "/v1/campaigns/{id:int}/actions/{part:int}/metrics"): campaign_action_metrics,
@@ -135,10 +135,10 @@ def _parts(request: ApiRequest, collection: str, sender: int, part: int) -> froz
 
 def _by_language(request: ApiRequest, collection: str, subject: Subject, edges: list[int]) -> Row:
     """Counts of an action and, if it has several languages, of each language."""
-    answer: Row = {"metric": {"series": _series(request, subject, edges)}}
+    row: Row = {"metric": {"series": _series(request, subject, edges)}}
     variants = request.workspace.variants(collection, subject.sender, request.path["part"])
     if variants:
-        answer["language_variants"] = {
+        row["language_variants"] = {
             str(action): {
                 "default": language == "",
                 "language": language,
@@ -146,7 +146,7 @@ def _by_language(request: ApiRequest, collection: str, subject: Subject, edges: 
             }
             for action, language in variants.items()
         }
-    return answer
+    return row
 
 
 def _recent(request: ApiRequest) -> list[int]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
     token,
 )
@@ -69,7 +69,7 @@ def object_relationships(request: ApiRequest) -> Row:
     }
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/object_types"): object_types,
     ("POST", "/v1/objects"): search_objects,
     ("GET", "/v1/objects/{type:int}/{object}/attributes"): object_attributes,

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
     token,
 )
@@ -120,7 +120,7 @@ def _is_choice(row: Any) -> bool:
     return isinstance(row.get("from"), str) and isinstance(row.get("optout"), bool)
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/customers"): people_by_email,
     ("POST", "/v1/customers"): search_people,
     ("POST", "/v1/customers/attributes"): people,

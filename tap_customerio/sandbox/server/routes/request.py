@@ -56,7 +56,7 @@ class ApiRequest:
     path: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    pair: TrackCredentials = field(default_factory=lambda: TrackCredentials("us", 1001))
+    credentials: TrackCredentials = field(default_factory=lambda: TrackCredentials("us", 1001))
 
     def number(self, name: str) -> int | None:
         """A whole number in the query; None if missing."""
@@ -115,8 +115,8 @@ class ApiRequest:
         return sender
 
 
-Answer = Callable[[ApiRequest], Any]
-"""Creates the body of a response."""
+Handler = Callable[[ApiRequest], Any]
+"""A function that creates the body of a response."""
 
 
 def token(prefix: str, offset: int) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.server.routes.request import (
     NOT_FOUND,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
     token,
 )
@@ -55,7 +55,7 @@ def used_by(request: ApiRequest) -> Row:
     return {"segment_id": segment, "used_by": request.workspace.segment_usage(segment, request.now)}
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/segments"): segments,
     ("GET", "/v1/segments/{id:int}/membership"): membership,
     ("GET", "/v1/segments/{id:int}/customer_count"): customer_count,

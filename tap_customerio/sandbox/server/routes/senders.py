@@ -6,7 +6,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tap_customerio.sandbox.server.routes.people import person
-from tap_customerio.sandbox.server.routes.request import Answer, ApiRequest, sealed, token, unsealed
+from tap_customerio.sandbox.server.routes.request import (
+    ApiRequest,
+    Handler,
+    sealed,
+    token,
+    unsealed,
+)
 from tap_customerio.sandbox.world.rng import DAY, Row
 
 if TYPE_CHECKING:
@@ -94,7 +100,7 @@ def newsletters(request: ApiRequest) -> Row:
     return {"newsletters": page, "next": token("", offset + len(page)) if page else ""}
 
 
-def actions_of(collection: str) -> Answer:
+def actions_of(collection: str) -> Handler:
     """Ten actions at a time; parameters other than the page token are ignored."""
 
     def actions(request: ApiRequest) -> Row:
@@ -110,7 +116,7 @@ def actions_of(collection: str) -> Answer:
     return actions
 
 
-def contents_of(collection: str) -> Answer:
+def contents_of(collection: str) -> Handler:
     """All contents at once; even a malformed page token is ignored."""
 
     def contents(request: ApiRequest) -> Row:
@@ -133,7 +139,7 @@ def test_groups(request: ApiRequest) -> Row:
     return {"test_groups": request.workspace.test_groups(request.sender("newsletters"))}
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/messages"): messages,
     ("GET", "/v1/customers/{person}/messages"): messages_of,
     ("GET", "/v1/campaigns"): campaigns,

@@ -11,7 +11,7 @@ from tap_customerio.sandbox.server.middleware import json
 from tap_customerio.sandbox.world.people import PREFERENCES
 
 if TYPE_CHECKING:
-    from tap_customerio.sandbox.server.routes.request import Answer, ApiRequest
+    from tap_customerio.sandbox.server.routes.request import ApiRequest, Handler
     from tap_customerio.sandbox.world.rng import Row
 
 REGION = "/api/v1/accounts/region"
@@ -26,11 +26,15 @@ _PHONE = re.compile(r"\+\d{6,15}")
 
 def region(request: ApiRequest) -> Row:
     """The region of the keys' workspace, the same from both regions' hosts."""
-    pair = request.pair
-    return {"url": pair.url, "region": pair.region, "environment_id": pair.workspace}
+    credentials = request.credentials
+    return {
+        "url": credentials.url,
+        "region": credentials.region,
+        "environment_id": credentials.workspace,
+    }
 
 
-def version_1(action: str) -> Answer:
+def version_1(action: str) -> Handler:
     """Accept any identifier, and guess its kind from its shape."""
 
     def act(request: ApiRequest) -> Any:
@@ -58,7 +62,7 @@ def change(request: ApiRequest) -> Any:
         return json({"meta": {"error": "malformed"}}, BAD_REQUEST)
     people_admin, now = request.workspace.people_admin, int(request.now)
     number = request.workspace.identity_index.find("cio_id", text.removeprefix("cio_"), request.now)
-    if request.pair.is_ours and text.startswith("cio_") and number is not None:
+    if request.credentials.is_ours and text.startswith("cio_") and number is not None:
         values = {name: value for name, value in body.items() if name != "_update"}
         attributes = request.workspace.people.attributes(number, request.now)
         changes = {
@@ -98,7 +102,7 @@ def batch(request: ApiRequest) -> Any:
     return json({"errors": named}, MULTI_STATUS) if named else {}
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", REGION): region,
     ("PUT", "/api/v1/customers/{person}"): change,
     ("DELETE", "/api/v1/customers/{person}"): version_1("delete"),
@@ -129,7 +133,7 @@ def _erase(request: ApiRequest, item: Row) -> None:
 
 def _act(request: ApiRequest, action: str, kind: str, text: str) -> None:
     """Apply the action to the keys' workspace; another workspace is invisible."""
-    if not request.pair.is_ours:
+    if not request.credentials.is_ours:
         return
     people_admin, now, after = (
         request.workspace.people_admin,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tap_customerio.sandbox.server.routes.request import (
     BAD_REQUEST,
     NOT_FOUND,
-    Answer,
     ApiRequest,
+    Handler,
     RefusalError,
     found,
 )
@@ -44,19 +44,19 @@ def workspaces(request: ApiRequest) -> Row:
     return {"workspaces": [row, *others]}
 
 
-def ip_addresses(_ask: ApiRequest) -> Row:
+def ip_addresses(_request: ApiRequest) -> Row:
     """Source addresses of webhook requests."""
     return {"ip_addresses": list(IP_ADDRESSES)}
 
 
-def plain(name: str) -> Answer:
+def plain(name: str) -> Handler:
     """All rows of a list without parameters; some empty lists are null."""
 
-    def answer(request: ApiRequest) -> Row:
+    def listing(request: ApiRequest) -> Row:
         rows = request.workspace.plain(name, request.now)
         return {name: (rows or None) if name in NULL_IF_EMPTY else rows}
 
-    return answer
+    return listing
 
 
 def collection_content(request: ApiRequest) -> Any:
@@ -96,7 +96,7 @@ def sender_usage(request: ApiRequest) -> Row:
     return request.workspace.sender_usage(sender, request.now)
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Handler] = {
     **{("GET", f"/v1/{name}"): plain(name) for name in PLAIN},
     ("GET", "/v1/workspaces"): workspaces,
     ("GET", "/v1/info/ip_addresses"): ip_addresses,

@@ -12,7 +12,7 @@ from harness import NOW, SINCE, Output, config_for, new_sandbox, run_tap
 
 from tap_customerio.api.client import Client
 from tap_customerio.sandbox import Faults, Workspace
-from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, PASSING
+from tap_customerio.sandbox.faults.fault_kinds import HARMLESS, TRANSIENT
 from tap_customerio.settings import SETTINGS, Settings
 from tap_customerio.windows import DAY, HOUR, parse
 
@@ -44,7 +44,7 @@ def fault_free() -> Output:
 @pytest.mark.parametrize(
     ("kind", "path"),
     [
-        *((kind, "/v1/newsletters") for kind in (*PASSING, *HARMLESS)),
+        *((kind, "/v1/newsletters") for kind in (*TRANSIENT, *HARMLESS)),
         *((kind, "/v1/activities") for kind in PAGING),
         *((kind, "/v1/campaigns/*/actions") for kind in PAGING),
     ],

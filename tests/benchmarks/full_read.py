@@ -1,6 +1,7 @@
 """Speed and cost of a full read at 250 ± 100 ms a response and 10 requests a second.
 
-    python tests/benchmarks/pace.py [--streams messages] [--deliveries-per-day 2000] [--days 400]
+    python tests/benchmarks/full_read.py [--streams messages] [--deliveries-per-day 2000] \
+        [--days 400]
 
 Prints the requests a second that the sandbox sees, compared with 9.8 a second, and the tap's CPU
 and memory use. The tap's log shows the requests of each stream.
