@@ -30,7 +30,7 @@ class Api:
 
     def __init__(self, *, example: int) -> None:
         """`example` selects one of several examples."""
-        self.asked: set[str] = set()
+        self.requested: set[str] = set()
         self._example = example
 
     def method(self) -> Callable[..., requests.Response]:
@@ -49,19 +49,19 @@ class Api:
         found = [operation for operation, known in OPERATIONS.items() if known.match(request, path)]
         # Paths without parameters have priority.
         operation = min(found, key=lambda operation: operation.count("{"), default="")
-        self.asked.add(operation)
-        answer = OPERATIONS[operation].example(self._example) if operation else UNTOLD[path]
-        if isinstance(answer, dict):
-            answer = {**answer, **({"next": ""} if "next" in answer else {})}
+        self.requested.add(operation)
+        body = OPERATIONS[operation].example(self._example) if operation else UNTOLD[path]
+        if isinstance(body, dict):
+            body = {**body, **({"next": ""} if "next" in body else {})}
             if "parent_folder_id" in query:  # None of the examples is in a folder.
-                answer = dict.fromkeys(answer)
+                body = dict.fromkeys(body)
         response.status_code = requests.codes.ok
-        response.raw = io.BytesIO(self.body(answer, request))
+        response.raw = io.BytesIO(self.body(body, request))
         return response
 
-    def body(self, answer: Any, request: requests.PreparedRequest) -> bytes:  # noqa: ARG002
+    def body(self, body: Any, request: requests.PreparedRequest) -> bytes:  # noqa: ARG002
         """The response as JSON."""
-        return json.dumps(answer).encode()
+        return json.dumps(body).encode()
 
 
 class Operation(NamedTuple):
@@ -99,7 +99,7 @@ def _operations() -> Iterator[tuple[str, Operation]]:
 OPERATIONS = dict(_operations())
 
 
-def rows_of(answer: Any, place: str) -> list[Any]:
+def rows_of(body: Any, place: str) -> list[Any]:
     """The rows at `member[]`, `[]`, `member` or the whole."""
-    found = answer[name] if (name := place.removesuffix("[]")) else answer
+    found = body[name] if (name := place.removesuffix("[]")) else body
     return (found or []) if place.endswith("[]") else [found]

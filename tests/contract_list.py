@@ -41,10 +41,10 @@ class Contract:
     rows: tuple[str, ...]
     """Components whose members are the fields: `Name`, `Name.member`, `Name.list[]`."""
 
-    answers: Mapping[str, str] = field(default_factory=dict)
+    responses: Mapping[str, str] = field(default_factory=dict)
     """Where the rows are in the example of each operation."""
 
-    no_answers: str = ""
+    no_responses: str = ""
     """Why the contracts have no example."""
 
     whole: str = ""
@@ -343,11 +343,11 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "design_studio_folders": Contract(
         ("DesignStudioFolder",),
-        no_answers="The contract knows folders only as part of the list of e-mails, empty there.",
+        no_responses="The contract knows folders only as part of the list of e-mails, empty there.",
     ),
     "design_studio_components": Contract(
         ("DesignStudioFolder",),
-        no_answers="Not in the contract, and no filled list was ever seen; they have a place in "
+        no_responses="Not in the contract, and no filled list was ever seen; they have a place in "
         "folders, a name and times, as folders have.",
         added={"tag": Field("string", "A live list took it as a filter.")},
     ),
@@ -367,8 +367,8 @@ def _plain_contracts() -> Iterator[tuple[str, Contract]]:
 def _row_component(document: dict[str, Any], path: str, key: str) -> str:
     """The schema component for rows under a key of a response."""
     [content] = document["paths"][path]["get"]["responses"]["200"]["content"].values()
-    answer = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
-    return str(answer["properties"][key]["items"]["$ref"].rpartition("/")[2])
+    body = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    return str(body["properties"][key]["items"]["$ref"].rpartition("/")[2])
 
 
 CONTRACTS |= dict(_plain_contracts())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KINDS = {"array", "boolean", "integer", "number", "object", "string"}
 
 STREAMS = {stream_class.name: stream_class for stream_class in all_streams()}
-ANSWERED = [name for name, contract in CONTRACTS.items() if contract.answers]
+WITH_RESPONSES = [name for name, contract in CONTRACTS.items() if contract.responses]
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Hostile:
         """Change about this share of the values; repeated requests get the same changes."""
         self._seed, self._rate = seed, rate
         self.changed: Counter[str] = Counter()
-        self._answers: dict[tuple[Any, ...], Any] = {}
+        self._responses: dict[tuple[Any, ...], Any] = {}
 
     def change(self, stream: str, rows: list[Any], chance: Random) -> None:
         """Change some rows of a stream in a response."""
@@ -81,7 +81,7 @@ class Hostile:
     def around(self, app: ASGIApp) -> ASGIApp:
         """The application with odd values."""
 
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
             sent: list[Message] = []
 
             async def hold(message: Message) -> None:
@@ -91,10 +91,10 @@ class Hostile:
             start, *rest = sent
             body = b"".join(message.get("body", b"") for message in rest)
             if start["status"] == 200:
-                question = scope["method"], scope["path"], scope["query_string"]
-                if scope["method"] != "GET" or question not in self._answers:
-                    self._answers[question] = self.answer(scope, json.loads(body))
-                body = json.dumps(self._answers[question]).encode()
+                request = scope["method"], scope["path"], scope["query_string"]
+                if scope["method"] != "GET" or request not in self._responses:
+                    self._responses[request] = self.edited(scope, json.loads(body))
+                body = json.dumps(self._responses[request]).encode()
                 size = b"%d" % len(body)
                 start["headers"] = [
                     (name, size if name == b"content-length" else value)
@@ -103,17 +103,17 @@ class Hostile:
             await send(start)
             await send({"type": "http.response.body", "body": body})
 
-        return answer
+        return respond
 
-    def answer(self, scope: Scope, answer: Any) -> Any:
+    def edited(self, scope: Scope, response: Any) -> Any:
         """The changed response."""
         operation = operation_of(scope)
         for stream, contract in CONTRACTS.items():
-            if operation in contract.answers:
-                rows = rows_of(answer, contract.answers[operation])
-                question = self._seed, stream, scope["path"], scope["query_string"]
-                self.change(stream, rows, Random(repr(question)))
-        return answer
+            if operation in contract.responses:
+                rows = rows_of(response, contract.responses[operation])
+                request = self._seed, stream, scope["path"], scope["query_string"]
+                self.change(stream, rows, Random(repr(request)))
+        return response
 
 
 def operation_of(scope: Scope) -> str:
@@ -135,13 +135,13 @@ class Edited(Hostile):
         super().__init__(seed=0, rate=1)
         self._path, self._edit = path, edit
 
-    def answer(self, scope: Scope, answer: Any) -> Any:
+    def edited(self, scope: Scope, response: Any) -> Any:
         """The changed response."""
         if not fnmatchcase(f"{scope['method']} {scope['path']}", self._path):
-            return answer
+            return response
         self.changed[scope["path"]] += 1
-        found = self._edit(answer)
-        return answer if found is None else found
+        found = self._edit(response)
+        return response if found is None else found
 
 
 class NullLists(Hostile):
@@ -152,15 +152,15 @@ class NullLists(Hostile):
         super().__init__(seed=0, rate=1)
         self._stream = stream
 
-    def answer(self, scope: Scope, answer: Any) -> Any:
+    def edited(self, scope: Scope, response: Any) -> Any:
         """The response without its list."""
-        place = CONTRACTS[self._stream].answers.get(operation_of(scope), "")
+        place = CONTRACTS[self._stream].responses.get(operation_of(scope), "")
         if not place.endswith("[]"):
-            return answer
+            return response
         self.changed[self._stream] += 1
         name = place.removesuffix("[]")
         both = {"ids": None} if name == "identifiers" else {}
-        return {**answer, name: None, **both, "next": ""} if name else None
+        return {**response, name: None, **both, "next": ""} if name else None
 
 
 class Values(Hostile):

@@ -12,8 +12,8 @@ import requests
 from contract_api import OPERATIONS, Api, rows_of
 from contract_list import CONTRACTS
 from contract_reading import (
-    ANSWERED,
     STREAMS,
+    WITH_RESPONSES,
     Stated,
     complaints,
     expected_records,
@@ -63,11 +63,11 @@ def test_every_stream_has_a_contract() -> None:
     assert CONTRACTS.keys() == STREAMS.keys(), "its path is not in tests/contracts"
     for name, contract in CONTRACTS.items():
         assert contract.rows, name
-        assert bool(contract.answers) != bool(contract.no_answers), name
+        assert bool(contract.responses) != bool(contract.no_responses), name
 
 
 def test_every_operation_of_the_contracts_is_read_or_excluded_for_a_reason() -> None:
-    read = {operation for contract in CONTRACTS.values() for operation in contract.answers}
+    read = {operation for contract in CONTRACTS.values() for operation in contract.responses}
     assert read <= OPERATIONS.keys()
     for operation in OPERATIONS:
         left = [pattern for pattern in UNREAD if re.fullmatch(pattern, operation)]
@@ -179,7 +179,7 @@ class Run(NamedTuple):
         }
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(requests.adapters.HTTPAdapter, "send", api.method())
-            return run_tap(config, streams=streams), api.asked
+            return run_tap(config, streams=streams), api.requested
 
 
 RUNS = (Run(), Run(example=1), Run(domains=("example.org",)))
@@ -188,7 +188,7 @@ RUNS = (Run(), Run(example=1), Run(domains=("example.org",)))
 @cache
 def _read_all(run: Run) -> tuple[Output, set[str]] | None:
     try:
-        return run.read(*ANSWERED)
+        return run.read(*WITH_RESPONSES)
     except Exception:  # noqa: BLE001 - whatever it is, only its own stream's test shall fail
         return None
 
@@ -199,22 +199,22 @@ def read(run: Run, name: str) -> tuple[Output, set[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ANSWERED)
+@pytest.mark.parametrize("name", WITH_RESPONSES)
 def test_the_contracts_examples_become_complete_valid_records(name: str) -> None:
     contract, schema = CONTRACTS[name], STREAMS[name].schema
     check = validator(schema)
     seen = set()
     for run in RUNS:
-        output, asked = read(run, name)
+        output, requested = read(run, name)
         records = output.records[name]
         for record in records:
             check.validate(record)
             assert record.keys() == schema["properties"].keys()
         rows = [
             row
-            for operation in contract.answers.keys() & asked
+            for operation in contract.responses.keys() & requested
             for row in rows_of(
-                OPERATIONS[operation].example(run.example), contract.answers[operation]
+                OPERATIONS[operation].example(run.example), contract.responses[operation]
             )
         ]
         assert bool(records) == bool(rows)
@@ -223,8 +223,8 @@ def test_the_contracts_examples_become_complete_valid_records(name: str) -> None
         for row in rows:
             for wanted in expected_records(contract, row, schema):
                 assert any(holds(record, wanted) for record in records), wanted
-        seen |= asked
-    assert contract.answers.keys() <= seen
+        seen |= requested
+    assert contract.responses.keys() <= seen
 
 
 def test_a_field_with_a_disputed_type_accepts_all_of_them() -> None:

@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 def test_a_command_without_its_extra_names_the_extra(
     missing: str, words: tuple[str, ...], extra: str
 ) -> None:
-    answer = without(missing, *words)
-    assert answer.returncode == 1
-    assert f"run pip install '.[{extra}]' in a clone of the repository" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    done = without(missing, *words)
+    assert done.returncode == 1
+    assert f"run pip install '.[{extra}]' in a clone of the repository" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
 def test_without_extras_all_commands_work_except_three() -> None:
     extras = beyond_the_requirements()
     assert {"duckdb", "redis", "starlette"} <= extras
-    answer = without(extras, "--help")
-    assert answer.returncode == 0
-    lines = answer.stdout.partition("Commands:")[2].splitlines()
+    done = without(extras, "--help")
+    assert done.returncode == 0
+    lines = done.stdout.partition("Commands:")[2].splitlines()
     assert {line.split()[0] for line in lines if line.strip()} >= {*COMMANDS}
-    shown = " ".join(answer.stdout.split())
+    shown = " ".join(done.stdout.split())
     assert re.findall(r"needs the extra (\w+)", shown) == ["demo", "report", "sandbox"]
     assert "sandbox Serve a generated workspace on this machine until Ctrl+C. (needs" in shown
     assert without(extras, "--discover").returncode == 0

@@ -53,14 +53,14 @@ class FuzzedApi(Api):
         self._rate = 2.0 ** -(1 + seed % 7)
         self._requests = 0
 
-    def body(self, answer: Any, request: requests.PreparedRequest) -> bytes:
+    def body(self, body: Any, request: requests.PreparedRequest) -> bytes:
         """The changed response as JSON."""
         self._requests += 1
         assert self._requests < 10 * MANY, "it sends requests forever"
         if self._requests < MANY:
             chance = Random(repr((self._seed, request.url, request.body)))
-            answer = self._changed(answer, chance)
-        return json.dumps(answer).encode()
+            body = self._changed(body, chance)
+        return json.dumps(body).encode()
 
     def _changed(self, value: Any, chance: Random) -> Any:
         if chance.random() < self._rate / 4:

@@ -47,7 +47,7 @@ SYNONYMS = (
         "people are in",
         "people in each",
     ),
-    ("growth", "over time", "every sync adds", "segment_counts", "created"),
+    ("growth", "over time", "each full read adds", "segment_counts", "created"),
     ("spam", "complaint", "complaints", "spammed"),
     ("reply", "replies", "replied"),
     ("phone", "sms", "twilio"),

@@ -63,11 +63,11 @@ def pages_of(stream: CustomerioStream, slices: Iterable[Any]) -> Iterator[tuple[
     Raises:
         NotFoundError: All slices are missing, so the list itself may be.
     """
-    asked, vanished = 0, []
-    for asked, slice_ in enumerate(slices, start=1):  # noqa: B007 - used after the loop
+    tried, vanished = 0, []
+    for tried, slice_ in enumerate(slices, start=1):  # noqa: B007 - used after the loop
         if (gone := (yield from _pages(stream, slice_))) is not None:
             vanished.append(gone)
-    if asked and asked == len(vanished):
+    if tried and tried == len(vanished):
         raise vanished[-1]
 
 

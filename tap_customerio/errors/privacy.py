@@ -9,7 +9,7 @@ class InvalidShapeError(TapError):
     """A part of a response does not match the contract."""
 
 
-def odd_shape(what: str) -> InvalidShapeError:
+def unexpected_shape(what: str) -> InvalidShapeError:
     """A part of a response has an unexpected type."""
     return InvalidShapeError(f"The API's response does not have the expected shape: {what}.")
 

@@ -105,11 +105,11 @@ def counts(client: Client, window: Window, workers: int, most: int) -> Counted:
     found: list[Count] = []
     problems: dict[str, errors.TapError] = {}
     with ThreadPoolExecutor(workers) as pool:
-        asked = {
+        submitted = {
             kind: list(attempted(partial(_submitted, pool, client, kind, window, most)))
             for kind in SENDER_STREAMS
         }
-        for kind, reads in asked.items():
+        for kind, reads in submitted.items():
             for read in reads:
                 for item in [read] if isinstance(read, errors.TapError) else attempted(read):
                     if isinstance(item, errors.TapError):
@@ -128,12 +128,12 @@ def _submitted(
 ) -> Iterator[Callable[[], Iterator[Count]]]:
     """Request the counts of senders of a type; yields functions that wait for them."""
     for weight, row in _sample(SENDER_STREAMS[kind].listing(client), kind, window, most):
-        answer = pool.submit(_counts_of, client, kind, row, window)
-        yield partial(_weighted, answer, weight)
+        future = pool.submit(_counts_of, client, kind, row, window)
+        yield partial(_weighted, future, weight)
 
 
-def _weighted(answer: Future[list[Count]], weight: float) -> Iterator[Count]:
-    for count in answer.result():
+def _weighted(future: Future[list[Count]], weight: float) -> Iterator[Count]:
+    for count in future.result():
         yield Count(count.window, count.number * weight)
 
 
@@ -207,12 +207,12 @@ def _between_dates(client: Client, path: str, window: Window) -> Iterator[Count]
 def _counted_back(client: Client, path: str, window: Window) -> Iterator[Count]:
     resolution = _finest(client.present, window.start)
     params = {"period": resolution, "steps": V1_REACH[resolution]}
-    answer = client.fetch("GET", path, params=params)
-    created = _created(answer)
-    running = bucket_start(answer.at, resolution, EASTERN)
+    response = client.fetch("GET", path, params=params)
+    created = _created(response)
+    running = bucket_start(response.at, resolution, EASTERN)
     first = bucket_after(running, resolution, EASTERN, 1 - len(created))
-    for bucket, count in zip(buckets(first, answer.at + 1, resolution, EASTERN), created):  # noqa: B905
-        yield Count(Window(bucket.start, min(bucket.end, answer.at + 1)), count)
+    for bucket, count in zip(buckets(first, response.at + 1, resolution, EASTERN), created):  # noqa: B905
+        yield Count(Window(bucket.start, min(bucket.end, response.at + 1)), count)
 
 
 def _finest(present: int, start: int) -> Resolution:
@@ -224,7 +224,7 @@ def _finest(present: int, start: int) -> Resolution:
     return "months"
 
 
-def _created(answer: Any) -> list[int]:
-    numbers = within(within({"metric": answer.get("metric")}, "metric"), "series").get("created")
+def _created(metrics: Any) -> list[int]:
+    numbers = within(within({"metric": metrics.get("metric")}, "metric"), "series").get("created")
     counted = map(count_of, numbers if isinstance(numbers, list) else ())
     return [min(number or 0, _MOST_DELIVERIES) for number in counted]

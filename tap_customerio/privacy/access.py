@@ -122,7 +122,7 @@ class PersonalData:
             is_whole = all(isinstance(device, dict) for device in value or ())
         is_unset = value is None and name == "timestamps"  # a part that the API may stop sending
         if profile and not is_whole and not is_unset:
-            self._note(name, cio_id, _why(errors.privacy.odd_shape(name)))
+            self._note(name, cio_id, _why(errors.privacy.unexpected_shape(name)))
         return value if is_whole else None
 
     def _judge(self, found: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ class PersonalData:
         found = response.object("customer")
         topics = found.get("topics") or []
         if not isinstance(topics, list) or not all(isinstance(topic, dict) for topic in topics):
-            raise errors.privacy.odd_shape("subscription_preferences")
+            raise errors.privacy.unexpected_shape("subscription_preferences")
         return found
 
     def _messages(self, base: str) -> list[dict[str, Any]]:

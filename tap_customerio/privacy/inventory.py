@@ -124,7 +124,7 @@ class Inventory:
         """A part that should be an object; an unexpected type is noted once."""
         if isinstance(value, dict):
             return value
-        note = {"what": what, "why": str(errors.privacy.odd_shape(what))}
+        note = {"what": what, "why": str(errors.privacy.unexpected_shape(what))}
         if value is not None and note not in self.not_read:
             self.not_read.append(note)
         return {}

@@ -56,14 +56,14 @@ class FolderStream(CustomerioStream):
             return
         waiting = [identifier(row) for row in (cls.folders.listing(client) if cls.folders else top)]
         seen = {identifier(row) for row in top}
-        asked: set[object] = {None}
+        read: set[object] = {None}
         if cls.folders and None in waiting:
             yield {}  # counts as a lost row: the folder is unreadable
         while waiting:
             folder = waiting.pop()
-            if folder in asked:
+            if folder in read:
                 continue
-            asked.add(folder)
+            read.add(folder)
             rows = [(identifier(row), row) for row in rows_in(parent_folder_id=folder)]
             yield from (row for found, row in rows if found is None or found not in seen)
             ids = [found for found, _ in rows]

@@ -76,14 +76,14 @@ class Proof:
         Raises:
             TapError: The owner still exists, or that is unknown.
         """
-        stream, asked = self._stream, self.not_found
+        stream, missing = self._stream, self.not_found
         self.not_found = []
-        if not asked:
+        if not missing:
             return
-        exists = stream.extra_request(lambda: stream.existing([slice_ for slice_, _ in asked]))
-        wrong = [request for slice_, request in asked if exists(slice_)]
-        if len(wrong) < len(asked):
-            parents = counted(len(asked) - len(wrong), "parent")
+        exists = stream.extra_request(lambda: stream.existing([slice_ for slice_, _ in missing]))
+        wrong = [request for slice_, request in missing if exists(slice_)]
+        if len(wrong) < len(missing):
+            parents = counted(len(missing) - len(wrong), "parent")
             stream.logger.info("Stream %s: %s deleted meanwhile.", stream.name, parents)
         if wrong:
             raise errors.sync.not_deleted(wrong)

@@ -116,8 +116,8 @@ class OurMessages(Messages):
     def pages(self, slice_: Window) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as in the client."""
         for page in self.raw:
-            answer = ParsedResponse(decode(page), NOW, "GET /v1/messages")
-            yield Page(answer, "messages", RequestSpec("GET", "/v1/messages"), more=True)
+            response = ParsedResponse(decode(page), NOW, "GET /v1/messages")
+            yield Page(response, "messages", RequestSpec("GET", "/v1/messages"), more=True)
 
 
 class OurCustomers(Customers):
@@ -134,8 +134,8 @@ class OurCustomers(Customers):
     def pages(self, slice_: list[str]) -> Iterator[Page]:  # noqa: ARG002
         """Decoded as in the client."""
         for page in self.raw:
-            answer = ParsedResponse(decode(page), NOW, "POST /v1/customers/attributes")
-            yield Page(answer, "customers", RequestSpec("POST", "/"), more=True)
+            response = ParsedResponse(decode(page), NOW, "POST /v1/customers/attributes")
+            yield Page(response, "customers", RequestSpec("POST", "/"), more=True)
 
 
 class PlainTap(Tap):

@@ -156,12 +156,12 @@ def test_odd_counts_are_never_negative_or_infinite(
 ) -> None:
     box = make_sandbox(workspace=few_senders())
 
-    def edit(answer: Any) -> None:
-        series = answer["metric"]["series"]
+    def edit(response: Any) -> None:
+        series = response["metric"]["series"]
         series["created"] = [odd] * len(series["created"])
 
-    def lessen(answer: Any) -> None:
-        for row in answer["workspaces"]:
+    def lessen(response: Any) -> None:
+        for row in response["workspaces"]:
             row["people"] = odd
 
     box.middleware.app = Edited("GET /v1/*/*/metrics", edit).around(box.middleware.app)

@@ -37,7 +37,7 @@ IN_LISTS = [
     name
     for name, contract in CONTRACTS.items()
     if name != "collection_contents"
-    and any(place.endswith("[]") for place in contract.answers.values())
+    and any(place.endswith("[]") for place in contract.responses.values())
 ]
 FOLDERS = {name for name in IN_LISTS if name.startswith(("asset", "design_studio"))}
 """The content of a lost folder is lost with it."""

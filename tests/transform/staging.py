@@ -31,7 +31,7 @@ RENAMED = {
 """Names that are keywords in some databases, or that vary for one meaning."""
 
 FRESHNESS = {
-    "segment_counts": ("observed_at", 36),  # every sync adds a row
+    "segment_counts": ("observed_at", 36),  # each full read adds a row
     "messages": ("created", 72),
 }
 """The column with the age of the rows, and the hours before a warning, by stream."""

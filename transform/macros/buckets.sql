@@ -69,12 +69,12 @@ the end of its last bucket that was over (running is 0), or the start of a runni
 the next one counts. A coarser bucket that reaches into finer ones counts if it was over when it was
 read: then the finer ones count from its end. -#}
 {%- macro stretches(buckets, owner) -%}
-    {%- set cut = (owner + ['resolution', 'timezone']) | join(', ') -%}
+    {%- set key = (owner + ['resolution', 'timezone']) | join(', ') -%}
     {%- set owner = owner | join(', ') -%}
     {%- set before = 'rows between unbounded preceding and 1 preceding' -%}
-    with cuts as (
+    with ranked as (
         select
-            {{ cut }},
+            {{ key }},
             min(begins_at) as first_at,
             row_number() over (
                 partition by {{ owner }}
@@ -84,43 +84,43 @@ read: then the finer ones count from its end. -#}
                     timezone
             ) as place
         from {{ buckets }}
-        group by {{ cut }}
+        group by {{ key }}
     ),
 
     limited as (
         select
             *,
             min(first_at) over (partition by {{ owner }} order by place {{ before }}) as limit_at
-        from cuts
+        from ranked
     ),
 
     ended as (
         select
-            {{ cut }}, place, first_at,
+            {{ key }}, place, first_at,
             max(case
                 when begins_at < limit_at and (running = 0 or ends_at <= limit_at) then ends_at
             end) as end_at
         from limited
-        inner join {{ buckets }} using ({{ cut }})
-        group by {{ cut }}, place, first_at
+        inner join {{ buckets }} using ({{ key }})
+        group by {{ key }}, place, first_at
     ),
 
     begun as (
         select
-            {{ cut }}, place, first_at,
+            {{ key }}, place, first_at,
             max(end_at) over (partition by {{ owner }} order by place desc {{ before }}) as former_end
         from ended
     ),
 
     beginnings as (
         select
-            {{ cut }}, place,
+            {{ key }}, place,
             case when former_end > first_at then former_end else first_at end as counts_from
         from begun
     )
 
     select
-        {{ cut }}, counts_from,
+        {{ key }}, counts_from,
         min(counts_from) over (partition by {{ owner }} order by place {{ before }}) as counts_until
     from beginnings
 {%- endmacro %}

@@ -1,4 +1,4 @@
--- Every sync adds a count; the last one of each day (UTC) is used.
+-- Each full read adds a count; the last one of each day (UTC) is used.
 with counts as (
     select
         *,
