@@ -301,7 +301,7 @@ _PRIVACY = _of(
         "privacy/test_erase.py::test_people_created_again_by_a_late_event_are_reported",
     ),
     (
-        "an identifier of somebody else is blocked",
+        "an identifier of another person is blocked",
         "self._client, kind, value, must_state=False\n            ):  #",
         "self._client, kind, kind, must_state=False\n            ):  #",
         "privacy/test_erase.py::test_an_address_of_another_person_too_is_not_blocked",

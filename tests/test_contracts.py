@@ -189,7 +189,7 @@ RUNS = (Run(), Run(example=1), Run(domains=("example.org",)))
 def _read_all(run: Run) -> tuple[Output, set[str]] | None:
     try:
         return run.read(*WITH_RESPONSES)
-    except Exception:  # noqa: BLE001 - whatever it is, only its own stream's test shall fail
+    except Exception:  # noqa: BLE001 - fail only the test of this stream
         return None
 
 

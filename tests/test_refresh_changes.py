@@ -29,9 +29,9 @@ def log_of(box: Sandbox, kind: str, **entry: Any) -> None:
 def test_objects_in_the_log_are_read() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
-        nobody = {"customer_identifiers": None}
+        anonymous = {"customer_identifiers": None}
         data = {"object": {"cio_object_id": OBJECT}}
-        log_of(scenario.sandbox, "_o:1:create", data=data, **nobody)
+        log_of(scenario.sandbox, "_o:1:create", data=data, **anonymous)
         scenario.sync(HOUR)
         assert [row["cio_object_id"] for row in scenario.output.records["objects"]] == [OBJECT]
         assert not any(path.endswith("/v1/objects") for path in paths(scenario))

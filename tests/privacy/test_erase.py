@@ -78,7 +78,7 @@ def test_all_people_with_an_address_are_listed_before_anything_changes(
     assert "Workspace 1001 (Sandbox), region us." in screen.err
     assert [case.has(cio_id) for cio_id in made] == [answer == "n"] * 2
     assert screen.code == (0 if answer == "y" else 1)
-    # Each person, their id, and the address, which is refused since it identifies nobody here.
+    # Each person, their id, and the address, which this workspace does not know.
     assert len(acts(case)) == (6 if answer == "y" else 0)
 
 

@@ -187,8 +187,8 @@ def test_some_are_about_deleted_people_and_some_about_no_one() -> None:
     kinds = Counter(row["type"] for row in gone)
     assert kinds["profile_delete"] > 0
     assert kinds["event"] > 0
-    nobody = {row["type"] for row in ALL if row["customer_identifiers"] is None}
-    assert {"page", "_o:1:attribute_change"} <= nobody
+    anonymous = {row["type"] for row in ALL if row["customer_identifiers"] is None}
+    assert {"page", "_o:1:attribute_change"} <= anonymous
 
 
 @pytest.mark.slow

@@ -73,8 +73,8 @@ def test_people_without_an_own_id_have_an_empty_one_in_the_second_list(api: Call
 
 
 def test_empty_lists_of_people_are_null(api: Caller) -> None:
-    nobody = {"identifiers": None, "ids": None, "next": ""}
-    assert api.post(SEARCH, {"filter": attribute("plan", "gold")}).json() == nobody
+    empty = {"identifiers": None, "ids": None, "next": ""}
+    assert api.post(SEARCH, {"filter": attribute("plan", "gold")}).json() == empty
 
 
 def test_people_can_be_searched_by_attribute(api: Caller) -> None:
