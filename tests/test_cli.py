@@ -153,6 +153,7 @@ def test_packages_import_nothing_before_their_program_starts() -> None:
     [
         (None, "Cannot read"),
         (b"{", "is not valid JSON (line 1, column 2): a configuration is a JSON object such as"),
+        (b'{"app_api_key": "x",\n', "is not valid JSON (line 2, column 1)"),
         (b"[]", "it must begin with { and end with }"),
         (b"app_api_key: x", "is not valid JSON (line 1"),
         ("{“app_api_key”: 1}".encode(), "write straight quotes in place of curly ones"),

@@ -177,7 +177,7 @@ def _read(path: str) -> dict[str, Any]:
         found = json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        curly = _CURLY.intersection(text.splitlines()[error.lineno - 1] if text.strip() else "")
+        curly = _CURLY.intersection(text.split("\n")[error.lineno - 1])
         raise errors.commands.no_json(path, place, curly=bool(curly)) from None
     except (RecursionError, ValueError):
         raise errors.commands.no_json(path, "it nests too deeply") from None
