@@ -67,7 +67,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "metrics_timezone",
-        th.StringType,
+        th.StringType(min_length=1),
         default="UTC",
         title="Metrics time zone",
         description="IANA time zone of campaign metrics, such as Europe/Rome.",
@@ -163,7 +163,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "request_timeout",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=windows.DAY),
         default=60,
         title="Request timeout",
         description=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -23,6 +24,17 @@ _MISSPELT = 0.8
 
 _API_LIMIT = 10
 DATES = "write 2024-01-31, or 2024-01-31T12:00:00Z (UTC)"
+
+
+def _is_number(_: jsonschema.TypeChecker, value: Any) -> bool:
+    """Whether a value is a number that a float can hold; Python's JSON has NaN and Infinity."""
+    return type(value) in {int, float} and abs(value) <= sys.float_info.max
+
+
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft7Validator,
+    type_checker=jsonschema.Draft7Validator.TYPE_CHECKER.redefine("number", _is_number),
+)
 
 
 def misspelt(names: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -46,7 +58,7 @@ def warnings(config: Mapping[str, Any], known: Iterable[str]) -> list[str]:
 
 def validation_errors(config: Mapping[str, Any]) -> list[str]:
     """Errors in the values of a configuration, one sentence each, without secrets."""
-    shape = [_sentence(error) for error in jsonschema.Draft7Validator(SETTINGS).iter_errors(config)]
+    shape = [_sentence(error) for error in _Validator(SETTINGS).iter_errors(config)]
     return shape or [
         *_time_errors(config),
         *_url_errors(config),

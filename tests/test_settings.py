@@ -52,6 +52,12 @@ KEY = "secret-canary-key"
         ({"requests_per_second": "fast"}, ["requests_per_second", "fast", "number"]),
         ({"concurrency": 0}, ["concurrency", "0"]),
         ({"request_timeout": 0}, ["request_timeout", "0"]),
+        ({"request_timeout": 1e300}, ["request_timeout", "more than 86400"]),
+        ({"request_timeout": float("inf")}, ["request_timeout", "inf", "number"]),
+        ({"requests_per_second": float("nan")}, ["requests_per_second", "nan", "number"]),
+        ({"requests_per_second": 10**400}, ["requests_per_second", "number"]),
+        ({"rescan_ages": [1, float("inf")]}, ["rescan_ages", "inf", "number"]),
+        ({"metrics_timezone": ""}, ["Setting metrics_timezone is empty."]),
         ({"customers_filter": "all"}, ["customers_filter", "all", "object"]),
         ({"api_url": "http://api.example.org"}, ["api_url", "https"]),
         ({"api_url": "https://api.example.org/v1"}, ["api_url", "without /v1"]),
@@ -195,6 +201,27 @@ def test_the_command_reports_it_in_one_line_and_requests_nothing(
     assert "Setting region is 'mars'" in run.stderr.splitlines()[-1]  # Meltano shows only this line
     assert sandbox.app_api_key not in run.stderr
     assert sandbox.calls == []
+
+
+def test_whole_decimals_are_integers_and_null_is_the_default(sandbox: Sandbox) -> None:
+    unset = {name: None for name, kind in SETTINGS["properties"].items() if "default" in kind}
+    given = {"concurrency": 2.0, "metrics_lookback_days": "7.0"}
+    settings = TapCustomerio(config={**config_for(sandbox), **unset, **given}).settings
+    assert repr(settings.concurrency) == "2"
+    assert repr(settings.metrics_lookback_days) == "7"
+    assert settings.metrics_timezone == "UTC"
+    assert settings.requests_per_second == 10
+    assert [*settings.rescan_ages] == [1, 3, 7, 30, 90, 175]
+
+
+@pytest.mark.parametrize("text", ["maybe", ""])
+def test_an_invalid_boolean_in_the_environment_is_named(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("TAP_CUSTOMERIO_INCLUDE_DRAFTS", text)
+    with pytest.raises(ConfigValidationError) as caught:
+        TapCustomerio(config=config_for(sandbox), parse_env_config=True)
+    assert caught.value.errors[0].startswith(f"Setting include_drafts is {text!r}")
 
 
 def test_numbers_can_come_from_the_environment(

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     StreamClasses = Mapping[str, type[CustomerioStream]]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_TRUE = {"true", "1", "yes", "on"}
+_BOOLEANS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 _NO_SETTINGS = {"debug", "loglevel", "evidence_key_file"}
 _METHOD = {"enum": ["FULL_TABLE", "INCREMENTAL", None]}
 _CATALOG = {
@@ -89,20 +92,27 @@ def environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def normalized(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with numbers instead of digits, and known words in lower case.
 
-    Meltano passes decimals as text.
+    Meltano passes decimals as text. Null stands for the default.
     """
-    found = dict(config)
-    for name, value in config.items():
-        kind = schema["properties"].get(name, {})
-        kinds = kind.get("type", ())
-        if isinstance(value, str) and (word := value.strip().lower()) in kind.get("enum", ()):
-            found[name] = word
-        if isinstance(value, str) and {"integer", "number"}.intersection(kinds):
-            with suppress(ValueError):
-                number = json.loads(value)
-                if type(number) in {int, float} and math.isfinite(number):
-                    found[name] = number
-    return found
+    kinds = schema["properties"]
+    return {
+        name: _normal(value, kinds.get(name, {}))
+        for name, value in config.items()
+        if value is not None or "default" not in kinds.get(name, {})
+    }
+
+
+def _normal(value: Any, schema: Mapping[str, Any]) -> Any:
+    kinds = schema.get("type", ())
+    if isinstance(value, str) and (word := value.strip().lower()) in schema.get("enum", ()):
+        return word
+    if isinstance(value, str) and {"integer", "number"}.intersection(kinds):
+        with suppress(ValueError):
+            number = json.loads(value)
+            value = number if type(number) in {int, float} and math.isfinite(number) else value
+    if "integer" in kinds and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def check_log_levels(variables: Mapping[str, str]) -> None:
@@ -195,7 +205,7 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
     if "string" in kinds:
         return text
     if "boolean" in kinds:
-        return text.lower() in _TRUE
+        return _BOOLEANS.get(text.strip().lower(), text)
     with suppress(ValueError):
         return json.loads(text)
     is_list = "array" in kinds and "string" in schema["items"].get("type", [])
