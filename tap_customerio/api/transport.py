@@ -22,6 +22,7 @@ import urllib3
 
 from tap_customerio import errors
 from tap_customerio.api.deadline import RateLimitedAdapter
+from tap_customerio.settings_checks import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -160,14 +161,15 @@ class Transport:
             TapError: A retry would not help.
         """
         timeout = self._settings.request_timeout
-        with self._session() as session, _explained(base):
+        environment = self._environment(base)
+        with self._session() as session, _explained(base, environment["proxies"]):
             response = session.request(
                 spec.method,
                 base + spec.path,
                 params=spec.params,
                 data=None if spec.body is None else msgspec.json.encode(spec.body),
                 auth=self._auth,
-                **self._environment(base),
+                **environment,
                 timeout=(min(timeout, self.connects_within), timeout),
                 allow_redirects=False,
                 stream=True,
@@ -204,16 +206,19 @@ class Transport:
 
 
 def _environment(base: str) -> dict[str, Any]:
-    """Proxies and certificates from the environment; requests would read it for every request."""
+    """Proxies and certificates from the environment; requests would read it for every request.
+
+    No proxy for this machine: without TLS, the proxy would see the key.
+    """
     found = requests.Session().merge_environment_settings(base, {}, None, None, None)
     verify = found["verify"]
     if base.startswith("https:") and isinstance(verify, str) and not Path(verify).exists():
         raise errors.api.no_certificates(verify)
-    return {"proxies": found["proxies"], "verify": verify}
+    return {"proxies": {} if is_loopback(base) else found["proxies"], "verify": verify}
 
 
 @contextmanager
-def _explained(base: str) -> Iterator[None]:
+def _explained(base: str, proxies: dict[str, str]) -> Iterator[None]:
     """Distinguish transient from permanent errors, without quoting the request."""
     try:
         yield
@@ -225,8 +230,9 @@ def _explained(base: str) -> Iterator[None]:
         if " 407 " in str(error):
             raise errors.api.proxy_login(base) from None
         raise TransientError("the proxy cannot be reached", absent=True) from None
-    except requests.exceptions.InvalidURL:
-        raise errors.api.bad_address(base) from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        is_proxied = requests.utils.select_proxy(base, proxies)
+        raise (errors.api.bad_proxy if is_proxied else errors.api.bad_address)(base) from None
     except requests.exceptions.RequestException as error:
         raise _described(error, urlsplit(base).netloc) from None
 

@@ -82,6 +82,14 @@ def proxy_login(place: str) -> FatalError:
     )
 
 
+def bad_proxy(place: str) -> FatalError:
+    """The environment names a proxy with an invalid or unsupported URL."""
+    return FatalError(
+        f"The environment variable HTTPS_PROXY or ALL_PROXY names no usable proxy for {place}: "
+        "write http://host:port; socks5://host:port needs 'pip install pysocks'."
+    )
+
+
 def bad_address(place: str) -> FatalError:
     """The URL is invalid."""
     return FatalError(f"Setting api_url is {place!r}, which is not a valid address: check it.")

@@ -8,12 +8,10 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import NOW, SINCE, config_for, logged_errors, new_sandbox, run_tap
-from servers import Quiet, serving
 
 from tap_customerio.api import pagination
 from tap_customerio.api.client import Client
@@ -187,22 +185,6 @@ def test_a_response_larger_than_memory_is_rejected_while_it_is_decompressed(
     sandbox.fail(status=200, body=bomb, headers=headers, path="/v1/snippets")
     run_tap(config_for(sandbox), streams=["snippets"], fails=True)
     assert "The response to GET /v1/snippets is larger than 1 MiB" in caplog.text
-
-
-def test_a_proxy_that_requires_a_login_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), LoginProxy)) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
-        config = {"app_api_key": "none", "api_url": "https://api.test"}
-        output = run_tap(config, streams=["snippets"], fails=True)
-    assert output.problem.startswith("A proxy in front of https://api.test requires a login (407)")
-
-
-class LoginProxy(Quiet, BaseHTTPRequestHandler):
-    """Rejects all connections."""
-
-    def do_CONNECT(self) -> None:
-        """Reject the connection."""
-        self.send_error(407)
 
 
 def test_the_key_does_not_follow_a_redirect(
