@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import contextmanager
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write or replace a file atomically, and sync it to disk.
+    """Write or replace a file, or the target of a link, atomically, and sync it to disk.
 
     Raises:
-        OSError: It cannot be written; an earlier file stays unchanged.
+        OSError: It cannot be written, or is a device; an earlier file stays unchanged.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
