@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from random import Random
@@ -29,6 +30,7 @@ from e2e.project import settings
 from e2e.warehouse import SCHEMA
 from harness import few_senders, new_sandbox
 
+from tap_customerio.backfill.job import STATE_KEY, State
 from tap_customerio.windows import DAY, parse, rfc3339
 
 if TYPE_CHECKING:
@@ -50,6 +52,18 @@ CALLS = 26
 """About the number of requests of a whole run."""
 CODES = {"none": {0}, "tap": {-signal.SIGKILL}, "both": {-signal.SIGKILL}, "target": {0, 1}}
 """The exit code of a tap that is done before its target is killed."""
+CONFIRMING = """
+from target_postgres.target import TargetPostgres
+
+class Confirming(TargetPostgres):
+    def _process_state_message(self, message_dict):
+        super()._process_state_message(message_dict)
+        if sum(sink.current_size for sink in self._sinks_active.values()) >= 100:
+            self.drain_all()
+
+Confirming.cli()
+"""
+"""target-postgres that confirms every 100 rows, not only at the end or after five minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +115,19 @@ def test_a_backfill_killed_at_any_moment_continues_and_misses_nothing(
         warehouse = make_warehouse("duckdb", folder)
         target = target_command(warehouse, folder, batch_size_rows=200)
         backfill = command(box, folder, target, STREAMS)
+        mark = SINCE
+        if not kills:
+            kill_held_back(box, backfill, folder)
+            kills += 1
+            mark = confirmed(box, warehouse, saved(folder))
         while kills < KILLS and killed(box, backfill, folder, moments):
             kills += 1
-            check_confirmed_rows(box, warehouse, folder)
+            before, mark = mark, confirmed(box, warehouse, saved(folder))
+            assert mark >= before
+        box.forget()
+        done = "messages" in saved(folder)[STATE_KEY]["done"]
         run(backfill, env=environment())
+        assert min(starts(box), default=NOW) == (NOW if done else mark)
         assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
         check_tables(warehouse, one_job)
         if kills == KILLS:
@@ -141,17 +164,43 @@ def end_at_once(pid: Path) -> None:
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def check_confirmed_rows(box: Sandbox, warehouse: Warehouse, folder: Path) -> None:
-    """No delivery before the bookmark is missing."""
+def saved(folder: Path) -> State:
+    """The state of the backfill; an empty one before it begins."""
     with suppress(FileNotFoundError):
-        state = json.loads((folder / "state.json").read_text())
-        if mark := state["bookmarks"].get("messages", {}).get("replication_key_value"):
-            query = f"select count(*) from {SCHEMA}.messages where created < '{mark[:-1]}'"
-            expected = box.workspace.count_deliveries(SINCE, parse(mark), now=NOW)
-            assert warehouse.ask(query) == [(expected,)]
+        state: State = json.loads((folder / "state.json").read_text())
+        return state
+    return {STATE_KEY: {"done": []}}
 
 
-def test_three_jobs_killed_and_run_again_load_what_one_job_loads(
+def bookmark(state: State | None, default: int = SINCE) -> int:
+    """The end of the messages that the target has confirmed."""
+    mark = ((state or {}).get("bookmarks") or {}).get("messages", {}).get("replication_key_value")
+    return parse(mark) if mark else default
+
+
+def shares(state: State) -> list[State | None]:
+    """The states of the shares of a backfill with several jobs; else its only state."""
+    return state[STATE_KEY].get("shares") or [state]
+
+
+def starts(box: Sandbox) -> list[int]:
+    """The starts of the requested windows of messages."""
+    return [int(call.query["start_ts"]) for call in box.calls if call.path == "/v1/messages"]
+
+
+def confirmed(box: Sandbox, warehouse: Warehouse, state: State | None, start: int = SINCE) -> int:
+    """The bookmark; no delivery before it is missing."""
+    mark = bookmark(state, start)
+    if mark > start:
+        query = (
+            f"select count(*) from {SCHEMA}.messages where created >= '{rfc3339(start)[:-1]}' "
+            f"and created < '{rfc3339(mark)[:-1]}'"
+        )
+        assert warehouse.ask(query) == [(box.workspace.count_deliveries(start, mark, now=NOW),)]
+    return mark
+
+
+def test_two_jobs_killed_and_run_again_load_what_one_job_loads(
     box: Sandbox,
     one_job: Warehouse,
     make_warehouse: Callable[..., Warehouse],
@@ -159,16 +208,23 @@ def test_three_jobs_killed_and_run_again_load_what_one_job_loads(
     tmp_path: Path,
 ) -> None:
     warehouse = make_warehouse("postgres", tmp_path)
-    target = target_command(warehouse, tmp_path)
-    backfill = [*command(box, tmp_path, target, STREAMS), "--jobs", "3"]
-    kill_jobs(box, backfill, Random(18).randint(CALLS // 3, CALLS // 2))
-    marks = bookmarks_of_shares(tmp_path, warehouse, box)
+    (tmp_path / "target.py").write_text(CONFIRMING)
+    _, *options = target_command(warehouse, tmp_path)
+    target = [sys.executable, str(tmp_path / "target.py"), *options]
+    backfill = [*command(box, tmp_path, target, STREAMS), "--jobs", "2"]
+    edges = [SINCE + number * (NOW - SINCE) // 2 for number in range(3)]
+
+    kill_held_back(box, backfill, tmp_path)
+    marks = [
+        confirmed(box, warehouse, state, start)
+        for state, start in zip(shares(saved(tmp_path)), edges, strict=False)
+    ]
     box.forget()
     run(backfill, env=environment())
+    for start, mark, end in zip(edges, marks, edges[1:], strict=False):
+        assert min((at for at in starts(box) if start <= at < end), default=end) == mark
     assert warehouse.keys(STREAMS) == truth.keys(box, STREAMS)
     check_tables(warehouse, one_job)
-    starts = {call.query["start_ts"] for call in box.calls if call.path == "/v1/messages"}
-    assert {str(mark) for mark in marks} <= starts
 
 
 def check_tables(found: Warehouse, expected: Warehouse) -> None:
@@ -184,42 +240,32 @@ def counted(table: dict[truth.Key, rows.Row]) -> dict[truth.Key, rows.Row]:
     }
 
 
-def kill_jobs(box: Sandbox, backfill: Sequence[str], calls: int) -> None:
-    """Kill the process that runs the jobs; all its children must end by themselves."""
+def kill_held_back(box: Sandbox, backfill: Sequence[str], folder: Path) -> None:
+    """Kill the command after the first bookmark of the last share; its children must end.
+
+    The sandbox does not respond about the last days, so that messages cannot end before.
+    """
     box.forget()
     answering, box.middleware.app = (
         box.middleware.app,
         holding_back(box.middleware.app, NOW - 5 * DAY),
     )
+
+    def begun() -> bool:
+        return bookmark(shares(saved(folder))[-1]) > SINCE
+
     with subprocess.Popen(backfill, env=environment()) as process:
         try:
-            wait_until(lambda: process.poll() is not None or len(box.calls) >= calls, "calls")
+            wait_until(lambda: process.poll() is not None or begun(), "a bookmark")
             descendants = psutil.Process(process.pid).children(recursive=True)
         finally:
             process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert len(descendants) >= 3
-    wait_until(lambda: not any(child.is_running() for child in descendants), "the end of all jobs")
+    assert descendants
+    wait_until(lambda: not any(child.is_running() for child in descendants), "the end of all")
     box.middleware.app = answering
-
-
-def bookmarks_of_shares(folder: Path, warehouse: Warehouse, box: Sandbox) -> list[int]:
-    """The bookmarks of unfinished shares of messages; no delivery before them is missing."""
-    marks = []
-    shares = json.loads((folder / "state.json").read_text())["backfill"]["shares"]
-    for place, state in enumerate(shares):
-        bookmark = ((state or {}).get("bookmarks") or {}).get("messages") or {}
-        if "replication_key_value" not in bookmark:
-            continue
-        start, mark = SINCE + 60 * DAY * place // 3, parse(bookmark["replication_key_value"])
-        query = (
-            f"select count(*) from {SCHEMA}.messages where created >= '{rfc3339(start)[:-1]}' "
-            f"and created < '{rfc3339(mark)[:-1]}'"
-        )
-        assert warehouse.ask(query) == [(box.workspace.count_deliveries(start, mark, now=NOW),)]
-        if "messages" not in state["backfill"]["done"]:
-            marks.append(mark)
-    return marks
+    asked = [tuple(call.query.items()) for call in box.calls if call.path == "/v1/messages"]
+    assert len({*asked}) == len(asked)  # they did not wait for the timeout of a request
 
 
 def test_restating_replaces_rows_and_brings_late_opens(
@@ -286,5 +332,5 @@ def test_a_backfill_does_not_use_meltanos_hourly_state(
         *invoke, "--state", str(tmp_path / "state.json"), "--stream", "messages", **variables
     )
     assert project.state(hourly) == state
-    assert json.loads((tmp_path / "state.json").read_text())["backfill"]["done"] == ["messages"]
+    assert saved(tmp_path)[STATE_KEY]["done"] == ["messages"]
     assert warehouse.keys(["messages"]) == truth.keys(box, ["messages"])
