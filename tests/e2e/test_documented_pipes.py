@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 import yaml
 from backfill.backfilling import TARGET
 from documented import inline, line
@@ -20,7 +22,7 @@ from e2e.processes import ROOT, environment, run, write
 from e2e.project import settings
 from harness import Output, config_for, few_senders
 
-from tap_customerio.windows import parse
+from tap_customerio.windows import DAY, Window, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +106,14 @@ def test_a_backfill_through_several_pipes(place: Place) -> None:
     assert len(place.kept("messages")) == len(set(place.kept("messages"))) == place.sent()
 
 
-def test_a_share_of_a_backfill(place: Place, redis_url: str) -> None:
+def test_a_share_of_a_backfill(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path, redis_url: str
+) -> None:
+    year = Window(parse("2024-01-01"), parse("2025-01-01"))
+    start, end = year.share(3, 8)
+    now = end + 9 * DAY
+    space = few_senders(since=(start // DAY - 9) * DAY, per_day=2, people=9)
+    place = Place(tmp_path, make_sandbox(now=now, workspace=space))
     targets = place.replace_target("target-postgres")
     shared = line("export TAP_CUSTOMERIO_RATE_LIMIT_URL=").replace(
         "redis://10.0.0.5:6379/0", f"{redis_url}/7"
@@ -113,12 +122,16 @@ def test_a_share_of_a_backfill(place: Place, redis_url: str) -> None:
     account = {
         "TAP_CUSTOMERIO_APP_API_KEY": place.box.app_api_key,
         "TAP_CUSTOMERIO_API_URL": place.box.url,
+        "TAP_CUSTOMERIO_REQUESTS_PER_SECOND": "1000",
     }
     place.run_line(f"{shared}\n{share}", targets, **account)
-    [state] = place.folder.glob("backfill_*.json")
-    assert "3" in state.name
-    assert "messages" in state.read_text()
-    assert place.kept("messages") == []  # the third eighth of the year has no deliveries
+    [state] = place.folder.glob("backfill_*_3-of-8.json")
+    assert "messages" in json.loads(state.read_text())["backfill"]["done"]
+    sent = [row["id"] for row in space.deliveries(start, end, now=now)]
+    assert sent
+    assert sorted(place.kept("messages")) == sorted(sent)
+    with redis.Redis.from_url(f"{redis_url}/7") as server:
+        assert server.keys("tap-customerio:*")
 
 
 def test_a_job_of_the_meltano_project(
