@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -52,11 +52,10 @@ class Shared(NamedTuple):
         return sum(call.status == 429 for call in self.sandbox.calls)
 
 
-def sandbox_of(campaigns: int, *, per_day: int = 300, requests_per_second: int = 10) -> Sandbox:
+def sandbox_of(campaigns: int, *, requests_per_second: int = 10, **size: Any) -> Sandbox:
     """A sandbox in which three months take about seven requests for each campaign."""
-    workspace = Workspace(
-        since=SINCE, per_day=per_day, people=200, campaigns=campaigns, newsletters=campaigns // 4
-    )
+    senders = {"campaigns": campaigns, "newsletters": campaigns // 4}
+    workspace = Workspace(**{"since": SINCE, "per_day": 300, "people": 200, **senders, **size})
     for sender in workspace.campaigns(NOW):  # the sandbox counts its workspace on the first request
         workspace.metric_counts("campaign", sender["id"], SINCE, NOW, NOW)
     return Sandbox(

@@ -71,13 +71,14 @@ def test_the_tap_throttles_for_another_client_and_loses_nothing() -> None:
     assert theirs.count(OK) > 0.85 * len(theirs)
 
 
-@pytest.mark.parametrize(("keeper", "campaigns"), [("redis", 12), ("file", 4)])
+@pytest.mark.parametrize(("keeper", "campaigns"), [("redis", 8), ("file", 4)])
 def test_three_processes_of_four_workers_share_one_limit_and_lose_nothing(
     keeper: str, campaigns: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = f"file:{tmp_path}/budget" if keeper == "file" else request.getfixturevalue("redis_url")
     # A machine busy with other tests may send requests late, together with others, but no more.
-    with sharing.sandbox_of(campaigns, per_day=60, requests_per_second=13) as box:
+    size = {"per_day": 60, "broadcasts": 2, "transactional": 2}
+    with sharing.sandbox_of(campaigns, requests_per_second=13, **size) as box:
         shared = sharing.backfill(box, url, processes=3, folder=tmp_path)
         request.node.add_report_section("call", "pace", shared.summary())
         assert shared.refused() == 0
