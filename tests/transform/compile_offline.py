@@ -2,8 +2,8 @@
 
 `compile_offline.py FOLDER` writes FOLDER/snowflake/target/compiled and the same for bigquery. The
 project is without tests and descriptions, which take time and change no SQL.
-Tables of the loader have the columns that staging reads. Models exist already, so that incremental
-parts are compiled.
+Tables of the loader have the columns that staging reads, except the last one. Models exist already,
+so that incremental parts are compiled. The model `deletions` is the hook that deletes rows.
 """
 
 from __future__ import annotations
@@ -26,26 +26,37 @@ PROFILES: dict[str, dict[str, Any]] = {
 ADAPTERS = {"snowflake": "SnowflakeAdapter", "bigquery": "BigQueryAdapter"}
 TYPES = {
     "snowflake": {
-        "text": "VARCHAR",
-        "integer": "NUMBER",
-        "boolean": "BOOLEAN",
-        "timestamp": "TIMESTAMP_NTZ",
-        "json": "VARIANT",
+        "text": ["VARCHAR"],
+        "integer": ["NUMBER"],
+        "boolean": ["BOOLEAN"],
+        "timestamp": ["TIMESTAMP_NTZ", "TIMESTAMP_TZ"],
+        "json": ["VARIANT", "VARCHAR"],
     },
     "bigquery": {
-        "text": "STRING",
-        "integer": "INT64",
-        "boolean": "BOOL",
-        "timestamp": "TIMESTAMP",
-        "json": "JSON",
+        "text": ["STRING"],
+        "integer": ["INT64"],
+        "boolean": ["BOOL"],
+        "timestamp": ["TIMESTAMP", "DATETIME"],
+        "json": ["JSON", "STRING"],
     },
 }
+"""The types that loaders use; a table has them in turn."""
+STRATEGIES = {"snowflake": "delete+insert", "bigquery": "merge"}
+"""How incremental models replace rows; BigQuery has no other way."""
+DELETIONS = "{{ config(materialized='incremental') }}{{ customerio.delete_vanished('row_hash') }}"
 
 
 def columns(stream: str) -> dict[str, str]:
     """Columns of a stream's table, and their types."""
     text = (TRANSFORM / "models" / "staging" / f"stg_customerio__{stream}.sql").read_text()
-    return dict(re.findall(r"'(\w+)': \['(\w+)'", text))
+    found = re.findall(r"'(\w+)': \['(\w+)'", text)
+    return dict(found[:-1] or found)
+
+
+def types(stream: str, kind: str) -> dict[str, str]:
+    """Columns of a stream's table, and their types in a warehouse."""
+    choices = {name: TYPES[kind][each] for name, each in columns(stream).items()}
+    return {name: each[place % len(each)] for place, (name, each) in enumerate(choices.items())}
 
 
 def _closed(*arguments: Any) -> Any:
@@ -60,9 +71,7 @@ def compile_models(project: Path, kind: str, folder: Path) -> bool:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     module = import_module(f"dbt.adapters.{kind}")
-    adapter = getattr(
-        module, {"snowflake": "SnowflakeAdapter", "bigquery": "BigQueryAdapter"}[kind]
-    )
+    adapter = getattr(module, ADAPTERS[kind])
 
     def get_relation(self: Any, database: str, schema: str, identifier: str, **_: Any) -> Any:
         return self.Relation.create(
@@ -70,8 +79,7 @@ def compile_models(project: Path, kind: str, folder: Path) -> bool:
         )
 
     def get_columns(self: Any, relation: Any) -> list[Any]:
-        kinds = columns(relation.identifier).items()
-        return [self.Column(name, TYPES[kind][each]) for name, each in kinds]
+        return [self.Column(name, each) for name, each in types(relation.identifier, kind).items()]
 
     profile = {"type": kind, "schema": "models", "threads": 1, **PROFILES[kind]}
     profiles = {"customerio": {"target": "it", "outputs": {"it": profile}}}
@@ -88,7 +96,10 @@ def compile_models(project: Path, kind: str, folder: Path) -> bool:
         ran = dbtRunner().invoke(["compile", "--select", "resource_type:model", *options])
     if ran.exception:
         sys.stderr.write(str(ran.exception))
-    return ran.success
+        return False
+    results: Any = ran.result
+    strategies = {result.node.config.incremental_strategy for result in results}
+    return ran.success and strategies == {STRATEGIES[kind], None}
 
 
 if __name__ == "__main__":
@@ -97,6 +108,7 @@ if __name__ == "__main__":
     lean = Path(sys.argv[1]) / "project"
     left_out = shutil.ignore_patterns("tests", "customerio__*.yml", "_staging.yml")
     shutil.copytree(TRANSFORM, lean, ignore=left_out)
+    (lean / "models" / "deletions.sql").write_text(DELETIONS)
     for wanted in PROFILES:
         place = Path(sys.argv[1]) / wanted
         place.mkdir()

@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
-from transform.compile_offline import TYPES, columns
+from transform.compile_offline import types
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def _columns(table: str, known: Columns, kind: str) -> dict[str, str] | None:
     if table.lower() in known:
         return known[table.lower()]
     try:
-        return {name: TYPES[kind][each] for name, each in columns(table).items()}
+        return types(table, kind)
     except FileNotFoundError:  # a common table expression
         return None
 
@@ -64,11 +64,13 @@ def _mixed(query: exp.Query) -> list[str]:
         pairs += [(each.this, other) for other in each.expressions]
     for union in query.find_all(exp.Union):
         pairs += zip(union.left.selects, union.right.selects, strict=True)
-    return [
+    found = [
         f"{one.sql()[:200]} and {other.sql()[:200]}"
         for one, other in pairs
         if len({_time_type(one), _time_type(other), None}) > 2
     ]
+    moved = [each for each in query.find_all(exp.Timestamp) if each.args.get("zone")]
+    return found + [each.sql()[:200] for each in moved if _time_type(each.this) != "TIMESTAMP"]
 
 
 def _time_type(expression: Any) -> str | None:
