@@ -178,8 +178,8 @@ def bookmark(state: State | None, default: int = SINCE) -> int:
     return parse(mark) if mark else default
 
 
-def shares(state: State) -> list[State | None]:
-    """The states of the shares of a backfill with several jobs; else its only state."""
+def shards(state: State) -> list[State | None]:
+    """The states of the shards of a backfill with several jobs; else its only state."""
     return state[STATE_KEY].get("shares") or [state]
 
 
@@ -217,7 +217,7 @@ def test_two_jobs_killed_and_run_again_load_what_one_job_loads(
     kill_held_back(box, backfill, tmp_path)
     marks = [
         confirmed(box, warehouse, state, start)
-        for state, start in zip(shares(saved(tmp_path)), edges, strict=False)
+        for state, start in zip(shards(saved(tmp_path)), edges, strict=False)
     ]
     box.forget()
     run(backfill, env=environment())
@@ -241,7 +241,7 @@ def counted(table: dict[truth.Key, rows.Row]) -> dict[truth.Key, rows.Row]:
 
 
 def kill_held_back(box: Sandbox, backfill: Sequence[str], folder: Path) -> None:
-    """Kill the command after the first bookmark of the last share; its children must end.
+    """Kill the command after the first bookmark of the last shard; its children must end.
 
     The sandbox does not respond about the last days, so that messages cannot end before.
     """
@@ -252,7 +252,7 @@ def kill_held_back(box: Sandbox, backfill: Sequence[str], folder: Path) -> None:
     )
 
     def begun() -> bool:
-        return bookmark(shares(saved(folder))[-1]) > SINCE
+        return bookmark(shards(saved(folder))[-1]) > SINCE
 
     with subprocess.Popen(backfill, env=environment()) as process:
         try:

@@ -106,11 +106,11 @@ def test_a_backfill_through_several_pipes(place: Place) -> None:
     assert len(place.kept("messages")) == len(set(place.kept("messages"))) == place.sent()
 
 
-def test_a_share_of_a_backfill(
+def test_a_shard_of_a_backfill(
     make_sandbox: Callable[..., Sandbox], tmp_path: Path, redis_url: str
 ) -> None:
     year = Window(parse("2024-01-01"), parse("2025-01-01"))
-    start, end = year.share(3, 8)
+    start, end = year.shard(3, 8)
     now = end + 9 * DAY
     space = few_senders(since=(start // DAY - 9) * DAY, per_day=2, people=9)
     place = Place(tmp_path, make_sandbox(now=now, workspace=space))
