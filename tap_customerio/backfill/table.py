@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tap_customerio.commands.console import make_console, print_marked, table
+from tap_customerio.console import make_console, print_marked, table
 from tap_customerio.estimates.estimate import notes_of
 from tap_customerio.windows import rfc3339
 from tap_customerio.wording import at_least, counted, duration

@@ -14,7 +14,7 @@ from rich.bar import Bar
 from rich.text import Text
 
 from tap_customerio import errors
-from tap_customerio.commands.console import table
+from tap_customerio.console import table
 from tap_customerio.streams.schema import json_type
 from tap_customerio.streams.series import TimeSeries
 from tap_customerio.streams.slices import checked

@@ -14,8 +14,8 @@ import click
 from tap_customerio import errors
 from tap_customerio.api import track
 from tap_customerio.commands.command_tap import CommandTap, config_option, stream_names
-from tap_customerio.commands.console import make_console, table
 from tap_customerio.commands.sampling import RowCount, SamplingClient, count_rows
+from tap_customerio.console import make_console, table
 from tap_customerio.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tap_customerio import errors
-from tap_customerio.commands.console import make_console
+from tap_customerio.console import make_console
 from tap_customerio.files import explain_writing
 
 _PACKAGES = ("duckdb", "httptools", "starlette", "uvicorn", "vl_convert", "dbt.adapters.duckdb")

@@ -11,7 +11,7 @@ from rich.table import Table
 from tap_customerio import errors
 from tap_customerio.commands import selection
 from tap_customerio.commands.command_tap import stream_names
-from tap_customerio.commands.console import make_console
+from tap_customerio.console import make_console
 from tap_customerio.streams import all_streams
 from tap_customerio.streams.pii import is_personal
 from tap_customerio.streams.schema import json_type

@@ -17,9 +17,9 @@ from tap_customerio.api.diagnosis import HOSTS
 from tap_customerio.commands import selection
 from tap_customerio.commands.check import check_streams
 from tap_customerio.commands.command_tap import CommandTap, moment
-from tap_customerio.commands.console import make_console, print_marked, table
 from tap_customerio.commands.estimate import AccountEstimate
 from tap_customerio.commands.sampling import SamplingClient
+from tap_customerio.console import make_console, print_marked, table
 from tap_customerio.estimates.estimate import notes_of
 from tap_customerio.files import explain_writing, write_private
 from tap_customerio.settings import NAME, Settings

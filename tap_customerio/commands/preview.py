@@ -22,9 +22,9 @@ from tap_customerio.commands.command_tap import (
     moment_option,
     stream_names,
 )
-from tap_customerio.commands.console import fitting, make_console, one_line, table
 from tap_customerio.commands.sampling import SamplingClient, newest_first, pages_of
 from tap_customerio.commands.senders import NOTES, SHOWN_FIRST, shown
+from tap_customerio.console import fitting, make_console, one_line, table
 from tap_customerio.settings import Settings
 from tap_customerio.streams.pii import MASK, mask
 from tap_customerio.streams.schema import json_type

@@ -12,18 +12,14 @@ import click
 
 from tap_customerio import errors
 from tap_customerio.commands.command_tap import TIMES, check_range, moment_option
-from tap_customerio.commands.console import make_console
-from tap_customerio.commands.warehouse import (
-    Warehouse,
-    duckdb_file,
-    named_schema,
-    warehouse_options,
-)
+from tap_customerio.commands.warehouse_options import named_schema, warehouse_options
+from tap_customerio.console import make_console
 from tap_customerio.files import explain_writing
 from tap_customerio.report import models
 from tap_customerio.report.figures import report as report_page
 from tap_customerio.report.marts import Marts
 from tap_customerio.streams.messages import Messages
+from tap_customerio.warehouse import Warehouse, duckdb_file
 from tap_customerio.windows import BEGINNING, parse, rfc3339
 
 _PAGE = b"<!doctype html"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tap_customerio import errors
-from tap_customerio.commands.warehouse import Warehouse
 from tap_customerio.demo import load, summary
 from tap_customerio.report import models
 from tap_customerio.report.figures import report as report_page
 from tap_customerio.report.marts import Marts
+from tap_customerio.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,14 +13,14 @@ from urllib.parse import quote
 from rich.table import Table
 from rich.text import Text
 
-from tap_customerio.commands.console import table
+from tap_customerio.console import table
 from tap_customerio.demo.load import SCHEMA
 from tap_customerio.report.texts import count, rate
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tap_customerio.commands.warehouse import Warehouse
+    from tap_customerio.warehouse import Warehouse
 
 _LARGEST = 10
 _FIGURES = """

@@ -10,7 +10,7 @@ from tap_customerio import errors
 from tap_customerio.windows import BEGINNING
 
 if TYPE_CHECKING:
-    from tap_customerio.commands.warehouse import Warehouse
+    from tap_customerio.warehouse import Warehouse
 
     Row = tuple[Any, ...]
 

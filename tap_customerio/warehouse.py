@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import click
-
 from tap_customerio import errors
 
 if TYPE_CHECKING:
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from datetime import date
     from types import ModuleType
 
-    Command = Callable[..., None]
     Unreadable = Callable[[str, str], errors.TapError]
 
 DRIVERS = {"duckdb": "duckdb", "postgresql": "psycopg", "postgres": "psycopg"}
@@ -146,32 +143,3 @@ def _driver(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise errors.commands.missing_driver(EXTRAS[name]) from None
-
-
-def named_schema(_ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Check that a schema has a name."""
-    if not value.strip():
-        raise errors.commands.bad_option(
-            param.opts[0], value, f"name a schema, or leave the option out for {param.default}"
-        )
-    return value
-
-
-def warehouse_options(
-    schema: str = "customerio", what: str = "Schema of the loaded tables."
-) -> Callable[[Command], Command]:
-    """Add --warehouse and --schema."""
-    schema_option = click.option(
-        "--schema", default=schema, show_default=True, callback=named_schema, help=what
-    )
-    url_option = click.option(
-        "--warehouse",
-        "url",
-        required=True,
-        envvar="TAP_CUSTOMERIO_WAREHOUSE",
-        help=(
-            "duckdb:///warehouse.duckdb (four slashes before an absolute path), or "
-            "postgresql://user:password@host/database."
-        ),
-    )
-    return lambda command: url_option(schema_option(command))

@@ -1,0 +1,1 @@
+"""Loaded deliveries beside Customer.io's own counts."""
