@@ -88,6 +88,14 @@ def taken(path: str) -> TapError:
     )
 
 
+def changed_results(path: str) -> TapError:
+    """The columns of the results are not those that a run writes."""
+    return TapError(
+        f"{path} was changed, perhaps by a spreadsheet program: restore the original, or move the "
+        "file away to treat all requests as unfinished."
+    )
+
+
 def no_key(path: str) -> TapError:
     """The file with the key of hashes is invalid."""
     return TapError(

@@ -14,7 +14,7 @@ from tap_customerio.files import explain_writing, write_private
 if TYPE_CHECKING:
     from pathlib import Path
 
-PURPOSE = "run.json"
+PURPOSE, KEY = "run.json", "evidence.key"
 
 
 class Folder:
@@ -36,9 +36,14 @@ class Folder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not any(path.iterdir()):
                 path.chmod(0o700)
-            elif folder.read_json(PURPOSE) is None:
+            elif folder.read_json(PURPOSE) is None and not folder._is_barely_begun():
                 raise errors.privacy.taken(str(path))
         return folder
+
+    def _is_barely_begun(self) -> bool:
+        """Whether it holds only what a run leaves that ended before `claim`."""
+        names = {path.name for path in self.path.iterdir()}
+        return all(name == KEY or name.startswith(f".{PURPOSE}.") for name in names)
 
     def claim(self, purpose: dict[str, Any]) -> None:
         """Reserve the folder for a purpose.
@@ -103,7 +108,7 @@ def secret(path: Path) -> bytes:
     """
     with explain_writing(path):
         if not path.exists():
-            _put(path, f"{secrets.token_hex(32)}\n", os.O_EXCL)
+            _create(path, f"{secrets.token_hex(32)}\n")
         text = path.read_bytes().decode("ascii", "replace").strip()
     try:
         key = bytes.fromhex(text)
@@ -112,6 +117,17 @@ def secret(path: Path) -> bytes:
     if len(key) < 16:  # noqa: PLR2004 - 128 bits cannot be guessed
         raise errors.privacy.no_key(str(path))
     return key
+
+
+def _create(path: Path, text: str) -> None:
+    """Create a file that does not exist; if writing fails, it does not exist either."""
+    try:
+        _put(path, text, os.O_EXCL)
+    except FileExistsError:
+        raise
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _put(path: Path, text: str, how: int) -> None:

@@ -144,7 +144,7 @@ class Run:
         text = io.StringIO()
         rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         path = self._folder.path / RESULTS
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:
             rows.writeheader()
         rows.writerow(values)
         append(path, text.getvalue())
@@ -202,7 +202,11 @@ class Run:
         return outcome not in AGAIN
 
     def _earlier(self) -> dict[str, dict[str, str]]:
-        """Last results of earlier runs by hash; ignores an incomplete line."""
+        """Last results of earlier runs by hash; ignores an incomplete line.
+
+        Raises:
+            TapError: Another program has changed the columns.
+        """
         path = self._folder.path / RESULTS
         if not path.exists():
             return {}
@@ -211,6 +215,8 @@ class Run:
         if whole != text:
             self._folder.write(RESULTS, whole)
         rows = csv.DictReader(io.StringIO(whole))
+        if whole and tuple(rows.fieldnames or ()) != COLUMNS:
+            raise errors.privacy.changed_results(str(path))
         return {row["hash"]: row for row in rows if row["outcome"] in EXIT_CODES}
 
 

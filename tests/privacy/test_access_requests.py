@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import NOW
 from privacy_case import PEOPLE
 
+from tap_customerio.errors import TapError
+from tap_customerio.privacy.folder import secret
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from privacy_case import PrivacyCase
 
@@ -59,6 +65,30 @@ def test_a_folder_has_one_purpose(case: PrivacyCase) -> None:
     (case.folder / "mine" / "thesis.txt").write_text("precious")
     assert "contains something else" in case.ask("access", "--id", "7", to="mine").err
     assert len(list((case.folder / "mine").iterdir())) == 1
+
+
+@pytest.mark.parametrize("left", [(), ("run.json",)], ids=["killed", "killed while writing"])
+def test_a_folder_of_a_run_that_hardly_began_is_used(case: PrivacyCase, left: tuple[str]) -> None:
+    folder = case.folder / "out"
+    folder.mkdir()
+    secret(folder / "evidence.key")
+    key = (folder / "evidence.key").read_bytes()
+    for name in left:
+        (folder / f".{name}.draft").write_text("{")
+    assert case.ask("access", "--id", "nobody").code == 4
+    assert (folder / "evidence.key").read_bytes() == key
+
+
+def test_a_key_that_cannot_be_written_is_not_left_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(TapError, match="No space left"):
+        patch.setattr(os, "fsync", full)
+        secret(tmp_path / "evidence.key")
+    assert len(secret(tmp_path / "evidence.key")) == 32
 
 
 def test_a_rejected_key_leaves_no_files(case: PrivacyCase) -> None:

@@ -170,6 +170,18 @@ def test_a_partial_line_is_no_result(case: PrivacyCase) -> None:
     assert case.results()[0]["hash"] in whole.decode()
 
 
+@pytest.mark.slow
+def test_results_that_a_spreadsheet_has_changed_are_an_error(case: PrivacyCase) -> None:
+    case.ask("access", "--id", "nobody")
+    path = case.folder / "out" / "results.csv"
+    whole = path.read_text()
+    path.write_text("\ufeff" + whole.replace(",", ";"))
+    assert "results.csv was changed" in case.ask("access", "--id", "nobody").err
+    path.write_text("")  # the disk was full
+    assert case.ask("access", "--id", "nobody").code == 4
+    assert path.read_text().splitlines()[0] == whole.splitlines()[0]
+
+
 def test_another_mode_is_another_run(case: PrivacyCase) -> None:
     words = requests(case, "id,nobody\n")
     case.erase(*words)

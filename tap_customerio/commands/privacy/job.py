@@ -11,7 +11,7 @@ from tap_customerio.api.client import Client
 from tap_customerio.commands.command_tap import config_option
 from tap_customerio.privacy.erasure_record import JOURNAL
 from tap_customerio.privacy.evidence import EXIT_CODES, Outcome, digest
-from tap_customerio.privacy.folder import Folder, secret
+from tap_customerio.privacy.folder import KEY, Folder, secret
 from tap_customerio.privacy.identity import KINDS, Match, Request
 from tap_customerio.privacy.run import Line, Run, read_lines
 from tap_customerio.settings import Settings
@@ -114,7 +114,7 @@ class Job:
         self.client = Client(self.settings)
         self.present = self.client.present  # check the key before writing anything
         self.folder = Folder.of_a_run(output)
-        self.key = secret(key_file or output / "evidence.key")
+        self.key = secret(key_file or output / KEY)
         request = lines[0].request if lines and not input_file else None
         self.option = f"--{request.kind.replace('_', '-')}" if request else "--input"
         request_hash = digest(self.key, *request) if request else "input"

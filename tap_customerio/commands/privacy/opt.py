@@ -13,6 +13,7 @@ from tap_customerio.api.track import connect
 from tap_customerio.commands.privacy.job import Job, request_options, wait_option, workspace_option
 from tap_customerio.privacy.choices import parse_choices
 from tap_customerio.privacy.evidence import COMPLETE, EXIT_CODES, FAILED, NOT_FOUND, Outcome, worst
+from tap_customerio.privacy.folder import KEY
 from tap_customerio.privacy.identity import Match
 from tap_customerio.privacy.opt import Opter
 from tap_customerio.privacy.opted import Opted
@@ -86,7 +87,7 @@ def opt_in(*, evidence: Path, evidence_key: Path | None, **rest: Any) -> None:
 
     Example: tap-customerio privacy opt-in --email ada@example.com --evidence ada --output ada-in
     """
-    opted = Opted(evidence, evidence_key or evidence / "evidence.key")
+    opted = Opted(evidence, evidence_key or evidence / KEY)
     _run({"command": "opt-in"}, rest, wanted=True, opted=opted)
 
 
