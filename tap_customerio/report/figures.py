@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_customerio.report import audience, sending
+from tap_customerio.report import audience, campaigns, completeness, sending
 from tap_customerio.report.page import Figure, page
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _FIGURES: tuple[tuple[str, Callable[[Marts], Figure]], ...] = (
     ("customerio__sender_daily", sending.over_time),
     ("customerio__sender_daily", sending.senders),
-    ("customerio__journey_funnel", audience.journeys),
-    ("customerio__ab_tests", audience.tests),
+    ("customerio__journey_funnel", campaigns.journeys),
+    ("customerio__ab_tests", campaigns.tests),
     ("customerio__deliveries", sending.domains),
     ("customerio__segment_growth", audience.segments),
     ("customerio__consents", audience.consents),
-    ("customerio__reconciliation", audience.loaded),
+    ("customerio__reconciliation", completeness.loaded),
 )
 
 

@@ -13,18 +13,6 @@ with variants as (
     from {{ ref('stg_customerio__newsletter_test_groups') }}
 ),
 
-contents as (
-    select
-        workspace,
-        newsletter_id,
-        cast({{ customerio.json_scalar('element') }} as {{ dbt.type_bigint() }}) as content_id,
-        min(id) as group_id
-    from {{ customerio.json_elements(
-        ref('stg_customerio__newsletter_test_groups'), 'content_ids'
-    ) }}
-    group by 1, 2, 3
-),
-
 totals as (
     select
         deliveries.workspace,
@@ -33,7 +21,7 @@ totals as (
         count(*) as deliveries,
         {{- customerio.sender_sums() }}
     from {{ ref('customerio__deliveries') }} as deliveries
-    inner join contents
+    inner join {{ ref('int_customerio__test_groups') }} as contents
         on deliveries.workspace = contents.workspace
         and deliveries.source_type = 'newsletter'
         and deliveries.source_id = contents.newsletter_id
