@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -48,3 +50,19 @@ def load(path: Path, *messages: dict[str, Any], **settings: Any) -> list[Any]:
 def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(path), read_only=True) as database:
         return database.execute(query).fetchall()
+
+
+def run(path: Path | str, *messages: Any) -> tuple[int, str]:
+    """Run as a process: its exit code, and the last line of its log."""
+    lines = "".join(json.dumps(message) + "\n" for message in messages)
+    command = [sys.executable, "-m", "tap_customerio.duckdb_target", "--config", "ENV"]
+    ended = subprocess.run(
+        command,
+        input=lines,
+        env={"TARGET_DUCKDB_PATH": str(path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+    return ended.returncode, ended.stderr.splitlines()[-1]

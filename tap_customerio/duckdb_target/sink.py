@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -176,7 +177,10 @@ class DuckDBSink(BatchSink):
             with self._transaction():
                 self._load(version)
         except (duckdb.DataError, duckdb.InvalidInputException):
-            raise click.ClickException(self._explain()) from None
+            reason = f"Records of {self.stream_name} are not readable as JSON. Nothing was loaded."
+            with suppress(duckdb.Error):  # its message may contain values
+                reason = self._misfit() or reason
+            raise click.ClickException(reason) from None
 
     def _load(self, version: int | None) -> None:
         database = self._target.connection
@@ -239,8 +243,8 @@ class DuckDBSink(BatchSink):
                 if missing:
                     raise error(f"{self._records(missing)} no {name}.")
 
-    def _explain(self) -> str:
-        """Name the columns with invalid values, without the values."""
+    def _misfit(self) -> str | None:
+        """Name the first column with invalid values, without the values."""
         texts = self._rows(dict.fromkeys(self._types, TEXT))
         for name, kind in self._types.items():
             column = quoted(name)
@@ -252,7 +256,7 @@ class DuckDBSink(BatchSink):
                     f"{self._records(count)} a {name} that is not of type {kind}, as the schema "
                     "says. Nothing of this batch was loaded."
                 )
-        return f"Records of {self.stream_name} are not readable as JSON. Nothing was loaded."
+        return None
 
     def _records(self, count: int) -> str:
         """The start of a sentence about records."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from singer_sdk.io_base import GenericSingerReader
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from tap_customerio import errors
 from tap_customerio.duckdb_target.loading import Loading
 from tap_customerio.duckdb_target.sink import DuckDBSink
 from tap_customerio.log import drop_idle_lines, hide_metrics
@@ -41,6 +43,12 @@ _NAME = "target-duckdb"
 _RECORD = "RECORD"
 _PATIENCE = 5.0
 """Seconds until a STATE message is confirmed, even after only a few records."""
+
+_WITHOUT_VALUES = (
+    *(duckdb.IOException, duckdb.OperationalError),
+    *(duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException),
+)
+"""Errors of DuckDB whose messages contain names and reasons, but no values of records."""
 
 
 drop_idle_lines(_NAME)
@@ -88,7 +96,7 @@ class LineReader(GenericSingerReader[bytes]):
                     taken += 1
                     continue
                 whole = self.deserialize_json(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 reason = f"A line of the input is not a Singer message: {error}."
                 raise InvalidInputLine(reason) from None
             self.assert_line_requires(whole, requires={"type"})
@@ -261,7 +269,8 @@ class TargetDuckDB(Target):
         self.loading.start(partial(super()._write_state_message, state))
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
+        self._assert_line_requires(message_dict, requires={"stream", "version"})
+        for stream_map in self.mapper.stream_maps.get(message_dict["stream"], ()):
             sink = self.get_sink(stream_map.stream_alias)
             if sink.process_activate_version_messages:
                 self.drain_one(sink)
@@ -281,5 +290,9 @@ def main() -> None:
         sys.exit(f"target-duckdb: {error}")
     except RecordsWithoutSchemaException:
         sys.exit("target-duckdb: a RECORD message came before the SCHEMA message of its stream.")
-    except (duckdb.IOException, duckdb.OperationalError) as error:
+    except _WITHOUT_VALUES as error:
         sys.exit(f"target-duckdb: {str(error).splitlines()[0]}")
+    except Exception as error:
+        if os.environ.get("TAP_CUSTOMERIO_DEBUG"):
+            raise
+        sys.exit(f"target-duckdb: {errors.format_error(error)}")

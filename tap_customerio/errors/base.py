@@ -99,6 +99,6 @@ def format_error(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return (
         f"Unexpected {type(error).__name__} in {last.name}, line {last.lineno}: please report it, "
-        "with what --debug (or TAP_CUSTOMERIO_DEBUG=1) shows, after checking that it contains "
+        "with what TAP_CUSTOMERIO_DEBUG=1 shows, after checking that it contains "
         "nothing private."
     )

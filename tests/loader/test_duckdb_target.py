@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from contextlib import redirect_stdout
 from datetime import datetime
 from importlib.metadata import version
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from click import ClickException
-from duckdb_case import activate, ask, load, row, schema, state
+from duckdb_case import activate, ask, load, row, run, schema, state
 from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import MissingKeyPropertiesError
@@ -262,31 +260,6 @@ def test_a_database_that_cannot_be_opened_is_named(path: str, sentence: str) -> 
     assert "Traceback" not in said
 
 
-@pytest.mark.slow
-def test_an_invalid_line_is_not_quoted(path: Path) -> None:
-    code, said = run(path, "ada@example.com")
-    assert code == 1
-    assert "A line of the input is not a Singer message" in said
-    assert "ada@" not in said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("message", "sentence"),
-    [
-        ({"type": "RECORDS", "stream": "people"}, "Messages of type 'RECORDS' are unknown."),
-        ({"stream": "people", "record": {"id": "ada@example.com"}}, "missing required type key"),
-    ],
-)
-def test_an_unknown_message_type_is_rejected(
-    path: Path, message: dict[str, Any], sentence: str
-) -> None:
-    code, said = run(path, schema(PEOPLE, "id"), message)
-    assert code == 1
-    assert sentence in said
-    assert "ada@" not in said
-
-
 def test_nothing_is_confirmed_once_a_batch_has_failed(path: Path) -> None:
     good = [row(id=str(number)) for number in range(3)]
     messages = [schema(PEOPLE, "id"), *good[:2], state(n=1), good[2], state(n=2)]
@@ -369,19 +342,3 @@ def test_temporary_rows_are_in_a_private_folder_that_is_removed(path: Path) -> N
     assert run(path, schema(PEOPLE, "id"), row(id="b"))[0] == 0
     assert ask(path, "select id from people order by id") == [("a",), ("b",)]
     assert [found.name for found in path.parent.iterdir()] == [path.name]
-
-
-def run(path: Path | str, *messages: Any) -> tuple[int, str]:
-    """Run as a process: its exit code, and the last line of its log."""
-    lines = "".join(json.dumps(message) + "\n" for message in messages)
-    command = [sys.executable, "-m", "tap_customerio.duckdb_target", "--config", "ENV"]
-    ended = subprocess.run(
-        command,
-        input=lines,
-        env={"TARGET_DUCKDB_PATH": str(path), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in ended.stderr
-    return ended.returncode, ended.stderr.splitlines()[-1]
