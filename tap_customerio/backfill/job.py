@@ -15,6 +15,7 @@ from tap_customerio.windows import Window, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from tap_customerio.streams.base import CustomerioStream
     from tap_customerio.sync.progress import Progress
     from tap_customerio.sync.run import SyncRun
 
@@ -48,15 +49,27 @@ class Job:
         return self.range.shard(self.shard, self.shards)
 
     @cached_property
+    def _kinds(self) -> dict[str, CustomerioStream]:
+        return TapCustomerio(config=dict(self.config), catalog=dict(self.catalog)).streams
+
+    def done(self, state: State | None) -> list[str]:
+        """The streams that a state has finished, with the present settings."""
+        state = state or {}
+        bookmarks = state.get("bookmarks") or {}
+        return [
+            name
+            for name in state.get(STATE_KEY, {}).get("done", ())
+            if not (name in self._kinds and self._kinds[name].is_outdated(bookmarks.get(name, {})))
+        ]
+
+    @cached_property
     def streams(self) -> list[str]:
         """The streams to read; streams without a time range only in the first shard.
 
         Raises:
             TapError: A named stream does not exist.
         """
-        tap = TapCustomerio(config=dict(self.config), catalog=dict(self.catalog))
-        kinds: dict[str, Any] = dict(tap.streams)
-        named = self.stream_names
+        kinds, named = self._kinds, self.stream_names
         for name in named:
             if name not in kinds:
                 raise errors.names.unknown("stream", name, kinds, "'tap-customerio fields'")
@@ -93,7 +106,7 @@ class Job:
     ) -> TapCustomerio:
         """A tap that reads the rest of the range; its states identify the backfill."""
         state = state or {}
-        done = list(state.get(STATE_KEY, {}).get("done", ()))
+        done = self.done(state)
         tap = TapCustomerio(
             config={
                 **self.config,

@@ -78,5 +78,5 @@ class Shards:
         return [
             place
             for place, (job, state) in enumerate(zip(self.jobs, self.states, strict=True))
-            if set(job.streams) - set((state or {}).get(STATE_KEY, {}).get("done", ()))
+            if set(job.streams) - set(job.done(state))
         ]

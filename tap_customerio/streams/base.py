@@ -23,7 +23,7 @@ from tap_customerio.sync.outcome import ReadOutcome
 from tap_customerio.windows import HOUR, parse, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
@@ -127,6 +127,10 @@ class CustomerioStream(SdkStream):
     def pages(self, slice_: Any) -> Iterable[Rows | Split[Any]]:
         """Yield the pages of one slice, or a `Split`; runs on a worker thread."""
         raise NotImplementedError
+
+    def is_outdated(self, state: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether the settings ask for other rows than those of the read that left this state."""
+        return False
 
     def shortfall(self) -> str | None:
         """A sentence about the part of the range that the API does not return, if there is one."""

@@ -142,7 +142,7 @@ class TimeSeries(CustomerioStream):
     def finish_all(self) -> None:
         """Move the bookmark to the end of the range; look-back is subtracted at the next start."""
         bookmark = self.bookmark(self.last)
-        if self._former_bucketing() and bookmark is not None and self._end < bookmark:
+        if self._former_bucketing(self.last) and bookmark is not None and self._end < bookmark:
             self.write_state()  # a partial read: the next run continues from the same bookmark
             return
         self.advance(
@@ -150,6 +150,10 @@ class TimeSeries(CustomerioStream):
             resolution=self.settings.metrics_resolution,
             timezone=self.settings.metrics_timezone,
         )
+
+    def is_outdated(self, state: Mapping[str, Any]) -> bool:
+        """Whether the settings ask for other buckets than those of the last read."""
+        return "resolution" in state and bool(self._former_bucketing(state))
 
     def zone(self, version: str) -> ZoneInfo:
         """Version 2 takes any zone; version 1 uses US Eastern time; journeys seem to use UTC."""
@@ -161,17 +165,17 @@ class TimeSeries(CustomerioStream):
         bookmark = self.bookmark(self.last)
         if bookmark is None:
             return start
-        if former := self._former_bucketing():
+        if former := self._former_bucketing(self.last):
             self._warn_of_former(former)
             return start
         return max(start, bookmark - self.settings.metrics_lookback_days * DAY)
 
-    def _former_bucketing(self) -> dict[str, Any]:
+    def _former_bucketing(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Resolution and zone of the buckets in the state, if they differ from the settings."""
         settings = self.settings
         zone = {"timezone": settings.metrics_timezone} if self.zoned else {}
         wanted = {"resolution": settings.metrics_resolution, **zone}
-        former = {name: self.last.get(name) for name in wanted}
+        former = {name: state.get(name) for name in wanted}
         return {name: value for name, value in former.items() if value != wanted[name]}
 
     def _warn_of_former(self, former: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,19 @@ def test_a_finished_backfill_reads_nothing_until_restarted(
     assert not backfill.box.calls
     assert backfill.run(*options, "--restart").code == 0
     assert set(keys(backfill.received()).values()) == {2}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_other_buckets_are_read_though_the_former_ones_are_done(
+    backfill: Backfill, jobs: str
+) -> None:
+    options = [*RANGE, "--stream", "metrics", "--stream", "campaigns", *backfill.target()]
+    options += ["--jobs", jobs]
+    for resolution in ("months", "weeks", "weeks"):
+        assert backfill.run(*options, metrics_resolution=resolution).code == 0
+    rows = Counter(row["resolution"] for row in backfill.received().records["metrics"])
+    assert rows.keys() == {"months", "weeks"}
+    assert set(keys(backfill.received()).values()) == {1}
 
 
 def test_a_range_beyond_now_is_cut_and_not_done(
