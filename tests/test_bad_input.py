@@ -37,6 +37,7 @@ def messages(**bookmark: Any) -> dict[str, Any]:
         ('{"bookmarks": {},\n', "The state is not a JSON object: look at line 2, column 1"),
         ("[" * 100_000, "The state is not a JSON object: it nests"),
         ("[]", "The state is not a JSON object: it must begin"),
+        ('{"bookmarks": {}, "n": NaN}', "The state is not a JSON object: NaN is not a number"),
         ("null", "The state is not a JSON object: it must begin"),
         ('{"bookmarks": []}', "no object 'bookmarks'"),
         ('{"messages": "2026-01-01"}', "no object 'bookmarks'"),
@@ -80,9 +81,10 @@ def test_an_unusable_state_is_an_error(text: str, said: str) -> None:
     ],
 )
 def test_a_valid_state_is_unchanged(state: dict[str, Any]) -> None:
-    file = validation.checked_state(io.StringIO(json.dumps(state)), KINDS)
-    assert file is not None
-    assert json.load(file) == state
+    for mark in ("", "\ufeff"):
+        file = validation.checked_state(io.StringIO(mark + json.dumps(state)), KINDS)
+        assert file is not None
+        assert json.load(file) == state
 
 
 def test_bookmarks_of_unknown_streams_beside_known_ones_are_named(
@@ -208,12 +210,15 @@ def test_the_command_reports_each_error_in_one_sentence(sandbox: Sandbox, tmp_pa
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps({**config_for(sandbox), "app_api_key": SECRET}))
     bad.write_text(f'["{SECRET}"')
+    wide = tmp_path / "wide.json"  # as PowerShell writes it
+    wide.write_text(SECRET, encoding="utf-16")
     config = ("--config", str(good))
     variables = {"TAP_CUSTOMERIO_CONCURRENCY": "x"}
     screens = {
         "is not valid JSON (line 1": typed("--config", str(bad)),
         "The state is not a JSON": typed(*config, "--state", str(bad)),
         "The catalog is not a JSON": typed(*config, "--catalog", str(bad)),
+        "The state is not a JSON object: save the file as": typed(*config, "--state", str(wide)),
         "Setting concurrency is 'x'": typed(*config, "--config=ENV", environment=variables),
         "app_api_key was refused": typed(*config, "--test"),
     }

@@ -134,7 +134,7 @@ def checked_catalog(file: IO[str] | None, stream_classes: StreamClasses) -> IO[s
     """
     if file is None:
         return None
-    text = file.read()
+    text = _text(file, "catalog")
     catalog = _object(text, "catalog")
     for error in jsonschema.Draft7Validator(_CATALOG).iter_errors(catalog):
         place = ".".join(str(step) for step in error.absolute_path) or "its top"
@@ -169,7 +169,7 @@ def checked_state(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str
     """
     if file is None:
         return None
-    text = file.read()
+    text = _text(file, "state")
     state = _object(text, "state")
     bookmarks = state.get("bookmarks", {} if not state else None)
     if not isinstance(bookmarks, dict):
@@ -184,12 +184,22 @@ def checked_state(file: IO[str] | None, stream_classes: StreamClasses) -> IO[str
     return io.StringIO(text)
 
 
+def _text(file: IO[str], what: str) -> str:
+    try:
+        return file.read().removeprefix("\ufeff")  # Windows writes a BOM
+    except UnicodeDecodeError:
+        raise errors.inputs.no_object(what, "save the file as UTF-8") from None
+
+
 def _object(text: str, what: str) -> dict[str, Any]:
+    def refuse(name: str) -> None:
+        raise errors.inputs.no_object(what, f"{name} is not a number in JSON")
+
     if not text.strip():
         fix = f"the file is empty; leave out --{what} to start without one"
         raise errors.inputs.no_object(what, fix)
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         place = f"look at line {error.lineno}, column {error.colno}"
         raise errors.inputs.no_object(what, place) from None
