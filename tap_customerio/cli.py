@@ -169,6 +169,8 @@ def main() -> None:
     """Run the command line."""
     try:
         validation.check_log_levels(os.environ)
+        if sys.stdout is None:
+            raise errors.commands.closed_output()
     except errors.TapError as problem:  # before the log exists
         click.echo(f"Error: {problem}", err=True)
         sys.exit(1)

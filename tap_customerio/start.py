@@ -7,7 +7,10 @@ the start-up time.
 from __future__ import annotations
 
 import gc
+import sys
 from importlib import import_module
+
+_INTERRUPTED = 130
 
 
 def tap() -> None:
@@ -27,7 +30,10 @@ def duckdb_target() -> None:
 
 def _run(module: str) -> None:
     gc.disable()
-    main = import_module(module).main
+    try:
+        main = import_module(module).main
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     gc.freeze()  # else each collection walks through all modules
     gc.enable()
     main()

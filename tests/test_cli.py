@@ -103,6 +103,28 @@ def test_programs_are_imported_without_garbage_collection_and_run_with_it(
     assert enabled == [False, True]
 
 
+def test_ctrl_c_during_imports_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(start, "import_module", load)
+    with pytest.raises(SystemExit) as ended:
+        start.tap()
+    assert ended.value.code == 130
+
+
+@pytest.mark.parametrize("word", ["--discover", "fields"])
+def test_a_closed_stdout_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tap-customerio", word])
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "Error: Cannot write to stdout: it is closed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "most"),
     [

@@ -81,6 +81,13 @@ def nothing_found(words: str) -> TapError:
     )
 
 
+def closed_output() -> TapError:
+    """Stdout is closed, so that no command can print its result."""
+    return TapError(
+        "Cannot write to stdout: it is closed. Leave it open, or redirect it to a file."
+    )
+
+
 def unwritable(path: str, reason: str) -> TapError:
     """A file that a command cannot write."""
     return TapError(f"Cannot write {path} ({reason}): choose another file with --output.")
