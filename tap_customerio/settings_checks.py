@@ -6,7 +6,7 @@ import ipaddress
 import sys
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import jsonschema
@@ -158,9 +158,13 @@ def _budget_errors(config: Mapping[str, Any]) -> Iterator[str]:
         return
     parts = _parts(url)
     if parts.scheme == "file":
-        if parts.hostname not in {None, "localhost"} or not parts.path.strip("/"):
+        folder = unquote(parts.path)
+        # A relative path would be another folder for each process.
+        is_absolute = folder.startswith("/") and folder.strip("/") and "\0" not in folder
+        if parts.hostname not in {None, "localhost"} or not is_absolute:
             yield (
-                "Setting rate_limit_url is ***, which names no folder: write file:/path/to/folder."
+                "Setting rate_limit_url is ***, which names no absolute folder: write "
+                "file:/path/to/folder."
             )
     elif parts.scheme not in {"redis", "rediss"} or not parts.hostname:
         yield (

@@ -71,6 +71,8 @@ KEY = "secret-canary-key"
         ({"rate_limit_url": f"redis://{KEY}@host:often"}, ["rate_limit_url", "***", "redis://"]),
         ({"rate_limit_url": "file://elsewhere/tmp"}, ["rate_limit_url", "file:/path"]),
         ({"rate_limit_url": "file:"}, ["rate_limit_url", "file:/path"]),
+        ({"rate_limit_url": "file:budget"}, ["rate_limit_url", "absolute", "file:/path"]),
+        ({"rate_limit_url": "file:/tmp/%00"}, ["rate_limit_url", "file:/path"]),
         ({"track_api_url": "ftp://example.org"}, ["track_api_url", "address"]),
     ],
 )
