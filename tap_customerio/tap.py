@@ -20,6 +20,7 @@ from tap_customerio.settings import NAME, SETTINGS
 from tap_customerio.settings_checks import misspelt, validation_errors, warnings
 from tap_customerio.streams import all_streams
 from tap_customerio.sync import stream_maps
+from tap_customerio.sync.batches import batch_errors
 from tap_customerio.sync.catalog import with_chosen_methods
 from tap_customerio.sync.provenance import STATE_KEY
 from tap_customerio.sync.run import SyncRun
@@ -200,6 +201,7 @@ class TapCustomerio(Tap):
             self._config.get("stream_maps"),
             {each.name: each.schema for each in all_streams()},
         )
+        found = found or batch_errors(self._config.get("batch_config"))
         if found and raise_errors:
             raise ConfigValidationError(" ".join(found), errors=found, schema=None)
         return found or super()._validate_config(raise_errors=raise_errors)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import config_for, few_senders, run_tap
 from map_runs import deselected, sync
+from singer_sdk.exceptions import ConfigValidationError
 
+from tap_customerio.tap import TapCustomerio
 from tap_customerio.windows import parse
 
 if TYPE_CHECKING:
@@ -94,3 +96,20 @@ def test_a_second_run_still_drops_unmapped_streams(sandbox: Sandbox) -> None:
         output = run_tap(config, streams=["snippets", "segments"])
         assert output.records.keys() == {"snippets"}
     assert config["stream_maps"] == kept["stream_maps"]
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("batch_size", 0, "batch_size 0 is less than 1"),  # it would lose all rows
+        ("batch_size", -5, "batch_size -5 is less than 1"),
+        ("storage", {"root": "mem://files"}, "root cannot be used: Protocol not known"),
+    ],
+)
+def test_unusable_batches_are_an_error(
+    sandbox: Sandbox, tmp_path: Path, part: str, value: Any, said: str
+) -> None:
+    config = config_for(sandbox, batch_config={**batches(tmp_path), part: value})
+    with pytest.raises(ConfigValidationError) as caught:
+        TapCustomerio(config=config)
+    assert caught.value.errors[0].startswith(f"Setting batch_config is not usable: {said}")

@@ -51,6 +51,11 @@ def bad_log_level(name: str, value: str, levels: Iterable[str]) -> FatalError:
     return FatalError(f"{name} is {value!r}, which is not a log level: set {', '.join(levels)}.")
 
 
+def bad_batches(reason: str) -> str:
+    """A value in batch_config that the SDK would not check."""
+    return f"Setting batch_config is not usable: {reason}."
+
+
 def no_object(what: str, fix: str) -> FatalError:
     """A file is not a JSON object; its content may be secret."""
     return FatalError(f"The {what} is not a JSON object: {fix}.")

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import fsspec  # type: ignore[import-untyped]
 from singer_sdk.batch import Batcher, lazy_chunked_generator
 from singer_sdk.helpers._batch import SDKBatchMessage
+
+from tap_customerio import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.singerlib import RecordMessage
+
+
+def batch_errors(config: Any) -> list[str]:
+    """Errors in the setting `batch_config` beyond its schema, one sentence each."""
+    if not isinstance(config, dict) or not config:
+        return []
+    encoding, storage = config.get("encoding"), config.get("storage")
+    size, found = config.get("batch_size"), []
+    if isinstance(size, int) and size < 1:
+        found.append(errors.inputs.bad_batches(f"batch_size {size} is less than 1"))
+    if isinstance(encoding, dict) and encoding.get("format") == "parquet" and not _has("pyarrow"):
+        found.append(errors.inputs.bad_batches("parquet files need 'pip install pyarrow'"))
+    if isinstance(storage, dict) and isinstance(root := storage.get("root"), str):
+        try:
+            fsspec.get_filesystem_class(fsspec.core.split_protocol(root)[0] or "file")
+        except (ImportError, ValueError) as error:
+            found.append(errors.inputs.bad_batches(f"root cannot be used: {error}"))
+    return found
+
+
+def _has(module: str) -> bool:
+    return find_spec(module) is not None
 
 
 def batch_messages(
