@@ -117,7 +117,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
     logging.getLogger(NAME).setLevel(logging.ERROR if is_plan else logging.NOTSET)
     wanted = TapCustomerio(config=dict(config)).catalog_dict if catalog is None else _read(catalog)
     job = Job(config, wanted, _range(start, end), streams, *_shard(shard))
-    _check_jobs(jobs, job, target, planning=is_plan)
+    _check_target_and_jobs(jobs, job, target, planning=is_plan)
     file = StateFile(state or Path(job.file_name)) if state or target else None
     saved = None if file is None or restart else file.read()
     can_divide = job.shards == 1 and (target or is_plan)
@@ -185,7 +185,9 @@ def _display() -> Callable[[Meter], Progress]:
     return terminal_bars() or LogProgress
 
 
-def _check_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> None:
+def _check_target_and_jobs(jobs: int, job: Job, target: str | None, *, planning: bool) -> None:
+    if target is not None and not target.strip():  # from an unset variable of the shell
+        raise errors.commands.bad_option("--target", target, "give the command of a target")
     wrong = None
     if not 1 <= jobs <= _MOST_JOBS:
         wrong = f"give a number from 1 to {_MOST_JOBS}"

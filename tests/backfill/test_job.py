@@ -124,6 +124,7 @@ def test_there_may_be_more_shards_than_seconds(backfill: Backfill) -> None:
         ((*RANGE, "--state", "/dev/null/a"), "--state is '/dev/null/a'"),
         ((*RANGE, "--target", "no-such-target"), "--target is 'no-such-target'"),
         ((*RANGE, "--target", "'"), "--target is"),
+        ((*RANGE, "--target", ""), "--target is ''"),
     ],
 )
 def test_impossible_options_are_rejected(
