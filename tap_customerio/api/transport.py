@@ -47,6 +47,8 @@ class _Masked(logging.Filter):
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_Masked())
+# It quotes malformed headers with a traceback; the tap reports the failed request itself.
+logging.getLogger("urllib3.connection").addFilter(lambda _: False)
 
 
 class TransientError(Exception):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from harness import NOW, config_for, few_senders, new_sandbox, run_tap
+from harness import DEFAULTS, NOW, config_for, few_senders, new_sandbox, run_tap
+from servers import Quiet, serving
 
+from tap_customerio.api.transport import Bearer, RequestSpec, Transport
+from tap_customerio.ratelimit.limiter import RateLimiter
 from tap_customerio.sandbox import Faults
 from tap_customerio.sandbox.faults.fault_kinds import TRANSIENT
+from tap_customerio.settings import Settings
 from tap_customerio.windows import parse
 
 ADDRESS = re.compile(r"[\w.+-]+(?:@|%40)[\w-]+\.\w+")
@@ -45,3 +50,23 @@ def test_no_log_line_contains_a_secret_an_address_or_a_response(
     assert not [name for name in names if name in log]
     assert KEY not in repr(output.states)
     assert ADDRESS.findall(repr(output.states)) == []
+
+
+class MalformedHeaders(Quiet, BaseHTTPRequestHandler):
+    """Sends part of a response among its headers."""
+
+    def do_GET(self) -> None:
+        """Send a line without a colon."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nada@example.org\r\nContent-Length: 2\r\n\r\n[]")
+
+
+def test_no_log_line_quotes_malformed_headers(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = Settings.of({**DEFAULTS, "app_api_key": KEY})
+    with serving(HTTPServer(("127.0.0.1", 0), MalformedHeaders)) as server:
+        transport = Transport(settings, RateLimiter(1000), Bearer(KEY))
+        query = {"email": "ben@example.org"}
+        url = f"http://127.0.0.1:{server.server_port}"
+        transport.send(url, RequestSpec("GET", "/v1/customers", query))
+    assert "GET /v1/customers?***" in caplog.text
+    assert ADDRESS.findall(caplog.text) == []
