@@ -286,6 +286,15 @@ def test_a_killed_process_does_not_lock_the_budget(tmp_path: Path) -> None:
     process.communicate()
 
 
+def test_a_file_that_a_power_cut_has_zeroed_is_a_new_budget(tmp_path: Path) -> None:
+    path = tmp_path / "budget"
+    path.write_bytes(bytes(448))
+    for _ in range(2):
+        limiter = RateLimiter(10, FileBudget(path))
+        limiter.wait()
+        assert limiter.rate == RateLimiter(10).rate
+
+
 def test_a_file_that_is_no_budget_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     config = config_for(sandbox, rate_limit_url=f"file:{tmp_path}")
     name = hashlib.blake2b(sandbox.app_api_key.encode(), digest_size=16).hexdigest()

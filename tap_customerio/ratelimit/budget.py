@@ -47,8 +47,8 @@ class LimiterState(NamedTuple):
 
     @classmethod
     def unpack(cls, packed: bytes) -> LimiterState:
-        """The inverse of `pack`; the initial state for empty input."""
-        if not packed:
+        """The inverse of `pack`; the initial state for empty input, or zeros after a power cut."""
+        if not packed.strip(b"\0"):
             return cls()
         slots = tuple(slot for (slot,) in SLOT.iter_unpack(packed[HEADER.size :]))
         return cls(*HEADER.unpack(packed[: HEADER.size]))._replace(slots=slots)
