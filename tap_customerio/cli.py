@@ -80,10 +80,10 @@ class CustomerioCommand(SingerCommand, click.Group):
         """Run; report command errors without the log prefix."""
         try:
             return super().invoke(ctx)
-        except (errors.TapError, ConfigValidationError) as problem:
+        except (errors.TapError, ConfigValidationError) as error:
             if ctx.invoked_subcommand is None or self.debug:
                 raise
-            raise click.ClickException(errors.format_error(problem)) from None
+            raise click.ClickException(errors.format_error(error)) from None
 
 
 def _described(name: str, module: str) -> str:
@@ -100,10 +100,10 @@ def _described(name: str, module: str) -> str:
 def _missing(name: str, module: str, extra: str) -> click.Command:
     """A command with the description of the one that cannot be imported."""
     described = _described(name, module)
-    problem = str(errors.commands.missing_extra(name, extra))
+    error = str(errors.commands.missing_extra(name, extra))
 
     def fail(**_: Any) -> None:
-        raise click.ClickException(problem)
+        raise click.ClickException(error)
 
     return click.Command(
         name,
@@ -171,7 +171,7 @@ def main() -> None:
         validation.check_log_levels(os.environ)
         if sys.stdout is None:
             raise errors.commands.closed_output()
-    except errors.TapError as problem:  # before the log exists
-        click.echo(f"Error: {problem}", err=True)
+    except errors.TapError as error:  # before the log exists
+        click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     command()()

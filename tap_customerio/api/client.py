@@ -124,8 +124,8 @@ class Client(Diagnosis):
                     probe()
                 except errors.FatalError:
                     raise
-                except errors.TapError as problem:
-                    failures.append(problem)
+                except errors.TapError as error:
+                    failures.append(error)
         if self._clock.present is None:
             raise failures[0] if failures else errors.api.no_date(self._where())
         return self._clock.present

@@ -27,10 +27,10 @@ logger = logging.getLogger("tap-customerio.client")
 class InvalidResponseError(TransientError):
     """An invalid response; the next attempt may return a valid one."""
 
-    def __init__(self, problem: TapError) -> None:
+    def __init__(self, error: TapError) -> None:
         """Store the error to raise when retries end."""
         super().__init__("an invalid response")
-        self.problem = problem
+        self.error = error
 
 
 class Health:
@@ -116,7 +116,7 @@ class Retrying:
         """The error to raise after giving up."""
         seconds, request = time.monotonic() - self._began, self._spec.safe_label
         if isinstance(fault, InvalidResponseError):
-            return fault.problem
+            return fault.error
         if self._is_absent(fault):
             return self._client.explain_absent(str(fault), seconds)
         if not self._is_alone(self._before):

@@ -49,18 +49,20 @@ class Job:
         return self.range.shard(self.shard, self.shards)
 
     @cached_property
-    def _kinds(self) -> dict[str, CustomerioStream]:
+    def _all_streams(self) -> dict[str, CustomerioStream]:
         return TapCustomerio(config=dict(self.config), catalog=dict(self.catalog)).streams
 
     def done(self, state: State | None) -> list[str]:
         """The streams that a state has finished, with the present settings."""
         state = state or {}
         bookmarks = state.get("bookmarks") or {}
-        return [
+        outdated = {
             name
-            for name in state.get(STATE_KEY, {}).get("done", ())
-            if not (name in self._kinds and self._kinds[name].is_outdated(bookmarks.get(name, {})))
-        ]
+            for name, stream in self._all_streams.items()
+            if stream.is_outdated(bookmarks.get(name, {}))
+        }
+        done = state.get(STATE_KEY, {}).get("done", ())
+        return [name for name in done if name not in outdated]
 
     @cached_property
     def streams(self) -> list[str]:
@@ -69,13 +71,13 @@ class Job:
         Raises:
             TapError: A named stream does not exist.
         """
-        kinds, named = self._kinds, self.stream_names
+        streams, named = self._all_streams, self.stream_names
         for name in named:
-            if name not in kinds:
-                raise errors.names.unknown("stream", name, kinds, "'tap-customerio fields'")
+            if name not in streams:
+                raise errors.names.unknown("stream", name, streams, "'tap-customerio fields'")
         return [
             name
-            for name, stream in kinds.items()
+            for name, stream in streams.items()
             if (name in named if named else stream.has_time_range and stream.selected)
             and (self.shard_range.width if stream.has_time_range else self.shard == 1)
         ]

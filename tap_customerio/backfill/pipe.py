@@ -81,9 +81,9 @@ def _run(
     with Target(command, save, relay=tap.sync_run.progress.draws) as target, tap.sync_run.progress:
         try:
             target.feed(tap, write)
-        except errors.TapError as problem:
+        except errors.TapError as error:
             if target.signal is None:  # else our signal stopped the target
-                logger.error("%s", problem)  # noqa: TRY400 - a sentence, no traceback
+                logger.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
             code = 1 if target.signal is None else 128 + target.signal
         except SystemExit as stop:
             code = int(stop.code or 0)

@@ -36,7 +36,7 @@ class Finding(NamedTuple):
 
     name: str
     status: str
-    problem: str | None = None
+    error: str | None = None
     row_count: RowCount | None = None
     matters: bool = True
 
@@ -50,7 +50,7 @@ class Finding(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """The result as a JSON object."""
         rows = {"rows": self.row_count.rows, "more": self.row_count.more} if self.row_count else {}
-        return {"name": self.name, "status": self.status, "problem": self.problem, **rows}
+        return {"name": self.name, "status": self.status, "problem": self.error, **rows}
 
 
 @click.command()
@@ -76,16 +76,16 @@ def check(
     checked: list[Finding] = []
     with console.status("Checking the key, the region and the clock …") as status:
         found = list(_check_account(client, tap.settings))
-        if found[0].problem is None:
+        if found[0].error is None:
             for finding in check_streams(client, tap.settings, selected):
                 matters = bool(streams) or tap.streams[finding.name].selected_by_default
                 checked.append(finding._replace(matters=matters))
                 status.update(f"Checked {len(checked)} of {len(selected)} streams …")
     checked.sort(key=lambda finding: finding.name)
     _print_findings(console, found, checked, as_json=as_json)
-    if any(finding.problem and finding.matters for finding in found):
+    if any(finding.error and finding.matters for finding in found):
         ctx.exit(1)
-    if any(finding.problem and finding.matters for finding in checked):
+    if any(finding.error and finding.matters for finding in checked):
         ctx.exit(UNREADABLE)
 
 
@@ -94,8 +94,8 @@ def _check_account(client: SamplingClient, settings: Settings) -> Iterator[Findi
     before = time.time()
     try:
         present = client.present
-    except errors.TapError as problem:
-        yield Finding("App API key", "refused or unreachable", str(problem))
+    except errors.TapError as error:
+        yield Finding("App API key", "refused or unreachable", str(error))
         return
     place = f"region {client.region}" if client.region else f"at {settings.api_url}"
     yield Finding("App API key", f"ok, {place}")
@@ -108,16 +108,16 @@ def _check_clock(before: float, present: int, after: float) -> Finding:
     ahead = round(min(max(present, before), after) - present)
     if abs(ahead) <= _SKEW:
         return Finding("clock", "ok")
-    problem = str(errors.api.clock_wrong(ahead))
-    return Finding("clock", "wrong", problem, matters=False)
+    error = str(errors.api.clock_wrong(ahead))
+    return Finding("clock", "wrong", error, matters=False)
 
 
 def _check_track(client: SamplingClient, settings: Settings) -> Finding:
     """The account of the Track API's credentials; the App API does not name the key's workspace."""
     try:
         _, found = track.connect(settings, client)
-    except errors.TapError as problem:
-        return Finding("Track API key", "wrong", str(problem))
+    except errors.TapError as error:
+        return Finding("Track API key", "wrong", str(error))
     status = f"ok, workspace {found.workspace_id} ({found.workspace})"
     unsaid = (
         "; the API does not say whether app_api_key belongs to the same workspace: if it "
@@ -142,12 +142,12 @@ def check_streams(
 def _check_stream(stream: CustomerioStream, client: SamplingClient) -> Finding:
     try:
         found = count_rows(stream, client)
-    except errors.ForbiddenError as problem:
-        return Finding(stream.name, "no permission", str(problem))
+    except errors.ForbiddenError as error:
+        return Finding(stream.name, "no permission", str(error))
     except errors.NotFoundError as gone:
         return Finding(stream.name, "not on your plan", str(errors.api.not_on_plan(gone.request)))
-    except errors.TapError as problem:
-        return Finding(stream.name, "problem", str(problem))
+    except errors.TapError as error:
+        return Finding(stream.name, "problem", str(error))
     if found.more:
         with suppress(errors.TapError):
             known = stream.count_otherwise()
@@ -164,24 +164,24 @@ def _print_findings(
         click.echo(json.dumps(shown, indent=2))
         return
     for finding in found:
-        style = "red" if finding.problem and finding.matters else "green"
-        problem = f": {finding.problem}" if finding.problem else ""
-        console.print(f"{finding.name}: {finding.status}{problem}", style=style)
+        style = "red" if finding.error and finding.matters else "green"
+        error = f": {finding.error}" if finding.error else ""
+        console.print(f"{finding.name}: {finding.status}{error}", style=style)
     if checked:
         _print_streams(console, checked)
     reasons: dict[str, list[str]] = {}
     for finding in checked:
-        if finding.problem:
-            reasons.setdefault(finding.problem, []).append(finding.name)
-    for problem, names in reasons.items():
-        console.print(f"{', '.join(names)}: {problem}\n")
+        if finding.error:
+            reasons.setdefault(finding.error, []).append(finding.name)
+    for error, names in reasons.items():
+        console.print(f"{', '.join(names)}: {error}\n")
 
 
 def _print_streams(console: Console, checked: Sequence[Finding]) -> None:
     shown = table("stream", "status", ">rows")
     for finding in checked:
         off = "" if finding.matters else ", off by default"
-        colour = "red" if finding.problem else None
+        colour = "red" if finding.error else None
         shown.add_row(finding.name, finding.status + off, finding.rows, style=colour)
     console.print(shown)
     if any(finding.row_count and finding.row_count.more for finding in checked):

@@ -124,8 +124,8 @@ def _connect(console: Console, api_url: str | None) -> AccountSummary:
             place = {"region": click.prompt("Region", type=regions, default="auto")}
         try:
             return _check_account(console, {"app_api_key": key, **place})
-        except errors.TapError as problem:
-            console.print(f"\n{problem}\n", style="red")
+        except errors.TapError as error:
+            console.print(f"\n{error}\n", style="red")
 
 
 def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> dict[str, Any]:
@@ -141,8 +141,8 @@ def _ask_track(console: Console, summary: AccountSummary, url: str | None) -> di
         try:
             settings = Settings.of(CommandTap({**summary.config, **given}).config)
             _, owner = track.connect(settings, summary.tap.client)
-        except errors.TapError as problem:
-            console.print(f"\n{problem}\n", style="red")
+        except errors.TapError as error:
+            console.print(f"\n{error}\n", style="red")
         else:
             console.print(f"They work: workspace {owner.workspace_id} ({owner.workspace}).")
             return given
@@ -165,7 +165,7 @@ def _check_account(console: Console, config: dict[str, Any]) -> AccountSummary:
             estimate.streams(start)
     if client.region:
         config["region"] = client.region
-    refused = {finding.name: finding.problem for finding in findings if finding.problem}
+    refused = {finding.name: finding.error for finding in findings if finding.error}
     readable = [stream for stream in tap.select_streams(()) if stream.name not in refused]
     place = f"region {client.region}" if client.region else f"at {tap.settings.api_url}"
     people = (
@@ -174,8 +174,8 @@ def _check_account(console: Console, config: dict[str, Any]) -> AccountSummary:
     console.print(
         f"\nThe key works, {place}. It can read {len(readable)} of {len(findings)} streams{people}."
     )
-    for name, problem in sorted(refused.items()):
-        console.print(f"{name}: {problem}", style="red")
+    for name, error in sorted(refused.items()):
+        console.print(f"{name}: {error}", style="red")
     return AccountSummary(config, tap, readable, estimate)
 
 
@@ -226,8 +226,8 @@ def _ask_start(console: Console, summary: AccountSummary) -> str | None:
         start = None if text == _EVERYTHING else moment(text)
         try:
             estimate.streams(start)
-        except errors.TapError as problem:
-            raise click.BadParameter(str(problem)) from None
+        except errors.TapError as error:
+            raise click.BadParameter(str(error)) from None
         return start
 
     default = max(estimate.beginning // DAY * DAY, estimate.present // DAY * DAY - 180 * DAY)
@@ -257,8 +257,8 @@ def _ask_streams(console: Console, summary: AccountSummary, start: str | None) -
         try:
             names = [name.strip() for name in text.split(",")]
             return {stream.name for stream in summary.tap.select_streams(names)}
-        except errors.TapError as problem:
-            raise click.BadParameter(str(problem)) from None
+        except errors.TapError as error:
+            raise click.BadParameter(str(error)) from None
 
     prompt = f"Streams (recommended, {_EVERYTHING}, or names separated by commas)"
     answer: set[str] = click.prompt(prompt, default="recommended", value_proc=selected)

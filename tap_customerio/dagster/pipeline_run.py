@@ -78,8 +78,8 @@ class PipelineRun:
             tap_env = self._workspace.environment()
             if shutil.which(target[0]) is None:
                 raise errors.dagster.no_workspace_target(self._workspace.name, target[0])
-        except errors.TapError as problem:
-            raise dg.Failure(str(problem), allow_retries=False) from None
+        except errors.TapError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
         self._context.log.info(self._shown(*arguments, *_options(files, Path())))
         begun = time.monotonic()
         try:

@@ -126,11 +126,11 @@ def log_too_short(oldest: str) -> str:
     return f"The API keeps activities for 30 days: those before {oldest} are not available."
 
 
-def unknown_senders(problem: str) -> str:
+def unknown_senders(error: str) -> str:
     """Broadcasts cannot be read; deliveries may name them as campaigns."""
     return (
         "source_type of messages stays null where campaign_id names the sender, which may be a "
-        f"broadcast: the list of broadcasts cannot be read: {problem}."
+        f"broadcast: the list of broadcasts cannot be read: {error}."
     )
 
 
@@ -150,9 +150,9 @@ def too_old(oldest: str) -> str:
     )
 
 
-def left_out(what: str, problem: str) -> str:
+def left_out(what: str, error: str) -> str:
     """An estimate lacks something that cannot be listed or counted."""
-    return f"At least: {what} are not counted. {problem}"
+    return f"At least: {what} are not counted. {error}"
 
 
 def short_log(entries: int, seconds: float) -> str:

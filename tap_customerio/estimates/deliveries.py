@@ -103,7 +103,7 @@ def counts(client: Client, window: Window, workers: int, most: int) -> Counted:
         TapError: No sender can be counted.
     """
     found: list[Count] = []
-    problems: dict[str, errors.TapError] = {}
+    failures: dict[str, errors.TapError] = {}
     with ThreadPoolExecutor(workers) as pool:
         submitted = {
             kind: list(attempted(partial(_submitted, pool, client, kind, window, most)))
@@ -113,14 +113,14 @@ def counts(client: Client, window: Window, workers: int, most: int) -> Counted:
             for read in reads:
                 for item in [read] if isinstance(read, errors.TapError) else attempted(read):
                     if isinstance(item, errors.TapError):
-                        problems.setdefault(kind, item)
+                        failures.setdefault(kind, item)
                     else:
                         found.append(item)
-    if problems and not found:
-        raise next(iter(problems.values()))
-    names = {kind: SENDER_STREAMS[kind].name.replace("_", " ") for kind in problems}
-    missing = {kind: f"deliveries of {names[kind]}" for kind in problems}
-    return Counted(found, [errors.sync.left_out(missing[k], str(p)) for k, p in problems.items()])
+    if failures and not found:
+        raise next(iter(failures.values()))
+    names = {kind: SENDER_STREAMS[kind].name.replace("_", " ") for kind in failures}
+    missing = {kind: f"deliveries of {names[kind]}" for kind in failures}
+    return Counted(found, [errors.sync.left_out(missing[k], str(p)) for k, p in failures.items()])
 
 
 def _submitted(

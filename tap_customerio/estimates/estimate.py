@@ -92,8 +92,8 @@ def estimate_stream(stream: CustomerioStream, samples: Samples) -> Estimate:
         shortfall = stream.shortfall()
     except errors.FatalError:
         raise
-    except errors.TapError as problem:
-        return Estimate(stream.name, notes=[str(problem)])
+    except errors.TapError as error:
+        return Estimate(stream.name, notes=[str(error)])
     estimate.notes += [] if shortfall is None else [shortfall]
     return estimate
 
@@ -109,15 +109,15 @@ def _per_slice(stream: CustomerioStream, *, more: bool) -> Estimate:
     Raises:
         TapError: No slice can be listed.
     """
-    slices, problems = 0, dict[str, errors.TapError]()
+    slices, failures = 0, dict[str, errors.TapError]()
     for slice_ in stream.slices():
         if isinstance(slice_, errors.TapError):
-            problems[str(slice_)] = slice_
+            failures[str(slice_)] = slice_
         else:
             slices += 1
-    if problems and not slices:
-        raise next(iter(problems.values()))
-    gaps = [errors.sync.left_out("some of its requests", problem) for problem in problems]
+    if failures and not slices:
+        raise next(iter(failures.values()))
+    gaps = [errors.sync.left_out("some of its requests", error) for error in failures]
     notes = gaps + ([_AT_LEAST] if more else [])
     return Estimate(stream.name, slices, slices, more=bool(notes), notes=notes)
 

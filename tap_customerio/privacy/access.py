@@ -198,8 +198,8 @@ class PersonalData:
             return read()
         except errors.FatalError:
             raise
-        except errors.TapError as problem:
-            self._note(what, cio_id, _why(problem))
+        except errors.TapError as error:
+            self._note(what, cio_id, _why(error))
             return None
 
     def _note(self, what: str, cio_id: str | None, why: str) -> None:
@@ -207,15 +207,15 @@ class PersonalData:
         self.not_read.append({"what": what, **where, "why": why})
 
 
-def _why(problem: errors.TapError) -> str:
-    if isinstance(problem, errors.ForbiddenError):
+def _why(error: errors.TapError) -> str:
+    if isinstance(error, errors.ForbiddenError):
         return "The App API key may not read it (403)."
-    if isinstance(problem, errors.NotFoundError):
+    if isinstance(error, errors.NotFoundError):
         return "The API does not have it (404): it is not part of the plan, or was just deleted."
-    if isinstance(problem, errors.BadRequestError):
-        return f"The API rejected the request (status {problem.status})."
-    if isinstance(problem, errors.RetriesExhaustedError):
-        return f"The API kept failing: {problem.brief}."
-    if isinstance(problem, errors.privacy.InvalidShapeError):
-        return str(problem)
+    if isinstance(error, errors.BadRequestError):
+        return f"The API rejected the request (status {error.status})."
+    if isinstance(error, errors.RetriesExhaustedError):
+        return f"The API kept failing: {error.brief}."
+    if isinstance(error, errors.privacy.InvalidShapeError):
+        return str(error)
     return "The API's response could not be understood."

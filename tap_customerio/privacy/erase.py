@@ -129,8 +129,8 @@ class Eraser:
                 record.note(person, UNVERIFIED, SLOW)
             else:
                 record.note(person, FAILED, VANISHED, is_settled=True)
-        except errors.TapError as problem:
-            record.note(person, FAILED, str(problem))
+        except errors.TapError as error:
+            record.note(person, FAILED, str(error))
 
     def _verify(self, record: ErasureRecord) -> None:
         """Check the erased people repeatedly until they are gone or time is up."""
@@ -142,9 +142,9 @@ class Eraser:
                 rest = max(0.0, deadline - time.monotonic())
                 if record.waiting() and (not rest or self._stopped.wait(min(self.interval, rest))):
                     return
-        except errors.TapError as problem:
+        except errors.TapError as error:
             for person in record.waiting():
-                record.note(person, UNVERIFIED, f"Could not check that they are gone: {problem}")
+                record.note(person, UNVERIFIED, f"Could not check that they are gone: {error}")
 
     def _check_gone(self, record: ErasureRecord, person: Person) -> None:
         """Check whether a person is gone; if so, record it."""

@@ -97,8 +97,8 @@ class Inventory:
             count, how = sample()
         except errors.FatalError:
             raise
-        except errors.TapError as problem:
-            self.not_read.append({"what": what, "why": str(problem)})
+        except errors.TapError as error:
+            self.not_read.append({"what": what, "why": str(error)})
         else:
             self.sampled.append({"what": what, "count": count, "how": how})
 

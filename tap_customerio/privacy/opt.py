@@ -98,10 +98,10 @@ class Opter:
             ):
                 if part:
                     self._call(record, person, [(c, entries[c]) for c in part], change)
-        except errors.TapError as problem:
+        except errors.TapError as error:
             entries = entries or {c: record.begin(person, c, before=None) for c in choices}
             unsent = [choice for choice, entry in entries.items() if not entry["accepted_at"]]
-            reason = str(problem).replace(person.cio_id, "***")
+            reason = str(error).replace(person.cio_id, "***")
             record.fail((entries.pop(choice) for choice in unsent), reason)
         return {choice: entry for choice, entry in entries.items() if entry["sent_at"]}
 
@@ -137,8 +137,8 @@ class Opter:
             return
         try:
             states = self._consents.read(cio_id, list(entries))
-        except errors.TapError as problem:
-            reason = f"Could not check the result: {problem}".replace(cio_id, "***")
+        except errors.TapError as error:
+            reason = f"Could not check the result: {error}".replace(cio_id, "***")
             record.doubt(entries.values(), reason)
             entries.clear()
             return

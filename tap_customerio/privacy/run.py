@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
     number: int
     request: Request | None
-    problem: str = ""
+    error: str = ""
 
     @property
     def masked(self) -> str:
@@ -84,8 +84,8 @@ def _line(number: int, row: Sequence[str]) -> Line:
         return Line(number, None, f"Line {number} does not have the form type,value.")
     try:
         return Line(number, Request.of(row[0].strip().lower(), row[1]))
-    except errors.TapError as problem:
-        return Line(number, None, f"Line {number}: {problem}")
+    except errors.TapError as error:
+        return Line(number, None, f"Line {number}: {error}")
 
 
 class Run:
@@ -227,7 +227,7 @@ def _said(row: Mapping[str, Any]) -> list[str]:
 
 def _try(work: Callable[[Line, Request], T], line: Line) -> T | Outcome:
     if line.request is None:
-        return Outcome(FAILED, 0, line.problem, is_settled=False)
+        return Outcome(FAILED, 0, line.error, is_settled=False)
     try:
         return work(line, line.request)
     except Exception as error:  # noqa: BLE001 - the other requests go on after any error

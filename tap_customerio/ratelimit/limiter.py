@@ -165,6 +165,6 @@ class RateLimiter:
             raise self._failure
         try:
             yield
-        except TapError as problem:
-            self._failure = problem
+        except TapError as error:
+            self._failure = error
             raise

@@ -54,8 +54,8 @@ class Merges:
                 self._note(entry, present)
         except errors.FatalError:
             raise
-        except errors.TapError as problem:
-            logger.info("Merges are not known, so all deliveries read again are sent: %s", problem)
+        except errors.TapError as error:
+            logger.info("Merges are not known, so all deliveries read again are sent: %s", error)
             self._before = present
         self.until = present
         self._forget(present - self._kept)

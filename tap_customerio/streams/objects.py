@@ -122,8 +122,8 @@ def changed_objects(stream: CustomerioStream, kinds: Iterable[str], since: int) 
         for type_id, kind in product(_type_ids(stream), kinds):
             for entry in entries(stream.client, kind.format(type_id), since - stream.margin):
                 found |= {Object(type_id, name): None for name in _named_objects(entry)}
-    except errors.RequestError as problem:
-        stream.logger.info("Changed objects wait for the next full read: %s", problem)
+    except errors.RequestError as error:
+        stream.logger.info("Changed objects wait for the next full read: %s", error)
     return list(found)
 
 

@@ -321,9 +321,9 @@ class Customers(CustomerioStream):
         """
         try:
             yield from profiles(self.client, "cio_id", slice_)
-        except (errors.RetriesExhaustedError, errors.BadRequestError) as problem:
+        except (errors.RetriesExhaustedError, errors.BadRequestError) as error:
             if len(slice_) == 1:
-                raise problem.about(self.read.id_of({"cio_id": slice_[0]})) from None
+                raise error.about(self.read.id_of({"cio_id": slice_[0]})) from None
             half = len(slice_) // 2
             yield Split([slice_[:half], slice_[half:]])
 

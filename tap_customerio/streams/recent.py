@@ -71,7 +71,7 @@ def _read(client: Client, since: int) -> RecentSenders | None:
             if page.more and number == _MOST_PAGES:
                 logger.info("Many deliveries since the last sync: all counts are read again.")
                 return None
-    except errors.RequestError as problem:
-        logger.info("Recent deliveries cannot be read: all counts are read again. %s", problem)
+    except errors.RequestError as error:
+        logger.info("Recent deliveries cannot be read: all counts are read again. %s", error)
         return None
     return senders

@@ -213,8 +213,8 @@ def _names(client: Client, source_type: str) -> dict[int, str] | errors.TapError
         rows = SENDER_STREAMS[source_type].listing(client)
     except errors.FatalError:
         raise
-    except errors.TapError as problem:
-        return problem
+    except errors.TapError as error:
+        return error
     return {found: str(row.get("name") or "") for row in rows if (found := number(row.get("id")))}
 
 

@@ -22,8 +22,8 @@ def attempted(read: Callable[[], Iterable[T]]) -> Iterator[T | TapError]:
         yield from read()
     except FatalError:
         raise
-    except TapError as problem:
-        yield problem
+    except TapError as error:
+        yield error
 
 
 def checked(slice_: T | TapError) -> T:

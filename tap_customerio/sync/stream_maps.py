@@ -57,8 +57,8 @@ def map_errors(maps: Any, schemas: Mapping[str, Schema]) -> list[str]:
 def _map_error(name: str, rules: Any, schemas: Mapping[str, Schema]) -> str | None:
     try:
         _check(name, rules, schemas)
-    except errors.TapError as problem:
-        return str(problem)
+    except errors.TapError as error:
+        return str(error)
     return None
 
 
