@@ -245,7 +245,7 @@ def _postgres(uri: str) -> dict[str, Any]:
 
 KINDS = {
     "target-jsonl 0.1.4": TargetSpec(
-        "target-jsonl==0.1.4 setuptools<81",
+        "target-jsonl==0.1.4",
         "target-jsonl",
         lambda folder, _: {"destination_path": str(folder), "do_timestamp_file": False},
         _read_jsonl,

@@ -117,7 +117,9 @@ def test_models_are_built_on_what_was_loaded(project: Project, box: Sandbox) -> 
     assert deliveries >= truth.deliveries(box)
 
 
-def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(project: Project) -> None:
+def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(
+    project: Project, tmp_path: Path
+) -> None:
     key = "5ecre7-1n-7h3-3nv1r0nm3n7"
     variables = {
         "TAP_CUSTOMERIO_APP_API_KEY": key,
@@ -134,8 +136,10 @@ def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(project: P
     }
     printed = project.meltano("config", "print", "tap-customerio", **variables)
     assert project.external_servers.calls == []
-    statistics = {"MELTANO_SEND_ANONYMOUS_USAGE_STATS": "true"}
-    listed = project.meltano("config", "list", "--all", "tap-customerio", **variables, **statistics)
+    shutil.copy(project.folder / "meltano.yml", tmp_path)  # a project reports when this changes
+    variables |= {"MELTANO_PROJECT_ROOT": str(tmp_path)}
+    variables |= {"MELTANO_SEND_ANONYMOUS_USAGE_STATS": "true"}
+    listed = project.meltano("config", "list", "--all", "tap-customerio", **variables)
     assert project.external_servers.calls, "the servers record no requests"
     project.external_servers.calls.clear()
     for name in SETTINGS["properties"]:
