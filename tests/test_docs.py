@@ -7,11 +7,13 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import stream_table
 import yaml
 from benchmarks import request_counts
+from documented import line
 
 from tap_customerio.settings import SETTINGS
 from tap_customerio.streams import all_streams
@@ -91,6 +93,31 @@ def test_meltano_needs_no_hub_and_reports_nothing() -> None:
     plugins: list[dict[str, Any]] = [TAP, *MELTANO["plugins"]["loaders"]]
     for plugin in plugins:
         assert {"namespace", "pip_url", "executable", "settings"} <= plugin.keys()
+
+
+def test_jobs_schedules_and_environments_are_as_documented() -> None:
+    jobs = {job["name"]: job["tasks"] for job in MELTANO["jobs"]}
+    for name, kind in {"hourly": "postgres", "nightly": "duckdb"}.items():
+        assert jobs[f"{name}-sync"] == [f"tap-customerio target-{kind}"]
+        built = line(f"meltano run tap-customerio target-{kind} dbt-{kind}:build", "docs/models.md")
+        assert jobs[f"{name}-models"] == [built.removeprefix("meltano run ")]
+    schedules = {schedule["name"]: schedule["job"] for schedule in MELTANO["schedules"]}
+    assert schedules == {"hourly": "hourly-sync", "nightly": "nightly-sync"}
+    sandbox, *others = MELTANO["environments"]
+    assert [other["name"] for other in others] == ["dev", "prod"]
+    [extractor] = sandbox["config"]["plugins"]["extractors"]
+    port = urlsplit(extractor["config"]["api_url"]).port
+    assert line(f"tap-customerio sandbox --port {port} ")
+
+
+def test_meltano_passes_dbt_the_variables_of_its_profiles() -> None:
+    dbt, postgres = MELTANO["plugins"]["utilities"]
+    named = {setting["name"]: setting["env"] for setting in dbt["settings"]}
+    # Meltano fails on settings that the inherited plugin does not have.
+    assert {setting["name"] for setting in postgres["settings"]} <= named.keys()
+    profiles = (ROOT / "transform" / "profiles.yml").read_text()
+    folders = {"DBT_PROJECT_DIR", "DBT_PROFILES_DIR", "DBT_TARGET_PATH", "DBT_LOG_PATH"}
+    assert {*named.values()} - folders == {*re.findall(r"env_var\('(\w+)'", profiles)}
 
 
 def test_every_stream_says_what_it_is_and_describes_unclear_fields() -> None:

@@ -21,6 +21,7 @@ from documented import inline, line
 from e2e.processes import ROOT, environment, run, write
 from e2e.project import settings
 from harness import Output, config_for, few_senders
+from psycopg.conninfo import conninfo_to_dict
 
 from tap_customerio.windows import DAY, Window, parse
 
@@ -145,6 +146,11 @@ def test_a_job_of_the_meltano_project(
     project.meltano(*command.split()[1:], **variables)
     expected = place.box.workspace.count_deliveries(SINCE, NOW, now=NOW)
     assert warehouse.counts()["messages"] == expected
+    found = conninfo_to_dict(url["TARGET_POSTGRES_SQLALCHEMY_URL"].replace("+psycopg:", ":"))
+    names = {"host": "HOST", "user": "USER", "dbname": "DATABASE"}
+    account = {f"DBT_POSTGRES_{name}": str(found[key]) for key, name in names.items()}
+    freshness = ["invoke", "dbt-postgres:freshness", "--select", "source:customerio.messages"]
+    assert "WARN freshness of customerio.messages" in project.meltano(*freshness, **account)
 
 
 def test_the_hub_definition_can_be_added_to_a_project(place: Place, project: Project) -> None:
