@@ -36,6 +36,19 @@ pytestmark = pytest.mark.e2e
 
 SINCE = parse("2026-03-01")
 NOW = parse("2026-04-01T12:00:00Z")
+KEY = "5ecre7-1n-7h3-3nv1r0nm3n7"
+VARIABLES = {
+    "TAP_CUSTOMERIO_START_DATE": "2026-03-10T05:00:00Z",
+    "TAP_CUSTOMERIO_END_DATE": "2026-03-12",
+    "TAP_CUSTOMERIO_RESCAN_AGES": "[2]",
+    "TAP_CUSTOMERIO_CUSTOMERS_FILTER": '{"and": []}',
+    "TAP_CUSTOMERIO_INCLUDE_DRAFTS": "true",
+    "TAP_CUSTOMERIO_REQUEST_TIMEOUT": "5",
+    "TAP_CUSTOMERIO_REQUESTS_PER_SECOND": "2.5",
+    "TAP_CUSTOMERIO_FLATTENING_SEPARATOR": "_",
+    "TAP_CUSTOMERIO_FLATTENING_MAX_KEY_LENGTH": "30",
+    "TAP_CUSTOMERIO_FAKER_CONFIG": '{"seed": 7}',
+}
 
 
 @pytest.fixture
@@ -121,20 +134,7 @@ def test_models_are_built_on_what_was_loaded(project: Project, box: Sandbox) -> 
 def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(
     project: Project, tmp_path: Path
 ) -> None:
-    key = "5ecre7-1n-7h3-3nv1r0nm3n7"
-    variables = {
-        "TAP_CUSTOMERIO_APP_API_KEY": key,
-        "TAP_CUSTOMERIO_START_DATE": "2026-03-10T05:00:00Z",
-        "TAP_CUSTOMERIO_END_DATE": "2026-03-12",
-        "TAP_CUSTOMERIO_RESCAN_AGES": "[2]",
-        "TAP_CUSTOMERIO_CUSTOMERS_FILTER": '{"and": []}',
-        "TAP_CUSTOMERIO_INCLUDE_DRAFTS": "true",
-        "TAP_CUSTOMERIO_REQUEST_TIMEOUT": "5",
-        "TAP_CUSTOMERIO_REQUESTS_PER_SECOND": "2.5",
-        "TAP_CUSTOMERIO_FLATTENING_SEPARATOR": "_",
-        "TAP_CUSTOMERIO_FLATTENING_MAX_KEY_LENGTH": "30",
-        "TAP_CUSTOMERIO_FAKER_CONFIG": '{"seed": 7}',
-    }
+    variables = {**VARIABLES, "TAP_CUSTOMERIO_APP_API_KEY": KEY}
     printed = project.meltano("config", "print", "tap-customerio", **variables)
     assert project.external_servers.calls == []
     shutil.copy(project.folder / "meltano.yml", tmp_path)  # a project reports when this changes
@@ -145,7 +145,7 @@ def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(
     project.external_servers.calls.clear()
     for name in SETTINGS["properties"]:
         assert f"TAP_CUSTOMERIO_{name.upper()}" in listed
-    assert key not in listed + printed
+    assert KEY not in listed + printed
     values = json.loads(printed)
     assert values["start_date"] == "2026-03-10T05:00:00Z"
     assert values["end_date"] == "2026-03-12"
@@ -157,7 +157,7 @@ def test_meltano_accepts_every_setting_hides_the_key_and_calls_no_one(
     assert values["flattening_separator"] == "_"
     assert values["flattening_max_key_length"] == 30
     assert values["faker_config"] == {"seed": 7}
-    tap = TapCustomerio(config=values | {"app_api_key": key})
+    tap = TapCustomerio(config=values | {"app_api_key": KEY})
     assert tap.settings.request_timeout == 5
     assert tap.settings.requests_per_second == 2.5
 
