@@ -22,6 +22,7 @@ WIDE = 160
 _MARKS = {"+": "n+: at least n.", "?": "?: not known before it is read."}
 
 _TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _BETWEEN = 3
 
 
@@ -51,11 +52,14 @@ def print_marked(console: Console, shown: Table) -> None:
 
 
 def one_line(value: Any) -> str:
-    """A value of a record on one line: null is empty, times are to the minute."""
+    """A value of a record on one line: null is empty, times are to the minute.
+
+    Characters that control a terminal, which anyone may write into a name, are replaced.
+    """
     if value is None or value in ([], {}):
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return " ".join(_TIME.sub(r"\1 \2", text).split())
+    return _CONTROL.sub("\ufffd", " ".join(_TIME.sub(r"\1 \2", text).split()))
 
 
 def fitting(columns: Sequence[tuple[str, Sequence[str]]], width: int, widest: int) -> int:

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import NOW, SINCE, config_for, run_tap
+from harness import NOW, SINCE, config_for, new_sandbox, run_tap
+from hostile import Edited
 from terminal import Screen, config_file, typed
 
 from tap_customerio.commands.command_tap import check_range
@@ -152,6 +153,18 @@ def test_a_mistyped_name_gets_a_suggestion(preview: Callable[..., Screen]) -> No
 
 def test_a_name_is_shown_beside_the_key(preview: Callable[..., Screen]) -> None:
     assert preview("workspaces", columns=80).lines[1].split()[:2] == ["id", "name"]
+
+
+def test_no_value_controls_the_terminal(tmp_path: Path) -> None:
+    def rename(answer: Any) -> None:
+        for row in answer["snippets"]:
+            row["value"] = "a\x1b]0;b\x07c\x9bd\u202ee\nf"
+
+    with new_sandbox() as box:
+        box.middleware.app = Edited("GET /v1/snippets", rename).around(box.middleware.app)
+        config = config_file(box, tmp_path)
+        screen = typed("preview", "snippets", "--fields", "value", "--config", config)
+    assert "a\ufffd]0;b\ufffdc\ufffdd\ufffde f" in screen.out
 
 
 def test_columns_that_do_not_fit_are_listed(preview: Callable[..., Screen]) -> None:
