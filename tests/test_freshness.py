@@ -12,6 +12,7 @@ from harness import config_for, few_senders, metrics_of, new_sandbox, run_tap
 
 from tap_customerio.errors import TapError
 from tap_customerio.sandbox import Behaviours
+from tap_customerio.sandbox.world import activities
 from tap_customerio.windows import parse, rfc3339
 
 if TYPE_CHECKING:
@@ -114,15 +115,21 @@ def test_an_invalid_rescan_state_is_reported_and_nothing_is_read_again(sandbox: 
         state = {"bookmarks": {"messages": {"replication_key_value": "2026-03-01", **garbled}}}
         with pytest.raises(TapError, match="bookmark of stream 'messages'"):
             run_tap(config_for(sandbox), streams=["messages"], state=state)
+    assert not [call for call in sandbox.calls if call.path == "/v1/messages"]
 
 
-def test_only_changed_people_are_read() -> None:
-    options: dict[str, Any] = {"people": 100, "churn": 0.03, "log_lag": 6 * HOUR}
+@pytest.mark.parametrize("shows_arrivals", [True, False])
+def test_only_changed_people_are_read(
+    monkeypatch: pytest.MonkeyPatch, *, shows_arrivals: bool
+) -> None:
+    if not shows_arrivals:  # by the time in an entry's id
+        monkeypatch.setattr(activities, "_ulid", lambda arrived, words: f"{arrived} {words[9:]}")
+    options: dict[str, Any] = {"people": 200, "churn": 0.05, "log_lag": 6 * HOUR}
     with SyncScenario(start=SINCE + 8 * DAY, streams=["customers"], **options) as scenario:
         everyone = scenario.sync()
         for _ in range(4):
             assert scenario.sync(9 * HOUR) < everyone + 5
-            assert len(scenario.output.records["customers"]) < 20
+            assert len(scenario.output.records["customers"]) < 40
             rows, now, before = (
                 scenario.rows("customers"),
                 scenario.people(),
@@ -172,6 +179,8 @@ def test_everyone_is_read_when_the_log_does_not_name_the_changes() -> None:
             key for key, row in scenario.people().items() if row["attributes"]["region"] == "Asia"
         }
         assert scenario.rows("customers").keys() == asia
+        scenario.sync(HOUR, customers_filter=only)
+        assert {(row["cio_id"],) for row in scenario.output.records["customers"]} == asia
 
 
 def test_no_one_is_dropped_when_someone_leaves_during_the_full_read() -> None:

@@ -63,9 +63,11 @@ EACH_KIND = [
     for name, marks in (
         *(("segment_memberships", pytest.mark.slow), ("objects", pytest.mark.slow), ("assets", ())),
         *(("customers", pytest.mark.slow), ("esp_suppressions", pytest.mark.slow)),
+        *(("newsletters", pytest.mark.slow), ("newsletter_variants", pytest.mark.slow)),
+        ("sender_identities", pytest.mark.slow),
     )
 ]
-"""Lists with own pages, a shared list, numbered pages, a search, and an offset."""
+"""Lists with own pages, a shared list, numbered pages, a search, an offset, parents, two lists."""
 
 
 def _read(
@@ -123,9 +125,22 @@ def test_a_row_that_moves_to_pages_already_read_does_not_count_as_gone(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fast_retries")
 @pytest.mark.parametrize("case", EACH_KIND, ids=lambda case: f"{case.stream} {case.path}")
 def test_a_list_that_always_moves_proves_nothing(
     make_sandbox: Callable[..., Sandbox], case: Paged
 ) -> None:
     _, output, _ = _read(make_sandbox, case, rotation=case.page + 1)
+    assert "ACTIVATE_VERSION" not in output.types
+
+
+def test_object_types_that_move_prove_nothing_about_objects(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    box = make_sandbox(workspace=WORKSPACE)
+    for first, token in ((1, "more"), (2, "")):
+        types = [{"id": first}, {"id": first + 1}]
+        box.fail(status=200, body={"types": types, "next": token}, path="/v1/object_types")
+    output = run_tap(config_for(box), streams=["objects"])
+    assert {row["object_type_id"] for row in output.records["objects"]} == {1, 2}
     assert "ACTIVATE_VERSION" not in output.types

@@ -207,9 +207,10 @@ def test_ids_of_rows_show_no_personal_data() -> None:
     outcome = ReadOutcome()
     reader = Reader("esp_suppressions", schema, outcome)
     reader({"suppression_type": "bounces", "domain": "*", "email": "ada", "created": "x"})
-    reader({"suppression_type": "bounces", "domain": "a@b.org", "email": None})
+    for domain in ("a@b.org", "x" * 64, "y" * 65):
+        reader({"suppression_type": "bounces", "domain": domain, "email": None})
     assert str(outcome.unreadable) == "created: 1 (bounces/*/***)"
-    assert str(outcome.lost) == "email: 1 (bounces/***/?)"
+    assert str(outcome.lost) == f"email: 3 (bounces/***/?, bounces/{'x' * 64}/?)"
 
 
 def test_unknown_fields_are_left_out_and_named() -> None:

@@ -214,6 +214,25 @@ def test_parents_without_a_stamp_count_as_changed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stream", "parents", "numbers"),
+    [
+        ("segment_usage", "segments", (3, 4)),
+        ("transactional_variants", "transactional", (1, 2)),  # only `updated_at` tells
+    ],
+)
+def test_changes_up_to_an_hour_before_the_last_sync_are_read(
+    stream: str, parents: str, numbers: tuple[int, int]
+) -> None:
+    with scenario_of(stream, transactional=3) as scenario:
+        scenario.sync()
+        for number, before in zip(numbers, (HOUR, HOUR + 1), strict=True):
+            scenario.workspace.edit(parents, number, at=scenario.now - before)
+        scenario.sync(PARTIAL)
+        assert {*scenario.output.ids(stream)} == {numbers[0]}
+
+
+@pytest.mark.slow
 def test_an_interrupted_full_read_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()

@@ -19,10 +19,43 @@ if TYPE_CHECKING:
 
 
 def log_of(box: Sandbox, kind: str, **entry: Any) -> None:
-    """Set an activity log with one entry of a type."""
-    logged = {"id": "x", "type": kind, "timestamp": int(box.clock.now()), **entry}
+    """Set an activity log with one entry of a type, from just before the last sync."""
+    logged = {"id": "x", "type": kind, "timestamp": int(box.clock.now()) - HOUR, **entry}
     body = {"activities": [logged], "next": ""}
     box.fail(status=200, body=body, path="/v1/activities")
+
+
+LOGGED = {
+    "customers": {
+        *("anon_merge", "attribute_change", "device_change", "profile_create", "profile_merge"),
+        *("topic_unsubscribed_email", "unsubscribed_action", "unsubscribed_email"),
+    },
+    "customer_relationships": {
+        *("add_relationship", "delete_relationship", "relationship_attribute_change"),
+        *("_o:1:add_relationship", "_o:1:delete_relationship", "_r:1:attribute_change"),
+        *("anon_merge", "profile_create", "profile_merge"),
+    },
+    "objects": {"_o:1:attribute_change", "_o:1:create"},
+    "object_relationships": {"_o:1:add_relationship", "_o:1:delete_relationship"},
+}
+"""The types of entries that change the rows of a stream, of those about object type 1."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", LOGGED)
+def test_entries_of_every_type_that_changes_rows_are_requested(stream: str) -> None:
+    with scenario_of(stream) as scenario:
+        scenario.sync()
+        searches = {"profile_delete", "profile_merge"} if "customer" in stream else set()
+        assert logged_types(scenario) == searches, "people who left during the search"
+        scenario.sync(HOUR)
+        assert logged_types(scenario) == LOGGED[stream]
+
+
+def logged_types(scenario: SyncScenario) -> set[str]:
+    """The requested types of log entries, of those about object type 1."""
+    asked = [c.query["type"] for c in scenario.sandbox.calls if c.path == "/v1/activities"]
+    return {kind for kind in asked if ":" not in kind or ":1:" in kind}
 
 
 @pytest.mark.slow

@@ -109,6 +109,17 @@ def test_ages_may_change_between_runs(
             assert max(reads) - created >= last
 
 
+def test_a_new_age_starts_where_a_greater_one_has_been() -> None:
+    reader = Reader(ages=(7,))
+    for day in range(20):
+        reader.sync(START + day * DAY)
+    reader.ages = (1, 7)
+    now = START + 19 * DAY + HOUR  # too early for the greater one
+    reader.sync(now)
+    again = [created for created, reads in reader.reads.items() if now in reads]
+    assert min(again) == START + 12 * DAY
+
+
 def test_an_hourly_sync_reads_each_delivery_once_more_per_age() -> None:
     reader = Reader(ages=(1, 3, 7))
     for hour in range(40 * 24):

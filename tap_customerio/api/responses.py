@@ -208,12 +208,11 @@ class Page:
         return hash(tuple(self.names()))
 
     def stamps(self) -> list[Stamp]:
-        """Creation times of all rows in unix seconds; empty if any row lacks one."""
+        """Creation times of all rows in unix seconds, 0 if unreadable, and their ids."""
         try:
             return self._stamps.decode(self._unpacked())
         except (msgspec.DecodeError, ValueError):
-            found = [Stamp(seconds(row, "created") or 0, str(row.get("id"))) for row in self]
-            return found if all(stamp.created for stamp in found) else []
+            return [Stamp(seconds(row, "created") or 0, str(row.get("id"))) for row in self]
 
     def _texts(self) -> list[bytes]:
         rows = self._unpacked()

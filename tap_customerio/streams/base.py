@@ -210,9 +210,10 @@ class CustomerioStream(SdkStream):
         if self.ABORT_AT_RECORD_COUNT is not None:
             self.outcome.doubts.append(TEST)
         self._unmapped.clear()
-        self._since = None
         bookmark = self.bookmark(self.last)
-        if bookmark is not None and self.replication_method == REPLICATION_INCREMENTAL:
+        if bookmark is None or self.replication_method == REPLICATION_FULL_TABLE:
+            self._since = None
+        else:
             self._since = bookmark - self.margin
         slices = self.refresh.slices if self.reads_changes else self.slices
         return self._queue(slices, self._present, sequential=self.sequential)

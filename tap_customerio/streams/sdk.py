@@ -78,7 +78,7 @@ class SdkStream(Stream):
         """Apply the catalog, except to keys; fields missing from the catalog are left out."""
         key, missing = self.replication_key, []
         if entry := catalog.get_stream(self.name):
-            entry.key_properties, entry.replication_key = self.primary_keys, key
+            entry.key_properties = self.primary_keys
             missing = complete(entry, self.schema, {*self.primary_keys, *([key] if key else [])})
         super().apply_catalog(catalog)
         self.replication_key = key  # without one, the metadata's key must not apply either

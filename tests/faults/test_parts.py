@@ -184,6 +184,22 @@ def test_an_object_without_its_permanent_id_is_lost(
     assert f"objects.cio_object_id: {len(lost)}" in caplog.text
 
 
+def test_an_object_with_unreadable_identifiers_keeps_its_other_fields(
+    read: Callable[..., Output], caplog: pytest.LogCaptureFixture
+) -> None:
+    found: list[str] = []
+
+    def edit(response: Any) -> None:
+        found.append(response["object"]["identifiers"]["cio_object_id"])
+        response["object"]["identifiers"] = "none"
+
+    output = read("objects", edited={"GET /v1/objects/1/*/attributes": edit})
+    odd = [row for row in output.records["objects"] if row["object_id"] is None]
+    assert sorted(row["cio_object_id"] for row in odd) == sorted(found)
+    assert all(row["attributes"] for row in odd)
+    assert f"identifiers: {len(found)} (1/ob" in caplog.text
+
+
 def test_rows_of_a_collection_may_have_any_type(read: Callable[..., Output]) -> None:
     stream = "collection_contents"
     fault_free = read(stream, edited={})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 from harness import CORE, NOW, SINCE, config_for, few_senders, metrics_of, run_tap
+from hostile import Edited
 
 from tap_customerio.sandbox import Workspace
 from tap_customerio.windows import DAY, HOUR, WindowPlan, parse, rfc3339
@@ -125,13 +126,22 @@ def test_the_result_does_not_depend_on_the_width_of_windows(
     assert sorted(output.ids("messages")) == truth(sandbox, NOW - 20 * DAY)
 
 
+def write_times_as_text(page: Any) -> None:
+    for row in page["messages"] or ():
+        row["created"] = str(row["created"])
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("edit", [lambda _: None, write_times_as_text], ids=["usual", "as text"])
 def test_oversized_windows_are_split_and_complete(
-    make_sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+    make_sandbox: Callable[..., Sandbox],
+    monkeypatch: pytest.MonkeyPatch,
+    edit: Callable[[Any], None],
 ) -> None:
     seconds = [SINCE + day * DAY + 12_345 for day in range(0, 50, 2)]
     bursts = dict.fromkeys(seconds, 90)
     box = make_sandbox(workspace=Workspace(since=SINCE, per_day=30, people=20, bursts=bursts))
+    box.middleware.app = Edited("GET /v1/messages", edit).around(box.middleware.app)
     monkeypatch.setattr(WindowPlan, "first", 50 * DAY)
     monkeypatch.setattr(WindowPlan, "rows_wanted", 100)
     monkeypatch.setattr(WindowPlan, "pages_many", 1)
