@@ -39,6 +39,7 @@ def main() -> None:
         write_records(name)
     for generator in GENERATORS:
         subprocess.run([sys.executable, str(TESTS / generator)], check=True)
+    sys.stderr.write("All examples and pages are up to date: see git status, then run the tests.\n")
 
 
 if __name__ == "__main__":

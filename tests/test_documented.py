@@ -62,7 +62,7 @@ ELSEWHERE = {
     "export TAP_CUSTOMERIO_RATE_LIMIT_URL=": "test_a_shard_of_a_backfill",
     "tap-customerio backfill --config ENV": "test_a_shard_of_a_backfill",
     "pytest -n 2 -m": CI + "fast",
-    "pip install -e '.[lint]' && ruff check && mypy": CI + "lint",
+    "pip install -e '.[test,lint]' && ruff check && ruff format --check && mypy": CI + "lint",
     "python tests/": TAKES,
     # docs
     **dict.fromkeys(

@@ -91,7 +91,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Read only shard K of N; shards divide the range equally.",
 )
 @click.option(
-    "--plan", "planning", is_flag=True, help="Estimate the requests and the time; read nothing."
+    "--plan", "planning", is_flag=True, help="Estimate requests and time by a few; load nothing."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def backfill(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -140,7 +140,9 @@ def _run_jobs(shards: Shards, file: StateFile, target: str, most: int) -> int:
     if not shards.left:
         logger.info(_NOTHING_LEFT)
         return 0
-    logger.info("Reading %s, in %s.", ", ".join(shards.job.streams), counted(shards.count, "shard"))
+    verb = "Continuing with" if any(shards.states) else "Reading"
+    streams = ", ".join(shards.job.streams)
+    logger.info("%s %s, in %s.", verb, streams, counted(shards.count, "shard"))
     logger.info("State file: %s", file.path)
     if code := make_tables(target, shards.job.tap()):
         return code
@@ -155,7 +157,8 @@ def _run(job: Job, saved: State | None, file: StateFile | None, target: str | No
         logger.info(_NOTHING_LEFT)
         return 0
     shard = f", shard {job.shard}/{job.shards}" if job.shards > 1 else ""
-    logger.info("Reading %s%s.", ", ".join(left), shard)
+    verb = "Reading" if saved is None else "Continuing with"
+    logger.info("%s %s%s.", verb, ", ".join(left), shard)
     if file is not None and target is not None:
         logger.info("State file: %s", file.path)
         return run_pipe(target, tap, left, file.write)

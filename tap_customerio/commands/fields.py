@@ -116,7 +116,7 @@ class SearchResult(NamedTuple):
 def fields(words: tuple[str, ...], form: str | None, *, as_json: bool) -> None:
     """Find streams and fields by name or meaning; without WORDS, list all streams.
 
-    A stream's name finds all its fields. If there are several words, each must match.
+    Names of streams find all their fields. Of several other words, each must match.
 
     \b
     Example: tap-customerio fields unsub

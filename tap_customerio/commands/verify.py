@@ -61,7 +61,9 @@ def _show(months: dict[str, Month]) -> None:
             counts = f"{each.counted:,} sent, {each.loaded:,} loaded"
             console.print(f"  {each.bucketing.day(each.start)} {kind} {number}: {counts}")
     missing = [each for month in months.values() for each in month.missing]
-    if missing:
+    if not missing:
+        console.print("No missing deliveries found.")
+    else:
         start = min(each.start for each in missing)
         end = max(each.end for each in missing) + DAY
         dates = (datetime.fromtimestamp(each, timezone.utc).date() for each in (start, end))

@@ -166,6 +166,14 @@ def no_models(schema: str, models: Iterable[str]) -> TapError:
     )
 
 
+def stream_not_loaded(schema: str, stream: str) -> TapError:
+    """One side of the comparison does not exist."""
+    return TapError(
+        f"Schema {schema!r} has no table {stream}: load this stream, too; verify compares messages "
+        "with metrics."
+    )
+
+
 def nothing_to_verify() -> TapError:
     """One side of the comparison is empty."""
     return TapError("There is nothing to compare: load the streams messages and metrics first.")

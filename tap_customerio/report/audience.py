@@ -73,7 +73,10 @@ def segments(marts: Marts) -> Figure:
 
 def consents(marts: Marts) -> Figure:
     """Current consents."""
-    rows = marts.query(_CONSENTS)[:_TOPICS]
+    every = marts.query(_CONSENTS)
+    with_choices = {row[0] for row in every if row[1] == "topic" and (row[5] or row[6])}
+    known = [row for row in every if row[1] != "topic" or row[0] in with_choices]
+    rows = known[:_TOPICS]
     shown: list[tuple[str, tuple[float, ...]]] = []
     cells: list[tuple[str, ...]] = []
     for workspace, scope, subject, name, people, *chosen in rows:
@@ -88,6 +91,8 @@ def consents(marts: Marts) -> Figure:
         "Of everyone with a profile. No choice: the topic's default applies, or for all messages, "
         "the person never unsubscribed. As of the last load, regardless of the dates."
     )
+    if len(known) < len(every):
+        note += " Topics without any choice are left out: subscription_preferences has the choices."
     nothing = '<p class="none">Nothing was loaded.</p>'
     body = shares(shown, CHOICES) + table(heads, cells) if rows else nothing
     return Figure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from tap_customerio import errors
 from tap_customerio.windows import BEGINNING
 
 if TYPE_CHECKING:
@@ -74,8 +75,15 @@ class DeliveryTables:
     """Queries of messages and metrics; campaigns and broadcasts tell what a campaign_id names."""
 
     def __init__(self, warehouse: Warehouse) -> None:
-        """Look which tables and columns exist."""
+        """Look which tables and columns exist.
+
+        Raises:
+            TapError: One of messages and metrics was not loaded.
+        """
         self._warehouse = warehouse
+        lacking = {"messages", "metrics"} - warehouse.tables()
+        if len(lacking) == 1:
+            raise errors.commands.stream_not_loaded(warehouse.schema, lacking.pop())
         future = (datetime.now(timezone.utc) + _SLACK).date()
         every = warehouse.rows_of("messages", _MAY_LACK)
         metrics = _possible(warehouse.rows_of("metrics"), "period_start", future)

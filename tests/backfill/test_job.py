@@ -161,13 +161,17 @@ def test_every_state_resumes_without_reading_finished_streams_again(backfill: Ba
             assert all(int(query["start_ts"]) >= mark for query in backfill.asked())
 
 
-def test_states_appended_to_a_file_by_a_shell_resume(backfill: Backfill) -> None:
+def test_states_appended_to_a_file_by_a_shell_resume(
+    backfill: Backfill, caplog: pytest.LogCaptureFixture
+) -> None:
     options = [*RANGE, "--stream", "messages", "--state", str(backfill.state)]
     states = backfill.run(*options).output.states
     lines = [json.dumps(state) for state in states[:3]]
     backfill.state.write_text("\n".join([*lines, '{"bookmarks": {"mess']))
     backfill.box.forget()
-    backfill.run(*options)
+    with caplog.at_level(logging.INFO):
+        backfill.run(*options)
+    assert "Continuing with messages." in caplog.text
     mark = parse(states[2]["bookmarks"]["messages"]["replication_key_value"])
     assert min(int(query["start_ts"]) for query in backfill.asked()) == mark
 

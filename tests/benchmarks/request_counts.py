@@ -7,7 +7,9 @@ Writes the table beside this file. A test compares it, so that no change adds re
 
 from __future__ import annotations
 
+import io
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
@@ -43,12 +45,12 @@ def table() -> str:
         tap = TapCustomerio(config=config)
         for stream in tap.streams.values():
             stream.selected = True
-        tap.sync_all()
+        with redirect_stdout(io.TextIOWrapper(io.BytesIO())):
+            tap.sync_all()
     rows = [*sorted(tap.client.requests.items()), ("**all**", tap.client.requests.total())]
     return _HEAD + "".join(f"| {stream} | {number:,} |\n" for stream, number in rows)
 
 
 if __name__ == "__main__":
-    text = table()
-    TABLE.write_text(text)
-    sys.stderr.write(text)
+    TABLE.write_text(table())
+    sys.stderr.write(f"Wrote {TABLE}\n")

@@ -319,6 +319,14 @@ def test_an_error_quotes_no_value_of_the_tables(verify: Verify) -> None:
     assert "ada" not in screen.err
 
 
+@pytest.mark.parametrize("stream", ["messages", "metrics"])
+def test_a_stream_that_was_not_loaded_is_named(verify: Verify, stream: str) -> None:
+    drop = [f"drop table customerio.{stream}"]
+    screen = verify(EDGES, [counted("2026-03-02", 1)], then=drop)
+    assert screen.code == 1
+    assert f"has no table {stream}: load this stream, too" in " ".join(screen.err.split())
+
+
 def test_a_schema_without_the_tables_is_reported(verify: Verify) -> None:
     screen = verify(EDGES, [counted("2026-03-02", 1)], "--schema", "other")
     assert screen.code == 1

@@ -302,6 +302,18 @@ def test_series_with_the_same_name_are_distinguished(tmp_path: Path) -> None:
     assert "Same (topic_1)</td>" in page
 
 
+def test_topics_without_any_choice_are_left_out(tmp_path: Path) -> None:
+    url = make_warehouse(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        database.execute(
+            "update analytics.customerio__consents set is_choice = false where scope = 'topic'"
+        )
+    page = make_page(tmp_path, url)
+    assert "Topics without any choice are left out: subscription_preferences has" in page
+    assert cells(page, "all messages") == ["all messages", "10", "0", "2", "8"]
+    assert ">Offers</td>" not in page
+
+
 def test_variant_names_are_complete_at_every_width(tmp_path: Path) -> None:
     name = "Black Friday newsletter for loyal customers, with a very long name 2026"
     url = make_warehouse(tmp_path / "a.duckdb")

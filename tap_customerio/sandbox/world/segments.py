@@ -40,7 +40,7 @@ class Segments:
             "id": segment,
             "deduplicate_id": f"{segment}:{updated}",
             "name": NAMES[segment - 1],
-            "description": None if segment in MANUAL else f"{NAMES[segment - 1]}, über alles.",
+            "description": None if segment in MANUAL else f"{NAMES[segment - 1]}, für alle Länder.",
             "state": "build" if segment == UNFINISHED else "finished",
             "progress": 37 if segment == UNFINISHED else None,
             "type": "manual" if segment in MANUAL else "dynamic",
