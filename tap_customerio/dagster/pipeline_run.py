@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from tap_customerio import errors
-from tap_customerio.log import IDLE
 from tap_customerio.pipeline.processes import Pipe
 from tap_customerio.pipeline.target import parse_state
 from tap_customerio.settings import NAME
@@ -160,8 +159,6 @@ class PipelineRun:
             return
         if "metric_info" in said:
             self._measure(**said["metric_info"])
-            return
-        if level == "debug" or text.startswith(IDLE):
             return
         self._context.log.log(logging.getLevelName(level.upper()), text)
         if level in {"error", "critical"}:

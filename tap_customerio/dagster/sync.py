@@ -58,7 +58,6 @@ def sync_job(
         description="All streams of a workspace, each from where the last sync ended.",
         partitions_def=dg.StaticPartitionsDefinition(list(workspaces)),
         tags={"dagster/priority": "10"},
-        executor_def=dg.in_process_executor,
     )
     def job() -> None:
         sync()
@@ -91,7 +90,7 @@ def _sync(
     )
     # Yielded, not logged by the context, which loses its events when the op fails.
     yield from _events(pipeline_run, workspace, stream_classes)
-    if pipeline_run.complete and not bounded:
+    if not bounded:
         yield from _months_read(workspace, stream_classes, months, begun, store.state)
     pipeline_run.check()
 

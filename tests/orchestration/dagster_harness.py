@@ -46,11 +46,9 @@ class DagsterHarness:
         )
 
     def definitions(self, *workspaces: Workspace) -> dg.Definitions:
-        """Definitions as a user writes them."""
-        return build_definitions(
-            workspaces or [self.workspace()],
-            **{"start_date": "2026-02-01", "end_date": "2026-04-01", **self.options},
-        )
+        """Definitions as a user writes them, by default without retries."""
+        usual = {"start_date": "2026-02-01", "end_date": "2026-04-01", "retry_policy": None}
+        return build_definitions(workspaces or [self.workspace()], **{**usual, **self.options})
 
     def run(
         self, job: str, partition: str, *workspaces: Workspace, **options: Any

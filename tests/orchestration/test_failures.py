@@ -12,7 +12,7 @@ import pytest
 from backfill.backfilling import TARGET, keys
 from orchestration.dagster_harness import KEY, QUIET, DagsterHarness, failure, materialized
 
-from tap_customerio.dagster import Workspace
+from tap_customerio.dagster import Workspace, build_definitions
 from tap_customerio.errors import TapError
 from tap_customerio.windows import parse
 
@@ -66,6 +66,19 @@ def test_a_retry_resumes_from_the_state_and_a_later_run_starts_over(
     assert about["rows"] >= len(keys(whole))
 
 
+def test_failed_runs_are_tried_three_times_by_default(dagster_harness: DagsterHarness) -> None:
+    definitions = build_definitions([dagster_harness.workspace()], "2026-02-01")
+    for name in ("history", "lists", "sync"):
+        [node] = definitions.resolve_job_def(f"customerio_{name}").nodes
+        policy: Any = node.definition
+        assert policy.retry_policy == dg.RetryPolicy(
+            max_retries=2,
+            delay=30,
+            backoff=dg.Backoff.EXPONENTIAL,
+            jitter=dg.Jitter.PLUS_MINUS,
+        )
+
+
 def test_complete_streams_are_materialized_though_another_is_forbidden(
     dagster_harness: DagsterHarness,
 ) -> None:
@@ -91,6 +104,10 @@ def test_a_retry_of_fewer_streams_uses_their_part_of_the_state(
     assert held["state"]["backfill"]["done"] == ["messages"]
 
     dagster_harness.box.middleware.failures.clear()
+    dagster_harness.box.forget()
+    assert dagster_harness.run("history", MARCH, streams=["messages"]).success
+    assert min(starts(dagster_harness)) == parse("2026-03-01"), "not the state of another run"
+
     dagster_harness.box.forget()
     retry = dg.MultiPartitionKey({"workspace": "acme", "month": "2026-03-01"})
     storage = dagster_harness.instance.daemon_cursor_storage

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from backfill.backfilling import TARGET
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -18,6 +22,7 @@ from dagster._core.remote_origin import (
 from harness import few_senders, new_sandbox
 from orchestration.dagster_harness import KEY, QUIET, DagsterHarness, materialized
 
+from tap_customerio.pipeline.processes import Pipe
 from tap_customerio.windows import DAY, HOUR, parse, rfc3339
 
 pytestmark = pytest.mark.slow
@@ -30,6 +35,7 @@ EDGE = parse("2026-04-01")
 NOW = EDGE + DAY
 GUIDE = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text()
 OURS = "customerio/"
+RESTART = {"ops": {"sync": {"config": {"restart": True}}}}
 STREAMS = ["campaigns", "messages", "metrics"]
 
 
@@ -77,19 +83,23 @@ def test_syncs_resume_from_each_other_and_with_the_months_are_complete(
     assert dagster_harness.run("history", "2026-03-01|acme", acme, streams=["messages"]).success
     now = NOW + 8 * HOUR
     made = dagster_harness.box.workspace.deliveries(SINCE, now, now=now)
-    assert set(dagster_harness.received().ids("messages")) == {row["id"] for row in made}
+    received = dagster_harness.received()
+    assert set(received.ids("messages")) == {row["id"] for row in made}
+    assert received.schemas.keys() == {*STREAMS}
 
 
 def test_the_first_sync_starts_where_the_months_end_and_looks_back(
     dagster_harness: DagsterHarness,
 ) -> None:
-    dagster_harness.options["streams"] = ["messages"]
-    acme = dagster_harness.workspace(rescan_ages=[5])
+    dagster_harness.options["streams"] = ["messages", "metrics"]
+    acme = dagster_harness.workspace(rescan_ages=[5], metrics_lookback_days=2)
     assert dagster_harness.run("sync", "acme", acme).success
-    created = sorted(row["created"] for row in dagster_harness.received().records["messages"])
+    received = dagster_harness.received()
+    created = sorted(row["created"] for row in received.records["messages"])
     # Other deliveries reached an age (six hours, five days) since yesterday.
     assert {moment[:10] for moment in created} == {"2026-04-01", "2026-03-31", "2026-03-27"}
     assert all(m >= "2026-03-31T18:00:00Z" for m in created if m.startswith("2026-03-31"))
+    assert min(row["period_start"] for row in received.records["metrics"]) >= "2026-03-29T04"
 
 
 def test_a_custom_start_date_is_used_and_restart_starts_over(
@@ -102,9 +112,31 @@ def test_a_custom_start_date_is_used_and_restart_starts_over(
     assert {row["created"][:10] for row in dagster_harness.received().records["messages"]} == days
     assert dagster_harness.run("sync", "acme", acme).success
     assert dagster_harness.received().records["messages"] == []
-    restart = {"ops": {"sync": {"config": {"restart": True}}}}
-    assert dagster_harness.run("sync", "acme", acme, run_config=restart).success
+    assert dagster_harness.run("sync", "acme", acme, run_config=RESTART).success
     assert {row["created"][:10] for row in dagster_harness.received().records["messages"]} == days
+
+
+def test_a_retry_or_re_execution_of_a_restart_continues(dagster_harness: DagsterHarness) -> None:
+    dagster_harness.options |= {"streams": ["messages"], "retry_policy": dg.RetryPolicy()}
+    once = TARGET.replace("for line", "first = not seen.tell()\nfor line", 1)
+    fails = dagster_harness.target(f"{once}if first: sys.exit(3)\n")
+    acme = dagster_harness.workspace(target=fails, start_date="2026-03-30")
+    result = dagster_harness.run("sync", "acme", acme, run_config=RESTART)
+    assert result.success
+    ids = dagster_harness.received().ids("messages")
+    assert 0 < len(ids) == len({*ids})
+
+    job = dagster_harness.definitions(acme).resolve_job_def("customerio_sync")
+    run = dagster_harness.instance.create_run_for_job(
+        job,
+        run_config=RESTART,
+        tags={"dagster/partition": "acme"},
+        parent_run_id=result.run_id,
+        root_run_id=result.run_id,
+    )
+    dagster_harness.target()  # one that does not fail, at the same place
+    assert execute_run(InMemoryJob(job), run, dagster_harness.instance).success
+    assert dagster_harness.received().records["messages"] == []
 
 
 def test_months_read_by_syncs_are_not_missing(dagster_harness: DagsterHarness) -> None:
@@ -112,7 +144,7 @@ def test_months_read_by_syncs_are_not_missing(dagster_harness: DagsterHarness) -
     dagster_harness.box.clock.advance(-3 * DAY)
     assert "messages" not in materialized(dagster_harness.run("sync", "acme"))
     dagster_harness.options["end_date"] = "2026-04-01"
-    dagster_harness.box.clock.advance(3 * DAY)
+    dagster_harness.box.clock.advance(2 * DAY)
     result = dagster_harness.run("sync", "acme")
     months = {
         (event.materialization.asset_key.path[-1], event.materialization.partition)
@@ -126,17 +158,45 @@ def test_months_read_by_syncs_are_not_missing(dagster_harness: DagsterHarness) -
 def test_a_stream_that_fails_is_not_reported_and_the_sync_fails(
     dagster_harness: DagsterHarness,
 ) -> None:
-    dagster_harness.options["retry_policy"] = None
     dagster_harness.box.fail(status=403, times=10**6, path="/v1/messages")
     result = dagster_harness.run("sync", "acme")
     assert not result.success
-    reported = {
+    assert reported(result) == {"campaigns", "metrics"}
+
+
+def test_streams_that_the_target_has_not_loaded_are_not_reported(
+    dagster_harness: DagsterHarness,
+) -> None:
+    fails = dagster_harness.target(f"{TARGET}sys.exit(3)\n")
+    result = dagster_harness.run("sync", "acme", dagster_harness.workspace(target=fails))
+    assert not result.success
+    assert reported(result) == set()
+
+
+def reported(result: dg.ExecuteInProcessResult) -> set[str]:
+    """The streams that a run observed or materialized."""
+    return {
         event.asset_key.path[-1]
         for event in result.all_events
         if event.event_type_value in {"ASSET_OBSERVATION", "ASSET_MATERIALIZATION"}
         and event.asset_key is not None
     }
-    assert reported == {"campaigns", "metrics"}
+
+
+def test_signals_go_to_dagster_during_a_sync(
+    dagster_harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dagster_harness.options["streams"] = ["campaigns"]
+    handlers: list[Any] = []
+    run = Pipe.run
+
+    def watched(pipe: Pipe, on_line: Any) -> tuple[int, int]:
+        handlers.extend(map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)))
+        return run(pipe, on_line)
+
+    monkeypatch.setattr(Pipe, "run", watched)
+    assert dagster_harness.run("sync", "acme").success
+    assert [each.__module__ for each in handlers] == ["dagster._utils.interrupts"] * 2
 
 
 def requests(dagster_harness: DagsterHarness, *names: str) -> dg.SensorExecutionData:
@@ -176,6 +236,10 @@ def check_schedule(dagster_harness: DagsterHarness) -> None:
         dagster_harness.instance.create_run_for_job(
             job, status=dg.DagsterRunStatus(status), tags={"dagster/partition": name}
         )
+    lists = dagster_harness.definitions().resolve_job_def("customerio_lists")
+    dagster_harness.instance.create_run_for_job(
+        lists, status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "third"}
+    )
     wanted = requests(dagster_harness, "acme", "other", "third").run_requests
     assert [run.partition_key for run in wanted] == ["third"]
     nothing = requests(dagster_harness, "acme", "other")
@@ -183,7 +247,9 @@ def check_schedule(dagster_harness: DagsterHarness) -> None:
     assert nothing.skip_message == "The last syncs of all workspaces have not ended yet."
 
 
-def test_there_is_no_schedule_by_default(dagster_harness: DagsterHarness) -> None:
+def test_syncs_are_hourly_unless_the_schedule_is_none(dagster_harness: DagsterHarness) -> None:
+    [hourly] = dagster_harness.definitions().get_repository_def().schedule_defs
+    assert hourly.cron_schedule == "0 * * * *"
     dagster_harness.options["schedule"] = None
     assert dagster_harness.definitions().get_repository_def().schedule_defs == []
 
