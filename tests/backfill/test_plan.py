@@ -80,6 +80,7 @@ def test_a_plan_is_close_to_the_actual_numbers(
 
 def test_streams_without_a_range_are_estimated_too(backfill: Backfill) -> None:
     names = ["campaigns", "assets", "segment_counts", "customers", "objects"]
+    names += ["object_relationships", "subscription_preferences"]
     options = [*RANGE, *(word for name in names for word in ("--stream", name))]
     plan = json.loads(backfill.run(*options, "--json").printed)
     backfill.box.forget()
@@ -88,8 +89,13 @@ def test_streams_without_a_range_are_estimated_too(backfill: Backfill) -> None:
     assert found.keys() == set(names)
     assert plan["complete"]
     assert plan["requests"] == pytest.approx(len(backfill.box.calls), rel=0.05)
-    for name in ("customers", "objects"):
+    for name in ("assets", "campaigns", "customers", "objects"):
         assert found[name]["rows"] == len(output.records[name])
+    ends = [call.path.rpartition("/")[2] for call in backfill.box.calls]
+    assert found["object_relationships"]["slices"] == ends.count("relationships")
+    people = found["subscription_preferences"]
+    assert people["slices"] == ends.count("subscription_preferences")
+    assert people["requests"] >= people["slices"]
 
 
 def test_a_plan_says_which_numbers_are_bounds(

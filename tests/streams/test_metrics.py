@@ -61,8 +61,10 @@ def total(output: Output, kinds: tuple[str, ...]) -> int:
     )
 
 
-def deliveries(sandbox: Sandbox, start: int, kinds: tuple[str, ...]) -> int:
-    rows = sandbox.workspace.deliveries(start, int(NOW) + 1, now=NOW)
+def deliveries(
+    sandbox: Sandbox, start: int, kinds: tuple[str, ...], end: int = int(NOW) + 1
+) -> int:
+    rows = sandbox.workspace.deliveries(start, end, now=NOW)
     return sum(sender_of(row, sandbox.workspace)[0] in kinds for row in rows)
 
 
@@ -115,18 +117,26 @@ def test_empty_buckets_are_left_out(sandbox: Sandbox) -> None:
     assert all(any(row[name] for name in counts) for row in output.records["metrics"])
 
 
-def test_the_range_limits_the_buckets(sandbox: Sandbox) -> None:
-    settings = {"start_date": "2026-03-05T10:00:00Z", "end_date": "2026-03-20T10:00:00Z"}
-    output = run_tap(config_for(sandbox, **settings), streams=["metrics"])
-    campaign, others = (
-        [row["period_start"] for row in output.records["metrics"] if row["timezone"] == zone]
-        for zone in ("UTC", EASTERN.key)
-    )
-    assert min(campaign) >= "2026-03-05T00:00:00Z"
-    assert max(campaign) <= "2026-03-20T00:00:00Z"
-    assert min(others) >= "2026-03-05T05:00:00Z"
-    assert max(others) < "2026-03-20T10:00:00Z"
-    assert output.bookmark("metrics") == "2026-03-20T10:00:00Z"
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-03-05T10:00:00Z", "2026-03-20T10:00:00Z"),
+        ("2026-03-05T00:00:00Z", "2026-03-20T00:00:00Z"),  # buckets of campaigns
+        ("2026-03-05T05:00:00Z", "2026-03-20T04:00:00Z"),  # the others', across the clock change
+        ("2026-04-01T06:00:00Z", "2026-04-01T11:00:00Z"),  # one bucket, but two are requested
+    ],
+)
+def test_the_range_limits_the_buckets(sandbox: Sandbox, start: str, end: str) -> None:
+    output = run_tap(config_for(sandbox, start_date=start, end_date=end), streams=["metrics"])
+    assert output.bookmark("metrics") == end
+    assert output.records["metrics"]
+    for zone, kinds in ((ZoneInfo("UTC"), ("campaign",)), (EASTERN, V1_TYPES)):
+        first = bucket_start(parse(start), "days", zone)
+        last = bucket_after(bucket_start(parse(end) - 1, "days", zone), "days", zone)
+        assert total(output, kinds) == deliveries(sandbox, first, kinds, last)
+        for row in output.records["metrics"]:
+            if row["timezone"] == zone.key:
+                assert first <= parse(row["period_start"]) < last
 
 
 @pytest.mark.parametrize(
