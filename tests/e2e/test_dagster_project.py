@@ -47,13 +47,13 @@ class Finder:
         load = found.loader.exec_module
         def load_and_change(module):
             load(module)
-            module.DEFAULT_DAEMON_INTERVAL_SECONDS = 2
+            module.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
         found.loader.exec_module = load_and_change
         return found
 
 sys.meta_path.insert(0, Finder())
 """
-"""A sitecustomize.py with which the daemon looks for backfills every two seconds, not thirty."""
+"""A sitecustomize.py with which the daemon looks for backfills every second, not every thirty."""
 
 
 @dataclass
@@ -74,6 +74,9 @@ class Project:
         (self.folder / "warehouse" / "definitions.py").write_text(code)
         for language, name in {"toml": "pyproject.toml", "yaml": "dagster.yaml"}.items():
             [shown] = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+            shown = shown.replace(
+                "    max_", "    dequeue_interval_seconds: 1\n    max_"
+            )  # not five
             (self.folder / name).write_text(shown)
         (self.folder / "backfill.graphql").write_text((EXAMPLE / "backfill.graphql").read_text())
 
@@ -116,6 +119,7 @@ def test_the_commands_report_a_workspace_that_fails(
             DAGSTER_HOME=str(tmp_path),
             ACME_APP_API_KEY=box.app_api_key,
             TAP_CUSTOMERIO_API_URL=box.url,
+            TAP_CUSTOMERIO_REQUESTS_PER_SECOND="1000",
         ),
     )
     project.write(f"tap-customerio-duckdb --config {write(tmp_path / 'target.json', config)}")
