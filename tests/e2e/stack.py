@@ -7,22 +7,58 @@ import shlex
 import shutil
 import socket
 import subprocess
+import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
+import psycopg
+import redis
 from documented import line
 from e2e.processes import ROOT, environment, installed, run, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
 
 EXAMPLE = Path(__file__).with_name("cluster")
 DOCUMENT = ROOT / "docs" / "cluster.md"
+HASTY = """
+import importlib.util, sys, time
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name != "dagster._daemon.controller":
+            return None
+        sys.meta_path.remove(self)
+        found = importlib.util.find_spec(name)
+        load = found.loader.exec_module
+        def load_and_change(module):
+            load(module)
+            module.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+            every_second = property(lambda _: 1, lambda *_: None)
+            sys.modules["dagster._daemon.daemon"].IntervalDaemon.interval_seconds = every_second
+            retrying = sys.modules["dagster._daemon.auto_run_reexecution.event_log_consumer"]
+            retrying.get_new_cursor = later(retrying.get_new_cursor)
+        found.loader.exec_module = load_and_change
+        return found
+
+def later(get):
+    def get_later(*arguments):
+        time.sleep(0.5)
+        return get(*arguments)
+    return get_later
+
+sys.meta_path.insert(0, Finder())
+"""
+"""A sitecustomize.py with which the daemon looks for work every second, not every 5 or 30.
+
+It waits between reading that a run failed and reading the run: Dagster writes the run's new status
+a moment later, and does not retry a run that it reads before.
+"""
 
 
 class Stack:
@@ -71,13 +107,10 @@ class Stack:
         self._stack.close()
 
     def launch(self) -> None:
-        """Launch the backfill as soon as the webserver responds, and then start the daemon.
-
-        The daemon looks for backfills when it starts, and then every thirty seconds.
-        """
+        """Launch the backfill as soon as the webserver responds, and then start the daemon."""
         wait_until(lambda: listens(self._web), "the webserver")
         self._run("dagster-graphql", "-r", f"http://127.0.0.1:{self._web}")
-        self._start("dagster-daemon")
+        self._start("dagster-daemon", PYTHONPATH=hasty(self.logs.parent))
 
     def all_text(self) -> str:
         """All text in the logs and in the folder."""
@@ -108,6 +141,14 @@ class Stack:
         return found
 
 
+def hasty(folder: Path) -> str:
+    """Write a PYTHONPATH for a daemon that waits less."""
+    path = folder / "hasty"
+    path.mkdir()
+    (path / "sitecustomize.py").write_text(HASTY)
+    return str(path)
+
+
 def _shell(program: str, *more: str) -> list[str]:
     return ["sh", "-c", f"exec {line(program, 'docs/cluster.md')} {shlex.join(more)}"]
 
@@ -132,3 +173,39 @@ def kill_all(process: psutil.Process) -> None:
         for member in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 member.kill()
+
+
+def in_database(uri: str) -> str:
+    """All text in Dagster's database, decompressed."""
+    with psycopg.connect(uri) as connection:
+        names = connection.execute(
+            "select tablename from pg_tables where schemaname = 'public'"
+        ).fetchall()
+        rows = [
+            cell
+            for (name,) in names
+            for row in connection.execute(f"select * from {name}".encode()).fetchall()
+            for cell in row
+        ]
+    return "\n".join(
+        zlib.decompress(cell).decode() if isinstance(cell, bytes) else str(cell) for cell in rows
+    )
+
+
+def in_redis(url: str) -> str:
+    """All content of a Redis database."""
+    with redis.Redis.from_url(url, decode_responses=True, encoding_errors="replace") as client:
+        show: dict[str, Callable[[str], Any]] = {
+            "string": client.get,
+            "hash": client.hgetall,
+            "set": client.smembers,
+            "list": lambda key: client.lrange(key, 0, -1),
+            "zset": lambda key: client.zrange(key, 0, -1),
+        }
+        return "\n".join(f"{key} {show[client.type(key)](key)}" for key in client.scan_iter())
+
+
+def kept_for(url: str) -> int:
+    """The seconds for which Celery keeps the results of runs."""
+    with redis.Redis.from_url(url) as client:
+        return min(int(client.ttl(key)) for key in client.scan_iter("celery-task-meta-*"))

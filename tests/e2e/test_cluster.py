@@ -9,7 +9,6 @@ import re
 import signal
 import sys
 import time
-import zlib
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from urllib.parse import parse_qs
 import psutil
 import psycopg
 import pytest
-import redis
 import yaml
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES
@@ -29,10 +27,10 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from e2e import truth
 from e2e.processes import PATIENCE, wait_until, write
 from e2e.rows import instant
-from e2e.stack import DOCUMENT, EXAMPLE, Stack, kill_all
+from e2e.stack import DOCUMENT, EXAMPLE, Stack, in_database, in_redis, kept_for, kill_all
 
 from tap_customerio.sandbox import Clock, Sandbox, Workspace
-from tap_customerio.windows import parse
+from tap_customerio.windows import DAY, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,14 +86,18 @@ class ClusterOutcome:
         warehouses: The loaded tables of each workspace.
         runs: All runs.
         lost: The runs that died with a child of a worker, or with a whole worker.
-        all_text: All text in logs, files, and the databases of Dagster and Celery.
+        texts: All text in logs and files, and in the databases of Dagster, Celery and the limits.
+        files: Names in the folder of the example.
+        kept: Seconds for which Celery keeps the results of runs.
     """
 
     boxes: dict[str, Sandbox]
     warehouses: dict[str, Warehouse]
     runs: list[RunRecord]
     lost: set[str]
-    all_text: str
+    texts: tuple[str, str, str, str]
+    files: set[str]
+    kept: int
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +169,11 @@ def outcome(
             stack.start()
             with DagsterInstance.from_config(str(stack.home)) as instance:
                 runs, lost = run_with_failures(stack, instance, boxes)
-    all_text = [
-        stack.all_text(),
-        in_database(storage),
-        *(in_redis(f"{redis_url}/{n}") for n in (1, 2)),
-    ]
-    return ClusterOutcome(boxes, warehouses, runs, lost, "\n".join(all_text))
+    queue, budgets = (in_redis(f"{redis_url}/{n}") for n in (1, 2))
+    texts = (stack.all_text(), in_database(storage), queue, budgets)
+    files = {path.name for path in stack.home.iterdir()}
+    kept = kept_for(f"{redis_url}/1")
+    return ClusterOutcome(boxes, warehouses, runs, lost, texts, files, kept)
 
 
 def listed(boxes: dict[str, Sandbox]) -> dict[str, Any]:
@@ -230,6 +231,7 @@ def kill(instance: DagsterInstance, workers: list[psutil.Process]) -> tuple[str,
     }
     machine, other = sorted(workers, key=lambda worker: len(by_worker[worker]))
     assert by_worker[machine], by_worker
+    assert {run.tags.get(MAX_RUNTIME_SECONDS_TAG) for run in running} == {"3600"}
     child = by_worker[other][0]
     pipe = psutil.Process(child).children(recursive=True)
     assert len(pipe) >= 2, pipe
@@ -247,7 +249,7 @@ def give_up(instance: DagsterInstance, lost: list[str]) -> None:
     lost. So the tag is written afterwards, and read back.
     """
     for run_id in lost:
-        instance.add_run_tags(run_id, {MAX_RUNTIME_SECONDS_TAG: "1"})
+        instance.add_run_tags(run_id, {MAX_RUNTIME_SECONDS_TAG: "5"})
 
     def lifted() -> bool:
         time.sleep(ASKING)
@@ -280,36 +282,6 @@ def ended(instance: DagsterInstance) -> bool:
     return len(done) == PARTITIONS.total() or backfill.status in BULK_ACTION_TERMINAL_STATUSES
 
 
-def in_database(uri: str) -> str:
-    """All text in Dagster's database, decompressed."""
-    with psycopg.connect(uri) as connection:
-        names = connection.execute(
-            "select tablename from pg_tables where schemaname = 'public'"
-        ).fetchall()
-        rows = [
-            cell
-            for (name,) in names
-            for row in connection.execute(f"select * from {name}".encode()).fetchall()
-            for cell in row
-        ]
-    return "\n".join(
-        zlib.decompress(cell).decode() if isinstance(cell, bytes) else str(cell) for cell in rows
-    )
-
-
-def in_redis(url: str) -> str:
-    """All content of a Redis database."""
-    with redis.Redis.from_url(url, decode_responses=True, encoding_errors="replace") as client:
-        show: dict[str, Callable[[str], Any]] = {
-            "string": client.get,
-            "hash": client.hgetall,
-            "set": client.smembers,
-            "list": lambda key: client.lrange(key, 0, -1),
-            "zset": lambda key: client.zrange(key, 0, -1),
-        }
-        return "\n".join(f"{key} {show[client.type(key)](key)}" for key in client.scan_iter())
-
-
 def time_of(record: RunRecord) -> tuple[float, float]:
     """When a run began and ended."""
     assert record.start_time is not None
@@ -325,7 +297,15 @@ def test_every_partition_succeeds_though_runs_fail_and_die(outcome: ClusterOutco
     assert succeeded == PARTITIONS
     failed = {run.run_id for run in runs if run.status is not DagsterRunStatus.SUCCESS}
     assert failed >= outcome.lost
-    assert "STEP_UP_FOR_RETRY" in outcome.all_text
+    _, database, _, _ = outcome.texts
+    assert "STEP_UP_FOR_RETRY" in database
+    assert re.search(r'"seconds_to_wait": 1\b', database)  # as in workspaces.yaml
+    assert outcome.kept > DAY  # runs may take so long
+
+
+def test_workers_keep_no_logs_and_send_no_statistics(outcome: ClusterOutcome) -> None:
+    assert "dagster_celery" in outcome.files
+    assert not {"storage", ".telemetry"} & outcome.files
 
 
 def test_the_tables_match_the_workspaces(outcome: ClusterOutcome) -> None:
@@ -359,8 +339,10 @@ def test_all_runs_of_a_workspace_share_its_budget(outcome: ClusterOutcome, name:
 def test_secrets_stay_with_the_processes_that_need_them(
     outcome: ClusterOutcome, secret: str
 ) -> None:
-    assert "BORA_APP_API_KEY" in outcome.all_text
-    assert secret not in outcome.all_text
+    expected = ("BORA_APP_API_KEY", "BORA_APP_API_KEY", "celery-task-meta", "tap-customerio:")
+    for text, part in zip(outcome.texts, expected, strict=True):
+        assert part in text
+        assert secret not in text
 
 
 def test_the_target_gets_the_settings_of_meltano_yml(

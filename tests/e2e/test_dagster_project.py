@@ -15,7 +15,7 @@ import pytest
 import requests
 from documented import line
 from e2e.processes import ROOT, environment, run, wait_until, write
-from e2e.stack import EXAMPLE, free_ports, kill_all, listens
+from e2e.stack import EXAMPLE, free_ports, hasty, kill_all, listens
 from harness import few_senders
 
 from tap_customerio.windows import parse
@@ -33,27 +33,6 @@ pytestmark = pytest.mark.e2e
 PAGE = "docs/dagster.md"
 TEXT = (ROOT / PAGE).read_text()
 SINCE, END, NOW = map(parse, ("2024-01-01", "2024-02-01", "2024-02-10"))
-
-
-HASTY = """
-import importlib.util, sys
-
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name != "dagster._daemon.controller":
-            return None
-        sys.meta_path.remove(self)
-        found = importlib.util.find_spec(name)
-        load = found.loader.exec_module
-        def load_and_change(module):
-            load(module)
-            module.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
-        found.loader.exec_module = load_and_change
-        return found
-
-sys.meta_path.insert(0, Finder())
-"""
-"""A sitecustomize.py with which the daemon looks for backfills every second, not every thirty."""
 
 
 @dataclass
@@ -74,9 +53,6 @@ class Project:
         (self.folder / "warehouse" / "definitions.py").write_text(code)
         for language, name in {"toml": "pyproject.toml", "yaml": "dagster.yaml"}.items():
             [shown] = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-            shown = shown.replace(
-                "    max_", "    dequeue_interval_seconds: 1\n    max_"
-            )  # not five
             (self.folder / name).write_text(shown)
         (self.folder / "backfill.graphql").write_text((EXAMPLE / "backfill.graphql").read_text())
 
@@ -108,13 +84,10 @@ def test_the_commands_report_a_workspace_that_fails(
     box = make_sandbox(now=NOW, workspace=few_senders(since=SINCE, per_day=3, people=9))
     warehouse = make_warehouse("duckdb", tmp_path)
     config = {**warehouse.place, "default_target_schema": warehouse.schema}
-    hasty = tmp_path / "hasty"
-    hasty.mkdir()
-    (hasty / "sitecustomize.py").write_text(HASTY)
     project = Project(
         tmp_path,
         environment(
-            PYTHONPATH=str(hasty),
+            PYTHONPATH=hasty(tmp_path),
             PATH=os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
             DAGSTER_HOME=str(tmp_path),
             ACME_APP_API_KEY=box.app_api_key,
