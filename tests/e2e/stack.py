@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).with_name("cluster")
 DOCUMENT = ROOT / "docs" / "cluster.md"
 HASTY = """
-import importlib.util, sys, time
+import importlib.util, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
@@ -39,26 +39,12 @@ class Finder:
         def load_and_change(module):
             load(module)
             module.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
-            every_second = property(lambda _: 1, lambda *_: None)
-            sys.modules["dagster._daemon.daemon"].IntervalDaemon.interval_seconds = every_second
-            retrying = sys.modules["dagster._daemon.auto_run_reexecution.event_log_consumer"]
-            retrying.get_new_cursor = later(retrying.get_new_cursor)
         found.loader.exec_module = load_and_change
         return found
 
-def later(get):
-    def get_later(*arguments):
-        time.sleep(0.5)
-        return get(*arguments)
-    return get_later
-
 sys.meta_path.insert(0, Finder())
 """
-"""A sitecustomize.py with which the daemon looks for work every second, not every 5 or 30.
-
-It waits between reading that a run failed and reading the run: Dagster writes the run's new status
-a moment later, and does not retry a run that it reads before.
-"""
+"""A sitecustomize.py with which the daemon looks for backfills every second, not every thirty."""
 
 
 class Stack:
@@ -107,10 +93,13 @@ class Stack:
         self._stack.close()
 
     def launch(self) -> None:
-        """Launch the backfill as soon as the webserver responds, and then start the daemon."""
+        """Launch the backfill as soon as the webserver responds, and then start the daemon.
+
+        The daemon looks for backfills when it starts, and then every thirty seconds.
+        """
         wait_until(lambda: listens(self._web), "the webserver")
         self._run("dagster-graphql", "-r", f"http://127.0.0.1:{self._web}")
-        self._start("dagster-daemon", PYTHONPATH=hasty(self.logs.parent))
+        self._start("dagster-daemon")
 
     def all_text(self) -> str:
         """All text in the logs and in the folder."""
@@ -142,7 +131,7 @@ class Stack:
 
 
 def hasty(folder: Path) -> str:
-    """Write a PYTHONPATH for a daemon that waits less."""
+    """Write a folder for PYTHONPATH with which the daemon waits less."""
     path = folder / "hasty"
     path.mkdir()
     (path / "sitecustomize.py").write_text(HASTY)

@@ -249,7 +249,7 @@ def give_up(instance: DagsterInstance, lost: list[str]) -> None:
     lost. So the tag is written afterwards, and read back.
     """
     for run_id in lost:
-        instance.add_run_tags(run_id, {MAX_RUNTIME_SECONDS_TAG: "5"})
+        instance.add_run_tags(run_id, {MAX_RUNTIME_SECONDS_TAG: "1"})
 
     def lifted() -> bool:
         time.sleep(ASKING)

@@ -53,6 +53,8 @@ class Project:
         (self.folder / "warehouse" / "definitions.py").write_text(code)
         for language, name in {"toml": "pyproject.toml", "yaml": "dagster.yaml"}.items():
             [shown] = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+            # Not five seconds.
+            shown = shown.replace("    max_", "    dequeue_interval_seconds: 1\n    max_")
             (self.folder / name).write_text(shown)
         (self.folder / "backfill.graphql").write_text((EXAMPLE / "backfill.graphql").read_text())
 
