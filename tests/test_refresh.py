@@ -267,6 +267,7 @@ def test_a_failed_full_read_is_repeated() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fast_retries")
 def test_an_unverified_full_read_is_repeated_once() -> None:
     with scenario_of("objects") as scenario:
         scenario.sync()
