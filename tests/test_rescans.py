@@ -143,6 +143,7 @@ def test_a_late_read_after_downtime_needs_no_rescan_for_passed_ages() -> None:
     ("created", "changed", "news"),
     [
         (START + 60 * DAY, START + 60 * DAY, True),  # passed no age: it may not be listed yet
+        (START + 70 * DAY - HOUR, START + 69 * DAY, True),  # passed no age, and its times are odd
         (START + 45 * DAY, START + 45 * DAY, False),
         (START + 45 * DAY, START + 46 * DAY, True),
         (START + 45 * DAY, START + 46 * DAY - 6 * HOUR, True),

@@ -114,9 +114,8 @@ class Client(Diagnosis):
     @property
     def present(self) -> int:
         """The API's clock at its first response: the exclusive end of everything this run reads."""
-        listing = partial(
-            self.listing, PROBE, "workspaces", params={"limit": None}
-        )  # as its stream
+        # Requests what the stream workspaces requests, which is then cached.
+        listing = partial(self.listing, PROBE, "workspaces", params={"limit": None})
         failures: list[errors.TapError] = []
         for probe in (listing, partial(self._request, PROBES[1], lambda response: response)):
             if self._clock.present is None:

@@ -110,7 +110,8 @@ class Rescans:
     def is_news(self, created: int, changed: int) -> bool:
         """Whether a delivery may have changed since it was last read."""
         passed = max((age for age, cursor in self.cursors.items() if created < cursor), default=0.0)
-        return changed >= created + _seconds(passed) - MARGIN
+        # Rows that passed no age may be new, even if their states are older than themselves.
+        return not passed or changed >= created + _seconds(passed) - MARGIN
 
     def may_withhold(self, window: Window) -> bool:
         """Whether the window may hold a delivery that has not changed."""
